@@ -1,0 +1,117 @@
+//! The dull loop: note, do, note; and when a step fails, take back what was done.
+
+use super::journal::{Section, StateDir, Writer};
+use super::undo::{Reason, undos};
+use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
+use crate::plan::{Entry, Lifetime, render};
+use crate::policy::CheckedPlan;
+
+/// Why a plan was not applied, and what became of what was done before.
+#[derive(Debug, thiserror::Error)]
+#[error("step `{action}` failed")]
+pub struct ApplyError {
+    /// The action that failed, as a command.
+    pub action: String,
+    /// Why.
+    #[source]
+    pub source: KernelError,
+    /// What could not be taken back; empty when the machine is as before.
+    pub stuck: Vec<Stuck>,
+}
+
+/// Something that could not be undone, or was not ours any more.
+#[derive(Debug)]
+pub struct Stuck {
+    /// What was to be undone.
+    pub undo: Undo,
+    /// Why it was not.
+    pub reason: String,
+}
+
+/// Applies a plan, all of it or nothing, noting each step in `writer` first.
+///
+/// After a failure, what is left is told in the error; the section stays for the next verb exactly if something is.
+pub fn execute(
+    plan: &CheckedPlan,
+    writer: &mut Writer,
+    state: &StateDir,
+    kernel: &mut dyn Kernel,
+) -> Result<(), ApplyError> {
+    let shared = plan.entries().iter().any(|entry| entry.lifetime != Lifetime::Attachment);
+    let lock = if shared { state.lock_shared().map(Some) } else { Ok(None) };
+    let result = lock.map_err(|e| ("lock".to_owned(), e)).and_then(|lock| {
+        let result = steps(plan, writer, kernel);
+        drop(lock);
+        result
+    });
+    kernel.unlock_leases();
+    let Err((action, source)) = result else { return Ok(()) };
+    let stuck = match writer.section() {
+        Ok(Some(section)) => rollback(&section, state, kernel),
+        Ok(None) | Err(_) => Vec::new(),
+    };
+    Err(ApplyError { action, source, stuck })
+}
+
+/// Does the steps in order, up to the first that fails.
+fn steps(plan: &CheckedPlan, writer: &mut Writer, kernel: &mut dyn Kernel) -> Result<(), (String, KernelError)> {
+    for step in plan.entries().chunk_by(|a, b| render::place(&a.action) == render::place(&b.action)) {
+        let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();
+        let name = |entry: Option<&Entry>| {
+            entry.and_then(|entry| render::commands(&entry.action).into_iter().next()).unwrap_or_default()
+        };
+        let before = kernel.observe(&actions);
+        let before = before.into_iter().chain(std::iter::repeat(Before::Unknown));
+        let intent: Vec<_> = step.iter().cloned().zip(before).collect();
+        writer.intent(&intent).map_err(|e| (name(step.first()), e))?;
+        let mut failure = None;
+        let mut effects: Vec<Option<Effect>> = Vec::new();
+        for (index, outcome) in kernel.execute(&actions).into_iter().enumerate() {
+            effects.push(match outcome {
+                Outcome::Done(effect) => Some(effect),
+                Outcome::NotTried => None,
+                Outcome::Failed(error) => {
+                    failure.get_or_insert((name(step.get(index)), error));
+                    None
+                }
+            });
+        }
+        // Lost effects would be lost undos: the intent stays, and undo looks at each action.
+        let noted = writer.effect(&effects).map_err(|e| (name(step.first()), e));
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        noted?;
+    }
+    Ok(())
+}
+
+/// Takes back a section whose ADD did not end well; gives what is left.
+pub fn rollback(section: &Section, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<Stuck> {
+    revert(section, Reason::Rollback, state, kernel)
+}
+
+/// Takes back a section, as far as it is ours; gives what is left.
+pub fn revert(section: &Section, reason: Reason, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<Stuck> {
+    let shared = reason == Reason::Rollback && section.has_shared();
+    // Without the lock what is shared is left alone: the worst is a bridge without ports.
+    let lock = if shared { state.lock_shared().ok() } else { None };
+    let others = if shared { state.sections(Some(&section.header.attachment)) } else { Vec::new() };
+    let reason = if shared && lock.is_none() { Reason::Delete } else { reason };
+    undo_all(&undos(section, reason, &others), kernel)
+}
+
+/// Undoes in order, going on after a failure; gives what is left.
+pub fn undo_all(undos: &[Undo], kernel: &mut dyn Kernel) -> Vec<Stuck> {
+    let mut stuck = Vec::new();
+    for (undo, undone) in undos.iter().zip(kernel.undo(undos)) {
+        match undone {
+            Undone::Done | Undone::Gone => {}
+            Undone::Left(reason) => tracing::info!(?undo, reason, "left alone"),
+            Undone::Failed(error) => {
+                stuck.push(Stuck { undo: undo.clone(), reason: crate::error::chain(&error) });
+            }
+        }
+    }
+    stuck
+}

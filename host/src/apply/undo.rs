@@ -1,0 +1,186 @@
+//! What takes back what was done: derived from recorded effects, never from the plugin.
+
+use super::journal::{Section, Step};
+use crate::kernel::{Before, Effect, Undo};
+use crate::plan::action::{AddAddress, EnsureBridge, ReserveLease};
+use crate::plan::{Action, Entry, IfName, Lifetime, LinkRef, Netns};
+use ipnetwork::IpNetwork;
+
+/// Why something is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The ADD failed or was killed: the machine becomes what it was.
+    Rollback,
+    /// The attachment ends: what is shared or the node's stays.
+    Delete,
+}
+
+impl Section {
+    /// Why this section would be undone by a DEL: an ADD that never ended well is rolled back.
+    pub fn reason(&self) -> Reason {
+        if self.report.is_some() { Reason::Delete } else { Reason::Rollback }
+    }
+
+    /// Whether anything is here that a rollback may take from others: then the shared lock is held meanwhile.
+    pub fn has_shared(&self) -> bool {
+        self.entries().any(|entry| entry.lifetime != Lifetime::Attachment)
+    }
+}
+
+/// The undos of a section, in the order in which they are done: the reverse of what was done.
+///
+/// `others` are the sections of all other attachments: what one of them uses stays.
+pub fn undos(section: &Section, reason: Reason, others: &[Section]) -> Vec<Undo> {
+    let mut undos = Vec::new();
+    for step in section.steps.iter().rev() {
+        for (index, (entry, before)) in step.intent.iter().enumerate().rev() {
+            let skip = match (entry.lifetime, reason) {
+                (Lifetime::Attachment, _) => false,
+                (_, Reason::Delete) => true,
+                (Lifetime::Shared, Reason::Rollback) => others.iter().any(|other| uses(other, entry)),
+                (Lifetime::Node, Reason::Rollback) => !others.is_empty(),
+            };
+            if !skip {
+                undos.extend(undo(section, entry, &done(step, index, before), reason));
+            }
+        }
+    }
+    undos
+}
+
+/// What is known of an action afterwards.
+enum Done<'a> {
+    /// It reported this effect.
+    Effect(&'a Effect),
+    /// The process ended before it could tell; this was there before.
+    Unknown(&'a Before),
+    /// It failed or was not tried.
+    Not,
+}
+
+fn done<'a>(step: &'a Step, index: usize, before: &'a Before) -> Done<'a> {
+    match &step.effects {
+        None => Done::Unknown(before),
+        Some(effects) => match effects.get(index) {
+            Some(Some(effect)) => Done::Effect(effect),
+            Some(None) | None => Done::Not,
+        },
+    }
+}
+
+impl Done<'_> {
+    /// Whether the action made something, or may have.
+    fn made(&self) -> bool {
+        match self {
+            Done::Effect(effect) => !matches!(effect, Effect::AlreadyThere),
+            Done::Unknown(before) => !matches!(before, Before::Present),
+            Done::Not => false,
+        }
+    }
+
+    /// The value that was replaced, or may have been.
+    fn old(&self) -> Option<&str> {
+        match self {
+            Done::Effect(Effect::Replaced(old)) | Done::Unknown(Before::Value(old)) => Some(old),
+            _ => None,
+        }
+    }
+}
+
+/// The undo of one action.
+fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Vec<Undo> {
+    match &entry.action {
+        Action::ReserveLease(lease) if done.made() => release(lease, done, reason),
+        Action::CreateVeth(veth) => match done {
+            Done::Effect(Effect::CreatedLinks(links)) => {
+                // Either end takes the other with it; the host's is reachable without the container's namespace.
+                let host = links.iter().find(|identity| identity.link.netns == Netns::Host);
+                host.or(links.first()).cloned().map(Undo::DeleteLink).into_iter().collect()
+            }
+            Done::Unknown(_) => {
+                let (name, alias) = (veth.peer.name.clone(), veth.peer.alias.clone());
+                vec![Undo::DeleteLinkByAlias { name, alias }]
+            }
+            Done::Effect(_) | Done::Not => Vec::new(),
+        },
+        Action::EnsureBridge(bridge) if done.made() => vec![delete_bridge(section, bridge)],
+        Action::AddAddress(add) if done.made() && !goes_with_link(section, &add.link) => {
+            vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
+        }
+        Action::SetSysctl(set) => {
+            let link = set.key.link().and_then(|(_, name)| IfName::parse(name).ok());
+            let gone = link.is_some_and(|name| goes_with_link(section, &LinkRef { netns: set.netns, name }));
+            match done.old() {
+                Some(old) if !gone => vec![Undo::RestoreSysctl {
+                    netns: set.netns,
+                    key: set.key.clone(),
+                    written: set.value.clone(),
+                    old: old.to_owned(),
+                }],
+                _ => Vec::new(),
+            }
+        }
+        Action::Masquerade(masquerade) => {
+            // The comment shows the rules to be this container's, so a DEL takes also those that were there before.
+            let ours = done.made() || reason == Reason::Delete && !matches!(done, Done::Not);
+            if ours { vec![Undo::DeleteMasquerade(masquerade.clone())] } else { Vec::new() }
+        }
+        // Goes with its link, was not made, or leaves nothing.
+        Action::ReserveLease(_)
+        | Action::EnsureBridge(_)
+        | Action::AddAddress(_)
+        | Action::DeleteStaleLink(_)
+        | Action::SetUp(_)
+        | Action::AddRoute(_) => Vec::new(),
+    }
+}
+
+fn release(lease: &ReserveLease, done: &Done<'_>, reason: Reason) -> Vec<Undo> {
+    let mut undos = vec![Undo::ReleaseLease(lease.clone())];
+    if reason == Reason::Rollback {
+        let old = done.old().and_then(|old| old.parse().ok());
+        undos.push(Undo::RestoreLastReserved { lease: lease.clone(), old });
+    }
+    undos
+}
+
+fn delete_bridge(section: &Section, bridge: &EnsureBridge) -> Undo {
+    let ours = |add: &AddAddress| add.link.netns == Netns::Host && add.link.name == bridge.name;
+    let addresses = section.entries().filter_map(|entry| match &entry.action {
+        Action::AddAddress(add) if ours(add) => Some(add.address),
+        _ => None,
+    });
+    let addresses: Vec<IpNetwork> = addresses.collect();
+    Undo::DeleteEmptyBridge { name: bridge.name.clone(), mac: bridge.mac, addresses }
+}
+
+/// Whether a link was made by this section, and so takes with it what is on it.
+fn goes_with_link(section: &Section, link: &LinkRef) -> bool {
+    section.steps.iter().any(|step| {
+        step.intent.iter().enumerate().any(|(index, (entry, before))| {
+            let same = match (&entry.action, link.netns) {
+                (Action::CreateVeth(veth), Netns::Container) => veth.name == link.name,
+                (Action::CreateVeth(veth), Netns::Host) => veth.peer.name == link.name,
+                (Action::EnsureBridge(bridge), Netns::Host) => bridge.name == link.name,
+                _ => false,
+            };
+            same && done(step, index, before).made()
+        })
+    })
+}
+
+/// Whether another attachment uses the shared thing of an entry: the same bridge, whatever is on it.
+fn uses(other: &Section, entry: &Entry) -> bool {
+    let bridge = match &entry.action {
+        Action::EnsureBridge(bridge) => Some(bridge.name.as_str()),
+        Action::SetUp(up) => Some(up.link.name.as_str()),
+        Action::AddAddress(add) => Some(add.link.name.as_str()),
+        Action::AddRoute(add) => Some(add.link.name.as_str()),
+        Action::SetSysctl(set) => set.key.link().map(|(_, name)| name),
+        _ => None,
+    };
+    other.entries().any(|used| match (&used.action, bridge) {
+        (Action::EnsureBridge(used), Some(name)) => used.name.as_str() == name,
+        _ => false,
+    })
+}

@@ -1,0 +1,194 @@
+//! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
+
+use super::{CniError, code, config};
+use crate::plan::{ContainerId, IfName};
+
+/// The `CNI_*` variables as they are; an empty one counts as missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `CNI_COMMAND`.
+    pub command: String,
+    /// `CNI_CONTAINERID`.
+    pub container_id: String,
+    /// `CNI_NETNS`.
+    pub netns: String,
+    /// `CNI_IFNAME`.
+    pub interface: String,
+    /// `CNI_ARGS`.
+    pub args: String,
+    /// `CNI_PATH`.
+    pub path: String,
+    /// `CNI_NETNS_OVERRIDE` is `1` or `true`: the host's own namespace is meant.
+    pub netns_override: bool,
+    /// `WASM_CNI_DRY_RUN` is `1` or `true`: show the plan, change nothing, fail.
+    pub dry_run: bool,
+}
+
+/// A verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Attach.
+    Add,
+    /// Detach.
+    Del,
+    /// Compare.
+    Check,
+    /// Remove what belongs to no valid attachment.
+    Gc,
+    /// Tell whether ADD would work.
+    Status,
+    /// Tell the supported versions.
+    Version,
+}
+
+/// What the environment asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// No command: tell what this is on stderr, and succeed.
+    Banner,
+    /// A verb, with its variables validated.
+    Verb(Command),
+    /// A command that does not exist; the configuration is validated first, as in the reference.
+    Unknown(String),
+}
+
+/// Validates the variables that the verb needs.
+pub fn decode(env: &Environment) -> Result<Call, CniError> {
+    use Command::*;
+    let call = match env.command.as_str() {
+        "ADD" => Call::Verb(Add),
+        "DEL" => Call::Verb(Del),
+        "CHECK" => Call::Verb(Check),
+        "GC" => Call::Verb(Gc),
+        "STATUS" => Call::Verb(Status),
+        "VERSION" => Call::Verb(Version),
+        "" => Call::Banner,
+        other => Call::Unknown(other.to_owned()),
+    };
+    let attachment = matches!(call, Call::Verb(Add | Del | Check));
+    let mut missing = Vec::new();
+    let mut require = |needed: bool, name: &'static str, value: &str| {
+        if needed && value.is_empty() {
+            missing.push(name);
+        }
+        needed && !value.is_empty()
+    };
+    if require(attachment, "CNI_CONTAINERID", &env.container_id) && ContainerId::parse(&env.container_id).is_err() {
+        return Err(CniError::new(code::INVALID_ENVIRONMENT, "invalid characters in containerID")
+            .with_details(env.container_id.clone()));
+    }
+    require(matches!(call, Call::Verb(Add | Check)), "CNI_NETNS", &env.netns);
+    if require(attachment, "CNI_IFNAME", &env.interface) {
+        interface(&env.interface)?;
+    }
+    require(matches!(call, Call::Verb(Add | Del | Check | Gc | Status)), "CNI_PATH", &env.path);
+    if missing.is_empty() {
+        Ok(call)
+    } else {
+        let msg = format!("required env variables [{}] missing", missing.join(","));
+        Err(CniError::new(code::INVALID_ENVIRONMENT, msg))
+    }
+}
+
+/// The reference's texts for a bad `CNI_IFNAME`; ours for what only the kernel would refuse.
+fn interface(name: &str) -> Result<(), CniError> {
+    let error = |msg: &str| Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+    if name.len() > 15 {
+        return error("interface name is too long")
+            .map_err(|e: CniError| e.with_details("interface name should be less than 16 characters"));
+    }
+    if matches!(name, "." | "..") {
+        return error("interface name is . or ..");
+    }
+    if name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace()) {
+        return error("interface name contains / or : or whitespace characters");
+    }
+    match IfName::parse(name) {
+        Ok(_) => Ok(()),
+        Err(rule) => error(&rule.to_string()),
+    }
+}
+
+/// What is printed without a command: on stderr, with success.
+pub fn banner(plugin: &str, versions: &[String]) -> String {
+    format!(
+        "CNI {plugin} plugin wasm-cni {}\nCNI protocol versions supported: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        versions.join(", ")
+    )
+}
+
+/// The exact version gate: the configuration's version must be in the plugin's list.
+pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError> {
+    if supported.iter().any(|s| s == version) {
+        return Ok(());
+    }
+    let list: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
+    Err(CniError::new(code::INCOMPATIBLE_VERSION, "incompatible CNI versions")
+        .with_details(format!("config is {version:?}, plugin supports [{}]", list.join(" "))))
+}
+
+/// The gates of CHECK (from 0.4.0) and of GC and STATUS (from 1.1.0), before the exact one.
+pub fn gate_verb(verb: &str, floor: &str, config: &config::Config, supported: &[String]) -> Result<(), CniError> {
+    let version = config.cni_version.as_str();
+    let refuse = |whose: &str| {
+        CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
+    };
+    let at_least = |floor| super::version::at_least(version, floor);
+    match at_least(floor) {
+        None => {
+            return Err(CniError::new(code::DECODING_FAILURE, format!("failed to parse version {version:?}")));
+        }
+        Some(false) => return Err(refuse("config")),
+        Some(true) => {}
+    }
+    let covered = supported.iter().any(|s| super::version::ordinal(s) >= super::version::ordinal(version));
+    if covered { gate_version(version, supported) } else { Err(refuse("plugin")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add() -> Environment {
+        Environment {
+            command: "ADD".into(),
+            container_id: "c1".into(),
+            netns: "/run/netns/c1".into(),
+            interface: "eth0".into(),
+            path: "/opt/cni/bin".into(),
+            ..Environment::default()
+        }
+    }
+
+    #[test]
+    fn everything_missing_is_told_at_once() {
+        let env = Environment { command: "ADD".into(), path: "/x".into(), ..Environment::default() };
+        let error = decode(&env).unwrap_err();
+        assert_eq!(error.msg, "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME] missing");
+        assert_eq!(error.code, code::INVALID_ENVIRONMENT);
+    }
+
+    #[test]
+    fn a_bad_container_id_is_told_before_what_is_missing() {
+        let env = Environment { container_id: "a/b".into(), netns: String::new(), ..add() };
+        let error = decode(&env).unwrap_err();
+        assert_eq!((error.msg.as_str(), error.details.as_str()), ("invalid characters in containerID", "a/b"));
+    }
+
+    #[test]
+    fn del_needs_no_netns() {
+        let env = Environment { command: "DEL".into(), netns: String::new(), ..add() };
+        assert_eq!(decode(&env), Ok(Call::Verb(Command::Del)));
+    }
+
+    #[test]
+    fn interface_names_that_the_kernel_refuses_are_refused() {
+        for bad in ["sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "a%d", "a\u{7}"] {
+            let env = Environment { interface: bad.into(), ..add() };
+            assert_eq!(decode(&env).unwrap_err().code, code::INVALID_ENVIRONMENT, "{bad}");
+        }
+        let env = Environment { interface: "fifteen-bytes-x".into(), ..add() };
+        assert_eq!(decode(&env), Ok(Call::Verb(Command::Add)));
+    }
+}

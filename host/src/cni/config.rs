@@ -1,0 +1,178 @@
+//! The network configuration on standard input, as far as the host itself reads it.
+
+use super::{CniError, code, result};
+use crate::plan::{NetworkName, Report};
+use ipnetwork::IpNetwork;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A configuration, decoded in the reference's order: object, then name, then version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Standard input, word for word: what the plugin gets.
+    pub text: String,
+    /// `name`.
+    pub name: NetworkName,
+    /// `cniVersion`; `0.1.0` when absent or empty.
+    pub cni_version: String,
+    object: Map<String, Value>,
+}
+
+/// Decodes standard input.
+pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
+    let decoding = |what: &str| CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"));
+    if stdin.iter().all(u8::is_ascii_whitespace) {
+        return Err(decoding("unexpected end of JSON input"));
+    }
+    let text = String::from_utf8_lossy(stdin).into_owned();
+    let value: Value = serde_json::from_str(&text).map_err(|e| decoding(&e.to_string()))?;
+    let Value::Object(object) = value else {
+        return Err(decoding("json: cannot unmarshal a value that is no object into Go value of type types.NetConf"));
+    };
+    let name = text_of(&object, "name").map_err(|kind| {
+        decoding(&format!("json: cannot unmarshal {kind} into Go struct field .name of type string"))
+    })?;
+    let name = match name.as_deref() {
+        None | Some("") => return Err(CniError::new(code::INVALID_NETWORK_CONFIG, "missing network name")),
+        Some(name) => NetworkName::parse(name).map_err(|_| {
+            CniError::new(code::INVALID_NETWORK_CONFIG, "invalid characters found in network name").with_details(name)
+        })?,
+    };
+    let version = text_of(&object, "cniVersion").map_err(|kind| {
+        let text = format!("json: cannot unmarshal {kind} into Go struct field .cniVersion of type string");
+        CniError::new(code::DECODING_FAILURE, format!("decoding version from network config: {text}"))
+    })?;
+    let cni_version = version.filter(|v| !v.is_empty()).unwrap_or_else(|| "0.1.0".to_owned());
+    Ok(Config { text, name, cni_version, object })
+}
+
+impl Config {
+    /// A member by name: exactly, else ignoring case, the last one (Go's `encoding/json`).
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        member(&self.object, key)
+    }
+
+    /// `type` of the `ipam` object.
+    pub fn ipam_type(&self) -> Option<&str> {
+        member(self.get("ipam")?.as_object()?, "type")?.as_str()
+    }
+
+    /// `dataDir` of the `ipam` object: where its lease stores are, unless in the default place.
+    pub fn data_dir(&self) -> Option<&str> {
+        member(self.get("ipam")?.as_object()?, "dataDir")?.as_str().filter(|dir| !dir.is_empty())
+    }
+
+    /// `prevResult`; none when absent or `null`.
+    pub fn previous(&self) -> Result<Option<Report>, CniError> {
+        match self.get("prevResult") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => result::decode(value, &self.cni_version).map(Some),
+        }
+    }
+
+    /// Every text anywhere in the configuration but in `prevResult`: what policy lets a plugin name.
+    pub fn texts(&self) -> BTreeSet<&str> {
+        let mut texts = BTreeSet::new();
+        for (key, value) in &self.object {
+            if !key.eq_ignore_ascii_case("prevResult") {
+                collect(value, &mut texts);
+            }
+        }
+        texts
+    }
+
+    /// Every address anywhere in the configuration, with or without prefix length.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let address = |text: &&str| match text.parse::<IpNetwork>() {
+            Ok(network) => Some(network.ip()),
+            Err(_) => None,
+        };
+        self.texts().iter().filter_map(address).collect()
+    }
+
+    /// `cni.dev/valid-attachments` (GC): container and interface of each; none when the key is absent.
+    pub fn valid_attachments(&self) -> Result<Option<Vec<(String, String)>>, CniError> {
+        let list = match self.get("cni.dev/valid-attachments").or_else(|| self.get("cni.dev/attachments")) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Array(list)) => list,
+            Some(_) => {
+                return Err(CniError::new(code::DECODING_FAILURE, "cni.dev/valid-attachments is not an array"));
+            }
+        };
+        let entry = |value: &Value| {
+            let object = value.as_object()?;
+            let text = |key| Some(member(object, key)?.as_str()?.to_owned());
+            Some((text("containerID")?, text("ifname")?))
+        };
+        let entries = list.iter().map(|value| {
+            entry(value).ok_or_else(|| {
+                CniError::new(code::DECODING_FAILURE, "cni.dev/valid-attachments has an entry without containerID and ifname")
+                    .with_details(value.to_string())
+            })
+        });
+        entries.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// A member by name: exactly, else ignoring case, the last one.
+pub fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    object.get(key).or_else(|| {
+        object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value).next_back()
+    })
+}
+
+/// A text member; `null` counts as absent, anything else is an error with the JSON type's name.
+fn text_of(object: &Map<String, Value>, key: &str) -> Result<Option<String>, &'static str> {
+    match member(object, key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Bool(_)) => Err("bool"),
+        Some(Value::Number(_)) => Err("number"),
+        Some(Value::Array(_)) => Err("array"),
+        Some(Value::Object(_)) => Err("object"),
+    }
+}
+
+fn collect<'a>(value: &'a Value, texts: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::String(text) => {
+            texts.insert(text);
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect(value, texts)),
+        Value::Object(object) => object.values().for_each(|value| collect(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_come_in_the_reference_order_with_its_codes() {
+        let error = |stdin: &str| decode(stdin.as_bytes()).unwrap_err();
+        assert_eq!(error("").msg, "error unmarshall network config: unexpected end of JSON input");
+        assert_eq!(error("{} x").code, code::DECODING_FAILURE);
+        assert_eq!(error("[]").code, code::DECODING_FAILURE);
+        assert_eq!(error("{\"cniVersion\": 5}").msg, "missing network name");
+        assert_eq!(error("{\"name\": \"a b\"}").details, "a b");
+        assert_eq!(error("{\"name\": \"n\", \"cniVersion\": 5}").code, code::DECODING_FAILURE);
+    }
+
+    #[test]
+    fn keys_are_found_whatever_their_case() {
+        let config = decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
+        assert_eq!((config.name.as_str(), config.cni_version.as_str()), ("n", "1.0.0"));
+        assert_eq!(config.ipam_type(), Some("host-local"));
+    }
+
+    #[test]
+    fn addresses_anywhere_are_found_and_those_of_prev_result_are_not() {
+        let config = decode(
+            br#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24"}]}, "prevResult": {"ips": ["10.9.9.9"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(config.addresses(), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
+    }
+}

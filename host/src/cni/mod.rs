@@ -1,0 +1,35 @@
+//! The protocol: environment and bytes in, bytes out. Pure: it knows neither WebAssembly nor the kernel.
+
+pub mod command;
+pub mod config;
+pub mod error;
+pub mod result;
+pub mod version;
+
+pub use command::{Call, Command, Environment};
+pub use config::Config;
+pub use error::{CniError, code};
+pub use result::CniResult;
+
+use crate::plan::{Attachment, PluginName};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One call of the runtime for one attachment, decoded and validated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Under which name we were executed: `bridge`.
+    pub plugin: PluginName,
+    /// Whose interface on which network.
+    pub attachment: Attachment,
+    /// `CNI_NETNS`, as given; empty when there is none (DEL).
+    pub netns: String,
+    /// `CNI_PATH`: where plugins are looked up.
+    pub path: Vec<PathBuf>,
+    /// `CNI_ARGS`, as given.
+    pub args: String,
+    /// Standard input: one JSON object.
+    pub config: String,
+    /// `cniVersion` of it; `0.1.0` when it has none.
+    pub cni_version: String,
+}

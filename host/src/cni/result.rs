@@ -1,0 +1,263 @@
+//! The CNI result of every version: encoded as the reference encodes it, decoded into today's shape.
+
+use super::config::member;
+use super::{CniError, code, version};
+use crate::plan::{Dns, Ip, Report, Route};
+use ipnetwork::IpNetwork;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// A finished result: links with what the kernel says of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CniResult {
+    /// `interfaces`.
+    pub interfaces: Vec<Interface>,
+    /// `ips`.
+    pub ips: Vec<Ip>,
+    /// `routes`.
+    pub routes: Vec<Route>,
+    /// `dns`.
+    pub dns: Dns,
+}
+
+/// An entry of `interfaces`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// The name.
+    pub name: String,
+    /// The Ethernet address, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mac: String,
+    /// `CNI_NETNS` as given for a link in the container, empty for one of the host.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sandbox: String,
+}
+
+/// A result as JSON: four spaces, no line end, the key order and the escapes of the reference.
+pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
+    match cni_version {
+        "0.1.0" | "0.2.0" => legacy(result, cni_version),
+        "0.3.0" | "0.3.1" | "0.4.0" => Ok(go_json(&V04 {
+            cni_version,
+            interfaces: &result.interfaces,
+            ips: result.ips.iter().map(V04Ip::from).collect(),
+            routes: &result.routes,
+            dns: &result.dns,
+        })),
+        _ => Ok(go_json(&current(result, cni_version))),
+    }
+}
+
+/// 0.3.0 to 0.4.0: keys in order of declaration, `dns` always.
+#[derive(Serialize)]
+struct V04<'a> {
+    #[serde(rename = "cniVersion")]
+    cni_version: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    interfaces: &'a [Interface],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ips: Vec<V04Ip>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    routes: &'a [Route],
+    dns: &'a Dns,
+}
+
+#[derive(Serialize)]
+struct V04Ip {
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<usize>,
+    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<IpAddr>,
+}
+
+impl From<&Ip> for V04Ip {
+    fn from(ip: &Ip) -> Self {
+        V04Ip {
+            version: if ip.address.is_ipv4() { "4" } else { "6" },
+            interface: ip.interface,
+            address: ip.address.to_string(),
+            gateway: ip.gateway,
+        }
+    }
+}
+
+/// 0.1.0 and 0.2.0: the first address of each family with the routes of that family, `dns` always.
+fn legacy(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
+    #[derive(Serialize)]
+    struct Legacy<'a> {
+        #[serde(rename = "cniVersion")]
+        cni_version: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip4: Option<Family>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip6: Option<Family>,
+        dns: &'a Dns,
+    }
+    #[derive(Serialize)]
+    struct Family {
+        ip: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gateway: Option<IpAddr>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        routes: Vec<LegacyRoute>,
+    }
+    #[derive(Serialize)]
+    struct LegacyRoute {
+        dst: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gw: Option<IpAddr>,
+    }
+    let family = |v4: bool| {
+        let ip = result.ips.iter().find(|ip| ip.address.is_ipv4() == v4)?;
+        let routes = result.routes.iter().filter(|route| route.dst.is_ipv4() == v4);
+        let routes = routes.map(|route| LegacyRoute { dst: route.dst.to_string(), gw: route.gw }).collect();
+        Some(Family { ip: ip.address.to_string(), gateway: ip.gateway, routes })
+    };
+    let (ip4, ip6) = (family(true), family(false));
+    if ip4.is_none() && ip6.is_none() {
+        return Err(CniError::new(code::INTERNAL, "cannot convert: no valid IP addresses"));
+    }
+    Ok(go_json(&Legacy { cni_version, ip4, ip6, dns: &result.dns }))
+}
+
+/// 1.0.0 and later: keys sorted at every level, whatever is empty left out.
+fn current(result: &CniResult, cni_version: &str) -> Value {
+    let sorted = |value| serde_json::to_value(value).unwrap_or(Value::Null);
+    let mut object = Map::new();
+    object.insert("cniVersion".into(), cni_version.into());
+    if result.dns != Dns::default() {
+        object.insert("dns".into(), sorted(serde_json::json!(result.dns)));
+    }
+    for (key, list) in [
+        ("interfaces", serde_json::json!(result.interfaces)),
+        ("ips", serde_json::json!(result.ips)),
+        ("routes", serde_json::json!(result.routes)),
+    ] {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            object.insert(key.into(), list);
+        }
+    }
+    Value::Object(object)
+}
+
+/// JSON as Go writes it: four spaces, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
+pub fn go_json(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    // Our own types with text keys: serialising them into memory cannot fail; an empty text would show if it did.
+    if value.serialize(&mut serializer).is_err() {
+        bytes.clear();
+    }
+    go_escape(&String::from_utf8_lossy(&bytes))
+}
+
+/// These characters occur in JSON only inside strings, so replacing them anywhere is right.
+fn go_escape(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Reads a result of any version: of `prevResult`, or what a delegate printed. Links are left out: they are not ours.
+///
+/// Its own `cniVersion` counts, else the configuration's (reference `version.ParsePrevResult`).
+pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
+    let error = |what: &str| CniError::new(code::DECODING_FAILURE, format!("could not parse prevResult: {what}"));
+    let object = value.as_object().ok_or_else(|| error("it is no object"))?;
+    let own = member(object, "cniVersion").and_then(Value::as_str).filter(|v| !v.is_empty());
+    let is_legacy = version::at_least(own.unwrap_or(config_version), "0.3.0") == Some(false);
+    let mut report = Report { dns: part(object, "dns").map_err(|e| error(&e))?, ..Report::default() };
+    if is_legacy {
+        for key in ["ip4", "ip6"] {
+            let Some(family) = member(object, key).and_then(Value::as_object) else { continue };
+            let address = member(family, "ip").and_then(Value::as_str).and_then(network);
+            let address = address.ok_or_else(|| error(&format!("{key} has no valid ip")))?;
+            let gateway = part(family, "gateway").map_err(|e| error(&e))?;
+            report.ips.push(Ip { address, gateway, interface: None });
+            report.routes.extend(part::<Vec<Route>>(family, "routes").map_err(|e| error(&e))?);
+        }
+    } else {
+        report.ips = part(object, "ips").map_err(|e| error(&e))?;
+        report.routes = part(object, "routes").map_err(|e| error(&e))?;
+    }
+    Ok(report)
+}
+
+fn network(text: &str) -> Option<IpNetwork> {
+    text.contains('/').then(|| text.parse().ok())?
+}
+
+/// A member in our own type; absent or `null` is its default.
+fn part<T: serde::de::DeserializeOwned + Default>(object: &Map<String, Value>, key: &str) -> Result<T, String> {
+    match member(object, key) {
+        None | Some(Value::Null) => Ok(T::default()),
+        Some(value) => serde_json::from_value(value.clone()).map_err(|e| format!("{key}: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walkthrough() -> CniResult {
+        let route = |dst: &str, gw: Option<&str>| Route {
+            gw: gw.map(|gw| gw.parse().unwrap()),
+            ..Route::to(dst.parse().unwrap())
+        };
+        CniResult {
+            interfaces: vec![Interface { name: "eth12".into(), mac: "0a:58:0a:0f:14:02".into(), sandbox: "/n".into() }],
+            ips: vec![Ip {
+                address: "10.15.20.2/24".parse().unwrap(),
+                gateway: Some("10.15.20.1".parse().unwrap()),
+                interface: Some(0),
+            }],
+            routes: vec![route("0.0.0.0/0", None), route("1.1.1.1/32", Some("10.15.20.1"))],
+            dns: Dns::default(),
+        }
+    }
+
+    #[test]
+    fn each_version_has_the_shape_of_the_reference() {
+        let text = |version| encode(&walkthrough(), version).unwrap();
+        assert!(text("0.2.0").starts_with(
+            "{\n    \"cniVersion\": \"0.2.0\",\n    \"ip4\": {\n        \"ip\": \"10.15.20.2/24\",\n        \
+             \"gateway\": \"10.15.20.1\",\n        \"routes\": ["
+        ));
+        assert!(text("0.2.0").ends_with("},\n    \"dns\": {}\n}"));
+        assert!(text("0.4.0").contains("{\n            \"version\": \"4\",\n            \"interface\": 0,"));
+        assert!(text("1.0.0").contains(
+            "{\n            \"mac\": \"0a:58:0a:0f:14:02\",\n            \"name\": \"eth12\",\n            \"sandbox\""
+        ));
+        assert!(!text("1.1.0").contains("dns"));
+    }
+
+    #[test]
+    fn a_result_without_addresses_has_no_old_shape() {
+        let error = encode(&CniResult::default(), "0.2.0").unwrap_err();
+        assert_eq!(error.msg, "cannot convert: no valid IP addresses");
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded_in_every_version() {
+        for version in version::ALL {
+            let text = encode(&walkthrough(), version).unwrap();
+            let report = decode(&serde_json::from_str(&text).unwrap(), version).unwrap();
+            assert_eq!(report.ips[0].address, walkthrough().ips[0].address, "{version}");
+            assert_eq!(report.routes, walkthrough().routes, "{version}");
+        }
+    }
+
+    #[test]
+    fn html_characters_are_escaped_as_go_does() {
+        assert_eq!(go_json(&"<&>\u{2028}"), "\"\\u003c\\u0026\\u003e\\u2028\"");
+    }
+}

@@ -1,0 +1,24 @@
+//! wasm-cni: a CNI plugin host that runs plugin logic as sandboxed WebAssembly.
+//!
+//! ```text
+//! CNI_* + stdin ── cni::decode ──▶ Request                            pure
+//!                    planner child (no privileges): guest records ──▶ DraftPlan
+//!                       policy::check ──▶ CheckedPlan                 one constructor
+//!            dry run: plan::render ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
+//!                       cni::encode(Result | Error) ──▶ stdout
+//! ```
+//!
+//! Reading order: [`run`] (the picture as one function), [`plan`] (the data), [`policy`], [`apply`], [`kernel`],
+//! [`sandbox`]. Imports point one way: `cni` and `plan` are leaves, `sandbox`, `policy` and `kernel` see `plan`,
+//! `apply` sees those, only `run`, `verb` and `cli` see all.
+
+pub mod apply;
+pub mod cli;
+pub mod cni;
+pub mod error;
+pub mod kernel;
+pub mod plan;
+pub mod policy;
+pub mod run;
+pub mod sandbox;
+pub mod verb;

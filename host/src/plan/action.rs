@@ -1,0 +1,246 @@
+//! What a plan can do: one variant for each thing, as data.
+
+use super::name::{ContainerId, IfName, Mac, NetworkName, SysctlKey};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Which of the two namespaces of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Netns {
+    /// The runtime's.
+    Host,
+    /// The one that `CNI_NETNS` names.
+    Container,
+}
+
+/// A link by its place and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkRef {
+    /// Where it is.
+    pub netns: Netns,
+    /// What it is called there.
+    pub name: IfName,
+}
+
+impl fmt::Display for LinkRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.netns {
+            Netns::Host => write!(f, "{}", self.name),
+            Netns::Container => write!(f, "{} (container)", self.name),
+        }
+    }
+}
+
+/// Who holds a lease: container and interface, as host-local writes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// `CNI_CONTAINERID`.
+    pub container: ContainerId,
+    /// `CNI_IFNAME`.
+    pub interface: IfName,
+}
+
+/// The lease store of a network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StoreRef {
+    /// The directory of all networks, absolute: `/var/lib/cni/networks`.
+    pub data_dir: PathBuf,
+    /// The directory below it.
+    pub network: NetworkName,
+}
+
+impl StoreRef {
+    /// `DATA-DIR/NETWORK`.
+    pub fn directory(&self) -> PathBuf {
+        self.data_dir.join(self.network.as_str())
+    }
+}
+
+/// One change of the machine.
+///
+/// Adding a variant: the compiler names every place that has to know it (render, policy, step, kernel, undo, verify).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Takes an address in a lease store.
+    ReserveLease(ReserveLease),
+    /// Deletes what an earlier, dead attempt of this attachment left on the host.
+    DeleteStaleLink(DeleteStaleLink),
+    /// Makes a bridge, or uses the one that is there.
+    EnsureBridge(EnsureBridge),
+    /// Makes a veth pair.
+    CreateVeth(CreateVeth),
+    /// Brings a link up.
+    SetUp(SetUp),
+    /// Adds an address to a link.
+    AddAddress(AddAddress),
+    /// Adds a route.
+    AddRoute(AddRoute),
+    /// Sets a kernel parameter.
+    SetSysctl(SetSysctl),
+    /// Hides an address behind the host's.
+    Masquerade(Masquerade),
+}
+
+/// See [`Action::ReserveLease`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReserveLease {
+    /// Where.
+    pub store: StoreRef,
+    /// The address to take.
+    pub address: IpAddr,
+    /// The range set whose `last_reserved_ip.N` is written.
+    pub set: u32,
+    /// For whom.
+    pub owner: Owner,
+}
+
+/// See [`Action::DeleteStaleLink`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteStaleLink {
+    /// The name, in the host's namespace.
+    pub name: IfName,
+    /// The alias that shows it to be ours; it is looked at again immediately before.
+    pub alias: String,
+}
+
+/// See [`Action::EnsureBridge`]. The attributes count only when it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnsureBridge {
+    /// The name, in the host's namespace.
+    pub name: IfName,
+    /// Bytes; none: the kernel's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// The Ethernet address.
+    pub mac: Mac,
+}
+
+/// See [`Action::CreateVeth`]. The host end is made with its master and its port settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateVeth {
+    /// The name of the end inside the container.
+    pub name: IfName,
+    /// Bytes, for both ends; none: the kernel's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// The container end's Ethernet address.
+    pub mac: Mac,
+    /// The host end.
+    pub peer: VethPeer,
+}
+
+/// The host end of a veth pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VethPeer {
+    /// The name, in the host's namespace.
+    pub name: IfName,
+    /// The Ethernet address.
+    pub mac: Mac,
+    /// `IFLA_IFALIAS`: shows whose link this is.
+    pub alias: String,
+    /// The bridge that it is a port of, in the host's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<IfName>,
+    /// Whether a frame may leave through the port by which it came; only with a master.
+    #[serde(default)]
+    pub hairpin: bool,
+}
+
+/// See [`Action::SetUp`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetUp {
+    /// Which link.
+    pub link: LinkRef,
+}
+
+/// See [`Action::AddAddress`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddAddress {
+    /// On which link.
+    pub link: LinkRef,
+    /// With host bits and prefix length.
+    pub address: IpNetwork,
+}
+
+/// See [`Action::AddRoute`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddRoute {
+    /// Through which link.
+    pub link: LinkRef,
+    /// What it leads to, and how.
+    pub route: Route,
+}
+
+/// A route as a CNI result has it (SPEC 1.1.0, section 5), also what a result reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// `dst`.
+    pub dst: IpNetwork,
+    /// `gw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gw: Option<IpAddr>,
+    /// `mtu`, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// `advmss`, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advmss: Option<u32>,
+    /// `priority`: the metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+    /// `scope`: an `rt_scope_t`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<u8>,
+}
+
+impl Route {
+    /// A route to `dst` with nothing else said.
+    pub fn to(dst: IpNetwork) -> Self {
+        Route { dst, gw: None, mtu: None, advmss: None, priority: None, table: None, scope: None }
+    }
+}
+
+/// See [`Action::SetSysctl`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetSysctl {
+    /// Whose parameter.
+    pub netns: Netns,
+    /// Below `/proc/sys`, with slashes.
+    pub key: SysctlKey,
+    /// The value, without a line end.
+    pub value: String,
+    /// Go on when the parameter does not exist or refuses the value.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// See [`Action::Masquerade`]: one chain of the attachment in `nat`, its two rules, and the jump to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Masquerade {
+    /// The container's address; its network is what keeps its source.
+    pub address: IpNetwork,
+    /// The chain, as the reference names it.
+    pub chain: String,
+    /// The comment of each rule, as the reference writes it.
+    pub comment: String,
+}
+
+/// How long what an action made is meant to last (design rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifetime {
+    /// As long as the attachment: DEL, GC and rollback undo it.
+    Attachment,
+    /// As long as anybody uses it: only a rollback undoes it, and only when nobody does.
+    Shared,
+    /// As long as the node runs: only a rollback undoes it, and only when there is no other attachment.
+    Node,
+}

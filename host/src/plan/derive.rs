@@ -1,0 +1,127 @@
+//! Names and addresses that follow from an attachment, so that they need not be remembered.
+
+use super::{Attachment, IfName, Mac, NameError};
+use ipnetwork::IpNetwork;
+use sha2::{Digest, Sha512};
+use std::net::IpAddr;
+
+/// The chain of a container on a network: `CNI-` and 24 hex digits of SHA-512(network + container), as the reference.
+pub fn chain(attachment: &Attachment) -> String {
+    let digest = Sha512::new()
+        .chain_update(attachment.network.as_str())
+        .chain_update(attachment.container.as_str())
+        .finalize();
+    format!("CNI-{}", hex(&digest[..12]))
+}
+
+/// The comment of the container's rules, as the reference writes it.
+pub fn comment(attachment: &Attachment) -> String {
+    format!("name: \"{}\" id: \"{}\"", attachment.network, attachment.container)
+}
+
+/// The name of the host's end of a veth: `veth` and 8 hex digits, the form of the reference's random names.
+///
+/// `candidate` counts from 0; the next one is for a name that somebody else has.
+pub fn host_veth(attachment: &Attachment, candidate: u32) -> Result<IfName, NameError> {
+    IfName::parse(&format!("veth{}", hex(&identity(attachment, &format!("veth {candidate}"))[..4])))
+}
+
+/// The alias that shows a link on the host to be this attachment's.
+pub fn alias(attachment: &Attachment) -> String {
+    format!("wasm-cni {}", hex(&identity(attachment, "alias")[..16]))
+}
+
+/// The key of the attachment's journal: a file name.
+pub fn key(attachment: &Attachment) -> String {
+    hex(&identity(attachment, "key")[..20])
+}
+
+/// `0a:58` and the IPv4 address, as the classic plugins made it: a reused address keeps its MAC.
+pub fn mac_of(addresses: &[IpNetwork]) -> Option<Mac> {
+    addresses.iter().find_map(|address| match address.ip() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            Some(Mac([0x0a, 0x58, a, b, c, d]))
+        }
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// A locally administered unicast MAC that follows from the attachment; `role` tells its links apart.
+pub fn mac(attachment: &Attachment, role: &str) -> Mac {
+    let digest = identity(attachment, role);
+    Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
+}
+
+/// The MAC of a bridge without an IPv4 address follows from its name alone: it outlives every attachment.
+pub fn bridge_mac(name: &IfName) -> Mac {
+    let digest = Sha512::new().chain_update("bridge\0").chain_update(name.as_str()).finalize();
+    Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
+}
+
+/// SHA-512 over the parts with a NUL between them, which none of them can contain.
+fn identity(attachment: &Attachment, role: &str) -> [u8; 64] {
+    let parts = [
+        role,
+        attachment.network.as_str(),
+        attachment.container.as_str(),
+        attachment.interface.as_str(),
+    ];
+    Sha512::digest(parts.join("\0")).into()
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The network's first address after its own, which host-local and bridge take for the gateway by default.
+///
+/// None where adding one leaves the family's range.
+pub fn first_host(network: &IpNetwork) -> Option<IpAddr> {
+    match network.network() {
+        IpAddr::V4(v4) => Some(IpAddr::from(u32::from(v4).checked_add(1)?.to_be_bytes())),
+        IpAddr::V6(v6) => Some(IpAddr::from(u128::from(v6).checked_add(1)?.to_be_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{ContainerId, NetworkName};
+
+    fn attachment(network: &str, container: &str) -> Attachment {
+        Attachment {
+            network: NetworkName::parse(network).unwrap(),
+            container: ContainerId::parse(container).unwrap(),
+            interface: IfName::parse("eth0").unwrap(),
+        }
+    }
+
+    #[test]
+    fn chains_and_comments_are_those_of_the_reference() {
+        assert_eq!(chain(&attachment("test", "1234")), "CNI-2bbe0c48b91a7d1b8a6753a8");
+        assert_eq!(chain(&attachment("mybridge", "1234567890")), "CNI-26633426ea992aa1f0477097");
+        assert_eq!(comment(&attachment("mynet", "abc")), "name: \"mynet\" id: \"abc\"");
+    }
+
+    #[test]
+    fn a_reused_address_keeps_its_mac() {
+        let addresses = ["fd00::2/64".parse().unwrap(), "10.15.20.2/24".parse().unwrap()];
+        assert_eq!(mac_of(&addresses).unwrap().to_string(), "0a:58:0a:0f:14:02");
+        assert_eq!(mac_of(&addresses[..1]), None);
+    }
+
+    #[test]
+    fn derived_macs_are_unicast_and_locally_administered_and_differ_by_role() {
+        let (a, b) = (mac(&attachment("n", "c"), "container"), mac(&attachment("n", "c"), "peer"));
+        assert_ne!(a, b);
+        assert_eq!((a.0[0] & 3, b.0[0] & 3), (2, 2));
+    }
+
+    #[test]
+    fn names_do_not_collide_where_concatenation_would() {
+        assert_ne!(host_veth(&attachment("ab", "c"), 0), host_veth(&attachment("a", "bc"), 0));
+        assert_ne!(key(&attachment("ab", "c")), key(&attachment("a", "bc")));
+    }
+}

@@ -1,0 +1,108 @@
+//! Questions that a planner asks about the machine, and their answers: data both, so that they cross a socket.
+
+use super::action::{LinkRef, Netns, Owner, StoreRef};
+use super::name::{IfName, Mac};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Query {
+    /// The link of that name: [`Answer::Link`].
+    Link(LinkRef),
+    /// What a lease store holds for an owner: [`Answer::Store`]. The first one takes the store's lock, unless dry.
+    Store(StoreRef, Owner),
+    /// The free parts of a range: [`Answer::Free`].
+    Free(StoreRef, AddressRange),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Query::Link`].
+    Link(Fact<LinkFact>),
+    /// To [`Query::Store`].
+    Store(Fact<StoreFact>),
+    /// To [`Query::Free`]: ascending, at most [`MAX_GAPS`].
+    Free(Fact<Vec<AddressRange>>),
+    /// It cannot be told, and the plugin gets this text.
+    Failed(String),
+}
+
+/// So many gaps of a range are told at most.
+pub const MAX_GAPS: usize = 4096;
+
+/// What is known of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fact<T> {
+    /// It is there.
+    Known(T),
+    /// It is not there.
+    Absent,
+    /// Nobody may look (a dry run by an ordinary user): counts as absent, and the plan is marked.
+    Unreadable,
+}
+
+impl<T> Fact<T> {
+    /// The value, if there is one.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Fact::Known(value) => Some(value),
+            Fact::Absent | Fact::Unreadable => None,
+        }
+    }
+}
+
+/// A link as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkFact {
+    /// Where it is.
+    pub netns: Netns,
+    /// Its name.
+    pub name: IfName,
+    /// `ifi_index`; 0 for a link that a plan is yet to make.
+    pub index: u32,
+    /// `IFLA_INFO_KIND`: `bridge`, `veth`, …; empty for a physical device.
+    pub kind: String,
+    /// Zeros where it has none.
+    pub mac: Mac,
+    /// Bytes.
+    pub mtu: u32,
+    /// `IFF_UP`.
+    pub up: bool,
+    /// `IFLA_IFALIAS`.
+    pub alias: Option<String>,
+    /// `IFLA_MASTER`, as an index.
+    pub master: Option<u32>,
+    /// In the kernel's order.
+    pub addresses: Vec<IpNetwork>,
+}
+
+/// What a lease store holds for one owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFact {
+    /// The addresses of that owner.
+    pub held: Vec<IpAddr>,
+    /// `last_reserved_ip.N`, by N.
+    pub last_reserved: BTreeMap<u32, IpAddr>,
+}
+
+/// Two addresses of one family and all between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressRange {
+    /// The lowest.
+    pub first: IpAddr,
+    /// The highest, not below `first`.
+    pub last: IpAddr,
+}
+
+/// Whoever can answer: the kernel, a recording, the parent across a socket.
+pub trait Facts {
+    /// Answers a question; each kind of question gets its kind of answer, or [`Answer::Failed`].
+    fn ask(&mut self, query: &Query) -> Answer;
+}

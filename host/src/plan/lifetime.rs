@@ -1,0 +1,31 @@
+//! Which lifetime an action has: it follows from the plan, so that nobody has to be believed.
+
+use super::{Action, Lifetime, LinkRef, Netns};
+
+/// The lifetime of `action` within a plan of `actions` (design rule 6).
+///
+/// A bridge and what is set on it is shared, forwarding belongs to the node, all else to the attachment.
+pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lifetime {
+    let on_bridge = |link: &LinkRef, mut actions: Box<dyn Iterator<Item = &'a Action> + '_>| {
+        link.netns == Netns::Host
+            && actions.any(|a| matches!(a, Action::EnsureBridge(bridge) if bridge.name == link.name))
+    };
+    let shared = |yes: bool| if yes { Lifetime::Shared } else { Lifetime::Attachment };
+    match action {
+        Action::EnsureBridge(_) => Lifetime::Shared,
+        Action::SetUp(up) => shared(on_bridge(&up.link, Box::new(actions))),
+        Action::AddAddress(add) => shared(on_bridge(&add.link, Box::new(actions))),
+        Action::AddRoute(add) => shared(on_bridge(&add.link, Box::new(actions))),
+        Action::SetSysctl(set) => match set.key.link() {
+            Some((_, name)) => match super::IfName::parse(name) {
+                Ok(name) => shared(on_bridge(&LinkRef { netns: set.netns, name }, Box::new(actions))),
+                Err(_) => Lifetime::Attachment,
+            },
+            None if set.netns == Netns::Host => Lifetime::Node,
+            None => Lifetime::Attachment,
+        },
+        Action::ReserveLease(_) | Action::DeleteStaleLink(_) | Action::CreateVeth(_) | Action::Masquerade(_) => {
+            Lifetime::Attachment
+        }
+    }
+}

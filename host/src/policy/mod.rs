@@ -1,0 +1,172 @@
+//! What a plugin may do: every action of a draft is checked before the first is done.
+
+pub mod grant;
+
+pub use grant::Grants;
+
+use crate::cni::{CniError, code};
+use crate::plan::{Action, DraftPlan, Entry, IfName, LinkRef, Netns, Report, derive, lifetime, render};
+use std::net::IpAddr;
+
+/// A plan that policy allows. It is made by [`check`] alone, and it alone can be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPlan {
+    draft: DraftPlan,
+}
+
+impl CheckedPlan {
+    /// The actions, in the order in which they are applied.
+    pub fn entries(&self) -> &[Entry] {
+        &self.draft.entries
+    }
+
+    /// What the runtime is going to be told.
+    pub fn report(&self) -> &Report {
+        &self.draft.report
+    }
+}
+
+/// An action that policy refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Whose action.
+    pub plugin: String,
+    /// The action, as a command.
+    pub action: String,
+    /// What it would have to be.
+    pub rule: String,
+}
+
+/// Allows the whole plan, or tells every violation.
+pub fn check(draft: DraftPlan, grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
+    let mut violations = Vec::new();
+    for entry in &draft.entries {
+        let mut rules = Vec::new();
+        rules.extend(refuse(&entry.action, &draft, grants));
+        if entry.lifetime != lifetime::of(&entry.action, draft.entries.iter().map(|e| &e.action)) {
+            rules.push(format!("its lifetime is not {:?}", entry.lifetime));
+        }
+        violations.extend(rules.into_iter().map(|rule| Violation {
+            plugin: entry.plugin.to_string(),
+            action: render::commands(&entry.action).join("; "),
+            rule,
+        }));
+    }
+    if violations.is_empty() { Ok(CheckedPlan { draft }) } else { Err(violations) }
+}
+
+/// All violations as one CNI error.
+pub fn denied(plugin: &str, violations: &[Violation]) -> CniError {
+    let msg = format!("policy refuses {} of the plan of plugin {plugin:?}", count(violations.len(), "action"));
+    let lines = violations.iter().map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule));
+    CniError::new(code::DENIED, msg).with_details(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// Why an action is not granted, if it is not.
+fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String> {
+    let no = |rule: &str| Some(rule.to_owned());
+    match action {
+        Action::ReserveLease(lease) => {
+            if lease.owner != grants.attachment.owner() || lease.store.network != grants.attachment.network {
+                return no("a lease is for the request's own container, interface and network");
+            }
+            let granted = grants.data_dirs.contains(&lease.store.data_dir);
+            (!granted).then(|| format!("leases are kept below {}", grants.data_dirs_text()))
+        }
+        Action::DeleteStaleLink(stale) => {
+            let ours = grants.host_veths.contains(&stale.name) && stale.alias == derive::alias(&grants.attachment);
+            (!ours).then(|| "only a link of this very attachment may be deleted".to_owned())
+        }
+        Action::EnsureBridge(bridge) => {
+            let named = grants.host_links.contains(bridge.name.as_str());
+            (!named).then(|| format!("the configuration names no link {:?}", bridge.name.as_str()))
+        }
+        Action::CreateVeth(veth) => {
+            let named = veth.name == grants.attachment.interface;
+            let peer = grants.host_veths.contains(&veth.peer.name);
+            let ours = veth.peer.alias == derive::alias(&grants.attachment);
+            let master = veth.peer.master.as_ref().is_none_or(|master| is_bridge(draft, master));
+            if !named {
+                no("the link in the container is called as CNI_IFNAME says")
+            } else if !peer || !ours {
+                no("the host's end is called and marked as the attachment says")
+            } else if !master {
+                no("the master is a bridge of this plan")
+            } else {
+                None
+            }
+        }
+        Action::SetUp(up) => of_plan(draft, &up.link, grants),
+        Action::AddAddress(add) => of_plan(draft, &add.link, grants).or_else(|| {
+            let (allowed, rule) = match add.link.netns {
+                Netns::Container => (own(draft, grants, add.address.ip()), "no lease, delegate or configuration gives this address"),
+                Netns::Host => (gateway(draft, grants, add.address.ip()), "it is no gateway of this attachment's addresses"),
+            };
+            (!allowed).then(|| rule.to_owned())
+        }),
+        Action::AddRoute(route) => match route.link.netns {
+            Netns::Container => of_plan(draft, &route.link, grants),
+            Netns::Host => no("routes are added inside the container only"),
+        },
+        Action::SetSysctl(set) => match (set.netns, set.key.link()) {
+            (Netns::Container, _) => None,
+            (Netns::Host, Some((_, name))) => match IfName::parse(name) {
+                Ok(name) => of_plan(draft, &LinkRef { netns: Netns::Host, name }, grants),
+                Err(_) => no("that is no link"),
+            },
+            (Netns::Host, None) => {
+                let forwarding = matches!(set.key.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding");
+                (!(forwarding && set.value == "1")).then(|| "on the host only forwarding may be switched on".to_owned())
+            }
+        },
+        Action::Masquerade(masquerade) => {
+            let named = masquerade.chain == derive::chain(&grants.attachment)
+                && masquerade.comment == derive::comment(&grants.attachment);
+            if !named {
+                no("chain and comment follow from network and container")
+            } else if !own(draft, grants, masquerade.address.ip()) {
+                no("it is no address of this attachment")
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Refuses a link that neither this plan makes nor is the container's loopback.
+fn of_plan(draft: &DraftPlan, link: &LinkRef, grants: &Grants) -> Option<String> {
+    let made = draft.entries.iter().any(|entry| match (&entry.action, link.netns) {
+        (Action::CreateVeth(veth), Netns::Container) => veth.name == link.name,
+        (Action::CreateVeth(veth), Netns::Host) => veth.peer.name == link.name,
+        (Action::EnsureBridge(bridge), Netns::Host) => bridge.name == link.name,
+        _ => false,
+    });
+    let own = link.netns == Netns::Container
+        && (link.name.as_str() == "lo" || link.name == grants.attachment.interface);
+    (!made && !own).then(|| format!("link {:?} is not of this plan", link.name.as_str()))
+}
+
+fn is_bridge(draft: &DraftPlan, name: &IfName) -> bool {
+    draft.entries.iter().any(|entry| matches!(&entry.action, Action::EnsureBridge(bridge) if bridge.name == *name))
+}
+
+/// Whether an address is this attachment's: leased in this plan, given by a delegate, or configured.
+fn own(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
+    let leased = |entry: &Entry| matches!(&entry.action, Action::ReserveLease(lease) if lease.address == address);
+    grants.addresses.contains(&address)
+        || draft.granted.iter().any(|ip| ip.address.ip() == address)
+        || draft.entries.iter().any(leased)
+}
+
+/// Whether an address is a gateway of this attachment's addresses: told by the delegate, configured, or the first of
+/// the network (what the reference takes by default).
+fn gateway(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
+    grants.addresses.contains(&address)
+        || draft.granted.iter().any(|ip| {
+            ip.gateway == Some(address) || crate::plan::derive::first_host(&ip.address) == Some(address)
+        })
+}

@@ -1,0 +1,197 @@
+//! The picture of `docs/architecture.md` as one function: request → draft → checked plan → applied, or shown.
+
+use crate::apply::{self, Header, Journal, Reason, Section, StateDir};
+use crate::cni::result::Interface;
+use crate::cni::{CniError, CniResult, Config, Request, code, result};
+use crate::kernel::host::HostKernel;
+use crate::kernel::netns::NetnsFile;
+use crate::plan::{Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
+use crate::policy::{self, Grants};
+use crate::sandbox::cache::{Cache, Code};
+use crate::sandbox::lookup::{self, Found};
+use crate::sandbox::planner::Planner;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What every verb needs besides its request.
+#[derive(Debug)]
+pub struct Host {
+    /// The journals.
+    pub state: StateDir,
+    /// Compiled components.
+    pub cache: Cache,
+    /// The host's own namespace may be the container's (`CNI_NETNS_OVERRIDE`).
+    pub netns_override: bool,
+}
+
+/// ADD: plans, checks, applies; gives the result for stdout. Nothing is left of one that fails.
+pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, CniError> {
+    let plugin = Plugin::find(host, &request.path, &request.plugin)?;
+    plugin.gate_version(config)?;
+    let netns = container_netns(host, &request.netns)?;
+    let previous = config.previous()?;
+    let journal = host.state.lock(&request.attachment)?;
+    if previous.is_none() {
+        undo_old(host, &journal, &netns)?;
+    }
+    let mut kernel = HostKernel::open(Some(netns.try_clone()?), false);
+    let (draft, plugins) = plan(host, request, plugin, &mut kernel)?;
+    let plan = policy::check(draft, &Grants::for_request(request, config, previous.as_ref()))
+        .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))?;
+
+    let mut writer = journal.begin(&header(request, &journal, &netns, plugins))?;
+    if let Err(error) = apply::execute(&plan, &mut writer, &host.state, &mut kernel) {
+        forget_if_done(&journal, &writer, error.stuck.is_empty());
+        return Err(error.into());
+    }
+    let finished = finish(plan.report(), request, &mut kernel)
+        .and_then(|finished| result::encode(&finished, &config.cni_version))
+        .and_then(|text| Ok(writer.complete(plan.report()).map(|()| text)?));
+    finished.map_err(|error| {
+        let stuck = match writer.section() {
+            Ok(Some(section)) => apply::rollback(&section, &host.state, &mut kernel),
+            _ => Vec::new(),
+        };
+        forget_if_done(&journal, &writer, stuck.is_empty());
+        error
+    })
+}
+
+/// A component that was found, compiled and ready to run.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Its type.
+    pub name: PluginName,
+    /// Its code and what it says of itself.
+    pub code: Code,
+}
+
+impl Plugin {
+    /// Looks a plugin up on `CNI_PATH`.
+    pub fn find(host: &Host, path: &[PathBuf], name: &PluginName) -> Result<Self, CniError> {
+        match lookup::find(path, name)? {
+            Found::Component(_, file) => Ok(Plugin { name: name.clone(), code: host.cache.code(&file)? }),
+            Found::Native(file) => Err(CniError::new(
+                code::INTERNAL,
+                format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
+            )
+            .with_details(format!("hint: put {name}.wasm into a directory of CNI_PATH"))),
+        }
+    }
+
+    /// The version gate, with the versions that the component supports.
+    pub fn gate_version(&self, config: &Config) -> Result<(), CniError> {
+        crate::cni::command::gate_version(&config.cni_version, &self.code.manifest.cni_versions)
+    }
+}
+
+/// Runs the plugin in its planner process; gives what it recorded, and which components took part.
+pub fn plan(
+    host: &Host,
+    request: &Request,
+    plugin: Plugin,
+    facts: &mut dyn Facts,
+) -> Result<(DraftPlan, Vec<(String, String)>), CniError> {
+    let mut plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
+    let planner = Planner::spawn(request, plugin.code)?;
+    let draft = planner.serve(facts, &mut |name| {
+        let delegate = Plugin::find(host, &request.path, name)?;
+        plugins.push((name.to_string(), delegate.code.digest.clone()));
+        Ok(delegate.code)
+    })?;
+    Ok((draft, plugins))
+}
+
+/// Opens the container's namespace and refuses the host's own (design rule 10).
+pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
+    let failed = |e: &dyn std::error::Error| {
+        CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
+    };
+    let netns = NetnsFile::open(path).map_err(|e| failed(&e))?;
+    let own = NetnsFile::current().map_err(|e| CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e)))?;
+    if netns.same_as(&own) && !host.netns_override {
+        let msg = "plugin's netns and netns from CNI_NETNS should not be the same";
+        return Err(CniError::new(code::INVALID_NETNS, msg)
+            .with_details(format!("{path} is the namespace of the runtime itself; nothing was changed")));
+    }
+    Ok(netns)
+}
+
+/// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.
+fn undo_old(host: &Host, journal: &Journal, netns: &NetnsFile) -> Result<(), CniError> {
+    for section in journal.sections() {
+        tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
+        undo_section(host, journal, &section, Reason::Rollback, Some(netns))?;
+    }
+    Ok(())
+}
+
+/// Takes back a section and forgets it; `netns` is entered only if it is the one that the section was made in.
+pub fn undo_section(
+    host: &Host,
+    journal: &Journal,
+    section: &Section,
+    reason: Reason,
+    netns: Option<&NetnsFile>,
+) -> Result<(), CniError> {
+    let same = netns.filter(|netns| netns.id() == section.header.netns_id);
+    let mut kernel = HostKernel::open(same.map(NetnsFile::try_clone).transpose()?, false);
+    let stuck = apply::revert(section, reason, &host.state, &mut kernel);
+    if stuck.is_empty() {
+        return Ok(journal.forget(section)?);
+    }
+    let what = format!("plugin {:?} of container {}", section.header.plugin.as_str(), section.header.attachment.container);
+    Err(CniError::new(code::STUCK, "not everything could be undone").with_details(crate::error::left(&what, &stuck)))
+}
+
+/// A journal is kept for the next verb exactly when something is left that it describes.
+fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool) {
+    if let (true, Ok(Some(section))) = (done, writer.section())
+        && let Err(error) = journal.forget(&section)
+    {
+        tracing::warn!(%error, "journal could not be removed");
+    }
+}
+
+fn header(request: &Request, journal: &Journal, netns: &NetnsFile, plugins: Vec<(String, String)>) -> Header {
+    let same = |section: &&Section| section.header.plugin == request.plugin;
+    let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Header {
+        version: apply::journal::VERSION,
+        attachment: request.attachment.clone(),
+        plugin: request.plugin.clone(),
+        ordinal,
+        netns: request.netns.clone(),
+        netns_id: netns.id(),
+        plugins,
+        created: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Fills names and MACs in from the kernel: the result says what is, not what was planned.
+pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Result<CniResult, CniError> {
+    let interfaces = report.links.iter().map(|link| {
+        let fact = fact(link, facts)?;
+        let sandbox = match link.netns {
+            Netns::Host => String::new(),
+            Netns::Container => request.netns.clone(),
+        };
+        Ok(Interface { name: fact.name.to_string(), mac: fact.mac.to_string(), sandbox })
+    });
+    Ok(CniResult {
+        interfaces: interfaces.collect::<Result<_, CniError>>()?,
+        ips: report.ips.clone(),
+        routes: report.routes.clone(),
+        dns: report.dns.clone(),
+    })
+}
+
+fn fact(link: &LinkRef, facts: &mut dyn Facts) -> Result<LinkFact, CniError> {
+    let gone = |why: &str| CniError::new(code::INTERNAL, format!("link {link} was made and is not there: {why}"));
+    match facts.ask(&Query::Link(link.clone())) {
+        Answer::Link(fact) => fact.known().ok_or_else(|| gone("not found")),
+        Answer::Failed(why) => Err(gone(&why)),
+        Answer::Store(_) | Answer::Free(_) => Err(gone("another question was answered")),
+    }
+}

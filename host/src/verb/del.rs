@@ -1,0 +1,48 @@
+//! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
+
+use crate::apply::{self, Section};
+use crate::cni::command::gate_version;
+use crate::cni::{CniError, Config, Request, code};
+use crate::kernel::host::HostKernel;
+use crate::kernel::netns::NetnsFile;
+use crate::plan::StoreRef;
+use crate::policy::grant::data_dirs;
+use crate::run::{self, Host};
+
+/// Detaches; succeeds when there is nothing left to detach.
+pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+    gate_version(&config.cni_version, &super::all_versions())?;
+    let netns = usable_netns(host, &request.netns);
+    let journal = host.state.lock(&request.attachment)?;
+    // The latest of several plugins of one type: a chain is taken down in reverse.
+    let own = |section: &Section| section.header.plugin == request.plugin;
+    match journal.sections().into_iter().find(own) {
+        Some(section) => run::undo_section(host, &journal, &section, section.reason(), netns.as_ref()),
+        None => without_journal(request, config, netns),
+    }
+}
+
+/// The container's namespace if it is there and not the host's own: a path that was reused counts as gone.
+fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
+    let netns = NetnsFile::open(path).ok()?;
+    let own = NetnsFile::current().ok()?;
+    (host.netns_override || !netns.same_as(&own)).then_some(netns)
+}
+
+/// Removes what follows from the attachment's name: whoever made it, the reference included.
+fn without_journal(request: &Request, config: &Config, netns: Option<NetnsFile>) -> Result<(), CniError> {
+    let is_ipam = config.ipam_type() == Some(request.plugin.as_str());
+    let has_ipam = config.ipam_type().is_some();
+    let network = request.attachment.network.clone();
+    let stores = if has_ipam { data_dirs(config) } else { Vec::new() };
+    let stores: Vec<_> =
+        stores.into_iter().map(|data_dir| StoreRef { data_dir, network: network.clone() }).collect();
+    let mut kernel = HostKernel::open(if is_ipam { None } else { netns }, false);
+    let undos = kernel.remains(&request.attachment, &stores, !is_ipam)?;
+    let stuck = apply::undo_all(&undos, &mut kernel);
+    if stuck.is_empty() {
+        return Ok(());
+    }
+    let what = format!("container {} without a journal", request.attachment.container);
+    Err(CniError::new(code::STUCK, "not everything could be undone").with_details(crate::error::left(&what, &stuck)))
+}

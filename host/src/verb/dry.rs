@@ -1,0 +1,94 @@
+//! Dry runs: the same path as ADD up to the last step, then the plan is shown and nothing is done.
+
+use super::Output;
+use crate::cni::{CniError, Config, Request, code};
+use crate::kernel::host::HostKernel;
+use crate::kernel::{Before, Kernel};
+use crate::plan::render::{self, Picture, State};
+use crate::plan::{Action, DraftPlan, LinkRef, Mac, Netns, Report};
+use crate::policy::{self, CheckedPlan, Grants, Violation};
+use crate::run::{self, Host, Plugin};
+
+/// A plan that was not applied, with all that is to be shown of it.
+#[derive(Debug)]
+pub struct DryPlan {
+    draft: DraftPlan,
+    plugins: Vec<(String, String)>,
+    states: Vec<State>,
+    violations: Vec<Violation>,
+}
+
+/// Plans and checks; changes nothing, takes no lock, makes no file.
+pub fn plan(host: &Host, request: &Request, config: &Config, earlier: &[DryPlan]) -> Result<DryPlan, CniError> {
+    let plugin = Plugin::find(host, &request.path, &request.plugin)?;
+    plugin.gate_version(config)?;
+    let netns = run::container_netns(host, &request.netns)?;
+    let previous = config.previous()?;
+    let mut kernel = HostKernel::open(Some(netns), true);
+    let entries = earlier.iter().flat_map(|plan| plan.draft.entries.iter().cloned()).collect();
+    let mut facts = crate::sandbox::overlay::Overlay::new(&mut kernel, entries);
+    let (draft, plugins) = run::plan(host, request, plugin, &mut facts)?;
+    let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
+    let states = kernel.observe(&actions).into_iter().map(|before| match before {
+        Before::Absent => State::Absent,
+        Before::Present => State::Present,
+        Before::Value(_) => State::Other,
+        Before::Unknown => State::Unknown,
+    });
+    let states = states.collect();
+    let grants = Grants::for_request(request, config, previous.as_ref());
+    let violations = policy::check(draft.clone(), &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
+    Ok(DryPlan { draft, plugins, states, violations })
+}
+
+impl DryPlan {
+    /// What is shown.
+    pub fn picture<'a>(&'a self, request: &'a Request) -> Picture<'a> {
+        Picture {
+            attachment: &request.attachment,
+            netns: &request.netns,
+            plugins: &self.plugins,
+            actions: Picture::lines(&self.draft.entries, &self.states),
+            result: &self.draft.report,
+            unreadable: self.draft.unreadable.iter().map(render::unreadable).collect(),
+            violations: self.violations.iter().map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule)).collect(),
+        }
+    }
+
+    /// What the plugin reports.
+    pub fn report(&self) -> &Report {
+        &self.draft.report
+    }
+
+    /// The MAC that a link of this plan would get.
+    pub fn mac(&self, link: &LinkRef) -> Option<Mac> {
+        self.draft.entries.iter().find_map(|entry| match (&entry.action, link.netns) {
+            (Action::EnsureBridge(bridge), Netns::Host) if bridge.name == link.name => Some(bridge.mac),
+            (Action::CreateVeth(veth), Netns::Container) if veth.name == link.name => Some(veth.mac),
+            (Action::CreateVeth(veth), Netns::Host) if veth.peer.name == link.name => Some(veth.peer.mac),
+            _ => None,
+        })
+    }
+
+    /// Whether it would be applied.
+    pub fn is_allowed(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+/// The dry run of a runtime's own ADD: the plan goes to stderr, and stdout gets an error, so that no container starts
+/// without its network by mistake.
+pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Output, CniError> {
+    let plan = plan(host, request, config, &[])?;
+    let error = match plan.is_allowed() {
+        true => refused("ADD"),
+        false => policy::denied(request.plugin.as_str(), &plan.violations),
+    };
+    Ok(Output::Dry(plan.picture(request).text(), error))
+}
+
+/// The answer to a verb while `WASM_CNI_DRY_RUN` is set.
+pub fn refused(verb: &str) -> CniError {
+    CniError::new(code::DRY_RUN, format!("dry run of {verb}: nothing was changed"))
+        .with_details("hint: unset WASM_CNI_DRY_RUN")
+}

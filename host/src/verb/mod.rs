@@ -1,0 +1,125 @@
+//! The verbs but ADD, and how a call of the runtime finds its verb.
+
+pub mod check;
+pub mod del;
+pub mod dry;
+pub mod gc;
+
+use crate::cni::command::{self, gate_verb};
+use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
+use crate::plan::{Attachment, ContainerId, IfName, PluginName};
+use crate::run::{self, Host, Plugin};
+use std::io::Read;
+use std::path::PathBuf;
+
+/// What a call prints, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// On stdout; success.
+    Stdout(String),
+    /// On stderr; success.
+    Stderr(String),
+    /// The plan of a dry run: on stderr, with this error on stdout.
+    Dry(String, CniError),
+}
+
+/// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
+///
+/// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`.
+pub fn call(
+    host: &Host,
+    plugin: &PluginName,
+    env: &Environment,
+    own_dir: Option<PathBuf>,
+    stdin: &mut dyn Read,
+) -> Result<Output, CniError> {
+    let mut path: Vec<PathBuf> = env.path.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
+    let verb = match command::decode(env)? {
+        Call::Banner => {
+            path.extend(own_dir);
+            return Ok(Output::Stderr(command::banner(plugin.as_str(), &supported(host, &path, plugin)?)));
+        }
+        Call::Verb(Command::Version) => {
+            path.extend(own_dir);
+            return Ok(Output::Stdout(versions(&supported(host, &path, plugin)?)));
+        }
+        Call::Verb(verb) => Some(verb),
+        Call::Unknown(_) => None,
+    };
+    let mut bytes = Vec::new();
+    stdin.take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes).map_err(|e| {
+        CniError::new(code::IO_FAILURE, format!("error reading from stdin: {e}"))
+    })?;
+    if bytes.len() as u64 > MAX_STDIN_BYTES {
+        let msg = format!("network configuration is larger than {MAX_STDIN_BYTES} bytes");
+        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
+    }
+    let config = config::decode(&bytes)?;
+    let Some(verb) = verb else {
+        let msg = format!("unknown CNI_COMMAND: {}", env.command);
+        return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+    };
+    let stdout = |()| Output::Stdout(String::new());
+    match verb {
+        Command::Version => Ok(Output::Stdout(String::new())),
+        Command::Add => {
+            let request = request(plugin, env, path, &config)?;
+            if env.dry_run { dry::of_runtime(host, &request, &config) } else { run::add(host, &request, &config).map(Output::Stdout) }
+        }
+        Command::Del if env.dry_run => Err(dry::refused("DEL")),
+        Command::Del => del::del(host, &request(plugin, env, path, &config)?, &config).map(stdout),
+        Command::Check => {
+            let request = request(plugin, env, path, &config)?;
+            gate_verb("CHECK", "0.4.0", &config, &supported(host, &request.path, plugin)?)?;
+            check::check(host, &request, &config).map(stdout)
+        }
+        Command::Gc if env.dry_run => Err(dry::refused("GC")),
+        Command::Gc => {
+            // As DEL, GC needs no component.
+            gate_verb("GC", "1.1.0", &config, &all_versions())?;
+            gc::gc(host, plugin, &config).map(stdout)
+        }
+        Command::Status => {
+            let found = Plugin::find(host, &path, plugin);
+            let found = found.map_err(|error| CniError { code: code::NOT_AVAILABLE, ..error })?;
+            gate_verb("STATUS", "1.1.0", &config, &found.code.manifest.cni_versions).map(stdout)
+        }
+    }
+}
+
+/// More than any real configuration; a bound on memory.
+const MAX_STDIN_BYTES: u64 = 1 << 20;
+
+/// The versions that the component says it supports.
+fn supported(host: &Host, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
+    Ok(Plugin::find(host, path, plugin)?.code.manifest.cni_versions)
+}
+
+/// Every version: for verbs that need no component.
+pub fn all_versions() -> Vec<String> {
+    version::ALL.map(str::to_owned).to_vec()
+}
+
+/// VERSION: compact, with a line end, as the reference.
+fn versions(supported: &[String]) -> String {
+    let supported = supported.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(",");
+    format!("{{\"cniVersion\":\"{}\",\"supportedVersions\":[{supported}]}}\n", version::CURRENT)
+}
+
+/// A request from variables that [`command::decode`] has validated.
+fn request(plugin: &PluginName, env: &Environment, path: Vec<PathBuf>, config: &Config) -> Result<Request, CniError> {
+    let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+    Ok(Request {
+        plugin: plugin.clone(),
+        attachment: Attachment {
+            network: config.name.clone(),
+            container: ContainerId::parse(&env.container_id).map_err(invalid)?,
+            interface: IfName::parse(&env.interface).map_err(invalid)?,
+        },
+        netns: env.netns.clone(),
+        path,
+        args: env.args.clone(),
+        config: config.text.clone(),
+        cni_version: config.cni_version.clone(),
+    })
+}
