@@ -1,28 +1,9 @@
-//! From our errors to the runtime's: one table, and one way to print a chain of causes.
+//! From our errors to the runtime's.
 
 use crate::apply::{ApplyError, Stuck};
 use crate::cni::{CniError, code};
+pub use crate::kernel::errno::chain;
 use crate::kernel::{KernelError, Undo};
-use std::error::Error;
-
-/// An error and its causes, joined by `: `. A `Display` never includes its source, so nothing is said twice.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {}", reason(cause));
-        source = cause.source();
-    }
-    text
-}
-
-/// The system's errors in the words of the reference: `file exists`, not `File exists (os error 17)`.
-fn reason(error: &(dyn Error + 'static)) -> String {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_lowercase(),
-        None => error.to_string(),
-    }
-}
 
 impl From<KernelError> for CniError {
     fn from(error: KernelError) -> Self {

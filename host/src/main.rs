@@ -10,7 +10,7 @@ use wasm_cni::plan::PluginName;
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::verb::{self, Output};
-use wasm_cni::{cli, sandbox};
+use wasm_cni::cli;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
@@ -93,14 +93,24 @@ fn host(dry: bool, netns_override: bool) -> Host {
         "" => PathBuf::from("/run/wasm-cni"),
         dir => PathBuf::from(dir),
     };
-    let cache = match variable("WASM_CNI_CACHE_DIR").as_str() {
-        "" => sandbox::cache::default_dir(&variable("XDG_CACHE_HOME"), &variable("HOME")),
-        dir => PathBuf::from(dir),
-    };
     let own = std::fs::read_link("/proc/self/exe").unwrap_or_default();
     Host {
         state: StateDir::new(state),
-        cache: Cache::new(cache, own.with_file_name("wasm-cni-compile"), dry),
+        cache: Cache::new(&cache_dirs(), own.with_file_name("wasm-cni-compile"), dry),
         netns_override,
+    }
+}
+
+/// Where compiled components are kept: the first of these that can be used.
+fn cache_dirs() -> Vec<PathBuf> {
+    let (given, xdg, home) = (variable("WASM_CNI_CACHE_DIR"), variable("XDG_CACHE_HOME"), variable("HOME"));
+    if !given.is_empty() {
+        vec![PathBuf::from(given)]
+    } else if nix::unistd::Uid::effective().is_root() {
+        vec![PathBuf::from("/var/cache/wasm-cni"), PathBuf::from("/run/wasm-cni/cache")]
+    } else if !xdg.is_empty() {
+        vec![Path::new(&xdg).join("wasm-cni")]
+    } else {
+        vec![Path::new(&home).join(".cache/wasm-cni")]
     }
 }

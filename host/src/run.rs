@@ -5,7 +5,7 @@ use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
-use crate::plan::{Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
+use crate::plan::{Action, Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
 use crate::policy::{self, Grants};
 use crate::sandbox::cache::{Cache, Code};
 use crate::sandbox::lookup::{self, Found};
@@ -30,16 +30,17 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     plugin.gate_version(config)?;
     let netns = container_netns(host, &request.netns)?;
     let previous = config.previous()?;
+    let netns_id = netns.identity();
+    let mut kernel = HostKernel::open(Some(netns), false);
     let journal = host.state.lock(&request.attachment)?;
     if previous.is_none() {
-        undo_old(host, &journal, &netns)?;
+        undo_old(host, &journal, netns_id, &mut kernel)?;
     }
-    let mut kernel = HostKernel::open(Some(netns.try_clone()?), false);
-    let (draft, plugins) = plan(host, request, plugin, &mut kernel)?;
+    let (draft, plugins) = plan(host, request, plugin, Vec::new(), &mut kernel)?;
     let plan = policy::check(draft, &Grants::for_request(request, config, previous.as_ref()))
         .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))?;
 
-    let mut writer = journal.begin(&header(request, &journal, &netns, plugins))?;
+    let mut writer = journal.begin(&header(request, &journal, netns_id, plugins))?;
     if let Err(error) = apply::execute(&plan, &mut writer, &host.state, &mut kernel) {
         forget_if_done(&journal, &writer, error.stuck.is_empty());
         return Err(error.into());
@@ -70,7 +71,10 @@ impl Plugin {
     /// Looks a plugin up on `CNI_PATH`.
     pub fn find(host: &Host, path: &[PathBuf], name: &PluginName) -> Result<Self, CniError> {
         match lookup::find(path, name)? {
-            Found::Component(_, file) => Ok(Plugin { name: name.clone(), code: host.cache.code(&file)? }),
+            Found::Component(path, file) => {
+                let code = host.cache.code(&file).map_err(|e| e.to_cni(&path))?;
+                Ok(Plugin { name: name.clone(), code })
+            }
             Found::Native(file) => Err(CniError::new(
                 code::INTERNAL,
                 format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
@@ -86,15 +90,20 @@ impl Plugin {
 }
 
 /// Runs the plugin in its planner process; gives what it recorded, and which components took part.
+///
+/// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain.
 pub fn plan(
     host: &Host,
     request: &Request,
     plugin: Plugin,
-    facts: &mut dyn Facts,
+    earlier: Vec<Action>,
+    kernel: &mut HostKernel,
 ) -> Result<(DraftPlan, Vec<(String, String)>), CniError> {
     let mut plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
-    let planner = Planner::spawn(request, plugin.code)?;
-    let draft = planner.serve(facts, &mut |name| {
+    let planner = Planner::spawn(request, plugin.code, earlier)?;
+    // While the planner maps its code.
+    kernel.prepare();
+    let draft = planner.serve(kernel, &mut |name| {
         let delegate = Plugin::find(host, &request.path, name)?;
         plugins.push((name.to_string(), delegate.code.digest.clone()));
         Ok(delegate.code)
@@ -104,7 +113,7 @@ pub fn plan(
 
 /// Opens the container's namespace and refuses the host's own (design rule 10).
 pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
-    let failed = |e: &dyn std::error::Error| {
+    let failed = |e: &(dyn std::error::Error + 'static)| {
         CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
     };
     let netns = NetnsFile::open(path).map_err(|e| failed(&e))?;
@@ -118,25 +127,35 @@ pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
 }
 
 /// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.
-fn undo_old(host: &Host, journal: &Journal, netns: &NetnsFile) -> Result<(), CniError> {
+fn undo_old(
+    host: &Host,
+    journal: &Journal,
+    netns_id: (u64, u64),
+    kernel: &mut HostKernel,
+) -> Result<(), CniError> {
     for section in journal.sections() {
         tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
-        undo_section(host, journal, &section, Reason::Rollback, Some(netns))?;
+        undo_section(host, journal, &section, Reason::Rollback, Some(netns_id), kernel)?;
     }
     Ok(())
 }
 
-/// Takes back a section and forgets it; `netns` is entered only if it is the one that the section was made in.
+/// Takes back a section and forgets it.
+///
+/// The container's namespace, whose identity is `netns_id`, is entered only if the section was made in it.
 pub fn undo_section(
     host: &Host,
     journal: &Journal,
     section: &Section,
     reason: Reason,
-    netns: Option<&NetnsFile>,
+    netns_id: Option<(u64, u64)>,
+    kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
-    let same = netns.filter(|netns| netns.id() == section.header.netns_id);
-    let mut kernel = HostKernel::open(same.map(NetnsFile::try_clone).transpose()?, false);
-    let stuck = apply::revert(section, reason, &host.state, &mut kernel);
+    let stuck = if netns_id == Some(section.header.netns_id) {
+        apply::revert(section, reason, &host.state, kernel)
+    } else {
+        apply::revert(section, reason, &host.state, &mut HostKernel::open(None, false))
+    };
     if stuck.is_empty() {
         return Ok(journal.forget(section)?);
     }
@@ -153,7 +172,7 @@ fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool
     }
 }
 
-fn header(request: &Request, journal: &Journal, netns: &NetnsFile, plugins: Vec<(String, String)>) -> Header {
+fn header(request: &Request, journal: &Journal, netns_id: (u64, u64), plugins: Vec<(String, String)>) -> Header {
     let same = |section: &&Section| section.header.plugin == request.plugin;
     let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -163,7 +182,7 @@ fn header(request: &Request, journal: &Journal, netns: &NetnsFile, plugins: Vec<
         plugin: request.plugin.clone(),
         ordinal,
         netns: request.netns.clone(),
-        netns_id: netns.id(),
+        netns_id,
         plugins,
         created: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
     }

@@ -1,11 +1,11 @@
 //! `wasm-cni inspect`: what a component is, read from its imports and exports; it is not run.
 
 use super::{Format, Printed};
-use crate::cni::{CniError, code};
+use crate::cni::CniError;
 use crate::run::Host;
+use crate::sandbox::{self, Kind};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
 /// Which file, and how to print.
@@ -24,32 +24,32 @@ struct Inspection {
     file: PathBuf,
     sha256: String,
     interface: String,
-    kind: String,
+    kind: Kind,
     cni_versions: Vec<String>,
     verbs: Vec<String>,
+    /// The imported functions of each interface.
     capabilities: BTreeMap<String, Vec<String>>,
     wasi: Vec<String>,
 }
 
 /// Compiles the component if that has not been done, and prints its manifest.
 pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    let file = File::open(&arguments.file)
-        .map_err(|e| CniError::new(code::INTERNAL, format!("failed to open {}: {e}", arguments.file.display())))?;
-    let found = host.cache.code(&file)?;
+    let found = sandbox::inspect(&host.cache, &arguments.file).map_err(|e| e.to_cni(&arguments.file))?;
+    let manifest = found.manifest;
     let mut capabilities: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for import in &found.manifest.imports {
+    for import in &manifest.imports {
         let (interface, function) = import.split_once('.').unwrap_or((import, ""));
         capabilities.entry(interface.to_owned()).or_default().push(function.to_owned());
     }
     let inspection = Inspection {
         file: arguments.file.clone(),
         sha256: found.digest,
-        interface: found.manifest.interface,
-        kind: found.manifest.kind.to_string(),
-        cni_versions: found.manifest.cni_versions,
-        verbs: found.manifest.exports,
+        interface: manifest.interface,
+        kind: manifest.kind,
+        cni_versions: manifest.cni_versions,
+        verbs: manifest.exports,
         capabilities,
-        wasi: found.manifest.wasi,
+        wasi: manifest.wasi,
     };
     let text = match arguments.output {
         Format::Json => super::json(&inspection),
@@ -60,15 +60,21 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
 
 impl Inspection {
     fn text(&self) -> String {
-        let mut text = format!(
-            "{}\n  sha256        {}\n  interface     {}\n  kind          {}\n  CNI versions  {}\n  verbs         {}\n",
-            self.file.display(),
-            self.sha256,
-            self.interface,
-            self.kind,
-            self.cni_versions.join(" "),
-            self.verbs.join(" "),
-        );
+        let kind = match self.kind {
+            Kind::Main => "main",
+            Kind::Ipam => "ipam",
+            Kind::Chained => "chained",
+        };
+        let mut text = format!("{}\n", self.file.display());
+        for (what, value) in [
+            ("sha256", self.sha256.as_str()),
+            ("interface", &self.interface),
+            ("kind", kind),
+            ("CNI versions", &self.cni_versions.join(" ")),
+            ("verbs", &self.verbs.join(" ")),
+        ] {
+            text += &format!("  {what:<12}  {value}\n");
+        }
         text += "capabilities\n";
         for (interface, functions) in &self.capabilities {
             text += &format!("  {interface:<12}  {}\n", functions.join(" "));

@@ -33,6 +33,8 @@ impl CniError {
 pub mod code {
     /// The configuration's `cniVersion` is not supported.
     pub const INCOMPATIBLE_VERSION: u32 = 1;
+    /// The configuration has a key that is not supported.
+    pub const UNSUPPORTED_FIELD: u32 = 2;
     /// An environment variable is missing or invalid.
     pub const INVALID_ENVIRONMENT: u32 = 4;
     /// Standard input could not be read.

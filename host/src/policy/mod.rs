@@ -167,6 +167,6 @@ fn own(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
 fn gateway(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
     grants.addresses.contains(&address)
         || draft.granted.iter().any(|ip| {
-            ip.gateway == Some(address) || crate::plan::derive::first_host(&ip.address) == Some(address)
+            ip.gateway == Some(address) || derive::first_host(&ip.address) == Some(address)
         })
 }

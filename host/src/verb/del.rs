@@ -3,6 +3,7 @@
 use crate::apply::{self, Section};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request, code};
+use crate::kernel::Undo;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::plan::StoreRef;
@@ -13,12 +14,14 @@ use crate::run::{self, Host};
 pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
     gate_version(&config.cni_version, &super::all_versions())?;
     let netns = usable_netns(host, &request.netns);
+    let netns_id = netns.as_ref().map(NetnsFile::identity);
+    let mut kernel = HostKernel::open(netns, false);
     let journal = host.state.lock(&request.attachment)?;
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
     match journal.sections().into_iter().find(own) {
-        Some(section) => run::undo_section(host, &journal, &section, section.reason(), netns.as_ref()),
-        None => without_journal(request, config, netns),
+        Some(section) => run::undo_section(host, &journal, &section, section.reason(), netns_id, &mut kernel),
+        None => without_journal(request, config, &mut kernel),
     }
 }
 
@@ -30,16 +33,18 @@ fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
 }
 
 /// Removes what follows from the attachment's name: whoever made it, the reference included.
-fn without_journal(request: &Request, config: &Config, netns: Option<NetnsFile>) -> Result<(), CniError> {
+///
+/// An IPAM plugin has leases alone; a configuration without IPAM has none.
+fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) -> Result<(), CniError> {
     let is_ipam = config.ipam_type() == Some(request.plugin.as_str());
     let has_ipam = config.ipam_type().is_some();
     let network = request.attachment.network.clone();
     let stores = if has_ipam { data_dirs(config) } else { Vec::new() };
     let stores: Vec<_> =
         stores.into_iter().map(|data_dir| StoreRef { data_dir, network: network.clone() }).collect();
-    let mut kernel = HostKernel::open(if is_ipam { None } else { netns }, false);
-    let undos = kernel.remains(&request.attachment, &stores, !is_ipam)?;
-    let stuck = apply::undo_all(&undos, &mut kernel);
+    let mut undos = kernel.remains(&request.attachment, &stores);
+    undos.retain(|undo| !is_ipam || matches!(undo, Undo::ReleaseLease(_)));
+    let stuck = apply::undo_all(&undos, kernel);
     if stuck.is_empty() {
         return Ok(());
     }

@@ -25,15 +25,15 @@ pub fn plan(host: &Host, request: &Request, config: &Config, earlier: &[DryPlan]
     let netns = run::container_netns(host, &request.netns)?;
     let previous = config.previous()?;
     let mut kernel = HostKernel::open(Some(netns), true);
-    let entries = earlier.iter().flat_map(|plan| plan.draft.entries.iter().cloned()).collect();
-    let mut facts = crate::sandbox::overlay::Overlay::new(&mut kernel, entries);
-    let (draft, plugins) = run::plan(host, request, plugin, &mut facts)?;
+    let earlier = earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
+    let (draft, plugins) = run::plan(host, request, plugin, earlier, &mut kernel)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
-    let states = kernel.observe(&actions).into_iter().map(|before| match before {
-        Before::Absent => State::Absent,
-        Before::Present => State::Present,
-        Before::Value(_) => State::Other,
-        Before::Unknown => State::Unknown,
+    let states = kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
+        (Before::Unknown, _) => State::Unknown,
+        // What is there is what goes, and the value before a lease is that of another one.
+        (_, Action::DeleteStaleLink(_)) | (Before::Absent, _) | (Before::Value(_), Action::ReserveLease(_)) => State::Absent,
+        (Before::Present, _) => State::Present,
+        (Before::Value(_), _) => State::Other,
     });
     let states = states.collect();
     let grants = Grants::for_request(request, config, previous.as_ref());

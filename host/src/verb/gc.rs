@@ -1,6 +1,7 @@
 //! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
 
 use crate::cni::{CniError, Config, code};
+use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::plan::PluginName;
 use crate::run::{self, Host};
@@ -25,7 +26,9 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         let sections = journal.sections();
         let Some(section) = sections.iter().find(|section| section.header == stale.header) else { continue };
         let netns = NetnsFile::open(&section.header.netns).ok();
-        if let Err(error) = run::undo_section(host, &journal, section, section.reason(), netns.as_ref()) {
+        let netns_id = netns.as_ref().map(NetnsFile::identity);
+        let mut kernel = HostKernel::open(netns, false);
+        if let Err(error) = run::undo_section(host, &journal, section, section.reason(), netns_id, &mut kernel) {
             failures.push(format!("{} {}: {}\n{}", attachment.container, attachment.interface, error.msg, error.details));
         }
     }

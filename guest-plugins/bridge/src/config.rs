@@ -1,0 +1,268 @@
+//! The configuration of bridge.
+
+use serde::Deserialize;
+use wasm_cni_sdk::{Dns, Error, MacAddress, Value, args, config, mac};
+
+/// What a valid configuration asks for.
+#[derive(Debug)]
+pub struct Config {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The bridge gets the gateway's address, and the host forwards.
+    pub is_gateway: bool,
+    /// The container gets a default route.
+    pub is_default_gateway: bool,
+    /// Addresses of the container are hidden behind the host's.
+    pub ip_masq: bool,
+    /// Bytes; 0: the kernel's default.
+    pub mtu: u32,
+    /// Frames may leave a port through which they came.
+    pub hairpin: bool,
+    /// The Ethernet address of the container's interface, if one is asked for.
+    pub mac: Option<MacAddress>,
+    /// The plugin that hands out addresses; empty: the network has none.
+    pub ipam: String,
+    /// Replaces that of the IPAM plugin, if anything is said.
+    pub dns: Dns,
+}
+
+/// What is read of standard input.
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Conf {
+    bridge: String,
+    is_gateway: bool,
+    is_default_gateway: bool,
+    force_address: bool,
+    ip_masq: bool,
+    ip_masq_backend: Option<String>,
+    mtu: i64,
+    hairpin_mode: bool,
+    promisc_mode: bool,
+    vlan: i64,
+    vlan_trunk: Option<Value>,
+    macspoofchk: bool,
+    enabledad: bool,
+    disable_container_interface: bool,
+    port_isolation: bool,
+    ipam: Ipam,
+    dns: Dns,
+    args: Args,
+    runtime_config: Mac,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ipam {
+    r#type: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Args {
+    cni: Mac,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Mac {
+    mac: String,
+}
+
+impl Default for Conf {
+    fn default() -> Self {
+        Conf {
+            bridge: "cni0".to_owned(),
+            is_gateway: false,
+            is_default_gateway: false,
+            force_address: false,
+            ip_masq: false,
+            ip_masq_backend: None,
+            mtu: 0,
+            hairpin_mode: false,
+            promisc_mode: false,
+            vlan: 0,
+            vlan_trunk: None,
+            macspoofchk: false,
+            enabledad: false,
+            disable_container_interface: false,
+            port_isolation: false,
+            ipam: Ipam::default(),
+            dns: Dns::default(),
+            args: Args::default(),
+            runtime_config: Mac::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
+    pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
+        let conf: Conf = config::parse(json).map_err(|e| format!("failed to load netconf: {e}"))?;
+        if !(0..=4094).contains(&conf.vlan) {
+            return Err(format!("invalid VLAN ID {} (must be between 0 and 4094)", conf.vlan).into());
+        }
+        let mac = requested_mac(&conf, cni_args)?;
+        refuse_contradictions(&conf)?;
+        refuse_unsupported(&conf)?;
+        Ok(Config {
+            bridge: conf.bridge,
+            is_gateway: conf.is_gateway || conf.is_default_gateway,
+            is_default_gateway: conf.is_default_gateway,
+            ip_masq: conf.ip_masq,
+            // A negative one counts as none, as in the reference.
+            mtu: u32::try_from(conf.mtu.max(0))
+                .map_err(|_| format!("failed to load netconf: mtu: {} is too large", conf.mtu))?,
+            hairpin: conf.hairpin_mode,
+            mac,
+            ipam: conf.ipam.r#type,
+            dns: conf.dns,
+        })
+    }
+}
+
+/// `CNI_ARGS`, then `args.cni.mac`, then `runtimeConfig.mac`: the last one that is given counts.
+fn requested_mac(conf: &Conf, cni_args: &str) -> Result<Option<MacAddress>, String> {
+    let mut from_args = String::new();
+    args::parse(cni_args, |key, value| {
+        let known = key == "MAC";
+        if known {
+            from_args = value.to_owned();
+        }
+        Ok(known)
+    })?;
+    let given =
+        [&conf.runtime_config.mac, &conf.args.cni.mac, &from_args].into_iter().find(|mac| !mac.is_empty());
+    given.map(|text| mac::parse(text)).transpose().map_err(|e| format!("failed to make veth pair: {e}"))
+}
+
+fn refuse_contradictions(conf: &Conf) -> Result<(), Error> {
+    if conf.disable_container_interface && !conf.ipam.r#type.is_empty() {
+        return Err("cannot use IPAM when DisableContainerInterface flag is set".into());
+    }
+    if conf.hairpin_mode && conf.promisc_mode {
+        return Err("cannot set hairpin mode and promiscuous mode at the same time".into());
+    }
+    if conf.bridge.is_empty() {
+        return Err(r#"failed to create bridge "": its name is empty"#.into());
+    }
+    match conf.ip_masq_backend.as_deref().filter(|_| conf.ip_masq) {
+        None | Some("iptables" | "nftables") => Ok(()),
+        Some(other) => Err(format!("unknown ipmasq backend {other:?}").into()),
+    }
+}
+
+/// The reference's keys that ask for something which is not done yet: nothing is silently left undone.
+fn refuse_unsupported(conf: &Conf) -> Result<(), Error> {
+    let without = "leave the field out, or attach this network with the reference plugin";
+    if conf.vlan != 0 {
+        return Err(Error::unsupported("vlan", conf.vlan, without));
+    }
+    if let Some(trunk) = &conf.vlan_trunk {
+        return Err(Error::unsupported("vlanTrunk", trunk, without));
+    }
+    if conf.ip_masq && conf.ip_masq_backend.as_deref() == Some("nftables") {
+        return Err(Error::unsupported("ipMasqBackend", r#""nftables""#, r#"use "iptables""#));
+    }
+    let switches = [
+        ("promiscMode", conf.promisc_mode),
+        ("forceAddress", conf.force_address),
+        ("macspoofchk", conf.macspoofchk),
+        ("enabledad", conf.enabledad),
+        ("disableContainerInterface", conf.disable_container_interface),
+        ("portIsolation", conf.port_isolation),
+    ];
+    match switches.into_iter().find(|(_, on)| *on) {
+        Some((key, on)) => Err(Error::unsupported(key, on, without)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str, args: &str) -> Config {
+        Config::parse(json, args).expect(json)
+    }
+
+    fn refusal(json: &str) -> (u32, String) {
+        let error = Config::parse(json, "").expect_err(json);
+        (error.code, error.msg)
+    }
+
+    #[test]
+    fn bridge_is_cni0_only_when_nothing_is_said() {
+        assert_eq!(config("{}", "").bridge, "cni0");
+        assert_eq!(config(r#"{"bridge": null}"#, "").bridge, "cni0");
+        assert_eq!(config(r#"{"bridge": "br1"}"#, "").bridge, "br1");
+        assert_eq!(refusal(r#"{"bridge": ""}"#).0, 999);
+    }
+
+    #[test]
+    fn default_gateway_implies_gateway() {
+        assert!(config(r#"{"isDefaultGateway": true}"#, "").is_gateway);
+    }
+
+    #[test]
+    fn runtime_mac_beats_that_of_args_which_beats_cni_args() {
+        let args = "IgnoreUnknown=1;MAC=0a:00:00:00:00:01";
+        let last = |json| config(json, args).mac.map(|mac| mac.5);
+        assert_eq!(last("{}"), Some(1));
+        assert_eq!(last(r#"{"args": {"cni": {"mac": "0a:00:00:00:00:02"}}}"#), Some(2));
+        assert_eq!(
+            last(r#"{"args": {"cni": {"mac": "xx"}}, "runtimeConfig": {"mac": "0a:00:00:00:00:03"}}"#),
+            Some(3)
+        );
+        assert_eq!(config("{}", "").mac, None);
+        assert_eq!(
+            refusal(r#"{"runtimeConfig": {"mac": "xx:yy"}}"#).1,
+            "failed to make veth pair: address xx:yy: invalid MAC address"
+        );
+    }
+
+    #[test]
+    fn refusals_have_the_texts_of_the_reference() {
+        assert_eq!(
+            Config::parse("{}", "IP=10.0.0.9").expect_err("IP").msg,
+            r#"ARGS: unknown args ["IP=10.0.0.9"]"#
+        );
+        for (json, text) in [
+            (r#"{"mtu": "x"}"#, r#"failed to load netconf: mtu: invalid type: string "x", expected i64"#),
+            (r#"{"vlan": 4095}"#, "invalid VLAN ID 4095 (must be between 0 and 4094)"),
+            (
+                r#"{"hairpinMode": true, "promiscMode": true}"#,
+                "cannot set hairpin mode and promiscuous mode at the same time",
+            ),
+            (
+                r#"{"disableContainerInterface": true, "ipam": {"type": "host-local"}}"#,
+                "cannot use IPAM when DisableContainerInterface flag is set",
+            ),
+            (r#"{"ipMasq": true, "ipMasqBackend": "x"}"#, r#"unknown ipmasq backend "x""#),
+        ] {
+            assert_eq!(refusal(json), (999, text.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_done_yet_is_refused_by_key_and_value() {
+        for (key, value) in [
+            ("vlan", "100"),
+            ("vlanTrunk", r#"[{"id":42}]"#),
+            ("promiscMode", "true"),
+            ("forceAddress", "true"),
+            ("macspoofchk", "true"),
+            ("enabledad", "true"),
+            ("disableContainerInterface", "true"),
+            ("portIsolation", "true"),
+        ] {
+            let text = format!("unsupported field {key:?} with value {value}");
+            assert_eq!(refusal(&format!(r#"{{"{key}": {value}}}"#)), (2, text));
+        }
+        assert_eq!(
+            refusal(r#"{"ipMasq": true, "ipMasqBackend": "nftables"}"#),
+            (2, r#"unsupported field "ipMasqBackend" with value "nftables""#.to_owned())
+        );
+        config(r#"{"vlan": 0, "promiscMode": false, "ipMasq": true, "ipMasqBackend": "iptables"}"#, "");
+    }
+}

@@ -1,0 +1,174 @@
+//! Which gateways and routes follow from what the IPAM plugin answered.
+
+use crate::config::Config;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wasm_cni_sdk::{Ip, IpNetwork, Ipv4Network, Ipv6Network, Route, address};
+
+/// Gives each address its gateway, the first after the network's own if there is none, and adds the default routes.
+///
+/// A family has its default route when the IPAM plugin gave one with a gateway.
+pub fn complete(config: &Config, ips: &mut [Ip], routes: &mut Vec<Route>) {
+    let mut has_default = Vec::new();
+    for ip in ips {
+        if config.is_gateway && ip.gateway.is_none() {
+            ip.gateway = Some(address::next(ip.address.network()));
+        }
+        let default = if ip.address.is_ipv4() { IPV4_DEFAULT } else { IPV6_DEFAULT };
+        if config.is_default_gateway && !has_default.contains(&default) {
+            if !routes.iter().any(|route| route.dst == default && route.gw.is_some()) {
+                routes.push(Route::new(default, ip.gateway));
+            }
+            has_default.push(default);
+        }
+    }
+}
+
+/// `0.0.0.0/0`
+const IPV4_DEFAULT: IpNetwork = match Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0) {
+    Some(network) => IpNetwork::V4(network),
+    None => unreachable!(),
+};
+
+/// `::/0`
+const IPV6_DEFAULT: IpNetwork = match Ipv6Network::new_checked(Ipv6Addr::UNSPECIFIED, 0) {
+    Some(network) => IpNetwork::V6(network),
+    None => unreachable!(),
+};
+
+/// The routes for the kernel: one without a gateway gets the first one of its family among the addresses.
+///
+/// The same route is left out the second time, where the reference fails with `file exists`: that is what an IPAM
+/// default route without a gateway and `isDefaultGateway` come to.
+pub fn for_kernel(routes: &[Route], ips: &[Ip]) -> Vec<Route> {
+    let mut complete: Vec<Route> = Vec::with_capacity(routes.len());
+    for route in routes {
+        let of_family = |ip: &IpAddr| ip.is_ipv4() == route.dst.is_ipv4();
+        let gw = route.gw.or_else(|| ips.iter().filter_map(|ip| ip.gateway).find(of_family));
+        let route = Route { gw, ..route.clone() };
+        if !complete.contains(&route) {
+            complete.push(route);
+        }
+    }
+    complete
+}
+
+/// The addresses that the bridge gets as gateway, IPv4 first: each with the length of the container's.
+///
+/// `existing` are those that it has. Another IPv4 address, or an IPv6 one whose network overlaps, is an error.
+pub fn of_bridge(bridge: &str, ips: &[Ip], mut existing: Vec<IpNetwork>) -> Result<Vec<IpNetwork>, String> {
+    let (ipv4, ipv6): (Vec<&Ip>, Vec<&Ip>) = ips.iter().partition(|ip| ip.address.is_ipv4());
+    let mut gateways = Vec::with_capacity(ips.len());
+    for ip in ipv4.into_iter().chain(ipv6) {
+        let Some(gateway) = ip.gateway else { continue };
+        let gateway = IpNetwork::new(gateway, ip.address.prefix())
+            .map_err(|e| format!("failed to set bridge addr: {gateway}/{}: {e}", ip.address.prefix()))?;
+        let there = existing.iter().find(|there| **there == gateway || conflict(**there, gateway));
+        match there {
+            Some(there) if *there == gateway => {}
+            Some(_) => {
+                return Err(format!(
+                    "failed to set bridge addr: {bridge:?} already has an IP address different from {gateway}"
+                ));
+            }
+            None => existing.push(gateway),
+        }
+        gateways.push(gateway);
+    }
+    Ok(gateways)
+}
+
+fn conflict(a: IpNetwork, b: IpNetwork) -> bool {
+    match (a, b) {
+        (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+        (IpNetwork::V6(_), IpNetwork::V6(_)) => a.contains(b.ip()) || b.contains(a.ip()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> IpNetwork {
+        address::parse_cidr(text).expect(text)
+    }
+
+    fn ip(address: &str, gateway: &str) -> Ip {
+        Ip { address: network(address), gateway: address::parse_ip(gateway).expect(gateway) }
+    }
+
+    fn route(dst: &str, gw: &str) -> Route {
+        Route::new(network(dst), address::parse_ip(gw).expect(gw))
+    }
+
+    fn config(json: &str) -> Config {
+        Config::parse(json, "").expect(json)
+    }
+
+    #[test]
+    fn gateway_is_the_first_address_when_ipam_gives_none() {
+        let mut ips = vec![ip("10.15.20.2/24", ""), ip("fd00:1::2/64", "fd00:1::9")];
+        complete(&config(r#"{"isGateway": true}"#), &mut ips, &mut Vec::new());
+        assert_eq!(ips, [ip("10.15.20.2/24", "10.15.20.1"), ip("fd00:1::2/64", "fd00:1::9")]);
+        let mut ips = vec![ip("10.15.20.2/24", "")];
+        complete(&config("{}"), &mut ips, &mut Vec::new());
+        assert_eq!(ips, [ip("10.15.20.2/24", "")]);
+    }
+
+    #[test]
+    fn default_gateway_adds_one_default_route_for_each_family_without_one() {
+        let default_gateway = config(r#"{"isDefaultGateway": true}"#);
+        let mut ips =
+            vec![ip("10.1.2.2/24", "10.1.2.1"), ip("10.1.3.2/24", "10.1.3.1"), ip("fd00:1::2/64", "")];
+        let mut routes = Vec::new();
+        complete(&default_gateway, &mut ips, &mut routes);
+        assert_eq!(routes, [route("0.0.0.0/0", "10.1.2.1"), route("::/0", "fd00:1::1")]);
+
+        let mut routes = vec![route("0.0.0.0/0", "10.1.2.7")];
+        complete(&default_gateway, &mut ips[..1], &mut routes);
+        assert_eq!(routes, [route("0.0.0.0/0", "10.1.2.7")]);
+    }
+
+    #[test]
+    fn route_without_gateway_gets_that_of_its_family() {
+        let ips = [ip("10.15.20.2/24", "10.15.20.1")];
+        let routes = [route("0.0.0.0/0", ""), route("1.1.1.1/32", "10.15.20.1"), route("fd00::/8", "")];
+        assert_eq!(
+            for_kernel(&routes, &ips),
+            [route("0.0.0.0/0", "10.15.20.1"), route("1.1.1.1/32", "10.15.20.1"), route("fd00::/8", "")]
+        );
+    }
+
+    #[test]
+    fn ipam_default_route_without_gateway_and_default_gateway_go_together() {
+        let mut ips = [ip("10.1.2.2/24", "10.1.2.1")];
+        let mut routes = vec![route("0.0.0.0/0", "")];
+        complete(&config(r#"{"isDefaultGateway": true}"#), &mut ips, &mut routes);
+        assert_eq!(routes, [route("0.0.0.0/0", ""), route("0.0.0.0/0", "10.1.2.1")]);
+        assert_eq!(for_kernel(&routes, &ips), [route("0.0.0.0/0", "10.1.2.1")]);
+    }
+
+    #[test]
+    fn bridge_gets_ipv4_gateways_first_with_the_length_of_the_container() {
+        let ips = [ip("fd00:1::2/64", "fd00:1::1"), ip("10.1.2.2/24", "10.1.2.1")];
+        let there = vec![network("fe80::1/64"), network("10.1.2.1/24")];
+        assert_eq!(of_bridge("cni0", &ips, there), Ok(vec![network("10.1.2.1/24"), network("fd00:1::1/64")]));
+    }
+
+    #[test]
+    fn bridge_with_a_conflicting_address_is_refused() {
+        let refusal = |ips: &[Ip], there| of_bridge("cni0", ips, there).expect_err("conflict");
+        assert_eq!(
+            refusal(&[ip("10.1.3.2/24", "10.1.3.1")], vec![network("192.168.0.1/16")]),
+            r#"failed to set bridge addr: "cni0" already has an IP address different from 10.1.3.1/24"#
+        );
+        assert_eq!(
+            refusal(&[ip("fd00:1::2/64", "fd00:1::1")], vec![network("fe80::1/64"), network("fd00:1::9/48")]),
+            r#"failed to set bridge addr: "cni0" already has an IP address different from fd00:1::1/64"#
+        );
+        assert_eq!(
+            refusal(&[ip("10.1.2.2/24", "10.1.2.1"), ip("10.1.3.2/24", "10.1.3.1")], Vec::new()),
+            r#"failed to set bridge addr: "cni0" already has an IP address different from 10.1.3.1/24"#
+        );
+    }
+}

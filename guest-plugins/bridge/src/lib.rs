@@ -1,0 +1,125 @@
+//! bridge: a veth pair from the container to a bridge on the host, and what makes it reachable.
+
+mod config;
+mod gateway;
+
+use config::Config;
+use wasm_cni_sdk::delegate::{self, Answer};
+use wasm_cni_sdk::links::Link;
+use wasm_cni_sdk::{Error, Ip, IpFamily, IpNetwork, Netns, Route};
+use wasm_cni_sdk::{address, addresses, nat, observe, request, results, sysctls};
+
+wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+
+fn add() -> Result<(), Error> {
+    let config = Config::parse(&request::config(), &request::args())?;
+    let existing = addresses_of_bridge(&config.bridge)?;
+    // Leases come first: everything else can be made only once they are ours.
+    let answer = answer_of_ipam(&config)?;
+
+    let bridge = Link::bridge(&config.bridge);
+    let container = Link::veth(&request::interface_name());
+    let host = container.peer();
+    connect(&config, &bridge, &host, &container);
+    for link in [&bridge, &host, &container] {
+        results::add_link(link);
+    }
+
+    let dns = match answer {
+        None => {
+            container.up();
+            config.dns
+        }
+        Some(mut answer) => {
+            gateway::complete(&config, &mut answer.ips, &mut answer.routes);
+            configure(&container, &answer.ips, &gateway::for_kernel(&answer.routes, &answer.ips));
+            if config.is_gateway {
+                forward(&bridge, &gateway::of_bridge(&config.bridge, &answer.ips, existing)?);
+            }
+            for ip in &answer.ips {
+                if config.ip_masq {
+                    nat::masquerade(ip.address.into());
+                }
+                ip.report_on(&container);
+            }
+            answer.routes.iter().for_each(Route::report);
+            if config.dns.is_given() { config.dns } else { answer.dns }
+        }
+    };
+    dns.report();
+    Ok(())
+}
+
+/// The addresses that the bridge has already; none without one.
+fn addresses_of_bridge(name: &str) -> Result<Vec<IpNetwork>, Error> {
+    match observe::find_link(Netns::Host, name) {
+        None => Ok(Vec::new()),
+        Some(link) if link.kind() == "bridge" => Ok(link.addresses().into_iter().map(Into::into).collect()),
+        Some(_) => {
+            Err(format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge")
+                .into())
+        }
+    }
+}
+
+/// What the IPAM plugin gives; nothing, when the configuration names none.
+fn answer_of_ipam(config: &Config) -> Result<Option<Answer>, Error> {
+    if config.ipam.is_empty() {
+        return Ok(None);
+    }
+    let answer = delegate::ipam(&config.ipam)?;
+    if answer.ips.is_empty() {
+        Err("IPAM plugin returned missing IP config".into())
+    } else {
+        Ok(Some(answer))
+    }
+}
+
+/// The bridge, and the pair from it to the container, whose end stays down.
+fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
+    if config.mtu != 0 {
+        bridge.set_mtu(config.mtu);
+        container.set_mtu(config.mtu);
+    }
+    if let Some(mac) = config.mac {
+        container.set_mac(mac);
+    }
+    host.set_master(bridge);
+    host.set_hairpin(config.hairpin);
+    for link in [bridge, host] {
+        // A container must not give the host a default route.
+        sysctls::try_set_link(link, IpFamily::Ipv6, "accept_ra", "0");
+    }
+    bridge.up();
+    host.up();
+}
+
+/// Addresses and routes of the container's end, which comes up in between.
+fn configure(container: &Link, ips: &[Ip], routes: &[Route]) {
+    // Its addresses are from the IPAM plugin: usable at once, and told to the neighbours.
+    sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "0");
+    sysctls::try_set_link(container, IpFamily::Ipv4, "arp_notify", "1");
+    if ips.iter().any(|ip| ip.address.is_ipv6()) {
+        sysctls::try_set_link(container, IpFamily::Ipv6, "disable_ipv6", "0");
+        sysctls::set_link(container, IpFamily::Ipv6, "keep_addr_on_down", "1");
+    }
+    for ip in ips {
+        addresses::add(container, ip.address.into());
+    }
+    container.up();
+    for route in routes {
+        route.add(container);
+    }
+}
+
+/// Makes the host the gateway of the container.
+fn forward(bridge: &Link, gateways: &[IpNetwork]) {
+    for gateway in gateways {
+        addresses::add(bridge, (*gateway).into());
+    }
+    for family in [IpFamily::Ipv4, IpFamily::Ipv6] {
+        if gateways.iter().any(|gateway| address::family(gateway.ip()) == family) {
+            sysctls::enable_forwarding(family);
+        }
+    }
+}

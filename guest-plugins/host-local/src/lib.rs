@@ -1,0 +1,11 @@
+//! host-local: addresses from the ranges of the configuration, leased in files on this machine.
+
+mod order;
+
+use wasm_cni_sdk::{Error, ipam};
+
+wasm_cni_sdk::plugin!(kind: Ipam, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+
+fn add() -> Result<(), Error> {
+    ipam::add(order::next)
+}

@@ -1,0 +1,280 @@
+//! The configuration of host-local.
+
+use super::range::{RangeConf, subnet};
+use super::range_set::{RangeSet, first_overlap};
+use crate::{Error, Route, address, args, config};
+use ipnetwork::IpNetwork;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// A configuration that keeps all rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where addresses come from; the place in this list is the number of the set in the lease store.
+    pub sets: Vec<RangeSet>,
+    /// The addresses asked for, without duplicates, in the order of `CNI_ARGS`, `args.cni.ips`, `runtimeConfig.ips`.
+    pub requested: Vec<IpAddr>,
+    /// For the result, as they stand.
+    pub routes: Vec<Route>,
+    /// The directory of the lease stores of all networks, if not the default.
+    pub data_dir: Option<String>,
+}
+
+/// What is read of standard input.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Conf {
+    cni_version: String,
+    ipam: Option<IpamConf>,
+    args: ArgsConf,
+    runtime_config: RuntimeConf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct IpamConf {
+    #[serde(deserialize_with = "subnet")]
+    subnet: Option<IpNetwork>,
+    #[serde(deserialize_with = "address::ip")]
+    range_start: Option<IpAddr>,
+    #[serde(deserialize_with = "address::ip")]
+    range_end: Option<IpAddr>,
+    #[serde(deserialize_with = "address::ip")]
+    gateway: Option<IpAddr>,
+    ranges: Vec<Vec<RangeConf>>,
+    routes: Vec<Route>,
+    data_dir: String,
+    resolv_conf: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ArgsConf {
+    cni: CniArgs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CniArgs {
+    ips: Vec<Requested>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RuntimeConf {
+    ip_ranges: Vec<Vec<RangeConf>>,
+    ips: Vec<Requested>,
+}
+
+/// An address, with or without a prefix length that does not count; an empty text is none.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Requested(Option<IpAddr>);
+
+impl TryFrom<String> for Requested {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let ip = match text.contains('/') {
+            true => address::parse_cidr(&text).map(|network| Some(network.ip().to_canonical())),
+            false => address::parse_ip(&text),
+        };
+        ip.map(Requested).map_err(|_| format!("invalid IP address {text}"))
+    }
+}
+
+impl Config {
+    /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
+    pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
+        let conf: Conf = config::parse(json)?;
+        let ipam = conf.ipam.ok_or("IPAM config missing 'ipam' key")?;
+        let requested = requested(cni_args, conf.args.cni.ips, conf.runtime_config.ips)?;
+        let legacy = ipam.subnet.is_some().then_some(RangeConf {
+            subnet: ipam.subnet,
+            range_start: ipam.range_start,
+            range_end: ipam.range_end,
+            gateway: ipam.gateway,
+        });
+        let confs = [
+            conf.runtime_config.ip_ranges,
+            legacy.into_iter().map(|range| vec![range]).collect(),
+            ipam.ranges,
+        ];
+        let sets = range_sets(&confs.concat(), &conf.cni_version)?;
+        if !ipam.resolv_conf.is_empty() {
+            return Err(Error::unsupported(
+                "resolvConf",
+                format_args!("{:?}", ipam.resolv_conf),
+                "give the name servers as \"dns\" of the network configuration",
+            ));
+        }
+        let data_dir = Some(ipam.data_dir).filter(|dir| !dir.is_empty());
+        Ok(Config { sets, requested, routes: ipam.routes, data_dir })
+    }
+}
+
+fn requested(
+    cni_args: &str,
+    from_args: Vec<Requested>,
+    from_runtime: Vec<Requested>,
+) -> Result<Vec<IpAddr>, String> {
+    let mut first = Vec::new();
+    args::parse(cni_args, |key, value| {
+        let known = key == "IP";
+        if known {
+            // The last one counts, and an empty one is no request.
+            first = Vec::from_iter(Some(Requested::try_from(value.to_owned())?).filter(|ip| ip.0.is_some()));
+        }
+        Ok(known)
+    })?;
+    let mut ips = Vec::new();
+    for Requested(ip) in first.into_iter().chain(from_args).chain(from_runtime) {
+        let ip = ip.ok_or("cannot understand ip: IP <nil> not v4 nor v6")?;
+        if !ips.contains(&ip) {
+            ips.push(ip);
+        }
+    }
+    Ok(ips)
+}
+
+fn range_sets(confs: &[Vec<RangeConf>], cni_version: &str) -> Result<Vec<RangeSet>, String> {
+    if confs.is_empty() {
+        return Err("no IP ranges specified".to_owned());
+    }
+    let sets = confs
+        .iter()
+        .enumerate()
+        .map(|(i, set)| RangeSet::new(set).map_err(|e| format!("invalid range set {i}: {e}")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ipv4 = sets.iter().filter(|set| set.is_ipv4()).count();
+    if (ipv4 > 1 || sets.len() - ipv4 > 1) && !has_lists(cni_version) {
+        return Err(format!("CNI version {cni_version} does not support more than 1 address per family"));
+    }
+    match first_overlap(&sets, RangeSet::overlaps) {
+        Some((i, k)) => Err(format!("range set {i} overlaps with {k}")),
+        None => Ok(sets),
+    }
+}
+
+/// Since 0.3.0 a result has a list of addresses.
+fn has_lists(cni_version: &str) -> bool {
+    let mut numbers = cni_version.split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(0)), Some(Ok(minor))) => minor >= 3,
+        (Some(Ok(major)), _) => major > 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str, args: &str) -> Config {
+        Config::parse(json, args).expect(json)
+    }
+
+    fn refusal(json: &str, args: &str) -> String {
+        Config::parse(json, args).expect_err(json).msg
+    }
+
+    #[test]
+    fn sets_are_numbered_runtime_first_then_legacy_then_ranges() {
+        let config = config(
+            r#"{"cniVersion": "1.0.0", "runtimeConfig": {"ipRanges": [[{"subnet": "10.3.0.0/24"}]]},
+                "ipam": {"subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.2.0.0/24"}], [{"subnet": "fd00::/64"}]]}}"#,
+            "",
+        );
+        let firsts: Vec<_> = config.sets.iter().map(|set| set.ranges()[0].first.to_string()).collect();
+        assert_eq!(firsts, ["10.3.0.1", "10.1.0.1", "10.2.0.1", "fd00::1"]);
+    }
+
+    #[test]
+    fn requests_accumulate_and_lose_prefix_and_duplicates() {
+        let config = config(
+            r#"{"ipam": {"subnet": "10.1.0.0/24"}, "args": {"cni": {"ips": ["10.1.0.8/16", "10.1.0.9"]}},
+                "RuntimeConfig": {"ips": ["10.1.0.9", "fd00::9/64"]}}"#,
+            "IP=10.1.0.7/24",
+        );
+        assert_eq!(
+            config.requested.iter().map(IpAddr::to_string).collect::<Vec<_>>(),
+            ["10.1.0.7", "10.1.0.8", "10.1.0.9", "fd00::9"]
+        );
+    }
+
+    #[test]
+    fn refusals_have_the_texts_of_the_reference() {
+        let subnet = r#"{"ipam": {"subnet": "10.1.0.0/24"}}"#;
+        assert_eq!(refusal("{}", ""), "IPAM config missing 'ipam' key");
+        assert_eq!(refusal(r#"{"ipam": {"rangeStart": "10.1.0.2"}}"#, ""), "no IP ranges specified");
+        assert_eq!(refusal(subnet, "MAC=x"), r#"ARGS: unknown args ["MAC=x"]"#);
+        assert_eq!(
+            refusal(subnet, "IP=x"),
+            r#"ARGS: error parsing value of pair "IP=x": invalid IP address x"#
+        );
+        assert_eq!(
+            refusal(r#"{"ipam": {"subnet": "10.1.0.0/24"}, "runtimeConfig": {"ips": [""]}}"#, ""),
+            "cannot understand ip: IP <nil> not v4 nor v6"
+        );
+        assert_eq!(
+            refusal(r#"{"ipam": {"ranges": [[{"subnet": "10.1.0.0/24"}], []]}}"#, ""),
+            "invalid range set 1: empty range set"
+        );
+        assert_eq!(
+            refusal(
+                r#"{"cniVersion": "1.0.0", "ipam": {"subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.1.0.0/16"}]]}}"#,
+                ""
+            ),
+            "range set 0 overlaps with 1"
+        );
+    }
+
+    #[test]
+    fn two_sets_of_a_family_need_a_version_with_lists() {
+        let json = |version| {
+            format!(
+                r#"{{{version} "ipam": {{"ranges": [[{{"subnet": "10.1.0.0/24"}}], [{{"subnet": "10.2.0.0/24"}}]]}}}}"#
+            )
+        };
+        let old = "CNI version 0.2.0 does not support more than 1 address per family";
+        assert_eq!(refusal(&json(r#""cniVersion": "0.2.0","#), ""), old);
+        assert_eq!(refusal(&json(""), ""), "CNI version  does not support more than 1 address per family");
+        assert_eq!(config(&json(r#""cniVersion": "0.3.0","#), "").sets.len(), 2);
+    }
+
+    #[test]
+    fn resolv_conf_is_refused_by_name_not_ignored() {
+        let error =
+            Config::parse(r#"{"ipam": {"subnet": "10.1.0.0/24", "resolvConf": "/etc/resolv.conf"}}"#, "");
+        let error = error.expect_err("refused");
+        assert_eq!(
+            (error.code, error.msg.as_str()),
+            (2, r#"unsupported field "resolvConf" with value "/etc/resolv.conf""#)
+        );
+    }
+
+    #[test]
+    fn routes_keep_every_field() {
+        let config = config(
+            r#"{"ipam": {"subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0"},
+                {"dst": "10.9.1.1/16", "gw": "10.1.0.9", "mtu": 1400, "advmss": 1300, "priority": 5, "table": 7, "scope": 0}]}}"#,
+            "",
+        );
+        let dst = |text| address::parse_cidr(text).expect(text);
+        assert_eq!(
+            config.routes,
+            [
+                Route::new(dst("0.0.0.0/0"), None),
+                Route {
+                    dst: dst("10.9.1.1/16"),
+                    gw: Some(IpAddr::from([10, 1, 0, 9])),
+                    mtu: 1400,
+                    advmss: 1300,
+                    priority: 5,
+                    table: Some(7),
+                    scope: Some(0),
+                },
+            ]
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! What a plugin author writes against.
+//!
+//! A plugin is a function `add` that reads its request, records what attaching a container takes, and reports the
+//! result; the host derives every other verb. The interfaces of the contract (`wit/`) are modules here, with Rust's
+//! own addresses instead of tuples:
+//!
+//! ```no_run
+//! use wasm_cni_sdk::{Error, links::Link, request, results};
+//!
+//! wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+//!
+//! fn add() -> Result<(), Error> {
+//!     let link = Link::veth(&request::interface_name());
+//!     link.up();
+//!     results::add_link(&link);
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! A component imports only the functions that its code calls, and those are its capabilities.
+
+pub mod address;
+pub mod args;
+pub mod bindings;
+pub mod config;
+pub mod delegate;
+pub mod dns;
+mod error;
+mod ip;
+pub mod ipam;
+pub mod mac;
+pub mod manifest;
+mod route;
+
+pub use bindings::wasm_cni::plugin::types::{Error, IpFamily, MacAddress, Netns, Prefix};
+pub use bindings::wasm_cni::plugin::{
+    addresses, leases, links, log, nat, observe, request, results, sysctls,
+};
+pub use dns::Dns;
+pub use ip::Ip;
+pub use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+pub use manifest::{ALL_VERSIONS, Kind};
+pub use route::Route;
+pub use serde_json::Value;

@@ -1,0 +1,49 @@
+//! Error texts as users of the reference plugins know them.
+
+use nix::errno::Errno;
+use std::fmt;
+use std::io;
+
+/// The text of an `errno` as Go prints it: `file exists`.
+#[derive(Debug)]
+struct GoErrno(Errno);
+
+impl fmt::Display for GoErrno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut letters = self.0.desc().chars();
+        match letters.next() {
+            Some(first) => write!(f, "{}{}", first.to_lowercase(), letters.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for GoErrno {}
+
+/// The same error with Go's text; its kind stays.
+pub fn as_go(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::new(error.kind(), GoErrno(Errno::from_raw(number))),
+        None => error,
+    }
+}
+
+/// An error and its causes on one line, as the reference prints them.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_in_go_and_keep_their_kind() {
+        let error = as_go(io::Error::from_raw_os_error(Errno::EEXIST as i32));
+        assert_eq!(error.to_string(), "file exists");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        let busy = as_go(io::Error::from_raw_os_error(Errno::ENETUNREACH as i32));
+        assert_eq!(busy.to_string(), "network is unreachable");
+    }
+}

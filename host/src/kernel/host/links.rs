@@ -1,0 +1,269 @@
+//! Doing netlink actions: everything whose links are known goes out in one send.
+
+use super::super::netlink::{Request, address, link, refused, route};
+use super::super::{Effect, KernelError, LinkIdentity, Outcome};
+use super::HostKernel;
+use super::execute::is_failure;
+use crate::plan::action::{AddAddress, AddRoute, CreateVeth, DeleteStaleLink, EnsureBridge, VethPeer};
+use crate::plan::{Action, IfName, LinkRef, Netns};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+
+type Answers = Vec<io::Result<()>>;
+
+impl HostKernel {
+    /// One outcome for each action that was begun.
+    pub(super) fn execute_netlink(&mut self, netns: Netns, actions: &[Action]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(actions.len());
+        while let Some(rest) = actions.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+            outcomes.extend(self.send(netns, rest));
+            if outcomes.iter().any(is_failure) {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    /// Sends as many of the actions as can go together: up to one that needs a link which another of them makes.
+    fn send(&mut self, netns: Netns, actions: &[Action]) -> Vec<Outcome> {
+        let mut made: BTreeSet<&IfName> = BTreeSet::new();
+        let (mut batch, mut counts) = (Vec::new(), Vec::new());
+        let mut refusal = None;
+        for action in actions {
+            if needs(action).iter().any(|name| made.contains(name)) {
+                break;
+            }
+            match self.requests(netns, action) {
+                Ok(requests) => {
+                    counts.push(requests.len());
+                    batch.extend(requests);
+                    made.extend(makes(action));
+                }
+                Err(error) => {
+                    refusal = Some(Outcome::Failed(error));
+                    break;
+                }
+            }
+        }
+        let count = batch.len();
+        let answers = match self.socket(netns) {
+            Ok(socket) => socket.batch(batch),
+            Err(error) => (0..count).map(|_| Err(io::Error::new(error.kind(), error.to_string()))).collect(),
+        };
+        let mut answers = answers.into_iter();
+        let mut outcomes = Vec::with_capacity(actions.len());
+        for (action, count) in actions.iter().zip(counts) {
+            let answers: Answers = answers.by_ref().take(count).collect();
+            let result = if count == 0 { Ok(Effect::AlreadyThere) } else { self.conclude(action, answers) };
+            outcomes.push(result.map_or_else(Outcome::Failed, Outcome::Done));
+        }
+        if !outcomes.iter().any(is_failure) {
+            outcomes.extend(refusal);
+        }
+        outcomes
+    }
+
+    /// What has to be sent for an action: nothing, when it is done already.
+    fn requests(&mut self, netns: Netns, action: &Action) -> Result<Vec<Request>, KernelError> {
+        match action {
+            Action::DeleteStaleLink(action) => self.delete_stale(action),
+            Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
+                Some(found) => a_bridge(bridge, &found.kind).map(|()| Vec::new()),
+                None => Ok(vec![link::create_bridge(bridge)]),
+            },
+            Action::CreateVeth(veth) => self.create_veth(veth),
+            Action::SetUp(action) => {
+                let found = self.expect(netns, &action.link.name)?;
+                Ok(if found.up { Vec::new() } else { vec![link::set_up(found.index)] })
+            }
+            Action::AddAddress(action) => Ok(vec![address::add(self.index(&action.link)?, action.address)]),
+            Action::AddRoute(action) => {
+                let index = self.index(&action.link)?;
+                let request = route::add(index, &action.route);
+                request.map(|request| vec![request]).ok_or_else(|| {
+                    let text = "gateway and destination ip are not the same IP family";
+                    KernelError::Conflict(format!("{}: {text}", failed_route(action)))
+                })
+            }
+            Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn delete_stale(&mut self, action: &DeleteStaleLink) -> Result<Vec<Request>, KernelError> {
+        match self.find(Netns::Host, &action.name)? {
+            None => Ok(Vec::new()),
+            Some(found) if found.alias.as_deref() == Some(&action.alias) => {
+                Ok(vec![link::delete(found.index)])
+            }
+            Some(_) => Err(KernelError::Conflict(format!("link {:?} is not ours", action.name.as_str()))),
+        }
+    }
+
+    /// The mark goes by name in the same send, so that a link without its alias never outlives us. It must not hit somebody
+    /// else's link, so the name is looked up before, and a race against that is repaired after.
+    fn create_veth(&mut self, veth: &CreateVeth) -> Result<Vec<Request>, KernelError> {
+        if self.find(Netns::Host, &veth.peer.name)?.is_some() {
+            return Err(host_name_exists(&veth.peer));
+        }
+        let master = veth.peer.master.as_ref().map(|name| LinkRef { netns: Netns::Host, name: name.clone() });
+        let master = master.map(|master| self.index(&master)).transpose()?;
+        let Some(container) = &self.container else {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace");
+            return Err(refused("failed to make veth pair", gone));
+        };
+        Ok(vec![link::create_veth(veth, master, container.as_fd()), link::mark_veth(&veth.peer)])
+    }
+
+    /// What the kernel's answers mean.
+    fn conclude(&mut self, action: &Action, answers: Answers) -> Result<Effect, KernelError> {
+        if let Action::CreateVeth(veth) = action {
+            return self.conclude_veth(veth, answers);
+        }
+        let Some(error) = answers.into_iter().find_map(Result::err) else {
+            return match action {
+                Action::EnsureBridge(bridge) => self.made_bridge(bridge),
+                Action::DeleteStaleLink(stale) => {
+                    self.indexes.remove(&LinkRef { netns: Netns::Host, name: stale.name.clone() });
+                    // Undo leaves it gone.
+                    Ok(Effect::AlreadyThere)
+                }
+                _ => Ok(Effect::Created),
+            };
+        };
+        let exists = is(&error, Errno::EEXIST);
+        match action {
+            Action::EnsureBridge(bridge) => {
+                if exists && let Some(found) = self.find(Netns::Host, &bridge.name)? {
+                    return a_bridge(bridge, &found.kind).map(|()| Effect::AlreadyThere);
+                }
+                let name = bridge.name.as_str();
+                Err(refused(format!("failed to create bridge {name:?}: could not add {name:?}"), error))
+            }
+            Action::DeleteStaleLink(_) if is(&error, Errno::ENODEV) => Ok(Effect::AlreadyThere),
+            Action::DeleteStaleLink(stale) => {
+                Err(refused(format!("failed to delete {:?}", stale.name.as_str()), error))
+            }
+            Action::SetUp(action) => {
+                Err(refused(format!("failed to set {:?} UP", action.link.name.as_str()), error))
+            }
+            Action::AddAddress(action) => {
+                if exists && action.link.netns == Netns::Host && self.has_address(action)? {
+                    return Ok(Effect::AlreadyThere);
+                }
+                Err(refused(failed_address(action), error))
+            }
+            Action::AddRoute(action) => Err(refused(failed_route(action), error)),
+            _ => Err(refused("netlink request failed", error)),
+        }
+    }
+
+    fn has_address(&mut self, action: &AddAddress) -> Result<bool, KernelError> {
+        let index = self.index(&action.link)?;
+        Ok(self.addresses(&action.link, index)?.contains(&action.address))
+    }
+
+    fn made_bridge(&mut self, bridge: &EnsureBridge) -> Result<Effect, KernelError> {
+        self.identify(Netns::Host, &bridge.name).map(|identity| Effect::CreatedLinks(vec![identity]))
+    }
+
+    fn conclude_veth(&mut self, veth: &CreateVeth, answers: Answers) -> Result<Effect, KernelError> {
+        let mut answers = answers.into_iter();
+        let (created, marked) = (answers.next().unwrap_or(Ok(())), answers.next().unwrap_or(Ok(())));
+        if let Err(error) = created {
+            if marked.is_ok() {
+                // Since we looked, somebody has made a link of that name: it is theirs.
+                let _ =
+                    self.socket(Netns::Host).map(|socket| socket.batch(vec![link::unmark(&veth.peer.name)]));
+                return Err(host_name_exists(&veth.peer));
+            }
+            if is(&error, Errno::EEXIST) && self.find(Netns::Container, &veth.name)?.is_some() {
+                let name = veth.name.as_str();
+                return Err(KernelError::Conflict(format!("container veth name ({name:?}) already exists")));
+            }
+            return Err(refused("failed to make veth pair", error));
+        }
+        let marked = marked.map_err(|error| {
+            let name = &veth.peer.name;
+            refused(format!("failed to setup alias and hairpin mode for {name}"), error)
+        });
+        let made = marked.and_then(|()| {
+            let inside = self.identify(Netns::Container, &veth.name)?;
+            Ok(vec![inside, self.identify(Netns::Host, &veth.peer.name)?])
+        });
+        match made {
+            Ok(identities) => Ok(Effect::CreatedLinks(identities)),
+            Err(error) => {
+                // What failed changes nothing.
+                if let Ok(Some(found)) = self.find(Netns::Host, &veth.peer.name) {
+                    let _ =
+                        self.socket(Netns::Host).map(|socket| socket.batch(vec![link::delete(found.index)]));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn identify(&mut self, netns: Netns, name: &IfName) -> Result<LinkIdentity, KernelError> {
+        let found = self.expect(netns, name)?;
+        Ok(identity(LinkRef { netns, name: name.clone() }, found))
+    }
+}
+
+/// What tells a link from others of its name.
+pub(super) fn identity(link: LinkRef, found: link::Link) -> LinkIdentity {
+    LinkIdentity { link, index: found.index, mac: found.mac(), kind: found.kind, alias: found.alias }
+}
+
+/// The links that must be there before the action's requests can be built, in the run's namespace.
+fn needs(action: &Action) -> Vec<&IfName> {
+    match action {
+        Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
+        Action::SetUp(action) => vec![&action.link.name],
+        Action::AddAddress(action) => vec![&action.link.name],
+        Action::AddRoute(action) => vec![&action.link.name],
+        Action::DeleteStaleLink(action) => vec![&action.name],
+        Action::EnsureBridge(action) => vec![&action.name],
+        Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Vec::new(),
+    }
+}
+
+/// The names of which the action makes or deletes a link.
+fn makes(action: &Action) -> Vec<&IfName> {
+    match action {
+        Action::DeleteStaleLink(action) => vec![&action.name],
+        Action::EnsureBridge(bridge) => vec![&bridge.name],
+        Action::CreateVeth(veth) => vec![&veth.name, &veth.peer.name],
+        _ => Vec::new(),
+    }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno as i32)
+}
+
+fn a_bridge(bridge: &EnsureBridge, kind: &str) -> Result<(), KernelError> {
+    if kind == "bridge" {
+        return Ok(());
+    }
+    let name = bridge.name.as_str();
+    let text = format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge");
+    Err(KernelError::Conflict(text))
+}
+
+fn host_name_exists(peer: &VethPeer) -> KernelError {
+    KernelError::Conflict(format!("host veth name ({:?}) already exists", peer.name.as_str()))
+}
+
+fn failed_address(action: &AddAddress) -> String {
+    let (name, address) = (action.link.name.as_str(), action.address);
+    match action.link.netns {
+        Netns::Host => format!("could not add IP address {address} to {name:?}"),
+        Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
+    }
+}
+
+fn failed_route(action: &AddRoute) -> String {
+    format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
+}

@@ -1,0 +1,167 @@
+//! The real machine: two namespaces, lease stores, rules.
+
+mod execute;
+mod facts;
+mod links;
+mod observe;
+mod remains;
+mod undo;
+mod verify;
+
+use super::errno::as_go;
+use super::lease::Store;
+use super::netlink::{Link, Netlink, link, refused};
+use super::netns::{Guard, NetnsFile};
+use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};
+use crate::plan::{Action, IfName, LinkRef, Netns, StoreRef};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+/// The host's namespace, which is the calling thread's, and a container's.
+///
+/// All calls have to come from one thread, the one whose namespace is the host's.
+pub struct HostKernel {
+    container: Option<NetnsFile>,
+    dry: bool,
+    host_socket: Option<Netlink>,
+    container_socket: Option<Netlink>,
+    /// Indexes of links seen or made here; the kernel gives none twice, so at worst there is no such link any more.
+    indexes: HashMap<LinkRef, u32>,
+    stores: BTreeMap<StoreRef, Store>,
+    refusal: Option<KernelError>,
+}
+
+impl HostKernel {
+    /// A machine with that container namespace, if it has one; a dry one takes no lock and makes no file.
+    ///
+    /// Opens nothing yet.
+    pub fn open(container: Option<NetnsFile>, dry: bool) -> Self {
+        HostKernel {
+            container,
+            dry,
+            host_socket: None,
+            container_socket: None,
+            indexes: HashMap::new(),
+            stores: BTreeMap::new(),
+            refusal: None,
+        }
+    }
+
+    /// Opens both sockets now: what can be done while a planner computes. A failure shows again when they are used.
+    pub fn prepare(&mut self) {
+        for netns in [Netns::Host, Netns::Container] {
+            let _ = self.socket(netns);
+        }
+    }
+
+    /// The error behind the last [`crate::plan::Answer::Failed`]: whether the call is worth repeating.
+    pub fn take_refusal(&mut self) -> Option<KernelError> {
+        self.refusal.take()
+    }
+
+    /// The socket of a namespace.
+    fn socket(&mut self, netns: Netns) -> io::Result<&mut Netlink> {
+        let slot = match netns {
+            Netns::Host => &mut self.host_socket,
+            Netns::Container => &mut self.container_socket,
+        };
+        match slot {
+            Some(socket) => Ok(socket),
+            None => {
+                let guard = enter(self.container.as_ref(), netns)?;
+                let socket = Netlink::open()?;
+                drop(guard);
+                Ok(slot.insert(socket))
+            }
+        }
+    }
+
+    /// Whether there is a namespace at all: a container that is gone has none.
+    fn has(&self, netns: Netns) -> bool {
+        match netns {
+            Netns::Host => true,
+            Netns::Container => self.container.is_some(),
+        }
+    }
+
+    /// The link of that name as the kernel has it now.
+    fn find(&mut self, netns: Netns, name: &IfName) -> Result<Option<Link>, KernelError> {
+        let found = self.socket(netns).and_then(|socket| link::find(socket, name));
+        let found =
+            found.map_err(|source| refused(format!("failed to lookup {:?}", name.as_str()), source))?;
+        let key = LinkRef { netns, name: name.clone() };
+        match &found {
+            Some(link) => self.indexes.insert(key, link.index),
+            None => self.indexes.remove(&key),
+        };
+        Ok(found)
+    }
+
+    /// The link of that name; none is the reference's error.
+    fn expect(&mut self, netns: Netns, name: &IfName) -> Result<Link, KernelError> {
+        self.find(netns, name)?.ok_or_else(|| not_found(name))
+    }
+
+    /// A link's index, without asking for what is known.
+    fn index(&mut self, link: &LinkRef) -> Result<u32, KernelError> {
+        match self.indexes.get(link) {
+            Some(index) => Ok(*index),
+            None => self.expect(link.netns, &link.name).map(|link| link.index),
+        }
+    }
+}
+
+/// Moves the thread into the container's namespace; the host's is where it is.
+fn enter(container: Option<&NetnsFile>, netns: Netns) -> io::Result<Option<Guard>> {
+    match (netns, container) {
+        (Netns::Host, _) => Ok(None),
+        (Netns::Container, Some(container)) => container.enter().map(Some),
+        (Netns::Container, None) => {
+            Err(io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace"))
+        }
+    }
+}
+
+fn not_found(name: &IfName) -> KernelError {
+    let source = io::Error::new(io::ErrorKind::NotFound, "Link not found");
+    refused(format!("failed to lookup {:?}", name.as_str()), source)
+}
+
+fn no_entry(source: io::Error) -> KernelError {
+    KernelError::File {
+        what: "failed to enter the container's network namespace".to_owned(),
+        source: as_go(source),
+    }
+}
+
+impl Kernel for HostKernel {
+    fn observe(&mut self, step: &[Action]) -> Vec<Before> {
+        self.observe_step(step)
+    }
+
+    fn execute(&mut self, step: &[Action]) -> Vec<Outcome> {
+        if self.dry {
+            let refused = || KernelError::Conflict("this is a dry run: nothing is changed".to_owned());
+            return step.iter().map(|_| Outcome::Failed(refused())).collect();
+        }
+        self.execute_step(step)
+    }
+
+    fn undo(&mut self, undos: &[Undo]) -> Vec<Undone> {
+        if self.dry {
+            return undos.iter().map(|_| Undone::Left("this is a dry run".to_owned())).collect();
+        }
+        self.undo_all(undos)
+    }
+
+    fn verify(&mut self, actions: &[Action]) -> Vec<String> {
+        self.verify_all(actions)
+    }
+
+    fn unlock_leases(&mut self) {
+        self.stores.values_mut().for_each(Store::unlock);
+    }
+}
+
+#[cfg(test)]
+mod tests;

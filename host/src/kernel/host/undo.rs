@@ -1,0 +1,168 @@
+//! Undoing: each thing is looked at first, and only what is still the one meant goes.
+
+use super::super::errno::as_go;
+use super::super::iptables::masquerade;
+use super::super::lease::Store;
+use super::super::netlink::{Link, Request, address, link, refused};
+use super::super::{KernelError, LinkIdentity, Undo, Undone, sysctl};
+use super::{HostKernel, enter, no_entry};
+use crate::plan::action::Masquerade;
+use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
+use ipnetwork::IpNetwork;
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+impl HostKernel {
+    pub(super) fn undo_all(&mut self, undos: &[Undo]) -> Vec<Undone> {
+        let held: BTreeSet<StoreRef> =
+            self.stores.iter().filter(|(_, store)| store.is_locked()).map(|(key, _)| key.clone()).collect();
+        let mut results = Vec::with_capacity(undos.len());
+        let both_rules = |a: &Undo, b: &Undo| as_masquerade(a).is_some() && as_masquerade(b).is_some();
+        for run in undos.chunk_by(both_rules) {
+            let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
+            if rules.is_empty() {
+                results.extend(run.iter().map(|undo| self.undo_one(undo).unwrap_or_else(Undone::Failed)));
+            } else {
+                results.extend(masquerade::delete(&rules));
+            }
+        }
+        // Locks that were taken only for this.
+        let taken = self.stores.iter_mut().filter(|(key, _)| !held.contains(key));
+        taken.for_each(|(_, store)| store.unlock());
+        results
+    }
+
+    fn undo_one(&mut self, undo: &Undo) -> Result<Undone, KernelError> {
+        match undo {
+            Undo::DeleteLink(identity) => self.delete_link(identity),
+            Undo::DeleteLinkByAlias { name, alias } => self.delete_by_alias(name, alias),
+            Undo::DeleteEmptyBridge { name, mac, addresses } => self.delete_bridge(name, *mac, addresses),
+            Undo::DeleteAddress { link, address } => self.delete_address(link, *address),
+            Undo::RestoreSysctl { netns, key, written, old } => {
+                if !self.has(*netns) {
+                    return Ok(Undone::Gone);
+                }
+                let _guard = enter(self.container.as_ref(), *netns).map_err(no_entry)?;
+                Ok(sysctl::restore(key, written, old))
+            }
+            Undo::DeleteMasquerade(rules) => Ok(masquerade::delete(&[rules]).pop().unwrap_or(Undone::Gone)),
+            Undo::ReleaseLease(lease) => {
+                let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
+                Ok(store.release(lease))
+            }
+            Undo::RestoreLastReserved { lease, old } => {
+                let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
+                Ok(store.restore_last(lease, *old))
+            }
+        }
+    }
+
+    fn delete_link(&mut self, identity: &LinkIdentity) -> Result<Undone, KernelError> {
+        let LinkRef { netns, name } = &identity.link;
+        if !self.has(*netns) {
+            return Ok(Undone::Gone);
+        }
+        let found = self.socket(*netns).and_then(|socket| link::find_index(socket, identity.index));
+        let found = found.map_err(|e| refused(format!("failed to lookup {:?}", name.as_str()), e))?;
+        let Some(found) = found else { return Ok(Undone::Gone) };
+        let same_alias = found.alias == identity.alias;
+        let same_mac = identity.alias.is_some() || found.mac() == identity.mac;
+        if found.kind != identity.kind || !same_alias || !same_mac {
+            return Ok(Undone::Left(format!("link {name} is not the one that was made")));
+        }
+        self.delete_found(*netns, name, &found)
+    }
+
+    fn delete_by_alias(&mut self, name: &IfName, alias: &str) -> Result<Undone, KernelError> {
+        match self.find(Netns::Host, name)? {
+            None => Ok(Undone::Gone),
+            Some(found) if found.alias.as_deref() == Some(alias) => {
+                self.delete_found(Netns::Host, name, &found)
+            }
+            Some(_) => Ok(Undone::Left(format!("link {name} is not ours: it has another alias"))),
+        }
+    }
+
+    fn delete_bridge(
+        &mut self,
+        name: &IfName,
+        mac: Mac,
+        addresses: &[IpNetwork],
+    ) -> Result<Undone, KernelError> {
+        let Some(found) = self.find(Netns::Host, name)? else { return Ok(Undone::Gone) };
+        if found.kind != "bridge" || found.mac() != mac {
+            return Ok(Undone::Left(format!("{name} is not the bridge that was made")));
+        }
+        let ports = self.socket(Netns::Host).and_then(|socket| link::ports(socket, found.index));
+        let ports =
+            ports.map_err(|e| refused(format!("failed to list the ports of {:?}", name.as_str()), e))?;
+        if let Some(port) = ports.first() {
+            return Ok(Undone::Left(format!("bridge {name} is in use: {} is a port of it", port.name)));
+        }
+        let link = LinkRef { netns: Netns::Host, name: name.clone() };
+        let found_addresses = self.addresses(&link, found.index)?;
+        let foreign = found_addresses.iter().find(|a| !is_link_local(**a) && !addresses.contains(a));
+        if let Some(foreign) = foreign {
+            return Ok(Undone::Left(format!("bridge {name} has the address {foreign}, which is not ours")));
+        }
+        self.delete_found(Netns::Host, name, &found)
+    }
+
+    fn delete_address(&mut self, link: &LinkRef, address: IpNetwork) -> Result<Undone, KernelError> {
+        if !self.has(link.netns) {
+            return Ok(Undone::Gone);
+        }
+        let Some(found) = self.find(link.netns, &link.name)? else { return Ok(Undone::Gone) };
+        if !self.addresses(link, found.index)?.contains(&address) {
+            return Ok(Undone::Gone);
+        }
+        let what = format!("failed to delete {address} from {:?}", link.name.as_str());
+        self.request(link.netns, address::delete(found.index, address), what)
+    }
+
+    fn delete_found(&mut self, netns: Netns, name: &IfName, found: &Link) -> Result<Undone, KernelError> {
+        self.indexes.remove(&LinkRef { netns, name: name.clone() });
+        self.request(netns, link::delete(found.index), format!("failed to delete {:?}", name.as_str()))
+    }
+
+    /// Sends one request; that its object is gone by now is as good.
+    fn request(&mut self, netns: Netns, request: Request, what: String) -> Result<Undone, KernelError> {
+        let answers = self.socket(netns).map(|socket| socket.batch(vec![request]));
+        let gone = [Errno::ENODEV as i32, Errno::EADDRNOTAVAIL as i32];
+        match answers.and_then(|answers| answers.into_iter().collect::<Result<Vec<()>, _>>()) {
+            Ok(_) => Ok(Undone::Done),
+            Err(error) if error.raw_os_error().is_some_and(|number| gone.contains(&number)) => {
+                Ok(Undone::Gone)
+            }
+            Err(error) => Err(refused(what, error)),
+        }
+    }
+
+    /// A store that is there, with its lock.
+    fn existing_store(&mut self, reference: &StoreRef) -> Result<Option<&Store>, KernelError> {
+        let opened = Store::open(reference).map_err(|source| KernelError::File {
+            what: format!("failed to open {}", reference.directory().display()),
+            source: as_go(source),
+        })?;
+        if opened.is_none() {
+            return Ok(None);
+        }
+        self.locked_store(reference).map(Some)
+    }
+}
+
+/// The kernel gives every link that is up such an address of its own.
+fn is_link_local(address: IpNetwork) -> bool {
+    match address.ip() {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+fn as_masquerade(undo: &Undo) -> Option<&Masquerade> {
+    match undo {
+        Undo::DeleteMasquerade(masquerade) => Some(masquerade),
+        _ => None,
+    }
+}

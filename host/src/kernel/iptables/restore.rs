@@ -1,0 +1,150 @@
+//! The two processes: one that lists, one that changes.
+
+use super::super::KernelError;
+use ipnetwork::IpNetwork;
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+
+/// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
+const WAIT_SECONDS: u64 = 5;
+
+/// `RESOURCE_PROBLEM` of `xtables.h`.
+const RESOURCE_PROBLEM: i32 = 4;
+
+/// Whose rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `iptables`.
+    V4,
+    /// `ip6tables`.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The one of an address.
+    pub fn of(address: IpNetwork) -> Self {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    /// The groups that are never masqueraded.
+    pub fn multicast(self) -> &'static str {
+        match self {
+            Family::V4 => "224.0.0.0/4",
+            Family::V6 => "ff00::/8",
+        }
+    }
+
+    fn program(self) -> &'static str {
+        match self {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        }
+    }
+}
+
+/// Why a process did not do it.
+#[derive(Debug)]
+pub enum IptablesError {
+    /// There is no such program.
+    Missing(KernelError),
+    /// It said no, and nothing was changed: another try on a new listing may succeed.
+    Refused(KernelError),
+    /// Anything else: the lock is held, the process could not be run.
+    Failed(KernelError),
+}
+
+impl IptablesError {
+    /// What to tell.
+    pub fn into_kernel_error(self) -> KernelError {
+        match self {
+            IptablesError::Missing(error) | IptablesError::Refused(error) | IptablesError::Failed(error) => {
+                error
+            }
+        }
+    }
+}
+
+/// `iptables -t nat -S`. A kernel without the table has no rules.
+pub fn list(family: Family) -> Result<String, IptablesError> {
+    let wait = WAIT_SECONDS.to_string();
+    match run(family.program(), family, &["-t", "nat", "-S", "--wait", &wait], "") {
+        Err(IptablesError::Refused(KernelError::Tool { message, .. })) if is_absence(&message) => {
+            Ok(String::new())
+        }
+        result => result,
+    }
+}
+
+/// Does all lines or none. The chains that are there are not declared: `:CHAIN` would flush them.
+pub fn restore(family: Family, lines: &[String]) -> Result<(), IptablesError> {
+    let script = format!("*nat\n{}\nCOMMIT\n", lines.join("\n"));
+    let program = format!("{}-restore", family.program());
+    let wait = WAIT_SECONDS.to_string();
+    run(&program, family, &["--noflush", "--wait", &wait], &script).map(drop)
+}
+
+fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, IptablesError> {
+    let what = format!("running [{program} {}]", arguments.join(" "));
+    let output = match spawn(program, arguments, input) {
+        Ok(output) => output,
+        // A directory of $PATH that may not be read counts as one without the program, as in Go.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            let message = format!("exec: {:?}: executable file not found in $PATH", family.program());
+            let what = "failed to locate iptables".to_owned();
+            return Err(IptablesError::Missing(KernelError::Tool { what, message }));
+        }
+        Err(error) => {
+            return Err(IptablesError::Failed(KernelError::Tool { what, message: error.to_string() }));
+        }
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    // The nft variant has the same code for a change that somebody else's made impossible.
+    if output.status.code() == Some(RESOURCE_PROBLEM) && said.contains("xtables lock") {
+        let what = "the xtables lock".to_owned();
+        return Err(IptablesError::Failed(KernelError::Busy { what, seconds: WAIT_SECONDS }));
+    }
+    let message = format!("{}: {said}", output.status).replace("exit status: ", "exit status ");
+    Err(IptablesError::Refused(KernelError::Tool { what, message }))
+}
+
+fn spawn(program: &str, arguments: &[&str], input: &str) -> io::Result<Output> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A process that ends before it has read all says why itself.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output()
+}
+
+/// What the reference takes to mean "it is not there", as far as a listing can say it.
+fn is_absence(message: &str) -> bool {
+    ["No chain/target/match by that name", "No such file or directory", "does not exist"]
+        .iter()
+        .any(|text| message.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_told_as_by_the_reference() {
+        let missing = run("no-such-iptables-restore", Family::V4, &[], "").unwrap_err();
+        assert!(matches!(missing, IptablesError::Missing(_)));
+        assert_eq!(
+            missing.into_kernel_error().to_string(),
+            "failed to locate iptables: exec: \"iptables\": executable file not found in $PATH"
+        );
+    }
+}

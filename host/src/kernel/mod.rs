@@ -1,0 +1,210 @@
+//! The machine: what is asked of it and what is done to it.
+
+pub mod errno;
+pub mod host;
+pub mod iptables;
+pub mod lease;
+pub mod netlink;
+pub mod netns;
+pub mod sysctl;
+#[cfg(test)]
+mod testing;
+
+use crate::plan::action::{Masquerade, ReserveLease};
+use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A machine that can be changed: the real one, or a stand-in that fails on purpose.
+pub trait Kernel: Facts {
+    /// The state that each action of a step finds, read before it is done: with it a killed step can be undone.
+    fn observe(&mut self, step: &[Action]) -> Vec<Before>;
+
+    /// Does a step, as one batch where there is one, and tells one outcome per action.
+    fn execute(&mut self, step: &[Action]) -> Vec<Outcome>;
+
+    /// Undoes, in the given order, after having seen that each thing is still the one meant.
+    fn undo(&mut self, undos: &[Undo]) -> Vec<Undone>;
+
+    /// How the machine differs from what the actions made: one sentence per difference, none when it does not.
+    fn verify(&mut self, actions: &[Action]) -> Vec<String>;
+
+    /// Ends what is held between planning and the first step: the locks of lease stores.
+    fn unlock_leases(&mut self);
+}
+
+/// What was there before an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing: what the action makes is ours.
+    Absent,
+    /// The very thing, already: the action will not make it.
+    Present,
+    /// Another value in its place: of a sysctl, of `last_reserved_ip.N`.
+    Value(String),
+    /// It could not be read.
+    Unknown,
+}
+
+/// What became of an action.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Done.
+    Done(Effect),
+    /// Refused or failed; it changed nothing.
+    Failed(KernelError),
+    /// Not begun, because one before it in the step failed.
+    NotTried,
+}
+
+/// What an action changed: all that undo goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Links that did not exist: each with what identifies it.
+    CreatedLinks(Vec<LinkIdentity>),
+    /// Something else that did not exist.
+    Created,
+    /// It was there already: undo leaves it.
+    AlreadyThere,
+    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`.
+    Replaced(String),
+}
+
+/// What tells a link from another one of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkIdentity {
+    /// Place and name.
+    pub link: LinkRef,
+    /// `ifi_index`.
+    pub index: u32,
+    /// `IFLA_INFO_KIND`.
+    pub kind: String,
+    /// At creation.
+    pub mac: Mac,
+    /// At creation.
+    pub alias: Option<String>,
+}
+
+/// The inverse of something that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// Deletes a link if index, kind and alias are still those (the MAC too, where it has no alias).
+    DeleteLink(LinkIdentity),
+    /// Deletes a link of that name and alias: an unfinished step did not tell its index.
+    DeleteLinkByAlias {
+        /// In the host's namespace.
+        name: IfName,
+        /// Shows it to be ours.
+        alias: String,
+    },
+    /// Deletes a bridge of ours that has no port and carries no address but those given.
+    DeleteEmptyBridge {
+        /// In the host's namespace.
+        name: IfName,
+        /// The MAC that we made it with.
+        mac: Mac,
+        /// The addresses that we gave it.
+        addresses: Vec<IpNetwork>,
+    },
+    /// Removes an address from a link.
+    DeleteAddress {
+        /// From which.
+        link: LinkRef,
+        /// With its prefix length.
+        address: IpNetwork,
+    },
+    /// Writes a sysctl's old value, if it still has the one that was written.
+    RestoreSysctl {
+        /// Whose.
+        netns: Netns,
+        /// Which.
+        key: SysctlKey,
+        /// What was written.
+        written: String,
+        /// What stood there.
+        old: String,
+    },
+    /// Deletes the rules of an address, and the chain when nothing is left in it.
+    DeleteMasquerade(Masquerade),
+    /// Removes a lease if its file still names its owner.
+    ReleaseLease(ReserveLease),
+    /// Puts `last_reserved_ip.N` back, if it still holds the address; no old value removes it.
+    RestoreLastReserved {
+        /// The lease with which it was written.
+        lease: ReserveLease,
+        /// What stood there.
+        old: Option<IpAddr>,
+    },
+}
+
+/// What became of an undo.
+#[derive(Debug)]
+pub enum Undone {
+    /// It was there and is gone.
+    Done,
+    /// It was gone already.
+    Gone,
+    /// What is there is not the one meant, or somebody uses it: left, with the reason.
+    Left(String),
+    /// It is still there.
+    Failed(KernelError),
+}
+
+/// Why the kernel, a file or a tool refused. The text names the thing; the cause is its source.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A netlink request was answered with an error, or not at all.
+    #[error("{what}")]
+    Netlink {
+        /// What was tried: `failed to create bridge "cni0"`.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file could not be read or written.
+    #[error("{what}")]
+    File {
+        /// What was tried, with the path.
+        what: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A tool (`iptables-restore`) could not be run or failed.
+    #[error("{what}: {message}")]
+    Tool {
+        /// Which, with its arguments.
+        what: String,
+        /// What it said.
+        message: String,
+    },
+    /// The thing is there and is something else.
+    #[error("{0}")]
+    Conflict(String),
+    /// Somebody holds what is needed, and the wait is over.
+    #[error("{what} is held by somebody else for {seconds} s")]
+    Busy {
+        /// Which lock.
+        what: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+}
+
+impl KernelError {
+    /// Whether the same call may succeed a little later: CNI code 11.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            KernelError::Netlink { source, .. } => {
+                matches!(source.kind(), std::io::ErrorKind::ResourceBusy | std::io::ErrorKind::Interrupted)
+            }
+            KernelError::Busy { .. } => true,
+            KernelError::File { .. } | KernelError::Tool { .. } | KernelError::Conflict(_) => false,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Addresses: `ip address`.
+
+use super::socket::{Netlink, Request};
+use ipnetwork::IpNetwork;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::AddressMessageBuilder;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The addresses of a link, in the kernel's order: IPv4 first.
+pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Vec<IpNetwork>> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    let found = netlink.dump(RouteNetlinkMessage::GetAddress(message))?;
+    Ok(found.into_iter().filter_map(|answer| parse(answer, index)).collect())
+}
+
+/// `ip address add`; an IPv4 prefix shorter than 31 gets its broadcast address, as in the reference.
+pub fn add(index: u32, address: IpNetwork) -> Request {
+    let flags = NLM_F_CREATE | NLM_F_EXCL;
+    Request { message: RouteNetlinkMessage::NewAddress(build(index, address)), flags }
+}
+
+/// `ip address del`.
+pub fn delete(index: u32, address: IpNetwork) -> Request {
+    Request { message: RouteNetlinkMessage::DelAddress(build(index, address)), flags: 0 }
+}
+
+fn build(index: u32, address: IpNetwork) -> AddressMessage {
+    match address {
+        IpNetwork::V4(v4) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().address(v4.ip(), v4.prefix()).index(index).build()
+        }
+        IpNetwork::V6(v6) => {
+            AddressMessageBuilder::<Ipv6Addr>::new().address(v6.ip(), v6.prefix()).index(index).build()
+        }
+    }
+}
+
+fn parse(answer: RouteNetlinkMessage, index: u32) -> Option<IpNetwork> {
+    let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
+    if message.header.index != index {
+        return None;
+    }
+    // IFA_ADDRESS is the other end of a point-to-point link; IFA_LOCAL, where there is one, is the link's own.
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(ip) => Some(*ip),
+        _ => None,
+    });
+    let address = local.or_else(|| {
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(ip) => Some(*ip),
+            _ => None,
+        })
+    });
+    IpNetwork::new(address?, message.header.prefix_len).ok()
+}

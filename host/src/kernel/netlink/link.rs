@@ -1,0 +1,179 @@
+//! Links: `ip link`.
+
+use super::socket::{Netlink, Request};
+use crate::plan::action::{CreateVeth, EnsureBridge, VethPeer};
+use crate::plan::{IfName, Mac};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags,
+    LinkInfo, LinkMessage,
+};
+use nix::errno::Errno;
+use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// A link, as the kernel tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// `ifi_index`.
+    pub index: u32,
+    /// `IFLA_IFNAME`.
+    pub name: String,
+    /// `IFLA_INFO_KIND`; empty for a physical device.
+    pub kind: String,
+    /// Zeros where it has none.
+    pub mac: [u8; 6],
+    /// Bytes.
+    pub mtu: u32,
+    /// `IFF_UP`.
+    pub up: bool,
+    /// `IFLA_IFALIAS`.
+    pub alias: Option<String>,
+    /// `IFLA_MASTER`.
+    pub master: Option<u32>,
+    /// `IFLA_BRPORT_MODE`, of a bridge port.
+    pub hairpin: bool,
+}
+
+impl Link {
+    /// The Ethernet address.
+    pub fn mac(&self) -> Mac {
+        Mac(self.mac)
+    }
+}
+
+/// The link of that name, if there is one.
+pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
+    get(netlink, LinkUnspec::new_with_name(name.as_str()))
+}
+
+/// The link of that index, if there is one. The kernel does not give an index twice.
+pub fn find_index(netlink: &mut Netlink, index: u32) -> io::Result<Option<Link>> {
+    get(netlink, LinkUnspec::new_with_index(index))
+}
+
+/// The ports of a bridge.
+pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
+    let message = without_statistics(LinkMessageBuilder::<LinkUnspec>::new().controller(bridge)).build();
+    let found = netlink.dump(RouteNetlinkMessage::GetLink(message))?;
+    Ok(found.into_iter().filter_map(parse).filter(|link| link.master == Some(bridge)).collect())
+}
+
+/// A bridge, down. A link of that name is an error.
+pub fn create_bridge(bridge: &EnsureBridge) -> Request {
+    let mut builder =
+        LinkMessageBuilder::<LinkBridge>::new(bridge.name.as_str()).address(bridge.mac.0.to_vec());
+    if let Some(mtu) = bridge.mtu {
+        builder = builder.mtu(mtu);
+    }
+    create(builder.build())
+}
+
+/// A pair, both ends down and in their places at once: moving one later would take an RCU grace period.
+///
+/// The host end's queue length is 0, as the reference makes it. What [`mark_veth`] sets cannot be set here.
+pub fn create_veth(veth: &CreateVeth, master: Option<u32>, container: BorrowedFd<'_>) -> Request {
+    let mut inside = LinkMessageBuilder::<LinkUnspec>::new()
+        .name(veth.name.as_str())
+        .address(veth.mac.0.to_vec())
+        .setns_by_fd(container.as_raw_fd());
+    let mut host = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth)
+        .name(veth.peer.name.as_str())
+        .address(veth.peer.mac.0.to_vec())
+        .txqueuelen(0);
+    if let Some(mtu) = veth.mtu {
+        inside = inside.mtu(mtu);
+        host = host.mtu(mtu);
+    }
+    if let Some(master) = master {
+        host = host.controller(master);
+    }
+    create(host.set_info_data(InfoData::Veth(InfoVeth::Peer(inside.build()))).build())
+}
+
+/// Alias and port settings of a new host end, by its name: the kernel ignores both in the message that makes a link.
+///
+/// `RTM_NEWLINK` without `NLM_F_CREATE`: `RTM_SETLINK` ignores port settings and answers that all is well.
+pub fn mark_veth(peer: &VethPeer) -> Request {
+    let hairpin = peer.master.is_some() && peer.hairpin;
+    mark(&peer.name, &peer.alias, hairpin)
+}
+
+/// Takes back what [`mark_veth`] did to a link that turned out not to be ours.
+pub fn unmark(name: &IfName) -> Request {
+    mark(name, "", false)
+}
+
+/// Brings a link up.
+pub fn set_up(index: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).up().build())
+}
+
+/// Deletes a link; of a pair, both ends.
+pub fn delete(index: u32) -> Request {
+    let message = LinkUnspec::new_with_index(index).build();
+    Request { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
+}
+
+fn mark(name: &IfName, alias: &str, hairpin: bool) -> Request {
+    // Index 0: the name tells which link.
+    let message = if hairpin {
+        LinkBridgePort::new(0).name(name.as_str()).alias(alias).hairpin(true).build()
+    } else {
+        LinkUnspec::new_with_name(name.as_str()).alias(alias).build()
+    };
+    change(message)
+}
+
+fn create(message: LinkMessage) -> Request {
+    Request { message: RouteNetlinkMessage::NewLink(message), flags: NLM_F_CREATE | NLM_F_EXCL }
+}
+
+fn change(message: LinkMessage) -> Request {
+    Request { message: RouteNetlinkMessage::NewLink(message), flags: 0 }
+}
+
+fn get(netlink: &mut Netlink, builder: LinkMessageBuilder<LinkUnspec>) -> io::Result<Option<Link>> {
+    match netlink.get(RouteNetlinkMessage::GetLink(without_statistics(builder).build())) {
+        Ok(answer) => Ok(parse(answer)),
+        Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn without_statistics(builder: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec> {
+    builder.append_extra_attribute(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]))
+}
+
+fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(message) = answer else { return None };
+    let mut link = Link {
+        index: message.header.index,
+        up: message.header.flags.contains(LinkFlags::Up),
+        ..Link::default()
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(mac) => link.mac = mac.try_into().unwrap_or_default(),
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
+            LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| parse_info(info, &mut link)),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn parse_info(info: &LinkInfo, link: &mut Link) {
+    match info {
+        LinkInfo::Kind(kind) => link.kind = kind.to_string(),
+        LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
+            link.hairpin = settings.contains(&InfoBridgePort::HairpinMode(true));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,18 @@
+//! `NETLINK_ROUTE`: links, addresses and routes.
+
+pub mod address;
+pub mod link;
+pub mod route;
+pub mod socket;
+
+pub use link::Link;
+pub use socket::{Netlink, Request};
+
+use super::KernelError;
+use super::errno::as_go;
+use std::io;
+
+/// What was tried, with the kernel's answer in Go's words.
+pub fn refused(what: impl Into<String>, source: io::Error) -> KernelError {
+    KernelError::Netlink { what: what.into(), source: as_go(source) }
+}

@@ -1,0 +1,182 @@
+//! Network namespaces: opened once, compared by identity, entered for a moment.
+
+use super::errno::as_go;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, statfs};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// `NSFS_MAGIC` of `linux/magic.h`.
+const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+
+/// Why a path is no network namespace; the texts are the reference's.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenNetnsError {
+    /// `statfs(2)` failed.
+    #[error("failed to Statfs {path:?}")]
+    Statfs {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It lies on another file system than those that hold namespaces.
+    #[error("unknown FS magic on {path:?}: {:x}", magic.0)]
+    Magic {
+        /// As given.
+        path: PathBuf,
+        /// `f_type`.
+        magic: FsType,
+    },
+    /// It could not be opened.
+    #[error("open {}", path.display())]
+    Open {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OpenNetnsError {
+    /// Whether there is nothing at the path: what DEL takes for a container that is gone.
+    pub fn is_not_exist(&self) -> bool {
+        match self {
+            OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
+                source.kind() == io::ErrorKind::NotFound
+            }
+            OpenNetnsError::Magic { .. } => false,
+        }
+    }
+
+    /// Whether the user may not look.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            OpenNetnsError::Magic { .. } => false,
+        }
+    }
+}
+
+/// A network namespace, held open, so that it is the same one until the end.
+#[derive(Debug)]
+pub struct NetnsFile {
+    path: PathBuf,
+    file: File,
+    device: u64,
+    inode: u64,
+}
+
+impl NetnsFile {
+    /// Opens the namespace at `path`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenNetnsError> {
+        let path = path.as_ref().to_owned();
+        let magic = match statfs(&path) {
+            Ok(found) => found.filesystem_type(),
+            Err(errno) => return Err(OpenNetnsError::Statfs { path, source: as_go(errno.into()) }),
+        };
+        if magic != NSFS_MAGIC && magic != PROC_SUPER_MAGIC {
+            return Err(OpenNetnsError::Magic { path, magic });
+        }
+        let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        match opened {
+            Ok((file, metadata)) => {
+                Ok(NetnsFile { path, file, device: metadata.dev(), inode: metadata.ino() })
+            }
+            Err(source) => Err(OpenNetnsError::Open { path, source: as_go(source) }),
+        }
+    }
+
+    /// The namespace of the calling thread.
+    pub fn current() -> Result<Self, OpenNetnsError> {
+        Self::open("/proc/thread-self/ns/net")
+    }
+
+    /// Whether both are one namespace, by whatever paths they were opened.
+    pub fn same_as(&self, other: &NetnsFile) -> bool {
+        self.identity() == other.identity()
+    }
+
+    /// `st_dev` and `st_ino`: unique among the namespaces that exist at one time.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// The path by which it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves the calling thread into the namespace until the guard is dropped.
+    pub fn enter(&self) -> io::Result<Guard> {
+        let back = File::open("/proc/thread-self/ns/net")?;
+        setns(&self.file, CloneFlags::CLONE_NEWNET)?;
+        Ok(Guard { back })
+    }
+}
+
+impl AsFd for NetnsFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// While it lives, the thread is in another namespace.
+#[derive(Debug)]
+#[must_use = "the thread leaves the namespace when this is dropped"]
+pub struct Guard {
+    back: File,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Going on in the wrong namespace would change the wrong machine.
+        if setns(&self.back, CloneFlags::CLONE_NEWNET).is_err() {
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::errno::chain;
+    use super::super::testing::{new_netns, private};
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_not_there_is_told_from_one_that_is_no_namespace() {
+        let absent = NetnsFile::open("/nowhere/netns").unwrap_err();
+        assert!(absent.is_not_exist());
+        assert_eq!(chain(&absent), "failed to Statfs \"/nowhere/netns\": no such file or directory");
+        assert!(NetnsFile::open("").unwrap_err().is_not_exist());
+
+        private(|| {
+            // The private /run is a tmpfs: magic 1021994.
+            std::fs::write("/run/plain", "").unwrap();
+            let plain = NetnsFile::open("/run/plain").unwrap_err();
+            assert!(!plain.is_not_exist());
+            assert_eq!(chain(&plain), "unknown FS magic on \"/run/plain\": 1021994");
+        });
+    }
+
+    #[test]
+    fn the_guard_goes_in_and_comes_back() {
+        private(|| {
+            let ours = NetnsFile::current().unwrap();
+            let other = new_netns();
+            assert!(!ours.same_as(&other));
+            {
+                let _guard = other.enter().unwrap();
+                assert!(NetnsFile::current().unwrap().same_as(&other));
+            }
+            assert!(NetnsFile::current().unwrap().same_as(&ours));
+        });
+    }
+}

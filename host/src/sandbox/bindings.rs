@@ -1,0 +1,9 @@
+//! The contract of `wit/` as Rust: one trait per interface, implemented in [`super::host`].
+
+#![allow(missing_docs, reason = "generated; the prose is in wit/")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "plugin",
+    imports: { default: trappable },
+});

@@ -1,0 +1,127 @@
+//! The cache's directory: files that only root or we could have written, made whole and put in place by rename.
+
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use std::fs::{DirBuilder, File, Metadata};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A file that a killed process left is removed after that time.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// An open directory that passed [`trusted`].
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl Directory {
+    /// Opens a directory; `create` makes it, and those above it, with mode 0700.
+    pub fn open(path: &Path, create: bool) -> io::Result<Self> {
+        if create {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        }
+        let flags = nix::libc::O_DIRECTORY | nix::libc::O_NOFOLLOW;
+        let directory = File::options().read(true).custom_flags(flags).open(path)?;
+        if !trusted(&directory.metadata()?) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else can write to it"));
+        }
+        Ok(Directory { path: path.to_owned(), fd: directory.into() })
+    }
+
+    /// Opens a file; none when there is none, or one that somebody else could have written.
+    pub fn read(&self, name: &str) -> Option<File> {
+        // Never waits for a pipe and never follows a link.
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = File::from(openat(self.fd.as_fd(), name, flags, Mode::empty()).ok()?);
+        let metadata = file.metadata().ok()?;
+        let plain = metadata.is_file() && metadata.nlink() == 1 && trusted(&metadata);
+        if !plain {
+            tracing::warn!("ignoring {}: not a plain file of ours", self.path.join(name).display());
+        }
+        plain.then_some(file)
+    }
+
+    /// A new file under a name of its own, gone again unless [`Draft::publish`] is called.
+    pub fn draft(&self) -> io::Result<Draft<'_>> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        for attempt in 0..100 {
+            let name = format!(".new-{}-{attempt}", std::process::id());
+            match openat(self.fd.as_fd(), name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+                Ok(fd) => return Ok(Draft { directory: self, name, file: fd.into(), published: false }),
+                Err(nix::errno::Errno::EEXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Replaces a file with those contents.
+    pub fn write(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        let draft = self.draft()?;
+        draft.file().write_all(contents)?;
+        draft.publish(name).map(drop)
+    }
+
+    /// Removes what processes that were killed left behind.
+    pub fn sweep(&self) {
+        let old = |m: &Metadata| {
+            m.modified().is_ok_and(|t| SystemTime::now().duration_since(t).is_ok_and(|age| age > ABANDONED))
+        };
+        let Ok(entries) = self.path.read_dir() else { return };
+        for entry in entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".new-")) {
+            if entry.metadata().is_ok_and(|m| old(&m)) {
+                // Another process may have done it already.
+                let _ = unlinkat(self.fd.as_fd(), entry.file_name().as_os_str(), UnlinkatFlags::NoRemoveDir);
+            }
+        }
+    }
+}
+
+/// A file that is being written.
+pub struct Draft<'a> {
+    directory: &'a Directory,
+    name: String,
+    file: File,
+    published: bool,
+}
+
+impl Draft<'_> {
+    /// The file, for reading and writing.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Makes the file unchangeable and puts it in the place of `name`.
+    ///
+    /// Everybody may read it who gets its descriptor (a planner without privileges), nobody else: the directory is 0700.
+    pub fn publish(mut self, name: &str) -> io::Result<File> {
+        self.file.sync_data()?;
+        fchmod(&self.file, Mode::from_bits_truncate(0o444))?;
+        let directory = self.directory.fd.as_fd();
+        renameat(directory, self.name.as_str(), directory, name)?;
+        self.published = true;
+        // Opened again: a descriptor that can write must not outlive the check of what was written.
+        self.directory.read(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            let directory = self.directory.fd.as_fd();
+            // What stays is swept an hour later.
+            let _ = unlinkat(directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Whether only root or we can have written it.
+fn trusted(metadata: &Metadata) -> bool {
+    (metadata.uid() == 0 || metadata.uid() == geteuid().as_raw()) && metadata.mode() & 0o022 == 0
+}

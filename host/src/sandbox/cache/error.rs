@@ -1,0 +1,61 @@
+//! Why there is no machine code of a component.
+
+use crate::cni::{CniError, code};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// See the module.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// The file is no component, or one for another version of the interface; the text says what was found.
+    #[error("not a plugin: {0}")]
+    NotAPlugin(String),
+    /// The component cannot be read.
+    #[error("failed to read the component")]
+    Read(#[source] io::Error),
+    /// There is no room for the code, not even in memory.
+    #[error("failed to store machine code")]
+    Write(#[source] io::Error),
+    /// The component is being written to.
+    #[error("the component changed while it was compiled")]
+    Changing,
+    /// The compiler cannot be executed.
+    #[error("failed to execute the compiler {path:?}")]
+    Execute {
+        /// Which binary.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The compiler took too long.
+    #[error("compiling took longer than {seconds} s and was ended")]
+    Deadline {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The compiler failed.
+    #[error("the compiler {status}: {message}")]
+    Compiler {
+        /// How it ended: `exit status: 1`.
+        status: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl CodeError {
+    /// What the runtime is told about the component at `path`.
+    pub fn to_cni(&self, path: &Path) -> CniError {
+        let code = match self {
+            CodeError::NotAPlugin(_) => code::NOT_A_PLUGIN,
+            CodeError::Changing => code::TRY_AGAIN_LATER,
+            CodeError::Deadline { .. } => code::LIMIT,
+            CodeError::Read(_) | CodeError::Write(_) | CodeError::Execute { .. } | CodeError::Compiler { .. } => {
+                code::INTERNAL
+            }
+        };
+        let cause = std::error::Error::source(self).map(ToString::to_string).unwrap_or_default();
+        CniError::new(code, format!("{}: {self}", path.display())).with_details(cause)
+    }
+}

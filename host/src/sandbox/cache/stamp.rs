@@ -1,0 +1,49 @@
+//! What tells whether a file is still the one that was looked at.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+
+/// Device, inode, size and the time of the last change: an equal stamp stands for equal contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+    size: u64,
+    changed_seconds: i64,
+    changed_nanoseconds: i64,
+}
+
+impl Stamp {
+    /// The stamp of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            changed_seconds: metadata.ctime(),
+            changed_nanoseconds: metadata.ctime_nsec(),
+        })
+    }
+}
+
+/// The SHA-256 of a file's contents, as lower-case hexadecimal.
+pub fn digest(mut file: &File) -> io::Result<String> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = io::Read::read(&mut file, &mut buffer)?;
+        if length == 0 {
+            break;
+        }
+        hash.update(buffer.get(..length).unwrap_or_default());
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(crate::plan::derive::hex(&hash.finalize()))
+}

@@ -1,0 +1,110 @@
+//! Runs one component: maps its code, links what it imports, calls `add`, and says how it ended.
+
+use super::bindings::Plugin;
+use super::guest::Guest;
+use super::recorder::Level;
+use super::{host, limits, lower, tunables, wasi};
+use crate::cni::{CniError, code};
+use crate::plan::Report;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store, Trap};
+
+/// So much of what a plugin wrote last goes into the error when it traps.
+const LAST_LINES: usize = 10;
+
+/// An engine for code made by `wasm-cni-compile`.
+pub fn new() -> Result<Engine, CniError> {
+    Engine::new(&tunables::config()).map_err(|e| internal("the WebAssembly engine does not start", &e))
+}
+
+/// Runs a plugin's `add` and gives its report; what it recorded is with the guest's recorder.
+pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
+    let plugin = guest.plugin.clone();
+    let engine = guest.engine.clone();
+    let component = load(&engine, code).map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
+
+    let mut linker = Linker::<Guest>::new(&engine);
+    let linked = host::link(&mut linker, &component).and_then(|()| wasi::link(&mut linker, &component));
+    linked.map_err(|e| internal("the contract does not link", &e))?;
+
+    let mut store = Store::new(&engine, guest);
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(limits::CALL_BYTES);
+    // The clock counts an epoch up when the time is over.
+    store.set_epoch_deadline(1);
+
+    let returned = Plugin::instantiate(&mut store, &component, &linker)
+        .map_err(|e| match ended(&e) {
+            Some(error) => error,
+            None if e.is::<Trap>() => trapped(&e),
+            None => not_a_plugin(&plugin.to_string(), &e),
+        })
+        .and_then(|add| {
+            add.wasm_cni_plugin_add().call_add(&mut store).map_err(|e| ended(&e).unwrap_or_else(|| trapped(&e)))
+        });
+
+    let guest = store.into_data();
+    let output = guest.wasi.output();
+    guest.recorder().log(&guest.plugin, Level::Warn, &output);
+    match returned {
+        Ok(Ok(())) => guest.report.finish(),
+        Ok(Err(error)) => Err(lower::error(error)),
+        Err(error) if error.code == code::TRAPPED => {
+            let lines: Vec<&str> = output.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n");
+            let mut details = if last.is_empty() { error.details } else { format!("{}\n{last}", error.details) };
+            lower::cut(&mut details, limits::ERROR_DETAILS_BYTES);
+            Err(CniError { msg: format!("plugin {plugin} {}", error.msg), code: error.code, details })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Maps machine code.
+#[expect(unsafe_code, reason = "machine code is executed as it is")]
+fn load(engine: &Engine, mut code: &File) -> wasmtime::Result<Component> {
+    let path = format!("/proc/self/fd/{}", code.as_raw_fd());
+    if std::path::Path::new(&path).exists() {
+        // SAFETY: the descriptor is the parent's, who passes on only what the cache vouches for: written by our compiler,
+        // from an engine with the same settings, to a file that nobody but root or us could have changed since, with
+        // the digest that it had when it was written. The file is never written in place, so the mapping stays what it is.
+        return unsafe { Component::deserialize_file(engine, path) };
+    }
+    // No /proc: a copy instead of a mapping.
+    let mut bytes = Vec::new();
+    code.read_to_end(&mut bytes)?;
+    // SAFETY: as above.
+    unsafe { Component::deserialize(engine, bytes) }
+}
+
+/// How a run ended that one of our own functions, or a limit, ended.
+fn ended(error: &wasmtime::Error) -> Option<CniError> {
+    if let Some(error) = error.downcast_ref::<CniError>() {
+        return Some(error.clone());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Some(limits::exceeded("time", format!("{} s", limits::TIME.as_secs()))),
+        Some(Trap::StackOverflow) => Some(limits::exceeded("depth of calls", "512 KiB of stack")),
+        _ => None,
+    }
+}
+
+/// How a run ended that nobody wanted to end so.
+fn trapped(error: &wasmtime::Error) -> CniError {
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return CniError::new(code::TRAPPED, format!("exited with status {}", exit.0));
+    }
+    CniError::new(code::TRAPPED, format!("trapped: {}", error.root_cause())).with_details(format!("{error:#}"))
+}
+
+fn not_a_plugin(plugin: &str, error: &wasmtime::Error) -> CniError {
+    CniError::new(code::NOT_A_PLUGIN, format!("plugin {plugin} does not fit this host: {}", error.root_cause()))
+        .with_details(format!("{error:#}"))
+}
+
+fn internal(what: &str, error: &wasmtime::Error) -> CniError {
+    CniError::new(code::INTERNAL, what).with_details(format!("{error:#}"))
+}

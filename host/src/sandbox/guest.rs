@@ -1,0 +1,79 @@
+//! One plugin being run: all that its host functions reach.
+
+use super::handle::Handles;
+use super::host::links::Link;
+use super::host::results::DraftReport;
+use super::limits::Memory;
+use super::recorder::Recorder;
+use super::wasi::Wasi;
+use crate::plan::{LinkFact, PluginName, Report, StoreRef};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::Engine;
+
+/// The data of a store.
+pub struct Guest {
+    /// Its name: what its actions are recorded under.
+    pub plugin: PluginName,
+    /// 0 for the plugin that the runtime called, 1 for its delegate.
+    pub depth: usize,
+    /// For delegates.
+    pub engine: Engine,
+    /// What it has of WASI.
+    pub wasi: Wasi,
+    /// What it has of memory.
+    pub memory: Memory,
+    /// `links.link`.
+    pub links: Handles<Link>,
+    /// `routes.route`: numbers of actions.
+    pub routes: Handles<usize>,
+    /// `leases.store`.
+    pub stores: Handles<StoreRef>,
+    /// `answers.answer`.
+    pub answers: Handles<Report>,
+    /// `observe.link-info`.
+    pub infos: Handles<LinkFact>,
+    /// `results.ip`: indexes into the report.
+    pub report_ips: Handles<usize>,
+    /// `results.route`: indexes into the report.
+    pub report_routes: Handles<usize>,
+    /// What it reports.
+    pub report: DraftReport,
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+impl Guest {
+    /// A plugin that has done nothing yet.
+    pub fn new(plugin: PluginName, depth: usize, engine: Engine, recorder: Arc<Mutex<Recorder>>) -> Self {
+        Guest {
+            plugin,
+            depth,
+            engine,
+            wasi: Wasi::new(),
+            memory: Memory::default(),
+            links: Handles::default(),
+            routes: Handles::default(),
+            stores: Handles::default(),
+            answers: Handles::default(),
+            infos: Handles::default(),
+            report_ips: Handles::default(),
+            report_routes: Handles::default(),
+            report: DraftReport::default(),
+            recorder,
+        }
+    }
+
+    /// The plan so far. Not held while a guest runs, or the delegate could not record.
+    pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A delegate of this plugin, which records into the same plan.
+    pub fn delegate(&self, plugin: PluginName) -> Guest {
+        Guest::new(plugin, self.depth + 1, self.engine.clone(), Arc::clone(&self.recorder))
+    }
+
+    /// Records an action under this plugin's name.
+    pub fn record(&self, action: crate::plan::Action) -> Result<usize, crate::cni::CniError> {
+        self.recorder().record(&self.plugin, action)
+    }
+}

@@ -1,0 +1,40 @@
+//! `delegate`: other plugins, each in a store of its own, recording into the same plan.
+
+use super::wit::answers::Answer;
+use super::wit::delegate::Host;
+use super::wit::types::Error;
+use crate::cni::{CniError, code};
+use crate::plan::Report;
+use crate::sandbox::guest::Guest;
+use crate::sandbox::{engine, limits, lookup, lower};
+use wasmtime::component::Resource;
+
+impl Host for Guest {
+    fn add(&mut self, plugin: String) -> wasmtime::Result<Result<Resource<Answer>, Error>> {
+        let mark = self.recorder().mark();
+        match self.run_delegate(&plugin) {
+            Ok(report) => {
+                self.recorder().grant(&report.ips);
+                Ok(Ok(self.answers.push(report)?))
+            }
+            // A limit is the request's, not the delegate's: its plugin gets no second try.
+            Err(error) if error.code == code::LIMIT => Err(error.into()),
+            Err(error) => {
+                self.recorder().discard(mark);
+                Ok(Err(lower::raise_error(error)))
+            }
+        }
+    }
+}
+
+impl Guest {
+    fn run_delegate(&self, plugin: &str) -> Result<Report, CniError> {
+        let plugin = lookup::plugin_name(plugin)?;
+        if self.depth >= limits::DELEGATION_DEPTH {
+            let message = format!("{plugin} is not run: delegation is more than {} deep", limits::DELEGATION_DEPTH);
+            return Err(CniError::new(code::INTERNAL, message));
+        }
+        let code = self.recorder().load(&plugin)?;
+        engine::run(&code, self.delegate(plugin))
+    }
+}

@@ -1,0 +1,153 @@
+//! `results`: what the plugin reports to the runtime.
+
+use super::wit::links::Link;
+use super::wit::results::{Host, HostIp, HostRoute, Ip as IpHandle, Route as RouteHandle};
+use super::wit::types::{IpAddress, Prefix};
+use crate::cni::CniError;
+use crate::plan::{Dns, Ip, LinkRef, Report, Route};
+use crate::sandbox::guest::Guest;
+use crate::sandbox::limits;
+use crate::sandbox::lower::{self, violation};
+use wasmtime::component::Resource;
+
+/// A report in which an address may still name a link that is reported later.
+#[derive(Debug, Default)]
+pub struct DraftReport {
+    links: Vec<LinkRef>,
+    ips: Vec<(Ip, Option<LinkRef>)>,
+    routes: Vec<Route>,
+    dns: Dns,
+}
+
+impl DraftReport {
+    /// The report, each address with the index of its link.
+    pub fn finish(self) -> Result<Report, CniError> {
+        let DraftReport { links, ips, routes, dns } = self;
+        let resolve = |(ip, link): (Ip, Option<LinkRef>)| {
+            let interface = link.map(|link| {
+                let index = links.iter().position(|reported| *reported == link);
+                index.ok_or_else(|| violation(format!("{} is reported on {link}, which is not reported", ip.address)))
+            });
+            Ok(Ip { interface: interface.transpose()?, ..ip })
+        };
+        let ips = ips.into_iter().map(resolve).collect::<Result<_, CniError>>()?;
+        Ok(Report { links, ips, routes, dns })
+    }
+
+    fn room(length: usize) -> Result<(), CniError> {
+        if length < limits::ACTIONS { Ok(()) } else { Err(limits::exceeded("entries of a result", limits::ACTIONS)) }
+    }
+}
+
+impl Host for Guest {
+    fn add_link(&mut self, link: Resource<Link>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        if !self.report.links.contains(&link) {
+            DraftReport::room(self.report.links.len())?;
+            self.report.links.push(link);
+        }
+        Ok(())
+    }
+
+    fn set_dns_nameservers(&mut self, nameservers: Vec<String>) -> wasmtime::Result<()> {
+        DraftReport::room(nameservers.len())?;
+        self.report.dns.nameservers = nameservers;
+        Ok(())
+    }
+
+    fn set_dns_domain(&mut self, domain: String) -> wasmtime::Result<()> {
+        self.report.dns.domain = Some(domain);
+        Ok(())
+    }
+
+    fn set_dns_search(&mut self, search: Vec<String>) -> wasmtime::Result<()> {
+        DraftReport::room(search.len())?;
+        self.report.dns.search = search;
+        Ok(())
+    }
+
+    fn set_dns_options(&mut self, options: Vec<String>) -> wasmtime::Result<()> {
+        DraftReport::room(options.len())?;
+        self.report.dns.options = options;
+        Ok(())
+    }
+}
+
+impl HostIp for Guest {
+    fn new(&mut self, address: Prefix) -> wasmtime::Result<Resource<IpHandle>> {
+        let ip = Ip { address: lower::prefix(address)?, gateway: None, interface: None };
+        DraftReport::room(self.report.ips.len())?;
+        self.report.ips.push((ip, None));
+        Ok(self.report_ips.push(self.report.ips.len() - 1)?)
+    }
+
+    fn set_gateway(&mut self, ip: Resource<IpHandle>, gateway: IpAddress) -> wasmtime::Result<()> {
+        self.reported_ip(&ip)?.0.gateway = Some(lower::address(gateway));
+        Ok(())
+    }
+
+    fn set_link(&mut self, ip: Resource<IpHandle>, link: Resource<Link>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.reported_ip(&ip)?.1 = Some(link);
+        Ok(())
+    }
+
+    fn drop(&mut self, _: Resource<IpHandle>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl HostRoute for Guest {
+    fn new(&mut self, destination: Prefix) -> wasmtime::Result<Resource<RouteHandle>> {
+        let route = Route::to(lower::prefix(destination)?);
+        DraftReport::room(self.report.routes.len())?;
+        self.report.routes.push(route);
+        Ok(self.report_routes.push(self.report.routes.len() - 1)?)
+    }
+
+    fn set_gateway(&mut self, route: Resource<RouteHandle>, gateway: IpAddress) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.gw = Some(lower::address(gateway));
+        Ok(())
+    }
+
+    fn set_mtu(&mut self, route: Resource<RouteHandle>, mtu: u32) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.mtu = Some(mtu);
+        Ok(())
+    }
+
+    fn set_advmss(&mut self, route: Resource<RouteHandle>, advmss: u32) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.advmss = Some(advmss);
+        Ok(())
+    }
+
+    fn set_priority(&mut self, route: Resource<RouteHandle>, priority: u32) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.priority = Some(priority);
+        Ok(())
+    }
+
+    fn set_table(&mut self, route: Resource<RouteHandle>, table: u32) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.table = Some(table);
+        Ok(())
+    }
+
+    fn set_scope(&mut self, route: Resource<RouteHandle>, scope: u8) -> wasmtime::Result<()> {
+        self.reported_route(&route)?.scope = Some(scope);
+        Ok(())
+    }
+
+    fn drop(&mut self, _: Resource<RouteHandle>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl Guest {
+    fn reported_ip(&mut self, ip: &Resource<IpHandle>) -> wasmtime::Result<&mut (Ip, Option<LinkRef>)> {
+        let index = *self.report_ips.get(ip)?;
+        self.report.ips.get_mut(index).ok_or_else(|| wasmtime::format_err!("an address that is not in the report"))
+    }
+
+    fn reported_route(&mut self, route: &Resource<RouteHandle>) -> wasmtime::Result<&mut Route> {
+        let index = *self.report_routes.get(route)?;
+        self.report.routes.get_mut(index).ok_or_else(|| wasmtime::format_err!("a route that is not in the report"))
+    }
+}

@@ -1,0 +1,110 @@
+//! Where a plugin is: the component or the executable of that name on `CNI_PATH`.
+
+use crate::cni::{CniError, code};
+use crate::plan::PluginName;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found {
+    /// A component, opened: what is looked at later is what was found.
+    Component(PathBuf, File),
+    /// An executable.
+    Native(PathBuf),
+}
+
+/// Validates a plugin's name, with the reference's texts.
+pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
+    if name.is_empty() {
+        return Err(CniError::new(code::INTERNAL, "no plugin name provided"));
+    }
+    PluginName::parse(name).map_err(|e| {
+        CniError::new(code::INTERNAL, format!("invalid plugin name: {name}")).with_details(e.to_string())
+    })
+}
+
+/// Finds a plugin: the first directory that has `<type>.wasm` or a regular file `<type>`; the component wins.
+///
+/// A relative or empty element of `path` counts from the working directory, as in the reference. A `<type>` that is
+/// this very binary is no plugin: without its component it would execute itself for ever.
+pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
+    if path.is_empty() {
+        return Err(CniError::new(code::INTERNAL, "no paths provided"));
+    }
+    let ourselves = fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()));
+    let mut looked_at = Vec::new();
+    for directory in path {
+        let component = directory.join(format!("{plugin}.wasm"));
+        if fs::metadata(&component).is_ok_and(|m| m.is_file()) {
+            let file = open(&component)?;
+            return Ok(Found::Component(component, file));
+        }
+        let native = directory.join(plugin.as_str());
+        match fs::metadata(&native) {
+            Ok(m) if m.is_file() && ourselves == Some((m.dev(), m.ino())) => {
+                looked_at.push(format!("{}: absent", component.display()));
+                looked_at.push(format!("{}: wasm-cni itself", native.display()));
+            }
+            Ok(m) if m.is_file() => return Ok(Found::Native(native)),
+            _ => {
+                looked_at.push(format!("{}: absent", component.display()));
+                looked_at.push(format!("{}: absent", native.display()));
+            }
+        }
+    }
+    let directories: Vec<String> = path.iter().map(|d| d.display().to_string()).collect();
+    let message = format!("failed to find plugin {:?} in path [{}]", plugin.as_str(), directories.join(" "));
+    Err(CniError::new(code::INTERNAL, message).with_details(looked_at.join("\n")))
+}
+
+/// Opens a component; a file that turned into a pipe meanwhile must not make us wait.
+fn open(path: &Path) -> Result<File, CniError> {
+    File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(|e| {
+        CniError::new(code::INTERNAL, format!("failed to open plugin {:?}", path)).with_details(e.to_string())
+    })
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    fn name(name: &str) -> PluginName {
+        plugin_name(name).unwrap()
+    }
+
+    #[test]
+    fn the_component_wins_within_a_directory_and_the_first_directory_over_the_second() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(second.path().join("bridge.wasm"), "").unwrap();
+        fs::write(second.path().join("bridge"), "").unwrap();
+        let path = [first.path().to_owned(), second.path().to_owned()];
+        assert!(matches!(find(&path, &name("bridge")).unwrap(), Found::Component(..)));
+        fs::write(first.path().join("bridge"), "").unwrap();
+        assert!(matches!(find(&path, &name("bridge")).unwrap(), Found::Native(_)));
+        fs::create_dir(first.path().join("dhcp.wasm")).unwrap();
+        assert!(find(&path, &name("dhcp")).is_err(), "a directory is no plugin");
+    }
+
+    #[test]
+    fn errors_have_the_texts_of_the_reference() {
+        let text = |r: Result<Found, CniError>| r.unwrap_err().msg;
+        assert_eq!(plugin_name("").unwrap_err().msg, "no plugin name provided");
+        assert_eq!(plugin_name("a/b").unwrap_err().msg, "invalid plugin name: a/b");
+        assert_eq!(text(find(&[], &name("x"))), "no paths provided");
+        let path = [PathBuf::from("/nonexistent/a"), PathBuf::from("/nonexistent/b")];
+        let error = find(&path, &name("x")).unwrap_err();
+        assert_eq!(error.msg, "failed to find plugin \"x\" in path [/nonexistent/a /nonexistent/b]");
+        assert!(error.details.contains("/nonexistent/b/x.wasm: absent"));
+        assert_eq!(error.code, code::INTERNAL);
+    }
+
+    #[test]
+    fn our_own_binary_is_not_a_plugin() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(std::env::current_exe().unwrap(), directory.path().join("bridge")).unwrap();
+        let error = find(&[directory.path().to_owned()], &name("bridge")).unwrap_err();
+        assert!(error.details.contains("bridge: wasm-cni itself"), "{}", error.details);
+    }
+}

@@ -1,0 +1,34 @@
+//! Plugins: found, compiled, and run where they can do nothing but describe. The only place that names wasmtime.
+//!
+//! ```text
+//! lookup ──▶ cache (wasm-cni-compile) ──▶ planner: child ── engine ── guest ── host/* ──▶ recorder
+//!                                              │ questions, answers, code            overlay ┘
+//!                                         planner: parent ──▶ DraftPlan
+//! ```
+
+mod bindings;
+pub mod cache;
+mod engine;
+mod guest;
+mod handle;
+mod host;
+pub mod inspect;
+pub mod limits;
+pub mod lookup;
+mod lower;
+pub mod manifest;
+mod overlay;
+pub mod planner;
+mod recorder;
+mod tunables;
+mod wasi;
+
+#[cfg(test)]
+mod test;
+
+pub use cache::{Cache, Code, CodeError};
+pub use inspect::{Inspection, inspect};
+pub use lookup::Found;
+pub use manifest::{Kind, Manifest};
+pub use planner::{Planner, plan};
+pub use tunables::ENGINE_ID;

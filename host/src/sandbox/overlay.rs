@@ -1,0 +1,165 @@
+//! Facts with the actions recorded so far laid over them: the machine as it will be when they were applied.
+
+use super::limits;
+use super::recorder::Recorder;
+use crate::cni::{CniError, code};
+use crate::plan::action::{CreateVeth, EnsureBridge, ReserveLease};
+use crate::plan::fact::MAX_GAPS;
+use crate::plan::{Action, AddressRange, Answer, Fact, LinkFact, LinkRef, Netns, Query, StoreFact, StoreRef};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The link of that name, as it will be.
+pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
+    let mut fact = actual_link(recorder, link)?;
+    for action in recorder.done() {
+        match action {
+            Action::DeleteStaleLink(stale) if link.netns == Netns::Host && stale.name == link.name => fact = None,
+            Action::EnsureBridge(bridge) if link.netns == Netns::Host && bridge.name == link.name => {
+                fact.get_or_insert_with(|| of_bridge(bridge));
+            }
+            Action::CreateVeth(veth) if link.netns == Netns::Container && veth.name == link.name => {
+                fact.get_or_insert_with(|| of_veth(veth));
+            }
+            Action::CreateVeth(veth) if link.netns == Netns::Host && veth.peer.name == link.name => {
+                fact.get_or_insert_with(|| of_peer(veth));
+            }
+            Action::SetUp(up) if up.link == *link => {
+                if let Some(fact) = &mut fact {
+                    fact.up = true;
+                }
+            }
+            Action::AddAddress(add) if add.link == *link => {
+                if let Some(fact) = fact.as_mut().filter(|fact| !fact.addresses.contains(&add.address)) {
+                    fact.addresses.push(add.address);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(fact)
+}
+
+/// The link of that name, as the machine has it now.
+pub fn actual_link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
+    let query = Query::Link(link.clone());
+    match recorder.ask(query.clone())? {
+        Answer::Link(fact) => Ok(known(recorder, query, fact)),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
+/// What the store holds for this attachment, with the plan's reservations.
+pub fn store(recorder: &mut Recorder, store: &StoreRef) -> Result<StoreFact, CniError> {
+    let query = Query::Store(store.clone(), recorder.attachment().owner());
+    let mut fact = match recorder.ask(query.clone())? {
+        Answer::Store(fact) => known(recorder, query, fact).unwrap_or_default(),
+        other => return Err(unanswered(&query, other)),
+    };
+    for lease in reservations(recorder, store) {
+        fact.held.push(lease.address);
+        fact.last_reserved.insert(lease.set, lease.address);
+    }
+    Ok(fact)
+}
+
+/// The free parts of a range, without what the plan reserves.
+pub fn free(recorder: &mut Recorder, store: &StoreRef, range: AddressRange) -> Result<Vec<AddressRange>, CniError> {
+    let query = Query::Free(store.clone(), range);
+    let mut gaps = match recorder.ask(query.clone())? {
+        // A store that does not exist, or may not be read, has no leases.
+        Answer::Free(fact) => known(recorder, query, fact).unwrap_or_else(|| vec![range]),
+        other => return Err(unanswered(&query, other)),
+    };
+    for lease in reservations(recorder, store) {
+        gaps = gaps.into_iter().flat_map(|gap| without(gap, lease.address)).collect();
+    }
+    gaps.truncate(MAX_GAPS);
+    Ok(gaps)
+}
+
+/// The fact, if it is known; that it could not be read is noted in the plan.
+fn known<T>(recorder: &mut Recorder, query: Query, fact: Fact<T>) -> Option<T> {
+    if matches!(fact, Fact::Unreadable) {
+        recorder.mark_unreadable(query);
+    }
+    fact.known()
+}
+
+/// The host could not tell, or told something else.
+fn unanswered(query: &Query, answer: Answer) -> CniError {
+    match answer {
+        Answer::Failed(text) => CniError::new(code::INTERNAL, text),
+        _ => CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}")),
+    }
+}
+
+fn reservations<'a>(recorder: &'a Recorder, store: &StoreRef) -> Vec<&'a ReserveLease> {
+    let in_store = |action: &'a Action| match action {
+        Action::ReserveLease(lease) if lease.store == *store => Some(lease),
+        _ => None,
+    };
+    recorder.done().filter_map(in_store).collect()
+}
+
+/// A range without one address: none, one or two ranges.
+fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = AddressRange> {
+    let inside = range.first.is_ipv4() == address.is_ipv4() && range.first <= address && address <= range.last;
+    let (below, above) = if inside {
+        let below = step(address, -1).filter(|last| *last >= range.first && address > range.first);
+        let above = step(address, 1).filter(|first| *first <= range.last && address < range.last);
+        (
+            below.map(|last| AddressRange { first: range.first, last }),
+            above.map(|first| AddressRange { first, last: range.last }),
+        )
+    } else {
+        (Some(range), None)
+    };
+    below.into_iter().chain(above)
+}
+
+/// The next address up or down, within the family.
+fn step(address: IpAddr, by: i8) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits().checked_add_signed(by.into()).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(v6) => v6.to_bits().checked_add_signed(by.into()).map(|bits| Ipv6Addr::from_bits(bits).into()),
+    }
+}
+
+fn of_bridge(bridge: &EnsureBridge) -> LinkFact {
+    planned(Netns::Host, &bridge.name, "bridge", bridge.mac, bridge.mtu)
+}
+
+fn of_veth(veth: &CreateVeth) -> LinkFact {
+    planned(Netns::Container, &veth.name, "veth", veth.mac, veth.mtu)
+}
+
+fn of_peer(veth: &CreateVeth) -> LinkFact {
+    let mut fact = planned(Netns::Host, &veth.peer.name, "veth", veth.peer.mac, veth.mtu);
+    fact.alias = Some(veth.peer.alias.clone());
+    fact
+}
+
+/// A link that does not exist yet: index 0; MAC and MTU 0 where the kernel or the end of the plan chooses.
+fn planned(
+    netns: Netns,
+    name: &crate::plan::IfName,
+    kind: &str,
+    mac: crate::plan::Mac,
+    mtu: Option<u32>,
+) -> LinkFact {
+    LinkFact {
+        netns,
+        name: name.clone(),
+        index: 0,
+        kind: kind.to_owned(),
+        mac,
+        mtu: mtu.unwrap_or(0),
+        up: false,
+        alias: None,
+        master: None,
+        addresses: Vec::new(),
+    }
+}
+
+/// The largest number of gaps fits into a message many times.
+const _: () = assert!(MAX_GAPS * 128 < limits::FRAME_BYTES);

@@ -1,0 +1,136 @@
+//! Messages on a socket: four bytes of length, little-endian, then JSON. One descriptor may come along.
+
+use crate::sandbox::limits::FRAME_BYTES;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Why a message was not sent or received.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The other side is gone.
+    #[error("the connection ended")]
+    Closed,
+    /// The time is over.
+    #[error("no answer in time")]
+    Deadline,
+    /// A message is longer than [`FRAME_BYTES`].
+    #[error("a message of {0} bytes, more than {FRAME_BYTES}")]
+    TooLarge(usize),
+    /// A message is not JSON of the right shape.
+    #[error("a message that makes no sense: {0}")]
+    Garbage(String),
+    /// The socket failed.
+    #[error("the socket failed")]
+    Socket(#[source] io::Error),
+}
+
+/// Sends a message, by `deadline` if there is one.
+pub fn send(
+    socket: &UnixStream,
+    message: &impl Serialize,
+    descriptor: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> Result<(), FrameError> {
+    let json = serde_json::to_vec(message).map_err(|e| FrameError::Garbage(e.to_string()))?;
+    let length = u32::try_from(json.len()).ok().filter(|_| json.len() <= FRAME_BYTES);
+    let length = length.ok_or(FrameError::TooLarge(json.len()))?;
+    let frame = [&length.to_le_bytes(), json.as_slice()].concat();
+
+    let raw: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+    let with = [ControlMessage::ScmRights(&raw)];
+    // With the first byte goes the descriptor.
+    let mut control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &with };
+    let mut rest = frame.as_slice();
+    while !rest.is_empty() {
+        socket.set_write_timeout(left(deadline)?).map_err(FrameError::Socket)?;
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(rest)], control, MsgFlags::MSG_NOSIGNAL, None) {
+            Ok(sent) => {
+                control = &[];
+                rest = rest.get(sent..).unwrap_or_default();
+            }
+            Err(errno) => retry(errno)?,
+        }
+    }
+    Ok(())
+}
+
+/// Receives a message, by `deadline` if there is one, and the descriptor that came with it.
+pub fn receive<T: DeserializeOwned>(
+    socket: &UnixStream,
+    deadline: Option<Instant>,
+) -> Result<(T, Option<OwnedFd>), FrameError> {
+    let mut header = [0; 4];
+    let mut descriptor = None;
+    fill(socket, &mut header, &mut descriptor, deadline)?;
+    let length = usize::try_from(u32::from_le_bytes(header)).map_err(|_| FrameError::TooLarge(usize::MAX))?;
+    if length > FRAME_BYTES {
+        return Err(FrameError::TooLarge(length));
+    }
+    let mut json = vec![0; length];
+    fill(socket, &mut json, &mut None, deadline)?;
+    let message = serde_json::from_slice(&json).map_err(|e| FrameError::Garbage(e.to_string()))?;
+    Ok((message, descriptor))
+}
+
+fn fill(
+    socket: &UnixStream,
+    buffer: &mut [u8],
+    descriptor: &mut Option<OwnedFd>,
+    deadline: Option<Instant>,
+) -> Result<(), FrameError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        socket.set_read_timeout(left(deadline)?).map_err(FrameError::Socket)?;
+        let mut control = nix::cmsg_space!(RawFd);
+        let mut into = [IoSliceMut::new(buffer.get_mut(filled..).unwrap_or_default())];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), flags) {
+            Ok(received) => {
+                let messages = received.cmsgs().map_err(|e| FrameError::Socket(e.into()))?;
+                for fd in messages.filter_map(rights).flatten() {
+                    *descriptor = Some(own(fd));
+                }
+                match received.bytes {
+                    0 => return Err(FrameError::Closed),
+                    bytes => filled += bytes,
+                }
+            }
+            Err(errno) => retry(errno)?,
+        }
+    }
+    Ok(())
+}
+
+fn rights(message: ControlMessageOwned) -> Option<Vec<RawFd>> {
+    match message {
+        ControlMessageOwned::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    }
+}
+
+#[expect(unsafe_code, reason = "a descriptor by its number")]
+fn own(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: the kernel just made it for us in recvmsg, and nobody else knows its number.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+/// An interrupted call is repeated, one that ran out of time finds so when it is.
+fn retry(errno: nix::errno::Errno) -> Result<(), FrameError> {
+    match errno {
+        nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN => Ok(()),
+        nix::errno::Errno::EPIPE | nix::errno::Errno::ECONNRESET => Err(FrameError::Closed),
+        errno => Err(FrameError::Socket(errno.into())),
+    }
+}
+
+/// The time that is left; none: as much as it takes.
+fn left(deadline: Option<Instant>) -> Result<Option<Duration>, FrameError> {
+    let Some(deadline) = deadline else { return Ok(None) };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(FrameError::Deadline) } else { Ok(Some(left)) }
+}

@@ -1,0 +1,198 @@
+//! The plan while it is recorded, shared by a plugin and its delegates.
+
+use super::limits;
+use super::lower::UNSET;
+use crate::cni::{CniError, Request};
+use crate::plan::action::{CreateVeth, EnsureBridge};
+use crate::plan::{
+    Action, Answer, Attachment, DraftPlan, Entry, Facts, Ip, LinkRef, Mac, Netns, PluginName, Query, Report, derive,
+    lifetime,
+};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For whoever debugs the plugin.
+    Debug,
+    /// For whoever reads along.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// Whom a planner turns to: the parent process across a socket, or a test.
+pub trait Upstream: Facts + Send {
+    /// The machine code of another plugin.
+    fn load(&mut self, plugin: &PluginName) -> Result<File, CniError>;
+
+    /// Says something to the host's standard error.
+    fn log(&mut self, plugin: &PluginName, level: Level, message: &str);
+}
+
+/// What was recorded so far, and everything that outlives one plugin of a request.
+pub struct Recorder {
+    /// What was asked for.
+    pub request: Request,
+    earlier: Vec<Action>,
+    entries: Vec<(PluginName, Action)>,
+    granted: Vec<Ip>,
+    unreadable: Vec<Query>,
+    known: Vec<(Query, Answer)>,
+    log_bytes: usize,
+    upstream: Box<dyn Upstream>,
+}
+
+impl Recorder {
+    /// Nothing recorded yet, on a machine where `earlier` was done.
+    pub fn new(request: Request, earlier: Vec<Action>, upstream: Box<dyn Upstream>) -> Self {
+        Recorder {
+            request,
+            earlier,
+            entries: Vec::new(),
+            granted: Vec::new(),
+            unreadable: Vec::new(),
+            known: Vec::new(),
+            log_bytes: 0,
+            upstream,
+        }
+    }
+
+    /// Whose interface it is.
+    pub fn attachment(&self) -> &Attachment {
+        &self.request.attachment
+    }
+
+    /// Records an action and tells its number.
+    pub fn record(&mut self, plugin: &PluginName, action: Action) -> Result<usize, CniError> {
+        if self.entries.len() >= limits::ACTIONS {
+            return Err(limits::exceeded("actions of a plan", limits::ACTIONS));
+        }
+        self.entries.push((plugin.clone(), action));
+        Ok(self.entries.len() - 1)
+    }
+
+    /// The actions so far, in order.
+    pub fn actions(&self) -> impl DoubleEndedIterator<Item = &Action> {
+        self.entries.iter().map(|(_, action)| action)
+    }
+
+    /// The actions before this plan's, then those of it: what facts are overlaid with.
+    pub fn done(&self) -> impl DoubleEndedIterator<Item = &Action> {
+        self.earlier.iter().chain(self.actions())
+    }
+
+    /// An action by its number, to complete it.
+    pub fn action(&mut self, number: usize) -> Option<&mut Action> {
+        self.entries.get_mut(number).map(|(_, action)| action)
+    }
+
+    /// A mark for [`Recorder::discard`].
+    pub fn mark(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Forgets what a delegate recorded that failed.
+    pub fn discard(&mut self, mark: usize) {
+        self.entries.truncate(mark);
+    }
+
+    /// Notes what a delegate gave.
+    pub fn grant(&mut self, ips: &[Ip]) {
+        self.granted.extend_from_slice(ips);
+    }
+
+    /// Asks upstream, each question once: the same question has the same answer throughout a request.
+    pub fn ask(&mut self, query: Query) -> Result<Answer, CniError> {
+        if let Some((_, answer)) = self.known.iter().find(|(known, _)| *known == query) {
+            return Ok(answer.clone());
+        }
+        if self.known.len() >= limits::QUESTIONS {
+            return Err(limits::exceeded("questions about the machine", limits::QUESTIONS));
+        }
+        let answer = self.upstream.ask(&query);
+        self.known.push((query, answer.clone()));
+        Ok(answer)
+    }
+
+    /// Notes that something could not be read.
+    pub fn mark_unreadable(&mut self, query: Query) {
+        if !self.unreadable.contains(&query) {
+            self.unreadable.push(query);
+        }
+    }
+
+    /// See [`Upstream::load`].
+    pub fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+        self.upstream.load(plugin)
+    }
+
+    /// See [`Upstream::log`]; what is beyond the limit is dropped, with one note that it was.
+    pub fn log(&mut self, plugin: &PluginName, level: Level, message: &str) {
+        if self.log_bytes > limits::LOG_BYTES {
+            return;
+        }
+        let room = limits::LOG_BYTES - self.log_bytes;
+        self.log_bytes = self.log_bytes.saturating_add(message.len().max(1));
+        for line in message.get(..message.floor_char_boundary(room)).unwrap_or_default().lines() {
+            self.upstream.log(plugin, level, line);
+        }
+        if self.log_bytes > limits::LOG_BYTES {
+            let note = format!("the rest of the log is dropped: it is limited to {} KiB", limits::LOG_BYTES >> 10);
+            self.upstream.log(plugin, Level::Warn, &note);
+        }
+    }
+
+    /// The plan: MACs that nobody set are derived, lifetimes follow from the actions.
+    pub fn finish(&mut self, report: Report) -> DraftPlan {
+        let macs: Vec<Option<(Mac, Mac)>> = self.actions().map(|action| self.macs(action)).collect();
+        for ((_, action), macs) in self.entries.iter_mut().zip(macs) {
+            match (action, macs) {
+                (Action::EnsureBridge(bridge), Some((mac, _))) => bridge.mac = mac,
+                (Action::CreateVeth(veth), Some((mac, peer))) => (veth.mac, veth.peer.mac) = (mac, peer),
+                _ => {}
+            }
+        }
+        let lifetimes: Vec<_> = self.actions().map(|action| lifetime::of(action, self.actions())).collect();
+        let entries = self.entries.drain(..).zip(lifetimes);
+        DraftPlan {
+            entries: entries.map(|((plugin, action), lifetime)| Entry { plugin, lifetime, action }).collect(),
+            report,
+            granted: std::mem::take(&mut self.granted),
+            unreadable: std::mem::take(&mut self.unreadable),
+        }
+    }
+
+    /// The MACs of what an action makes, the second that of a veth's host end.
+    fn macs(&self, action: &Action) -> Option<(Mac, Mac)> {
+        let derived = |set: Mac, netns, name: &crate::plan::IfName, otherwise: Mac| {
+            let addresses = self.added(&LinkRef { netns, name: name.clone() });
+            if set == UNSET { derive::mac_of(&addresses).unwrap_or(otherwise) } else { set }
+        };
+        match action {
+            Action::EnsureBridge(EnsureBridge { name, mac, .. }) => {
+                Some((derived(*mac, Netns::Host, name, derive::bridge_mac(name)), UNSET))
+            }
+            Action::CreateVeth(CreateVeth { name, mac, peer, .. }) => {
+                let otherwise = derive::mac(self.attachment(), "container");
+                let of_peer = if peer.mac == UNSET { derive::mac(self.attachment(), "peer") } else { peer.mac };
+                Some((derived(*mac, Netns::Container, name, otherwise), of_peer))
+            }
+            _ => None,
+        }
+    }
+
+    /// The addresses that the plan adds to a link.
+    pub fn added(&self, link: &LinkRef) -> Vec<IpNetwork> {
+        let on_link = |action: &Action| match action {
+            Action::AddAddress(add) if add.link == *link => Some(add.address),
+            _ => None,
+        };
+        self.actions().filter_map(on_link).collect()
+    }
+}

@@ -1,0 +1,156 @@
+//! Machine code is used only while it is what the compiler wrote.
+
+use super::super::{Cache, inspect};
+use super::{compiler, file, plain, recording};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A cache, a component, and the place of its machine code.
+struct Case {
+    directory: TempDir,
+    wasm: PathBuf,
+}
+
+impl Case {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let wasm = directory.path().join("x.wasm");
+        fs::write(&wasm, plain("(i32.const 0)")).unwrap();
+        let case = Case { directory, wasm };
+        case.code();
+        case
+    }
+
+    fn cache(&self, compiler: PathBuf) -> Cache {
+        Cache::new(&[self.directory.path().join("cache")], compiler, false)
+    }
+
+    fn code(&self) -> super::Code {
+        self.cache(compiler()).code(&File::open(&self.wasm).unwrap()).unwrap()
+    }
+
+    /// Whether the cache alone, without any compiler, has the code.
+    fn is_cached(&self) -> bool {
+        self.cache("/nonexistent".into()).code(&File::open(&self.wasm).unwrap()).is_ok()
+    }
+
+    fn stored(&self, extension: &str) -> PathBuf {
+        let entries = fs::read_dir(self.directory.path().join("cache")).unwrap().map(|e| e.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|e| e == extension)).max().unwrap()
+    }
+
+    /// Spoils the stored code and expects it to be made again, elsewhere.
+    fn recovers_from(what: &str, spoil: impl FnOnce(&Path)) {
+        let case = Case::new();
+        assert!(case.is_cached(), "{what}: cached before");
+        let stored = case.stored("cwasm");
+        let before = fs::read(&stored).unwrap();
+        spoil(&stored);
+        assert!(!case.is_cached(), "{what}: not used");
+        case.code();
+        assert!(case.is_cached(), "{what}: made again");
+        assert!(fs::symlink_metadata(&stored).unwrap().is_file());
+        assert_eq!(fs::read(&stored).unwrap().len(), before.len(), "{what}");
+    }
+}
+
+#[test]
+fn code_that_was_spoilt_is_made_again() {
+    let writable = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    Case::recovers_from("truncated", |path| {
+        writable(path);
+        File::options().write(true).open(path).unwrap().set_len(100).unwrap();
+    });
+    Case::recovers_from("changed by a byte", |path| {
+        writable(path);
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    });
+    Case::recovers_from("swapped", |path| {
+        let other = path.with_extension("other");
+        fs::write(&other, "something else").unwrap();
+        fs::rename(other, path).unwrap();
+    });
+    Case::recovers_from("world-writable", |path| fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap());
+    Case::recovers_from("a link", |path| {
+        let elsewhere = path.with_extension("elsewhere");
+        fs::rename(path, &elsewhere).unwrap();
+        symlink(elsewhere, path).unwrap();
+    });
+    Case::recovers_from("a second name", |path| fs::hard_link(path, path.with_extension("second")).unwrap());
+    Case::recovers_from("gone", |path| fs::remove_file(path).unwrap());
+    if nix::unistd::geteuid().is_root() {
+        Case::recovers_from("somebody else's", |path| std::os::unix::fs::chown(path, Some(4711), None).unwrap());
+    }
+}
+
+#[test]
+fn code_that_only_moved_is_used_after_its_digest_was_computed_again() {
+    let case = Case::new();
+    let stored = case.stored("cwasm");
+    let copy = stored.with_extension("copy");
+    fs::copy(&stored, &copy).unwrap();
+    fs::rename(copy, &stored).unwrap();
+    assert!(case.is_cached());
+}
+
+#[test]
+fn a_component_that_was_replaced_is_noticed_even_with_its_old_time() {
+    let case = Case::new();
+    let first = case.code().digest;
+    let old = fs::metadata(&case.wasm).unwrap().modified().unwrap();
+    // The same size: only the time of the change tells.
+    let other = plain("(i32.const 8)");
+    assert_eq!(fs::metadata(&case.wasm).unwrap().len(), u64::try_from(other.len()).unwrap());
+    fs::write(&case.wasm, other).unwrap();
+    File::options().write(true).open(&case.wasm).unwrap().set_modified(old).unwrap();
+    assert!(!case.is_cached());
+    assert_ne!(case.code().digest, first);
+}
+
+#[test]
+fn a_directory_that_somebody_else_can_write_is_not_used() {
+    let case = Case::new();
+    fs::set_permissions(case.directory.path().join("cache"), Permissions::from_mode(0o777)).unwrap();
+    assert!(!case.is_cached());
+    case.code();
+}
+
+#[test]
+fn stored_files_are_private_and_unchangeable() {
+    let case = Case::new();
+    assert_eq!(fs::metadata(case.directory.path().join("cache")).unwrap().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(case.stored("cwasm")).unwrap().mode() & 0o777, 0o444);
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (wasm, cache) = (directory.path().join("x.wasm"), directory.path().join("cache"));
+    fs::write(&wasm, recording(1)).unwrap();
+    let inspection = inspect(&Cache::new(std::slice::from_ref(&cache), compiler(), true), &wasm).unwrap();
+    assert_eq!(inspection.digest.len(), 64);
+    assert!(!cache.exists());
+}
+
+#[test]
+fn a_compiler_that_cannot_be_executed_is_named() {
+    let error = Cache::new(&[], "/nonexistent/compile".into(), true).code(&file(b"")).unwrap_err();
+    assert_eq!(error.to_string(), "failed to execute the compiler \"/nonexistent/compile\"");
+}
+
+#[test]
+fn the_compiler_sees_no_environment_and_is_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("compile");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    // A script cannot be executed through a descriptor that is closed on exec; an interpreter can.
+    fs::copy("/usr/bin/env", &script).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let error = Cache::new(&[], script, true).code(&file(b"")).unwrap_err().to_string();
+    assert_eq!(error, "the compiler wrote no manifest: EOF while parsing a value at line 1 column 0");
+}

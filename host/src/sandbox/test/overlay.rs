@@ -1,0 +1,126 @@
+//! Facts with the plan laid over them.
+
+use super::super::overlay;
+use super::super::recorder::{Level, Recorder, Upstream};
+use super::{Machine, plugin, request};
+use crate::cni::{CniError, code};
+use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
+use crate::plan::{
+    Action, AddressRange, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef, derive,
+};
+use std::fs::File;
+
+impl Upstream for Machine {
+    fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+        Err(CniError::new(code::INTERNAL, plugin.to_string()))
+    }
+
+    fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
+}
+
+fn recorder(links: Vec<LinkFact>) -> Recorder {
+    Recorder::new(request(), Vec::new(), Box::new(Machine { links, ..Machine::default() }))
+}
+
+fn name(name: &str) -> IfName {
+    IfName::parse(name).unwrap()
+}
+
+fn host(link: &str) -> LinkRef {
+    LinkRef { netns: Netns::Host, name: name(link) }
+}
+
+fn existing(link: &str) -> LinkFact {
+    LinkFact {
+        netns: Netns::Host,
+        name: name(link),
+        index: 7,
+        kind: "bridge".to_owned(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        mtu: 1400,
+        up: true,
+        alias: None,
+        master: None,
+        addresses: vec!["10.1.0.1/16".parse().unwrap()],
+    }
+}
+
+fn bridge(link: &str) -> Action {
+    Action::EnsureBridge(EnsureBridge { name: name(link), mtu: Some(1500), mac: Mac([0; 6]) })
+}
+
+fn address(link: LinkRef, address: &str) -> Action {
+    Action::AddAddress(AddAddress { link, address: address.parse().unwrap() })
+}
+
+fn record(recorder: &mut Recorder, action: Action) {
+    recorder.record(&plugin("bridge"), action).unwrap();
+}
+
+#[test]
+fn an_existing_link_keeps_its_attributes_and_gets_the_plans_addresses() {
+    let mut recorder = recorder(vec![existing("cni0")]);
+    record(&mut recorder, bridge("cni0"));
+    record(&mut recorder, address(host("cni0"), "10.15.20.1/24"));
+    record(&mut recorder, address(host("cni0"), "10.1.0.1/16"));
+    let fact = overlay::link(&mut recorder, &host("cni0")).unwrap().unwrap();
+    let addresses: Vec<String> = fact.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!((fact.mtu, fact.index, addresses), (1400, 7, vec!["10.1.0.1/16".into(), "10.15.20.1/24".into()]));
+}
+
+#[test]
+fn a_link_of_the_plan_is_seen_and_a_stale_one_is_not() {
+    let mut recorder = recorder(vec![existing("veth0")]);
+    record(&mut recorder, bridge("cni0"));
+    assert_eq!(overlay::link(&mut recorder, &host("cni0")).unwrap().unwrap().mtu, 1500);
+    assert_eq!(overlay::link(&mut recorder, &host("other")).unwrap(), None);
+    let stale = DeleteStaleLink { name: name("veth0"), alias: String::new() };
+    record(&mut recorder, Action::DeleteStaleLink(stale));
+    assert_eq!(overlay::link(&mut recorder, &host("veth0")).unwrap(), None);
+}
+
+#[test]
+fn an_address_of_the_plan_is_no_longer_free() {
+    let mut recorder = recorder(Vec::new());
+    let store = StoreRef { data_dir: "/x".into(), network: NetworkName::parse("mybridge").unwrap() };
+    let range = AddressRange { first: "10.0.0.1".parse().unwrap(), last: "10.0.0.4".parse().unwrap() };
+    let reserve = |recorder: &mut Recorder, address: &str| {
+        let owner = recorder.attachment().owner();
+        let lease = ReserveLease { store: store.clone(), address: address.parse().unwrap(), set: 1, owner };
+        record(recorder, Action::ReserveLease(lease));
+    };
+    let free = |recorder: &mut Recorder| -> Vec<String> {
+        let gaps = overlay::free(recorder, &store, range).unwrap();
+        gaps.iter().map(|gap| format!("{}-{}", gap.first, gap.last)).collect()
+    };
+    assert_eq!(free(&mut recorder), ["10.0.0.1-10.0.0.4"]);
+    reserve(&mut recorder, "10.0.0.3");
+    assert_eq!(free(&mut recorder), ["10.0.0.1-10.0.0.2", "10.0.0.4-10.0.0.4"]);
+    for address in ["10.0.0.1", "10.0.0.4", "fd00::1"] {
+        reserve(&mut recorder, address);
+    }
+    assert_eq!(free(&mut recorder), ["10.0.0.2-10.0.0.2"]);
+    reserve(&mut recorder, "10.0.0.2");
+    assert!(free(&mut recorder).is_empty());
+    let fact = overlay::store(&mut recorder, &store).unwrap();
+    assert_eq!(fact.held.len(), 5);
+    assert_eq!(fact.last_reserved.get(&1), Some(&"10.0.0.2".parse().unwrap()));
+}
+
+#[test]
+fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
+    let mut recorder = recorder(Vec::new());
+    let peer = VethPeer { name: name("veth1"), mac: Mac([0; 6]), alias: "x".into(), master: None, hairpin: false };
+    record(&mut recorder, bridge("cni0"));
+    let veth = CreateVeth { name: name("eth0"), mtu: None, mac: Mac([0; 6]), peer };
+    record(&mut recorder, Action::CreateVeth(veth));
+    record(&mut recorder, address(host("cni0"), "fd00::1/64"));
+    record(&mut recorder, address(host("cni0"), "10.15.20.1/24"));
+    let attachment = recorder.attachment().clone();
+    let plan = recorder.finish(Report::default());
+    let [bridge, veth, ..] = plan.entries.as_slice() else { panic!("{plan:?}") };
+    assert!(matches!(&bridge.action, Action::EnsureBridge(b) if b.mac.to_string() == "0a:58:0a:0f:14:01"));
+    let Action::CreateVeth(veth) = &veth.action else { panic!("{veth:?}") };
+    assert_eq!(veth.mac, derive::mac(&attachment, "container"));
+    assert_eq!(veth.peer.mac, derive::mac(&attachment, "peer"));
+}

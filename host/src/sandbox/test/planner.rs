@@ -1,0 +1,157 @@
+//! What a plugin may do, and what becomes of one that does something else.
+
+use super::super::{limits, manifest::Kind};
+use super::{compile, delegating, linking, plain, plan, plan_with, recording};
+use crate::cni::code;
+use crate::plan::{Action, Lifetime, derive};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_plugin_that_records_nothing_makes_an_empty_plan() {
+    let plan = plan(&plain("(i32.const 0)")).unwrap();
+    assert!(plan.entries.is_empty() && plan.report.links.is_empty());
+}
+
+#[test]
+fn a_bridge_is_recorded_with_a_mac_and_lasts_as_long_as_somebody_uses_it() {
+    let plan = plan(&recording(1)).unwrap();
+    let [bridge, up] = plan.entries.as_slice() else { panic!("{plan:?}") };
+    let Action::EnsureBridge(made) = &bridge.action else { panic!("{bridge:?}") };
+    assert_eq!((made.name.as_str(), made.mac), ("cni0", derive::bridge_mac(&made.name)));
+    assert!(matches!(&up.action, Action::SetUp(up) if up.link.name.as_str() == "cni0"));
+    assert_eq!((bridge.lifetime, up.lifetime), (Lifetime::Shared, Lifetime::Shared));
+}
+
+#[test]
+fn an_endless_loop_is_ended_within_two_seconds() {
+    let code = compile(&plain("(loop $l (br $l)) (unreachable)")).unwrap();
+    let begun = Instant::now();
+    let error = super::super::plan(&super::request(), code, Vec::new(), &mut super::Machine::default(), &mut |_| unreachable!());
+    let error = error.unwrap_err();
+    assert_eq!((error.code, error.msg.as_str()), (code::LIMIT, "the plugin exceeded a limit: time (1 s)"));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn memory_is_limited_over_all_memories() {
+    let grow = "(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (unreachable)";
+    let error = plan(&plain(grow)).unwrap_err();
+    assert_eq!((error.code, error.msg.as_str()), (code::LIMIT, "the plugin exceeded a limit: memory (64 MiB)"));
+}
+
+#[test]
+fn the_stack_is_limited() {
+    let error = plan(&plain("(call $add)")).unwrap_err();
+    assert_eq!(error.code, code::LIMIT, "{error:?}");
+}
+
+#[test]
+fn a_trap_is_reported_with_its_kind() {
+    let error = plan(&plain("(unreachable)")).unwrap_err();
+    assert_eq!(error.code, code::TRAPPED);
+    assert_eq!(error.msg, "plugin bridge trapped: wasm trap: wasm `unreachable` instruction executed");
+}
+
+#[test]
+fn a_million_actions_are_too_many() {
+    let error = plan(&recording(1_000_000)).unwrap_err();
+    assert_eq!((error.code, error.msg.as_str()), (code::LIMIT, "the plugin exceeded a limit: actions of a plan (4096)"));
+    let most = u32::try_from(limits::ACTIONS).unwrap() - 1;
+    assert_eq!(plan(&recording(most)).unwrap().entries.len(), limits::ACTIONS);
+}
+
+#[test]
+fn a_million_handles_are_too_many() {
+    let body = "(loop $l (drop (call $bridge (i32.const 100) (i32.const 4))) (br $l)) (unreachable)";
+    assert_eq!(plan(&linking("", body)).unwrap_err().code, code::LIMIT);
+}
+
+#[test]
+fn names_that_the_kernel_would_refuse_are_refused_while_they_are_recorded() {
+    for name in ["", "..", "a/b", "a:b", "a b", "eth%d", "sixteen-bytes-xx", "../../proc/x", "tab\\09", "nul\\00x"] {
+        let length = name.len() - if name.contains("\\0") { 2 } else { 0 };
+        let body = format!("(drop (call $bridge (i32.const 200) (i32.const {length}))) (i32.const 0)");
+        let error = plan(&linking(name, &body)).unwrap_err();
+        assert_eq!(error.code, code::INVALID_PLAN, "{name:?}: {error:?}");
+        assert!(error.msg.starts_with("interface name"), "{error:?}");
+    }
+}
+
+#[test]
+fn an_error_that_the_plugin_returns_is_passed_on_and_what_it_recorded_is_not() {
+    let body = "(drop (call $bridge (i32.const 100) (i32.const 4)))
+        (i32.store8 (i32.const 400) (i32.const 1)) (i32.store (i32.const 404) (i32.const 999))
+        (i32.store (i32.const 408) (i32.const 200)) (i32.store (i32.const 412) (i32.const 8))
+        (i32.const 400)";
+    let error = plan(&linking("no range", body)).unwrap_err();
+    assert_eq!((error.code, error.msg.as_str(), error.details.as_str()), (999, "no range", ""));
+}
+
+#[test]
+fn a_handle_of_another_kind_or_a_wrong_number_traps() {
+    for number in [0, 1, 77, -1] {
+        let error = plan(&linking("", &format!("(call $up (i32.const {number})) (i32.const 0)"))).unwrap_err();
+        assert_eq!(error.code, code::TRAPPED, "{error:?}");
+    }
+}
+
+#[test]
+fn a_delegate_records_under_its_own_name_and_leaves_nothing_when_it_fails() {
+    let made = plan_with(&delegating("host-local"), &|_| recording(1)).unwrap();
+    assert!(made.entries.len() == 2 && made.entries.iter().all(|entry| entry.plugin.as_str() == "host-local"));
+
+    let failing = linking("", "(drop (call $bridge (i32.const 100) (i32.const 4))) (unreachable)");
+    let error = plan_with(&delegating("host-local"), &|_| failing.clone()).unwrap_err();
+    assert_eq!(error.code, code::TRAPPED);
+    assert!(error.msg.contains("plugin host-local trapped"), "{error:?}");
+}
+
+#[test]
+fn a_limit_that_a_delegate_exceeds_ends_the_run() {
+    let endless = plain("(loop $l (br $l)) (unreachable)");
+    let begun = Instant::now();
+    let error = plan_with(&delegating("x"), &|_| endless.clone()).unwrap_err();
+    assert_eq!((error.code, error.msg.as_str()), (code::LIMIT, "the plugin exceeded a limit: time (1 s)"));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_plugin_that_delegates_to_itself_stops_at_the_limit() {
+    let error = plan_with(&delegating("bridge"), &|_| delegating("bridge")).unwrap_err();
+    assert_eq!(error.msg, "bridge is not run: delegation is more than 4 deep");
+    let error = plan(&delegating("../x")).unwrap_err();
+    assert_eq!((error.code, error.msg.as_str()), (code::INTERNAL, "invalid plugin name: ../x"));
+}
+
+#[test]
+fn the_manifest_tells_functions_and_declaration() {
+    let manifest = compile(&recording(1)).unwrap().manifest;
+    assert_eq!(manifest.imports, ["links.[method]link.up", "links.[static]link.bridge"]);
+    assert_eq!((manifest.kind, manifest.exports.as_slice()), (Kind::Main, ["add".to_owned()].as_slice()));
+    assert_eq!(manifest.cni_versions, ["1.0.0", "1.1.0"]);
+}
+
+#[test]
+fn what_is_no_plugin_is_told_what_it_is() {
+    let text = |wasm: &[u8]| compile(wasm).unwrap_err().to_string();
+    assert!(text(b"#!/bin/sh").starts_with("not a plugin: not valid WebAssembly"), "{}", text(b"#!/bin/sh"));
+    assert!(text(b"").starts_with("not a plugin: "));
+    assert!(text(&wat::parse_str("(module)").unwrap()).contains("a core module; expected a component"));
+    assert!(text(&wat::parse_str("(component)").unwrap()).contains("it exports nothing; expected wasm-cni:plugin/add@0.1.x"));
+    let newer = String::from_utf8_lossy(&recording(1)).contains("links@0.1.0");
+    assert!(newer, "the next line replaces that");
+    let replaced: Vec<u8> = replace(&recording(1), b"links@0.1.0", b"links@0.2.0");
+    assert!(text(&replaced).contains("it imports `wasm-cni:plugin/links@0.2.0`"), "{}", text(&replaced));
+    let foreign = replace(&recording(1), b"wasm-cni:plugin/links@", b"evil-cni:plugin/links@");
+    assert!(text(&foreign).contains("it imports `evil-cni:plugin/links@0.1.0`"), "{}", text(&foreign));
+}
+
+fn replace(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len() - old.len() {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + new.len()].copy_from_slice(new);
+        }
+    }
+    bytes
+}

@@ -1,0 +1,48 @@
+//! How machine code is made and run: one configuration for the host, which runs it, and for `wasm-cni-compile`, which makes
+//! it. That crate includes this file by its path, so that the two cannot differ.
+
+use wasmtime::{Config, WasmBacktraceDetails, WasmFeatures};
+
+/// Tells one kind of machine code from another: part of the name of every cached file, fixed at build time.
+///
+/// Change the number after `t` with every change of [`config`]; wasmtime refuses code of another major version by itself.
+pub const ENGINE_ID: &str = if cfg!(target_arch = "x86_64") {
+    "wasmtime48-t1-x86_64"
+} else if cfg!(target_arch = "aarch64") {
+    "wasmtime48-t1-aarch64"
+} else {
+    panic!("wasm-cni runs on x86_64 and aarch64")
+};
+
+/// The configuration that both sides share.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    config
+        // A loop is ended from a signal handler, which can only count an epoch.
+        .epoch_interruption(true)
+        // Nobody unwinds through guest frames; registering them costs 30 to 90 µs.
+        .native_unwind_info(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // Bounds checks instead of 4 GiB of address space: it works under `ulimit -v`, and starts as fast. What a plugin
+        // may have is reserved, so that memory that grows is never copied.
+        .memory_reservation(64 << 20)
+        .memory_guard_size(0)
+        .memory_reservation_for_growth(1 << 20);
+    // What a plugin has no use for is not there to be attacked.
+    for unused in [
+        WasmFeatures::THREADS,
+        WasmFeatures::MEMORY64,
+        WasmFeatures::MULTI_MEMORY,
+        WasmFeatures::RELAXED_SIMD,
+        WasmFeatures::TAIL_CALL,
+        WasmFeatures::WIDE_ARITHMETIC,
+        WasmFeatures::CUSTOM_PAGE_SIZES,
+        WasmFeatures::STACK_SWITCHING,
+        WasmFeatures::EXCEPTIONS,
+        WasmFeatures::GC,
+        WasmFeatures::FUNCTION_REFERENCES,
+    ] {
+        config.wasm_features(unused, false);
+    }
+    config
+}

@@ -1,0 +1,139 @@
+//! What a plugin has of WASI, so that a standard library works: standard error, exit, clocks that stand still and
+//! randomness that is none. No files, sockets, environment or arguments; anything else traps when called.
+
+use super::guest::Guest;
+use super::limits;
+use std::time::Duration;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasData, Linker, ResourceTable, ResourceType};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, random, sync};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::random::{Deterministic, WasiRandom};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// The state of one plugin's WASI.
+pub struct Wasi {
+    context: WasiCtx,
+    table: ResourceTable,
+    output: MemoryOutputPipe,
+}
+
+impl Wasi {
+    /// Nothing but an output into memory.
+    pub fn new() -> Self {
+        let output = MemoryOutputPipe::new(limits::LOG_BYTES);
+        let context = WasiCtxBuilder::new()
+            .stdout(output.clone())
+            .stderr(output.clone())
+            .wall_clock(Still)
+            .monotonic_clock(Still)
+            .secure_random(Deterministic::new(vec![0]))
+            .insecure_random(Deterministic::new(vec![0]))
+            .insecure_random_seed(0)
+            .max_random_size(1 << 16)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .build();
+        Wasi { context, table: ResourceTable::new(), output }
+    }
+
+    /// What the plugin wrote to standard output and standard error.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output.contents()).into_owned()
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi.context, table: &mut self.wasi.table }
+    }
+}
+
+/// A clock that stands at the epoch, so that a plan depends on nothing but its request and the facts.
+struct Still;
+
+impl HostWallClock for Still {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for Still {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// How the functions of `wasi:io` reach their data.
+struct Io;
+
+impl HasData for Io {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Links what a component imports of WASI: only that, for linking all of it takes longer than running a plugin.
+pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    for (name, import) in component.component_type().imports(&engine) {
+        let Some((interface, _)) = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')) else { continue };
+        match interface {
+            "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+            "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+            "io/poll" => sync::io::poll::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+            "cli/stdin" => cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/stdout" => cli::stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/stderr" => cli::stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/exit" => cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/environment" => cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-input" => cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-output" => cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-stdout" => cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "clocks/wall-clock" => clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?,
+            "random/random" => {
+                random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            }
+            "random/insecure" => {
+                random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            }
+            "random/insecure-seed" => {
+                random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            }
+            // Its timers would wait in real time.
+            "clocks/monotonic-clock" => trap(linker, name, &import.ty)?,
+            _ => trap(linker, name, &import.ty)?,
+        }
+    }
+    Ok(())
+}
+
+/// Links an interface whose functions trap.
+fn trap(linker: &mut Linker<Guest>, interface: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+    let ComponentItem::ComponentInstance(instance) = item else { return Ok(()) };
+    let engine = linker.engine().clone();
+    let mut functions = linker.instance(interface)?;
+    for (name, item) in instance.exports(&engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(_) => {
+                let message = format!("the plugin called {interface}#{name}, which plugins do not have");
+                functions.func_new(name, move |_, _, _, _| Err(wasmtime::format_err!("{message}")))?;
+            }
+            ComponentItem::Resource(_) => {
+                functions.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Bad input and bad plugins: one clear CNI error on stdout, exit code 1, and the machine as before.
+
+use std::path::Path;
+use wasm_cni_tests::guest::{component, component_for, install};
+use wasm_cni_tests::{Call, Machine, WALKTHROUGH, dist};
+
+/// Makes the call on a machine with one container; gives the error after comparing the machine before and after.
+fn error(call: &Call) -> (u64, String, String) {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let before = machine.snapshot();
+    let error = call.error(&machine);
+    assert_eq!(machine.snapshot(), before);
+    assert_eq!(machine.sh("find /run/wasm-cni/attachments -mindepth 1 2>/dev/null || true"), "");
+    error
+}
+
+fn add(config: &str) -> Call {
+    Call::bridge("ADD", config)
+}
+
+#[test]
+fn a_missing_variable_is_named() {
+    let call = add(WALKTHROUGH).env("CNI_NETNS", "").env("CNI_IFNAME", "");
+    assert_eq!(error(&call), (4, "required env variables [CNI_NETNS,CNI_IFNAME] missing".into(), String::new()));
+}
+
+#[test]
+fn an_invalid_variable_is_refused_with_its_value() {
+    let (code, msg, details) = error(&add(WALKTHROUGH).env("CNI_CONTAINERID", "../x"));
+    assert_eq!((code, msg.as_str(), details.as_str()), (4, "invalid characters in containerID", "../x"));
+    let (code, msg, _) = error(&add(WALKTHROUGH).env("CNI_IFNAME", "a/b"));
+    assert_eq!((code, msg.as_str()), (4, "interface name contains / or : or whitespace characters"));
+}
+
+#[test]
+fn an_unknown_command_is_named_after_the_configuration_was_read() {
+    let (code, msg, _) = error(&add(WALKTHROUGH).env("CNI_COMMAND", "FOO"));
+    assert_eq!((code, msg.as_str()), (4, "unknown CNI_COMMAND: FOO"));
+    let (code, _, _) = error(&add("").env("CNI_COMMAND", "FOO"));
+    assert_eq!(code, 6);
+}
+
+#[test]
+fn input_that_is_no_json_is_a_decoding_failure() {
+    assert_eq!(error(&add("")).1, "error unmarshall network config: unexpected end of JSON input");
+    assert_eq!(error(&add("{ \"name\": ")).0, 6);
+    assert_eq!(error(&add("[]")).0, 6);
+}
+
+#[test]
+fn a_configuration_without_name_is_refused() {
+    let (code, msg, _) = error(&add("{\"cniVersion\": \"1.0.0\"}"));
+    assert_eq!((code, msg.as_str()), (7, "missing network name"));
+    let (code, msg, details) = error(&add("{\"cniVersion\": \"1.0.0\", \"name\": \"a b\"}"));
+    assert_eq!((code, msg.as_str(), details.as_str()), (7, "invalid characters found in network name", "a b"));
+}
+
+#[test]
+fn a_version_that_is_not_supported_is_refused_with_those_that_are() {
+    let (code, msg, details) = error(&add(&WALKTHROUGH.replace("0.2.0", "0.9.9")));
+    assert_eq!((code, msg.as_str()), (1, "incompatible CNI versions"));
+    let expected = r#"config is "0.9.9", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]"#;
+    assert_eq!(details, expected);
+}
+
+#[test]
+fn the_hosts_own_namespace_is_refused_before_anything_is_done() {
+    let (code, msg, _) = error(&add(WALKTHROUGH).env("CNI_NETNS", "/proc/self/ns/net"));
+    assert_eq!((code, msg.as_str()), (8, "plugin's netns and netns from CNI_NETNS should not be the same"));
+}
+
+#[test]
+fn a_missing_namespace_is_named() {
+    let (code, msg, _) = error(&add(WALKTHROUGH).env("CNI_NETNS", "/run/netns/none"));
+    let expected = r#"failed to open netns "/run/netns/none": failed to Statfs "/run/netns/none": no such file or directory"#;
+    assert_eq!((code, msg.as_str()), (999, expected));
+    let (_, msg, _) = error(&add(WALKTHROUGH).env("CNI_NETNS", "/etc/passwd"));
+    assert!(msg.starts_with("failed to open netns \"/etc/passwd\": unknown FS magic on \"/etc/passwd\": "), "{msg}");
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_told_with_where_it_was_looked_for() {
+    let (code, msg, details) = error(&add(WALKTHROUGH).env("CNI_PATH", "/none:/nowhere"));
+    assert_eq!((code, msg.as_str()), (999, r#"failed to find plugin "bridge" in path [/none /nowhere]"#));
+    assert!(details.contains("/none/bridge.wasm"), "{details}");
+    // A link to our own binary without its component is no plugin, and is not executed for ever.
+    let machine = Machine::new();
+    let plugins = machine.plugins();
+    std::fs::remove_file(plugins.join("host-local.wasm")).unwrap();
+    machine.netns("1234567890");
+    let (code, msg, _) = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).error(&machine);
+    assert_eq!(code, 999);
+    assert!(msg.starts_with("failed to find plugin \"host-local\" in path ["), "{msg}");
+}
+
+/// ADD with `bridge.wasm` replaced; the machine must be as before.
+fn with_bridge(component: &[u8]) -> (u64, String, String) {
+    let machine = Machine::new();
+    let plugins = machine.plugins();
+    install(&plugins, "bridge", component);
+    machine.netns("1234567890");
+    let before = machine.snapshot();
+    let error = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).error(&machine);
+    assert_eq!(machine.snapshot(), before);
+    error
+}
+
+#[test]
+fn a_file_that_is_no_component_is_refused() {
+    let (code, msg, details) = with_bridge(b"#!/bin/sh\n");
+    assert_eq!(code, 108, "{msg}\n{details}");
+    // A core module is WebAssembly, and still no component.
+    let (code, msg, _) = with_bridge(&wat_module());
+    assert_eq!(code, 108, "{msg}");
+}
+
+fn wat_module() -> Vec<u8> {
+    b"\0asm\x01\0\0\0".to_vec()
+}
+
+#[test]
+fn a_component_for_another_version_of_the_interface_is_refused_with_both() {
+    let (code, msg, details) = with_bridge(&component_for("wasm-cni:plugin/add@0.9.0", "i32.const 0"));
+    assert_eq!(code, 108);
+    let text = format!("{msg}\n{details}");
+    assert!(text.contains("0.9.0") && text.contains("0.1.0"), "{text}");
+}
+
+#[test]
+fn a_plugin_that_traps_loops_or_takes_too_much_is_stopped() {
+    for (body, expected, word) in [
+        ("unreachable", 101, "unreachable"),
+        ("(loop $again (br $again)) unreachable", 102, "time"),
+        ("(drop (call $recurse (i64.const 1) (i64.const 2))) (i32.const 0)", 101, "stack"),
+        ("(if (i32.eq (memory.grow (i32.const 20000)) (i32.const -1)) (then unreachable)) (i32.const 0)", 102, "memory"),
+    ] {
+        let begun = std::time::Instant::now();
+        let (code, msg, details) = with_bridge(&component(body));
+        let text = format!("{msg}\n{details}");
+        assert_eq!(code, expected, "{body}: {text}");
+        assert!(text.contains(word), "{body}: {text}");
+        assert!(begun.elapsed().as_secs() < 10, "{body} is stopped at all");
+    }
+}
+
+#[test]
+fn an_exhausted_subnet_says_so_and_leaves_no_link() {
+    let machine = Machine::new();
+    let config = WALKTHROUGH.replace("10.15.20.0/24", "10.15.20.0/30");
+    machine.netns("first");
+    Call::bridge("ADD", &config).container("first").ok(&machine);
+    machine.netns("1234567890");
+    let before = machine.snapshot();
+    let (code, msg, _) = add(&config).error(&machine);
+    let expected = "failed to allocate for range 0: no IP addresses available in range set: 10.15.20.1-10.15.20.2";
+    assert_eq!((code, msg.as_str()), (999, expected));
+    assert_eq!(machine.snapshot(), before);
+}
+
+#[test]
+fn version_and_no_command_are_like_the_reference() {
+    let machine = Machine::new();
+    let call = |command: &str| Call::bridge(command, "this is not read").env("CNI_PATH", "").run(&machine);
+    let version = call("VERSION");
+    let expected = concat!(
+        r#"{"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}"#,
+        "\n"
+    );
+    assert_eq!((version.code, version.stdout.as_str()), (Some(0), expected));
+    let banner = call("");
+    assert_eq!((banner.code, banner.stdout.as_str()), (Some(0), ""));
+    assert!(banner.stderr.starts_with("CNI bridge plugin "), "{}", banner.stderr);
+    assert!(banner.stderr.ends_with("supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n"), "{}", banner.stderr);
+}
+
+#[test]
+fn a_key_that_we_do_not_support_yet_is_refused_and_not_ignored() {
+    let config = WALKTHROUGH.replace("\"ipMasq\": true", "\"ipMasq\": true, \"vlan\": 100");
+    let (code, msg, _) = error(&add(&config));
+    assert_eq!(code, 2);
+    assert!(msg.contains("vlan") && msg.contains("100"), "{msg}");
+}
+
+#[test]
+fn an_interface_that_exists_in_the_container_is_an_error_and_stays() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    machine.sh("ip -n 1234567890 link add eth12 type veth peer name other");
+    let before = machine.snapshot();
+    let (code, msg, _) = add(WALKTHROUGH).error(&machine);
+    assert_eq!(code, 999);
+    assert!(msg.contains("eth12") && msg.contains("already exists"), "{msg}");
+    assert_eq!(machine.snapshot(), before);
+}
+
+#[test]
+fn a_bridge_name_that_is_something_else_is_an_error() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    machine.sh("ip link add cni_bridge0 type veth peer name other");
+    let before = machine.snapshot();
+    let (_, msg, _) = add(WALKTHROUGH).error(&machine);
+    assert!(msg.contains("\"cni_bridge0\" already exists but is not a bridge"), "{msg}");
+    assert_eq!(machine.snapshot(), before);
+}
+
+#[test]
+fn the_installed_tree_is_what_an_installer_expects() {
+    let names = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let expected = ["bridge", "bridge.wasm", "host-local", "host-local.wasm", "wasm-cni", "wasm-cni-compile"];
+    assert_eq!(names(&dist()), expected);
+    assert_eq!(std::fs::read_link(dist().join("bridge")).unwrap(), Path::new("wasm-cni"));
+}

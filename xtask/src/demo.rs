@@ -1,0 +1,18 @@
+//! `cargo xtask demo`: a session with an attachment, in namespaces that end with it.
+
+use crate::workspace::Workspace;
+use crate::{dist, machine, netns};
+use anyhow::Result;
+
+/// Installs what is missing, builds, and plays `demo.sh`; an error if any step of it fails.
+pub fn run() -> Result<()> {
+    machine::ensure_packages(&[machine::IPTABLES, machine::IP, machine::PING, machine::UNSHARE])?;
+    let workspace = Workspace::read()?;
+    let dist = dist::build(&workspace)?;
+    let mut session = netns::process(&dist, "sh".as_ref())?;
+    session.args(["-euc", include_str!("demo.sh"), "demo"]).env("DIST", &dist);
+    let status = session.status()?;
+    // Not the whole script in the message: what failed is the last thing on the screen.
+    anyhow::ensure!(status.success(), "the demo failed: {status}");
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! What we depend on, checked with cargo-deny against `deny.toml`.
+
+use crate::sh;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+
+/// The version that is installed where there is none.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// Licences, bans and sources.
+pub fn check(workspace: &Workspace) -> Result<()> {
+    ensure_cargo_deny(workspace)?;
+    sh::run(&mut workspace.cargo(&["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))
+}
+
+/// Fetches the database of advisories; false, and a line that says so, where it can't be had.
+pub fn fetch_advisories(workspace: &Workspace) -> bool {
+    let fetch = ensure_cargo_deny(workspace)
+        .and_then(|()| sh::run(&mut workspace.cargo(&["deny", "--log-level", "off", "fetch", "db"])));
+    if let Err(error) = &fetch {
+        eprintln!("advisories are NOT checked, their database can't be had here: {error:#}");
+    }
+    fetch.is_ok()
+}
+
+/// Known vulnerabilities and yanked versions, by the database as it was fetched.
+pub fn check_advisories(workspace: &Workspace) -> Result<()> {
+    sh::run(&mut workspace.cargo(&["deny", "check", "--disable-fetch", "advisories"]))
+}
+
+/// Installs cargo-deny. Unoptimised: it builds several times faster, and its checks take two seconds all the same.
+fn ensure_cargo_deny(workspace: &Workspace) -> Result<()> {
+    if sh::succeeds(&mut workspace.cargo(&["deny", "--version"])) {
+        return Ok(());
+    }
+    eprintln!("cargo-deny is missing: installing it");
+    let mut install = workspace.cargo(&["install", "--locked", "--debug", CARGO_DENY]);
+    sh::run(install.env_remove("CARGO_TARGET_DIR"))
+        .context("cargo-deny is missing and could not be installed")
+}

@@ -1,0 +1,107 @@
+//! `cargo xtask dist`: builds what gets installed, and lays it out as a runtime finds it.
+
+use crate::machine;
+use crate::sh;
+use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The binary that every plugin's name is a link to.
+const HOST: &str = "wasm-cni";
+/// The binary that compiles components.
+const COMPILER: &str = "wasm-cni-compile";
+
+/// Builds and says where it is.
+pub fn run() -> Result<()> {
+    let workspace = Workspace::read()?;
+    let dir = build(&workspace)?;
+    println!("{}", dir.display());
+    Ok(())
+}
+
+/// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the first, resolved.
+pub fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let target = host_target();
+    machine::ensure_targets(&[&target, GUEST_TARGET])?;
+    // Two calls: in one, cargo would unify features and the host would carry the compiler.
+    for package in [HOST, COMPILER] {
+        sh::run(&mut workspace.cargo(&["build", "--release", "--target", &target, "--package", package]))?;
+    }
+    let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
+    let mut guests = workspace.cargo(&["build", "--release", "--target", GUEST_TARGET]);
+    for guest in plugins.iter().chain(&examples) {
+        guests.args(["--package", &guest.package]);
+    }
+    sh::run(&mut guests)?;
+
+    let mut dist = Folder::open(workspace.dist_dir())?;
+    for program in [HOST, COMPILER] {
+        dist.copy(&workspace.release_dir(&target).join(program), program)?;
+    }
+    for plugin in &plugins {
+        dist.link(HOST, &plugin.name)?;
+        dist.copy(&component(workspace, plugin), &format!("{}.wasm", plugin.name))?;
+    }
+    let dir = dist.close()?;
+    let mut folder = Folder::open(workspace.target_dir.join("dist-examples"))?;
+    for example in &examples {
+        folder.copy(&component(workspace, example), &format!("{}.wasm", example.name))?;
+    }
+    folder.close()?;
+    Ok(dir)
+}
+
+/// Where cargo built it.
+fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
+    workspace.release_dir(GUEST_TARGET).join(&guest.artifact)
+}
+
+/// A folder that is filled while others may use it: every file appears whole under its name, by a rename.
+struct Folder {
+    dir: PathBuf,
+    names: BTreeSet<String>,
+}
+
+impl Folder {
+    fn open(dir: PathBuf) -> Result<Folder> {
+        fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
+        Ok(Folder { dir, names: BTreeSet::new() })
+    }
+
+    fn copy(&mut self, from: &Path, name: &str) -> Result<()> {
+        self.place(name, |new| fs::copy(from, new).map(drop))
+            .with_context(|| format!("failed to copy {} to {}", from.display(), self.dir.display()))
+    }
+
+    /// A relative link, so that the folder can be copied elsewhere.
+    fn link(&mut self, to: &str, name: &str) -> Result<()> {
+        self.place(name, |new| std::os::unix::fs::symlink(to, new))
+            .with_context(|| format!("failed to link {name} in {}", self.dir.display()))
+    }
+
+    fn place(&mut self, name: &str, make: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+        let new = self.dir.join(format!(".{name}.{}", std::process::id()));
+        make(&new)
+            .and_then(|()| fs::rename(&new, self.dir.join(name)))
+            .inspect_err(|_| drop(fs::remove_file(&new)))?;
+        self.names.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Removes what was not put there, so that a plugin which is gone from the sources can't be found any more.
+    fn close(self) -> Result<PathBuf> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                || self.names.contains(entry.file_name().to_string_lossy().as_ref())
+            {
+                continue;
+            }
+            fs::remove_file(entry.path())
+                .with_context(|| format!("failed to remove {}", entry.path().display()))?;
+        }
+        fs::canonicalize(&self.dir).with_context(|| format!("failed to resolve {}", self.dir.display()))
+    }
+}

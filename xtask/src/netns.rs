@@ -1,0 +1,40 @@
+//! Namespaces of our own: whatever a process does in there ends with it.
+
+use crate::{machine, sh};
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// Leases are kept here; covered as a whole, because only root could make the folder below it.
+const LEASES: &str = "/var/lib/cni";
+
+/// A process in network and mount namespaces of its own, with an empty `/run` and no leases.
+///
+/// As an ordinary user it is root in a user namespace, where those are allowed. What it uses, `dist`, must not be below
+/// a directory that gets covered.
+pub fn process(dist: &Path, program: &Path) -> Result<Command> {
+    let covered = if Path::new(LEASES).is_dir() { LEASES } else { "/var/lib" };
+    for dir in ["/run", covered] {
+        if dist.starts_with(dir) {
+            bail!(
+                "{} is below {dir}, which is covered here: build elsewhere, with CARGO_TARGET_DIR",
+                dist.display()
+            );
+        }
+    }
+    let mut process = Command::new("unshare");
+    if !machine::is_root()? {
+        if !sh::succeeds(Command::new("unshare").args(["--map-root-user", "true"])) {
+            bail!("this machine allows no user namespaces to ordinary users: run it as root");
+        }
+        process.arg("--map-root-user");
+    }
+    process.args(["--net", "--mount", "--propagation", "private", "sh", "-euc"]);
+    process.arg(format!(
+        "mount -t tmpfs -o mode=755 none /run; mount -t tmpfs -o mode=755 none {covered}; ip link set lo up; exec \"$@\""
+    ));
+    process.arg("sh").arg(program).env("PATH", sh::search_path());
+    // The host's own folders, so that nothing of an installed wasm-cni is used or changed.
+    process.env("WASM_CNI_CACHE_DIR", "/run/wasm-cni/cache").env_remove("WASM_CNI_STATE_DIR");
+    Ok(process)
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask test`: every check and every test, and one line that sums them up.
+
+use crate::tally::Tally;
+use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
+use crate::{dependencies, dist, machine, sh};
+use anyhow::{Result, ensure};
+
+/// The crates for our own machine.
+const HOST_PACKAGES: [&str; 4] = ["wasm-cni", "wasm-cni-compile", "wasm-cni-tests", "xtask"];
+/// Those with tests, each run in a call of its own so that none changes another's features. The compiler has none of its own:
+/// others execute it, and a test harness for it would build Cranelift a second time.
+const TESTED_PACKAGES: [&str; 3] = ["wasm-cni", "wasm-cni-tests", "xtask"];
+/// What every plugin is written with.
+const SDK: &str = "wasm-cni-sdk";
+
+/// Runs everything, or with a filter the tests that match. The last line on stdout is `N passed, N failed`.
+pub fn run(filter: &[String]) -> Result<()> {
+    let mut tally = Tally::default();
+    // Also when we stop halfway, the last line tells the truth.
+    let outcome = run_all(filter, &mut tally);
+    if let Err(error) = outcome {
+        eprintln!("error: {error:#}");
+        tally.failed += 1;
+    }
+    println!("{tally}");
+    ensure!(tally.failed == 0, "not everything passed");
+    Ok(())
+}
+
+fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
+    machine::ensure_packages(&[
+        machine::IPTABLES,
+        machine::IP,
+        machine::PING,
+        machine::UNSHARE,
+        machine::REFERENCE_PLUGINS,
+    ])?;
+    let workspace = Workspace::read()?;
+    machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
+    let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
+    if filter.is_empty() {
+        check_all(&workspace, &plugins, &examples, tally);
+    }
+    dist::build(&workspace)?;
+    for package in TESTED_PACKAGES {
+        tests(&workspace, &[package], filter, tally)?;
+    }
+    // The guests' own tests run here, not in a sandbox; one call, as they share everything.
+    let guests: Vec<&str> =
+        [SDK].into_iter().chain(plugins.iter().map(|plugin| plugin.package.as_str())).collect();
+    tests(&workspace, &guests, filter, tally)
+}
+
+/// What needs no test harness.
+fn check_all(workspace: &Workspace, plugins: &[Guest], examples: &[Guest], tally: &mut Tally) {
+    tally.check(|| sh::run(&mut workspace.cargo(&["fmt", "--all", "--check"])));
+    let target = host_target();
+    // The release profile, as the build that follows shares its build scripts and macros.
+    let mut host = workspace.cargo(&["clippy", "--release", "--all-targets", "--target", &target]);
+    for package in HOST_PACKAGES {
+        host.args(["--package", package]);
+    }
+    tally.check(|| sh::run(host.args(["--", "--deny", "warnings"])));
+    let mut guests = workspace.cargo(&["clippy", "--release", "--target", GUEST_TARGET, "--package", SDK]);
+    for guest in plugins.iter().chain(examples) {
+        guests.args(["--package", &guest.package]);
+    }
+    tally.check(|| sh::run(guests.args(["--", "--deny", "warnings"])));
+    tally.check(|| dependencies::check(workspace));
+    if dependencies::fetch_advisories(workspace) {
+        tally.check(|| dependencies::check_advisories(workspace));
+    }
+}
+
+fn tests(workspace: &Workspace, packages: &[&str], filter: &[String], tally: &mut Tally) -> Result<()> {
+    let mut process = workspace.cargo(&["test", "--release", "--no-fail-fast", "--target", &host_target()]);
+    for package in packages {
+        process.args(["--package", package]);
+    }
+    // An ordinary user's PATH may lack the administrator's programs.
+    process.env("PATH", sh::search_path());
+    tally.tests(process.arg("--").args(filter))
+}
