@@ -22,7 +22,7 @@ pub fn component_for(interface: &str, body: &str) -> Vec<u8> {
     (func (export "add") (result i32) {body})
     (@custom "wasm-cni" "{{\"kind\":\"main\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}}"))
   (core instance $core (instantiate $module))
-  (func $add (result (result (error $error))) (canon lift (core func $core "add") (memory $core "memory")))
+  (func $add (result (result (error $error))) (canon lift (core func $core "add") (memory (core memory $core "memory"))))
   (instance $verb (export "add" (func $add)))
   (export "{interface}" (instance $verb)))"#
     );

@@ -18,6 +18,9 @@ pub const WALKTHROUGH: &str = r#"{ "cniVersion": "0.2.0", "name": "mybridge", "t
   "ipam": { "type": "host-local", "subnet": "10.15.20.0/24",
             "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "1.1.1.1/32", "gw": "10.15.20.1" } ] } }"#;
 
+/// No changes of a machine.
+pub const NOTHING: [String; 0] = [];
+
 /// The chain of container 1234567890 on it.
 pub const CHAIN: &str = "CNI-26633426ea992aa1f0477097";
 

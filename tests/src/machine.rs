@@ -73,14 +73,26 @@ impl Machine {
         format!("/var/run/netns/{name}")
     }
 
-    /// Everything that a plugin may change, as text: links, addresses, routes, neighbours' ports, rules, forwarding and files,
-    /// of the host and of every named namespace.
+    /// Everything that a plugin may change, as text: links, addresses, routes, rules, forwarding and files, of the host
+    /// and of every named namespace.
     ///
-    /// Left out is what changes by itself (counters, lifetimes, link-local addresses on their way) and what the
+    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way) and what the
     /// reference leaves too: an empty store with its lock.
     pub fn snapshot(&self) -> String {
-        let text = self.sh(SNAPSHOT);
-        text.lines().filter(|line| !line.trim_start().starts_with("valid_lft")).collect::<Vec<_>>().join("\n")
+        self.sh(SNAPSHOT)
+    }
+
+    /// The lines by which the machine differs from an earlier snapshot.
+    pub fn changes(&self, before: &str) -> Vec<String> {
+        let after = self.snapshot();
+        let lacks = |text: &str, line: &str| text.lines().filter(|l| *l == line).count();
+        let mut changes: Vec<String> = Vec::new();
+        for (sign, one, other) in [("-", before, after.as_str()), ("+", after.as_str(), before)] {
+            for line in one.lines().filter(|line| lacks(one, line) > lacks(other, line)) {
+                changes.push(format!("{sign} {line}"));
+            }
+        }
+        changes
     }
 
     /// A copy of the installed tree that a test may change.
@@ -108,16 +120,22 @@ impl Drop for Machine {
 }
 
 const SNAPSHOT: &str = r#"
-state() {
-  "$@" ip -details address | sed -E 's/ (tentative|dadfailed)//; s/^([0-9]+): /link: /; s/@if[0-9]+/@peer/; s/link-netnsid [0-9]+//; s/(hello_timer|tcn_timer|topology_change_timer|gc_timer) +[0-9.]+//g; s/bridge_id [0-9a-f.:]+//; s/designated_(root|bridge|port|cost) [^ ]+//g'
-  "$@" ip route show table all; "$@" ip -6 route show table all | grep -v '^fe80\|ff00::\|dev lo' || true
-  "$@" iptables-save 2>/dev/null | grep -v '^#\|^:' || true
-  "$@" iptables-save 2>/dev/null | grep '^:CNI' | sed 's/ \[.*//' || true
-  "$@" ip6tables-save 2>/dev/null | grep -v '^#' | sed 's/ \[.*//' | grep CNI || true
-  "$@" sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding
+links() {
+  "$@" ip -details -oneline link | tr -d '\\' | sed -E 's/^[0-9]+: /link /; s/@[^:]*:/:/; s/ link-netns(id)? [^ ]+//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g
+    s/ state [A-Z]+//; s/(hello_timer|tcn_timer|topology_change_timer|gc_timer|hold_timer|message_age_timer|forward_delay_timer) +[0-9.]+//g
+    s/(bridge_id|designated_[a-z]+|port_id|port_no|root_port|root_path_cost|topology_change[a-z_]*|cost|state|config_pending) [^ ]+//g; s/promiscuity.*gro_max_size [0-9]+//'
 }
-echo "host"; state env
-for name in $(ls /run/netns); do echo "netns $name"; state ip netns exec $name; done
-echo "files"; find /run /var/lib/cni -type f ! -path '/run/netns/*' ! -name lock ! -name xtables.lock ! -name shared.lock 2>/dev/null | sort | while read -r f; do echo "$f: $(cat "$f" | tr '\r\n' '  ')"; done
+state() {
+  links "$@"
+  "$@" ip -oneline address | sed -E 's/^[0-9]+: /address /; s/\\.*//; /inet6 fe80/d'
+  { "$@" ip route show table all; "$@" ip -6 route show table all | grep -v 'fe80\|ff00::' || true; } | sed 's/ linkdown//; s/^/route /'
+  for save in iptables-save ip6tables-save; do
+    "$@" $save 2>/dev/null | grep '^-A\|^:CNI' | sed 's/ \[.*//' || true
+  done
+  "$@" sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
+}
+echo "host"; state env | sort
+for name in $(ls /run/netns); do state ip netns exec $name | sed "s/^/netns $name: /" | sort; done
+find /run /var/lib/cni -type f ! -path '/run/netns/*' ! -name lock ! -name xtables.lock ! -name shared.lock 2>/dev/null | sort | while read -r f; do echo "$f: $(cat "$f" | tr '\r\n' '  ')"; done
 find /run/wasm-cni -mindepth 2 -type d 2>/dev/null | sort
 "#;

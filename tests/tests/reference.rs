@@ -17,8 +17,8 @@ fn comparable(machine: &Machine) -> Vec<String> {
     let script = r#"for netns in host 1234567890; do
       run() { if [ $netns = host ]; then "$@"; else ip netns exec $netns "$@"; fi; }
       run ip -o -4 address | sed -E 's/^[0-9]+: //; s/ +/ /g; s/valid_lft.*//'
-      run ip -o link | sed -E 's/^[0-9]+: //; s/veth[0-9a-f]+/VETH/; s/@[a-z0-9]+//; s/link\/ether.*//; s/qlen [0-9]+//; s/alias.*//'
-      run ip route; run iptables-save -t nat | grep -v '^[#:]'; run sysctl -n net.ipv4.ip_forward
+      run ip -o link | sed -E 's/^[0-9]+: //; s/veth[0-9a-f]+/VETH/; s/@[a-z0-9]+//; s/link\/ether.*//; s/qlen [0-9]+//; s/alias.*//; s/state [A-Z]+//; s/NO-CARRIER,//; s/,LOWER_UP//'
+      run ip route | sed 's/ linkdown//'; run iptables-save -t nat | grep -v '^[#:]'; run sysctl -n net.ipv4.ip_forward
       for link in eth12 cni_bridge0; do for key in ipv4.conf.$link.arp_notify ipv6.conf.$link.accept_dad; do
         run sysctl -e net.$key; done; done
     done; cd /var/lib/cni/networks/mybridge; for f in *; do echo "$f $(cat $f | tr '\r\n' '  ')"; done"#;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const HOST: &str = "wasm-cni";
 /// The binary that compiles components.
 const COMPILER: &str = "wasm-cni-compile";
+/// The profile of components: small, because they are compiled where they are dropped in.
+const GUEST_PROFILE: &str = "guest";
 
 /// Builds and says where it is.
 pub fn run() -> Result<()> {
@@ -30,7 +32,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
         sh::run(&mut workspace.cargo(&["build", "--release", "--target", &target, "--package", package]))?;
     }
     let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
-    let mut guests = workspace.cargo(&["build", "--release", "--target", GUEST_TARGET]);
+    let mut guests = workspace.cargo(&["build", "--profile", GUEST_PROFILE, "--target", GUEST_TARGET]);
     for guest in plugins.iter().chain(&examples) {
         guests.args(["--package", &guest.package]);
     }
@@ -55,7 +57,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Where cargo built it.
 fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
-    workspace.release_dir(GUEST_TARGET).join(&guest.artifact)
+    workspace.target_dir.join(GUEST_TARGET).join(GUEST_PROFILE).join(&guest.artifact)
 }
 
 /// A folder that is filled while others may use it: every file appears whole under its name, by a rename.

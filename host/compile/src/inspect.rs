@@ -22,8 +22,9 @@ pub fn manifest(wasm: &[u8]) -> Result<Manifest, Refusal> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if section.name() == SECTION => {
-                let read: Declaration = serde_json::from_slice(section.data())
-                    .map_err(|e| Refusal::invalid(format!("the custom section `{SECTION}` is invalid: {e}")))?;
+                let read: Declaration = serde_json::from_slice(section.data()).map_err(|e| {
+                    Refusal::invalid(format!("the custom section `{SECTION}` is invalid: {e}"))
+                })?;
                 if declaration.replace(read).is_some() {
                     return Err(Refusal::invalid(format!("more than one custom section `{SECTION}`")));
                 }
@@ -64,13 +65,19 @@ fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Resu
         let interface = ours(name).ok_or_else(|| {
             Refusal::foreign(format!("it imports `{name}`; this host has {INTERFACE} and parts of wasi:cli"))
         })?;
-        let Some(ComponentEntityType::Instance(id)) = types.component_item_for_import(name).map(|item| item.ty) else {
-            return Err(Refusal::foreign(format!("it imports `{name}` as something other than an interface")));
+        let Some(ComponentEntityType::Instance(id)) =
+            types.component_item_for_import(name).map(|item| item.ty)
+        else {
+            return Err(Refusal::foreign(format!(
+                "it imports `{name}` as something other than an interface"
+            )));
         };
-        let functions = types[id].exports.iter().filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+        let functions =
+            types[id].exports.iter().filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
         imports.extend(functions.map(|(function, _)| format!("{interface}.{function}")));
     }
-    let mut exports: Vec<String> = names.exports.iter().filter_map(|name| ours(name)).map(str::to_owned).collect();
+    let mut exports: Vec<String> =
+        names.exports.iter().filter_map(|name| ours(name)).map(str::to_owned).collect();
     if !exports.iter().any(|verb| verb == "add") {
         let found = if names.exports.is_empty() { "nothing".to_owned() } else { names.exports.join(", ") };
         return Err(Refusal::foreign(format!("it exports {found}; expected {PACKAGE}add@{SERIES}x")));

@@ -48,7 +48,8 @@ fn run() -> Result<(), Refusal> {
         (Resource::RLIMIT_FSIZE, CODE_BYTES),
         (Resource::RLIMIT_CORE, 0),
     ] {
-        setrlimit(resource, limit, limit).map_err(|e| Refusal::other(format!("setrlimit {resource:?}: {e}")))?;
+        setrlimit(resource, limit, limit)
+            .map_err(|e| Refusal::other(format!("setrlimit {resource:?}: {e}")))?;
     }
     let mut wasm = Vec::new();
     let read = std::io::stdin().take(WASM_BYTES + 1).read_to_end(&mut wasm);
@@ -58,7 +59,8 @@ fn run() -> Result<(), Refusal> {
     }
     let manifest = inspect::manifest(&wasm)?;
     let code = compile(&wasm)?;
-    let json = serde_json::to_vec(&manifest).map_err(|e| Refusal::other(format!("writing the manifest: {e}")))?;
+    let json =
+        serde_json::to_vec(&manifest).map_err(|e| Refusal::other(format!("writing the manifest: {e}")))?;
     let written = manifest_file().write_all(&json);
     written.map_err(|e| Refusal::other(format!("writing the manifest to descriptor 3: {e}")))?;
     std::io::stdout().write_all(&code).map_err(|e| Refusal::other(format!("writing the code: {e}")))
@@ -74,7 +76,8 @@ fn manifest_file() -> File {
 
 /// Machine code for any processor of this architecture: the host compares no more than architecture and system.
 fn compile(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let target = if cfg!(target_arch = "x86_64") { "x86_64-unknown-linux-gnu" } else { "aarch64-unknown-linux-gnu" };
+    let target =
+        if cfg!(target_arch = "x86_64") { "x86_64-unknown-linux-gnu" } else { "aarch64-unknown-linux-gnu" };
     let mut config = tunables::config();
     config.target(target).map_err(|e| Refusal::other(format!("target {target}: {e:#}")))?;
     let engine = Engine::new(&config).map_err(|e| Refusal::other(format!("{e:#}")))?;

@@ -24,7 +24,8 @@ pub fn new() -> Result<Engine, CniError> {
 pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
     let plugin = guest.plugin.clone();
     let engine = guest.engine.clone();
-    let component = load(&engine, code).map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
+    let component = load(&engine, code)
+        .map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
 
     let mut linker = Linker::<Guest>::new(&engine);
     let linked = host::link(&mut linker, &component).and_then(|()| wasi::link(&mut linker, &component));
@@ -43,7 +44,9 @@ pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
             None => not_a_plugin(&plugin.to_string(), &e),
         })
         .and_then(|add| {
-            add.wasm_cni_plugin_add().call_add(&mut store).map_err(|e| ended(&e).unwrap_or_else(|| trapped(&e)))
+            add.wasm_cni_plugin_add()
+                .call_add(&mut store)
+                .map_err(|e| ended(&e).unwrap_or_else(|| trapped(&e)))
         });
 
     let guest = store.into_data();
@@ -55,7 +58,8 @@ pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
         Err(error) if error.code == code::TRAPPED => {
             let lines: Vec<&str> = output.lines().collect();
             let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n");
-            let mut details = if last.is_empty() { error.details } else { format!("{}\n{last}", error.details) };
+            let mut details =
+                if last.is_empty() { error.details } else { format!("{}\n{last}", error.details) };
             lower::cut(&mut details, limits::ERROR_DETAILS_BYTES);
             Err(CniError { msg: format!("plugin {plugin} {}", error.msg), code: error.code, details })
         }
@@ -97,12 +101,16 @@ fn trapped(error: &wasmtime::Error) -> CniError {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return CniError::new(code::TRAPPED, format!("exited with status {}", exit.0));
     }
-    CniError::new(code::TRAPPED, format!("trapped: {}", error.root_cause())).with_details(format!("{error:#}"))
+    CniError::new(code::TRAPPED, format!("trapped: {}", error.root_cause()))
+        .with_details(format!("{error:#}"))
 }
 
 fn not_a_plugin(plugin: &str, error: &wasmtime::Error) -> CniError {
-    CniError::new(code::NOT_A_PLUGIN, format!("plugin {plugin} does not fit this host: {}", error.root_cause()))
-        .with_details(format!("{error:#}"))
+    CniError::new(
+        code::NOT_A_PLUGIN,
+        format!("plugin {plugin} does not fit this host: {}", error.root_cause()),
+    )
+    .with_details(format!("{error:#}"))
 }
 
 fn internal(what: &str, error: &wasmtime::Error) -> CniError {

@@ -61,9 +61,12 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
 
 /// Opens a component; a file that turned into a pipe meanwhile must not make us wait.
 fn open(path: &Path) -> Result<File, CniError> {
-    File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(|e| {
-        CniError::new(code::INTERNAL, format!("failed to open plugin {:?}", path)).with_details(e.to_string())
-    })
+    File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(
+        |e| {
+            CniError::new(code::INTERNAL, format!("failed to open plugin {:?}", path))
+                .with_details(e.to_string())
+        },
+    )
 }
 
 #[cfg(test)]
@@ -103,7 +106,8 @@ mod test {
     #[test]
     fn our_own_binary_is_not_a_plugin() {
         let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(std::env::current_exe().unwrap(), directory.path().join("bridge")).unwrap();
+        std::os::unix::fs::symlink(std::env::current_exe().unwrap(), directory.path().join("bridge"))
+            .unwrap();
         let error = find(&[directory.path().to_owned()], &name("bridge")).unwrap_err();
         assert!(error.details.contains("bridge: wasm-cni itself"), "{}", error.details);
     }

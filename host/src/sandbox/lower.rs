@@ -52,7 +52,11 @@ pub fn range(range: types::AddressRange) -> Result<AddressRange, CniError> {
 /// An Ethernet address that a link can have: neither all zeros nor of a group (`is_valid_ether_addr` in the kernel).
 pub fn mac((a, b, c, d, e, f): types::MacAddress) -> Result<Mac, CniError> {
     let mac = Mac([a, b, c, d, e, f]);
-    if mac == UNSET || a & 1 == 1 { Err(violation(format!("no link can have the MAC {mac}"))) } else { Ok(mac) }
+    if mac == UNSET || a & 1 == 1 {
+        Err(violation(format!("no link can have the MAC {mac}")))
+    } else {
+        Ok(mac)
+    }
 }
 
 /// Stands for a MAC that is derived when the plan is complete.

@@ -13,7 +13,9 @@ pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>,
     let mut fact = actual_link(recorder, link)?;
     for action in recorder.done() {
         match action {
-            Action::DeleteStaleLink(stale) if link.netns == Netns::Host && stale.name == link.name => fact = None,
+            Action::DeleteStaleLink(stale) if link.netns == Netns::Host && stale.name == link.name => {
+                fact = None
+            }
             Action::EnsureBridge(bridge) if link.netns == Netns::Host && bridge.name == link.name => {
                 fact.get_or_insert_with(|| of_bridge(bridge));
             }
@@ -63,7 +65,11 @@ pub fn store(recorder: &mut Recorder, store: &StoreRef) -> Result<StoreFact, Cni
 }
 
 /// The free parts of a range, without what the plan reserves.
-pub fn free(recorder: &mut Recorder, store: &StoreRef, range: AddressRange) -> Result<Vec<AddressRange>, CniError> {
+pub fn free(
+    recorder: &mut Recorder,
+    store: &StoreRef,
+    range: AddressRange,
+) -> Result<Vec<AddressRange>, CniError> {
     let query = Query::Free(store.clone(), range);
     let mut gaps = match recorder.ask(query.clone())? {
         // A store that does not exist, or may not be read, has no leases.
@@ -103,7 +109,8 @@ fn reservations<'a>(recorder: &'a Recorder, store: &StoreRef) -> Vec<&'a Reserve
 
 /// A range without one address: none, one or two ranges.
 fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = AddressRange> {
-    let inside = range.first.is_ipv4() == address.is_ipv4() && range.first <= address && address <= range.last;
+    let inside =
+        range.first.is_ipv4() == address.is_ipv4() && range.first <= address && address <= range.last;
     let (below, above) = if inside {
         let below = step(address, -1).filter(|last| *last >= range.first && address > range.first);
         let above = step(address, 1).filter(|first| *first <= range.last && address < range.last);
@@ -120,8 +127,12 @@ fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = Address
 /// The next address up or down, within the family.
 fn step(address: IpAddr, by: i8) -> Option<IpAddr> {
     match address {
-        IpAddr::V4(v4) => v4.to_bits().checked_add_signed(by.into()).map(|bits| Ipv4Addr::from_bits(bits).into()),
-        IpAddr::V6(v6) => v6.to_bits().checked_add_signed(by.into()).map(|bits| Ipv6Addr::from_bits(bits).into()),
+        IpAddr::V4(v4) => {
+            v4.to_bits().checked_add_signed(by.into()).map(|bits| Ipv4Addr::from_bits(bits).into())
+        }
+        IpAddr::V6(v6) => {
+            v6.to_bits().checked_add_signed(by.into()).map(|bits| Ipv6Addr::from_bits(bits).into())
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::lower::UNSET;
 use crate::cni::{CniError, Request};
 use crate::plan::action::{CreateVeth, EnsureBridge};
 use crate::plan::{
-    Action, Answer, Attachment, DraftPlan, Entry, Facts, Ip, LinkRef, Mac, Netns, PluginName, Query, Report, derive,
-    lifetime,
+    Action, Answer, Attachment, DraftPlan, Entry, Facts, Ip, LinkRef, Mac, Netns, PluginName, Query, Report,
+    derive, lifetime,
 };
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,8 @@ impl Recorder {
             self.upstream.log(plugin, level, line);
         }
         if self.log_bytes > limits::LOG_BYTES {
-            let note = format!("the rest of the log is dropped: it is limited to {} KiB", limits::LOG_BYTES >> 10);
+            let note =
+                format!("the rest of the log is dropped: it is limited to {} KiB", limits::LOG_BYTES >> 10);
             self.upstream.log(plugin, Level::Warn, &note);
         }
     }
@@ -180,7 +181,8 @@ impl Recorder {
             }
             Action::CreateVeth(CreateVeth { name, mac, peer, .. }) => {
                 let otherwise = derive::mac(self.attachment(), "container");
-                let of_peer = if peer.mac == UNSET { derive::mac(self.attachment(), "peer") } else { peer.mac };
+                let of_peer =
+                    if peer.mac == UNSET { derive::mac(self.attachment(), "peer") } else { peer.mac };
                 Some((derived(*mac, Netns::Container, name, otherwise), of_peer))
             }
             _ => None,

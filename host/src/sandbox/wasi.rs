@@ -85,7 +85,9 @@ impl HasData for Io {
 pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
     for (name, import) in component.component_type().imports(&engine) {
-        let Some((interface, _)) = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')) else { continue };
+        let Some((interface, _)) = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')) else {
+            continue;
+        };
         match interface {
             "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
             "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
@@ -96,11 +98,19 @@ pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Resu
             "cli/exit" => cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
             "cli/environment" => cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
             "cli/terminal-input" => cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-output" => cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+            "cli/terminal-output" => {
+                cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
+            }
             "cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-stdout" => cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "clocks/wall-clock" => clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?,
+            "cli/terminal-stdout" => {
+                cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
+            }
+            "cli/terminal-stderr" => {
+                cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
+            }
+            "clocks/wall-clock" => {
+                clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?
+            }
             "random/random" => {
                 random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
             }
@@ -108,7 +118,9 @@ pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Resu
                 random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
             }
             "random/insecure-seed" => {
-                random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+                random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| {
+                    g.wasi.context.random()
+                })?;
             }
             // Its timers would wait in real time.
             "clocks/monotonic-clock" => trap(linker, name, &import.ty)?,

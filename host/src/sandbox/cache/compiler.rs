@@ -10,8 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{Gid, Uid, geteuid, setgid, setuid};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -43,7 +42,8 @@ pub fn seal(file: &File) -> io::Result<()> {
 /// Compiles `wasm` into `code` and tells the manifest.
 pub fn run(compiler: &Path, wasm: &File, code: &File) -> Result<Manifest, CodeError> {
     let failed = |source| CodeError::Execute { path: compiler.to_owned(), source };
-    let binary = File::options().read(true).custom_flags(libc::O_CLOEXEC).open(compiler).map_err(failed)?;
+    let binary = File::options().read(true).open(compiler).map_err(failed)?;
+    let binary = above_three(&binary).map_err(failed)?;
     let mut messages = memory("wasm-cni messages").map_err(CodeError::Write)?;
     (&mut &*wasm).seek(SeekFrom::Start(0)).map_err(CodeError::Read)?;
     // Last: with this many descriptors open, number 3 is taken, so that the pipe over which `Command` learns of a failed
@@ -73,10 +73,16 @@ pub fn run(compiler: &Path, wasm: &File, code: &File) -> Result<Manifest, CodeEr
         });
     }
     let manifest = text(&mut manifest, MANIFEST_BYTES).map_err(CodeError::Read)?;
-    serde_json::from_str(&manifest).map_err(|e| CodeError::Compiler {
-        status: "wrote no manifest".to_owned(),
-        message: e.to_string(),
-    })
+    serde_json::from_str(&manifest)
+        .map_err(|e| CodeError::Compiler { status: "wrote no manifest".to_owned(), message: e.to_string() })
+}
+
+/// Another descriptor of a file, whose number `confine` leaves alone.
+#[expect(unsafe_code, reason = "a descriptor by its number")]
+fn above_three(file: &File) -> io::Result<OwnedFd> {
+    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(10))?;
+    // SAFETY: the kernel just made it for us, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Has [`confine`] run in the new process.
@@ -96,7 +102,8 @@ fn confine(manifest: RawFd, root: bool) -> io::Result<()> {
     })?;
     // SAFETY: no memory is involved. Closed on exec rather than now: `Command` needs its pipe until then. A kernel before
     // 5.11 does not know the flag; there, what std opened is closed on exec anyway.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 4, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let closed =
+        unsafe { libc::syscall(libc::SYS_close_range, 4, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     match Errno::result(closed) {
         Ok(_) | Err(Errno::ENOSYS | Errno::EINVAL) => {}
         Err(errno) => return Err(errno.into()),

@@ -51,9 +51,10 @@ impl CodeError {
             CodeError::NotAPlugin(_) => code::NOT_A_PLUGIN,
             CodeError::Changing => code::TRY_AGAIN_LATER,
             CodeError::Deadline { .. } => code::LIMIT,
-            CodeError::Read(_) | CodeError::Write(_) | CodeError::Execute { .. } | CodeError::Compiler { .. } => {
-                code::INTERNAL
-            }
+            CodeError::Read(_)
+            | CodeError::Write(_)
+            | CodeError::Execute { .. }
+            | CodeError::Compiler { .. } => code::INTERNAL,
         };
         let cause = std::error::Error::source(self).map(ToString::to_string).unwrap_or_default();
         CniError::new(code, format!("{}: {self}", path.display())).with_details(cause)

@@ -31,7 +31,8 @@ impl Guest {
     fn run_delegate(&self, plugin: &str) -> Result<Report, CniError> {
         let plugin = lookup::plugin_name(plugin)?;
         if self.depth >= limits::DELEGATION_DEPTH {
-            let message = format!("{plugin} is not run: delegation is more than {} deep", limits::DELEGATION_DEPTH);
+            let message =
+                format!("{plugin} is not run: delegation is more than {} deep", limits::DELEGATION_DEPTH);
             return Err(CniError::new(code::INTERNAL, message));
         }
         let code = self.recorder().load(&plugin)?;

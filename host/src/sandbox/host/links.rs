@@ -129,7 +129,11 @@ impl Guest {
     }
 
     /// Completes the host's end of a veth pair, the one link that can be a port.
-    fn complete_port(&self, link: &Resource<Handle>, set: impl FnOnce(&mut VethPeer)) -> wasmtime::Result<()> {
+    fn complete_port(
+        &self,
+        link: &Resource<Handle>,
+        set: impl FnOnce(&mut VethPeer),
+    ) -> wasmtime::Result<()> {
         let port = self.links.get(link)?;
         if port.end != End::Host {
             return Err(violation(format!("{} cannot be a port of a bridge", port.link)).into());
@@ -153,7 +157,8 @@ impl Guest {
         let alias = derive::alias(recorder.attachment());
         let mut taken = Vec::new();
         for candidate in 0..CANDIDATES {
-            let peer = derive::host_veth(recorder.attachment(), candidate).map_err(|e| violation(e.to_string()))?;
+            let peer =
+                derive::host_veth(recorder.attachment(), candidate).map_err(|e| violation(e.to_string()))?;
             match overlay::link(&mut recorder, &LinkRef { netns: Netns::Host, name: peer.clone() })? {
                 None => return Ok(peer),
                 // Index 0: this plan makes it, for another veth.

@@ -26,7 +26,9 @@ impl DraftReport {
         let resolve = |(ip, link): (Ip, Option<LinkRef>)| {
             let interface = link.map(|link| {
                 let index = links.iter().position(|reported| *reported == link);
-                index.ok_or_else(|| violation(format!("{} is reported on {link}, which is not reported", ip.address)))
+                index.ok_or_else(|| {
+                    violation(format!("{} is reported on {link}, which is not reported", ip.address))
+                })
             });
             Ok(Ip { interface: interface.transpose()?, ..ip })
         };
@@ -35,7 +37,11 @@ impl DraftReport {
     }
 
     fn room(length: usize) -> Result<(), CniError> {
-        if length < limits::ACTIONS { Ok(()) } else { Err(limits::exceeded("entries of a result", limits::ACTIONS)) }
+        if length < limits::ACTIONS {
+            Ok(())
+        } else {
+            Err(limits::exceeded("entries of a result", limits::ACTIONS))
+        }
     }
 }
 
@@ -143,11 +149,17 @@ impl HostRoute for Guest {
 impl Guest {
     fn reported_ip(&mut self, ip: &Resource<IpHandle>) -> wasmtime::Result<&mut (Ip, Option<LinkRef>)> {
         let index = *self.report_ips.get(ip)?;
-        self.report.ips.get_mut(index).ok_or_else(|| wasmtime::format_err!("an address that is not in the report"))
+        self.report
+            .ips
+            .get_mut(index)
+            .ok_or_else(|| wasmtime::format_err!("an address that is not in the report"))
     }
 
     fn reported_route(&mut self, route: &Resource<RouteHandle>) -> wasmtime::Result<&mut Route> {
         let index = *self.report_routes.get(route)?;
-        self.report.routes.get_mut(index).ok_or_else(|| wasmtime::format_err!("a route that is not in the report"))
+        self.report
+            .routes
+            .get_mut(index)
+            .ok_or_else(|| wasmtime::format_err!("a route that is not in the report"))
     }
 }

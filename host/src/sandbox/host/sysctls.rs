@@ -55,7 +55,9 @@ impl Guest {
     ) -> wasmtime::Result<()> {
         let link = &self.links.get(link)?.link;
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            return Err(violation(format!("sysctl key {key:?} has a character other than a-z, 0-9 and _")).into());
+            return Err(
+                violation(format!("sysctl key {key:?} has a character other than a-z, 0-9 and _")).into()
+            );
         }
         if value.len() > limits::SYSCTL_BYTES || value.chars().any(|c| c.is_control()) {
             return Err(violation(format!("sysctl {key}: the value {value:?} is no line of text")).into());

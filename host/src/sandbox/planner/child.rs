@@ -32,7 +32,8 @@ pub fn run(request: Request, earlier: Vec<Action>, code: File, socket: UnixStrea
         match frame::send(&sender, &result, None, None) {
             Ok(()) => exit(0),
             Err(FrameError::TooLarge(_)) => {
-                let error = limits::exceeded("size of the plan", format!("{} MiB", limits::FRAME_BYTES >> 20));
+                let error =
+                    limits::exceeded("size of the plan", format!("{} MiB", limits::FRAME_BYTES >> 20));
                 let _ = frame::send(&sender, &Message::Failed(error), None, None);
                 exit(0)
             }
@@ -50,8 +51,8 @@ fn isolate(kept: &[RawFd], parent: Pid) {
     }
     default_signals();
     close_all_but(kept);
-    // Every way to more rights is closed. Still to come here: give up capabilities, groups and the user, and a filter of
-    // system calls; for code is mapped through descriptors only, by whoever holds one.
+    // Here capabilities, groups and the user are going to be given up, and a filter of system calls set: machine code is
+    // opened through its descriptor alone, which needs no rights.
     if prctl::set_no_new_privs().is_err() {
         exit(1);
     }
@@ -104,7 +105,8 @@ fn plan(
 ) -> Result<DraftPlan, CniError> {
     // The standard library of a guest prints through wasmtime-wasi, which would start threads without a runtime of ours.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|e| CniError::new(code::INTERNAL, "no runtime").with_details(e.to_string()))?;
+    let runtime =
+        runtime.map_err(|e| CniError::new(code::INTERNAL, "no runtime").with_details(e.to_string()))?;
     let _entered = runtime.enter();
     let engine = engine::new()?;
     let clock = Clock::start(&engine)?;

@@ -30,7 +30,9 @@ unsafe impl Send for Clock {}
 impl Clock {
     /// Starts the clock of this process. There is one.
     pub fn start(engine: &Engine) -> Result<Self, CniError> {
-        let failed = |e: nix::Error| CniError::new(code::INTERNAL, "the planner's clock does not start").with_details(e.to_string());
+        let failed = |e: nix::Error| {
+            CniError::new(code::INTERNAL, "the planner's clock does not start").with_details(e.to_string())
+        };
         if ENGINE.set(engine.clone()).is_err() {
             return Err(CniError::new(code::INTERNAL, "the planner's clock runs already"));
         }
@@ -62,7 +64,11 @@ impl Clock {
 
 #[expect(unsafe_code, reason = "a signal handler")]
 fn handle() -> nix::Result<()> {
-    let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART | SaFlags::SA_ONSTACK, SigSet::empty());
+    let action = SigAction::new(
+        SigHandler::Handler(count),
+        SaFlags::SA_RESTART | SaFlags::SA_ONSTACK,
+        SigSet::empty(),
+    );
     // SAFETY: `count` does what a signal handler may: it loads an atomic pointer and adds to an atomic number.
     unsafe { sigaction(Signal::SIGALRM, &action) }.map(drop)
 }

@@ -47,8 +47,11 @@ pub fn send(
     let mut control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &with };
     let mut rest = frame.as_slice();
     while !rest.is_empty() {
-        socket.set_write_timeout(left(deadline)?).map_err(FrameError::Socket)?;
-        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(rest)], control, MsgFlags::MSG_NOSIGNAL, None) {
+        if let Some(deadline) = deadline {
+            socket.set_write_timeout(Some(left(deadline)?)).map_err(FrameError::Socket)?;
+        }
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(rest)], control, MsgFlags::MSG_NOSIGNAL, None)
+        {
             Ok(sent) => {
                 control = &[];
                 rest = rest.get(sent..).unwrap_or_default();
@@ -85,7 +88,9 @@ fn fill(
 ) -> Result<(), FrameError> {
     let mut filled = 0;
     while filled < buffer.len() {
-        socket.set_read_timeout(left(deadline)?).map_err(FrameError::Socket)?;
+        if let Some(deadline) = deadline {
+            socket.set_read_timeout(Some(left(deadline)?)).map_err(FrameError::Socket)?;
+        }
         let mut control = nix::cmsg_space!(RawFd);
         let mut into = [IoSliceMut::new(buffer.get_mut(filled..).unwrap_or_default())];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -128,9 +133,8 @@ fn retry(errno: nix::errno::Errno) -> Result<(), FrameError> {
     }
 }
 
-/// The time that is left; none: as much as it takes.
-fn left(deadline: Option<Instant>) -> Result<Option<Duration>, FrameError> {
-    let Some(deadline) = deadline else { return Ok(None) };
+/// The time that is left.
+fn left(deadline: Instant) -> Result<Duration, FrameError> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(FrameError::Deadline) } else { Ok(Some(left)) }
+    if left.is_zero() { Err(FrameError::Deadline) } else { Ok(left) }
 }

@@ -5,6 +5,8 @@ mod clock;
 mod frame;
 mod message;
 mod parent;
+#[cfg(test)]
+mod test;
 mod verify;
 
 use super::cache::Code;
@@ -41,7 +43,8 @@ impl Planner {
     /// `earlier` are actions that it takes as done: in the dry run of a chain, those of the plugins before it.
     #[expect(unsafe_code, reason = "fork")]
     pub fn spawn(request: &Request, code: Code, earlier: Vec<Action>) -> Result<Self, CniError> {
-        let failed = |e: std::io::Error| CniError::new(code::INTERNAL, "no planner").with_details(e.to_string());
+        let failed =
+            |e: std::io::Error| CniError::new(code::INTERNAL, "no planner").with_details(e.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let parent = getpid();
         // SAFETY: this process has one thread (it starts none before it is done), so that the child finds no lock held

@@ -89,7 +89,10 @@ impl Planner {
         let how = match error {
             FrameError::Deadline => {
                 self.end();
-                return limits::exceeded("time of the planner", format!("{} ms", limits::PLANNER_TIME.as_millis()));
+                return limits::exceeded(
+                    "time of the planner",
+                    format!("{} ms", limits::PLANNER_TIME.as_millis()),
+                );
             }
             FrameError::Closed => self.post_mortem(),
             FrameError::Socket(source) => format!("the socket failed: {source}"),
@@ -101,7 +104,8 @@ impl Planner {
     /// The error for a planner that said what it cannot have to say; it is ended.
     fn lied(&mut self, how: String) -> CniError {
         self.end();
-        CniError::new(code::TRAPPED, format!("the planner of plugin {} failed", self.request.plugin)).with_details(how)
+        CniError::new(code::TRAPPED, format!("the planner of plugin {} failed", self.request.plugin))
+            .with_details(how)
     }
 
     /// How a planner died that closed its socket: it takes a moment until the kernel says so.
@@ -129,7 +133,8 @@ impl Planner {
 
 /// Passes a plugin's line on to our log, without what would move a terminal's cursor.
 fn log(plugin: &PluginName, level: Level, text: &str) {
-    let plain: String = text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+    let plain: String =
+        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
     match level {
         Level::Debug => tracing::debug!(target: "plugin", "{plugin}: {plain}"),
         Level::Info => tracing::info!(target: "plugin", "{plugin}: {plain}"),

@@ -7,8 +7,8 @@ mod planner;
 use super::{Cache, Code, CodeError};
 use crate::cni::{CniError, Request};
 use crate::plan::{
-    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName, Query,
-    StoreFact,
+    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName,
+    Query, StoreFact,
 };
 use std::fs::File;
 use std::io::Write;
@@ -124,11 +124,11 @@ fn compile(wasm: &[u8]) -> Result<Code, CodeError> {
     Cache::new(&[], compiler(), true).code(&file(wasm))
 }
 
-fn plugin(name: &str) -> PluginName {
+pub fn plugin(name: &str) -> PluginName {
     PluginName::parse(name).unwrap()
 }
 
-fn request() -> Request {
+pub fn request() -> Request {
     Request {
         plugin: plugin("bridge"),
         attachment: Attachment {
@@ -146,7 +146,7 @@ fn request() -> Request {
 
 /// A machine with these links, an empty lease store, and a note of what was asked.
 #[derive(Default)]
-struct Machine {
+pub struct Machine {
     links: Vec<LinkFact>,
     asked: Vec<Query>,
 }
@@ -168,7 +168,9 @@ impl Facts for Machine {
 /// Plans with a component; delegates are whatever `load` compiles.
 fn plan_with(wasm: &[u8], load: &dyn Fn(&PluginName) -> Vec<u8>) -> Result<DraftPlan, CniError> {
     let code = compile(wasm).unwrap();
-    super::plan(&request(), code, Vec::new(), &mut Machine::default(), &mut |name| Ok(compile(&load(name)).unwrap()))
+    super::plan(&request(), code, Vec::new(), &mut Machine::default(), &mut |name| {
+        Ok(compile(&load(name)).unwrap())
+    })
 }
 
 fn plan(wasm: &[u8]) -> Result<DraftPlan, CniError> {

@@ -6,7 +6,8 @@ use super::{Machine, plugin, request};
 use crate::cni::{CniError, code};
 use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
 use crate::plan::{
-    Action, AddressRange, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef, derive,
+    Action, AddressRange, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef,
+    derive,
 };
 use std::fs::File;
 
@@ -65,7 +66,10 @@ fn an_existing_link_keeps_its_attributes_and_gets_the_plans_addresses() {
     record(&mut recorder, address(host("cni0"), "10.1.0.1/16"));
     let fact = overlay::link(&mut recorder, &host("cni0")).unwrap().unwrap();
     let addresses: Vec<String> = fact.addresses.iter().map(ToString::to_string).collect();
-    assert_eq!((fact.mtu, fact.index, addresses), (1400, 7, vec!["10.1.0.1/16".into(), "10.15.20.1/24".into()]));
+    assert_eq!(
+        (fact.mtu, fact.index, addresses),
+        (1400, 7, vec!["10.1.0.1/16".into(), "10.15.20.1/24".into()])
+    );
 }
 
 #[test]
@@ -110,7 +114,8 @@ fn an_address_of_the_plan_is_no_longer_free() {
 #[test]
 fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
     let mut recorder = recorder(Vec::new());
-    let peer = VethPeer { name: name("veth1"), mac: Mac([0; 6]), alias: "x".into(), master: None, hairpin: false };
+    let peer =
+        VethPeer { name: name("veth1"), mac: Mac([0; 6]), alias: "x".into(), master: None, hairpin: false };
     record(&mut recorder, bridge("cni0"));
     let veth = CreateVeth { name: name("eth0"), mtu: None, mac: Mac([0; 6]), peer };
     record(&mut recorder, Action::CreateVeth(veth));

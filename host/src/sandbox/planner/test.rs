@@ -1,0 +1,74 @@
+//! A planner that has been taken over: whatever it says, the parent ends with an error.
+
+use super::Planner;
+use super::message::Message;
+use crate::cni::{CniError, code};
+use crate::plan::action::{CreateVeth, VethPeer};
+use crate::plan::{Action, DraftPlan, Entry, IfName, Lifetime, Mac};
+use crate::sandbox::test::{Machine, plugin, request};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What becomes of a planner that says this; `hang` keeps its connection open.
+fn said(bytes: &[u8], hang: bool) -> CniError {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let process =
+        Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
+    theirs.write_all(bytes).unwrap();
+    let kept = hang.then_some(theirs);
+    let planner = Planner { request: request(), process, reaped: false, socket: ours };
+    let error = planner.serve(&mut Machine::default(), &mut |_| unreachable!()).unwrap_err();
+    assert!(kill(process, None).is_err(), "it was ended and reaped");
+    drop(kept);
+    error
+}
+
+fn frame(message: &Message) -> Vec<u8> {
+    let json = serde_json::to_vec(message).unwrap();
+    [&u32::try_from(json.len()).unwrap().to_le_bytes(), json.as_slice()].concat()
+}
+
+#[test]
+fn a_planner_that_talks_nonsense_is_ended() {
+    for (bytes, details) in [
+        (&b"\x05\0\0\0hello"[..], "a message that makes no sense"),
+        (b"\xff\xff\xff\xff", "a message of 4294967295 bytes, more than 8388608"),
+        (b"\x05\0", "it closed its connection"),
+        (b"", "it closed its connection"),
+    ] {
+        let error = said(bytes, false);
+        assert_eq!(error.code, code::TRAPPED);
+        assert!(error.details.starts_with(details), "{error:?}");
+    }
+}
+
+#[test]
+fn a_planner_that_says_nothing_is_ended_in_time() {
+    let begun = Instant::now();
+    assert_eq!(said(b"\x05\0", true).code, code::LIMIT);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_planner_cannot_act_in_somebody_elses_name() {
+    let name = IfName::parse("eth0").unwrap();
+    let peer = VethPeer {
+        name: name.clone(),
+        mac: Mac([2; 6]),
+        alias: "not ours".into(),
+        master: None,
+        hairpin: false,
+    };
+    let action = Action::CreateVeth(CreateVeth { name, mtu: None, mac: Mac([2; 6]), peer });
+    let plan_of = |by: &str| {
+        let entry = Entry { plugin: plugin(by), lifetime: Lifetime::Attachment, action: action.clone() };
+        frame(&Message::Plan(DraftPlan { entries: vec![entry], ..DraftPlan::default() }))
+    };
+    let details = said(&plan_of("bridge"), true).details;
+    assert!(details.starts_with("an action in somebody else's name"), "{details}");
+    assert_eq!(said(&plan_of("portmap"), true).details, "an action of plugin portmap, which did not run");
+}
