@@ -26,7 +26,8 @@ impl From<ApplyError> for CniError {
 
 /// What is left on the machine, one line each, with the command that removes it.
 pub fn left(what: &str, stuck: &[Stuck]) -> String {
-    let lines = stuck.iter().map(|s| format!("\nleft: `{}` removes it; it failed: {}", remedy(&s.undo), s.reason));
+    let lines =
+        stuck.iter().map(|s| format!("\nleft: `{}` removes it; it failed: {}", remedy(&s.undo), s.reason));
     format!("{what}{}\nthe next DEL, ADD or GC tries again", lines.collect::<String>())
 }
 
@@ -34,7 +35,9 @@ pub fn left(what: &str, stuck: &[Stuck]) -> String {
 pub fn remedy(undo: &Undo) -> String {
     match undo {
         Undo::DeleteLink(identity) => format!("ip link delete {}", identity.link.name),
-        Undo::DeleteLinkByAlias { name, .. } | Undo::DeleteEmptyBridge { name, .. } => format!("ip link delete {name}"),
+        Undo::DeleteLinkByAlias { name, .. } | Undo::DeleteEmptyBridge { name, .. } => {
+            format!("ip link delete {name}")
+        }
         Undo::DeleteAddress { link, address } => format!("ip address delete {address} dev {}", link.name),
         Undo::RestoreSysctl { key, old, .. } => format!("sysctl -w {key}={old}"),
         Undo::DeleteMasquerade(masquerade) => {

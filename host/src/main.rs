@@ -5,16 +5,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wasm_cni::apply::StateDir;
+use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, code, result::go_json};
 use wasm_cni::plan::PluginName;
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::verb::{self, Output};
-use wasm_cni::cli;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        let error = CniError::new(code::INTERNAL, "wasm-cni panicked: this is a bug in it").with_details(info.to_string());
+        let error = CniError::new(code::INTERNAL, "wasm-cni panicked: this is a bug in it")
+            .with_details(info.to_string());
         std::process::exit(fail(&error));
     }));
     let level = match variable("WASM_CNI_LOG").as_str() {
@@ -23,7 +24,12 @@ fn main() -> ExitCode {
         "error" => tracing::Level::ERROR,
         _ => tracing::Level::WARN,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).without_time().init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
 
     let invoked = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let name = invoked.file_name().and_then(OsStr::to_str).unwrap_or("wasm-cni");
@@ -36,7 +42,8 @@ fn main() -> ExitCode {
     };
     let env = environment();
     let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
-    let output = verb::call(&host(env.dry_run, env.netns_override), &plugin, &env, own_dir, &mut std::io::stdin());
+    let output =
+        verb::call(&host(env.dry_run, env.netns_override), &plugin, &env, own_dir, &mut std::io::stdin());
     exit(match output {
         Ok(Output::Stdout(text)) => print(&mut std::io::stdout(), &text),
         Ok(Output::Stderr(text)) => print(&mut std::io::stderr(), &text),

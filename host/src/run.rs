@@ -6,7 +6,7 @@ use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::plan::{Action, Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
-use crate::policy::{self, Grants};
+use crate::policy::{self, GrantedFacts, Grants};
 use crate::sandbox::cache::{Cache, Code};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Planner;
@@ -36,8 +36,9 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     if previous.is_none() {
         undo_old(host, &journal, netns_id, &mut kernel)?;
     }
-    let (draft, plugins) = plan(host, request, plugin, Vec::new(), &mut kernel)?;
-    let plan = policy::check(draft, &Grants::for_request(request, config, previous.as_ref()))
+    let grants = Grants::for_request(request, config, previous.as_ref());
+    let (draft, plugins) = plan(host, request, plugin, &grants, Vec::new(), &mut kernel)?;
+    let plan = policy::check(draft, &grants)
         .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))?;
 
     let mut writer = journal.begin(&header(request, &journal, netns_id, plugins))?;
@@ -48,14 +49,13 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     let finished = finish(plan.report(), request, &mut kernel)
         .and_then(|finished| result::encode(&finished, &config.cni_version))
         .and_then(|text| Ok(writer.complete(plan.report()).map(|()| text)?));
-    finished.map_err(|error| {
-        let stuck = match writer.section() {
-            Ok(Some(section)) => apply::rollback(&section, &host.state, &mut kernel),
-            _ => Vec::new(),
-        };
+    if finished.is_err()
+        && let Ok(Some(section)) = writer.section()
+    {
+        let stuck = apply::rollback(&section, &host.state, &mut kernel);
         forget_if_done(&journal, &writer, stuck.is_empty());
-        error
-    })
+    }
+    finished
 }
 
 /// A component that was found, compiled and ready to run.
@@ -96,6 +96,7 @@ pub fn plan(
     host: &Host,
     request: &Request,
     plugin: Plugin,
+    grants: &Grants,
     earlier: Vec<Action>,
     kernel: &mut HostKernel,
 ) -> Result<(DraftPlan, Vec<(String, String)>), CniError> {
@@ -103,12 +104,22 @@ pub fn plan(
     let planner = Planner::spawn(request, plugin.code, earlier)?;
     // While the planner maps its code.
     kernel.prepare();
-    let draft = planner.serve(kernel, &mut |name| {
+    let mut facts = GrantedFacts::new(kernel, grants);
+    let draft = planner.serve(&mut facts, &mut |name| {
+        grants.check_delegate(name)?;
         let delegate = Plugin::find(host, &request.path, name)?;
         plugins.push((name.to_string(), delegate.code.digest.clone()));
         Ok(delegate.code)
-    })?;
-    Ok((draft, plugins))
+    });
+    let violations = facts.violations();
+    if !violations.is_empty() {
+        return Err(policy::denied(request.plugin.as_str(), &violations));
+    }
+    match (draft, kernel.take_refusal()) {
+        // The plugin could only pass on the text: whether to try again is for us to say.
+        (Err(_), Some(refusal)) if refusal.is_retryable() => Err(refusal.into()),
+        (draft, _) => Ok((draft?, plugins)),
+    }
 }
 
 /// Opens the container's namespace and refuses the host's own (design rule 10).
@@ -117,7 +128,9 @@ pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
         CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
     };
     let netns = NetnsFile::open(path).map_err(|e| failed(&e))?;
-    let own = NetnsFile::current().map_err(|e| CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e)))?;
+    let own = NetnsFile::current().map_err(|e| {
+        CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e))
+    })?;
     if netns.same_as(&own) && !host.netns_override {
         let msg = "plugin's netns and netns from CNI_NETNS should not be the same";
         return Err(CniError::new(code::INVALID_NETNS, msg)
@@ -159,8 +172,13 @@ pub fn undo_section(
     if stuck.is_empty() {
         return Ok(journal.forget(section)?);
     }
-    let what = format!("plugin {:?} of container {}", section.header.plugin.as_str(), section.header.attachment.container);
-    Err(CniError::new(code::STUCK, "not everything could be undone").with_details(crate::error::left(&what, &stuck)))
+    let what = format!(
+        "plugin {:?} of container {}",
+        section.header.plugin.as_str(),
+        section.header.attachment.container
+    );
+    Err(CniError::new(code::STUCK, "not everything could be undone")
+        .with_details(crate::error::left(&what, &stuck)))
 }
 
 /// A journal is kept for the next verb exactly when something is left that it describes.
@@ -172,7 +190,12 @@ fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool
     }
 }
 
-fn header(request: &Request, journal: &Journal, netns_id: (u64, u64), plugins: Vec<(String, String)>) -> Header {
+fn header(
+    request: &Request,
+    journal: &Journal,
+    netns_id: (u64, u64),
+    plugins: Vec<(String, String)>,
+) -> Header {
     let same = |section: &&Section| section.header.plugin == request.plugin;
     let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -207,7 +230,8 @@ pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Resu
 }
 
 fn fact(link: &LinkRef, facts: &mut dyn Facts) -> Result<LinkFact, CniError> {
-    let gone = |why: &str| CniError::new(code::INTERNAL, format!("link {link} was made and is not there: {why}"));
+    let gone =
+        |why: &str| CniError::new(code::INTERNAL, format!("link {link} was made and is not there: {why}"));
     match facts.ask(&Query::Link(link.clone())) {
         Answer::Link(fact) => fact.known().ok_or_else(|| gone("not found")),
         Answer::Failed(why) => Err(gone(&why)),

@@ -58,7 +58,12 @@ impl Call {
     /// Makes the call.
     pub fn run(&self, machine: &Machine) -> Reply {
         let mut command = machine.command(&self.program);
-        command.env_clear().envs(&self.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env_clear()
+            .envs(&self.env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the plugin starts");
         // A plugin that does not read its input (VERSION) closes it: not an error of ours.
         let _ = child.stdin.take().expect("stdin is piped").write_all(&self.config);
@@ -88,8 +93,9 @@ impl Call {
 impl Reply {
     /// stdout as a CNI error.
     pub fn error(&self) -> (u64, String, String) {
-        let value: Value = serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|e| panic!("stdout is no JSON ({e}): {:?}; stderr: {}", self.stdout, self.stderr));
+        let value: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|e| {
+            panic!("stdout is no JSON ({e}): {:?}; stderr: {}", self.stdout, self.stderr)
+        });
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         (value["code"].as_u64().expect("an error has a code"), text("msg"), text("details"))
     }

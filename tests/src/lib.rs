@@ -12,11 +12,8 @@ pub use machine::Machine;
 
 use std::path::PathBuf;
 
-/// The configuration of the walkthrough in the README of the reference's cnitool and of ours.
-pub const WALKTHROUGH: &str = r#"{ "cniVersion": "0.2.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
-  "isGateway": true, "ipMasq": true,
-  "ipam": { "type": "host-local", "subnet": "10.15.20.0/24",
-            "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "1.1.1.1/32", "gw": "10.15.20.1" } ] } }"#;
+/// The configuration of the walkthrough in the README.
+pub const WALKTHROUGH: &str = include_str!("../../examples/mybridge.conf");
 
 /// No changes of a machine.
 pub const NOTHING: [String; 0] = [];

@@ -62,7 +62,8 @@ impl Machine {
     /// Runs a shell command inside that must succeed; gives its stdout.
     pub fn sh(&self, script: &str) -> String {
         let output = self.try_sh(script);
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "`{script}`: {}\n{stdout}{stderr}", output.status);
         stdout.into_owned()
     }

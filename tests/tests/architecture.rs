@@ -34,7 +34,8 @@ fn imports_point_one_way() {
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
             for part in text.split("crate::").skip(1) {
-                let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let name: String =
+                    part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 // `error::chain` prints causes: the one thing that everybody may use.
                 let free = name == module || name == "error" && module == "apply" || name.is_empty();
                 if !free && !allowed.contains(&name.as_str()) {

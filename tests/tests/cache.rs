@@ -1,10 +1,11 @@
 //! Compiled components: made once, checked always, never trusted for being there.
 
-use wasm_cni_tests::{NOTHING, Call, Machine, WALKTHROUGH};
+use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
 
 /// ADD and DEL with the cache in the machine's own place.
 fn round(machine: &Machine, plugins: &std::path::Path) -> String {
-    let call = |command: &str| Call::new(plugins, "bridge", command, WALKTHROUGH).env("WASM_CNI_CACHE_DIR", "");
+    let call =
+        |command: &str| Call::new(plugins, "bridge", command, WALKTHROUGH).env("WASM_CNI_CACHE_DIR", "");
     let result = call("ADD").ok(machine);
     call("DEL").ok(machine);
     result
@@ -44,7 +45,8 @@ fn compiled_code_that_is_not_as_we_left_it_is_compiled_again() {
         let before = compiled(&machine);
         machine.sh(&format!("cd /var/cache/wasm-cni; {damage}"));
         assert_eq!(round(&machine, &plugins), expected, "{damage}");
-        let after = machine.sh("cd /var/cache/wasm-cni && find . -name '*.cwasm' -type f -links 1 -uid 0 -perm 444 | wc -l");
+        let after = machine
+            .sh("cd /var/cache/wasm-cni && find . -name '*.cwasm' -type f -links 1 -uid 0 -perm 444 | wc -l");
         assert_eq!(after, "2\n", "{damage}: {before}{}", compiled(&machine));
     }
 }

@@ -29,9 +29,15 @@ fn every_item_of_the_contract_has_its_prose() {
             match &definition.kind {
                 // `use types.{error}`: its prose is where it is defined.
                 TypeDefKind::Type(wit_parser::Type::Id(_)) => continue,
-                TypeDefKind::Record(record) => record.fields.iter().for_each(|f| see(format!("{path}.{}", f.name), &f.docs)),
-                TypeDefKind::Variant(variant) => variant.cases.iter().for_each(|c| see(format!("{path}.{}", c.name), &c.docs)),
-                TypeDefKind::Enum(cases) => cases.cases.iter().for_each(|c| see(format!("{path}.{}", c.name), &c.docs)),
+                TypeDefKind::Record(record) => {
+                    record.fields.iter().for_each(|f| see(format!("{path}.{}", f.name), &f.docs))
+                }
+                TypeDefKind::Variant(variant) => {
+                    variant.cases.iter().for_each(|c| see(format!("{path}.{}", c.name), &c.docs))
+                }
+                TypeDefKind::Enum(cases) => {
+                    cases.cases.iter().for_each(|c| see(format!("{path}.{}", c.name), &c.docs))
+                }
                 _ => {}
             }
             see(path, &definition.docs);
@@ -53,7 +59,10 @@ fn every_capability_tells_kernel_equivalent_undo_and_grant() {
     for file in ["links", "addresses", "routes", "sysctls", "nat", "leases"] {
         let text = std::fs::read_to_string(repository().join("wit").join(format!("{file}.wit"))).unwrap();
         for word in ["- Kernel:", "- Refused:", "- Idempotent:", "- Undo:", "- Grant:"] {
-            assert!(text.contains(word) || text.contains("- Refused, idempotent, undo, grant:"), "{file}.wit has no `{word}`");
+            assert!(
+                text.contains(word) || text.contains("- Refused, idempotent, undo, grant:"),
+                "{file}.wit has no `{word}`"
+            );
         }
     }
 }

@@ -30,7 +30,8 @@ fn every_error_code_is_documented() {
 #[test]
 fn the_walkthrough_of_the_readme_runs_word_for_word() {
     let readme = read("README.md");
-    let block = readme.split("```sh\n").find(|block| block.contains("CNI_COMMAND=ADD")).expect("README has it");
+    let block =
+        readme.split("```sh\n").find(|block| block.contains("CNI_COMMAND=ADD")).expect("README has it");
     let script = block.split("```").next().unwrap();
     assert!(script.contains("target/dist/bridge < mybridge.conf"), "{script}");
     let machine = Machine::new();
@@ -41,7 +42,10 @@ fn the_walkthrough_of_the_readme_runs_word_for_word() {
     let stdout = machine.sh(&format!("cd {} && set -e\n{script}", clone.display()));
     assert!(stdout.contains("\"ip\": \"10.15.20.2/24\""), "{stdout}");
     let normal = |text: &str| text.split_whitespace().collect::<String>();
-    assert!(normal(&readme).contains(&normal(WALKTHROUGH)), "the README shows the configuration that the tests use");
+    assert!(
+        normal(&readme).contains(&normal(WALKTHROUGH)),
+        "the README shows the configuration that the tests use"
+    );
 }
 
 /// Every path that README and docs name in backticks exists.
@@ -50,9 +54,10 @@ fn paths_in_documents_exist() {
     let mut missing = Vec::new();
     for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/writing-a-plugin.md"] {
         for part in read(document).split('`').skip(1).step_by(2) {
-            let is_path = ["host/", "guest-plugins/", "wit/", "tests/", "examples/", "docs/", "xtask/", ".ci/"]
-                .iter()
-                .any(|top| part.starts_with(top));
+            let is_path =
+                ["host/", "guest-plugins/", "wit/", "tests/", "examples/", "docs/", "xtask/", ".ci/"]
+                    .iter()
+                    .any(|top| part.starts_with(top));
             if is_path && !part.contains([' ', '<', '*', '…']) && !repository().join(part).exists() {
                 missing.push(format!("{document}: {part}"));
             }

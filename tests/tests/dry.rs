@@ -2,13 +2,18 @@
 
 use serde_json::Value;
 use std::process::Command;
-use wasm_cni_tests::{NOTHING, CHAIN, Call, Machine, WALKTHROUGH, dist};
+use wasm_cni_tests::{CHAIN, Call, Machine, NOTHING, WALKTHROUGH, dist};
 
 fn plan(machine: &Machine, arguments: &[&str]) -> std::process::Output {
     let config = machine.files().join("mybridge.conf");
     std::fs::write(&config, WALKTHROUGH).unwrap();
     let mut command = machine.command(dist().join("wasm-cni"));
-    command.arg("plan").arg(&config).args(["--netns", "/var/run/netns/1234567890", "--container-id", "1234567890"]);
+    command.arg("plan").arg(&config).args([
+        "--netns",
+        "/var/run/netns/1234567890",
+        "--container-id",
+        "1234567890",
+    ]);
     command.args(["--ifname", "eth12", "--cni-path"]).arg(dist()).args(arguments);
     command.output().unwrap()
 }
@@ -42,7 +47,11 @@ fn the_plan_shows_every_change_as_a_command_and_makes_none() {
     }
     assert!(!plan.contains("there already"), "{plan}");
     assert_eq!(machine.changes(&before), NOTHING);
-    assert_eq!(machine.sh("find /run /var/lib /var/cache | sort"), files, "not even a lock file or a compiled component");
+    assert_eq!(
+        machine.sh("find /run /var/lib /var/cache | sort"),
+        files,
+        "not even a lock file or a compiled component"
+    );
 }
 
 #[test]
@@ -94,12 +103,19 @@ fn an_ordinary_user_sees_the_plan_with_what_cannot_be_read_marked() {
     open(&plugins);
     let mut command = machine.command("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env", "-i", "HOME=/nonexistent"]);
-    command.arg(plugins.join("wasm-cni")).arg("plan").arg(&config).args(["--netns", "/var/run/netns/1234567890"]);
+    command
+        .arg(plugins.join("wasm-cni"))
+        .arg("plan")
+        .arg(&config)
+        .args(["--netns", "/var/run/netns/1234567890"]);
     command.args(["--container-id", "1234567890", "--ifname", "eth12", "--cni-path"]).arg(&plugins);
     let output = command.output().unwrap();
     let plan = text(&output);
     assert!(plan.contains("ip address add 10.15.20.2/24"), "{plan}");
-    assert!(plan.contains("lease store /var/lib/cni/networks/mybridge"), "what is not readable is told:\n{plan}");
+    assert!(
+        plan.contains("lease store /var/lib/cni/networks/mybridge"),
+        "what is not readable is told:\n{plan}"
+    );
     assert!(plan.contains("not known whether it is there"), "{plan}");
 }
 

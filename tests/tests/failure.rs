@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use wasm_cni_tests::{NOTHING, Call, Machine, WALKTHROUGH};
+use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
 
 /// A directory with an `iptables-restore` that does `script` in place of the real one; gives a `PATH` that begins with it.
 fn with_tool(machine: &Machine, script: &str) -> String {
@@ -59,7 +59,10 @@ fn what_others_use_stays_when_an_add_fails() {
 #[test]
 fn a_bridge_of_the_operator_is_used_and_left_as_it_was() {
     let machine = machine();
-    machine.sh("ip link add cni_bridge0 mtu 1400 type bridge; ip link set cni_bridge0 up; ip address add 192.0.2.1/24 dev cni_bridge0");
+    machine.sh(
+        "ip link add cni_bridge0 address 02:00:00:00:00:01 type bridge; ip link set cni_bridge0 mtu 1400 up; \
+         ip address add 192.0.2.1/24 dev cni_bridge0",
+    );
     let before = machine.snapshot();
     let config = WALKTHROUGH.replace("\"isGateway\": true,", "");
     let path = with_tool(&machine, "exit 1");
@@ -97,7 +100,10 @@ fn a_killed_add_is_cleaned_up_by_gc() {
     Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
     let config = WALKTHROUGH.replace("0.2.0", "1.1.0");
     let gc = |valid: &str| {
-        let config = config.trim_end().strip_suffix('}').unwrap().to_owned() + ", \"cni.dev/valid-attachments\": " + valid + "}";
+        let config = config.trim_end().strip_suffix('}').unwrap().to_owned()
+            + ", \"cni.dev/valid-attachments\": "
+            + valid
+            + "}";
         Call::bridge("GC", &config).ok(&machine)
     };
     gc(r#"[{"containerID": "1234567890", "ifname": "eth12"}]"#);
@@ -147,13 +153,19 @@ fn del_needs_no_component_and_no_config_that_fits() {
     for _ in 0..2 {
         assert_eq!(Call::new(&plugins, "bridge", "DEL", config).ok(&machine), "");
         let after = machine.snapshot();
-        assert!(!after.contains("CNI-") && !after.contains("eth12") && !after.contains("10.15.20.2:"), "{after}");
+        assert!(
+            !after.contains("CNI-") && !after.contains("eth12") && !after.contains("10.15.20.2:"),
+            "{after}"
+        );
     }
 }
 
 #[test]
 fn a_lost_or_broken_journal_costs_no_del() {
-    for damage in ["rm -r /run/wasm-cni/attachments", "for f in /run/wasm-cni/attachments/*/*; do echo nonsense > $f; done"] {
+    for damage in [
+        "rm -r /run/wasm-cni/attachments",
+        "for f in /run/wasm-cni/attachments/*/*; do echo nonsense > $f; done",
+    ] {
         let machine = machine();
         Call::bridge("ADD", WALKTHROUGH).ok(&machine);
         machine.sh(damage);
@@ -180,7 +192,8 @@ fn two_interfaces_of_one_container_share_a_chain_and_each_goes_alone() {
     let machine = machine();
     let call = |command: &str, name: &str| Call::bridge(command, WALKTHROUGH).env("CNI_IFNAME", name);
     // The second default route would be refused by the kernel: both interfaces are on one network.
-    let config = WALKTHROUGH.replace("{ \"dst\": \"0.0.0.0/0\" }, { \"dst\": \"1.1.1.1/32\", \"gw\": \"10.15.20.1\" }", "");
+    let config = WALKTHROUGH
+        .replace("{ \"dst\": \"0.0.0.0/0\" }, { \"dst\": \"1.1.1.1/32\", \"gw\": \"10.15.20.1\" }", "");
     call("ADD", "eth0").ok(&machine);
     Call::bridge("ADD", &config).env("CNI_IFNAME", "eth1").ok(&machine);
     call("DEL", "eth0").ok(&machine);

@@ -27,10 +27,12 @@ fn inspect_prints_interface_digest_and_capabilities() {
 #[test]
 fn a_plugin_imports_only_what_it_uses() {
     let machine = Machine::new();
-    let value: Value = serde_json::from_str(&inspect(&machine, "host-local.wasm", &["--output", "json"])).unwrap();
+    let value: Value =
+        serde_json::from_str(&inspect(&machine, "host-local.wasm", &["--output", "json"])).unwrap();
     assert_eq!(value["kind"], "ipam");
     assert_eq!(value["cni_versions"].as_array().unwrap().len(), 7);
-    let capabilities: Vec<&str> = value["capabilities"].as_object().unwrap().keys().map(String::as_str).collect();
+    let capabilities: Vec<&str> =
+        value["capabilities"].as_object().unwrap().keys().map(String::as_str).collect();
     for foreign in ["links", "addresses", "routes", "sysctls", "nat", "delegate", "observe"] {
         assert!(!capabilities.contains(&foreign), "{foreign} in {capabilities:?}");
     }

@@ -68,7 +68,8 @@ fn we_check_what_the_reference_made() {
     machine.netns("1234567890");
     let config = walkthrough("1.0.0");
     let result = reference("ADD", &config).ok(&machine);
-    let with_result = config.trim_end().strip_suffix('}').unwrap().to_owned() + ", \"prevResult\": " + &result + "}";
+    let with_result =
+        config.trim_end().strip_suffix('}').unwrap().to_owned() + ", \"prevResult\": " + &result + "}";
     Call::bridge("CHECK", &with_result).ok(&machine);
     machine.sh("ip -n 1234567890 route delete 1.1.1.1");
     let (_, _, details) = Call::bridge("CHECK", &with_result).error(&machine);
@@ -81,7 +82,8 @@ fn the_reference_checks_what_we_made() {
     machine.netns("1234567890");
     let config = walkthrough("1.0.0");
     let result = Call::bridge("ADD", &config).ok(&machine);
-    let with_result = config.trim_end().strip_suffix('}').unwrap().to_owned() + ", \"prevResult\": " + &result + "}";
+    let with_result =
+        config.trim_end().strip_suffix('}').unwrap().to_owned() + ", \"prevResult\": " + &result + "}";
     reference("CHECK", &with_result).ok(&machine);
 }
 

@@ -1,7 +1,7 @@
 //! The walkthrough of the README, word for word.
 
 use serde_json::{Value, json};
-use wasm_cni_tests::{NOTHING, CHAIN, Call, Machine, WALKTHROUGH, walkthrough};
+use wasm_cni_tests::{CHAIN, Call, Machine, NOTHING, WALKTHROUGH, walkthrough};
 
 #[test]
 fn add_gives_the_result_and_the_state_of_the_reference() {
@@ -56,7 +56,10 @@ fn add_gives_the_result_and_the_state_of_the_reference() {
     assert_eq!(machine.sh(&format!("ls {store}")), "10.15.20.2\nlast_reserved_ip.0\nlock\n");
     assert_eq!(machine.sh(&format!("cat {store}/10.15.20.2")), "1234567890\r\neth12");
     assert_eq!(machine.sh(&format!("cat {store}/last_reserved_ip.0")), "10.15.20.2");
-    assert_eq!(machine.sh(&format!("stat -c %a {store}/10.15.20.2 {store}/last_reserved_ip.0")), "600\n600\n");
+    assert_eq!(
+        machine.sh(&format!("stat -c %a {store}/10.15.20.2 {store}/last_reserved_ip.0")),
+        "600\n600\n"
+    );
 }
 
 #[test]
@@ -64,11 +67,9 @@ fn the_container_reaches_its_gateway_and_the_outside_through_nat() {
     let machine = Machine::new();
     machine.netns("1234567890");
     // An outside that knows no way back to the container's network.
-    machine.sh(
-        "ip netns add outside; ip link add out0 type veth peer name out1 netns outside; \
+    machine.sh("ip netns add outside; ip link add out0 type veth peer name out1 netns outside; \
          ip address add 192.0.2.1/24 dev out0; ip link set out0 up; \
-         ip -n outside address add 192.0.2.2/24 dev out1; ip -n outside link set out1 up",
-    );
+         ip -n outside address add 192.0.2.2/24 dev out1; ip -n outside link set out1 up");
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 192.0.2.2");
@@ -80,7 +81,9 @@ fn the_container_reaches_its_gateway_and_the_outside_through_nat() {
 #[test]
 fn three_containers_get_the_next_addresses_and_reach_each_other() {
     let machine = Machine::new();
-    for (container, address) in [("1234567890", "10.15.20.2"), ("second", "10.15.20.3"), ("third", "10.15.20.4")] {
+    for (container, address) in
+        [("1234567890", "10.15.20.2"), ("second", "10.15.20.3"), ("third", "10.15.20.4")]
+    {
         machine.netns(container);
         let stdout = Call::bridge("ADD", WALKTHROUGH).container(container).ok(&machine);
         assert!(stdout.contains(&format!("{address}/24")), "{stdout}");
@@ -137,10 +140,8 @@ fn check_succeeds_after_add_and_names_what_is_gone() {
     let check = Call::bridge("CHECK", &with_result.to_string());
     assert_eq!(check.ok(&machine), "");
 
-    machine.sh(
-        "iptables -t nat -F; ip -n 1234567890 address delete 10.15.20.2/24 dev eth12; \
-         sysctl -qw net.ipv4.ip_forward=0",
-    );
+    machine.sh("iptables -t nat -F; ip -n 1234567890 address delete 10.15.20.2/24 dev eth12; \
+         sysctl -qw net.ipv4.ip_forward=0");
     let (code, _, details) = check.error(&machine);
     assert_eq!(code, 106);
     for difference in ["10.15.20.2/24", "ip_forward", CHAIN] {
@@ -151,7 +152,9 @@ fn check_succeeds_after_add_and_names_what_is_gone() {
 #[test]
 fn every_version_gets_its_own_shape() {
     let machine = Machine::new();
-    for (number, version) in ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].iter().enumerate() {
+    for (number, version) in
+        ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].iter().enumerate()
+    {
         let container = format!("c{number}");
         machine.netns(&container);
         let stdout = Call::bridge("ADD", &walkthrough(version)).container(&container).ok(&machine);
@@ -160,7 +163,10 @@ fn every_version_gets_its_own_shape() {
         let address = format!("10.15.20.{}/24", number + 2);
         match *version {
             "0.1.0" | "0.2.0" => assert_eq!(result["ip4"]["ip"], address),
-            "1.0.0" | "1.1.0" => assert_eq!(result["ips"][0], json!({"address": address, "gateway": "10.15.20.1", "interface": 2})),
+            "1.0.0" | "1.1.0" => assert_eq!(
+                result["ips"][0],
+                json!({"address": address, "gateway": "10.15.20.1", "interface": 2})
+            ),
             _ => assert_eq!(result["ips"][0]["version"], "4"),
         }
     }

@@ -3,7 +3,8 @@
 use super::journal::{Section, StateDir, Writer};
 use super::undo::{Reason, undos};
 use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
-use crate::plan::{Entry, Lifetime, render};
+use crate::plan::render::{self, Place};
+use crate::plan::{Entry, Lifetime};
 use crate::policy::CheckedPlan;
 
 /// Why a plan was not applied, and what became of what was done before.
@@ -37,12 +38,15 @@ pub fn execute(
     state: &StateDir,
     kernel: &mut dyn Kernel,
 ) -> Result<(), ApplyError> {
-    let shared = plan.entries().iter().any(|entry| entry.lifetime != Lifetime::Attachment);
-    let lock = if shared { state.lock_shared().map(Some) } else { Ok(None) };
-    let result = lock.map_err(|e| ("lock".to_owned(), e)).and_then(|lock| {
-        let result = steps(plan, writer, kernel);
-        drop(lock);
-        result
+    let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
+    let result = steps(leases, writer, kernel);
+    // Before any other lock: the order is attachment, shared, leases (design rule 13).
+    kernel.unlock_leases();
+    let result = result.and_then(|()| {
+        let shared = rest.iter().any(|entry| entry.lifetime != Lifetime::Attachment);
+        let _lock =
+            if shared { Some(state.lock_shared().map_err(|e| ("lock".to_owned(), e))?) } else { None };
+        steps(rest, writer, kernel)
     });
     kernel.unlock_leases();
     let Err((action, source)) = result else { return Ok(()) };
@@ -53,9 +57,18 @@ pub fn execute(
     Err(ApplyError { action, source, stuck })
 }
 
+/// How many entries reserve leases before anything else is done.
+fn leading_leases(entries: &[Entry]) -> usize {
+    entries.iter().take_while(|entry| render::place(&entry.action) == Place::Store).count()
+}
+
 /// Does the steps in order, up to the first that fails.
-fn steps(plan: &CheckedPlan, writer: &mut Writer, kernel: &mut dyn Kernel) -> Result<(), (String, KernelError)> {
-    for step in plan.entries().chunk_by(|a, b| render::place(&a.action) == render::place(&b.action)) {
+fn steps(
+    entries: &[Entry],
+    writer: &mut Writer,
+    kernel: &mut dyn Kernel,
+) -> Result<(), (String, KernelError)> {
+    for step in entries.chunk_by(|a, b| render::place(&a.action) == render::place(&b.action)) {
         let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();
         let name = |entry: Option<&Entry>| {
             entry.and_then(|entry| render::commands(&entry.action).into_iter().next()).unwrap_or_default()

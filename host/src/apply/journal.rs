@@ -126,7 +126,11 @@ impl StateDir {
     /// Locks what attachments share (bridges, forwarding) against other applying and undoing processes.
     pub fn lock_shared(&self) -> Result<Flock<File>, KernelError> {
         let path = self.path.join("shared.lock");
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(|e| file_error("make", &self.path, e))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(|e| file_error("make", &self.path, e))?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         lock::exclusive(file.map_err(|e| file_error("open", &path, e))?, "the lock of shared objects")
     }
@@ -138,6 +142,11 @@ impl StateDir {
         keys.filter(|entry| Some(entry.file_name().to_string_lossy().as_ref()) != except.as_deref())
             .flat_map(|entry| read_directory(&entry.path()))
             .collect()
+    }
+
+    /// The sections of an attachment as they are now, without its lock: for looking, not for undoing.
+    pub fn sections_of(&self, attachment: &Attachment) -> Vec<Section> {
+        read_directory(&self.attachments().join(derive::key(attachment)))
     }
 
     fn attachments(&self) -> PathBuf {
@@ -233,14 +242,16 @@ fn read(path: &Path) -> Result<Option<Section>, KernelError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut lines = whole.lines();
     let Some(first) = lines.next() else { return Ok(None) };
-    let header: Header = serde_json::from_str(first)
-        .map_err(|e| broken(format!("has no header that we understand: {e}")))?;
+    let header: Header =
+        serde_json::from_str(first).map_err(|e| broken(format!("has no header that we understand: {e}")))?;
     if header.version != VERSION {
         return Err(broken(format!("is of version {}, ours is {VERSION}", header.version)));
     }
     let mut section = Section { header, steps: Vec::new(), report: None, path: path.to_owned() };
     for line in lines {
-        match serde_json::from_str(line).map_err(|e| broken(format!("has a line that we do not understand: {e}")))? {
+        match serde_json::from_str(line)
+            .map_err(|e| broken(format!("has a line that we do not understand: {e}")))?
+        {
             Record::Intent(intent) => section.steps.push(Step { intent, effects: None }),
             Record::Effect(effects) => match section.steps.last_mut() {
                 Some(step) => step.effects = Some(effects),

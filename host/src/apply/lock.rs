@@ -16,7 +16,10 @@ pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, KernelError>
             Ok(lock) => return Ok(lock),
             Err((back, nix::errno::Errno::EWOULDBLOCK | nix::errno::Errno::EINTR)) => file = back,
             Err((_, errno)) => {
-                return Err(KernelError::File { what: format!("failed to lock {what}"), source: errno.into() });
+                return Err(KernelError::File {
+                    what: format!("failed to lock {what}"),
+                    source: errno.into(),
+                });
             }
         }
         if Instant::now() >= deadline {

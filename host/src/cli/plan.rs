@@ -39,8 +39,9 @@ pub struct Arguments {
 
 /// Plans each plugin against what the ones before it would leave.
 pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    let bytes = std::fs::read(&arguments.config)
-        .map_err(|e| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", arguments.config.display())))?;
+    let bytes = std::fs::read(&arguments.config).map_err(|e| {
+        CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", arguments.config.display()))
+    })?;
     let whole = config::decode(&bytes)?;
     let mut plans: Vec<DryPlan> = Vec::new();
     let (mut texts, mut pictures) = (Vec::new(), Vec::new());
@@ -128,5 +129,6 @@ fn planned_result(plan: &DryPlan, request: &Request) -> Result<Value, CniError> 
         dns: report.dns.clone(),
     };
     let text = result::encode(&planned, &request.cni_version)?;
-    serde_json::from_str(&text).map_err(|e| CniError::new(code::INTERNAL, format!("failed to encode the result: {e}")))
+    serde_json::from_str(&text)
+        .map_err(|e| CniError::new(code::INTERNAL, format!("failed to encode the result: {e}")))
 }

@@ -73,7 +73,9 @@ pub fn decode(env: &Environment) -> Result<Call, CniError> {
         }
         needed && !value.is_empty()
     };
-    if require(attachment, "CNI_CONTAINERID", &env.container_id) && ContainerId::parse(&env.container_id).is_err() {
+    if require(attachment, "CNI_CONTAINERID", &env.container_id)
+        && ContainerId::parse(&env.container_id).is_err()
+    {
         return Err(CniError::new(code::INVALID_ENVIRONMENT, "invalid characters in containerID")
             .with_details(env.container_id.clone()));
     }
@@ -129,7 +131,12 @@ pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError>
 }
 
 /// The gates of CHECK (from 0.4.0) and of GC and STATUS (from 1.1.0), before the exact one.
-pub fn gate_verb(verb: &str, floor: &str, config: &config::Config, supported: &[String]) -> Result<(), CniError> {
+pub fn gate_verb(
+    verb: &str,
+    floor: &str,
+    config: &config::Config,
+    supported: &[String],
+) -> Result<(), CniError> {
     let version = config.cni_version.as_str();
     let refuse = |whose: &str| {
         CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
@@ -137,7 +144,10 @@ pub fn gate_verb(verb: &str, floor: &str, config: &config::Config, supported: &[
     let at_least = |floor| super::version::at_least(version, floor);
     match at_least(floor) {
         None => {
-            return Err(CniError::new(code::DECODING_FAILURE, format!("failed to parse version {version:?}")));
+            return Err(CniError::new(
+                code::DECODING_FAILURE,
+                format!("failed to parse version {version:?}"),
+            ));
         }
         Some(false) => return Err(refuse("config")),
         Some(true) => {}
@@ -173,7 +183,10 @@ mod tests {
     fn a_bad_container_id_is_told_before_what_is_missing() {
         let env = Environment { container_id: "a/b".into(), netns: String::new(), ..add() };
         let error = decode(&env).unwrap_err();
-        assert_eq!((error.msg.as_str(), error.details.as_str()), ("invalid characters in containerID", "a/b"));
+        assert_eq!(
+            (error.msg.as_str(), error.details.as_str()),
+            ("invalid characters in containerID", "a/b")
+        );
     }
 
     #[test]

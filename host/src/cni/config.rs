@@ -21,14 +21,18 @@ pub struct Config {
 
 /// Decodes standard input.
 pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
-    let decoding = |what: &str| CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"));
+    let decoding = |what: &str| {
+        CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
+    };
     if stdin.iter().all(u8::is_ascii_whitespace) {
         return Err(decoding("unexpected end of JSON input"));
     }
     let text = String::from_utf8_lossy(stdin).into_owned();
     let value: Value = serde_json::from_str(&text).map_err(|e| decoding(&e.to_string()))?;
     let Value::Object(object) = value else {
-        return Err(decoding("json: cannot unmarshal a value that is no object into Go value of type types.NetConf"));
+        return Err(decoding(
+            "json: cannot unmarshal a value that is no object into Go value of type types.NetConf",
+        ));
     };
     let name = text_of(&object, "name").map_err(|kind| {
         decoding(&format!("json: cannot unmarshal {kind} into Go struct field .name of type string"))
@@ -36,7 +40,8 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
     let name = match name.as_deref() {
         None | Some("") => return Err(CniError::new(code::INVALID_NETWORK_CONFIG, "missing network name")),
         Some(name) => NetworkName::parse(name).map_err(|_| {
-            CniError::new(code::INVALID_NETWORK_CONFIG, "invalid characters found in network name").with_details(name)
+            CniError::new(code::INVALID_NETWORK_CONFIG, "invalid characters found in network name")
+                .with_details(name)
         })?,
     };
     let version = text_of(&object, "cniVersion").map_err(|kind| {
@@ -97,7 +102,10 @@ impl Config {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Array(list)) => list,
             Some(_) => {
-                return Err(CniError::new(code::DECODING_FAILURE, "cni.dev/valid-attachments is not an array"));
+                return Err(CniError::new(
+                    code::DECODING_FAILURE,
+                    "cni.dev/valid-attachments is not an array",
+                ));
             }
         };
         let entry = |value: &Value| {
@@ -107,8 +115,11 @@ impl Config {
         };
         let entries = list.iter().map(|value| {
             entry(value).ok_or_else(|| {
-                CniError::new(code::DECODING_FAILURE, "cni.dev/valid-attachments has an entry without containerID and ifname")
-                    .with_details(value.to_string())
+                CniError::new(
+                    code::DECODING_FAILURE,
+                    "cni.dev/valid-attachments has an entry without containerID and ifname",
+                )
+                .with_details(value.to_string())
             })
         });
         entries.collect::<Result<_, _>>().map(Some)
@@ -162,7 +173,8 @@ mod tests {
 
     #[test]
     fn keys_are_found_whatever_their_case() {
-        let config = decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
+        let config =
+            decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
         assert_eq!((config.name.as_str(), config.cni_version.as_str()), ("n", "1.0.0"));
         assert_eq!(config.ipam_type(), Some("host-local"));
     }

@@ -160,7 +160,9 @@ fn go_escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                escaped.push_str(&format!("\\u{:04x}", u32::from(c)))
+            }
             c => escaped.push(c),
         }
     }
@@ -171,7 +173,8 @@ fn go_escape(json: &str) -> String {
 ///
 /// Its own `cniVersion` counts, else the configuration's (reference `version.ParsePrevResult`).
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
-    let error = |what: &str| CniError::new(code::DECODING_FAILURE, format!("could not parse prevResult: {what}"));
+    let error =
+        |what: &str| CniError::new(code::DECODING_FAILURE, format!("could not parse prevResult: {what}"));
     let object = value.as_object().ok_or_else(|| error("it is no object"))?;
     let own = member(object, "cniVersion").and_then(Value::as_str).filter(|v| !v.is_empty());
     let is_legacy = version::at_least(own.unwrap_or(config_version), "0.3.0") == Some(false);
@@ -197,7 +200,10 @@ fn network(text: &str) -> Option<IpNetwork> {
 }
 
 /// A member in our own type; absent or `null` is its default.
-fn part<T: serde::de::DeserializeOwned + Default>(object: &Map<String, Value>, key: &str) -> Result<T, String> {
+fn part<T: serde::de::DeserializeOwned + Default>(
+    object: &Map<String, Value>,
+    key: &str,
+) -> Result<T, String> {
     match member(object, key) {
         None | Some(Value::Null) => Ok(T::default()),
         Some(value) => serde_json::from_value(value.clone()).map_err(|e| format!("{key}: {e}")),
@@ -214,7 +220,11 @@ mod tests {
             ..Route::to(dst.parse().unwrap())
         };
         CniResult {
-            interfaces: vec![Interface { name: "eth12".into(), mac: "0a:58:0a:0f:14:02".into(), sandbox: "/n".into() }],
+            interfaces: vec![Interface {
+                name: "eth12".into(),
+                mac: "0a:58:0a:0f:14:02".into(),
+                sandbox: "/n".into(),
+            }],
             ips: vec![Ip {
                 address: "10.15.20.2/24".parse().unwrap(),
                 gateway: Some("10.15.20.1".parse().unwrap()),

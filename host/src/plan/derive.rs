@@ -61,12 +61,8 @@ pub fn bridge_mac(name: &IfName) -> Mac {
 
 /// SHA-512 over the parts with a NUL between them, which none of them can contain.
 fn identity(attachment: &Attachment, role: &str) -> [u8; 64] {
-    let parts = [
-        role,
-        attachment.network.as_str(),
-        attachment.container.as_str(),
-        attachment.interface.as_str(),
-    ];
+    let parts =
+        [role, attachment.network.as_str(), attachment.container.as_str(), attachment.interface.as_str()];
     Sha512::digest(parts.join("\0")).into()
 }
 

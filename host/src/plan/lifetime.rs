@@ -24,8 +24,9 @@ pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lif
             None if set.netns == Netns::Host => Lifetime::Node,
             None => Lifetime::Attachment,
         },
-        Action::ReserveLease(_) | Action::DeleteStaleLink(_) | Action::CreateVeth(_) | Action::Masquerade(_) => {
-            Lifetime::Attachment
-        }
+        Action::ReserveLease(_)
+        | Action::DeleteStaleLink(_)
+        | Action::CreateVeth(_)
+        | Action::Masquerade(_) => Lifetime::Attachment,
     }
 }

@@ -163,5 +163,9 @@ impl From<Mac> for String {
 }
 
 fn bad_mac(value: &str) -> NameError {
-    NameError { kind: "MAC address", value: value.to_owned(), rule: "is not six hexadecimal bytes joined by :" }
+    NameError {
+        kind: "MAC address",
+        value: value.to_owned(),
+        rule: "is not six hexadecimal bytes joined by :",
+    }
 }

@@ -58,7 +58,12 @@ impl<'a> Picture<'a> {
         let states = states.iter().copied().chain(std::iter::repeat(State::Unknown));
         let numbered = entries.iter().zip(states).enumerate();
         numbered
-            .map(|(index, (entry, state))| Line { number: index + 1, entry, commands: commands(&entry.action), state })
+            .map(|(index, (entry, state))| Line {
+                number: index + 1,
+                entry,
+                commands: commands(&entry.action),
+                state,
+            })
             .collect()
     }
 
@@ -83,7 +88,9 @@ impl<'a> Picture<'a> {
         }
         text += "\nresult\n";
         text += &report(self.result);
-        for (title, lines) in [("not readable, taken to be absent", &self.unreadable), ("refused by policy", &self.violations)] {
+        for (title, lines) in
+            [("not readable, taken to be absent", &self.unreadable), ("refused by policy", &self.violations)]
+        {
             if !lines.is_empty() {
                 text += &format!("\n{title}\n");
                 lines.iter().for_each(|line| text += &format!("  {line}\n"));
@@ -135,7 +142,9 @@ pub enum Place {
 pub fn place(action: &Action) -> Place {
     match action {
         Action::ReserveLease(_) => Place::Store,
-        Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => Place::Netns(Netns::Host),
+        Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
+            Place::Netns(Netns::Host)
+        }
         Action::SetUp(up) => Place::Netns(up.link.netns),
         Action::AddAddress(add) => Place::Netns(add.link.netns),
         Action::AddRoute(add) => Place::Netns(add.link.netns),
@@ -182,7 +191,8 @@ fn create_veth(veth: &CreateVeth) -> Vec<String> {
     )];
     if let Some(master) = &peer.master {
         let hairpin = if peer.hairpin { "on" } else { "off" };
-        commands.push(format!("ip link set {} master {master} type bridge_slave hairpin {hairpin}", peer.name));
+        commands
+            .push(format!("ip link set {} master {master} type bridge_slave hairpin {hairpin}", peer.name));
     }
     commands.push(format!("ip link set {} alias '{}'", peer.name, peer.alias));
     commands
@@ -247,6 +257,8 @@ fn report(report: &Report) -> String {
 pub fn unreadable(query: &Query) -> String {
     match query {
         Query::Link(link) => format!("link {link}"),
-        Query::Store(store, _) | Query::Free(store, _) => format!("lease store {}", store.directory().display()),
+        Query::Store(store, _) | Query::Free(store, _) => {
+            format!("lease store {}", store.directory().display())
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The default policy: what follows from the request and its configuration alone (design, section 4).
 
-use crate::cni::{Config, Request};
-use crate::plan::{Attachment, IfName, Report, derive};
+use crate::cni::{CniError, Config, Request};
+use crate::plan::{Attachment, IfName, PluginName, Report, derive};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub const VETH_CANDIDATES: u32 = 8;
 /// What one request may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
+    /// Whose grants these are.
+    pub plugin: PluginName,
     /// Whose interface on which network.
     pub attachment: Attachment,
     /// Names of host links that the plugin may use: those in the configuration, and the reference's default.
@@ -25,6 +27,8 @@ pub struct Grants {
     pub addresses: BTreeSet<IpAddr>,
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
+    /// Which plugin may be delegated to: the configuration's IPAM.
+    pub delegate: Option<String>,
 }
 
 impl Grants {
@@ -37,12 +41,32 @@ impl Grants {
         let mut addresses: BTreeSet<IpAddr> = config.addresses().into_iter().collect();
         addresses.extend(previous.into_iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.ip())));
         Grants {
-            host_veths: (0..VETH_CANDIDATES).filter_map(|n| derive::host_veth(&request.attachment, n).ok()).collect(),
+            plugin: request.plugin.clone(),
+            delegate: config.ipam_type().map(str::to_owned),
+            host_veths: (0..VETH_CANDIDATES)
+                .filter_map(|n| derive::host_veth(&request.attachment, n).ok())
+                .collect(),
             attachment: request.attachment.clone(),
             host_links,
             addresses,
             data_dirs: data_dirs(config),
         }
+    }
+
+    /// Whether a plugin may be delegated to.
+    pub fn check_delegate(&self, delegate: &PluginName) -> Result<(), CniError> {
+        if self.delegate.as_deref() == Some(delegate.as_str()) {
+            return Ok(());
+        }
+        let rule = match &self.delegate {
+            Some(ipam) => format!("the configuration delegates to {ipam:?} alone"),
+            None => "the configuration names no plugin under `ipam`".to_owned(),
+        };
+        let action = format!("delegate to {:?}", delegate.as_str());
+        Err(super::denied(
+            self.plugin.as_str(),
+            &[super::Violation { plugin: self.plugin.to_string(), action, rule }],
+        ))
     }
 
     /// The data directories for a message.

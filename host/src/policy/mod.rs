@@ -1,7 +1,9 @@
 //! What a plugin may do: every action of a draft is checked before the first is done.
 
+pub mod facts;
 pub mod grant;
 
+pub use facts::GrantedFacts;
 pub use grant::Grants;
 
 use crate::cni::{CniError, code};
@@ -57,7 +59,8 @@ pub fn check(draft: DraftPlan, grants: &Grants) -> Result<CheckedPlan, Vec<Viola
 
 /// All violations as one CNI error.
 pub fn denied(plugin: &str, violations: &[Violation]) -> CniError {
-    let msg = format!("policy refuses {} of the plan of plugin {plugin:?}", count(violations.len(), "action"));
+    let msg =
+        format!("policy refuses {} of the plan of plugin {plugin:?}", count(violations.len(), "action"));
     let lines = violations.iter().map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule));
     CniError::new(code::DENIED, msg).with_details(lines.collect::<Vec<_>>().join("\n"))
 }
@@ -78,7 +81,8 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
             (!granted).then(|| format!("leases are kept below {}", grants.data_dirs_text()))
         }
         Action::DeleteStaleLink(stale) => {
-            let ours = grants.host_veths.contains(&stale.name) && stale.alias == derive::alias(&grants.attachment);
+            let ours =
+                grants.host_veths.contains(&stale.name) && stale.alias == derive::alias(&grants.attachment);
             (!ours).then(|| "only a link of this very attachment may be deleted".to_owned())
         }
         Action::EnsureBridge(bridge) => {
@@ -103,8 +107,14 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
         Action::SetUp(up) => of_plan(draft, &up.link, grants),
         Action::AddAddress(add) => of_plan(draft, &add.link, grants).or_else(|| {
             let (allowed, rule) = match add.link.netns {
-                Netns::Container => (own(draft, grants, add.address.ip()), "no lease, delegate or configuration gives this address"),
-                Netns::Host => (gateway(draft, grants, add.address.ip()), "it is no gateway of this attachment's addresses"),
+                Netns::Container => (
+                    own(draft, grants, add.address.ip()),
+                    "no lease, delegate or configuration gives this address",
+                ),
+                Netns::Host => (
+                    gateway(draft, grants, add.address.ip()),
+                    "it is no gateway of this attachment's addresses",
+                ),
             };
             (!allowed).then(|| rule.to_owned())
         }),
@@ -119,8 +129,10 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
                 Err(_) => no("that is no link"),
             },
             (Netns::Host, None) => {
-                let forwarding = matches!(set.key.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding");
-                (!(forwarding && set.value == "1")).then(|| "on the host only forwarding may be switched on".to_owned())
+                let forwarding =
+                    matches!(set.key.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding");
+                (!(forwarding && set.value == "1"))
+                    .then(|| "on the host only forwarding may be switched on".to_owned())
             }
         },
         Action::Masquerade(masquerade) => {
@@ -151,12 +163,16 @@ fn of_plan(draft: &DraftPlan, link: &LinkRef, grants: &Grants) -> Option<String>
 }
 
 fn is_bridge(draft: &DraftPlan, name: &IfName) -> bool {
-    draft.entries.iter().any(|entry| matches!(&entry.action, Action::EnsureBridge(bridge) if bridge.name == *name))
+    draft
+        .entries
+        .iter()
+        .any(|entry| matches!(&entry.action, Action::EnsureBridge(bridge) if bridge.name == *name))
 }
 
 /// Whether an address is this attachment's: leased in this plan, given by a delegate, or configured.
 fn own(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
-    let leased = |entry: &Entry| matches!(&entry.action, Action::ReserveLease(lease) if lease.address == address);
+    let leased =
+        |entry: &Entry| matches!(&entry.action, Action::ReserveLease(lease) if lease.address == address);
     grants.addresses.contains(&address)
         || draft.granted.iter().any(|ip| ip.address.ip() == address)
         || draft.entries.iter().any(leased)
@@ -166,7 +182,8 @@ fn own(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
 /// the network (what the reference takes by default).
 fn gateway(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
     grants.addresses.contains(&address)
-        || draft.granted.iter().any(|ip| {
-            ip.gateway == Some(address) || derive::first_host(&ip.address) == Some(address)
-        })
+        || draft
+            .granted
+            .iter()
+            .any(|ip| ip.gateway == Some(address) || derive::first_host(&ip.address) == Some(address))
 }

@@ -28,7 +28,10 @@ pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniE
     if differences.is_empty() {
         return Ok(());
     }
-    let msg = format!("interface {} of container {} is not as it was made", request.attachment.interface, request.attachment.container);
+    let msg = format!(
+        "interface {} of container {} is not as it was made",
+        request.attachment.interface, request.attachment.container
+    );
     Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
 }
 
@@ -50,7 +53,9 @@ fn of_journal(section: &Section) -> Vec<Action> {
 /// The addresses and routes that `prevResult` claims for the container's interface.
 fn of_result(previous: &Report, request: &Request) -> Vec<Action> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
-    let address = |ip: &crate::plan::Ip| Action::AddAddress(AddAddress { link: link.clone(), address: ip.address });
-    let route = |route: &crate::plan::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
+    let address =
+        |ip: &crate::plan::Ip| Action::AddAddress(AddAddress { link: link.clone(), address: ip.address });
+    let route =
+        |route: &crate::plan::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
     previous.ips.iter().map(address).chain(previous.routes.iter().map(route)).collect()
 }

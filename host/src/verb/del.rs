@@ -49,5 +49,6 @@ fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) 
         return Ok(());
     }
     let what = format!("container {} without a journal", request.attachment.container);
-    Err(CniError::new(code::STUCK, "not everything could be undone").with_details(crate::error::left(&what, &stuck)))
+    Err(CniError::new(code::STUCK, "not everything could be undone")
+        .with_details(crate::error::left(&what, &stuck)))
 }

@@ -1,11 +1,12 @@
 //! Dry runs: the same path as ADD up to the last step, then the plan is shown and nothing is done.
 
 use super::Output;
+use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::host::HostKernel;
 use crate::kernel::{Before, Kernel};
 use crate::plan::render::{self, Picture, State};
-use crate::plan::{Action, DraftPlan, LinkRef, Mac, Netns, Report};
+use crate::plan::{Action, Attachment, DraftPlan, LinkRef, Mac, Netns, Report};
 use crate::policy::{self, CheckedPlan, Grants, Violation};
 use crate::run::{self, Host, Plugin};
 
@@ -19,25 +20,36 @@ pub struct DryPlan {
 }
 
 /// Plans and checks; changes nothing, takes no lock, makes no file.
-pub fn plan(host: &Host, request: &Request, config: &Config, earlier: &[DryPlan]) -> Result<DryPlan, CniError> {
+pub fn plan(
+    host: &Host,
+    request: &Request,
+    config: &Config,
+    earlier: &[DryPlan],
+) -> Result<DryPlan, CniError> {
     let plugin = Plugin::find(host, &request.path, &request.plugin)?;
     plugin.gate_version(config)?;
     let netns = run::container_netns(host, &request.netns)?;
     let previous = config.previous()?;
     let mut kernel = HostKernel::open(Some(netns), true);
-    let earlier = earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
-    let (draft, plugins) = run::plan(host, request, plugin, earlier, &mut kernel)?;
+    let earlier =
+        earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
+    let grants = Grants::for_request(request, config, previous.as_ref());
+    let (draft, plugins) = run::plan(host, request, plugin, &grants, earlier, &mut kernel)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
-    let states = kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
-        (Before::Unknown, _) => State::Unknown,
-        // What is there is what goes, and the value before a lease is that of another one.
-        (_, Action::DeleteStaleLink(_)) | (Before::Absent, _) | (Before::Value(_), Action::ReserveLease(_)) => State::Absent,
-        (Before::Present, _) => State::Present,
-        (Before::Value(_), _) => State::Other,
-    });
+    let states =
+        kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
+            (Before::Unknown, _) => State::Unknown,
+            // What is there is what goes, and the value before a lease is that of another one.
+            (_, Action::DeleteStaleLink(_))
+            | (Before::Absent, _)
+            | (Before::Value(_), Action::ReserveLease(_)) => State::Absent,
+            (Before::Present, _) => State::Present,
+            (Before::Value(_), _) => State::Other,
+        });
     let states = states.collect();
     let grants = Grants::for_request(request, config, previous.as_ref());
-    let violations = policy::check(draft.clone(), &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
+    let violations =
+        policy::check(draft.clone(), &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
     Ok(DryPlan { draft, plugins, states, violations })
 }
 
@@ -51,7 +63,11 @@ impl DryPlan {
             actions: Picture::lines(&self.draft.entries, &self.states),
             result: &self.draft.report,
             unreadable: self.draft.unreadable.iter().map(render::unreadable).collect(),
-            violations: self.violations.iter().map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule)).collect(),
+            violations: self
+                .violations
+                .iter()
+                .map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule))
+                .collect(),
         }
     }
 
@@ -85,6 +101,17 @@ pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Out
         false => policy::denied(request.plugin.as_str(), &plan.violations),
     };
     Ok(Output::Dry(plan.picture(request).text(), error))
+}
+
+/// The dry run of a runtime's own DEL: what the journal would have undone goes to stderr.
+pub fn del_of_runtime(host: &Host, request: &Request) -> Output {
+    let own = |section: &&Section| section.header.plugin == request.plugin;
+    let sections = host.state.sections_of(&request.attachment);
+    let undos = sections.iter().find(own).map(|section| apply::undo::undos(section, section.reason(), &[]));
+    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", crate::error::remedy(undo)));
+    let Attachment { network, container, interface } = &request.attachment;
+    let text = format!("undo: interface {interface} of container {container} on network {network}\n");
+    Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL"))
 }
 
 /// The answer to a verb while `WASM_CNI_DRY_RUN` is set.

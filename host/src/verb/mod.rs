@@ -33,7 +33,8 @@ pub fn call(
     own_dir: Option<PathBuf>,
     stdin: &mut dyn Read,
 ) -> Result<Output, CniError> {
-    let mut path: Vec<PathBuf> = env.path.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
+    let mut path: Vec<PathBuf> =
+        env.path.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
     let verb = match command::decode(env)? {
         Call::Banner => {
             path.extend(own_dir);
@@ -47,9 +48,10 @@ pub fn call(
         Call::Unknown(_) => None,
     };
     let mut bytes = Vec::new();
-    stdin.take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes).map_err(|e| {
-        CniError::new(code::IO_FAILURE, format!("error reading from stdin: {e}"))
-    })?;
+    stdin
+        .take(MAX_STDIN_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CniError::new(code::IO_FAILURE, format!("error reading from stdin: {e}")))?;
     if bytes.len() as u64 > MAX_STDIN_BYTES {
         let msg = format!("network configuration is larger than {MAX_STDIN_BYTES} bytes");
         return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
@@ -64,9 +66,13 @@ pub fn call(
         Command::Version => Ok(Output::Stdout(String::new())),
         Command::Add => {
             let request = request(plugin, env, path, &config)?;
-            if env.dry_run { dry::of_runtime(host, &request, &config) } else { run::add(host, &request, &config).map(Output::Stdout) }
+            if env.dry_run {
+                dry::of_runtime(host, &request, &config)
+            } else {
+                run::add(host, &request, &config).map(Output::Stdout)
+            }
         }
-        Command::Del if env.dry_run => Err(dry::refused("DEL")),
+        Command::Del if env.dry_run => Ok(dry::del_of_runtime(host, &request(plugin, env, path, &config)?)),
         Command::Del => del::del(host, &request(plugin, env, path, &config)?, &config).map(stdout),
         Command::Check => {
             let request = request(plugin, env, path, &config)?;
@@ -107,7 +113,12 @@ fn versions(supported: &[String]) -> String {
 }
 
 /// A request from variables that [`command::decode`] has validated.
-fn request(plugin: &PluginName, env: &Environment, path: Vec<PathBuf>, config: &Config) -> Result<Request, CniError> {
+fn request(
+    plugin: &PluginName,
+    env: &Environment,
+    path: Vec<PathBuf>,
+    config: &Config,
+) -> Result<Request, CniError> {
     let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     Ok(Request {
         plugin: plugin.clone(),
