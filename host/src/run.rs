@@ -1,6 +1,6 @@
 //! The picture of `docs/architecture.md` as one function: request → draft → checked plan → applied, or shown.
 
-use crate::apply::{self, Header, Journal, Reason, Section, StateDir};
+use crate::apply::{self, Header, Journal, Section, StateDir};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
@@ -148,7 +148,7 @@ fn undo_old(
 ) -> Result<(), CniError> {
     for section in journal.sections() {
         tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
-        undo_section(host, journal, &section, Reason::Rollback, Some(netns_id), kernel)?;
+        undo_section(host, journal, &section, Some(netns_id), kernel)?;
     }
     Ok(())
 }
@@ -160,14 +160,13 @@ pub fn undo_section(
     host: &Host,
     journal: &Journal,
     section: &Section,
-    reason: Reason,
     netns_id: Option<(u64, u64)>,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
     let stuck = if netns_id == Some(section.header.netns_id) {
-        apply::revert(section, reason, &host.state, kernel)
+        apply::revert(section, section.reason(), &host.state, kernel)
     } else {
-        apply::revert(section, reason, &host.state, &mut HostKernel::open(None, false))
+        apply::revert(section, section.reason(), &host.state, &mut HostKernel::open(None, false))
     };
     if stuck.is_empty() {
         return Ok(journal.forget(section)?);

@@ -129,7 +129,7 @@ links() {
 state() {
   links "$@"
   "$@" ip -oneline address | sed -E 's/^[0-9]+: /address /; s/\\.*//; /inet6 fe80/d'
-  { "$@" ip route show table all; "$@" ip -6 route show table all | grep -v 'fe80\|ff00::' || true; } | sed 's/ linkdown//; s/^/route /'
+  { "$@" ip route show table all; "$@" ip -6 route show table all; } | grep -v 'fe80\|ff00::' | sed 's/ linkdown//; s/^/route /'
   for save in iptables-save ip6tables-save; do
     "$@" $save 2>/dev/null | grep '^-A\|^:CNI' | sed 's/ \[.*//' || true
   done

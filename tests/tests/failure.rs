@@ -180,7 +180,11 @@ fn a_lost_or_broken_journal_costs_no_del() {
 fn a_second_add_replaces_the_first() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
-    assert!(Call::bridge("ADD", WALKTHROUGH).ok(&machine).contains("10.15.20.2/24"));
+    assert!(Call::bridge("ADD", WALKTHROUGH).ok(&machine).contains("10.15.20.3/24"));
+    assert!(
+        !machine.snapshot().contains("10.15.20.2"),
+        "the first address is given back, its rules are gone"
+    );
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
     assert_eq!(machine.sh("ip -o link show master cni_bridge0 | wc -l"), "1\n");
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);

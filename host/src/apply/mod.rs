@@ -8,3 +8,6 @@ pub mod undo;
 pub use execute::{ApplyError, Stuck, execute, revert, rollback, undo_all};
 pub use journal::{Header, Journal, Section, StateDir};
 pub use undo::Reason;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ pub mod netlink;
 pub mod netns;
 pub mod sysctl;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use crate::plan::action::{Masquerade, ReserveLease};
 use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};

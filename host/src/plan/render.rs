@@ -171,7 +171,7 @@ pub fn commands(action: &Action) -> Vec<String> {
             };
             vec![format!("ip address add {}{broadcast} dev {}", add.address, add.link.name)]
         }
-        Action::AddRoute(add) => vec![route_command(&add.route, add.link.name.as_str())],
+        Action::AddRoute(add) => vec![format!("ip route prepend {}", route(&add.route, add.link.name.as_str()))],
         Action::SetSysctl(set) => vec![sysctl(set)],
         Action::Masquerade(masquerade) => rules(masquerade),
     }
@@ -198,8 +198,9 @@ fn create_veth(veth: &CreateVeth) -> Vec<String> {
     commands
 }
 
-fn route_command(route: &Route, link: &str) -> String {
-    let mut text = format!("ip route prepend {}", route.dst);
+/// A route as `ip route` takes it.
+pub fn route(route: &Route, link: &str) -> String {
+    let mut text = route.dst.to_string();
     let mut add = |word: &str, value: Option<String>| {
         if let Some(value) = value {
             text += &format!(" {word} {value}");

@@ -20,7 +20,7 @@ pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniErr
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
     match journal.sections().into_iter().find(own) {
-        Some(section) => run::undo_section(host, &journal, &section, section.reason(), netns_id, &mut kernel),
+        Some(section) => run::undo_section(host, &journal, &section, netns_id, &mut kernel),
         None => without_journal(request, config, &mut kernel),
     }
 }

@@ -28,9 +28,7 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         let netns = NetnsFile::open(&section.header.netns).ok();
         let netns_id = netns.as_ref().map(NetnsFile::identity);
         let mut kernel = HostKernel::open(netns, false);
-        if let Err(error) =
-            run::undo_section(host, &journal, section, section.reason(), netns_id, &mut kernel)
-        {
+        if let Err(error) = run::undo_section(host, &journal, section, netns_id, &mut kernel) {
             failures.push(format!(
                 "{} {}: {}\n{}",
                 attachment.container, attachment.interface, error.msg, error.details

@@ -9,6 +9,7 @@ use crate::cni::command::{self, gate_verb};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
 use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::run::{self, Host, Plugin};
+use crate::sandbox::lookup;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -86,9 +87,14 @@ pub fn call(
             gc::gc(host, plugin, &config).map(stdout)
         }
         Command::Status => {
-            let found = Plugin::find(host, &path, plugin);
-            let found = found.map_err(|error| CniError { code: code::NOT_AVAILABLE, ..error })?;
-            gate_verb("STATUS", "1.1.0", &config, &found.code.manifest.cni_versions).map(stdout)
+            let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
+            let found = Plugin::find(host, &path, plugin).map_err(unavailable)?;
+            gate_verb("STATUS", "1.1.0", &config, &found.code.manifest.cni_versions)?;
+            if let Some(ipam) = config.ipam_type() {
+                let ipam = lookup::plugin_name(ipam).map_err(unavailable)?;
+                Plugin::find(host, &path, &ipam).map_err(unavailable)?;
+            }
+            Ok(stdout(()))
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::{KernelError, sysctl};
 use super::execute::as_masquerade;
 use super::{HostKernel, enter, no_entry};
 use crate::plan::action::{CreateVeth, Masquerade, ReserveLease, SetSysctl};
-use crate::plan::{Action, IfName, LinkRef, Mac, Netns};
+use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 
 impl HostKernel {
     pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<String> {
@@ -48,7 +48,7 @@ impl HostKernel {
                 }
             },
             Action::AddRoute(action) => {
-                let text = route::describe(&action.route, &action.link.name);
+                let text = render::route(&action.route, action.link.name.as_str());
                 match self.seen(&action.link)? {
                     None => Some(format!("link {} is missing, and with it the route {text}", action.link)),
                     Some(found) => {
