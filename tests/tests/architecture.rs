@@ -31,8 +31,14 @@ fn imports_point_one_way() {
         let mut files = Vec::new();
         sources(&repository().join("host/src").join(module), &mut files);
         assert!(!files.is_empty(), "{module} has no sources");
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
+        // Unit tests may build what they test from anywhere.
+        let is_test = |file: &Path| {
+            ["test", "tests"].iter().any(|name| file.components().any(|part| part.as_os_str() == *name))
+        };
+        for file in
+            files.iter().filter(|file| !is_test(&file.strip_prefix(repository()).unwrap().with_extension("")))
+        {
+            let text = std::fs::read_to_string(file).unwrap();
             for part in text.split("crate::").skip(1) {
                 let name: String =
                     part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

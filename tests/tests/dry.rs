@@ -131,3 +131,54 @@ fn a_runtimes_own_call_can_be_dry_and_then_fails_so_that_no_container_starts_wit
     assert!(reply.stderr.contains("ip address add 10.15.20.2/24"), "{}", reply.stderr);
     assert_eq!(machine.changes(&before), NOTHING);
 }
+
+#[test]
+fn a_dry_del_shows_what_it_would_undo_and_undoes_nothing() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    let before = machine.snapshot();
+    let reply = Call::bridge("DEL", WALKTHROUGH).env("WASM_CNI_DRY_RUN", "1").run(&machine);
+    assert_eq!(reply.error().0, 109);
+    for undo in [
+        "ip link delete veth",
+        "rm /var/lib/cni/networks/mybridge/10.15.20.2",
+        &format!("iptables -t nat -X {CHAIN}"),
+    ] {
+        assert!(reply.stderr.contains(undo), "{undo:?} is not in:\n{}", reply.stderr);
+    }
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn of_a_list_each_plugin_is_planned_on_what_the_ones_before_it_would_leave() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let list = machine.files().join("two.conflist");
+    let ipam = |subnet| format!(r#"{{"type": "host-local", "subnet": "{subnet}"}}"#);
+    let plugin = |subnet| {
+        format!(r#"{{"type": "bridge", "isGateway": true, "forceAddress": false, "ipam": {}}}"#, ipam(subnet))
+    };
+    std::fs::write(
+        &list,
+        format!(
+            r#"{{"cniVersion": "1.0.0", "name": "n", "plugins": [{}, {}]}}"#,
+            plugin("10.1.0.0/24"),
+            plugin("10.2.0.0/24")
+        ),
+    )
+    .unwrap();
+    let mut command = machine.command(dist().join("wasm-cni"));
+    command.arg("plan").arg(&list).args([
+        "--netns",
+        "/var/run/netns/1234567890",
+        "--container-id",
+        "c",
+        "--cni-path",
+    ]);
+    let output = command.arg(dist()).output().unwrap();
+    // The second one finds the bridge that only the first one's plan makes, with an address that conflicts.
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("\"cni0\" already has an IP address different from 10.2.0.1/24"), "{stderr}");
+}

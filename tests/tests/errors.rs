@@ -236,3 +236,35 @@ fn the_installed_tree_is_what_an_installer_expects() {
     assert_eq!(names(&dist()), expected);
     assert_eq!(std::fs::read_link(dist().join("bridge")).unwrap(), Path::new("wasm-cni"));
 }
+
+#[test]
+fn what_policy_refuses_is_told_with_action_and_rule_and_nothing_is_done() {
+    // Under another name the same component wants a bridge that its configuration does not name.
+    let machine = Machine::new();
+    let plugins = machine.plugins();
+    std::fs::copy(plugins.join("bridge.wasm"), plugins.join("other.wasm")).unwrap();
+    std::os::unix::fs::symlink("wasm-cni", plugins.join("other")).unwrap();
+    machine.netns("1234567890");
+    let before = machine.snapshot();
+    let config = WALKTHROUGH
+        .replace("\"bridge\": \"cni_bridge0\",", "")
+        .replace("\"type\": \"bridge\"", "\"type\": \"other\"");
+    let (code, msg, details) = Call::new(&plugins, "other", "ADD", &config).error(&machine);
+    assert_eq!(code, 100, "{msg}");
+    assert!(details.contains("cni0") && details.contains("the configuration names no link"), "{details}");
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn status_tells_whether_an_add_would_find_its_plugins() {
+    let machine = Machine::new();
+    let plugins = machine.plugins();
+    let status = Call::new(&plugins, "bridge", "STATUS", &WALKTHROUGH.replace("0.2.0", "1.1.0"));
+    assert_eq!(status.ok(&machine), "");
+    std::fs::remove_file(plugins.join("host-local.wasm")).unwrap();
+    let (code, msg, _) = status.error(&machine);
+    assert_eq!(code, 50);
+    assert!(msg.contains("host-local"), "{msg}");
+    let (code, msg, _) = Call::new(&plugins, "bridge", "STATUS", WALKTHROUGH).error(&machine);
+    assert_eq!((code, msg.as_str()), (1, "config version does not allow STATUS"));
+}

@@ -182,7 +182,7 @@ fn a_second_add_replaces_the_first() {
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     assert!(Call::bridge("ADD", WALKTHROUGH).ok(&machine).contains("10.15.20.3/24"));
     assert!(
-        !machine.snapshot().contains("10.15.20.2"),
+        !machine.snapshot().contains("10.15.20.2/"),
         "the first address is given back, its rules are gone"
     );
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");

@@ -171,3 +171,35 @@ fn every_version_gets_its_own_shape() {
         }
     }
 }
+
+#[test]
+fn containers_that_come_and_go_at_once_get_addresses_of_their_own() {
+    let machine = Machine::new();
+    let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
+    names.iter().for_each(|name| drop(machine.netns(name)));
+    let all = |command: &str| -> Vec<String> {
+        std::thread::scope(|scope| {
+            let call = |name: &String| {
+                let call = Call::bridge(command, WALKTHROUGH).container(name);
+                let machine = &machine;
+                scope.spawn(move || call.ok(machine))
+            };
+            let calls: Vec<_> = names.iter().map(call).collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        })
+    };
+    let address = |result: &String| {
+        let result: Value = serde_json::from_str(result).unwrap();
+        result["ip4"]["ip"].as_str().unwrap().to_owned()
+    };
+    let mut addresses: Vec<String> = all("ADD").iter().map(address).collect();
+    addresses.sort();
+    addresses.dedup();
+    assert_eq!(addresses.len(), names.len());
+    assert_eq!(machine.sh("ip -o link show master cni_bridge0 | wc -l"), "12\n");
+    machine.sh("ip netns exec c0 ping -c 1 -W 3 10.15.20.1");
+    all("DEL");
+    let after = machine.snapshot();
+    assert!(!after.contains("veth") && !after.contains("CNI-"), "{after}");
+    assert_eq!(machine.sh("ls /var/lib/cni/networks/mybridge"), "last_reserved_ip.0\nlock\n");
+}

@@ -2,7 +2,7 @@
 
 use crate::tally::Tally;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
-use crate::{dependencies, dist, machine, sh};
+use crate::{demo, dependencies, dist, machine, sh};
 use anyhow::{Result, ensure};
 
 /// The crates for our own machine.
@@ -42,6 +42,9 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
         check_all(&workspace, &plugins, &examples, tally);
     }
     dist::build(&workspace)?;
+    if filter.is_empty() {
+        tally.check(demo::run);
+    }
     for package in TESTED_PACKAGES {
         tests(&workspace, &[package], filter, tally)?;
     }
@@ -76,6 +79,11 @@ fn tests(workspace: &Workspace, packages: &[&str], filter: &[String], tally: &mu
     let mut process = workspace.cargo(&["test", "--release", "--no-fail-fast", "--target", &host_target()]);
     for package in packages {
         process.args(["--package", package]);
+    }
+    if !machine::is_root()? {
+        // Tests change owners and enter namespaces: as root, in namespaces of their own.
+        let variable = host_target().to_uppercase().replace('-', "_");
+        process.env(format!("CARGO_TARGET_{variable}_RUNNER"), "sudo --preserve-env");
     }
     // An ordinary user's PATH may lack the administrator's programs.
     process.env("PATH", sh::search_path());

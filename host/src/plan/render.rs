@@ -171,7 +171,9 @@ pub fn commands(action: &Action) -> Vec<String> {
             };
             vec![format!("ip address add {}{broadcast} dev {}", add.address, add.link.name)]
         }
-        Action::AddRoute(add) => vec![format!("ip route prepend {}", route(&add.route, add.link.name.as_str()))],
+        Action::AddRoute(add) => {
+            vec![format!("ip route prepend {}", route(&add.route, add.link.name.as_str()))]
+        }
         Action::SetSysctl(set) => vec![sysctl(set)],
         Action::Masquerade(masquerade) => rules(masquerade),
     }

@@ -75,7 +75,7 @@ impl HostKernel {
             },
             Action::CreateVeth(veth) => self.create_veth(veth),
             Action::SetUp(action) => {
-                let found = self.expect(netns, &action.link.name)?;
+                let found = self.require(netns, &action.link.name)?;
                 Ok(if found.up { Vec::new() } else { vec![link::set_up(found.index)] })
             }
             Action::AddAddress(action) => Ok(vec![address::add(self.index(&action.link)?, action.address)]),
@@ -206,7 +206,7 @@ impl HostKernel {
     }
 
     fn identify(&mut self, netns: Netns, name: &IfName) -> Result<LinkIdentity, KernelError> {
-        let found = self.expect(netns, name)?;
+        let found = self.require(netns, name)?;
         Ok(identity(LinkRef { netns, name: name.clone() }, found))
     }
 }

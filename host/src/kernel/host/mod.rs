@@ -98,7 +98,7 @@ impl HostKernel {
     }
 
     /// The link of that name; none is the reference's error.
-    fn expect(&mut self, netns: Netns, name: &IfName) -> Result<Link, KernelError> {
+    fn require(&mut self, netns: Netns, name: &IfName) -> Result<Link, KernelError> {
         self.find(netns, name)?.ok_or_else(|| not_found(name))
     }
 
@@ -106,7 +106,7 @@ impl HostKernel {
     fn index(&mut self, link: &LinkRef) -> Result<u32, KernelError> {
         match self.indexes.get(link) {
             Some(index) => Ok(*index),
-            None => self.expect(link.netns, &link.name).map(|link| link.index),
+            None => self.require(link.netns, &link.name).map(|link| link.index),
         }
     }
 }
