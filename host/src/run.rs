@@ -40,6 +40,7 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     let (draft, plugins) = plan(host, request, plugin, &grants, Vec::new(), &mut kernel)?;
     let plan = policy::check(draft, &grants)
         .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))?;
+    result::check(&plan.report().ips, &config.cni_version)?;
 
     let mut writer = journal.begin(&header(request, &journal, netns_id, plugins))?;
     if let Err(error) = apply::execute(&plan, &mut writer, &host.state, &mut kernel) {

@@ -48,6 +48,37 @@ fn the_walkthrough_of_the_readme_runs_word_for_word() {
     );
 }
 
+/// The session at the top of the README: its commands print what it shows. Digests differ from build to build.
+#[test]
+fn the_session_of_the_readme_is_real() {
+    let readme = read("README.md");
+    let session =
+        readme.split("```console\n").nth(1).expect("README has a session").split("```").next().unwrap();
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let place = format!(
+        "cd {} && PATH={}:$PATH CNI_PATH={}",
+        repository().display(),
+        dist().display(),
+        dist().display()
+    );
+    let plain = |text: &str| -> Vec<String> {
+        let line = |line: &str| match line.split_once("sha256:") {
+            Some((before, _)) => format!("{before}sha256:"),
+            None => line.trim_end().to_owned(),
+        };
+        text.lines().map(line).collect()
+    };
+    let mut commands = 0;
+    for part in session.split("$ ").skip(1) {
+        let (command, shown) = part.split_once('\n').unwrap();
+        let printed = machine.sh(&format!("{place}; export CNI_PATH; {command}"));
+        assert_eq!(plain(&printed), plain(shown), "{command}");
+        commands += 1;
+    }
+    assert!(commands > 0);
+}
+
 /// Every path that README and docs name in backticks exists.
 #[test]
 fn paths_in_documents_exist() {
@@ -70,4 +101,19 @@ fn paths_in_documents_exist() {
 #[test]
 fn the_plugin_in_the_guide_is_the_example() {
     assert!(read("docs/writing-a-plugin.md").contains(&read("examples/host-local-top/src/lib.rs")));
+}
+
+/// Each dependency earns its place in a line.
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let reasons = read("docs/dependencies.md");
+    let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
+    let ours = ["wasm-cni", "wasm-cni-sdk"];
+    let names: Vec<String> =
+        section.lines().filter_map(name).filter(|name| !ours.contains(&name.as_str())).collect();
+    assert!(names.len() > 20);
+    let missing: Vec<_> = names.iter().filter(|name| !reasons.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -1,8 +1,8 @@
 //! Bad input and bad plugins: one clear CNI error on stdout, exit code 1, and the machine as before.
 
 use std::path::Path;
-use wasm_cni_tests::guest::{component, component_for, install};
-use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, dist};
+use wasm_cni_tests::guest::{component, component_for, install, with_bridges, with_clock_and_random};
+use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, dist, repository};
 
 /// Makes the call on a machine with one container; gives the error after comparing the machine before and after.
 fn error(call: &Call) -> (u64, String, String) {
@@ -253,6 +253,52 @@ fn what_policy_refuses_is_told_with_action_and_rule_and_nothing_is_done() {
     assert_eq!(code, 100, "{msg}");
     assert!(details.contains("cni0") && details.contains("the configuration names no link"), "{details}");
     assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn a_version_that_cannot_say_the_result_is_told_before_anything_is_done() {
+    let config = r#"{"cniVersion": "0.2.0", "name": "l2", "type": "bridge", "bridge": "l2br"}"#;
+    let (code, msg, details) = error(&add(config));
+    assert_eq!((code, msg.as_str(), details.as_str()), (999, "cannot convert: no valid IP addresses", ""));
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let stdout = Call::bridge("ADD", &config.replace("0.2.0", "1.0.0")).ok(&machine);
+    assert!(stdout.contains("\"name\": \"eth12\"") && !stdout.contains("ips"), "{stdout}");
+}
+
+#[test]
+fn every_violation_of_a_plan_is_told_at_once_by_add_and_by_plan() {
+    let machine = Machine::new();
+    let plugins = machine.plugins();
+    install(&plugins, "bridge", &with_bridges(&["cni_bridge0", "docker0", "virbr0"]));
+    machine.netns("1234567890");
+    let before = machine.snapshot();
+    let (code, _, details) = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).error(&machine);
+    assert_eq!((code, details.lines().count()), (100, 2), "{details}");
+    let mut plan = machine.command(plugins.join("wasm-cni"));
+    plan.arg("plan")
+        .arg(repository().join("examples/mybridge.conf"))
+        .args(["--netns", "/var/run/netns/1234567890"]);
+    let output = plan.args(["--container-id", "1234567890", "--cni-path"]).arg(&plugins).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let refused = text.split("refused by policy").nth(1).unwrap_or_else(|| panic!("{text}{stderr}"));
+    for name in ["docker0", "virbr0"] {
+        assert!(details.contains(&format!("ip link add {name} ")), "{details}");
+        assert!(refused.contains(&format!("the configuration names no link \"{name}\"")), "{text}");
+    }
+    assert!(!refused.contains("cni_bridge0"), "{text}");
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn a_plugin_sees_no_time_and_no_chance() {
+    // What it records depends on the request and the machine alone: twice the same.
+    let plan = || with_bridge(&with_clock_and_random());
+    let (code, _, details) = plan();
+    assert_eq!(code, 100, "{details}");
+    assert_eq!(plan().2, details);
 }
 
 #[test]

@@ -140,13 +140,13 @@ impl StateDir {
         let except = except.map(derive::key);
         let keys = std::fs::read_dir(self.attachments()).into_iter().flatten().flatten();
         keys.filter(|entry| Some(entry.file_name().to_string_lossy().as_ref()) != except.as_deref())
-            .flat_map(|entry| read_directory(&entry.path()))
+            .flat_map(|entry| read_directory(&entry.path()).0)
             .collect()
     }
 
     /// The sections of an attachment as they are now, without its lock: for looking, not for undoing.
     pub fn sections_of(&self, attachment: &Attachment) -> Vec<Section> {
-        read_directory(&self.attachments().join(derive::key(attachment)))
+        read_directory(&self.attachments().join(derive::key(attachment))).0
     }
 
     fn attachments(&self) -> PathBuf {
@@ -157,7 +157,17 @@ impl StateDir {
 impl Journal {
     /// The sections, the latest first. One that cannot be read, or of a newer version, is moved aside and reported.
     pub fn sections(&self) -> Vec<Section> {
-        read_directory(&self.directory)
+        let (sections, useless) = read_directory(&self.directory);
+        for (path, error) in useless {
+            // Nothing was done yet by who was killed between making the file and its first line.
+            let Some(error) = error else {
+                drop(std::fs::remove_file(&path));
+                continue;
+            };
+            tracing::warn!(path = %path.display(), %error, "journal is kept aside and not used");
+            let _ = std::fs::rename(&path, path.with_added_extension("unreadable"));
+        }
+        sections
     }
 
     /// Begins the section of a plugin.
@@ -212,9 +222,11 @@ impl Writer {
     }
 }
 
-/// All sections of an attachment, the latest first.
-fn read_directory(directory: &Path) -> Vec<Section> {
-    let mut sections = Vec::new();
+/// All sections of an attachment, the latest first, and the paths of those that cannot be used, with the reason.
+///
+/// Without the attachment's lock a section may be half written: then it is left out, and must not be touched.
+fn read_directory(directory: &Path) -> (Vec<Section>, Vec<(PathBuf, Option<KernelError>)>) {
+    let (mut sections, mut useless) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "unreadable") {
@@ -222,17 +234,13 @@ fn read_directory(directory: &Path) -> Vec<Section> {
         }
         match read(&path) {
             Ok(Some(section)) => sections.push(section),
-            // Killed between making the file and its first line: nothing was done yet.
-            Ok(None) => drop(std::fs::remove_file(&path)),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "journal is kept aside and not used");
-                let _ = std::fs::rename(&path, path.with_added_extension("unreadable"));
-            }
+            Ok(None) => useless.push((path, None)),
+            Err(error) => useless.push((path, Some(error))),
         }
     }
     let position = |section: &Section| (section.header.created, section.header.ordinal);
     sections.sort_by_key(|section| std::cmp::Reverse(position(section)));
-    sections
+    (sections, useless)
 }
 
 /// Reads a section; a last line that was cut off by a crash is as if it had not been begun.

@@ -77,7 +77,10 @@ impl Inspection {
         }
         text += "capabilities\n";
         for (interface, functions) in &self.capabilities {
-            text += &format!("  {interface:<12}  {}\n", functions.join(" "));
+            // `[method]store.free` is the contract's `store.free`.
+            let plain =
+                functions.iter().map(|name| name.split_once(']').map_or(name.as_str(), |(_, name)| name));
+            text += &format!("  {interface:<12}  {}\n", plain.collect::<Vec<_>>().join(" "));
         }
         text
     }

@@ -54,8 +54,15 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
             Format::Text => texts.push(picture.text()),
             Format::Json => pictures.push(serde_json::to_value(&picture).unwrap_or(Value::Null)),
         }
-        previous = Some(planned_result(&plan, &request)?);
+        let allowed = plan.is_allowed();
+        if allowed {
+            previous = Some(planned_result(&plan, &request)?);
+        }
         plans.push(plan);
+        if !allowed {
+            // Nothing after it would be executed.
+            break;
+        }
     }
     let text = match arguments.output {
         Format::Text => texts.join("\n"),

@@ -49,6 +49,14 @@ pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError>
     }
 }
 
+/// Whether a result with these addresses has a shape in that version: before 0.3.0 it takes an address.
+pub fn check(ips: &[Ip], cni_version: &str) -> Result<(), CniError> {
+    if ips.is_empty() && matches!(cni_version, "0.1.0" | "0.2.0") {
+        return Err(CniError::new(code::INTERNAL, "cannot convert: no valid IP addresses"));
+    }
+    Ok(())
+}
+
 /// 0.3.0 to 0.4.0: keys in order of declaration, `dns` always.
 #[derive(Serialize)]
 struct V04<'a> {
@@ -117,9 +125,7 @@ fn legacy(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
         Some(Family { ip: ip.address.to_string(), gateway: ip.gateway, routes })
     };
     let (ip4, ip6) = (family(true), family(false));
-    if ip4.is_none() && ip6.is_none() {
-        return Err(CniError::new(code::INTERNAL, "cannot convert: no valid IP addresses"));
-    }
+    check(&result.ips, cni_version)?;
     Ok(go_json(&Legacy { cni_version, ip4, ip6, dns: &result.dns }))
 }
 
