@@ -198,7 +198,7 @@ fn what_was_made_verifies_and_each_loss_is_named() {
             assert!(found.iter().any(|text| text.contains(difference)), "{line}: {found:?}");
         }
         let cases = [
-            ("ip route del default", "route {0.0.0.0 00000000} via 10.1.2.1 dev eth0 metric 0"),
+            ("ip route del default", "route 0.0.0.0/0 via 10.1.2.1 dev eth0 is missing"),
             ("sysctl -qw net.ipv4.conf.eth0.arp_notify=0", "arp_notify is \"0\", not \"1\""),
             ("ip link set eth0 mtu 1300", "MTU of eth0 (container) is 1300, not 1400"),
             ("ip link set eth0 address 02:00:00:00:00:99", "MAC of eth0 (container) is 02:00:00:00:00:99"),
