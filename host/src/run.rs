@@ -4,7 +4,7 @@ use crate::apply::{self, Header, Journal, Section, StateDir};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
-use crate::kernel::netns::NetnsFile;
+use crate::kernel::netns::{NetnsFile, NetnsId};
 use crate::plan::{Action, Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
 use crate::policy::{self, GrantedFacts, Grants};
 use crate::sandbox::cache::{Cache, Code};
@@ -30,7 +30,7 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     plugin.gate_version(config)?;
     let netns = container_netns(host, &request.netns)?;
     let previous = config.previous()?;
-    let netns_id = netns.identity();
+    let netns_id = netns.id();
     let mut kernel = HostKernel::open(Some(netns), false);
     let journal = host.state.lock(&request.attachment)?;
     if previous.is_none() {
@@ -144,7 +144,7 @@ pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
 fn undo_old(
     host: &Host,
     journal: &Journal,
-    netns_id: (u64, u64),
+    netns_id: NetnsId,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
     for section in journal.sections() {
@@ -161,7 +161,7 @@ pub fn undo_section(
     host: &Host,
     journal: &Journal,
     section: &Section,
-    netns_id: Option<(u64, u64)>,
+    netns_id: Option<NetnsId>,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
     let stuck = if netns_id == Some(section.header.netns_id) {
@@ -190,12 +190,7 @@ fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool
     }
 }
 
-fn header(
-    request: &Request,
-    journal: &Journal,
-    netns_id: (u64, u64),
-    plugins: Vec<(String, String)>,
-) -> Header {
+fn header(request: &Request, journal: &Journal, netns_id: NetnsId, plugins: Vec<(String, String)>) -> Header {
     let same = |section: &&Section| section.header.plugin == request.plugin;
     let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

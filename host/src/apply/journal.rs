@@ -4,6 +4,7 @@
 //! a tmpfs that lasts as long as the kernel state that it describes, so nothing is flushed (design rule 7).
 
 use super::lock;
+use crate::kernel::netns::NetnsId;
 use crate::kernel::{Before, Effect, KernelError};
 use crate::plan::{Attachment, Entry, PluginName, Report, derive};
 use nix::fcntl::Flock;
@@ -29,8 +30,8 @@ pub struct Header {
     pub ordinal: u32,
     /// `CNI_NETNS` as given.
     pub netns: String,
-    /// Device and inode of it, which a reused path does not have.
-    pub netns_id: (u64, u64),
+    /// Which namespace that was: another one at the same path is not entered.
+    pub netns_id: NetnsId,
     /// The plugins that recorded the plan, with the SHA-256 of their components.
     pub plugins: Vec<(String, String)>,
     /// Nanoseconds since 1970: sections are undone latest first.

@@ -115,7 +115,7 @@ fn add(fault: Fault, at: usize, undo_fails: bool) -> Result<(), ApplyError> {
         plugin: request.plugin,
         ordinal: 0,
         netns: request.netns,
-        netns_id: (0, 0),
+        netns_id: NetnsFile::open("/run/netns/c").unwrap().id(),
         plugins: Vec::new(),
         created: 1,
     };

@@ -1,11 +1,14 @@
 //! Network namespaces: opened once, compared by identity, entered for a moment.
 
 use super::errno::as_go;
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, statfs};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +68,29 @@ impl OpenNetnsError {
     }
 }
 
+/// Which namespace it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetnsId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`, which another one may get when this one is gone.
+    pub inode: u64,
+    /// `SO_NETNS_COOKIE`, which no other one ever gets; none where it cannot be read.
+    pub cookie: Option<u64>,
+}
+
+/// `SO_NETNS_COOKIE` of the namespace of a socket.
+#[expect(unsafe_code, reason = "nix does not have this socket option")]
+fn cookie(socket: &OwnedFd) -> Option<u64> {
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
+    let (to, len) = ((&raw mut cookie).cast(), &raw mut length);
+    // SAFETY: both point to our own variables, which outlive the call, and the length is that of the first.
+    let got =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, to, len) };
+    (got == 0).then_some(cookie)
+}
+
 /// A network namespace, held open, so that it is the same one until the end.
 #[derive(Debug)]
 pub struct NetnsFile {
@@ -105,8 +131,20 @@ impl NetnsFile {
     }
 
     /// `st_dev` and `st_ino`: unique among the namespaces that exist at one time.
-    pub fn identity(&self) -> (u64, u64) {
+    fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
+    }
+
+    /// What tells the namespace from every other one, also from one that comes later with its inode number.
+    ///
+    /// For the cookie (`SO_NETNS_COOKIE`, Linux 5.14) the thread enters it for a moment; who may not, does without.
+    pub fn id(&self) -> NetnsId {
+        let cookie = self.enter().ok().and_then(|_guard| {
+            let socket =
+                socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).ok()?;
+            cookie(&socket)
+        });
+        NetnsId { device: self.device, inode: self.inode, cookie }
     }
 
     /// The path by which it was opened.
@@ -163,6 +201,15 @@ mod tests {
             let plain = NetnsFile::open("/run/plain").unwrap_err();
             assert!(!plain.is_not_exist());
             assert_eq!(chain(&plain), "unknown FS magic on \"/run/plain\": 1021994");
+        });
+    }
+
+    #[test]
+    fn a_namespace_is_told_from_a_later_one_by_its_cookie() {
+        private(|| {
+            let (ours, other) = (NetnsFile::current().unwrap().id(), new_netns().id());
+            assert!(ours.cookie.is_some() && ours.cookie != other.cookie, "{ours:?} {other:?}");
+            assert_eq!(ours, NetnsFile::current().unwrap().id());
         });
     }
 

@@ -14,7 +14,7 @@ use crate::run::{self, Host};
 pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
     gate_version(&config.cni_version, &super::all_versions())?;
     let netns = usable_netns(host, &request.netns);
-    let netns_id = netns.as_ref().map(NetnsFile::identity);
+    let netns_id = netns.as_ref().map(NetnsFile::id);
     let mut kernel = HostKernel::open(netns, false);
     let journal = host.state.lock(&request.attachment)?;
     // The latest of several plugins of one type: a chain is taken down in reverse.

@@ -26,7 +26,7 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         let sections = journal.sections();
         let Some(section) = sections.iter().find(|section| section.header == stale.header) else { continue };
         let netns = NetnsFile::open(&section.header.netns).ok();
-        let netns_id = netns.as_ref().map(NetnsFile::identity);
+        let netns_id = netns.as_ref().map(NetnsFile::id);
         let mut kernel = HostKernel::open(netns, false);
         if let Err(error) = run::undo_section(host, &journal, section, netns_id, &mut kernel) {
             failures.push(format!(
