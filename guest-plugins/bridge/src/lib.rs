@@ -4,10 +4,12 @@ mod config;
 mod gateway;
 
 use config::Config;
+use wasm_cni_sdk::addresses::Address;
 use wasm_cni_sdk::delegate::{self, Answer};
 use wasm_cni_sdk::links::Link;
+use wasm_cni_sdk::nat::Masquerade;
 use wasm_cni_sdk::{Error, Ip, IpFamily, IpNetwork, Netns, Route};
-use wasm_cni_sdk::{address, addresses, nat, observe, request, results, sysctls};
+use wasm_cni_sdk::{address, observe, request, results, sysctls};
 
 wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
@@ -38,7 +40,7 @@ fn add() -> Result<(), Error> {
             }
             for ip in &answer.ips {
                 if config.ip_masq {
-                    nat::masquerade(ip.address.into());
+                    Masquerade::new(ip.address.into());
                 }
                 ip.report_on(&container);
             }
@@ -104,7 +106,7 @@ fn configure(container: &Link, ips: &[Ip], routes: &[Route]) {
         sysctls::set_link(container, IpFamily::Ipv6, "keep_addr_on_down", "1");
     }
     for ip in ips {
-        addresses::add(container, ip.address.into());
+        Address::new(container, ip.address.into());
     }
     container.up();
     for route in routes {
@@ -115,7 +117,7 @@ fn configure(container: &Link, ips: &[Ip], routes: &[Route]) {
 /// Makes the host the gateway of the container.
 fn forward(bridge: &Link, gateways: &[IpNetwork]) {
     for gateway in gateways {
-        addresses::add(bridge, (*gateway).into());
+        Address::new(bridge, (*gateway).into());
     }
     for family in [IpFamily::Ipv4, IpFamily::Ipv6] {
         if gateways.iter().any(|gateway| address::family(gateway.ip()) == family) {

@@ -24,8 +24,8 @@ pub struct Guest {
     pub memory: Memory,
     /// `links.link`.
     pub links: Handles<Link>,
-    /// `routes.route`: numbers of actions.
-    pub routes: Handles<usize>,
+    /// `addresses.address`, `routes.route`, `nat.masquerade`: numbers of actions.
+    pub drafts: Handles<usize>,
     /// `leases.store`.
     pub stores: Handles<StoreRef>,
     /// `answers.answer`.
@@ -51,7 +51,7 @@ impl Guest {
             wasi: Wasi::new(),
             memory: Memory::default(),
             links: Handles::default(),
-            routes: Handles::default(),
+            drafts: Handles::default(),
             stores: Handles::default(),
             answers: Handles::default(),
             infos: Handles::default(),

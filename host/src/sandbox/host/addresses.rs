@@ -1,7 +1,7 @@
 //! `addresses`: addresses on links.
 
-use super::wit::addresses::Host;
-use super::wit::links::Link as Handle;
+use super::wit::addresses::{Address as Handle, Host, HostAddress};
+use super::wit::links::Link;
 use super::wit::types::Prefix;
 use crate::plan::Action;
 use crate::plan::action::AddAddress;
@@ -9,11 +9,17 @@ use crate::sandbox::guest::Guest;
 use crate::sandbox::lower;
 use wasmtime::component::Resource;
 
-impl Host for Guest {
-    fn add(&mut self, link: Resource<Handle>, address: Prefix) -> wasmtime::Result<()> {
+impl Host for Guest {}
+
+impl HostAddress for Guest {
+    fn new(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<Resource<Handle>> {
         let link = self.links.get(&link)?.link.clone();
         let address = lower::prefix(address)?;
-        self.record(Action::AddAddress(AddAddress { link, address }))?;
+        let action = self.record(Action::AddAddress(AddAddress { link, address }))?;
+        Ok(self.drafts.push(action)?)
+    }
+
+    fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ impl HostRoute for Guest {
             return Err(violation(format!("route to {dst}: bits are set right of the prefix")).into());
         }
         let action = self.record(Action::AddRoute(AddRoute { link, route: Route::to(dst) }))?;
-        Ok(self.routes.push(action)?)
+        Ok(self.drafts.push(action)?)
     }
 
     fn set_gateway(&mut self, route: Resource<Handle>, gateway: IpAddress) -> wasmtime::Result<()> {
@@ -53,7 +53,7 @@ impl HostRoute for Guest {
 
 impl Guest {
     fn complete_route(&self, route: &Resource<Handle>, set: impl FnOnce(&mut Route)) -> wasmtime::Result<()> {
-        match self.recorder().action(*self.routes.get(route)?) {
+        match self.recorder().action(*self.drafts.get(route)?) {
             Some(Action::AddRoute(add)) => set(&mut add.route),
             _ => return Err(wasmtime::format_err!("a route without the action that adds it")),
         }
