@@ -187,3 +187,6 @@ fn gateway(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
             .iter()
             .any(|ip| ip.gateway == Some(address) || derive::first_host(&ip.address) == Some(address))
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ impl Planner {
                     continue;
                 }
                 Message::Plan(plan) => {
-                    return match verify::check(&plan, &self.request.attachment, &said.plugins) {
+                    return match verify::check(&plan, &said.plugins) {
                         Ok(()) => Ok(plan),
                         Err(lie) => Err(self.lied(lie)),
                     };

@@ -3,8 +3,8 @@
 use super::Planner;
 use super::message::Message;
 use crate::cni::{CniError, code};
-use crate::plan::action::{CreateVeth, VethPeer};
-use crate::plan::{Action, DraftPlan, Entry, IfName, Lifetime, Mac};
+use crate::plan::action::SetUp;
+use crate::plan::{Action, DraftPlan, Entry, IfName, Lifetime, LinkRef, Netns};
 use crate::sandbox::test::{Machine, plugin, request};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -54,21 +54,10 @@ fn a_planner_that_says_nothing_is_ended_in_time() {
 }
 
 #[test]
-fn a_planner_cannot_act_in_somebody_elses_name() {
-    let name = IfName::parse("eth0").unwrap();
-    let peer = VethPeer {
-        name: name.clone(),
-        mac: Mac([2; 6]),
-        alias: "not ours".into(),
-        master: None,
-        hairpin: false,
-    };
-    let action = Action::CreateVeth(CreateVeth { name, mtu: None, mac: Mac([2; 6]), peer });
-    let plan_of = |by: &str| {
-        let entry = Entry { plugin: plugin(by), lifetime: Lifetime::Attachment, action: action.clone() };
-        frame(&Message::Plan(DraftPlan { entries: vec![entry], ..DraftPlan::default() }))
-    };
-    let details = said(&plan_of("bridge"), true).details;
-    assert!(details.starts_with("an action in somebody else's name"), "{details}");
-    assert_eq!(said(&plan_of("portmap"), true).details, "an action of plugin portmap, which did not run");
+fn a_planner_cannot_act_for_a_plugin_that_did_not_run() {
+    let link = LinkRef { netns: Netns::Host, name: IfName::parse("cni0").unwrap() };
+    let action = Action::SetUp(SetUp { link });
+    let entry = Entry { plugin: plugin("portmap"), lifetime: Lifetime::Attachment, action };
+    let plan = Message::Plan(DraftPlan { entries: vec![entry], ..DraftPlan::default() });
+    assert_eq!(said(&frame(&plan), true).details, "an action of plugin portmap, which did not run");
 }

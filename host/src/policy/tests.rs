@@ -1,0 +1,231 @@
+//! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
+
+use super::{GrantedFacts, Grants, check};
+use crate::cni::{Request, config};
+use crate::plan::{
+    Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, Lifetime, LinkRef, Netns, NetworkName,
+    Owner, PluginName, Query, StoreRef, SysctlKey,
+};
+
+const PLAN: &str = include_str!("../../../tests/plans/walkthrough.json");
+const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#;
+
+fn plan() -> DraftPlan {
+    serde_json::from_str(PLAN).unwrap()
+}
+
+fn name(text: &str) -> IfName {
+    IfName::parse(text).unwrap()
+}
+
+fn grants() -> Grants {
+    let request = Request {
+        plugin: PluginName::parse("bridge").unwrap(),
+        attachment: Attachment {
+            network: NetworkName::parse("mybridge").unwrap(),
+            container: ContainerId::parse("c").unwrap(),
+            interface: name("eth0"),
+        },
+        netns: "/run/netns/c".to_owned(),
+        path: Vec::new(),
+        args: String::new(),
+        config: CONFIG.to_owned(),
+        cni_version: "1.0.0".to_owned(),
+    };
+    Grants::for_request(&request, &config::decode(CONFIG.as_bytes()).unwrap(), None)
+}
+
+/// The rules by which the walkthrough is refused after a change of each of its actions.
+fn refused(change: impl Fn(&mut Action)) -> Vec<String> {
+    let mut plan = plan();
+    plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
+    check(plan, &grants()).map(|_| Vec::new()).unwrap_or_else(|v| v.into_iter().map(|v| v.rule).collect())
+}
+
+#[test]
+fn the_walkthrough_is_allowed() {
+    assert_eq!(refused(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn whatever_is_not_its_own_is_refused_with_the_rule() {
+    type Change = fn(&mut Action);
+    let changes: [(Change, &str); 14] = [
+        (
+            |a| {
+                if let Action::ReserveLease(l) = a {
+                    l.store.data_dir = "/etc".into()
+                }
+            },
+            "leases are kept below",
+        ),
+        (
+            |a| {
+                if let Action::ReserveLease(l) = a {
+                    l.owner.interface = name("eth1")
+                }
+            },
+            "the request's own container",
+        ),
+        (
+            |a| {
+                if let Action::EnsureBridge(b) = a {
+                    b.name = name("docker0")
+                }
+            },
+            "names no link \"docker0\"",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.name = name("eth1")
+                }
+            },
+            "as CNI_IFNAME says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.name = name("veth0")
+                }
+            },
+            "called and marked as the attachment says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.alias = "mine".into()
+                }
+            },
+            "called and marked as the attachment says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.master = Some(name("docker0"))
+                }
+            },
+            "a bridge of this plan",
+        ),
+        (
+            |a| {
+                if let Action::SetUp(u) = a {
+                    u.link = LinkRef { netns: Netns::Host, name: name("eth0") }
+                }
+            },
+            "not of this plan",
+        ),
+        (
+            |a| {
+                if let Action::AddAddress(x) = a
+                    && x.link.netns == Netns::Container
+                {
+                    x.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no lease, delegate or configuration gives this address",
+        ),
+        (
+            |a| {
+                if let Action::AddAddress(x) = a
+                    && x.link.netns == Netns::Host
+                {
+                    x.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no gateway of this attachment",
+        ),
+        (
+            |a| {
+                if let Action::AddRoute(r) = a {
+                    r.link.netns = Netns::Host
+                }
+            },
+            "inside the container only",
+        ),
+        (
+            |a| {
+                if let Action::SetSysctl(s) = a
+                    && s.key.link().is_none()
+                {
+                    s.key = SysctlKey::parse("net/ipv4/ip_default_ttl").unwrap()
+                }
+            },
+            "only forwarding may be switched on",
+        ),
+        (
+            |a| {
+                if let Action::SetSysctl(s) = a
+                    && s.key.link().is_none()
+                {
+                    s.value = "0".into()
+                }
+            },
+            "only forwarding may be switched on",
+        ),
+        (
+            |a| {
+                if let Action::Masquerade(m) = a {
+                    m.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no address of this attachment",
+        ),
+    ];
+    for (change, rule) in changes {
+        let rules = refused(change);
+        assert!(rules.iter().any(|text| text.contains(rule)), "{rule:?} is not in {rules:?}");
+    }
+    let rules = refused(|a| {
+        if let Action::Masquerade(m) = a {
+            m.chain = "FORWARD".into()
+        }
+    });
+    assert!(rules[0].contains("follow from network and container"), "{rules:?}");
+}
+
+#[test]
+fn a_plan_does_not_choose_how_long_things_last() {
+    // Shared, it would outlive every DEL; the attachment's, a bridge would go with the first one.
+    let mut plan = plan();
+    plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
+    let violations = check(plan, &grants()).unwrap_err();
+    assert_eq!(violations.len(), self::plan().entries.len() - 1, "all but forwarding: {violations:?}");
+}
+
+#[test]
+fn only_what_may_be_used_may_be_asked() {
+    struct Empty;
+    impl Facts for Empty {
+        fn ask(&mut self, _: &Query) -> Answer {
+            Answer::Link(crate::plan::Fact::Absent)
+        }
+    }
+    let grants = grants();
+    let mut machine = Empty;
+    let mut facts = GrantedFacts::new(&mut machine, &grants);
+    let link = |netns, text| Query::Link(LinkRef { netns, name: name(text) });
+    let store = |dir: &str, network: &str| StoreRef {
+        data_dir: dir.into(),
+        network: NetworkName::parse(network).unwrap(),
+    };
+    let other = Owner { container: ContainerId::parse("other").unwrap(), interface: name("eth0") };
+    for allowed in [
+        link(Netns::Host, "cni_bridge0"),
+        link(Netns::Container, "anything"),
+        Query::Store(store("/run/networks", "mybridge"), grants.attachment.owner()),
+    ] {
+        assert!(!matches!(facts.ask(&allowed), Answer::Failed(_)), "{allowed:?}");
+    }
+    let refused = [
+        link(Netns::Host, "eth0"),
+        Query::Store(store("/run/networks", "mybridge"), other),
+        Query::Store(store("/run/networks", "othernet"), grants.attachment.owner()),
+        Query::Store(store("/etc", "mybridge"), grants.attachment.owner()),
+    ];
+    for query in &refused {
+        assert!(matches!(facts.ask(query), Answer::Failed(_)), "{query:?}");
+    }
+    assert_eq!(facts.violations().len(), refused.len());
+}
