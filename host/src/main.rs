@@ -12,6 +12,10 @@ use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::verb::{self, Output};
 
+/// musl's allocator gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let error = CniError::new(code::INTERNAL, "wasm-cni panicked: this is a bug in it")
