@@ -50,7 +50,7 @@ fn a_planner_that_talks_nonsense_is_ended() {
 fn a_planner_that_says_nothing_is_ended_in_time() {
     let begun = Instant::now();
     assert_eq!(said(b"\x05\0", true).code, code::LIMIT);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]
