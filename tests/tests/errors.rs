@@ -232,7 +232,16 @@ fn the_installed_tree_is_what_an_installer_expects() {
         names.sort();
         names
     };
-    let expected = ["bridge", "bridge.wasm", "host-local", "host-local.wasm", "wasm-cni", "wasm-cni-compile"];
+    let expected = [
+        "bridge",
+        "bridge.wasm",
+        "host-local",
+        "host-local.wasm",
+        "static",
+        "static.wasm",
+        "wasm-cni",
+        "wasm-cni-compile",
+    ];
     assert_eq!(names(&dist()), expected);
     assert_eq!(std::fs::read_link(dist().join("bridge")).unwrap(), Path::new("wasm-cni"));
 }

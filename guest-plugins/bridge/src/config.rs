@@ -47,7 +47,7 @@ struct Conf {
     port_isolation: bool,
     ipam: Ipam,
     dns: Dns,
-    args: Args,
+    args: config::Args<Mac>,
     runtime_config: Mac,
 }
 
@@ -55,12 +55,6 @@ struct Conf {
 #[serde(default)]
 struct Ipam {
     r#type: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Args {
-    cni: Mac,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,7 +83,7 @@ impl Default for Conf {
             port_isolation: false,
             ipam: Ipam::default(),
             dns: Dns::default(),
-            args: Args::default(),
+            args: config::Args::default(),
             runtime_config: Mac::default(),
         }
     }

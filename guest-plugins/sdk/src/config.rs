@@ -4,6 +4,7 @@
 //! key given twice the last counts. `#[serde(flatten)]` hides the names of the fields from us: do without it.
 
 use crate::request;
+use serde::Deserialize;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor,
@@ -21,6 +22,14 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, ConfigError> {
     let value =
         serde_json::from_str(json).map_err(|e| ConfigError { path: String::new(), text: e.to_string() })?;
     T::deserialize(Lenient(value))
+}
+
+/// `args` of a configuration, of which plugins read `cni` (CONVENTIONS.md).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Args<T> {
+    /// `cni`: what every plugin may honour.
+    pub cni: T,
 }
 
 /// Why a configuration cannot be read: `ipam.subnet: invalid CIDR address: x`.
@@ -151,7 +160,6 @@ impl<'de> MapAccess<'de> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
     use std::collections::BTreeMap;
 
     #[derive(Debug, PartialEq, Deserialize)]

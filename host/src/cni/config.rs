@@ -1,7 +1,7 @@
 //! The network configuration on standard input, as far as the host itself reads it.
 
 use super::{CniError, code, result};
-use crate::plan::{NetworkName, Report};
+use crate::plan::{NetworkName, PluginName, Report};
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -61,6 +61,13 @@ impl Config {
     /// `type` of the `ipam` object.
     pub fn ipam_type(&self) -> Option<&str> {
         member(self.get("ipam")?.as_object()?, "type")?.as_str()
+    }
+
+    /// Whether `plugin` hands out addresses and so has no link of its own: it is the network's IPAM, or run by the plugin
+    /// that the configuration names.
+    pub fn is_ipam(&self, plugin: &PluginName) -> bool {
+        let main = self.get("type").and_then(Value::as_str);
+        self.ipam_type() == Some(plugin.as_str()) || main.is_some_and(|main| main != plugin.as_str())
     }
 
     /// `dataDir` of the `ipam` object: where its lease stores are, unless in the default place.

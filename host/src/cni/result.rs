@@ -57,6 +57,24 @@ pub fn check(ips: &[Ip], cni_version: &str) -> Result<(), CniError> {
     Ok(())
 }
 
+/// What is left of a delegate's result on its way to the plugin that asked: before 0.3.0 the first address of each family,
+/// the routes of these families, and of a route its destination and gateway.
+pub fn told(mut report: Report, cni_version: &str) -> Result<Report, CniError> {
+    check(&report.ips, cni_version)?;
+    if matches!(cni_version, "0.1.0" | "0.2.0") {
+        let first = |v4: bool| report.ips.iter().find(|ip| ip.address.is_ipv4() == v4).cloned();
+        let (ip4, ip6) = (first(true), first(false));
+        let routes = |ip: &Option<Ip>| -> Vec<Route> {
+            let v4 = ip.as_ref().map(|ip| ip.address.is_ipv4());
+            let routes = report.routes.iter().filter(|route| Some(route.dst.is_ipv4()) == v4);
+            routes.map(|route| Route { gw: route.gw, ..Route::to(route.dst) }).collect()
+        };
+        report.routes = [routes(&ip4), routes(&ip6)].concat();
+        report.ips = ip4.into_iter().chain(ip6).collect();
+    }
+    Ok(report)
+}
+
 /// 0.3.0 to 0.4.0: keys in order of declaration, `dns` always.
 #[derive(Serialize)]
 struct V04<'a> {
@@ -270,6 +288,25 @@ mod tests {
             assert_eq!(report.ips[0].address, walkthrough().ips[0].address, "{version}");
             assert_eq!(report.routes, walkthrough().routes, "{version}");
         }
+    }
+
+    #[test]
+    fn an_old_version_tells_of_a_delegate_what_it_has_a_shape_for() {
+        let ip = |text: &str| Ip { address: text.parse().unwrap(), gateway: None, interface: None };
+        let route = |text: &str| Route { mtu: Some(1400), ..Route::to(text.parse().unwrap()) };
+        let report = Report {
+            ips: vec![ip("10.0.0.1/24"), ip("10.0.0.2/24")],
+            routes: vec![route("fd00::/64"), route("10.1.0.0/16")],
+            ..Report::default()
+        };
+        assert_eq!(told(report.clone(), "0.3.0").unwrap(), report);
+        let old = told(report, "0.2.0").unwrap();
+        assert_eq!(old.ips, [ip("10.0.0.1/24")]);
+        assert_eq!(old.routes, [Route::to("10.1.0.0/16".parse().unwrap())]);
+        assert_eq!(
+            told(Report::default(), "0.2.0").unwrap_err().msg,
+            "cannot convert: no valid IP addresses"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::kernel::{Effect, Kernel};
 use crate::plan::action::{AddAddress, AddRoute};
 use crate::plan::{Action, LinkRef, Netns, Report};
 use crate::run::{self, Host};
+use std::net::IpAddr;
 
 /// Succeeds when the machine is as ADD left it.
 pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
@@ -16,15 +17,19 @@ pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniE
     };
     let journal = host.state.lock(&request.attachment)?;
     let own = |section: &Section| section.header.plugin == request.plugin;
-    let mut actions = of_result(&previous, request);
-    if let Some(section) = journal.sections().into_iter().find(own) {
-        for action in of_journal(&section) {
-            if !actions.contains(&action) {
-                actions.push(action);
-            }
+    // An IPAM plugin has given addresses, to a link that another one makes.
+    let is_ipam = config.is_ipam(&request.plugin);
+    let mut actions = if is_ipam { Vec::new() } else { of_result(&previous, request) };
+    let section = journal.sections().into_iter().find(own);
+    for action in section.iter().flat_map(of_journal) {
+        if !actions.contains(&action) {
+            actions.push(action);
         }
     }
-    let differences = HostKernel::open(Some(netns), false).verify(&actions);
+    let mut differences = HostKernel::open(Some(netns), false).verify(&actions);
+    if let Some(given) = section.and_then(|section| section.report).filter(|_| is_ipam) {
+        differences.extend(gateways(&given, &previous));
+    }
     if differences.is_empty() {
         return Ok(());
     }
@@ -33,6 +38,23 @@ pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniE
         request.attachment.interface, request.attachment.container
     );
     Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
+}
+
+/// Gateways that `prevResult` tells otherwise than ADD gave them; an address that it does not have is no difference
+/// (reference static).
+fn gateways(given: &Report, previous: &Report) -> Vec<String> {
+    let text = |gateway: Option<IpAddr>| gateway.map_or("none".to_owned(), |gateway| gateway.to_string());
+    let mut differences = Vec::new();
+    for ip in given.ips.iter().filter(|ip| ip.gateway.is_some()) {
+        let address = ip.address.ip();
+        if let Some(other) = previous.ips.iter().find(|other| other.address.ip() == address)
+            && other.gateway != ip.gateway
+        {
+            let (now, then) = (text(other.gateway), text(ip.gateway));
+            differences.push(format!("gateway of {address} is {now} in prevResult, not {then}"));
+        }
+    }
+    differences
 }
 
 /// What was done and is meant to last; a failed optional action was not done.

@@ -36,7 +36,7 @@ fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
 ///
 /// An IPAM plugin has leases alone; a configuration without IPAM has none.
 fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) -> Result<(), CniError> {
-    let is_ipam = config.ipam_type() == Some(request.plugin.as_str());
+    let is_ipam = config.is_ipam(&request.plugin);
     let has_ipam = config.ipam_type().is_some();
     let network = request.attachment.network.clone();
     let stores = if has_ipam { data_dirs(config) } else { Vec::new() };

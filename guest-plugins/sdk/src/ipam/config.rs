@@ -2,6 +2,7 @@
 
 use super::range::{RangeConf, subnet};
 use super::range_set::{RangeSet, first_overlap};
+use super::{Ips, family};
 use crate::{Error, Route, address, args, config};
 use ipnetwork::IpNetwork;
 use serde::Deserialize;
@@ -26,7 +27,7 @@ pub struct Config {
 struct Conf {
     cni_version: String,
     ipam: Option<IpamConf>,
-    args: ArgsConf,
+    args: config::Args<Ips<Requested>>,
     runtime_config: RuntimeConf,
 }
 
@@ -45,18 +46,6 @@ struct IpamConf {
     routes: Vec<Route>,
     data_dir: String,
     resolv_conf: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ArgsConf {
-    cni: CniArgs,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct CniArgs {
-    ips: Vec<Requested>,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,22 +136,10 @@ fn range_sets(confs: &[Vec<RangeConf>], cni_version: &str) -> Result<Vec<RangeSe
         .map(|(i, set)| RangeSet::new(set).map_err(|e| format!("invalid range set {i}: {e}")))
         .collect::<Result<Vec<_>, _>>()?;
     let ipv4 = sets.iter().filter(|set| set.is_ipv4()).count();
-    if (ipv4 > 1 || sets.len() - ipv4 > 1) && !has_lists(cni_version) {
-        return Err(format!("CNI version {cni_version} does not support more than 1 address per family"));
-    }
+    family::check(cni_version, ipv4, sets.len() - ipv4)?;
     match first_overlap(&sets, RangeSet::overlaps) {
         Some((i, k)) => Err(format!("range set {i} overlaps with {k}")),
         None => Ok(sets),
-    }
-}
-
-/// Since 0.3.0 a result has a list of addresses.
-fn has_lists(cni_version: &str) -> bool {
-    let mut numbers = cni_version.split('.').map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(0)), Some(Ok(minor))) => minor >= 3,
-        (Some(Ok(major)), _) => major > 0,
-        _ => false,
     }
 }
 

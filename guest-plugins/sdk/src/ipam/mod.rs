@@ -1,10 +1,12 @@
-//! What a plugin takes that hands out addresses from the ranges of its configuration, as host-local does.
+//! What a plugin takes that hands out addresses from the ranges of its configuration, as host-local does; and what any
+//! IPAM plugin reads, [`Ips`] and [`family`].
 //!
 //! The configuration, its rules and the texts of its errors are host-local's, and so are the leases; which free
 //! address comes next is the plugin's: its [`Choose`].
 
 mod allocation;
 mod config;
+pub mod family;
 mod free;
 mod range;
 mod range_set;
@@ -16,6 +18,21 @@ pub use range::Range;
 pub use range_set::RangeSet;
 
 use crate::{Error, leases, request};
+use serde::Deserialize;
+
+/// The addresses that the runtime asks for: `runtimeConfig`, or `args.cni` (CONVENTIONS.md).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Ips<T> {
+    /// `ips`.
+    pub ips: Vec<T>,
+}
+
+impl<T> Default for Ips<T> {
+    fn default() -> Self {
+        Ips { ips: Vec::new() }
+    }
+}
 
 /// The `add` of such a plugin: one address for each range set, the routes as they stand in the configuration.
 pub fn add(choose: Choose) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use super::wit::answers::Answer;
 use super::wit::delegate::Host;
 use super::wit::types::Error;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, code, result};
 use crate::plan::Report;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::{engine, limits, lookup, lower};
@@ -36,6 +36,8 @@ impl Guest {
             return Err(CniError::new(code::INTERNAL, message));
         }
         let code = self.recorder().load(&plugin)?;
-        engine::run(&code, self.delegate(plugin))
+        let report = engine::run(&code, self.delegate(plugin))?;
+        let cni_version = self.recorder().request.cni_version.clone();
+        result::told(report, &cni_version)
     }
 }
