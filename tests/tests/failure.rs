@@ -206,3 +206,39 @@ fn two_interfaces_of_one_container_share_a_chain_and_each_goes_alone() {
     call("DEL", "eth1").ok(&machine);
     assert!(!machine.sh("iptables -t nat -S").contains("CNI-"));
 }
+
+/// The host's end of the walkthrough's veth, as a first ADD names it.
+fn host_veth(machine: &Machine) -> String {
+    machine.sh("ip -o link show master cni_bridge0 | sed -E 's/^[0-9]+: ([^@:]+).*/\\1/'").trim().to_owned()
+}
+
+#[test]
+fn a_host_name_that_somebody_else_has_stays_theirs() {
+    let machine = machine();
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    let name = host_veth(&machine);
+    Call::bridge("DEL", WALKTHROUGH).ok(&machine);
+    machine.sh(&format!("ip link add {name} type veth peer name foreign"));
+    let foreign = machine.sh("cat /proc/net/dev | grep -c foreign");
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    let next = host_veth(&machine);
+    assert!(next.starts_with("veth") && next != name, "{next}");
+    Call::bridge("DEL", WALKTHROUGH).ok(&machine);
+    assert_eq!(machine.sh("cat /proc/net/dev | grep -c foreign"), foreign);
+    assert!(!machine.snapshot().contains(&next));
+}
+
+#[test]
+fn a_dead_link_of_this_attachment_makes_room() {
+    let machine = machine();
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    let name = host_veth(&machine);
+    let alias = machine.sh(&format!("ip link show {name} | sed -n 's/^ *alias //p'")).trim().to_owned();
+    Call::bridge("DEL", WALKTHROUGH).ok(&machine);
+    // What an ADD leaves whose journal was lost too.
+    machine.sh(&format!("ip link add {name} type veth peer name dead; ip link set {name} alias '{alias}'"));
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    assert_eq!(host_veth(&machine), name);
+    assert!(!machine.sh("ip -o link").contains("dead"));
+    machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
+}
