@@ -1,6 +1,7 @@
 //! The machine: what is asked of it and what is done to it.
 
 pub mod errno;
+pub mod fake;
 pub mod host;
 pub mod iptables;
 pub mod lease;

@@ -1,6 +1,6 @@
 //! The lease store of host-local: a directory per network, a file per address (cni-behaviours, section 4.2).
 
-mod gaps;
+pub(super) mod gaps;
 mod lock;
 
 use super::errno::as_go;

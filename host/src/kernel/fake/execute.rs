@@ -1,0 +1,122 @@
+//! Doing a step: runs of actions that go out together.
+
+use super::super::netlink::refused;
+use super::super::{Effect, KernelError, Outcome, sysctl::same};
+use super::{FakeKernel, no_entry, no_netns};
+use crate::kernel::errno::as_go;
+use crate::plan::action::{Masquerade, SetSysctl};
+use crate::plan::{Action, Netns};
+use nix::errno::Errno;
+use std::io;
+
+/// What is done in one way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Leases,
+    Netlink(Netns),
+    Sysctls(Netns),
+    Rules,
+}
+
+impl Way {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::ReserveLease(_) => Way::Leases,
+            Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
+                Way::Netlink(Netns::Host)
+            }
+            Action::SetUp(action) => Way::Netlink(action.link.netns),
+            Action::AddAddress(action) => Way::Netlink(action.link.netns),
+            Action::AddRoute(action) => Way::Netlink(action.link.netns),
+            Action::SetSysctl(action) => Way::Sysctls(action.netns),
+            Action::Masquerade(_) => Way::Rules,
+        }
+    }
+}
+
+impl FakeKernel {
+    pub(super) fn execute_step(&mut self, step: &[Action]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(step.len());
+        for run in step.chunk_by(|a, b| Way::of(a) == Way::of(b)) {
+            if !outcomes.iter().any(is_failure) {
+                outcomes.extend(self.execute_run(run));
+            }
+        }
+        outcomes.resize_with(step.len(), || Outcome::NotTried);
+        outcomes
+    }
+
+    /// One outcome for each action that was begun.
+    fn execute_run(&mut self, run: &[Action]) -> Vec<Outcome> {
+        match run.first().map(Way::of) {
+            Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
+            Some(Way::Leases | Way::Sysctls(_)) => self.one_by_one(run),
+            Some(Way::Rules) => {
+                let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
+                let results = self.nat.add(&rules).into_iter();
+                results.map(|result| result.map_or(Outcome::NotTried, outcome)).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Does one after the other, and nothing after a failure.
+    fn one_by_one(&mut self, run: &[Action]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for action in run {
+            outcomes.extend(match action {
+                Action::ReserveLease(lease) => Some(outcome(self.stores.locked(&lease.store).reserve(lease))),
+                Action::SetSysctl(action) => Some(outcome(self.set_sysctl(action))),
+                _ => None,
+            });
+            if outcomes.iter().any(is_failure) {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    fn set_sysctl(&mut self, action: &SetSysctl) -> Result<Effect, KernelError> {
+        let space = self.machine.space_mut(action.netns).ok_or_else(no_entry)?;
+        let key = action.key.as_str();
+        let replaced = space.sysctls.read(key).and_then(|old| {
+            if same(&old, &action.value) {
+                return Ok(Effect::AlreadyThere);
+            }
+            space.write_sysctl(key, &action.value).map(|()| Effect::Replaced(old))
+        });
+        match replaced {
+            Ok(effect) => Ok(effect),
+            Err(_) if action.optional => Ok(Effect::AlreadyThere),
+            Err(errno) => {
+                let what = format!("failed to set sysctl {key:?} to {:?}", action.value);
+                Err(KernelError::File { what, source: as_go(errno.into()) })
+            }
+        }
+    }
+}
+
+/// What was tried, with the kernel's answer.
+pub(super) fn answer(what: impl Into<String>, errno: Errno) -> KernelError {
+    refused(what, io::Error::from(errno))
+}
+
+/// What was tried in a container that is gone.
+pub(super) fn without_netns(what: &str) -> KernelError {
+    refused(what, no_netns())
+}
+
+fn outcome(result: Result<Effect, KernelError>) -> Outcome {
+    result.map_or_else(Outcome::Failed, Outcome::Done)
+}
+
+pub(super) fn is_failure(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(_))
+}
+
+pub(super) fn as_masquerade(action: &Action) -> Option<&Masquerade> {
+    match action {
+        Action::Masquerade(masquerade) => Some(masquerade),
+        _ => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! Answers to a planner's questions.
+
+use super::super::lease::gaps::gaps;
+use super::FakeKernel;
+use crate::plan::{Answer, Fact, Facts, LinkFact, LinkRef, Query};
+
+impl Facts for FakeKernel {
+    fn ask(&mut self, query: &Query) -> Answer {
+        match query {
+            Query::Link(link) => Answer::Link(self.link_fact(link)),
+            Query::Store(store, owner) => {
+                let found = self.stores.planning(store, self.dry);
+                Answer::Store(Fact::Known(found.map(|found| found.holdings(owner)).unwrap_or_default()))
+            }
+            Query::Free(store, within) => {
+                let found = self.stores.planning(store, self.dry);
+                let free = match found {
+                    Some(found) => gaps(*within, found.leases.keys().copied().collect()),
+                    None => vec![*within],
+                };
+                Answer::Free(Fact::Known(free))
+            }
+        }
+    }
+}
+
+impl FakeKernel {
+    fn link_fact(&mut self, link: &LinkRef) -> Fact<LinkFact> {
+        let Ok(Some(found)) = self.find(link.netns, &link.name) else { return Fact::Absent };
+        Fact::Known(LinkFact {
+            netns: link.netns,
+            name: link.name.clone(),
+            index: found.index,
+            kind: found.kind.clone(),
+            mac: found.mac,
+            mtu: found.mtu,
+            up: found.up,
+            alias: found.alias.clone(),
+            master: found.master,
+            addresses: found.addresses(),
+        })
+    }
+}

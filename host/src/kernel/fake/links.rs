@@ -1,0 +1,266 @@
+//! Doing netlink actions: everything whose links are known goes out in one send.
+
+use super::super::netlink::route;
+use super::super::{Effect, KernelError, LinkIdentity, Outcome};
+use super::FakeKernel;
+use super::execute::{answer, is_failure, without_netns};
+use super::link::Link;
+use crate::plan::action::{AddAddress, AddRoute, CreateVeth, DeleteStaleLink, EnsureBridge};
+use crate::plan::{Action, IfName, LinkRef, Netns, Route};
+use ipnetwork::IpNetwork;
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+
+/// What the kernel is asked for.
+enum Request<'a> {
+    Delete(u32),
+    CreateBridge(&'a EnsureBridge),
+    /// The pair, then the mark of its host end.
+    CreateVeth(&'a CreateVeth, Option<u32>),
+    SetUp(u32),
+    AddAddress(u32, IpNetwork),
+    AddRoute(u32, &'a Route),
+}
+
+/// The kernel's answers: to the request, and of a pair to its mark.
+type Answers = (Result<(), Errno>, Result<(), Errno>);
+
+impl FakeKernel {
+    /// One outcome for each action that was begun.
+    pub(super) fn execute_netlink(&mut self, netns: Netns, actions: &[Action]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(actions.len());
+        while let Some(rest) = actions.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+            outcomes.extend(self.send(netns, rest));
+            if outcomes.iter().any(is_failure) {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    /// Sends as many of the actions as can go together: up to one that needs a link which another of them makes. One that
+    /// the kernel refuses does not stop those after it.
+    fn send(&mut self, netns: Netns, actions: &[Action]) -> Vec<Outcome> {
+        let mut made: BTreeSet<&IfName> = BTreeSet::new();
+        let mut batch = Vec::new();
+        let mut refusal = None;
+        for action in actions {
+            if needs(action).iter().any(|name| made.contains(name)) {
+                break;
+            }
+            match self.request(netns, action) {
+                Ok(request) => {
+                    batch.push(request);
+                    made.extend(makes(action));
+                }
+                Err(error) => {
+                    refusal = Some(Outcome::Failed(error));
+                    break;
+                }
+            }
+        }
+        let answers: Vec<Option<Answers>> =
+            batch.into_iter().map(|request| request.map(|request| self.answer(netns, request))).collect();
+        let mut outcomes = Vec::with_capacity(actions.len());
+        for (action, answers) in actions.iter().zip(answers) {
+            let result = match answers {
+                None => Ok(Effect::AlreadyThere),
+                Some(answers) => self.conclude(action, answers),
+            };
+            outcomes.push(result.map_or_else(Outcome::Failed, Outcome::Done));
+        }
+        if !outcomes.iter().any(is_failure) {
+            outcomes.extend(refusal);
+        }
+        outcomes
+    }
+
+    /// What has to be sent for an action: nothing, when it is done already.
+    fn request<'a>(&mut self, netns: Netns, action: &'a Action) -> Result<Option<Request<'a>>, KernelError> {
+        match action {
+            Action::DeleteStaleLink(action) => self.delete_stale(action),
+            Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
+                Some(found) => a_bridge(bridge, &found.kind).map(|()| None),
+                None => Ok(Some(Request::CreateBridge(bridge))),
+            },
+            Action::CreateVeth(veth) => self.create_veth(veth).map(Some),
+            Action::SetUp(action) => {
+                let found = self.require(netns, &action.link.name)?;
+                Ok((!found.up).then_some(Request::SetUp(found.index)))
+            }
+            Action::AddAddress(action) => {
+                Ok(Some(Request::AddAddress(self.index(&action.link)?, action.address)))
+            }
+            Action::AddRoute(action) => {
+                let index = self.index(&action.link)?;
+                let Route { dst, gw, .. } = &action.route;
+                if gw.is_some_and(|gw| gw.is_ipv4() != dst.is_ipv4()) {
+                    let text = "gateway and destination ip are not the same IP family";
+                    return Err(KernelError::Conflict(format!("{}: {text}", failed_route(action))));
+                }
+                Ok(Some(Request::AddRoute(index, &action.route)))
+            }
+            Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Ok(None),
+        }
+    }
+
+    fn delete_stale(&mut self, action: &DeleteStaleLink) -> Result<Option<Request<'static>>, KernelError> {
+        match self.find(Netns::Host, &action.name)? {
+            None => Ok(None),
+            Some(found) if found.alias.as_deref() == Some(&action.alias) => {
+                Ok(Some(Request::Delete(found.index)))
+            }
+            Some(_) => Err(KernelError::Conflict(format!("link {:?} is not ours", action.name.as_str()))),
+        }
+    }
+
+    fn create_veth<'a>(&mut self, veth: &'a CreateVeth) -> Result<Request<'a>, KernelError> {
+        if self.find(Netns::Host, &veth.peer.name)?.is_some() {
+            let name = veth.peer.name.as_str();
+            return Err(KernelError::Conflict(format!("host veth name ({name:?}) already exists")));
+        }
+        let master = veth.peer.master.as_ref().map(|name| LinkRef { netns: Netns::Host, name: name.clone() });
+        let master = master.map(|master| self.index(&master)).transpose()?;
+        if !self.has(Netns::Container) {
+            return Err(without_netns("failed to make veth pair"));
+        }
+        Ok(Request::CreateVeth(veth, master))
+    }
+
+    /// Does what is asked for.
+    fn answer(&mut self, netns: Netns, request: Request<'_>) -> Answers {
+        let machine = &mut self.machine;
+        let result = match request {
+            Request::Delete(index) => machine.delete(netns, index),
+            Request::CreateBridge(bridge) => machine.create_bridge(bridge),
+            Request::CreateVeth(veth, master) => {
+                let created = machine.create_veth(veth, master);
+                return (created, machine.mark_veth(&veth.peer));
+            }
+            Request::SetUp(index) => machine.in_space(netns).and_then(|space| space.set_up(index)),
+            Request::AddAddress(index, address) => {
+                machine.in_space(netns).and_then(|space| space.add_address(index, address))
+            }
+            Request::AddRoute(index, route) => {
+                machine.in_space(netns).and_then(|space| space.add_route(index, route))
+            }
+        };
+        (result, Ok(()))
+    }
+
+    /// What the kernel's answers mean.
+    fn conclude(&mut self, action: &Action, answers: Answers) -> Result<Effect, KernelError> {
+        if let Action::CreateVeth(veth) = action {
+            return self.conclude_veth(veth, answers);
+        }
+        let Err(errno) = answers.0 else {
+            return match action {
+                Action::EnsureBridge(bridge) => {
+                    let identity = self.identify(Netns::Host, &bridge.name)?;
+                    Ok(Effect::CreatedLinks(vec![identity]))
+                }
+                Action::DeleteStaleLink(stale) => {
+                    self.indexes.remove(&LinkRef { netns: Netns::Host, name: stale.name.clone() });
+                    // Undo leaves it gone.
+                    Ok(Effect::AlreadyThere)
+                }
+                _ => Ok(Effect::Created),
+            };
+        };
+        let what = match action {
+            Action::EnsureBridge(bridge) => {
+                let name = bridge.name.as_str();
+                format!("failed to create bridge {name:?}: could not add {name:?}")
+            }
+            Action::DeleteStaleLink(_) if errno == Errno::ENODEV => return Ok(Effect::AlreadyThere),
+            Action::DeleteStaleLink(stale) => format!("failed to delete {:?}", stale.name.as_str()),
+            Action::SetUp(action) => format!("failed to set {:?} UP", action.link.name.as_str()),
+            Action::AddAddress(action) => {
+                let of_host = action.link.netns == Netns::Host;
+                if errno == Errno::EEXIST && of_host && self.has_address(action)? {
+                    return Ok(Effect::AlreadyThere);
+                }
+                failed_address(action)
+            }
+            Action::AddRoute(action) => failed_route(action),
+            _ => "netlink request failed".to_owned(),
+        };
+        Err(answer(what, errno))
+    }
+
+    fn has_address(&mut self, action: &AddAddress) -> Result<bool, KernelError> {
+        let index = self.index(&action.link)?;
+        let found = self.machine.space(action.link.netns).and_then(|space| space.get(index));
+        Ok(found.is_some_and(|link| link.addresses().contains(&action.address)))
+    }
+
+    fn conclude_veth(&mut self, veth: &CreateVeth, answers: Answers) -> Result<Effect, KernelError> {
+        let (created, marked) = answers;
+        if let Err(errno) = created {
+            if errno == Errno::EEXIST && self.find(Netns::Container, &veth.name)?.is_some() {
+                let name = veth.name.as_str();
+                return Err(KernelError::Conflict(format!("container veth name ({name:?}) already exists")));
+            }
+            return Err(answer("failed to make veth pair", errno));
+        }
+        if let Err(errno) = marked {
+            // What failed changes nothing.
+            if let Ok(Some(found)) = self.find(Netns::Host, &veth.peer.name) {
+                let _ = self.machine.delete(Netns::Host, found.index);
+            }
+            let name = &veth.peer.name;
+            return Err(answer(format!("failed to setup alias and hairpin mode for {name}"), errno));
+        }
+        let inside = self.identify(Netns::Container, &veth.name)?;
+        Ok(Effect::CreatedLinks(vec![inside, self.identify(Netns::Host, &veth.peer.name)?]))
+    }
+
+    fn identify(&mut self, netns: Netns, name: &IfName) -> Result<LinkIdentity, KernelError> {
+        let Link { index, kind, mac, alias, .. } = self.require(netns, name)?;
+        Ok(LinkIdentity { link: LinkRef { netns, name: name.clone() }, index, kind, mac, alias })
+    }
+}
+
+/// The links that must be there before the action's request can be built, in the run's namespace.
+fn needs(action: &Action) -> Vec<&IfName> {
+    match action {
+        Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
+        Action::SetUp(action) => vec![&action.link.name],
+        Action::AddAddress(action) => vec![&action.link.name],
+        Action::AddRoute(action) => vec![&action.link.name],
+        Action::DeleteStaleLink(action) => vec![&action.name],
+        Action::EnsureBridge(action) => vec![&action.name],
+        Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Vec::new(),
+    }
+}
+
+/// The names of which the action makes or deletes a link.
+fn makes(action: &Action) -> Vec<&IfName> {
+    match action {
+        Action::DeleteStaleLink(action) => vec![&action.name],
+        Action::EnsureBridge(bridge) => vec![&bridge.name],
+        Action::CreateVeth(veth) => vec![&veth.name, &veth.peer.name],
+        _ => Vec::new(),
+    }
+}
+
+fn a_bridge(bridge: &EnsureBridge, kind: &str) -> Result<(), KernelError> {
+    if kind == "bridge" {
+        return Ok(());
+    }
+    let name = bridge.name.as_str();
+    let text = format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge");
+    Err(KernelError::Conflict(text))
+}
+
+fn failed_address(action: &AddAddress) -> String {
+    let (name, address) = (action.link.name.as_str(), action.address);
+    match action.link.netns {
+        Netns::Host => format!("could not add IP address {address} to {name:?}"),
+        Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
+    }
+}
+
+fn failed_route(action: &AddRoute) -> String {
+    format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
+}

@@ -1,0 +1,75 @@
+//! What each action of a step finds.
+
+use super::super::lease::Holder;
+use super::super::{Before, KernelError, sysctl::same};
+use super::FakeKernel;
+use super::link::Link;
+use crate::plan::action::{AddAddress, ReserveLease, SetSysctl};
+use crate::plan::{Action, Netns};
+use nix::errno::Errno;
+
+impl FakeKernel {
+    pub(super) fn observe_step(&mut self, step: &[Action]) -> Vec<Before> {
+        let mut observed = Vec::with_capacity(step.len());
+        let mut deleted = Vec::new();
+        for action in step {
+            observed.push(match action {
+                // What the step itself deletes first, is not what the action finds.
+                Action::CreateVeth(veth) if deleted.contains(&&veth.peer.name) => Before::Absent,
+                _ => self.observe_action(action),
+            });
+            if let Action::DeleteStaleLink(stale) = action {
+                deleted.push(&stale.name);
+            }
+        }
+        observed
+    }
+
+    fn observe_action(&mut self, action: &Action) -> Before {
+        match action {
+            Action::ReserveLease(lease) => self.observe_lease(lease),
+            Action::DeleteStaleLink(stale) => presence(self.find(Netns::Host, &stale.name), |_| true),
+            Action::EnsureBridge(bridge) => presence(self.find(Netns::Host, &bridge.name), |_| true),
+            Action::CreateVeth(veth) => presence(self.find(Netns::Host, &veth.peer.name), |_| true),
+            Action::SetUp(action) => {
+                presence(self.find(action.link.netns, &action.link.name), |link| link.up)
+            }
+            Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
+            Action::AddAddress(_) | Action::AddRoute(_) | Action::Masquerade(_) => Before::Absent,
+            Action::SetSysctl(action) => self.observe_sysctl(action),
+        }
+    }
+
+    fn observe_lease(&mut self, lease: &ReserveLease) -> Before {
+        let Some(store) = self.stores.planning(&lease.store, self.dry) else { return Before::Absent };
+        match (store.holder(lease.address, &lease.owner), store.last.get(&lease.set)) {
+            (Holder::Nobody, None) => Before::Absent,
+            (Holder::Nobody, Some(last)) => Before::Value(last.to_string()),
+            (Holder::Owner | Holder::Other, _) => Before::Present,
+        }
+    }
+
+    fn observe_address(&mut self, action: &AddAddress) -> Before {
+        presence(self.find(action.link.netns, &action.link.name), |link| {
+            link.addresses().contains(&action.address)
+        })
+    }
+
+    fn observe_sysctl(&mut self, action: &SetSysctl) -> Before {
+        let Some(space) = self.machine.space(action.netns) else { return Before::Unknown };
+        match space.sysctls.read(action.key.as_str()) {
+            Ok(value) if same(&value, &action.value) => Before::Present,
+            Ok(value) => Before::Value(value),
+            Err(Errno::ENOENT) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
+    }
+}
+
+fn presence(found: Result<Option<Link>, KernelError>, is_done: impl Fn(&Link) -> bool) -> Before {
+    match found {
+        Ok(Some(link)) if is_done(&link) => Before::Present,
+        Ok(_) => Before::Absent,
+        Err(_) => Before::Unknown,
+    }
+}

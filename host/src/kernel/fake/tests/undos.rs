@@ -1,0 +1,36 @@
+//! What undoes an action, in the order of doing.
+
+use crate::kernel::{Effect, Undo};
+use crate::plan::Action;
+
+pub fn of(action: &Action, effect: &Effect) -> Vec<Undo> {
+    match (action, effect) {
+        (Action::EnsureBridge(bridge), Effect::CreatedLinks(_)) => {
+            vec![Undo::DeleteEmptyBridge {
+                name: bridge.name.clone(),
+                mac: bridge.mac,
+                addresses: Vec::new(),
+            }]
+        }
+        (_, Effect::CreatedLinks(links)) => links.iter().cloned().map(Undo::DeleteLink).collect(),
+        (Action::AddAddress(add), Effect::Created) => {
+            vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
+        }
+        (Action::SetSysctl(set), Effect::Replaced(old)) => vec![Undo::RestoreSysctl {
+            netns: set.netns,
+            key: set.key.clone(),
+            written: set.value.clone(),
+            old: old.clone(),
+        }],
+        (Action::Masquerade(rules), Effect::Created) => vec![Undo::DeleteMasquerade(rules.clone())],
+        (Action::ReserveLease(lease), Effect::Created) => vec![
+            Undo::ReleaseLease(lease.clone()),
+            Undo::RestoreLastReserved { lease: lease.clone(), old: None },
+        ],
+        (Action::ReserveLease(lease), Effect::Replaced(old)) => vec![
+            Undo::ReleaseLease(lease.clone()),
+            Undo::RestoreLastReserved { lease: lease.clone(), old: old.parse().ok() },
+        ],
+        _ => Vec::new(),
+    }
+}
