@@ -155,7 +155,9 @@ fn the_compiler_sees_no_environment_and_is_nobody() {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
     let printed_by = |tool: &str| {
         let (copy, printed) = (directory.path().join("compile"), file(b""));
-        fs::copy(tool, &copy).unwrap();
+        // By another process: a planner that a test beside this one forks would inherit our descriptor, and a file that is open
+        // for writing cannot be executed.
+        assert!(std::process::Command::new("cp").arg(tool).arg(&copy).status().unwrap().success());
         let error = super::super::cache::compiler::run(&copy, &file(b""), &printed).unwrap_err();
         assert!(error.to_string().starts_with("the compiler wrote no manifest"), "{error}");
         let mut text = String::new();
