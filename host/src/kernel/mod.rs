@@ -7,6 +7,7 @@ pub mod iptables;
 pub mod lease;
 pub mod netlink;
 pub mod netns;
+pub mod step;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;

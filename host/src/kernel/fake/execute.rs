@@ -4,46 +4,15 @@ use super::super::netlink::refused;
 use super::super::{Effect, KernelError, Outcome, sysctl::same};
 use super::{FakeKernel, no_entry, no_netns};
 use crate::kernel::errno::as_go;
+use crate::kernel::step::{self, Way, as_masquerade, is_failure};
+use crate::plan::Action;
 use crate::plan::action::{Masquerade, SetSysctl};
-use crate::plan::{Action, Netns};
 use nix::errno::Errno;
 use std::io;
 
-/// What is done in one way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Leases,
-    Netlink(Netns),
-    Sysctls(Netns),
-    Rules,
-}
-
-impl Way {
-    fn of(action: &Action) -> Self {
-        match action {
-            Action::ReserveLease(_) => Way::Leases,
-            Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
-                Way::Netlink(Netns::Host)
-            }
-            Action::SetUp(action) => Way::Netlink(action.link.netns),
-            Action::AddAddress(action) => Way::Netlink(action.link.netns),
-            Action::AddRoute(action) => Way::Netlink(action.link.netns),
-            Action::SetSysctl(action) => Way::Sysctls(action.netns),
-            Action::Masquerade(_) => Way::Rules,
-        }
-    }
-}
-
 impl FakeKernel {
     pub(super) fn execute_step(&mut self, step: &[Action]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(step.len());
-        for run in step.chunk_by(|a, b| Way::of(a) == Way::of(b)) {
-            if !outcomes.iter().any(is_failure) {
-                outcomes.extend(self.execute_run(run));
-            }
-        }
-        outcomes.resize_with(step.len(), || Outcome::NotTried);
-        outcomes
+        step::in_runs(step, |run| self.execute_run(run))
     }
 
     /// One outcome for each action that was begun.
@@ -108,15 +77,4 @@ pub(super) fn without_netns(what: &str) -> KernelError {
 
 fn outcome(result: Result<Effect, KernelError>) -> Outcome {
     result.map_or_else(Outcome::Failed, Outcome::Done)
-}
-
-pub(super) fn is_failure(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_))
-}
-
-pub(super) fn as_masquerade(action: &Action) -> Option<&Masquerade> {
-    match action {
-        Action::Masquerade(masquerade) => Some(masquerade),
-        _ => None,
-    }
 }

@@ -1,11 +1,11 @@
 //! Doing netlink actions: everything whose links are known goes out in one send.
 
-use super::super::netlink::route;
 use super::super::{Effect, KernelError, LinkIdentity, Outcome};
 use super::FakeKernel;
-use super::execute::{answer, is_failure, without_netns};
+use super::execute::{answer, without_netns};
 use super::link::Link;
-use crate::plan::action::{AddAddress, AddRoute, CreateVeth, DeleteStaleLink, EnsureBridge};
+use crate::kernel::step::{a_bridge, failed_address, failed_route, is_failure, makes, needs};
+use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge};
 use crate::plan::{Action, IfName, LinkRef, Netns, Route};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -219,48 +219,4 @@ impl FakeKernel {
         let Link { index, kind, mac, alias, .. } = self.require(netns, name)?;
         Ok(LinkIdentity { link: LinkRef { netns, name: name.clone() }, index, kind, mac, alias })
     }
-}
-
-/// The links that must be there before the action's request can be built, in the run's namespace.
-fn needs(action: &Action) -> Vec<&IfName> {
-    match action {
-        Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
-        Action::SetUp(action) => vec![&action.link.name],
-        Action::AddAddress(action) => vec![&action.link.name],
-        Action::AddRoute(action) => vec![&action.link.name],
-        Action::DeleteStaleLink(action) => vec![&action.name],
-        Action::EnsureBridge(action) => vec![&action.name],
-        Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Vec::new(),
-    }
-}
-
-/// The names of which the action makes or deletes a link.
-fn makes(action: &Action) -> Vec<&IfName> {
-    match action {
-        Action::DeleteStaleLink(action) => vec![&action.name],
-        Action::EnsureBridge(bridge) => vec![&bridge.name],
-        Action::CreateVeth(veth) => vec![&veth.name, &veth.peer.name],
-        _ => Vec::new(),
-    }
-}
-
-fn a_bridge(bridge: &EnsureBridge, kind: &str) -> Result<(), KernelError> {
-    if kind == "bridge" {
-        return Ok(());
-    }
-    let name = bridge.name.as_str();
-    let text = format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge");
-    Err(KernelError::Conflict(text))
-}
-
-fn failed_address(action: &AddAddress) -> String {
-    let (name, address) = (action.link.name.as_str(), action.address);
-    match action.link.netns {
-        Netns::Host => format!("could not add IP address {address} to {name:?}"),
-        Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
-    }
-}
-
-fn failed_route(action: &AddRoute) -> String {
-    format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
 }

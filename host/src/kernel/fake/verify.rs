@@ -3,8 +3,8 @@
 use super::super::errno::chain;
 use super::super::lease::Holder;
 use super::super::{KernelError, sysctl::same};
-use super::execute::as_masquerade;
 use super::{FakeKernel, Link, no_entry};
+use crate::kernel::step::as_masquerade;
 use crate::plan::action::{AddRoute, CreateVeth, Masquerade, ReserveLease, SetSysctl};
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 

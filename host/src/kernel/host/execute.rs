@@ -3,45 +3,13 @@
 use super::super::iptables::masquerade;
 use super::super::{Effect, KernelError, Outcome, sysctl};
 use super::{HostKernel, enter, no_entry};
+use crate::kernel::step::{self, Way, as_masquerade};
 use crate::plan::action::{Masquerade, ReserveLease, SetSysctl};
 use crate::plan::{Action, Netns};
 
-/// What is done in one way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Leases,
-    Netlink(Netns),
-    Sysctls(Netns),
-    Rules,
-}
-
-impl Way {
-    fn of(action: &Action) -> Self {
-        match action {
-            Action::ReserveLease(_) => Way::Leases,
-            // A veth pair is made from the host's side.
-            Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
-                Way::Netlink(Netns::Host)
-            }
-            Action::SetUp(action) => Way::Netlink(action.link.netns),
-            Action::AddAddress(action) => Way::Netlink(action.link.netns),
-            Action::AddRoute(action) => Way::Netlink(action.link.netns),
-            Action::SetSysctl(action) => Way::Sysctls(action.netns),
-            Action::Masquerade(_) => Way::Rules,
-        }
-    }
-}
-
 impl HostKernel {
     pub(super) fn execute_step(&mut self, step: &[Action]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(step.len());
-        for run in step.chunk_by(|a, b| Way::of(a) == Way::of(b)) {
-            if !outcomes.iter().any(is_failure) {
-                outcomes.extend(self.execute_run(run));
-            }
-        }
-        outcomes.resize_with(step.len(), || Outcome::NotTried);
-        outcomes
+        step::in_runs(step, |run| self.execute_run(run))
     }
 
     /// One outcome for each action that was begun.
@@ -95,17 +63,6 @@ fn until_failure<'a, T: 'a>(
         }
     }
     outcomes
-}
-
-pub(super) fn is_failure(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_))
-}
-
-pub(super) fn as_masquerade(action: &Action) -> Option<&Masquerade> {
-    match action {
-        Action::Masquerade(masquerade) => Some(masquerade),
-        _ => None,
-    }
 }
 
 fn as_sysctl(action: &Action) -> Option<&SetSysctl> {

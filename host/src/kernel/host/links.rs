@@ -3,8 +3,8 @@
 use super::super::netlink::{Request, address, link, refused, route};
 use super::super::{Effect, KernelError, LinkIdentity, Outcome};
 use super::HostKernel;
-use super::execute::is_failure;
-use crate::plan::action::{AddAddress, AddRoute, CreateVeth, DeleteStaleLink, EnsureBridge, VethPeer};
+use crate::kernel::step::{a_bridge, failed_address, failed_route, is_failure, makes, needs};
+use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Netns};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -216,54 +216,10 @@ pub(super) fn identity(link: LinkRef, found: link::Link) -> LinkIdentity {
     LinkIdentity { link, index: found.index, mac: found.mac(), kind: found.kind, alias: found.alias }
 }
 
-/// The links that must be there before the action's requests can be built, in the run's namespace.
-fn needs(action: &Action) -> Vec<&IfName> {
-    match action {
-        Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
-        Action::SetUp(action) => vec![&action.link.name],
-        Action::AddAddress(action) => vec![&action.link.name],
-        Action::AddRoute(action) => vec![&action.link.name],
-        Action::DeleteStaleLink(action) => vec![&action.name],
-        Action::EnsureBridge(action) => vec![&action.name],
-        Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Vec::new(),
-    }
-}
-
-/// The names of which the action makes or deletes a link.
-fn makes(action: &Action) -> Vec<&IfName> {
-    match action {
-        Action::DeleteStaleLink(action) => vec![&action.name],
-        Action::EnsureBridge(bridge) => vec![&bridge.name],
-        Action::CreateVeth(veth) => vec![&veth.name, &veth.peer.name],
-        _ => Vec::new(),
-    }
-}
-
 fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno as i32)
 }
 
-fn a_bridge(bridge: &EnsureBridge, kind: &str) -> Result<(), KernelError> {
-    if kind == "bridge" {
-        return Ok(());
-    }
-    let name = bridge.name.as_str();
-    let text = format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge");
-    Err(KernelError::Conflict(text))
-}
-
 fn host_name_exists(peer: &VethPeer) -> KernelError {
     KernelError::Conflict(format!("host veth name ({:?}) already exists", peer.name.as_str()))
-}
-
-fn failed_address(action: &AddAddress) -> String {
-    let (name, address) = (action.link.name.as_str(), action.address);
-    match action.link.netns {
-        Netns::Host => format!("could not add IP address {address} to {name:?}"),
-        Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
-    }
-}
-
-fn failed_route(action: &AddRoute) -> String {
-    format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
 }

@@ -5,8 +5,8 @@ use super::super::iptables::masquerade;
 use super::super::lease::{Holder, Store};
 use super::super::netlink::{Link, route};
 use super::super::{KernelError, sysctl};
-use super::execute::as_masquerade;
 use super::{HostKernel, enter, no_entry};
+use crate::kernel::step::as_masquerade;
 use crate::plan::action::{CreateVeth, Masquerade, ReserveLease, SetSysctl};
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 
