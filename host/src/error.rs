@@ -39,6 +39,19 @@ pub fn remedy(undo: &Undo) -> String {
             format!("ip link delete {name}")
         }
         Undo::DeleteAddress { link, address } => format!("ip address delete {address} dev {}", link.name),
+        Undo::RestoreAddress { link, address } => format!("ip address add {address} dev {}", link.name),
+        Undo::ClearPromiscuous { link } => format!("ip link set {} promisc off", link.name),
+        Undo::DeleteMasqueradeNft { rule, .. } => format!(
+            "nft --handle list chain inet cni_plugins_masquerade masq_checks  # and delete the rule of {}",
+            rule.address.ip()
+        ),
+        Undo::DeleteCheckSourceMac { check, .. } => {
+            let chain = format!("cni-br-iface-{}", check.identity);
+            format!(
+                "nft --handle list chain bridge nat PREROUTING  # delete the jump to {chain}, and then: \
+                 nft delete chain bridge nat {chain}; nft delete chain bridge nat {chain}-mac"
+            )
+        }
         Undo::RestoreSysctl { key, old, .. } => format!("sysctl -w {key}={old}"),
         Undo::DeleteMasquerade(masquerade) => {
             let tool = if masquerade.address.is_ipv4() { "iptables" } else { "ip6tables" };

@@ -230,6 +230,6 @@ fn fact(link: &LinkRef, facts: &mut dyn Facts) -> Result<LinkFact, CniError> {
     match facts.ask(&Query::Link(link.clone())) {
         Answer::Link(fact) => fact.known().ok_or_else(|| gone("not found")),
         Answer::Failed(why) => Err(gone(&why)),
-        Answer::Store(_) | Answer::Free(_) => Err(gone("another question was answered")),
+        _ => Err(gone("another question was answered")),
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration of bridge.
 
 use serde::Deserialize;
+use wasm_cni_sdk::nat::Backend;
 use wasm_cni_sdk::{Dns, Error, MacAddress, Value, args, config, mac};
 
 /// What a valid configuration asks for.
@@ -8,16 +9,30 @@ use wasm_cni_sdk::{Dns, Error, MacAddress, Value, args, config, mac};
 pub struct Config {
     /// The bridge's name.
     pub bridge: String,
+    /// The bridge takes every frame.
+    pub promiscuous: bool,
     /// The bridge gets the gateway's address, and the host forwards.
     pub is_gateway: bool,
+    /// A conflicting address of the bridge makes room for the gateway's.
+    pub force_address: bool,
     /// The container gets a default route.
     pub is_default_gateway: bool,
     /// Addresses of the container are hidden behind the host's.
     pub ip_masq: bool,
+    /// With these rules; none: the host's choice.
+    pub ip_masq_backend: Option<Backend>,
     /// Bytes; 0: the kernel's default.
     pub mtu: u32,
     /// Frames may leave a port through which they came.
     pub hairpin: bool,
+    /// The port exchanges frames with non-isolated ports alone.
+    pub isolated: bool,
+    /// The host drops frames with another source address than the container's.
+    pub check_source_mac: bool,
+    /// IPv6 addresses are used only once nobody else has been found to have them.
+    pub detect_duplicates: bool,
+    /// The container's end of the pair stays down.
+    pub leave_down: bool,
     /// The Ethernet address of the container's interface, if one is asked for.
     pub mac: Option<MacAddress>,
     /// The plugin that hands out addresses; empty: the network has none.
@@ -100,7 +115,14 @@ impl Config {
         refuse_contradictions(&conf)?;
         refuse_unsupported(&conf)?;
         Ok(Config {
+            ip_masq_backend: backend(&conf)?,
             bridge: conf.bridge,
+            promiscuous: conf.promisc_mode,
+            force_address: conf.force_address,
+            isolated: conf.port_isolation,
+            check_source_mac: conf.macspoofchk,
+            detect_duplicates: conf.enabledad,
+            leave_down: conf.disable_container_interface,
             is_gateway: conf.is_gateway || conf.is_default_gateway,
             is_default_gateway: conf.is_default_gateway,
             ip_masq: conf.ip_masq,
@@ -140,9 +162,16 @@ fn refuse_contradictions(conf: &Conf) -> Result<(), Error> {
     if conf.bridge.is_empty() {
         return Err(r#"failed to create bridge "": its name is empty"#.into());
     }
+    Ok(())
+}
+
+/// Counts only with `ipMasq`, as in the reference.
+fn backend(conf: &Conf) -> Result<Option<Backend>, String> {
     match conf.ip_masq_backend.as_deref().filter(|_| conf.ip_masq) {
-        None | Some("iptables" | "nftables") => Ok(()),
-        Some(other) => Err(format!("unknown ipmasq backend {other:?}").into()),
+        None => Ok(None),
+        Some("iptables") => Ok(Some(Backend::Iptables)),
+        Some("nftables") => Ok(Some(Backend::Nftables)),
+        Some(other) => Err(format!("unknown ipmasq backend {other:?}")),
     }
 }
 
@@ -155,21 +184,7 @@ fn refuse_unsupported(conf: &Conf) -> Result<(), Error> {
     if let Some(trunk) = &conf.vlan_trunk {
         return Err(Error::unsupported("vlanTrunk", trunk, without));
     }
-    if conf.ip_masq && conf.ip_masq_backend.as_deref() == Some("nftables") {
-        return Err(Error::unsupported("ipMasqBackend", r#""nftables""#, r#"use "iptables""#));
-    }
-    let switches = [
-        ("promiscMode", conf.promisc_mode),
-        ("forceAddress", conf.force_address),
-        ("macspoofchk", conf.macspoofchk),
-        ("enabledad", conf.enabledad),
-        ("disableContainerInterface", conf.disable_container_interface),
-        ("portIsolation", conf.port_isolation),
-    ];
-    match switches.into_iter().find(|(_, on)| *on) {
-        Some((key, on)) => Err(Error::unsupported(key, on, without)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -240,23 +255,20 @@ mod tests {
 
     #[test]
     fn what_is_not_done_yet_is_refused_by_key_and_value() {
-        for (key, value) in [
-            ("vlan", "100"),
-            ("vlanTrunk", r#"[{"id":42}]"#),
-            ("promiscMode", "true"),
-            ("forceAddress", "true"),
-            ("macspoofchk", "true"),
-            ("enabledad", "true"),
-            ("disableContainerInterface", "true"),
-            ("portIsolation", "true"),
-        ] {
+        for (key, value) in [("vlan", "100"), ("vlanTrunk", r#"[{"id":42}]"#)] {
             let text = format!("unsupported field {key:?} with value {value}");
             assert_eq!(refusal(&format!(r#"{{"{key}": {value}}}"#)), (2, text));
         }
-        assert_eq!(
-            refusal(r#"{"ipMasq": true, "ipMasqBackend": "nftables"}"#),
-            (2, r#"unsupported field "ipMasqBackend" with value "nftables""#.to_owned())
-        );
-        config(r#"{"vlan": 0, "promiscMode": false, "ipMasq": true, "ipMasqBackend": "iptables"}"#, "");
+        config(r#"{"vlan": 0, "promiscMode": false}"#, "");
+    }
+
+    #[test]
+    fn backend_counts_only_with_masquerading() {
+        let backend = |json| config(json, "").ip_masq_backend;
+        assert_eq!(backend(r#"{"ipMasq": true}"#), None);
+        assert_eq!(backend(r#"{"ipMasq": true, "ipMasqBackend": null}"#), None);
+        assert_eq!(backend(r#"{"ipMasq": true, "ipMasqBackend": "iptables"}"#), Some(Backend::Iptables));
+        assert_eq!(backend(r#"{"ipMasq": true, "ipMasqBackend": "nftables"}"#), Some(Backend::Nftables));
+        assert_eq!(backend(r#"{"ipMasqBackend": "x"}"#), None);
     }
 }

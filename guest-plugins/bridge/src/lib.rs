@@ -4,12 +4,13 @@ mod config;
 mod gateway;
 
 use config::Config;
-use wasm_cni_sdk::addresses::Address;
+use gateway::Change;
+use wasm_cni_sdk::addresses::{self, Address};
 use wasm_cni_sdk::delegate::{self, Answer};
 use wasm_cni_sdk::links::Link;
-use wasm_cni_sdk::nat::Masquerade;
+use wasm_cni_sdk::nat::{Backend, Masquerade};
 use wasm_cni_sdk::{Error, Ip, IpFamily, IpNetwork, Netns, Route};
-use wasm_cni_sdk::{address, observe, request, results, sysctls};
+use wasm_cni_sdk::{address, filter, observe, request, results, sysctls};
 
 wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
@@ -29,18 +30,22 @@ fn add() -> Result<(), Error> {
 
     let dns = match answer {
         None => {
-            container.up();
+            if !config.leave_down {
+                container.up();
+            }
             config.dns
         }
         Some(mut answer) => {
             gateway::complete(&config, &mut answer.ips, &mut answer.routes);
-            configure(&container, &answer.ips, &gateway::for_kernel(&answer.routes, &answer.ips));
+            let routes = gateway::for_kernel(&answer.routes, &answer.ips);
+            configure(&config, &container, &answer.ips, &routes);
             if config.is_gateway {
-                forward(&bridge, &gateway::of_bridge(&config.bridge, &answer.ips, existing)?);
+                let force = config.force_address;
+                forward(&bridge, &gateway::of_bridge(&config.bridge, &answer.ips, &existing, force)?);
             }
             for ip in &answer.ips {
                 if config.ip_masq {
-                    Masquerade::new(ip.address.into());
+                    masquerade(ip, config.ip_masq_backend);
                 }
                 ip.report_on(&container);
             }
@@ -48,6 +53,12 @@ fn add() -> Result<(), Error> {
             if config.dns.is_given() { config.dns } else { answer.dns }
         }
     };
+    if !config.leave_down {
+        host.settle();
+    }
+    if config.check_source_mac {
+        filter::check_source_mac(&host);
+    }
     dns.report();
     Ok(())
 }
@@ -88,6 +99,10 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     }
     host.set_master(bridge);
     host.set_hairpin(config.hairpin);
+    host.set_isolated(config.isolated);
+    if config.promiscuous {
+        bridge.promiscuous();
+    }
     for link in [bridge, host] {
         // A container must not give the host a default route.
         sysctls::try_set_link(link, IpFamily::Ipv6, "accept_ra", "0");
@@ -97,9 +112,15 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
 }
 
 /// Addresses and routes of the container's end, which comes up in between.
-fn configure(container: &Link, ips: &[Ip], routes: &[Route]) {
-    // Its addresses are from the IPAM plugin: usable at once, and told to the neighbours.
-    sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "0");
+fn configure(config: &Config, container: &Link, ips: &[Ip], routes: &[Route]) {
+    if config.detect_duplicates {
+        sysctls::try_set_link(container, IpFamily::Ipv6, "enhanced_dad", "1");
+        sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "1");
+    } else {
+        // Its addresses are from the IPAM plugin: usable at once.
+        sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "0");
+    }
+    // And told to the neighbours.
     sysctls::try_set_link(container, IpFamily::Ipv4, "arp_notify", "1");
     if ips.iter().any(|ip| ip.address.is_ipv6()) {
         sysctls::try_set_link(container, IpFamily::Ipv6, "disable_ipv6", "0");
@@ -109,19 +130,33 @@ fn configure(container: &Link, ips: &[Ip], routes: &[Route]) {
         Address::new(container, ip.address.into());
     }
     container.up();
+    if config.detect_duplicates && ips.iter().any(|ip| ip.address.is_ipv6()) {
+        container.settle();
+    }
     for route in routes {
         route.add(container);
     }
 }
 
 /// Makes the host the gateway of the container.
-fn forward(bridge: &Link, gateways: &[IpNetwork]) {
-    for gateway in gateways {
+fn forward(bridge: &Link, gateways: &Change) {
+    for address in &gateways.remove {
+        addresses::remove(bridge, (*address).into());
+    }
+    for gateway in &gateways.add {
         Address::new(bridge, (*gateway).into());
     }
     for family in [IpFamily::Ipv4, IpFamily::Ipv6] {
-        if gateways.iter().any(|gateway| address::family(gateway.ip()) == family) {
+        if gateways.add.iter().any(|gateway| address::family(gateway.ip()) == family) {
             sysctls::enable_forwarding(family);
         }
     }
+}
+
+/// Hides an address behind the host's.
+fn masquerade(ip: &Ip, backend: Option<Backend>) {
+    match backend {
+        Some(backend) => Masquerade::with_backend(ip.address.into(), backend),
+        None => Masquerade::new(ip.address.into()),
+    };
 }

@@ -35,7 +35,7 @@ mod route;
 
 pub use bindings::wasm_cni::plugin::types::{Error, IpFamily, MacAddress, Netns, Prefix};
 pub use bindings::wasm_cni::plugin::{
-    addresses, leases, links, log, nat, observe, request, results, sysctls,
+    addresses, filter, leases, links, log, nat, observe, request, results, sysctls,
 };
 pub use dns::Dns;
 pub use ip::Ip;

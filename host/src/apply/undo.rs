@@ -107,6 +107,15 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         Action::AddAddress(add) if done.made() && !goes_with_link(section, &add.link) => {
             vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
         }
+        Action::DeleteAddress(delete) => match done.old() {
+            Some(_) => {
+                vec![Undo::RestoreAddress { link: delete.link.clone(), address: delete.address }]
+            }
+            None => Vec::new(),
+        },
+        Action::SetPromiscuous(set) if done.made() && !goes_with_link(section, &set.link) => {
+            vec![Undo::ClearPromiscuous { link: set.link.clone() }]
+        }
         Action::SetSysctl(set) => {
             let link = set.key.link().and_then(|(_, name)| IfName::parse(name).ok());
             let gone = link.is_some_and(|name| goes_with_link(section, &LinkRef { netns: set.netns, name }));
@@ -120,10 +129,14 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
                 _ => Vec::new(),
             }
         }
-        Action::Masquerade(masquerade) => {
-            // The comment shows the rules to be this container's, so a DEL takes also those that were there before.
-            let ours = done.made() || reason == Reason::Delete && !matches!(done, Done::Not);
-            if ours { vec![Undo::DeleteMasquerade(masquerade.clone())] } else { Vec::new() }
+        Action::Masquerade(masquerade) if owns_rules(done, reason) => {
+            vec![Undo::DeleteMasquerade(masquerade.clone())]
+        }
+        Action::MasqueradeNft(rule) if owns_rules(done, reason) => {
+            vec![Undo::DeleteMasqueradeNft { rule: rule.clone(), table: made_table(done, reason) }]
+        }
+        Action::CheckSourceMac(check) if owns_rules(done, reason) => {
+            vec![Undo::DeleteCheckSourceMac { check: check.clone(), table: made_table(done, reason) }]
         }
         // Goes with its link, was not made, or leaves nothing.
         Action::ReserveLease(_)
@@ -131,8 +144,23 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         | Action::AddAddress(_)
         | Action::DeleteStaleLink(_)
         | Action::SetUp(_)
+        | Action::SetPromiscuous(_)
+        | Action::Settle(_)
+        | Action::Masquerade(_)
+        | Action::MasqueradeNft(_)
+        | Action::CheckSourceMac(_)
         | Action::AddRoute(_) => Vec::new(),
     }
+}
+
+/// The comment shows rules to be this container's, so a DEL takes also those that were there before.
+fn owns_rules(done: &Done<'_>, reason: Reason) -> bool {
+    done.made() || reason == Reason::Delete && !matches!(done, Done::Not)
+}
+
+/// A table in nftables stays, as in the reference, unless it was made by an ADD that is rolled back.
+fn made_table(done: &Done<'_>, reason: Reason) -> bool {
+    reason == Reason::Rollback && matches!(done, Done::Effect(Effect::Created) | Done::Unknown(_))
 }
 
 fn release(lease: &ReserveLease, done: &Done<'_>, reason: Reason) -> Vec<Undo> {
@@ -174,6 +202,8 @@ fn uses(other: &Section, entry: &Entry) -> bool {
     let bridge = match &entry.action {
         Action::EnsureBridge(bridge) => Some(bridge.name.as_str()),
         Action::SetUp(up) => Some(up.link.name.as_str()),
+        Action::SetPromiscuous(set) => Some(set.link.name.as_str()),
+        Action::DeleteAddress(delete) => Some(delete.link.name.as_str()),
         Action::AddAddress(add) => Some(add.link.name.as_str()),
         Action::AddRoute(add) => Some(add.link.name.as_str()),
         Action::SetSysctl(set) => set.key.link().map(|(_, name)| name),

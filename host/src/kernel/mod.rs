@@ -7,12 +7,13 @@ pub mod iptables;
 pub mod lease;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod step;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::plan::action::{Masquerade, ReserveLease};
+use crate::plan::action::{CheckSourceMac, Masquerade, MasqueradeNft, ReserveLease};
 use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,8 @@ pub enum Effect {
     Created,
     /// It was there already: undo leaves it.
     AlreadyThere,
-    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`.
+    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`; the address that was deleted; for rules, `table`: it
+    /// was there already.
     Replaced(String),
 }
 
@@ -119,6 +121,18 @@ pub enum Undo {
         /// With its prefix length.
         address: IpNetwork,
     },
+    /// Adds an address again that was deleted, if the link is there and has no such address.
+    RestoreAddress {
+        /// On which.
+        link: LinkRef,
+        /// With its prefix length.
+        address: IpNetwork,
+    },
+    /// Lets a link take only its own frames again.
+    ClearPromiscuous {
+        /// Which.
+        link: LinkRef,
+    },
     /// Writes a sysctl's old value, if it still has the one that was written.
     RestoreSysctl {
         /// Whose.
@@ -132,6 +146,20 @@ pub enum Undo {
     },
     /// Deletes the rules of an address, and the chain when nothing is left in it.
     DeleteMasquerade(Masquerade),
+    /// Deletes the rule of an address from nftables.
+    DeleteMasqueradeNft {
+        /// Which.
+        rule: MasqueradeNft,
+        /// The table goes too, when nothing is left in it.
+        table: bool,
+    },
+    /// Deletes the chains that check a source MAC, and the jump to them.
+    DeleteCheckSourceMac {
+        /// Which.
+        check: CheckSourceMac,
+        /// The table goes too, when nothing is left in it.
+        table: bool,
+    },
     /// Removes a lease if its file still names its owner.
     ReleaseLease(ReserveLease),
     /// Puts `last_reserved_ip.N` back, if it still holds the address; no old value removes it.
@@ -196,6 +224,12 @@ pub enum KernelError {
         /// How long we waited.
         seconds: u64,
     },
+}
+
+/// Whether a program is on the search path.
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 impl KernelError {

@@ -2,7 +2,7 @@
 
 use super::netlink::route;
 use super::{KernelError, Outcome};
-use crate::plan::action::{AddAddress, AddRoute, EnsureBridge, Masquerade};
+use crate::plan::action::{AddAddress, AddRoute, EnsureBridge, Masquerade, MasqueradeNft};
 use crate::plan::{Action, IfName, Netns};
 
 /// What is done in one way.
@@ -14,8 +14,14 @@ pub enum Way {
     Netlink(Netns),
     /// Files below `/proc/sys` of one.
     Sysctls(Netns),
+    /// Questions to one namespace, until it is ready.
+    Wait(Netns),
     /// One transaction per family.
     Rules,
+    /// One transaction.
+    MasqueradeNft,
+    /// One transaction each.
+    CheckSourceMac,
 }
 
 impl Way {
@@ -28,10 +34,15 @@ impl Way {
                 Way::Netlink(Netns::Host)
             }
             Action::SetUp(action) => Way::Netlink(action.link.netns),
+            Action::SetPromiscuous(action) => Way::Netlink(action.link.netns),
+            Action::DeleteAddress(action) => Way::Netlink(action.link.netns),
+            Action::Settle(action) => Way::Wait(action.link.netns),
             Action::AddAddress(action) => Way::Netlink(action.link.netns),
             Action::AddRoute(action) => Way::Netlink(action.link.netns),
             Action::SetSysctl(action) => Way::Sysctls(action.netns),
             Action::Masquerade(_) => Way::Rules,
+            Action::MasqueradeNft(_) => Way::MasqueradeNft,
+            Action::CheckSourceMac(_) => Way::CheckSourceMac,
         }
     }
 }
@@ -53,11 +64,18 @@ pub fn needs(action: &Action) -> Vec<&IfName> {
     match action {
         Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
         Action::SetUp(action) => vec![&action.link.name],
+        Action::SetPromiscuous(action) => vec![&action.link.name],
+        Action::DeleteAddress(action) => vec![&action.link.name],
         Action::AddAddress(action) => vec![&action.link.name],
         Action::AddRoute(action) => vec![&action.link.name],
         Action::DeleteStaleLink(action) => vec![&action.name],
         Action::EnsureBridge(action) => vec![&action.name],
-        Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Vec::new(),
+        Action::ReserveLease(_)
+        | Action::SetSysctl(_)
+        | Action::Settle(_)
+        | Action::Masquerade(_)
+        | Action::MasqueradeNft(_)
+        | Action::CheckSourceMac(_) => Vec::new(),
     }
 }
 
@@ -98,6 +116,14 @@ pub fn failed_route(action: &AddRoute) -> String {
 /// Whether an action failed.
 pub fn is_failure(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(_))
+}
+
+/// The masquerade of an action in nftables, if it is one.
+pub fn as_masquerade_nft(action: &Action) -> Option<&MasqueradeNft> {
+    match action {
+        Action::MasqueradeNft(masquerade) => Some(masquerade),
+        _ => None,
+    }
 }
 
 /// The masquerade of an action, if it is one.

@@ -76,14 +76,24 @@ pub enum Action {
     CreateVeth(CreateVeth),
     /// Brings a link up.
     SetUp(SetUp),
+    /// Lets a link take every frame.
+    SetPromiscuous(SetPromiscuous),
+    /// Waits until a link passes packets.
+    Settle(Settle),
+    /// Removes an address from a link.
+    DeleteAddress(DeleteAddress),
     /// Adds an address to a link.
     AddAddress(AddAddress),
     /// Adds a route.
     AddRoute(AddRoute),
     /// Sets a kernel parameter.
     SetSysctl(SetSysctl),
-    /// Hides an address behind the host's.
+    /// Hides an address behind the host's, with iptables.
     Masquerade(Masquerade),
+    /// Hides an address behind the host's, with nftables.
+    MasqueradeNft(MasqueradeNft),
+    /// Drops what a container sends under another Ethernet address than its own.
+    CheckSourceMac(CheckSourceMac),
 }
 
 /// See [`Action::ReserveLease`].
@@ -149,6 +159,9 @@ pub struct VethPeer {
     /// Whether a frame may leave through the port by which it came; only with a master.
     #[serde(default)]
     pub hairpin: bool,
+    /// Whether frames go to and come from ports alone that are not isolated; only with a master.
+    #[serde(default)]
+    pub isolated: bool,
 }
 
 /// See [`Action::SetUp`].
@@ -156,6 +169,29 @@ pub struct VethPeer {
 pub struct SetUp {
     /// Which link.
     pub link: LinkRef,
+}
+
+/// See [`Action::SetPromiscuous`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPromiscuous {
+    /// Which link.
+    pub link: LinkRef,
+}
+
+/// See [`Action::Settle`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settle {
+    /// Which link.
+    pub link: LinkRef,
+}
+
+/// See [`Action::DeleteAddress`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteAddress {
+    /// From which link.
+    pub link: LinkRef,
+    /// With host bits and prefix length.
+    pub address: IpNetwork,
 }
 
 /// See [`Action::AddAddress`].
@@ -231,6 +267,26 @@ pub struct Masquerade {
     pub chain: String,
     /// The comment of each rule, as the reference writes it.
     pub comment: String,
+}
+
+/// See [`Action::MasqueradeNft`]: one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasqueradeNft {
+    /// The container's address; its network is what keeps its source.
+    pub address: IpNetwork,
+    /// The comment of the rule, as the reference writes it. It begins with hashes that tell whose it is.
+    pub comment: String,
+}
+
+/// See [`Action::CheckSourceMac`]: two chains of the attachment in table `bridge nat`, and the jump to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSourceMac {
+    /// The host's end of the veth pair.
+    pub port: IfName,
+    /// The Ethernet address of the container's end.
+    pub mac: Mac,
+    /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
+    pub identity: String,
 }
 
 /// How long what an action made is meant to last (design rule 6).

@@ -19,6 +19,38 @@ pub fn comment(attachment: &Attachment) -> String {
     format!("name: \"{}\" id: \"{}\"", attachment.network, attachment.container)
 }
 
+/// The comment of the attachment's rules in nftables, as the reference writes it: hashes that tell whose they are, then the
+/// same in words, cut to 128 bytes (cni-behaviours, section 2.10).
+pub fn nft_comment(attachment: &Attachment) -> String {
+    let Attachment { network, container, interface } = attachment;
+    let plain = |text: &str| text.replace('"', "");
+    let mut comment = format!(
+        "{}, net: {}, if: {}, id: {}",
+        nft_owner(attachment),
+        plain(network.as_str()),
+        plain(interface.as_str()),
+        plain(container.as_str())
+    );
+    comment.truncate(comment.floor_char_boundary(128));
+    comment
+}
+
+/// The part of [`nft_comment`] that tells whose a rule is.
+pub fn nft_owner(attachment: &Attachment) -> String {
+    let Attachment { network, container, interface } = attachment;
+    format!("{}-{}", nft_hash(network.as_str()), nft_hash(&format!("{interface}:{container}")))
+}
+
+/// 16 hex digits of SHA-512, as the reference's comments in nftables have them.
+pub fn nft_hash(text: &str) -> String {
+    hex(&Sha512::digest(text)[..8])
+}
+
+/// What the chains and rules of a checked source MAC carry, as in the reference.
+pub fn source_mac_identity(attachment: &Attachment) -> String {
+    format!("{}-{}", attachment.container, attachment.interface)
+}
+
 /// The name of the host's end of a veth: `veth` and 8 hex digits, the form of the reference's random names.
 ///
 /// `candidate` counts from 0; the next one is for a name that somebody else has.
@@ -99,6 +131,15 @@ mod tests {
         assert_eq!(chain(&attachment("test", "1234")), "CNI-2bbe0c48b91a7d1b8a6753a8");
         assert_eq!(chain(&attachment("mybridge", "1234567890")), "CNI-26633426ea992aa1f0477097");
         assert_eq!(comment(&attachment("mynet", "abc")), "name: \"mynet\" id: \"abc\"");
+    }
+
+    #[test]
+    fn comments_in_nftables_are_those_of_the_reference() {
+        assert_eq!(
+            nft_comment(&attachment("unit-test", "one")),
+            "6fd94d501e58f0aa-287fc69eff0574a2, net: unit-test, if: eth0, id: one"
+        );
+        assert_eq!(nft_comment(&attachment("unit-test", &"x".repeat(100))).len(), 128);
     }
 
     #[test]

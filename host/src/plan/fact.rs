@@ -17,6 +17,8 @@ pub enum Query {
     Store(StoreRef, Owner),
     /// The free parts of a range: [`Answer::Free`].
     Free(StoreRef, AddressRange),
+    /// What hides addresses when nobody says: [`Answer::Backend`].
+    Backend,
 }
 
 /// An answer.
@@ -29,8 +31,20 @@ pub enum Answer {
     Store(Fact<StoreFact>),
     /// To [`Query::Free`]: ascending, at most [`MAX_GAPS`].
     Free(Fact<Vec<AddressRange>>),
+    /// To [`Query::Backend`].
+    Backend(Backend),
     /// It cannot be told, and the plugin gets this text.
     Failed(String),
+}
+
+/// Where rules that hide addresses live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Table `nat` of `iptables`.
+    Iptables,
+    /// A table of `nft`.
+    Nftables,
 }
 
 /// So many gaps of a range are told at most.

@@ -14,6 +14,8 @@ pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lif
     match action {
         Action::EnsureBridge(_) => Lifetime::Shared,
         Action::SetUp(up) => shared(on_bridge(&up.link, Box::new(actions))),
+        Action::SetPromiscuous(set) => shared(on_bridge(&set.link, Box::new(actions))),
+        Action::DeleteAddress(delete) => shared(on_bridge(&delete.link, Box::new(actions))),
         Action::AddAddress(add) => shared(on_bridge(&add.link, Box::new(actions))),
         Action::AddRoute(add) => shared(on_bridge(&add.link, Box::new(actions))),
         Action::SetSysctl(set) => match set.key.link() {
@@ -27,6 +29,9 @@ pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lif
         Action::ReserveLease(_)
         | Action::DeleteStaleLink(_)
         | Action::CreateVeth(_)
-        | Action::Masquerade(_) => Lifetime::Attachment,
+        | Action::Settle(_)
+        | Action::Masquerade(_)
+        | Action::MasqueradeNft(_)
+        | Action::CheckSourceMac(_) => Lifetime::Attachment,
     }
 }

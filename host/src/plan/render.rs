@@ -1,6 +1,6 @@
 //! A plan as text that a network engineer reads, and as JSON for machines.
 
-use super::action::{CreateVeth, EnsureBridge, Masquerade, Netns, SetSysctl};
+use super::action::{CheckSourceMac, CreateVeth, EnsureBridge, Masquerade, MasqueradeNft, Netns, SetSysctl};
 use super::{Action, Attachment, Entry, Query, Report, Route};
 use serde::Serialize;
 use std::net::IpAddr;
@@ -105,7 +105,7 @@ impl<'a> Picture<'a> {
             Place::Store => "lease store".to_owned(),
             Place::Netns(Netns::Host) => "host namespace".to_owned(),
             Place::Netns(Netns::Container) => format!("container namespace {}", self.netns),
-            Place::Rules => "host namespace, table nat".to_owned(),
+            Place::Rules => "host namespace, rules".to_owned(),
         }
     }
 }
@@ -146,10 +146,13 @@ pub fn place(action: &Action) -> Place {
             Place::Netns(Netns::Host)
         }
         Action::SetUp(up) => Place::Netns(up.link.netns),
+        Action::SetPromiscuous(set) => Place::Netns(set.link.netns),
+        Action::Settle(settle) => Place::Netns(settle.link.netns),
+        Action::DeleteAddress(delete) => Place::Netns(delete.link.netns),
         Action::AddAddress(add) => Place::Netns(add.link.netns),
         Action::AddRoute(add) => Place::Netns(add.link.netns),
         Action::SetSysctl(set) => Place::Netns(set.netns),
-        Action::Masquerade(_) => Place::Rules,
+        Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Place::Rules,
     }
 }
 
@@ -164,6 +167,11 @@ pub fn commands(action: &Action) -> Vec<String> {
         Action::EnsureBridge(bridge) => vec![ensure_bridge(bridge)],
         Action::CreateVeth(veth) => create_veth(veth),
         Action::SetUp(up) => vec![format!("ip link set {} up", up.link.name)],
+        Action::SetPromiscuous(set) => vec![format!("ip link set {} promisc on", set.link.name)],
+        Action::Settle(settle) => vec![format!("# wait until {} passes packets", settle.link.name)],
+        Action::DeleteAddress(delete) => {
+            vec![format!("ip address delete {} dev {}", delete.address, delete.link.name)]
+        }
         Action::AddAddress(add) => {
             let broadcast = match add.address {
                 ipnetwork::IpNetwork::V4(v4) if v4.prefix() < 31 => format!(" broadcast {}", v4.broadcast()),
@@ -176,6 +184,8 @@ pub fn commands(action: &Action) -> Vec<String> {
         }
         Action::SetSysctl(set) => vec![sysctl(set)],
         Action::Masquerade(masquerade) => rules(masquerade),
+        Action::MasqueradeNft(masquerade) => nft_rule(masquerade),
+        Action::CheckSourceMac(check) => source_mac_rules(check),
     }
 }
 
@@ -192,9 +202,13 @@ fn create_veth(veth: &CreateVeth) -> Vec<String> {
         peer.name, peer.mac, veth.name, veth.mac
     )];
     if let Some(master) = &peer.master {
-        let hairpin = if peer.hairpin { "on" } else { "off" };
-        commands
-            .push(format!("ip link set {} master {master} type bridge_slave hairpin {hairpin}", peer.name));
+        let on = |on| if on { "on" } else { "off" };
+        let isolated = if peer.isolated { " isolated on" } else { "" };
+        commands.push(format!(
+            "ip link set {} master {master} type bridge_slave hairpin {}{isolated}",
+            peer.name,
+            on(peer.hairpin)
+        ));
     }
     commands.push(format!("ip link set {} alias '{}'", peer.name, peer.alias));
     commands
@@ -239,6 +253,34 @@ pub fn rules(masquerade: &Masquerade) -> Vec<String> {
     ]
 }
 
+/// The rule of a masqueraded address, in the words of the reference (plugins `pkg/ip/ipmasq_nftables_linux.go`, HEAD).
+pub fn nft_rule(masquerade: &MasqueradeNft) -> Vec<String> {
+    let MasqueradeNft { address, comment } = masquerade;
+    let family = if address.is_ipv4() { "ip" } else { "ip6" };
+    vec![format!(
+        "nft add rule inet cni_plugins_masquerade masq_checks {family} saddr == {} {family} daddr != {}/{} masquerade \
+         comment '\"{comment}\"'",
+        address.ip(),
+        address.network(),
+        address.prefix()
+    )]
+}
+
+/// The rules of a checked source MAC, in the words of the reference (plugins `pkg/link/spoofcheck.go`, HEAD).
+pub fn source_mac_rules(check: &CheckSourceMac) -> Vec<String> {
+    let CheckSourceMac { port, mac, identity } = check;
+    let chain = format!("cni-br-iface-{identity}");
+    let rule = |chain: &str, rule: &str| {
+        format!("nft add rule bridge nat {chain} {rule} comment '\"macspoofchk-{identity}\"'")
+    };
+    vec![
+        rule("PREROUTING", &format!("iifname {port} jump {chain}")),
+        rule(&chain, &format!("jump {chain}-mac")),
+        rule(&format!("{chain}-mac"), &format!("ether saddr {mac} return")),
+        rule(&format!("{chain}-mac"), "drop"),
+    ]
+}
+
 /// The result as lines.
 fn report(report: &Report) -> String {
     let mut text = String::new();
@@ -263,5 +305,6 @@ pub fn unreadable(query: &Query) -> String {
         Query::Store(store, _) | Query::Free(store, _) => {
             format!("lease store {}", store.directory().display())
         }
+        Query::Backend => "which firewall there is".to_owned(),
     }
 }

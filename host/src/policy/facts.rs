@@ -37,6 +37,7 @@ impl<'a> GrantedFacts<'a> {
             Query::Store(reference, owner) if *owner == grants.attachment.owner() => store(reference),
             Query::Store(..) => Some("only one's own leases are told".to_owned()),
             Query::Free(reference, _) => store(reference),
+            Query::Backend => None,
         }
     }
 }
@@ -49,6 +50,7 @@ impl Facts for GrantedFacts<'_> {
             Query::Store(store, _) | Query::Free(store, _) => {
                 format!("look at leases in {}", store.directory().display())
             }
+            Query::Backend => "look for a firewall".to_owned(),
         };
         let text = format!("policy refuses to {action}: {rule}");
         self.violations.push(Violation { plugin: self.grants.plugin.to_string(), action, rule });

@@ -8,6 +8,7 @@ pub use grant::Grants;
 
 use crate::cni::{CniError, code};
 use crate::plan::{Action, DraftPlan, Entry, IfName, LinkRef, Netns, Report, derive, lifetime, render};
+use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
 /// A plan that policy allows. It is made by [`check`] alone, and it alone can be applied.
@@ -105,6 +106,16 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
             }
         }
         Action::SetUp(up) => of_plan(draft, &up.link, grants),
+        Action::SetPromiscuous(set) => of_plan(draft, &set.link, grants),
+        Action::Settle(settle) => of_plan(draft, &settle.link, grants),
+        Action::DeleteAddress(delete) => of_plan(draft, &delete.link, grants).or_else(|| {
+            let replaces = |entry: &Entry| {
+                matches!(&entry.action, Action::AddAddress(add)
+                    if add.link == delete.link && add.address.is_ipv4() == delete.address.is_ipv4())
+            };
+            let allowed = delete.link.netns == Netns::Host && draft.entries.iter().any(replaces);
+            (!allowed).then(|| "no gateway of that family takes its place".to_owned())
+        }),
         Action::AddAddress(add) => of_plan(draft, &add.link, grants).or_else(|| {
             let (allowed, rule) = match add.link.netns {
                 Netns::Container => (
@@ -138,15 +149,34 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
         Action::Masquerade(masquerade) => {
             let named = masquerade.chain == derive::chain(&grants.attachment)
                 && masquerade.comment == derive::comment(&grants.attachment);
-            if !named {
-                no("chain and comment follow from network and container")
-            } else if !own(draft, grants, masquerade.address.ip()) {
-                no("it is no address of this attachment")
+            if named { hides(draft, grants, masquerade.address) } else { no(NAMED) }
+        }
+        Action::MasqueradeNft(masquerade) => {
+            let named = masquerade.comment == derive::nft_comment(&grants.attachment);
+            if named { hides(draft, grants, masquerade.address) } else { no(NAMED) }
+        }
+        Action::CheckSourceMac(check) => {
+            let pair = |entry: &Entry| {
+                matches!(&entry.action, Action::CreateVeth(veth)
+                    if veth.peer.name == check.port && veth.mac == check.mac)
+            };
+            if check.identity != derive::source_mac_identity(&grants.attachment) {
+                no(NAMED)
+            } else if !draft.entries.iter().any(pair) {
+                no("port and address are those of the veth pair of this plan")
             } else {
                 None
             }
         }
     }
+}
+
+/// The rule for what rules are called.
+const NAMED: &str = "chain and comment follow from network, container and interface";
+
+/// Refuses to hide an address that is not the attachment's.
+fn hides(draft: &DraftPlan, grants: &Grants, address: IpNetwork) -> Option<String> {
+    (!own(draft, grants, address.ip())).then(|| "it is no address of this attachment".to_owned())
 }
 
 /// Refuses a link that neither this plan makes nor is the container's loopback.

@@ -5,7 +5,9 @@ use super::recorder::Recorder;
 use crate::cni::{CniError, code};
 use crate::plan::action::{CreateVeth, EnsureBridge, ReserveLease};
 use crate::plan::fact::MAX_GAPS;
-use crate::plan::{Action, AddressRange, Answer, Fact, LinkFact, LinkRef, Netns, Query, StoreFact, StoreRef};
+use crate::plan::{
+    Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreFact, StoreRef,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The link of that name, as it will be.
@@ -30,6 +32,11 @@ pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>,
                     fact.up = true;
                 }
             }
+            Action::DeleteAddress(delete) if delete.link == *link => {
+                if let Some(fact) = &mut fact {
+                    fact.addresses.retain(|address| *address != delete.address);
+                }
+            }
             Action::AddAddress(add) if add.link == *link => {
                 if let Some(fact) = fact.as_mut().filter(|fact| !fact.addresses.contains(&add.address)) {
                     fact.addresses.push(add.address);
@@ -46,6 +53,15 @@ pub fn actual_link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<Lin
     let query = Query::Link(link.clone());
     match recorder.ask(query.clone())? {
         Answer::Link(fact) => Ok(known(recorder, query, fact)),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
+/// What hides addresses on this machine when nobody says.
+pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
+    let query = Query::Backend;
+    match recorder.ask(query.clone())? {
+        Answer::Backend(backend) => Ok(backend),
         other => Err(unanswered(&query, other)),
     }
 }

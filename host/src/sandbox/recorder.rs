@@ -159,6 +159,7 @@ impl Recorder {
                 _ => {}
             }
         }
+        self.complete_source_macs();
         let lifetimes: Vec<_> = self.actions().map(|action| lifetime::of(action, self.actions())).collect();
         let entries = self.entries.drain(..).zip(lifetimes);
         DraftPlan {
@@ -166,6 +167,22 @@ impl Recorder {
             report,
             granted: std::mem::take(&mut self.granted),
             unreadable: std::mem::take(&mut self.unreadable),
+        }
+    }
+
+    /// A source MAC to check is that of the pair whose host end the port is.
+    fn complete_source_macs(&mut self) {
+        let pairs = self.actions().filter_map(|action| match action {
+            Action::CreateVeth(veth) => Some((veth.peer.name.clone(), veth.mac)),
+            _ => None,
+        });
+        let pairs: Vec<_> = pairs.collect();
+        for (_, action) in &mut self.entries {
+            if let Action::CheckSourceMac(check) = action
+                && let Some((_, mac)) = pairs.iter().find(|(port, _)| *port == check.port)
+            {
+                check.mac = *mac;
+            }
         }
     }
 

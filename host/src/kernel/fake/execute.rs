@@ -25,7 +25,7 @@ impl FakeKernel {
                 let results = self.nat.add(&rules).into_iter();
                 results.map(|result| result.map_or(Outcome::NotTried, outcome)).collect()
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

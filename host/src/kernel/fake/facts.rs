@@ -2,7 +2,7 @@
 
 use super::super::lease::gaps::gaps;
 use super::FakeKernel;
-use crate::plan::{Answer, Fact, Facts, LinkFact, LinkRef, Query};
+use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
 
 impl Facts for FakeKernel {
     fn ask(&mut self, query: &Query) -> Answer {
@@ -12,6 +12,7 @@ impl Facts for FakeKernel {
                 let found = self.stores.planning(store, self.dry);
                 Answer::Store(Fact::Known(found.map(|found| found.holdings(owner)).unwrap_or_default()))
             }
+            Query::Backend => Answer::Backend(Backend::Iptables),
             Query::Free(store, within) => {
                 let found = self.stores.planning(store, self.dry);
                 let free = match found {

@@ -100,7 +100,7 @@ impl FakeKernel {
                 }
                 Ok(Some(Request::AddRoute(index, &action.route)))
             }
-            Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 

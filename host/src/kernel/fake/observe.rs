@@ -37,6 +37,7 @@ impl FakeKernel {
             Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
             Action::AddAddress(_) | Action::AddRoute(_) | Action::Masquerade(_) => Before::Absent,
             Action::SetSysctl(action) => self.observe_sysctl(action),
+            _ => Before::Absent,
         }
     }
 

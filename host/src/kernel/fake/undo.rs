@@ -44,6 +44,10 @@ impl FakeKernel {
             Undo::RestoreSysctl { netns, key, written, old } => {
                 Ok(self.restore_sysctl(*netns, key, written, old))
             }
+            Undo::RestoreAddress { .. }
+            | Undo::ClearPromiscuous { .. }
+            | Undo::DeleteMasqueradeNft { .. }
+            | Undo::DeleteCheckSourceMac { .. } => Ok(Undone::Gone),
             Undo::DeleteMasquerade(rules) => Ok(self.nat.delete(&[rules]).pop().unwrap_or(Undone::Gone)),
             Undo::ReleaseLease(lease) => {
                 Ok(self.stores.existing(&lease.store).map_or(Undone::Gone, |store| store.release(lease)))

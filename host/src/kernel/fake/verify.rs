@@ -26,6 +26,11 @@ impl FakeKernel {
         let difference = match action {
             Action::ReserveLease(lease) => self.verify_lease(lease),
             Action::DeleteStaleLink(_) | Action::Masquerade(_) => None,
+            Action::SetPromiscuous(_)
+            | Action::Settle(_)
+            | Action::DeleteAddress(_)
+            | Action::MasqueradeNft(_)
+            | Action::CheckSourceMac(_) => None,
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
                 None => Some(format!("bridge {} is missing", bridge.name)),
                 Some(found) if found.kind != "bridge" => Some(format!("{} is not a bridge", bridge.name)),

@@ -1,10 +1,10 @@
 //! Doing a step: runs of actions that go out together.
 
 use super::super::iptables::masquerade;
-use super::super::{Effect, KernelError, Outcome, sysctl};
+use super::super::{Effect, KernelError, Outcome, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
-use crate::kernel::step::{self, Way, as_masquerade};
-use crate::plan::action::{Masquerade, ReserveLease, SetSysctl};
+use crate::kernel::step::{self, Way, as_masquerade, as_masquerade_nft};
+use crate::plan::action::{Masquerade, MasqueradeNft, ReserveLease, SetSysctl};
 use crate::plan::{Action, Netns};
 
 impl HostKernel {
@@ -17,6 +17,24 @@ impl HostKernel {
         match run.first().map(Way::of) {
             Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
             Some(Way::Sysctls(netns)) => self.set_sysctls(netns, run),
+            Some(Way::Wait(_)) => {
+                let links = run.iter().filter_map(|action| match action {
+                    Action::Settle(settle) => Some(&settle.link),
+                    _ => None,
+                });
+                until_failure(links, |link| self.settle(link))
+            }
+            Some(Way::MasqueradeNft) => {
+                let rules: Vec<&MasqueradeNft> = run.iter().filter_map(as_masquerade_nft).collect();
+                nft::masquerade::add(&rules)
+            }
+            Some(Way::CheckSourceMac) => {
+                let checks = run.iter().filter_map(|action| match action {
+                    Action::CheckSourceMac(check) => Some(check),
+                    _ => None,
+                });
+                until_failure(checks, nft::source_mac::add)
+            }
             Some(Way::Leases) => {
                 let leases = run.iter().filter_map(|action| match action {
                     Action::ReserveLease(lease) => Some(lease),

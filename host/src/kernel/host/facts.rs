@@ -3,9 +3,11 @@
 use super::super::errno::{as_go, chain};
 use super::super::lease::Store;
 use super::super::netlink::{address, refused};
-use super::super::{KernelError, netlink::Link};
+use super::super::{KernelError, iptables, netlink::Link, nft};
 use super::HostKernel;
-use crate::plan::{AddressRange, Answer, Fact, Facts, LinkFact, LinkRef, Owner, Query, StoreFact, StoreRef};
+use crate::plan::{
+    AddressRange, Answer, Backend, Fact, Facts, LinkFact, LinkRef, Owner, Query, StoreFact, StoreRef,
+};
 use std::io;
 
 impl Facts for HostKernel {
@@ -13,6 +15,7 @@ impl Facts for HostKernel {
         let result = match query {
             Query::Link(link) => self.link_fact(link).map(Answer::Link),
             Query::Store(store, owner) => self.store_fact(store, owner).map(Answer::Store),
+            Query::Backend => Ok(Answer::Backend(backend())),
             Query::Free(store, within) => self.free(store, *within).map(Answer::Free),
         };
         match (result, query) {
@@ -109,6 +112,11 @@ impl HostKernel {
             None => Err(KernelError::Conflict(format!("{} is not open", store.directory().display()))),
         }
     }
+}
+
+/// As the reference: nftables only where there is no iptables (cni-behaviours, section 2.10).
+fn backend() -> Backend {
+    if !iptables::is_installed() && nft::is_installed() { Backend::Nftables } else { Backend::Iptables }
 }
 
 fn unreadable(store: &StoreRef, source: io::Error) -> KernelError {

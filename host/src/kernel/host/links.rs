@@ -78,6 +78,17 @@ impl HostKernel {
                 let found = self.require(netns, &action.link.name)?;
                 Ok(if found.up { Vec::new() } else { vec![link::set_up(found.index)] })
             }
+            Action::SetPromiscuous(action) => {
+                let found = self.require(netns, &action.link.name)?;
+                Ok(if found.promiscuous {
+                    Vec::new()
+                } else {
+                    vec![link::set_promiscuous(found.index, true)]
+                })
+            }
+            Action::DeleteAddress(action) => {
+                Ok(vec![address::delete(self.index(&action.link)?, action.address)])
+            }
             Action::AddAddress(action) => Ok(vec![address::add(self.index(&action.link)?, action.address)]),
             Action::AddRoute(action) => {
                 let index = self.index(&action.link)?;
@@ -87,7 +98,12 @@ impl HostKernel {
                     KernelError::Conflict(format!("{}: {text}", failed_route(action)))
                 })
             }
-            Action::ReserveLease(_) | Action::SetSysctl(_) | Action::Masquerade(_) => Ok(Vec::new()),
+            Action::ReserveLease(_)
+            | Action::SetSysctl(_)
+            | Action::Settle(_)
+            | Action::Masquerade(_)
+            | Action::MasqueradeNft(_)
+            | Action::CheckSourceMac(_) => Ok(Vec::new()),
         }
     }
 
@@ -129,6 +145,7 @@ impl HostKernel {
                     // Undo leaves it gone.
                     Ok(Effect::AlreadyThere)
                 }
+                Action::DeleteAddress(action) => Ok(Effect::Replaced(action.address.to_string())),
                 _ => Ok(Effect::Created),
             };
         };
@@ -147,6 +164,16 @@ impl HostKernel {
             }
             Action::SetUp(action) => {
                 Err(refused(format!("failed to set {:?} UP", action.link.name.as_str()), error))
+            }
+            Action::SetPromiscuous(action) => {
+                let name = action.link.name.as_str();
+                Err(refused(format!("could not set promiscuous mode on {name:?}"), error))
+            }
+            // It went with another one, or somebody else was faster.
+            Action::DeleteAddress(_) if is(&error, Errno::EADDRNOTAVAIL) => Ok(Effect::AlreadyThere),
+            Action::DeleteAddress(action) => {
+                let name = action.link.name.as_str();
+                Err(refused(format!("could not remove IP address from {name:?}"), error))
             }
             Action::AddAddress(action) => {
                 if exists && action.link.netns == Netns::Host && self.has_address(action)? {

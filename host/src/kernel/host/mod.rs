@@ -5,6 +5,7 @@ mod facts;
 mod links;
 mod observe;
 mod remains;
+mod settle;
 mod undo;
 mod verify;
 

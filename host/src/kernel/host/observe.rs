@@ -4,7 +4,7 @@ use super::super::lease::Holder;
 use super::super::netlink::Link;
 use super::super::{Before, KernelError, sysctl};
 use super::{HostKernel, enter};
-use crate::plan::action::{AddAddress, ReserveLease, SetSysctl};
+use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetSysctl};
 use crate::plan::{Action, Netns};
 use std::io;
 
@@ -34,12 +34,24 @@ impl HostKernel {
             Action::SetUp(action) => {
                 presence(self.find(action.link.netns, &action.link.name), |link| link.up)
             }
+            Action::SetPromiscuous(action) => {
+                presence(self.find(action.link.netns, &action.link.name), |link| link.promiscuous)
+            }
+            // Present: done already, as there is nothing to delete.
+            Action::DeleteAddress(DeleteAddress { link, address }) => {
+                match self.observe_address(&AddAddress { link: link.clone(), address: *address }) {
+                    Before::Present => Before::Value(address.to_string()),
+                    Before::Absent => Before::Present,
+                    other => other,
+                }
+            }
+            Action::Settle(_) => Before::Present,
             Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
             // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
             Action::AddAddress(_) | Action::AddRoute(_) => Before::Absent,
             Action::SetSysctl(action) => self.observe_sysctl(action),
             // Our comment tells our rules; a listing would cost more than adding them.
-            Action::Masquerade(_) => Before::Absent,
+            Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
         }
     }
 

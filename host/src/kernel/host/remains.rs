@@ -2,7 +2,7 @@
 
 use super::super::iptables::masquerade;
 use super::super::lease::{Holder, Store};
-use super::super::{LinkIdentity, Undo};
+use super::super::{LinkIdentity, Undo, nft};
 use super::HostKernel;
 use super::links::identity;
 use crate::plan::action::{Masquerade, ReserveLease};
@@ -24,6 +24,9 @@ impl HostKernel {
             .into_iter()
             .map(Undo::DeleteMasquerade)
             .collect();
+        let (backend_rules, checks) = (nft::masquerade::find(attachment), nft::source_mac::find(attachment));
+        undos.extend(backend_rules.into_iter().map(|rule| Undo::DeleteMasqueradeNft { rule, table: false }));
+        undos.extend(checks.into_iter().map(|check| Undo::DeleteCheckSourceMac { check, table: false }));
         undos.extend(self.host_end(attachment).into_iter().chain(inside).map(Undo::DeleteLink));
         undos.extend(leases.into_iter().map(Undo::ReleaseLease));
         undos

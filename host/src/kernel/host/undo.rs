@@ -4,14 +4,13 @@ use super::super::errno::as_go;
 use super::super::iptables::masquerade;
 use super::super::lease::Store;
 use super::super::netlink::{Link, Request, address, link, refused};
-use super::super::{KernelError, LinkIdentity, Undo, Undone, sysctl};
+use super::super::{KernelError, LinkIdentity, Undo, Undone, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
 use crate::plan::action::Masquerade;
 use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 impl HostKernel {
     pub(super) fn undo_all(&mut self, undos: &[Undo]) -> Vec<Undone> {
@@ -39,6 +38,8 @@ impl HostKernel {
             Undo::DeleteLinkByAlias { name, alias } => self.delete_by_alias(name, alias),
             Undo::DeleteEmptyBridge { name, mac, addresses } => self.delete_bridge(name, *mac, addresses),
             Undo::DeleteAddress { link, address } => self.delete_address(link, *address),
+            Undo::RestoreAddress { link, address } => self.restore_address(link, *address),
+            Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
             Undo::RestoreSysctl { netns, key, written, old } => {
                 if !self.has(*netns) {
                     return Ok(Undone::Gone);
@@ -47,6 +48,8 @@ impl HostKernel {
                 Ok(sysctl::restore(key, written, old))
             }
             Undo::DeleteMasquerade(rules) => Ok(masquerade::delete(&[rules]).pop().unwrap_or(Undone::Gone)),
+            Undo::DeleteMasqueradeNft { rule, table } => nft::masquerade::delete(rule, *table),
+            Undo::DeleteCheckSourceMac { check, table } => nft::source_mac::delete(check, *table),
             Undo::ReleaseLease(lease) => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
                 Ok(store.release(lease))
@@ -102,7 +105,7 @@ impl HostKernel {
         }
         let link = LinkRef { netns: Netns::Host, name: name.clone() };
         let found_addresses = self.addresses(&link, found.index)?;
-        let foreign = found_addresses.iter().find(|a| !is_link_local(**a) && !addresses.contains(a));
+        let foreign = found_addresses.iter().find(|a| !address::is_link_local(**a) && !addresses.contains(a));
         if let Some(foreign) = foreign {
             return Ok(Undone::Left(format!("bridge {name} has the address {foreign}, which is not ours")));
         }
@@ -119,6 +122,25 @@ impl HostKernel {
         }
         let what = format!("failed to delete {address} from {:?}", link.name.as_str());
         self.request(link.netns, address::delete(found.index, address), what)
+    }
+
+    fn restore_address(&mut self, link: &LinkRef, address: IpNetwork) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
+        if self.addresses(link, found.index)?.contains(&address) {
+            return Ok(Undone::Gone);
+        }
+        let what = format!("failed to add {address} to {:?} again", link.name.as_str());
+        self.request(link.netns, address::add(found.index, address), what)
+    }
+
+    fn clear_promiscuous(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
+        match self.seen(link)? {
+            Some(found) if found.promiscuous => {
+                let what = format!("failed to end promiscuous mode of {:?}", link.name.as_str());
+                self.request(link.netns, link::set_promiscuous(found.index, false), what)
+            }
+            _ => Ok(Undone::Gone),
+        }
     }
 
     fn delete_found(&mut self, netns: Netns, name: &IfName, found: &Link) -> Result<Undone, KernelError> {
@@ -149,14 +171,6 @@ impl HostKernel {
             return Ok(None);
         }
         self.locked_store(reference).map(Some)
-    }
-}
-
-/// The kernel gives every link that is up such an address of its own.
-fn is_link_local(address: IpNetwork) -> bool {
-    match address.ip() {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 

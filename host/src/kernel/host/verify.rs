@@ -4,10 +4,10 @@ use super::super::errno::{as_go, chain};
 use super::super::iptables::masquerade;
 use super::super::lease::{Holder, Store};
 use super::super::netlink::{Link, route};
-use super::super::{KernelError, sysctl};
+use super::super::{KernelError, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
-use crate::kernel::step::as_masquerade;
-use crate::plan::action::{CreateVeth, Masquerade, ReserveLease, SetSysctl};
+use crate::kernel::step::{as_masquerade, as_masquerade_nft};
+use crate::plan::action::{CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 
 impl HostKernel {
@@ -21,6 +21,8 @@ impl HostKernel {
         }
         let rules: Vec<&Masquerade> = actions.iter().filter_map(as_masquerade).collect();
         differences.extend(masquerade::verify(&rules));
+        let rules: Vec<&MasqueradeNft> = actions.iter().filter_map(as_masquerade_nft).collect();
+        differences.extend(nft::masquerade::verify(&rules));
         differences
     }
 
@@ -28,7 +30,15 @@ impl HostKernel {
         let difference = match action {
             Action::ReserveLease(lease) => verify_lease(lease)?,
             // All rules are verified together.
-            Action::DeleteStaleLink(_) | Action::Masquerade(_) => None,
+            Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => None,
+            // What another attachment of the bridge put there meanwhile is its own.
+            Action::DeleteAddress(_) | Action::Settle(_) => None,
+            Action::CheckSourceMac(check) => return Ok(nft::source_mac::verify(check)),
+            Action::SetPromiscuous(action) => match self.seen(&action.link)? {
+                None => Some(format!("link {} is missing", action.link)),
+                Some(found) if !found.promiscuous => Some(format!("link {} is not promiscuous", action.link)),
+                Some(_) => None,
+            },
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
                 None => Some(format!("bridge {} is missing", bridge.name)),
                 Some(found) if found.kind != "bridge" => Some(format!("{} is not a bridge", bridge.name)),
@@ -64,7 +74,7 @@ impl HostKernel {
         Ok(difference.into_iter().collect())
     }
 
-    fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, KernelError> {
+    pub(super) fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, KernelError> {
         if self.has(link.netns) { self.find(link.netns, &link.name) } else { Ok(None) }
     }
 
@@ -81,7 +91,7 @@ impl HostKernel {
             differences.push(format!("link {outside} is not ours: it has another alias"));
         }
         if let Some(master) = &veth.peer.master {
-            differences.extend(self.compare_port(&outside, &found, master, veth.peer.hairpin)?);
+            differences.extend(self.compare_port(&outside, &found, master, &veth.peer)?);
         }
         Ok(differences)
     }
@@ -91,16 +101,18 @@ impl HostKernel {
         link: &LinkRef,
         found: &Link,
         master: &IfName,
-        hairpin: bool,
-    ) -> Result<Option<String>, KernelError> {
+        peer: &VethPeer,
+    ) -> Result<Vec<String>, KernelError> {
         let bridge = self.find(Netns::Host, master)?.map(|bridge| bridge.index);
-        Ok(if bridge.is_none() || found.master != bridge {
-            Some(format!("link {link} is not a port of {master}"))
-        } else if found.hairpin != hairpin {
-            Some(format!("hairpin mode of {link} is {}, not {}", on(found.hairpin), on(hairpin)))
-        } else {
-            None
-        })
+        if bridge.is_none() || found.master != bridge {
+            return Ok(vec![format!("link {link} is not a port of {master}")]);
+        }
+        let modes =
+            [("hairpin mode", found.hairpin, peer.hairpin), ("isolation", found.isolated, peer.isolated)];
+        let differ = modes.into_iter().filter(|(_, is, wanted)| is != wanted);
+        Ok(differ
+            .map(|(mode, is, wanted)| format!("{mode} of {link} is {}, not {}", on(is), on(wanted)))
+            .collect())
     }
 
     fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {

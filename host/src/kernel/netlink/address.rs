@@ -4,17 +4,41 @@ use super::socket::{Netlink, Request};
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::AddressMessageBuilder;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address, as the kernel tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// With its prefix length.
+    pub address: IpNetwork,
+    /// `IFA_F_TENTATIVE`: it is yet to be found out whether somebody else has it.
+    pub tentative: bool,
+    /// `IFA_F_DADFAILED`: somebody else has it.
+    pub duplicate: bool,
+}
 
 /// The addresses of a link, in the kernel's order: IPv4 first.
 pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Vec<IpNetwork>> {
+    Ok(states(netlink, index)?.into_iter().map(|found| found.address).collect())
+}
+
+/// The same with what duplicate address detection says.
+pub fn states(netlink: &mut Netlink, index: u32) -> io::Result<Vec<Address>> {
     let mut message = AddressMessage::default();
     message.header.index = index;
     let found = netlink.dump(RouteNetlinkMessage::GetAddress(message))?;
     Ok(found.into_iter().filter_map(|answer| parse(answer, index)).collect())
+}
+
+/// The kernel gives every link that is up such an address of its own.
+pub fn is_link_local(address: IpNetwork) -> bool {
+    match address.ip() {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 /// `ip address add`; an IPv4 prefix shorter than 31 gets its broadcast address, as in the reference.
@@ -39,7 +63,7 @@ fn build(index: u32, address: IpNetwork) -> AddressMessage {
     }
 }
 
-fn parse(answer: RouteNetlinkMessage, index: u32) -> Option<IpNetwork> {
+fn parse(answer: RouteNetlinkMessage, index: u32) -> Option<Address> {
     let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
     if message.header.index != index {
         return None;
@@ -55,5 +79,10 @@ fn parse(answer: RouteNetlinkMessage, index: u32) -> Option<IpNetwork> {
             _ => None,
         })
     });
-    IpNetwork::new(address?, message.header.prefix_len).ok()
+    let has = |flag| message.header.flags.contains(flag);
+    Some(Address {
+        address: IpNetwork::new(address?, message.header.prefix_len).ok()?,
+        tentative: has(AddressHeaderFlags::Tentative),
+        duplicate: has(AddressHeaderFlags::Dadfailed),
+    })
 }

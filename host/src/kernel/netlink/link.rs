@@ -7,7 +7,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags,
-    LinkInfo, LinkMessage,
+    LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
@@ -33,8 +33,14 @@ pub struct Link {
     pub alias: Option<String>,
     /// `IFLA_MASTER`.
     pub master: Option<u32>,
+    /// `IFF_PROMISC`, as somebody asked for it.
+    pub promiscuous: bool,
+    /// `IFLA_OPERSTATE` is up.
+    pub running: bool,
     /// `IFLA_BRPORT_MODE`, of a bridge port.
     pub hairpin: bool,
+    /// `IFLA_BRPORT_ISOLATED`, of a bridge port.
+    pub isolated: bool,
 }
 
 impl Link {
@@ -97,18 +103,33 @@ pub fn create_veth(veth: &CreateVeth, master: Option<u32>, container: BorrowedFd
 ///
 /// `RTM_NEWLINK` without `NLM_F_CREATE`: `RTM_SETLINK` ignores port settings and answers that all is well.
 pub fn mark_veth(peer: &VethPeer) -> Request {
-    let hairpin = peer.master.is_some() && peer.hairpin;
-    mark(&peer.name, &peer.alias, hairpin)
+    let port = peer.master.is_some();
+    mark(&peer.name, &peer.alias, port && peer.hairpin, port && peer.isolated)
 }
 
 /// Takes back what [`mark_veth`] did to a link that turned out not to be ours.
 pub fn unmark(name: &IfName) -> Request {
-    mark(name, "", false)
+    mark(name, "", false, false)
 }
 
 /// Brings a link up.
 pub fn set_up(index: u32) -> Request {
     change(LinkUnspec::new_with_index(index).up().build())
+}
+
+/// Lets a link take every frame, or its own alone.
+pub fn set_promiscuous(index: u32, on: bool) -> Request {
+    change(LinkUnspec::new_with_index(index).promiscuous(on).build())
+}
+
+/// Gives a link an Ethernet address.
+pub fn set_mac(index: u32, mac: Mac) -> Request {
+    change(LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build())
+}
+
+/// Gives a link its largest packet, in bytes.
+pub fn set_mtu(index: u32, mtu: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).mtu(mtu).build())
 }
 
 /// Deletes a link; of a pair, both ends.
@@ -117,10 +138,10 @@ pub fn delete(index: u32) -> Request {
     Request { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
 }
 
-fn mark(name: &IfName, alias: &str, hairpin: bool) -> Request {
+fn mark(name: &IfName, alias: &str, hairpin: bool, isolated: bool) -> Request {
     // Index 0: the name tells which link.
-    let message = if hairpin {
-        LinkBridgePort::new(0).name(name.as_str()).alias(alias).hairpin(true).build()
+    let message = if hairpin || isolated {
+        LinkBridgePort::new(0).name(name.as_str()).alias(alias).hairpin(hairpin).isolated(isolated).build()
     } else {
         LinkUnspec::new_with_name(name.as_str()).alias(alias).build()
     };
@@ -152,6 +173,7 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
     let mut link = Link {
         index: message.header.index,
         up: message.header.flags.contains(LinkFlags::Up),
+        promiscuous: message.header.flags.contains(LinkFlags::Promisc),
         ..Link::default()
     };
     for attribute in message.attributes {
@@ -159,6 +181,7 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(mac) => link.mac = mac.try_into().unwrap_or_default(),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::OperState(state) => link.running = state == State::Up,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Controller(master) => link.master = Some(master),
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| parse_info(info, &mut link)),
@@ -173,6 +196,7 @@ fn parse_info(info: &LinkInfo, link: &mut Link) {
         LinkInfo::Kind(kind) => link.kind = kind.to_string(),
         LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
             link.hairpin = settings.contains(&InfoBridgePort::HairpinMode(true));
+            link.isolated = settings.contains(&InfoBridgePort::Isolated(true));
         }
         _ => {}
     }

@@ -4,12 +4,19 @@ use super::wit::addresses::{Address as Handle, Host, HostAddress};
 use super::wit::links::Link;
 use super::wit::types::Prefix;
 use crate::plan::Action;
-use crate::plan::action::AddAddress;
+use crate::plan::action::{AddAddress, DeleteAddress};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower;
 use wasmtime::component::Resource;
 
-impl Host for Guest {}
+impl Host for Guest {
+    fn remove(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        let address = lower::prefix(address)?;
+        self.record(Action::DeleteAddress(DeleteAddress { link, address }))?;
+        Ok(())
+    }
+}
 
 impl HostAddress for Guest {
     fn new(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<Resource<Handle>> {

@@ -3,7 +3,9 @@
 use super::wit::links::{Host, HostLink, Link as Handle};
 use super::wit::types::MacAddress;
 use crate::cni::{CniError, code};
-use crate::plan::action::{CreateVeth, DeleteStaleLink, EnsureBridge, SetUp, VethPeer};
+use crate::plan::action::{
+    CreateVeth, DeleteStaleLink, EnsureBridge, SetPromiscuous, SetUp, Settle, VethPeer,
+};
 use crate::plan::{Action, IfName, LinkRef, Netns, derive};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, UNSET, violation};
@@ -49,7 +51,7 @@ impl HostLink for Guest {
         let name = lower::if_name(&name)?;
         let peer = self.peer_name(&name)?;
         let alias = derive::alias(self.recorder().attachment());
-        let peer = VethPeer { name: peer, mac: UNSET, alias, master: None, hairpin: false };
+        let peer = VethPeer { name: peer, mac: UNSET, alias, master: None, hairpin: false, isolated: false };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
         let action = self.record(Action::CreateVeth(CreateVeth { name, mtu: None, mac: UNSET, peer }))?;
         Ok(self.links.push(Link { action, end: End::Container, link })?)
@@ -97,6 +99,22 @@ impl HostLink for Guest {
 
     fn set_hairpin(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
         self.complete_port(&link, |peer| peer.hairpin = on)
+    }
+
+    fn set_isolated(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        self.complete_port(&link, |peer| peer.isolated = on)
+    }
+
+    fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::SetPromiscuous(SetPromiscuous { link }))?;
+        Ok(())
+    }
+
+    fn settle(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::Settle(Settle { link }))?;
+        Ok(())
     }
 
     fn up(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod answers;
 pub mod delegate;
+pub mod filter;
 pub mod leases;
 pub mod links;
 pub mod log;
@@ -35,6 +36,7 @@ pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Resu
             Some("routes") => wit::routes::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("sysctls") => wit::sysctls::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("nat") => wit::nat::add_to_linker::<_, Own>(linker, |guest| guest)?,
+            Some("filter") => wit::filter::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("leases") => wit::leases::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("answers") => wit::answers::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("delegate") => wit::delegate::add_to_linker::<_, Own>(linker, |guest| guest)?,
