@@ -32,6 +32,7 @@ fn add() -> Result<(), Error> {
         None => {
             if !config.leave_down {
                 container.up();
+                host.settle();
             }
             config.dns
         }
@@ -43,6 +44,7 @@ fn add() -> Result<(), Error> {
                 let force = config.force_address;
                 forward(&bridge, &gateway::of_bridge(&config.bridge, &answer.ips, &existing, force)?);
             }
+            host.settle();
             for ip in &answer.ips {
                 if config.ip_masq {
                     masquerade(ip, config.ip_masq_backend);
@@ -53,9 +55,6 @@ fn add() -> Result<(), Error> {
             if config.dns.is_given() { config.dns } else { answer.dns }
         }
     };
-    if !config.leave_down {
-        host.settle();
-    }
     if config.check_source_mac {
         filter::check_source_mac(&host);
     }
