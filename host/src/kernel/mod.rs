@@ -196,6 +196,9 @@ pub enum KernelError {
         /// How long we waited.
         seconds: u64,
     },
+    /// Somebody changed it while it was looked at, without taking its lock.
+    #[error("{0}: try again")]
+    Changed(String),
 }
 
 impl KernelError {
@@ -205,7 +208,7 @@ impl KernelError {
             KernelError::Netlink { source, .. } => {
                 matches!(source.kind(), std::io::ErrorKind::ResourceBusy | std::io::ErrorKind::Interrupted)
             }
-            KernelError::Busy { .. } => true,
+            KernelError::Busy { .. } | KernelError::Changed(_) => true,
             KernelError::File { .. } | KernelError::Tool { .. } | KernelError::Conflict(_) => false,
         }
     }

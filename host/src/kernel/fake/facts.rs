@@ -8,14 +8,19 @@ impl Facts for FakeKernel {
     fn ask(&mut self, query: &Query) -> Answer {
         match query {
             Query::Link(link) => Answer::Link(self.link_fact(link)),
-            Query::Store(store, owner) => {
+            Query::Held(store, owner) => {
                 let found = self.stores.planning(store, self.dry);
-                Answer::Store(Fact::Known(found.map(|found| found.holdings(owner)).unwrap_or_default()))
+                Answer::Held(Fact::Known(found.map(|found| found.held(owner)).unwrap_or_default()))
+            }
+            Query::LastReserved(store, set) => {
+                let found = self.stores.planning(store, self.dry);
+                let last = found.and_then(|found| found.last.get(set).copied());
+                Answer::LastReserved(last.map_or(Fact::Absent, Fact::Known))
             }
             Query::Free(store, within) => {
                 let found = self.stores.planning(store, self.dry);
                 let free = match found {
-                    Some(found) => gaps(*within, found.leases.keys().copied().collect()),
+                    Some(found) => gaps(*within, found.leases.keys().copied()),
                     None => vec![*within],
                 };
                 Answer::Free(Fact::Known(free))
