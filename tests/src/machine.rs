@@ -77,8 +77,8 @@ impl Machine {
     /// Everything that a plugin may change, as text: links, addresses, routes, rules, forwarding and files, of the host
     /// and of every named namespace.
     ///
-    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way) and what the
-    /// reference leaves too: an empty store with its lock.
+    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way), what the
+    /// reference leaves too (an empty store with its lock), and what only saves time: indexes of lease stores.
     pub fn snapshot(&self) -> String {
         self.sh(SNAPSHOT)
     }
