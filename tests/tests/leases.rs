@@ -115,9 +115,9 @@ fn an_address_goes_round_between_us_and_the_reference() {
         assert!(add(dir, "late").error(&machine).1.contains("no IP addresses available"));
     }
     // What the one gives back, the other gives out.
-    host_local(&both[1].to_owned(), "DEL", &config, "c2").ok(&machine);
+    host_local(both[1], "DEL", &config, "c2").ok(&machine);
     assert_eq!(address_of(&add(both[0], "next").ok(&machine)), "10.1.2.4");
-    host_local(&both[0].to_owned(), "DEL", &config, "c3").ok(&machine);
+    host_local(both[0], "DEL", &config, "c3").ok(&machine);
     assert_eq!(address_of(&add(both[1], "after").ok(&machine)), "10.1.2.5");
     // A file that is removed by hand is free at once.
     machine.sh(&format!("rm {STORE}/10.1.2.2"));

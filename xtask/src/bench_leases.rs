@@ -33,8 +33,8 @@ pub fn measure(pairs: u16, dist: &Path) -> Result<()> {
     let reference_dir = Path::new(REFERENCE_DIR);
     let reference =
         Implementation { dir: reference_dir, network: "reference", subnet: Ipv4Addr::new(10, 2, 0, 0) };
-    println!("median of {pairs}                       wasm-cni          Debian's          times faster");
-    println!("leases held  plugin             ADD      DEL      ADD      DEL      ADD      DEL");
+    println!("{:<27} {:<20} {:<20} times faster", format!("median of {pairs}"), "wasm-cni", "Debian's");
+    println!("leases held  plugin              ADD       DEL        ADD       DEL     ADD     DEL");
     for held in HELD {
         for implementation in [&ours, &reference] {
             implementation.hold(held)?;
@@ -54,7 +54,7 @@ pub fn measure(pairs: u16, dist: &Path) -> Result<()> {
             let [ours, reference] = both.map(|times| (median(times.add), median(times.del)));
             let ratio = |theirs: Duration, ours: Duration| theirs.as_secs_f64() / ours.as_secs_f64();
             println!(
-                "{held:>11}  {plugin:<12} {:>7.2}ms{:>7.2}ms{:>7.2}ms{:>7.2}ms {:>7.1}x {:>7.1}x",
+                "{held:>11}  {plugin:<12} {:>8.2}ms{:>8.2}ms{:>9.2}ms{:>8.2}ms {:>7.1}x{:>7.1}x",
                 millis(ours.0),
                 millis(ours.1),
                 millis(reference.0),
@@ -71,7 +71,7 @@ pub fn measure(pairs: u16, dist: &Path) -> Result<()> {
             times.del.push(del);
         }
         println!(
-            "{held:>11}  {:<12} {:>7.2}ms{:>7.2}ms   after a change by somebody else: the store is read once",
+            "{held:>11}  {:<12} {:>8.2}ms{:>8.2}ms   after a change by somebody else: the store is read once",
             "host-local",
             millis(median(times.add)),
             millis(median(times.del))

@@ -1,8 +1,9 @@
 //! Answers to a planner's questions.
 
-use super::super::lease::gaps::gaps;
+use super::super::lease::gaps::{gaps, number};
 use super::FakeKernel;
 use crate::plan::{Answer, Fact, Facts, LinkFact, LinkRef, Query};
+use std::net::IpAddr;
 
 impl Facts for FakeKernel {
     fn ask(&mut self, query: &Query) -> Answer {
@@ -20,7 +21,10 @@ impl Facts for FakeKernel {
             Query::Free(store, within) => {
                 let found = self.stores.planning(store, self.dry);
                 let free = match found {
-                    Some(found) => gaps(*within, found.leases.keys().copied()),
+                    Some(found) => {
+                        let same = |address: &&IpAddr| address.is_ipv4() == within.first.is_ipv4();
+                        gaps(*within, found.leases.keys().filter(same).map(|address| number(*address)))
+                    }
                     None => vec![*within],
                 };
                 Answer::Free(Fact::Known(free))

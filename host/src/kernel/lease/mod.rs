@@ -142,7 +142,12 @@ impl Store {
 
     /// The parts of a range that nobody holds, ascending, at most [`crate::plan::fact::MAX_GAPS`].
     pub fn free(&mut self, within: AddressRange) -> io::Result<Vec<AddressRange>> {
-        Ok(gaps::gaps(within, self.known()?.index.addresses()))
+        let index = &self.known()?.index;
+        Ok(if within.first.is_ipv4() {
+            gaps::gaps(within, index.v4())
+        } else {
+            gaps::gaps(within, index.v6())
+        })
     }
 
     /// Who holds an address, by its file alone.

@@ -39,13 +39,8 @@ impl Sidecar {
         if found != expected {
             return None;
         }
-        let mut rest = Vec::new();
-        file.read_to_end(&mut rest).ok()?;
-        let (v4, rest) = rest.split_first_chunk()?;
-        let (v6, rest) = rest.split_first_chunk()?;
-        let counts =
-            (usize::try_from(u64::from_le_bytes(*v4)).ok()?, usize::try_from(u64::from_le_bytes(*v6)).ok()?);
-        Index::decode(rest, counts)
+        let length = file.metadata().ok()?.len().checked_sub(expected.len() as u64)?;
+        Index::read(&mut file, length).ok()?
     }
 
     /// Stamps the directory and writes the index for the state that it has then. The store's lock must be held.
@@ -54,18 +49,14 @@ impl Sidecar {
     pub fn save(&self, directory: &Directory, index: &Index) -> io::Result<()> {
         let Some(boot) = boot_id() else { return Ok(()) };
         let Some(state) = directory.stamp()? else { return Ok(()) };
-        let mut bytes = header(&state, &boot);
-        let (v4, v6) = index.counts();
-        bytes.extend((v4 as u64).to_le_bytes());
-        bytes.extend((v6 as u64).to_le_bytes());
-        index.encode(&mut bytes);
         if let Some(parent) = self.path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }
         let temporary = self.path.with_extension("new");
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        let written = file.write_all(&bytes).and_then(|()| fs::rename(&temporary, &self.path));
+        let written = file.write_all(&header(&state, &boot)).and_then(|()| index.write(&mut file));
+        let written = written.and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
@@ -78,14 +69,14 @@ impl Sidecar {
     }
 }
 
-/// All by which an index is recognised, little endian.
+/// All by which an index is recognised.
 fn header(state: &State, boot: &[u8; 36]) -> Vec<u8> {
     let mut bytes = [MAGIC.as_slice(), boot].concat();
-    bytes.extend(state.dev.to_le_bytes());
-    bytes.extend(state.ino.to_le_bytes());
+    bytes.extend(state.dev.to_be_bytes());
+    bytes.extend(state.ino.to_be_bytes());
     for (seconds, nanoseconds) in [state.mtime, state.ctime] {
-        bytes.extend(seconds.to_le_bytes());
-        bytes.extend(nanoseconds.to_le_bytes());
+        bytes.extend(seconds.to_be_bytes());
+        bytes.extend(nanoseconds.to_be_bytes());
     }
     bytes
 }

@@ -132,7 +132,7 @@ fn an_index_of_another_boot_directory_or_format_is_not_believed() {
     let good = fs::read(&file).unwrap();
     assert!(is_believed(&reference, &indexes));
     // Magic, boot, device, inode, both times; then what the counts promise.
-    for place in (0..good.len() - 8).step_by(4) {
+    for place in (0..good.len() - 8).step_by(4).map(|place| place + 3) {
         let mut bad = good.clone();
         bad[place] ^= 1;
         fs::write(&file, bad).unwrap();
