@@ -24,6 +24,13 @@ pub struct Host {
     pub netns_override: bool,
 }
 
+impl Host {
+    /// The machine for one verb, with that container namespace, if it has one.
+    pub fn kernel(&self, container: Option<NetnsFile>, dry: bool) -> HostKernel {
+        HostKernel::open(container, dry).with_lease_indexes(self.state.lease_indexes())
+    }
+}
+
 /// ADD: plans, checks, applies; gives the result for stdout. Nothing is left of one that fails.
 pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, CniError> {
     let plugin = Plugin::find(host, &request.path, &request.plugin)?;
@@ -31,7 +38,7 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     let netns = container_netns(host, &request.netns)?;
     let previous = config.previous()?;
     let netns_id = netns.id();
-    let mut kernel = HostKernel::open(Some(netns), false);
+    let mut kernel = host.kernel(Some(netns), false);
     let journal = host.state.lock(&request.attachment)?;
     if previous.is_none() {
         undo_old(host, &journal, netns_id, &mut kernel)?;
@@ -167,7 +174,7 @@ pub fn undo_section(
     let stuck = if netns_id == Some(section.header.netns_id) {
         apply::revert(section, section.reason(), &host.state, kernel)
     } else {
-        apply::revert(section, section.reason(), &host.state, &mut HostKernel::open(None, false))
+        apply::revert(section, section.reason(), &host.state, &mut host.kernel(None, false))
     };
     if stuck.is_empty() {
         return Ok(journal.forget(section)?);

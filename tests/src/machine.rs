@@ -77,8 +77,8 @@ impl Machine {
     /// Everything that a plugin may change, as text: links, addresses, routes, rules, forwarding and files, of the host
     /// and of every named namespace.
     ///
-    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way) and what the
-    /// reference leaves too: an empty store with its lock.
+    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way), what the
+    /// reference leaves too (an empty store with its lock), and what only saves time: indexes of lease stores.
     pub fn snapshot(&self) -> String {
         self.sh(SNAPSHOT)
     }
@@ -137,6 +137,6 @@ state() {
 }
 echo "host"; state env | sort
 for name in $(ls /run/netns); do state ip netns exec $name | sed "s/^/netns $name: /" | sort; done
-find /run /var/lib/cni -type f ! -path '/run/netns/*' ! -name lock ! -name xtables.lock ! -name shared.lock 2>/dev/null | sort | while read -r f; do echo "$f: $(cat "$f" | tr '\r\n' '  ')"; done
+find /run /var/lib/cni -type f ! -path '/run/netns/*' ! -path '/run/wasm-cni/leases/*' ! -name lock ! -name xtables.lock ! -name shared.lock 2>/dev/null | sort | while read -r f; do echo "$f: $(cat "$f" | tr '\r\n' '  ')"; done
 find /run/wasm-cni -mindepth 2 -type d 2>/dev/null | sort
 "#;

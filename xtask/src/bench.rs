@@ -15,15 +15,15 @@ const CONFIG: &str = r#"{ "cniVersion": "0.2.0", "name": "mybridge", "type": "br
             "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "1.1.1.1/32", "gw": "10.15.20.1" } ] } }
 "#;
 /// The namespace that each attachment gets, made anew.
-const NETNS: &str = "bench";
+pub const NETNS: &str = "bench";
 /// In `/run`, which is ours in there.
 const CONFIG_PATH: &str = "/run/bench.conf";
 const STDOUT_PATH: &str = "/run/bench.stdout";
 /// Where Debian puts the reference plugins.
-const REFERENCE_DIR: &str = "/usr/lib/cni";
+pub const REFERENCE_DIR: &str = "/usr/lib/cni";
 
 /// Builds, and measures in namespaces of its own.
-pub fn run(pairs: u16) -> Result<()> {
+pub fn run(pairs: u16, leases: bool) -> Result<()> {
     machine::ensure_packages(&[
         machine::IPTABLES,
         machine::IP,
@@ -32,7 +32,8 @@ pub fn run(pairs: u16) -> Result<()> {
     ])?;
     let dist = dist::build(&Workspace::read()?)?;
     let mut process = netns::process(&dist, &std::env::current_exe()?)?;
-    sh::run(process.args(["bench", "--pairs", &pairs.to_string(), "--inside"]).arg(&dist))
+    process.args(["bench", "--pairs", &pairs.to_string()]).args(leases.then_some("--leases"));
+    sh::run(process.arg("--inside").arg(&dist))
 }
 
 /// The times of one plugin.
@@ -79,33 +80,33 @@ impl Series<'_> {
     /// ADD and DEL of one attachment in a fresh namespace.
     fn pair(&mut self) -> Result<()> {
         sh::stdout(Command::new("ip").args(["netns", "add", NETNS]))?;
-        self.add.push(self.time("ADD")?);
-        self.del.push(self.time("DEL")?);
+        self.add.push(time(self.dir, "bridge", "ADD", CONFIG_PATH)?);
+        self.del.push(time(self.dir, "bridge", "DEL", CONFIG_PATH)?);
         sh::stdout(Command::new("ip").args(["netns", "del", NETNS])).map(drop)
-    }
-
-    /// From starting the plugin to its end.
-    fn time(&self, verb: &str) -> Result<Duration> {
-        let mut process = Command::new(self.dir.join("bridge"));
-        process.env("CNI_COMMAND", verb).env("CNI_CONTAINERID", "bench").env("CNI_IFNAME", "eth0");
-        process.env("CNI_NETNS", format!("/run/netns/{NETNS}")).env("CNI_PATH", self.dir);
-        process.stdin(File::open(CONFIG_PATH)?).stdout(File::create(STDOUT_PATH)?);
-        let start = Instant::now();
-        let status = process.status().with_context(|| format!("failed to start {}", sh::line(&process)))?;
-        let time = start.elapsed();
-        if !status.success() {
-            bail!("{verb} of {} failed: {}", sh::line(&process), fs::read_to_string(STDOUT_PATH)?);
-        }
-        Ok(time)
     }
 }
 
+/// What a verb of a plugin in `dir`, where its delegates are too, takes from its start to its end.
+pub fn time(dir: &Path, plugin: &str, verb: &str, config: &str) -> Result<Duration> {
+    let mut process = Command::new(dir.join(plugin));
+    process.env("CNI_COMMAND", verb).env("CNI_CONTAINERID", "bench").env("CNI_IFNAME", "eth0");
+    process.env("CNI_NETNS", format!("/run/netns/{NETNS}")).env("CNI_PATH", dir);
+    process.stdin(File::open(config)?).stdout(File::create(STDOUT_PATH)?);
+    let start = Instant::now();
+    let status = process.status().with_context(|| format!("failed to start {}", sh::line(&process)))?;
+    let time = start.elapsed();
+    if !status.success() {
+        bail!("{verb} of {} failed: {}", sh::line(&process), fs::read_to_string(STDOUT_PATH)?);
+    }
+    Ok(time)
+}
+
 /// The middle; of an even number the upper one of the two in the middle.
-fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-fn millis(time: Duration) -> f64 {
+pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
+mod bench_leases;
 mod demo;
 mod dependencies;
 mod dist;
@@ -35,6 +36,9 @@ enum Xtask {
         /// How many pairs of ADD and DEL each plugin is measured with.
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
         pairs: u16,
+        /// Time host-local and the bridge with 10 to 60 000 leases held instead.
+        #[arg(long)]
+        leases: bool,
         /// Set by the benchmark itself, once it is in its own namespaces: where ours are.
         #[arg(long, hide = true)]
         inside: Option<PathBuf>,
@@ -46,8 +50,9 @@ fn main() -> ExitCode {
         Xtask::Dist => dist::run(),
         Xtask::Test { filter } => test::run(&filter),
         Xtask::Demo => demo::run(),
-        Xtask::Bench { pairs, inside: None } => bench::run(pairs),
-        Xtask::Bench { pairs, inside: Some(dist) } => bench::measure(pairs, &dist),
+        Xtask::Bench { pairs, leases, inside: None } => bench::run(pairs, leases),
+        Xtask::Bench { pairs, leases: false, inside: Some(dist) } => bench::measure(pairs, &dist),
+        Xtask::Bench { pairs, leases: true, inside: Some(dist) } => bench_leases::measure(pairs, &dist),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -150,6 +150,11 @@ impl StateDir {
         read_directory(&self.attachments().join(derive::key(attachment))).0
     }
 
+    /// Where the indexes of lease stores are kept, beside the journals.
+    pub fn lease_indexes(&self) -> PathBuf {
+        self.path.join("leases")
+    }
+
     fn attachments(&self) -> PathBuf {
         self.path.join("attachments")
     }

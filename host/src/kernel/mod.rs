@@ -224,6 +224,9 @@ pub enum KernelError {
         /// How long we waited.
         seconds: u64,
     },
+    /// Somebody changed it while it was looked at, without taking its lock.
+    #[error("{0}: try again")]
+    Changed(String),
 }
 
 /// Whether a program is on the search path.
@@ -239,7 +242,7 @@ impl KernelError {
             KernelError::Netlink { source, .. } => {
                 matches!(source.kind(), std::io::ErrorKind::ResourceBusy | std::io::ErrorKind::Interrupted)
             }
-            KernelError::Busy { .. } => true,
+            KernelError::Busy { .. } | KernelError::Changed(_) => true,
             KernelError::File { .. } | KernelError::Tool { .. } | KernelError::Conflict(_) => false,
         }
     }

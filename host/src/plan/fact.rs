@@ -4,7 +4,6 @@ use super::action::{LinkRef, Netns, Owner, StoreRef};
 use super::name::{IfName, Mac};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A question.
@@ -13,8 +12,11 @@ use std::net::IpAddr;
 pub enum Query {
     /// The link of that name: [`Answer::Link`].
     Link(LinkRef),
-    /// What a lease store holds for an owner: [`Answer::Store`]. The first one takes the store's lock, unless dry.
-    Store(StoreRef, Owner),
+    /// The addresses that an owner has in a lease store: [`Answer::Held`]. The first question about a store takes its lock,
+    /// unless dry.
+    Held(StoreRef, Owner),
+    /// `last_reserved_ip.N` of a lease store, for one N: [`Answer::LastReserved`].
+    LastReserved(StoreRef, u32),
     /// The free parts of a range: [`Answer::Free`].
     Free(StoreRef, AddressRange),
     /// What hides addresses when nobody says: [`Answer::Backend`].
@@ -27,8 +29,10 @@ pub enum Query {
 pub enum Answer {
     /// To [`Query::Link`].
     Link(Fact<LinkFact>),
-    /// To [`Query::Store`].
-    Store(Fact<StoreFact>),
+    /// To [`Query::Held`]: ascending.
+    Held(Fact<Vec<IpAddr>>),
+    /// To [`Query::LastReserved`].
+    LastReserved(Fact<IpAddr>),
     /// To [`Query::Free`]: ascending, at most [`MAX_GAPS`].
     Free(Fact<Vec<AddressRange>>),
     /// To [`Query::Backend`].
@@ -95,15 +99,6 @@ pub struct LinkFact {
     pub master: Option<u32>,
     /// In the kernel's order.
     pub addresses: Vec<IpNetwork>,
-}
-
-/// What a lease store holds for one owner.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreFact {
-    /// The addresses of that owner.
-    pub held: Vec<IpAddr>,
-    /// `last_reserved_ip.N`, by N.
-    pub last_reserved: BTreeMap<u32, IpAddr>,
 }
 
 /// Two addresses of one family and all between them.

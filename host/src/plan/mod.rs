@@ -8,7 +8,7 @@ pub mod name;
 pub mod render;
 
 pub use action::{Action, Lifetime, LinkRef, Netns, Owner, Route, StoreRef};
-pub use fact::{AddressRange, Answer, Backend, Fact, Facts, LinkFact, Query, StoreFact};
+pub use fact::{AddressRange, Answer, Backend, Fact, Facts, LinkFact, Query};
 pub use name::{ContainerId, IfName, Mac, NameError, NetworkName, PluginName, SysctlKey};
 
 use ipnetwork::IpNetwork;

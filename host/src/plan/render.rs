@@ -302,7 +302,7 @@ fn report(report: &Report) -> String {
 pub fn unreadable(query: &Query) -> String {
     match query {
         Query::Link(link) => format!("link {link}"),
-        Query::Store(store, _) | Query::Free(store, _) => {
+        Query::Held(store, _) | Query::LastReserved(store, _) | Query::Free(store, _) => {
             format!("lease store {}", store.directory().display())
         }
         Query::Backend => "which firewall there is".to_owned(),

@@ -34,9 +34,9 @@ impl<'a> GrantedFacts<'a> {
                 let named = grants.host_links.contains(name.as_str()) || grants.host_veths.contains(name);
                 (!named).then(|| format!("the configuration names no link {:?}", name.as_str()))
             }
-            Query::Store(reference, owner) if *owner == grants.attachment.owner() => store(reference),
-            Query::Store(..) => Some("only one's own leases are told".to_owned()),
-            Query::Free(reference, _) => store(reference),
+            Query::Held(reference, owner) if *owner == grants.attachment.owner() => store(reference),
+            Query::Held(..) => Some("only one's own leases are told".to_owned()),
+            Query::LastReserved(reference, _) | Query::Free(reference, _) => store(reference),
             Query::Backend => None,
         }
     }
@@ -47,7 +47,7 @@ impl Facts for GrantedFacts<'_> {
         let Some(rule) = self.refusal(query) else { return self.facts.ask(query) };
         let action = match query {
             Query::Link(link) => format!("look at link {link}"),
-            Query::Store(store, _) | Query::Free(store, _) => {
+            Query::Held(store, _) | Query::LastReserved(store, _) | Query::Free(store, _) => {
                 format!("look at leases in {}", store.directory().display())
             }
             Query::Backend => "look for a firewall".to_owned(),

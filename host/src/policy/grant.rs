@@ -1,7 +1,7 @@
 //! The default policy: what follows from the request and its configuration alone (design, section 4).
 
 use crate::cni::{CniError, Config, Request};
-use crate::plan::{Attachment, IfName, PluginName, Report, derive};
+use crate::plan::{Attachment, IfName, PluginName, Report, StoreRef, derive};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -80,6 +80,12 @@ pub fn data_dirs(config: &Config) -> Vec<PathBuf> {
     let mut dirs = vec![PathBuf::from(DEFAULT_DATA_DIR)];
     dirs.extend(config.data_dir().map(PathBuf::from).filter(|dir| dir.is_absolute()));
     dirs
+}
+
+/// The lease stores that this network may have.
+pub fn stores(config: &Config) -> Vec<StoreRef> {
+    let dirs: BTreeSet<PathBuf> = data_dirs(config).into_iter().collect();
+    dirs.into_iter().map(|data_dir| StoreRef { data_dir, network: config.name.clone() }).collect()
 }
 
 /// The host link that the reference plugin of that name uses when the configuration names none.

@@ -214,15 +214,17 @@ fn only_what_may_be_used_may_be_asked() {
     for allowed in [
         link(Netns::Host, "cni_bridge0"),
         link(Netns::Container, "anything"),
-        Query::Store(store("/run/networks", "mybridge"), grants.attachment.owner()),
+        Query::Held(store("/run/networks", "mybridge"), grants.attachment.owner()),
+        Query::LastReserved(store("/run/networks", "mybridge"), 0),
     ] {
         assert!(!matches!(facts.ask(&allowed), Answer::Failed(_)), "{allowed:?}");
     }
     let refused = [
         link(Netns::Host, "eth0"),
-        Query::Store(store("/run/networks", "mybridge"), other),
-        Query::Store(store("/run/networks", "othernet"), grants.attachment.owner()),
-        Query::Store(store("/etc", "mybridge"), grants.attachment.owner()),
+        Query::Held(store("/run/networks", "mybridge"), other),
+        Query::Held(store("/run/networks", "othernet"), grants.attachment.owner()),
+        Query::Held(store("/etc", "mybridge"), grants.attachment.owner()),
+        Query::LastReserved(store("/run/networks", "othernet"), 0),
     ];
     for query in &refused {
         assert!(matches!(facts.ask(query), Answer::Failed(_)), "{query:?}");

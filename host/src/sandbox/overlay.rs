@@ -5,9 +5,7 @@ use super::recorder::Recorder;
 use crate::cni::{CniError, code};
 use crate::plan::action::{CreateVeth, EnsureBridge, ReserveLease};
 use crate::plan::fact::MAX_GAPS;
-use crate::plan::{
-    Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreFact, StoreRef,
-};
+use crate::plan::{Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreRef};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The link of that name, as it will be.
@@ -66,18 +64,32 @@ pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
     }
 }
 
-/// What the store holds for this attachment, with the plan's reservations.
-pub fn store(recorder: &mut Recorder, store: &StoreRef) -> Result<StoreFact, CniError> {
-    let query = Query::Store(store.clone(), recorder.attachment().owner());
-    let mut fact = match recorder.ask(query.clone())? {
-        Answer::Store(fact) => known(recorder, query, fact).unwrap_or_default(),
+/// The addresses that this attachment has in the store, with the plan's reservations.
+pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, CniError> {
+    let query = Query::Held(store.clone(), recorder.attachment().owner());
+    let mut held = match recorder.ask(query.clone())? {
+        Answer::Held(fact) => known(recorder, query, fact).unwrap_or_default(),
         other => return Err(unanswered(&query, other)),
     };
-    for lease in reservations(recorder, store) {
-        fact.held.push(lease.address);
-        fact.last_reserved.insert(lease.set, lease.address);
+    held.extend(reservations(recorder, store).into_iter().map(|lease| lease.address));
+    Ok(held)
+}
+
+/// The address that a range set handed out last, as it will be noted.
+pub fn last_reserved(
+    recorder: &mut Recorder,
+    store: &StoreRef,
+    set: u32,
+) -> Result<Option<IpAddr>, CniError> {
+    let planned = reservations(recorder, store).into_iter().rfind(|lease| lease.set == set);
+    if let Some(lease) = planned {
+        return Ok(Some(lease.address));
     }
-    Ok(fact)
+    let query = Query::LastReserved(store.clone(), set);
+    match recorder.ask(query.clone())? {
+        Answer::LastReserved(fact) => Ok(known(recorder, query, fact)),
+        other => Err(unanswered(&query, other)),
+    }
 }
 
 /// The free parts of a range, without what the plan reserves.

@@ -2,7 +2,6 @@
 
 use crate::apply::Section;
 use crate::cni::{CniError, Config, Request, code};
-use crate::kernel::host::HostKernel;
 use crate::kernel::{Effect, Kernel};
 use crate::plan::action::{AddAddress, AddRoute};
 use crate::plan::{Action, LinkRef, Netns, Report};
@@ -26,7 +25,7 @@ pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniE
             actions.push(action);
         }
     }
-    let mut differences = HostKernel::open(Some(netns), false).verify(&actions);
+    let mut differences = host.kernel(Some(netns), false).verify(&actions);
     if let Some(given) = section.and_then(|section| section.report).filter(|_| is_ipam) {
         differences.extend(gateways(&given, &previous));
     }

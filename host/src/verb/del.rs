@@ -6,8 +6,7 @@ use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::Undo;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
-use crate::plan::StoreRef;
-use crate::policy::grant::data_dirs;
+use crate::policy::grant::stores;
 use crate::run::{self, Host};
 
 /// Detaches; succeeds when there is nothing left to detach.
@@ -15,7 +14,7 @@ pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniErr
     gate_version(&config.cni_version, &super::all_versions())?;
     let netns = usable_netns(host, &request.netns);
     let netns_id = netns.as_ref().map(NetnsFile::id);
-    let mut kernel = HostKernel::open(netns, false);
+    let mut kernel = host.kernel(netns, false);
     let journal = host.state.lock(&request.attachment)?;
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
@@ -38,10 +37,7 @@ fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
 fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) -> Result<(), CniError> {
     let is_ipam = config.is_ipam(&request.plugin);
     let has_ipam = config.ipam_type().is_some();
-    let network = request.attachment.network.clone();
-    let stores = if has_ipam { data_dirs(config) } else { Vec::new() };
-    let stores: Vec<_> =
-        stores.into_iter().map(|data_dir| StoreRef { data_dir, network: network.clone() }).collect();
+    let stores = if has_ipam { stores(config) } else { Vec::new() };
     let mut undos = kernel.remains(&request.attachment, &stores);
     undos.retain(|undo| !is_ipam || matches!(undo, Undo::ReleaseLease(_)));
     let stuck = apply::undo_all(&undos, kernel);

@@ -3,7 +3,6 @@
 use super::Output;
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
-use crate::kernel::host::HostKernel;
 use crate::kernel::{Before, Kernel};
 use crate::plan::render::{self, Picture, State};
 use crate::plan::{Action, Attachment, DraftPlan, LinkRef, Mac, Netns, Report};
@@ -30,7 +29,7 @@ pub fn plan(
     plugin.gate_version(config)?;
     let netns = run::container_netns(host, &request.netns)?;
     let previous = config.previous()?;
-    let mut kernel = HostKernel::open(Some(netns), true);
+    let mut kernel = host.kernel(Some(netns), true);
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let grants = Grants::for_request(request, config, previous.as_ref());

@@ -1,12 +1,14 @@
 //! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
 
 use crate::cni::{CniError, Config, code};
-use crate::kernel::host::HostKernel;
+use crate::error::chain;
 use crate::kernel::netns::NetnsFile;
 use crate::plan::PluginName;
+use crate::policy::grant::stores;
 use crate::run::{self, Host};
 
-/// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`; goes on after a failure.
+/// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`, then every lease of the
+/// network whose owner is not in it, whoever made it; goes on after a failure.
 pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniError> {
     let Some(valid) = config.valid_attachments()? else {
         let msg = "GC without cni.dev/valid-attachments: nothing was removed";
@@ -27,12 +29,19 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         let Some(section) = sections.iter().find(|section| section.header == stale.header) else { continue };
         let netns = NetnsFile::open(&section.header.netns).ok();
         let netns_id = netns.as_ref().map(NetnsFile::id);
-        let mut kernel = HostKernel::open(netns, false);
+        let mut kernel = host.kernel(netns, false);
         if let Err(error) = run::undo_section(host, &journal, section, netns_id, &mut kernel) {
             failures.push(format!(
                 "{} {}: {}\n{}",
                 attachment.container, attachment.interface, error.msg, error.details
             ));
+        }
+    }
+    // GC is forwarded to delegates (SPEC), and of an IPAM plugin there is nothing but its leases: so here too.
+    if config.ipam_type().is_some() {
+        for store in stores(config) {
+            let stuck = host.kernel(None, false).release_unlisted(&store, &valid);
+            failures.extend(stuck.iter().map(|error| chain(error)));
         }
     }
     if failures.is_empty() {

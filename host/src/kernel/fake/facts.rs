@@ -1,22 +1,31 @@
 //! Answers to a planner's questions.
 
-use super::super::lease::gaps::gaps;
+use super::super::lease::gaps::{gaps, number};
 use super::FakeKernel;
 use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
+use std::net::IpAddr;
 
 impl Facts for FakeKernel {
     fn ask(&mut self, query: &Query) -> Answer {
         match query {
             Query::Link(link) => Answer::Link(self.link_fact(link)),
-            Query::Store(store, owner) => {
+            Query::Held(store, owner) => {
                 let found = self.stores.planning(store, self.dry);
-                Answer::Store(Fact::Known(found.map(|found| found.holdings(owner)).unwrap_or_default()))
+                Answer::Held(Fact::Known(found.map(|found| found.held(owner)).unwrap_or_default()))
+            }
+            Query::LastReserved(store, set) => {
+                let found = self.stores.planning(store, self.dry);
+                let last = found.and_then(|found| found.last.get(set).copied());
+                Answer::LastReserved(last.map_or(Fact::Absent, Fact::Known))
             }
             Query::Backend => Answer::Backend(Backend::Iptables),
             Query::Free(store, within) => {
                 let found = self.stores.planning(store, self.dry);
                 let free = match found {
-                    Some(found) => gaps(*within, found.leases.keys().copied().collect()),
+                    Some(found) => {
+                        let same = |address: &&IpAddr| address.is_ipv4() == within.first.is_ipv4();
+                        gaps(*within, found.leases.keys().filter(same).map(|address| number(*address)))
+                    }
                     None => vec![*within],
                 };
                 Answer::Free(Fact::Known(free))

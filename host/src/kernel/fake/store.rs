@@ -3,7 +3,7 @@
 use super::super::lease::Holder;
 use super::super::{Effect, KernelError, Undone};
 use crate::plan::action::ReserveLease;
-use crate::plan::{Owner, StoreFact, StoreRef};
+use crate::plan::{Owner, StoreRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -51,10 +51,9 @@ impl Stores {
 }
 
 impl Store {
-    /// What an owner holds.
-    pub fn holdings(&self, owner: &Owner) -> StoreFact {
-        let held = self.leases.iter().filter(|(_, holder)| *holder == owner).map(|(address, _)| *address);
-        StoreFact { held: held.collect(), last_reserved: self.last.clone() }
+    /// The addresses of an owner.
+    pub fn held(&self, owner: &Owner) -> Vec<IpAddr> {
+        self.leases.iter().filter(|(_, holder)| *holder == owner).map(|(address, _)| *address).collect()
     }
 
     /// Who holds an address.

@@ -2,6 +2,7 @@
 
 mod execute;
 mod facts;
+mod leases;
 mod links;
 mod observe;
 mod remains;
@@ -17,6 +18,7 @@ use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::{Action, IfName, LinkRef, Netns, StoreRef};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::path::PathBuf;
 
 /// The host's namespace, which is the calling thread's, and a container's.
 ///
@@ -29,6 +31,7 @@ pub struct HostKernel {
     /// Indexes of links seen or made here; the kernel gives none twice, so at worst there is no such link any more.
     indexes: HashMap<LinkRef, u32>,
     stores: BTreeMap<StoreRef, Store>,
+    lease_indexes: Option<PathBuf>,
     refusal: Option<KernelError>,
 }
 
@@ -44,8 +47,15 @@ impl HostKernel {
             container_socket: None,
             indexes: HashMap::new(),
             stores: BTreeMap::new(),
+            lease_indexes: None,
             refusal: None,
         }
+    }
+
+    /// Keeps indexes of lease stores in that directory, which need not exist; without one, each question reads a whole store.
+    pub fn with_lease_indexes(mut self, directory: PathBuf) -> Self {
+        self.lease_indexes = Some(directory);
+        self
     }
 
     /// Opens both sockets now: what can be done while a planner computes. A failure shows again when they are used.

@@ -1,7 +1,6 @@
 //! What belongs to an attachment, found without a journal.
 
 use super::super::iptables::masquerade;
-use super::super::lease::{Holder, Store};
 use super::super::{LinkIdentity, Undo, nft};
 use super::HostKernel;
 use super::links::identity;
@@ -17,7 +16,7 @@ impl HostKernel {
     ///
     /// What cannot be read is left out, so that DEL removes all that it can.
     pub fn remains(&mut self, attachment: &Attachment, stores: &[StoreRef]) -> Vec<Undo> {
-        let leases = held_leases(attachment, stores);
+        let leases = self.held_leases(attachment, stores);
         let (inside, addresses) = self.inside(attachment);
         let mut undos: Vec<Undo> = self
             .rules(attachment, stores, &addresses, &leases)
@@ -78,33 +77,8 @@ impl HostKernel {
             let address = rule.address.ip();
             addresses.contains(&address)
                 || leases.iter().any(|lease| lease.address == address)
-                || (container_is_gone && !is_leased_to_another(stores, attachment, address))
+                || (container_is_gone && !self.is_leased_to_another(stores, attachment, address))
         });
         rules
     }
-}
-
-fn held_leases(attachment: &Attachment, stores: &[StoreRef]) -> Vec<ReserveLease> {
-    let owner = attachment.owner();
-    let mut leases = Vec::new();
-    for reference in stores {
-        let Ok(Some(store)) = Store::open(reference) else { continue };
-        let held = store.holdings(&owner).unwrap_or_default().held;
-        leases.extend(held.into_iter().map(|address| ReserveLease {
-            store: reference.clone(),
-            address,
-            // DEL leaves `last_reserved_ip.N`, so the set does not matter.
-            set: 0,
-            owner: owner.clone(),
-        }));
-    }
-    leases
-}
-
-fn is_leased_to_another(stores: &[StoreRef], attachment: &Attachment, address: IpAddr) -> bool {
-    let owner = attachment.owner();
-    stores.iter().any(|reference| match Store::open(reference) {
-        Ok(Some(store)) => matches!(store.holder(address, &owner), Ok(Holder::Other)),
-        _ => false,
-    })
 }

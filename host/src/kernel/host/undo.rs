@@ -1,8 +1,6 @@
 //! Undoing: each thing is looked at first, and only what is still the one meant goes.
 
-use super::super::errno::as_go;
 use super::super::iptables::masquerade;
-use super::super::lease::Store;
 use super::super::netlink::{Link, Request, address, link, refused};
 use super::super::{KernelError, LinkIdentity, Undo, Undone, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
@@ -159,18 +157,6 @@ impl HostKernel {
             }
             Err(error) => Err(refused(what, error)),
         }
-    }
-
-    /// A store that is there, with its lock.
-    fn existing_store(&mut self, reference: &StoreRef) -> Result<Option<&Store>, KernelError> {
-        let opened = Store::open(reference).map_err(|source| KernelError::File {
-            what: format!("failed to open {}", reference.directory().display()),
-            source: as_go(source),
-        })?;
-        if opened.is_none() {
-            return Ok(None);
-        }
-        self.locked_store(reference).map(Some)
     }
 }
 

@@ -1,30 +1,34 @@
 //! The lease store of host-local: a directory per network, a file per address (cni-behaviours, section 4.2).
+//!
+//! The files are the truth. Questions are answered from an index of them, which is kept beside the journals and believed
+//! while the directory is as it was when the index was written; else the files are read once.
 
+mod content;
+mod directory;
 pub(super) mod gaps;
+mod index;
 mod lock;
+mod sidecar;
 
 use super::errno::as_go;
 use super::{Effect, KernelError, Undone};
 use crate::plan::action::ReserveLease;
-use crate::plan::{AddressRange, Owner, StoreFact, StoreRef};
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use crate::plan::{AddressRange, Owner, StoreRef};
+use content::Content;
+use directory::{Directory, State};
+use index::Index;
 use lock::Lock;
+use sidecar::Sidecar;
 use std::fs::DirBuilder;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
-
-/// A lease names a container and an interface; whatever is longer is no lease.
-const MAX_CONTENT_BYTES: u64 = 4096;
-
-/// A sidecar file: the address that a range set handed out last.
-const LAST_RESERVED: &str = "last_reserved_ip.";
+use std::path::Path;
 
 /// Who holds an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody: there is no file.
+    /// Nobody: there is no file, or under the lock one that a crash left.
     Nobody,
     /// The owner in question.
     Owner,
@@ -32,19 +36,48 @@ pub enum Holder {
     Other,
 }
 
+/// The addresses of one owner, each list ascending.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// By files that name container and interface.
+    pub exact: Vec<IpAddr>,
+    /// By files that name the container alone.
+    pub legacy: Vec<IpAddr>,
+}
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
     reference: StoreRef,
-    dir: Dir,
+    directory: Directory,
     lock: Option<Lock>,
+    sidecar: Option<Sidecar>,
+    known: Option<Known>,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct Known {
+    index: Index,
+    /// The directory's state for which the index is true.
+    state: State,
+    /// Whether the index's file says the same.
+    saved: bool,
+    /// Whether there are files that we may not read (a dry run by an ordinary user).
+    hidden: bool,
 }
 
 impl Store {
     /// Opens a store that exists; none: there is no such directory.
     pub fn open(reference: &StoreRef) -> io::Result<Option<Self>> {
-        match Dir::open_ambient_dir(reference.directory(), ambient_authority()) {
-            Ok(dir) => Ok(Some(Store { reference: reference.clone(), dir, lock: None })),
+        match Directory::open(&reference.directory()) {
+            Ok(directory) => Ok(Some(Store {
+                reference: reference.clone(),
+                directory,
+                lock: None,
+                sidecar: None,
+                known: None,
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -53,14 +86,20 @@ impl Store {
     /// Opens a store, and makes its directory where there is none.
     pub fn create(reference: &StoreRef) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o755).create(reference.directory())?;
-        let dir = Dir::open_ambient_dir(reference.directory(), ambient_authority())?;
-        Ok(Store { reference: reference.clone(), dir, lock: None })
+        Store::open(reference)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// With its index in that directory of indexes; without one, each question reads all files.
+    pub fn with_index(mut self, indexes: Option<&Path>) -> Self {
+        self.sidecar = indexes.map(|indexes| Sidecar::new(indexes, &self.reference));
+        self
     }
 
     /// Takes the store's lock, if this does not hold it already; waits ten seconds at most.
     pub fn lock(&mut self) -> Result<(), KernelError> {
         if self.lock.is_none() {
-            self.lock = Some(lock::take(&self.dir, &self.reference)?);
+            self.lock = Some(lock::take(self.directory.dir(), &self.reference)?);
+            self.known = None;
         }
         Ok(())
     }
@@ -70,85 +109,117 @@ impl Store {
         self.lock.is_some()
     }
 
-    /// Releases the lock.
+    /// Writes the index, if there is something new in it, and releases the lock.
     pub fn unlock(&mut self) {
+        if self.lock.is_some()
+            && let Some(known) = self.undisturbed().filter(|known| !known.saved && !known.hidden)
+            && let Some(sidecar) = &self.sidecar
+            && let Err(error) = sidecar.save(&self.directory, &known.index)
+        {
+            // It only saves time: the next one reads the files.
+            tracing::debug!(%error, "the index of a lease store could not be written");
+        }
+        self.known = None;
         self.lock = None;
     }
 
-    /// What an owner holds, ascending, and what each range set handed out last.
-    pub fn holdings(&self, owner: &Owner) -> io::Result<StoreFact> {
-        let mut fact = StoreFact::default();
-        for name in self.names()? {
-            if let Some(set) = name.strip_prefix(LAST_RESERVED).and_then(|set| set.parse().ok()) {
-                // Text that is no address counts as none, as in the reference.
-                if let Some(last) = self.last_reserved(set)? {
-                    fact.last_reserved.insert(set, last);
-                }
-            } else if let Ok(address) = name.parse::<IpAddr>()
-                && self.holder(address, owner)? == Holder::Owner
-            {
-                fact.held.push(address);
+    /// What an owner holds: told by the files that the index points to.
+    pub fn held(&mut self, owner: &Owner) -> io::Result<Held> {
+        let known = self.known()?;
+        if known.hidden {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut held = Held::default();
+        for address in known.index.candidates(content::hashes(owner)) {
+            match self.directory.lease(&address.to_string())? {
+                Some(content) if content.is_of(owner) => held.exact.push(address),
+                Some(content) if content.is_legacy_of(owner) => held.legacy.push(address),
+                _ => {}
             }
         }
-        fact.held.sort_unstable();
-        Ok(fact)
+        Ok(held)
     }
 
-    /// The parts of a range that nobody holds, ascending, at most [`crate::plan::fact::MAX_GAPS`]. Contents are not read.
-    pub fn free(&self, within: AddressRange) -> io::Result<Vec<AddressRange>> {
-        let taken = self.names()?.iter().filter_map(|name| name.parse().ok()).collect();
-        Ok(gaps::gaps(within, taken))
+    /// The parts of a range that nobody holds, ascending, at most [`crate::plan::fact::MAX_GAPS`].
+    pub fn free(&mut self, within: AddressRange) -> io::Result<Vec<AddressRange>> {
+        let index = &self.known()?.index;
+        Ok(if within.first.is_ipv4() {
+            gaps::gaps(within, index.v4())
+        } else {
+            gaps::gaps(within, index.v6())
+        })
     }
 
-    /// Who holds an address.
+    /// Who holds an address, by its file alone.
     pub fn holder(&self, address: IpAddr, owner: &Owner) -> io::Result<Holder> {
-        match self.content(&address.to_string())? {
-            None => Ok(Holder::Nobody),
-            Some(content) if is_of(&content, owner) || is_legacy_of(&content, owner) => Ok(Holder::Owner),
-            Some(_) => Ok(Holder::Other),
-        }
+        Ok(match self.directory.lease(&address.to_string())? {
+            None => Holder::Nobody,
+            // Without the lock it may be about to be written: the reference makes the file first.
+            Some(Content::Broken) if self.is_locked() => Holder::Nobody,
+            Some(content) if content.is_of(owner) || content.is_legacy_of(owner) => Holder::Owner,
+            Some(_) => Holder::Other,
+        })
     }
 
     /// The address that a range set handed out last.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
-        let content = self.content(&format!("{LAST_RESERVED}{set}"))?;
-        Ok(content.and_then(|text| text.trim().parse().ok()))
+        self.directory.last_reserved(set)
     }
 
     /// Takes an address, then notes it as its set's last. The lock must be held.
-    pub fn reserve(&self, lease: &ReserveLease) -> Result<Effect, KernelError> {
-        let name = lease.address.to_string();
-        let content = format!("{}\r\n{}", lease.owner.container, lease.owner.interface);
-        let failed = |source| self.failed("reserve", &name, source);
-        let old = self.last_reserved(lease.set).map_err(failed)?;
-        match self.publish(&name, &content) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let text = format!(
-                    "requested IP address {name} is not available in network {}",
-                    self.reference.network
-                );
-                return Err(KernelError::Conflict(text));
-            }
-            Err(error) => return Err(failed(error)),
+    pub fn reserve(&mut self, lease: &ReserveLease) -> Result<Effect, KernelError> {
+        let address = lease.address;
+        let name = address.to_string();
+        let text = content::text(&lease.owner);
+        let [hash, _] = content::hashes(&lease.owner);
+        let old = self.last_reserved(lease.set).map_err(|e| self.failed("reserve", &name, e))?;
+        let published = self.change(
+            |directory| directory.publish(&name, &text),
+            |index, published| {
+                if *published {
+                    index.insert(address, hash);
+                }
+            },
+        );
+        if !published.map_err(|e| self.failed("reserve", &name, e))? {
+            return Err(self.taken(address));
         }
-        if let Err(error) = self.write_last(lease.set, lease.address) {
+        let noted = self.change(|directory| directory.write_last_reserved(lease.set, address), |_, _| ());
+        if let Err(error) = noted {
             // What failed changes nothing.
-            let _ = self.dir.remove_file(&name);
-            return Err(failed(error));
+            let _ = self.directory.remove(&name);
+            return Err(self.failed("reserve", &name, error));
         }
         Ok(old.map_or(Effect::Created, |old| Effect::Replaced(old.to_string())))
     }
 
+    /// Why an address could not be taken; an index that told otherwise is forgotten.
+    fn taken(&mut self, address: IpAddr) -> KernelError {
+        let network = &self.reference.network;
+        match self.known.take() {
+            Some(known) if !known.index.contains(address) => {
+                self.sidecar.iter().for_each(Sidecar::remove);
+                KernelError::Changed(format!(
+                    "IP address {address} of network {network} was taken without the store's lock"
+                ))
+            }
+            known => {
+                self.known = known;
+                let text = format!("requested IP address {address} is not available in network {network}");
+                KernelError::Conflict(text)
+            }
+        }
+    }
+
     /// Removes a lease, if it still names its owner. The lock must be held.
-    pub fn release(&self, lease: &ReserveLease) -> Undone {
+    pub fn release(&mut self, lease: &ReserveLease) -> Undone {
         let name = lease.address.to_string();
         match self.holder(lease.address, &lease.owner) {
             Ok(Holder::Nobody) => Undone::Gone,
             Ok(Holder::Other) => Undone::Left(format!("lease {name} belongs to another container by now")),
-            Ok(Holder::Owner) => match self.dir.remove_file(&name) {
-                Ok(()) => Undone::Done,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Undone::Gone,
+            Ok(Holder::Owner) => match self.remove(lease.address) {
+                Ok(true) => Undone::Done,
+                Ok(false) => Undone::Gone,
                 Err(error) => Undone::Failed(self.failed("release", &name, error)),
             },
             Err(error) => Undone::Failed(self.failed("release", &name, error)),
@@ -156,96 +227,111 @@ impl Store {
     }
 
     /// Puts `last_reserved_ip.N` back, if it still holds the lease's address. The lock must be held.
-    pub fn restore_last(&self, lease: &ReserveLease, old: Option<IpAddr>) -> Undone {
-        let name = format!("{LAST_RESERVED}{}", lease.set);
-        let result = self.last_reserved(lease.set).and_then(|now| match (now, old) {
-            (now, old) if now == old => Ok(Undone::Gone),
-            (Some(now), old) if now == lease.address => {
-                old.map_or_else(|| self.dir.remove_file(&name), |old| self.write_last(lease.set, old))?;
-                Ok(Undone::Done)
+    pub fn restore_last(&mut self, lease: &ReserveLease, old: Option<IpAddr>) -> Undone {
+        let set = lease.set;
+        let result = self.last_reserved(set).and_then(|now| match now {
+            now if now == old => Ok(Undone::Gone),
+            Some(now) if now == lease.address => {
+                let put_back = |directory: &Directory| match old {
+                    Some(old) => directory.write_last_reserved(set, old),
+                    None => directory.remove_last_reserved(set),
+                };
+                self.change(put_back, |_, ()| ()).map(|()| Undone::Done)
             }
-            _ => Ok(Undone::Left(format!("{name} was changed by somebody else"))),
+            _ => Ok(Undone::Left(format!("last_reserved_ip.{set} was changed by somebody else"))),
         });
+        let name = format!("last_reserved_ip.{set}");
         result.unwrap_or_else(|error| Undone::Failed(self.failed("restore", &name, error)))
     }
 
-    /// Removes every lease of an owner; one that names the container alone, only when none names the interface too, as in
-    /// the reference. The lock must be held.
-    pub fn release_owner(&self, owner: &Owner) -> io::Result<Vec<IpAddr>> {
-        let (mut exact, mut legacy) = (Vec::new(), Vec::new());
-        for name in self.names()? {
-            let Some(content) = self.content(&name)? else { continue };
-            if is_of(&content, owner) {
-                exact.push(name);
-            } else if is_legacy_of(&content, owner) {
-                legacy.push(name);
+    /// Removes every lease whose container and interface `is_valid` refuses, and what crashes left; gives what could not be
+    /// removed. A file that names no owner stays. The lock must be held.
+    pub fn collect(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<KernelError>> {
+        let mut invalid = Vec::new();
+        // Not from the index: what is removed, and what stays, is told by the files.
+        self.known = Some(self.scan(&mut |address, content| match content {
+            Content::Owner { container, interface } if !is_valid(container, interface.as_deref()) => {
+                invalid.push(address);
             }
-        }
-        let names = if exact.is_empty() { legacy } else { exact };
-        let mut released = Vec::new();
-        for name in names {
-            match self.dir.remove_file(&name) {
-                // What is no address is what a killed reservation left.
-                Ok(()) => released.extend(name.parse::<IpAddr>()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(released)
+            Content::Broken => invalid.push(address),
+            Content::Owner { .. } | Content::Unknown => {}
+        })?);
+        let failed = invalid.into_iter().filter_map(|address| {
+            let result = self.remove(address);
+            result.err().map(|error| self.failed("release", &address.to_string(), error))
+        });
+        Ok(failed.collect())
     }
 
-    /// The names of all files that can be a lease or a sidecar.
-    fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in self.dir.entries()? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        Ok(names)
+    /// Removes a lease; false: it was gone.
+    fn remove(&mut self, address: IpAddr) -> io::Result<bool> {
+        self.change(|directory| directory.remove(&address.to_string()), |index, _| index.remove(address))
     }
 
-    /// A file's text, if there is such a file. Not text, or no plain file: empty, so nobody's that we know.
-    fn content(&self, name: &str) -> io::Result<Option<String>> {
-        let file = match self.dir.open(name) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+    /// Changes the directory, and the index with it; after a failure, or when somebody else made a change, nothing is
+    /// known any more.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Directory) -> io::Result<T>,
+        follow: impl FnOnce(&mut Index, &T),
+    ) -> io::Result<T> {
+        let known = self.undisturbed();
+        let result = change(&self.directory)?;
+        if let (Some(mut known), Ok(state)) = (known, self.directory.state()) {
+            follow(&mut known.index, &result);
+            self.known = Some(Known { state, saved: false, ..known });
+        }
+        Ok(result)
+    }
+
+    /// Takes what is known, if the directory is still as it was.
+    fn undisturbed(&mut self) -> Option<Known> {
+        let known = self.known.take().or_else(|| self.load());
+        known.filter(|known| self.directory.state().is_ok_and(|now| now == known.state))
+    }
+
+    /// What is known, from the index or by reading all files.
+    fn known(&mut self) -> io::Result<&Known> {
+        let known = match self.known.take().or_else(|| self.load()) {
+            Some(known) => known,
+            None => self.scan(&mut |_, _| ())?,
         };
-        let mut bytes = Vec::new();
-        match file.take(MAX_CONTENT_BYTES).read_to_end(&mut bytes) {
-            Ok(_) => Ok(Some(String::from_utf8(bytes).unwrap_or_default())),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Some(String::new())),
-            Err(error) => Err(error),
+        Ok(self.known.insert(known))
+    }
+
+    fn load(&self) -> Option<Known> {
+        let state = self.directory.state().ok()?;
+        let index = self.sidecar.as_ref()?.load(&state)?;
+        Some(Known { index, state, saved: true, hidden: false })
+    }
+
+    /// Reads all files and shows each lease; in doubt an address is taken.
+    fn scan(&self, look: &mut dyn FnMut(IpAddr, &Content)) -> io::Result<Known> {
+        let (mut state, mut names) = (self.directory.state()?, self.directory.names()?);
+        if self.is_locked() && names.iter().any(|name| directory::is_temporary(name)) {
+            for name in names.iter().filter(|name| directory::is_temporary(name)) {
+                self.directory.remove(name)?;
+            }
+            (state, names) = (self.directory.state()?, self.directory.names()?);
         }
-    }
-
-    /// Makes a whole file appear under a name that must be free.
-    fn publish(&self, name: &str, content: &str) -> io::Result<()> {
-        let temporary = self.write_temporary(name, content)?;
-        let linked = self.dir.hard_link(&temporary, &self.dir, name);
-        let _ = self.dir.remove_file(&temporary);
-        linked
-    }
-
-    fn write_last(&self, set: u32, address: IpAddr) -> io::Result<()> {
-        let name = format!("{LAST_RESERVED}{set}");
-        let temporary = self.write_temporary(&name, &address.to_string())?;
-        self.dir.rename(&temporary, &self.dir, &name)
-    }
-
-    /// A whole file under a name that is no address, so nobody takes it for a lease. The reference lists only names that are
-    /// addresses; its release goes by content, and so removes what a killed process left here.
-    fn write_temporary(&self, name: &str, content: &str) -> io::Result<String> {
-        let temporary = format!(".{name}.new");
-        match self.dir.remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let mut hidden = false;
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
+            let Ok(address) = name.parse::<IpAddr>() else { continue };
+            let content = match self.directory.lease(&name) {
+                Ok(Some(content)) => content,
+                Ok(None) => continue,
+                Err(error) => {
+                    hidden |= error.raw_os_error() == Some(nix::errno::Errno::EACCES as i32);
+                    Content::Unknown
+                }
+            };
+            look(address, &content);
+            if content != Content::Broken || !self.is_locked() {
+                entries.push((address, content.hash()));
+            }
         }
-        let mut file =
-            self.dir.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-        file.write_all(content.as_bytes())?;
-        Ok(temporary)
+        Ok(Known { index: entries.into_iter().collect(), state, saved: false, hidden })
     }
 
     fn failed(&self, verb: &str, name: &str, source: io::Error) -> KernelError {
@@ -254,23 +340,11 @@ impl Store {
     }
 }
 
-/// Removes every lease of an owner from a store, and tells which: DEL without a journal.
-pub fn release_owner(reference: &StoreRef, owner: &Owner) -> io::Result<Vec<IpAddr>> {
-    let Some(mut store) = Store::open(reference)? else { return Ok(Vec::new()) };
-    store.lock().map_err(|error| match error {
-        KernelError::File { source, .. } => source,
-        busy => io::Error::new(io::ErrorKind::ResourceBusy, busy),
-    })?;
-    store.release_owner(owner)
-}
-
-fn is_of(content: &str, owner: &Owner) -> bool {
-    content.trim().split_once("\r\n") == Some((owner.container.as_str(), owner.interface.as_str()))
-}
-
-/// Before version 0.7 of the reference a lease named the container alone.
-fn is_legacy_of(content: &str, owner: &Owner) -> bool {
-    content.trim() == owner.container.as_str()
+impl Drop for Store {
+    /// What a failed call has read need not be read again.
+    fn drop(&mut self) {
+        self.unlock();
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl HostStore for Guest {
         let network = self.recorder().attachment().network.clone();
         let store = StoreRef { data_dir: PathBuf::from(data_dir), network };
         // The first question: it takes the store's lock, or tells why the store cannot be used.
-        match overlay::store(&mut self.recorder(), &store) {
+        match overlay::held(&mut self.recorder(), &store) {
             Ok(_) => {}
             Err(error) if error.code == crate::cni::code::LIMIT => return Err(error.into()),
             Err(error) => return Ok(Err(lower::raise_error(error))),
@@ -44,14 +44,14 @@ impl HostStore for Guest {
 
     fn held(&mut self, store: Resource<Handle>) -> wasmtime::Result<Vec<IpAddress>> {
         let store = self.stores.get(&store)?;
-        let fact = overlay::store(&mut self.recorder(), store)?;
-        Ok(fact.held.into_iter().map(lower::raise_address).collect())
+        let held = overlay::held(&mut self.recorder(), store)?;
+        Ok(held.into_iter().map(lower::raise_address).collect())
     }
 
     fn last_reserved(&mut self, store: Resource<Handle>, set: u32) -> wasmtime::Result<Option<IpAddress>> {
         let store = self.stores.get(&store)?;
-        let fact = overlay::store(&mut self.recorder(), store)?;
-        Ok(fact.last_reserved.get(&set).copied().map(lower::raise_address))
+        let last = overlay::last_reserved(&mut self.recorder(), store, set)?;
+        Ok(last.map(lower::raise_address))
     }
 
     fn reserve(&mut self, store: Resource<Handle>, address: IpAddress, set: u32) -> wasmtime::Result<()> {

@@ -7,8 +7,7 @@ mod planner;
 use super::{Cache, Code, CodeError};
 use crate::cni::{CniError, Request};
 use crate::plan::{
-    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName,
-    Query, StoreFact,
+    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName, Query,
 };
 use std::fs::File;
 use std::io::Write;
@@ -159,7 +158,8 @@ impl Facts for Machine {
                 let found = self.links.iter().find(|fact| fact.netns == link.netns && fact.name == link.name);
                 Answer::Link(found.map_or(Fact::Absent, |fact| Fact::Known(fact.clone())))
             }
-            Query::Store(..) => Answer::Store(Fact::Known(StoreFact::default())),
+            Query::Held(..) => Answer::Held(Fact::Known(Vec::new())),
+            Query::LastReserved(..) => Answer::LastReserved(Fact::Absent),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
         }
     }

@@ -106,9 +106,10 @@ fn an_address_of_the_plan_is_no_longer_free() {
     assert_eq!(free(&mut recorder), ["10.0.0.2-10.0.0.2"]);
     reserve(&mut recorder, "10.0.0.2");
     assert!(free(&mut recorder).is_empty());
-    let fact = overlay::store(&mut recorder, &store).unwrap();
-    assert_eq!(fact.held.len(), 5);
-    assert_eq!(fact.last_reserved.get(&1), Some(&"10.0.0.2".parse().unwrap()));
+    assert_eq!(overlay::held(&mut recorder, &store).unwrap().len(), 5);
+    let last = overlay::last_reserved(&mut recorder, &store, 1).unwrap();
+    assert_eq!(last, Some("10.0.0.2".parse().unwrap()));
+    assert_eq!(overlay::last_reserved(&mut recorder, &store, 2).unwrap(), None, "of another set");
 }
 
 #[test]

@@ -129,7 +129,8 @@ impl Case {
         let owner = actions::attachment("eth0").owner();
         let (first, last) = ("10.1.2.1".parse().unwrap(), "10.1.2.9".parse().unwrap());
         for query in [
-            Query::Store(actions::store(), owner),
+            Query::Held(actions::store(), owner),
+            Query::LastReserved(actions::store(), 0),
             Query::Free(actions::store(), AddressRange { first, last }),
         ] {
             said.push(format!("{:?}", kernel.ask(&query)));
@@ -216,7 +217,7 @@ fn a_store_is_locked_from_the_first_question_on() {
         let mut real = HostKernel::open(None, false);
         let mut fake = FakeKernel::new();
         let is_locked = || sh("flock -n /run/networks/mynet/lock true && echo free || echo held") == "held\n";
-        let query = Query::Store(actions::store(), actions::attachment("eth0").owner());
+        let query = Query::Held(actions::store(), actions::attachment("eth0").owner());
         let lease = actions::lease("10.1.2.2", "eth0");
         let undo = [Undo::ReleaseLease(lease.clone())];
         assert!(!fake.holds_lock(&lease.store));

@@ -295,9 +295,10 @@ fn facts_are_told_and_a_dry_run_leaves_no_trace() {
             last: "10.1.2.9".parse().unwrap(),
         };
         assert_eq!(
-            dry.ask(&Query::Store(store(dir.path()), owner.clone())),
-            Answer::Store(Fact::Known(Default::default()))
+            dry.ask(&Query::Held(store(dir.path()), owner.clone())),
+            Answer::Held(Fact::Known(Vec::new()))
         );
+        assert_eq!(dry.ask(&Query::LastReserved(store(dir.path()), 0)), Answer::LastReserved(Fact::Absent));
         assert_eq!(dry.ask(&Query::Free(store(dir.path()), within)), Answer::Free(Fact::Known(vec![within])));
         assert_eq!(dry.ask(&Query::Link(inside("eth0"))), Answer::Link(Fact::Absent));
         assert!(!dir.path().join("mynet").exists());
@@ -312,7 +313,7 @@ fn facts_are_told_and_a_dry_run_leaves_no_trace() {
         assert_eq!(found.mac, Mac([2, 0, 0, 0, 0, 1]));
 
         let mut real = HostKernel::open(None, false);
-        real.ask(&Query::Store(store(dir.path()), owner));
+        real.ask(&Query::Held(store(dir.path()), owner));
         let lock = dir.path().join("mynet/lock");
         let taken = |flag: &str| sh(&format!("flock -n {} echo free || echo {flag}", lock.display()));
         assert_eq!(taken("held").trim(), "held");

@@ -1,6 +1,11 @@
+mod broken;
+mod collect;
+mod index;
+
 use super::*;
 use crate::plan::{ContainerId, IfName, NetworkName};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +20,27 @@ fn store_in(dir: &Path) -> StoreRef {
 
 fn lease(store: &StoreRef, address: &str, owner: &Owner) -> ReserveLease {
     ReserveLease { store: store.clone(), address: address.parse().unwrap(), set: 0, owner: owner.clone() }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn addresses(list: &[&str]) -> Vec<IpAddr> {
+    list.iter().map(|text| address(text)).collect()
+}
+
+/// What is free of 10.1.2.1 to 10.1.2.10.
+fn free(store: &mut Store) -> Vec<String> {
+    let within = AddressRange { first: address("10.1.2.1"), last: address("10.1.2.10") };
+    store.free(within).unwrap().iter().map(|gap| format!("{}-{}", gap.first, gap.last)).collect()
+}
+
+/// A store with its lock and its index, as a verb has it.
+fn locked(reference: &StoreRef, indexes: &Path) -> Store {
+    let mut store = Store::create(reference).unwrap().with_index(Some(indexes));
+    store.lock().unwrap();
+    store
 }
 
 #[test]
@@ -35,7 +61,7 @@ fn a_lease_is_written_as_the_reference_writes_it() {
     assert_eq!(fs::read(path("last_reserved_ip.0")).unwrap(), b"fd00:1::2");
     assert_eq!((mode("10.1.2.3"), mode("last_reserved_ip.0")), (0o600, 0o600));
     assert_eq!(mode("lock") & !0o750, 0);
-    let mut names: Vec<_> = store.names().unwrap();
+    let mut names: Vec<_> = store.directory.names().unwrap();
     names.sort_unstable();
     assert_eq!(names, ["10.1.2.3", "fd00:1::2", "last_reserved_ip.0", "lock"], "nothing temporary is left");
 }
@@ -60,7 +86,7 @@ fn an_address_is_given_once() {
 fn what_an_owner_holds_is_told_old_forms_included() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let store = Store::create(&reference).unwrap();
+    let mut store = Store::create(&reference).unwrap();
     let write = |name: &str, content: &[u8]| fs::write(reference.directory().join(name), content).unwrap();
     write("10.1.2.10", b" abc\r\neth0\n");
     write("10.1.2.9", b"abc");
@@ -72,20 +98,11 @@ fn what_an_owner_holds_is_told_old_forms_included() {
     write("lock", b"");
     fs::create_dir(reference.directory().join("10.1.2.5")).unwrap();
 
-    let fact = store.holdings(&owner("abc", "eth0")).unwrap();
-    let addresses = |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<IpAddr>>();
-    assert_eq!(fact.held, addresses(&["10.1.2.9", "10.1.2.10"]));
-    assert_eq!(fact.last_reserved.into_iter().collect::<Vec<_>>(), [(0, "10.1.2.10".parse().unwrap())]);
-    let within = AddressRange { first: "10.1.2.4".parse().unwrap(), last: "10.1.2.9".parse().unwrap() };
-    let free = store.free(within).unwrap();
-    assert_eq!(free.len(), 2, "4 and 6 are free, 5 and 7 to 9 are not: {free:?}");
-
-    // DEL: what names the interface goes, and with it what a killed reservation left; the old form stays.
-    assert_eq!(release_owner(&reference, &owner("abc", "eth0")).unwrap(), addresses(&["10.1.2.10"]));
-    assert!(!reference.directory().join(".10.1.2.6.new").exists());
-    assert_eq!(release_owner(&reference, &owner("abc", "eth0")).unwrap(), addresses(&["10.1.2.9"]));
-    assert_eq!(release_owner(&reference, &owner("abc", "eth0")).unwrap(), addresses(&[]));
-    assert!(reference.directory().join("10.1.2.8").exists());
+    let held = store.held(&owner("abc", "eth0")).unwrap();
+    assert_eq!((held.exact, held.legacy), (addresses(&["10.1.2.10"]), addresses(&["10.1.2.9"])));
+    assert_eq!(store.last_reserved(0).unwrap(), Some(address("10.1.2.10")));
+    assert_eq!(store.last_reserved(1).unwrap(), None, "nonsense counts as none");
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.4", "10.1.2.6-10.1.2.6"]);
 }
 
 #[test]
@@ -103,14 +120,6 @@ fn the_last_reserved_address_is_put_back_only_while_it_is_ours() {
     assert!(matches!(store.restore_last(&first, None), Undone::Done));
     assert!(matches!(store.restore_last(&first, None), Undone::Gone));
     assert!(!reference.directory().join("last_reserved_ip.0").exists());
-}
-
-#[test]
-fn a_store_that_is_not_there_is_not_made_by_a_release() {
-    let dir = tempfile::tempdir().unwrap();
-    let reference = store_in(dir.path());
-    assert_eq!(release_owner(&reference, &owner("abc", "eth0")).unwrap(), Vec::<IpAddr>::new());
-    assert!(!reference.directory().exists());
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! Lease stores: which are open, and what is asked of them.
+
+use super::super::KernelError;
+use super::super::errno::as_go;
+use super::super::lease::{Holder, Store};
+use super::HostKernel;
+use crate::plan::action::ReserveLease;
+use crate::plan::{AddressRange, Attachment, Fact, Owner, StoreRef};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+
+impl HostKernel {
+    pub(super) fn held(&mut self, store: &StoreRef, owner: &Owner) -> Result<Fact<Vec<IpAddr>>, KernelError> {
+        let Some(found) = self.planning_store(store)? else { return Ok(Fact::Known(Vec::new())) };
+        let held = found.held(owner).map_err(|e| unreadable(store, e))?;
+        let mut held = [held.exact, held.legacy].concat();
+        held.sort_unstable();
+        Ok(Fact::Known(held))
+    }
+
+    pub(super) fn last_reserved(&mut self, store: &StoreRef, set: u32) -> Result<Fact<IpAddr>, KernelError> {
+        let Some(found) = self.planning_store(store)? else { return Ok(Fact::Absent) };
+        let last = found.last_reserved(set).map_err(|e| unreadable(store, e))?;
+        Ok(last.map_or(Fact::Absent, Fact::Known))
+    }
+
+    pub(super) fn free(
+        &mut self,
+        store: &StoreRef,
+        within: AddressRange,
+    ) -> Result<Fact<Vec<AddressRange>>, KernelError> {
+        match self.planning_store(store)? {
+            Some(found) => found.free(within).map(Fact::Known).map_err(|e| unreadable(store, e)),
+            None => Ok(Fact::Known(vec![within])),
+        }
+    }
+
+    /// The leases that an attachment has without a journal; those that name the container alone, only when none names the
+    /// interface too (the reference's rule). What cannot be read is left out.
+    pub(super) fn held_leases(&self, attachment: &Attachment, stores: &[StoreRef]) -> Vec<ReserveLease> {
+        let owner = attachment.owner();
+        let mut leases = Vec::new();
+        for reference in stores {
+            let Ok(Some(mut store)) = self.open_store(reference) else { continue };
+            // With the lock, what had to be read serves the next one too; it can be told without.
+            if let Err(error) = store.lock() {
+                tracing::debug!(%error, "leases are looked up without the lock");
+            }
+            let held = store.held(&owner).unwrap_or_default();
+            let held = if held.exact.is_empty() { held.legacy } else { held.exact };
+            leases.extend(held.into_iter().map(|address| ReserveLease {
+                store: reference.clone(),
+                address,
+                // DEL leaves `last_reserved_ip.N`, so the set does not matter.
+                set: 0,
+                owner: owner.clone(),
+            }));
+        }
+        leases
+    }
+
+    pub(super) fn is_leased_to_another(
+        &self,
+        stores: &[StoreRef],
+        attachment: &Attachment,
+        address: IpAddr,
+    ) -> bool {
+        let owner = attachment.owner();
+        stores.iter().any(|reference| match self.open_store(reference) {
+            Ok(Some(store)) => matches!(store.holder(address, &owner), Ok(Holder::Other)),
+            _ => false,
+        })
+    }
+
+    /// Removes every lease of a store whose owner (container, interface) is not listed, whoever made it, and what crashes
+    /// left. Gives what could not be removed.
+    pub fn release_unlisted(&mut self, store: &StoreRef, listed: &[(String, String)]) -> Vec<KernelError> {
+        let attachments: BTreeSet<(&str, &str)> =
+            listed.iter().map(|(container, interface)| (container.as_str(), interface.as_str())).collect();
+        let containers: BTreeSet<&str> = attachments.iter().map(|(container, _)| *container).collect();
+        let is_listed = |container: &str, interface: Option<&str>| match interface {
+            Some(interface) => attachments.contains(&(container, interface)),
+            None => containers.contains(container),
+        };
+        let failed = match self.existing_store(store) {
+            Ok(Some(found)) => found.collect(&is_listed).map_err(|e| unreadable(store, e)),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        if let Some(found) = self.stores.get_mut(store) {
+            found.unlock();
+        }
+        failed.unwrap_or_else(|error| vec![error])
+    }
+
+    /// The store with its lock, unless dry; none only when dry.
+    pub(super) fn planning_store(&mut self, store: &StoreRef) -> Result<Option<&mut Store>, KernelError> {
+        if !self.dry {
+            return self.locked_store(store).map(Some);
+        }
+        if !self.stores.contains_key(store) {
+            let Some(opened) = self.open_store(store).map_err(|e| unreadable(store, e))? else {
+                return Ok(None);
+            };
+            self.stores.insert(store.clone(), opened);
+        }
+        Ok(self.stores.get_mut(store))
+    }
+
+    /// The store, made where there is none, with its lock, which stays until `unlock_leases`.
+    pub(super) fn locked_store(&mut self, store: &StoreRef) -> Result<&mut Store, KernelError> {
+        if !self.stores.contains_key(store) {
+            let created = Store::create(store).map_err(|source| KernelError::File {
+                what: format!("mkdir {}", store.directory().display()),
+                source: as_go(source),
+            })?;
+            self.stores.insert(store.clone(), created.with_index(self.lease_indexes.as_deref()));
+        }
+        match self.stores.get_mut(store) {
+            Some(found) => found.lock().map(|()| found),
+            // Inserted above.
+            None => Err(KernelError::Conflict(format!("{} is not open", store.directory().display()))),
+        }
+    }
+
+    /// A store that is there, with its lock.
+    pub(super) fn existing_store(&mut self, reference: &StoreRef) -> Result<Option<&mut Store>, KernelError> {
+        match self.open_store(reference).map_err(|e| unreadable(reference, e))? {
+            Some(_) => self.locked_store(reference).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn open_store(&self, reference: &StoreRef) -> io::Result<Option<Store>> {
+        let opened = Store::open(reference)?;
+        Ok(opened.map(|store| store.with_index(self.lease_indexes.as_deref())))
+    }
+}
+
+fn unreadable(store: &StoreRef, source: io::Error) -> KernelError {
+    let what = format!("failed to read {}", store.directory().display());
+    KernelError::File { what, source: as_go(source) }
+}
