@@ -1,7 +1,8 @@
 //! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
 
+use crate::apply;
 use crate::cni::{CniError, Config, code};
-use crate::kernel::host::HostKernel;
+use crate::kernel::host::{HostKernel, stale};
 use crate::kernel::netns::NetnsFile;
 use crate::plan::PluginName;
 use crate::run::{self, Host};
@@ -33,6 +34,13 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
                 "{} {}: {}\n{}",
                 attachment.container, attachment.interface, error.msg, error.details
             ));
+        }
+    }
+    if !config.is_ipam(plugin) {
+        let undos = stale::rules(&config.name, &valid);
+        let stuck = apply::undo_all(&undos, &mut HostKernel::open(None, false));
+        if !stuck.is_empty() {
+            failures.push(crate::error::left("attachments without a journal", &stuck));
         }
     }
     if failures.is_empty() {
