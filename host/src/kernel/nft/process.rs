@@ -123,7 +123,30 @@ fn spawn(arguments: &[&str], input: &str) -> io::Result<Output> {
 /// Whether a listing failed because there is nothing: no such table, or no nftables in the kernel (no such protocol of
 /// netlink, or no such subsystem of it).
 fn is_absence(message: &str) -> bool {
-    ["No such file or directory", "Protocol not supported", "Operation not supported", "Invalid argument"]
-        .iter()
-        .any(|text| message.contains(text))
+    // With its prefix: a library that the program lacks is told in the same words.
+    [
+        "Error: No such file or directory",
+        "Protocol not supported",
+        "Operation not supported",
+        "Invalid argument",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cannot_start_is_no_missing_table() {
+        assert!(is_absence(
+            "nft -j list table inet x: exit status 1: Error: No such file or directory\nlist table"
+        ));
+        assert!(is_absence("nft: netlink: Error: cache initialization failed: Protocol not supported"));
+        assert!(!is_absence(
+            "nft: libnftables.so.1: cannot open shared object file: No such file or directory"
+        ));
+        assert!(!is_absence("nft: Operation not permitted (you must be root)"));
+    }
 }

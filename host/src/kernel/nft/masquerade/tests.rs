@@ -2,6 +2,7 @@ use super::super::super::testing::{private, sh};
 use super::super::process::submit;
 use super::*;
 use crate::plan::{ContainerId, IfName, NetworkName};
+use std::slice;
 
 fn attachment(network: &str, interface: &str, container: &str) -> Attachment {
     Attachment {
@@ -100,7 +101,7 @@ fn networks_of_every_length_are_known_again() {
             let rule = rule("one", address);
             add(&[&rule]);
             assert_eq!(verify(&[&rule]), [""; 0], "{address}: {}", ruleset());
-            assert_eq!(find(&attachment("unit-test", "eth0", "one")), [rule.clone()]);
+            assert_eq!(find(&attachment("unit-test", "eth0", "one")), slice::from_ref(&rule));
             assert_eq!(effects(add(&[&rule])), [Effect::AlreadyThere]);
         }
     });
@@ -179,7 +180,7 @@ fn rules_are_found_by_attachment_and_by_network_whoever_made_them() {
         add(&[&two]);
         add(&[&elsewhere]);
         sh("nft add rule inet cni_plugins_masquerade masq_checks ip saddr 10.0.0.9 accept");
-        assert_eq!(find(&attachment("unit-test", "eth0", "one")), [one.clone()]);
+        assert_eq!(find(&attachment("unit-test", "eth0", "one")), slice::from_ref(&one));
         assert_eq!(find(&attachment("unit-test", "eth1", "one")), []);
         let owner = |container| derive::nft_owner(&attachment("unit-test", "eth0", container));
         assert_eq!(of_network("unit-test"), [(owner("one"), one), (owner("two"), two)]);
@@ -195,7 +196,7 @@ fn long_comments_are_cut_and_still_tell_whose_they_are() {
         add(&[&rule]);
         assert_eq!(rule.comment.len(), 128);
         assert!(ruleset().contains(&format!("masquerade comment \"{}\"\n", rule.comment)));
-        assert_eq!(find(&long), [rule.clone()]);
+        assert_eq!(find(&long), slice::from_ref(&rule));
         assert_eq!(effects(add(&[&rule])), [Effect::AlreadyThere]);
         assert!(matches!(delete(&[&rule], true).as_slice(), [Undone::Done]));
     });
@@ -215,7 +216,7 @@ fn names_of_interfaces_are_text_whatever_they_are() {
                 "{before}"
             );
             assert_eq!(verify(&[&rule]), [""; 0], "{name}");
-            assert_eq!(find(&hostile), [rule.clone()], "{name}");
+            assert_eq!(find(&hostile), slice::from_ref(&rule), "{name}");
             // The ruleset as text stays one that nft reads.
             sh("nft list ruleset > /run/saved; nft flush ruleset; nft -f /run/saved");
             assert_eq!(ruleset(), before);
@@ -271,6 +272,21 @@ fn a_change_by_others_between_listing_and_transaction_is_seen() {
         assert!(error.starts_with("could not run nftables command: nft -f -: exit status 1: "), "{error}");
         assert!(error.contains("No such file or directory"), "{error}");
         assert_eq!((tried.get(), ruleset()), (1, before));
+    });
+}
+
+#[test]
+fn many_at_once_do_not_take_from_each_other() {
+    private(|| {
+        let rules: Vec<MasqueradeNft> =
+            (1..9).map(|n| rule(&format!("c{n}"), &format!("10.1.2.{n}/24"))).collect();
+        let each = |check: fn(&MasqueradeNft)| {
+            std::thread::scope(|scope| rules.iter().for_each(|rule| drop(scope.spawn(move || check(rule)))));
+        };
+        each(|rule| assert_eq!(effects(add(&[rule])).len(), 1));
+        assert_eq!(verify(&rules.iter().collect::<Vec<_>>()), [""; 0]);
+        each(|rule| assert!(matches!(delete(&[rule], false).as_slice(), [Undone::Done])));
+        assert!(!ruleset().contains("10.1.2"), "{}", ruleset());
     });
 }
 
