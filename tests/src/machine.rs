@@ -133,6 +133,9 @@ state() {
   for save in iptables-save ip6tables-save; do
     "$@" $save 2>/dev/null | grep '^-A\|^:CNI' | sed 's/ \[.*//' || true
   done
+  for table in 'inet cni_plugins_masquerade' 'bridge nat'; do
+    "$@" nft list table $table 2>/dev/null | sed 's/^/nft /' || true
+  done
   "$@" sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
 }
 echo "host"; state env | sort

@@ -16,6 +16,7 @@ pub struct Need {
 }
 
 pub const IPTABLES: Need = Need { program: "iptables", package: "iptables" };
+pub const NFT: Need = Need { program: "nft", package: "nftables" };
 pub const IP: Need = Need { program: "ip", package: "iproute2" };
 pub const PING: Need = Need { program: "ping", package: "iputils-ping" };
 pub const UNSHARE: Need = Need { program: "unshare", package: "util-linux" };

@@ -30,6 +30,7 @@ pub fn run(filter: &[String]) -> Result<()> {
 fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
     machine::ensure_packages(&[
         machine::IPTABLES,
+        machine::NFT,
         machine::IP,
         machine::PING,
         machine::UNSHARE,

@@ -38,7 +38,12 @@ pub fn nft_comment(attachment: &Attachment) -> String {
 /// The part of [`nft_comment`] that tells whose a rule is.
 pub fn nft_owner(attachment: &Attachment) -> String {
     let Attachment { network, container, interface } = attachment;
-    format!("{}-{}", nft_hash(network.as_str()), nft_hash(&format!("{interface}:{container}")))
+    nft_owner_of(network.as_str(), container.as_str(), interface.as_str())
+}
+
+/// The same for names that may be no valid ones.
+pub fn nft_owner_of(network: &str, container: &str, interface: &str) -> String {
+    format!("{}-{}", nft_hash(network), nft_hash(&format!("{interface}:{container}")))
 }
 
 /// 16 hex digits of SHA-512, as the reference's comments in nftables have them.
@@ -49,6 +54,13 @@ pub fn nft_hash(text: &str) -> String {
 /// What the chains and rules of a checked source MAC carry, as in the reference.
 pub fn source_mac_identity(attachment: &Attachment) -> String {
     format!("{}-{}", attachment.container, attachment.interface)
+}
+
+/// Whether a ruleset with such a [`source_mac_identity`] can be written down and read again: it becomes part of chain names,
+/// which `nft` does not quote, and of a comment of at most 128 bytes.
+pub fn is_nft_identity(identity: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    identity.bytes().all(letter) && identity.len() <= 128 - "macspoofchk-".len()
 }
 
 /// The name of the host's end of a veth: `veth` and 8 hex digits, the form of the reference's random names.

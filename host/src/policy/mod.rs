@@ -162,6 +162,9 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
             };
             if check.identity != derive::source_mac_identity(&grants.attachment) {
                 no(NAMED)
+            } else if !derive::is_nft_identity(&check.identity) {
+                no("chains in nftables are named after container and interface: \
+                    letters, digits, _, . and -, together at most 116")
             } else if !draft.entries.iter().any(pair) {
                 no("port and address are those of the veth pair of this plan")
             } else {

@@ -1,7 +1,9 @@
 //! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
 
+use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, code};
 use crate::error::chain;
+use crate::kernel::host::stale;
 use crate::kernel::netns::NetnsFile;
 use crate::plan::PluginName;
 use crate::policy::grant::stores;
@@ -23,18 +25,18 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         if listed || attachment.network != config.name || stale.header.plugin != *plugin {
             continue;
         }
-        let journal = host.state.lock(attachment)?;
-        // Looked at again under the lock: its DEL may have come meanwhile.
-        let sections = journal.sections();
-        let Some(section) = sections.iter().find(|section| section.header == stale.header) else { continue };
-        let netns = NetnsFile::open(&section.header.netns).ok();
-        let netns_id = netns.as_ref().map(NetnsFile::id);
-        let mut kernel = host.kernel(netns, false);
-        if let Err(error) = run::undo_section(host, &journal, section, netns_id, &mut kernel) {
+        if let Err(error) = take_back(host, &stale) {
             failures.push(format!(
                 "{} {}: {}\n{}",
                 attachment.container, attachment.interface, error.msg, error.details
             ));
+        }
+    }
+    if !config.is_ipam(plugin) {
+        let undos = stale::rules(&config.name, &valid);
+        let stuck = apply::undo_all(&undos, &mut host.kernel(None, false));
+        if !stuck.is_empty() {
+            failures.push(crate::error::left("attachments without a journal", &stuck));
         }
     }
     // GC is forwarded to delegates (SPEC), and of an IPAM plugin there is nothing but its leases: so here too.
@@ -48,4 +50,16 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
         return Ok(());
     }
     Err(CniError::new(code::STUCK, "not everything could be removed").with_details(failures.join("\n")))
+}
+
+/// Takes back a section, unless its DEL came meanwhile.
+fn take_back(host: &Host, stale: &Section) -> Result<(), CniError> {
+    let journal = host.state.lock(&stale.header.attachment)?;
+    // Looked at again under the lock.
+    let sections = journal.sections();
+    let Some(section) = sections.iter().find(|section| section.header == stale.header) else { return Ok(()) };
+    let netns = NetnsFile::open(&section.header.netns).ok();
+    let netns_id = netns.as_ref().map(NetnsFile::id);
+    let mut kernel = host.kernel(netns, false);
+    run::undo_section(host, &journal, section, netns_id, &mut kernel)
 }

@@ -7,6 +7,7 @@ mod links;
 mod observe;
 mod remains;
 mod settle;
+pub mod stale;
 mod undo;
 mod verify;
 

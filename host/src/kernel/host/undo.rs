@@ -4,7 +4,7 @@ use super::super::iptables::masquerade;
 use super::super::netlink::{Link, Request, address, link, refused};
 use super::super::{KernelError, LinkIdentity, Undo, Undone, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
-use crate::plan::action::Masquerade;
+use crate::plan::action::{Masquerade, MasqueradeNft};
 use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -15,13 +15,16 @@ impl HostKernel {
         let held: BTreeSet<StoreRef> =
             self.stores.iter().filter(|(_, store)| store.is_locked()).map(|(key, _)| key.clone()).collect();
         let mut results = Vec::with_capacity(undos.len());
-        let both_rules = |a: &Undo, b: &Undo| as_masquerade(a).is_some() && as_masquerade(b).is_some();
-        for run in undos.chunk_by(both_rules) {
+        for run in undos.chunk_by(at_once) {
             let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
-            if rules.is_empty() {
-                results.extend(run.iter().map(|undo| self.undo_one(undo).unwrap_or_else(Undone::Failed)));
-            } else {
+            let (nft_rules, tables): (Vec<&MasqueradeNft>, Vec<bool>) =
+                run.iter().filter_map(as_masquerade_nft).unzip();
+            if !rules.is_empty() {
                 results.extend(masquerade::delete(&rules));
+            } else if !nft_rules.is_empty() {
+                results.extend(nft::masquerade::delete(&nft_rules, tables.contains(&true)));
+            } else {
+                results.extend(run.iter().map(|undo| self.undo_one(undo).unwrap_or_else(Undone::Failed)));
             }
         }
         // Locks that were taken only for this.
@@ -46,7 +49,9 @@ impl HostKernel {
                 Ok(sysctl::restore(key, written, old))
             }
             Undo::DeleteMasquerade(rules) => Ok(masquerade::delete(&[rules]).pop().unwrap_or(Undone::Gone)),
-            Undo::DeleteMasqueradeNft { rule, table } => nft::masquerade::delete(rule, *table),
+            Undo::DeleteMasqueradeNft { rule, table } => {
+                Ok(nft::masquerade::delete(&[rule], *table).pop().unwrap_or(Undone::Gone))
+            }
             Undo::DeleteCheckSourceMac { check, table } => nft::source_mac::delete(check, *table),
             Undo::ReleaseLease(lease) => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
@@ -157,6 +162,19 @@ impl HostKernel {
             }
             Err(error) => Err(refused(what, error)),
         }
+    }
+}
+
+/// Whether two are undone as one transaction.
+fn at_once(a: &Undo, b: &Undo) -> bool {
+    let nft = |undo| as_masquerade_nft(undo).map(|(_, table)| table);
+    (as_masquerade(a).is_some() && as_masquerade(b).is_some()) || (nft(a).is_some() && nft(a) == nft(b))
+}
+
+fn as_masquerade_nft(undo: &Undo) -> Option<(&MasqueradeNft, bool)> {
+    match undo {
+        Undo::DeleteMasqueradeNft { rule, table } => Some((rule, *table)),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::KernelError;
 use ipnetwork::IpNetwork;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Output, Stdio};
 
 /// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
@@ -34,6 +35,14 @@ impl Family {
         match self {
             Family::V4 => "224.0.0.0/4",
             Family::V6 => "ff00::/8",
+        }
+    }
+
+    /// No address.
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         }
     }
 

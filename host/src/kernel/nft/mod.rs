@@ -1,7 +1,9 @@
-//! Rules of nftables, through `nft`: one transaction per call.
+//! Rules of nftables, through `nft`: a listing, then one transaction.
 
 pub mod masquerade;
+mod process;
 pub mod source_mac;
+mod table;
 
 /// Whether there is an `nft` on the search path.
 pub fn is_installed() -> bool {

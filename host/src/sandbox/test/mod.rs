@@ -7,7 +7,8 @@ mod planner;
 use super::{Cache, Code, CodeError};
 use crate::cni::{CniError, Request};
 use crate::plan::{
-    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName, Query,
+    Answer, Attachment, Backend, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName,
+    PluginName, Query,
 };
 use std::fs::File;
 use std::io::Write;
@@ -161,6 +162,7 @@ impl Facts for Machine {
             Query::Held(..) => Answer::Held(Fact::Known(Vec::new())),
             Query::LastReserved(..) => Answer::LastReserved(Fact::Absent),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
+            Query::Backend => Answer::Backend(Backend::Iptables),
         }
     }
 }

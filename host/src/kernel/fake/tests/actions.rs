@@ -68,8 +68,14 @@ pub fn bridge(mtu: Option<u32>) -> Action {
 
 pub fn pair(inside: &str, outside: &str) -> CreateVeth {
     let alias = derive::alias(&attachment(inside));
-    let peer =
-        VethPeer { name: name(outside), mac: mac(7), alias, master: Some(name("cni0")), hairpin: true };
+    let peer = VethPeer {
+        name: name(outside),
+        mac: mac(7),
+        alias,
+        master: Some(name("cni0")),
+        hairpin: true,
+        isolated: false,
+    };
     CreateVeth { name: name(inside), mtu: None, mac: mac(8), peer }
 }
 

@@ -44,6 +44,7 @@ fn veth(host_name: &str) -> Action {
             alias: derive::alias(&attachment()),
             master: Some(name("cni0")),
             hairpin: true,
+            isolated: false,
         },
     })
 }

@@ -73,19 +73,58 @@ pub fn find(chain: &str, comment: &str) -> Vec<Masquerade> {
     for family in Family::ALL {
         // Without the program there are no rules of ours.
         let Ok(text) = list(family) else { continue };
-        let rules = Listing::parse(&text).rules;
-        let ours = |rule: &&Rule| rule.comment.as_deref() == Some(comment);
-        for jump in rules.iter().filter(ours).filter(|rule| rule.target.as_deref() == Some(chain)) {
-            let Some(source) = jump.source else { continue };
-            let networks = rules.iter().filter(ours).filter(|rule| rule.chain == chain);
-            let network = networks.filter_map(|rule| rule.destination).find(|n| n.contains(source.ip()));
-            let prefix = network.map_or(source.prefix(), |network| network.prefix());
-            if let Ok(address) = IpNetwork::new(source.ip(), prefix) {
-                found.push(Masquerade { address, chain: chain.to_owned(), comment: comment.to_owned() });
+        found.extend(jumps(&Listing::parse(&text), chain, comment));
+    }
+    found
+}
+
+/// The rules of a network, each with the ID of the container in its comment, as actions that [`delete`] undoes.
+///
+/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or :: if it has none.
+pub fn of_network(network: &str) -> Vec<(String, Masquerade)> {
+    let mut found = Vec::new();
+    for family in Family::ALL {
+        let Ok(text) = list(family) else { continue };
+        let listing = Listing::parse(&text);
+        for chain in listing.chains.iter().filter(|chain| chain.starts_with("CNI-")) {
+            let concerns =
+                |rule: &&Rule| rule.chain == *chain || rule.target.as_deref() == Some(chain.as_str());
+            let comments = listing.rules.iter().filter(concerns).filter_map(|rule| rule.comment.as_deref());
+            let comments: BTreeSet<&str> =
+                comments.filter(|text| container(text, network).is_some()).collect();
+            for comment in comments {
+                let Some(id) = container(comment, network) else { continue };
+                let mut rules = jumps(&listing, chain, comment);
+                if rules.is_empty() {
+                    let accepted = listing.rules.iter().filter(|rule| rule.chain == *chain);
+                    let address = accepted.filter_map(|rule| rule.destination).next();
+                    let address = address.unwrap_or_else(|| IpNetwork::from(family.unspecified()));
+                    rules.push(Masquerade { address, chain: chain.clone(), comment: comment.to_owned() });
+                }
+                found.extend(rules.into_iter().map(|rule| (id.to_owned(), rule)));
             }
         }
     }
     found
+}
+
+/// The container in a comment, if the rest of it is this network's ([`derive::comment`](crate::plan::derive::comment)).
+fn container<'a>(comment: &'a str, network: &str) -> Option<&'a str> {
+    comment.strip_prefix(&format!("name: \"{network}\" id: \""))?.strip_suffix('"')
+}
+
+fn jumps(listing: &Listing, chain: &str, comment: &str) -> Vec<Masquerade> {
+    let ours = |rule: &&Rule| rule.comment.as_deref() == Some(comment);
+    let targets = |rule: &&Rule| rule.target.as_deref() == Some(chain);
+    let jumps = listing.rules.iter().filter(ours).filter(targets).filter_map(|jump| {
+        let source = jump.source?;
+        let networks = listing.rules.iter().filter(ours).filter(|rule| rule.chain == chain);
+        let network = networks.filter_map(|rule| rule.destination).find(|n| n.contains(source.ip()));
+        let prefix = network.map_or(source.prefix(), |network| network.prefix());
+        let address = IpNetwork::new(source.ip(), prefix).ok()?;
+        Some(Masquerade { address, chain: chain.to_owned(), comment: comment.to_owned() })
+    });
+    jumps.collect()
 }
 
 fn add_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Effect>, IptablesError> {

@@ -123,3 +123,30 @@ fn nobody_gets_a_line_of_his_own_into_the_script() {
         assert!(matches!(delete(&[&evil]).as_slice(), [Undone::Failed(KernelError::Conflict(_))]));
     });
 }
+
+#[test]
+fn rules_of_a_network_are_found_with_their_containers() {
+    private(|| {
+        let (v4, v6, gone) =
+            (action("10.1.2.2/24", "abc"), action("fd00:1::2/64", "abc"), action("10.1.2.3/24", "gone"));
+        let gone = Masquerade { chain: "CNI-000000000000000000000000".to_owned(), ..gone };
+        let elsewhere = Masquerade {
+            chain: "CNI-111111111111111111111111".to_owned(),
+            comment: "name: \"mynet2\" id: \"abc\"".to_owned(),
+            ..v4.clone()
+        };
+        add(&[&v4, &v6, &gone, &elsewhere]);
+        sh(
+            "iptables -t nat -A POSTROUTING -s 10.1.2.9 -m comment --comment 'name: \"mynet\" id: \"x\"' -j ACCEPT",
+        );
+        let id = |rules: &Masquerade, id: &str| (id.to_owned(), rules.clone());
+        assert_eq!(of_network("mynet"), [id(&gone, "gone"), id(&v4, "abc"), id(&v6, "abc")]);
+
+        // Of a DEL that failed halfway there is a chain to which nothing jumps.
+        sh("iptables -t nat -F POSTROUTING");
+        let found: Vec<_> = of_network("mynet").into_iter().filter(|(id, _)| id == "gone").collect();
+        let [(_, rest)] = found.as_slice() else { panic!("{found:?}") };
+        assert!(is_done(&delete(&[rest])));
+        assert!(!rules().contains(&gone.chain) && rules().contains(&elsewhere.chain));
+    });
+}

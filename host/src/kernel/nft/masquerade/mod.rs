@@ -1,0 +1,136 @@
+//! The rules that hide addresses (cni-behaviours, section 2.10).
+
+mod rule;
+
+use super::super::{Effect, KernelError, Outcome, Undone};
+use super::process::{NftError, Script, TableName, change, list};
+use super::table::{Rule, Table};
+use crate::plan::action::MasqueradeNft;
+use crate::plan::{Attachment, derive};
+use rule::{FRAME, address, delete_rule, frame, is, is_owned, owner, source, validate, words};
+
+const TABLE: TableName = TableName("inet", "cni_plugins_masquerade");
+const CHECKS: &str = "masq_checks";
+const POSTROUTING: &str = "postrouting";
+
+/// Adds the rules of all actions as one transaction; one outcome for each.
+///
+/// Rules of the same owners go first, so that a second ADD leaves what the first one did.
+pub fn add(actions: &[&MasqueradeNft]) -> Vec<Outcome> {
+    let added = match actions.iter().try_for_each(|action| validate(action)) {
+        Ok(()) => change(TABLE, |table| addition(table, actions)).map_err(failed),
+        Err(error) => Err(error),
+    };
+    match added {
+        Ok(effects) => effects.into_iter().map(Outcome::Done).collect(),
+        Err(error) => {
+            let others = actions.iter().skip(1).map(|_| Outcome::NotTried);
+            std::iter::once(Outcome::Failed(error)).chain(others).collect()
+        }
+    }
+}
+
+/// Deletes the rules of addresses as one transaction; the table too, if `table` and nothing is left in it. One result for
+/// each.
+///
+/// Others may add to the table between listing and transaction. Our own ADD and the rollback that deletes a table exclude
+/// each other by the shared lock.
+pub fn delete(rules: &[&MasqueradeNft], table: bool) -> Vec<Undone> {
+    match change(TABLE, |listed| deletion(listed, rules, table)) {
+        Ok(touched) => {
+            touched.into_iter().map(|touched| if touched { Undone::Done } else { Undone::Gone }).collect()
+        }
+        Err(NftError::Missing) => rules.iter().map(|_| Undone::Gone).collect(),
+        Err(error) => {
+            let reason = "the transaction that it is part of failed";
+            let others = rules.iter().skip(1).map(|_| Undone::Left(reason.to_owned()));
+            std::iter::once(Undone::Failed(failed(error))).chain(others).collect()
+        }
+    }
+}
+
+/// What is missing, in one sentence for each thing.
+pub fn verify(actions: &[&MasqueradeNft]) -> Vec<String> {
+    if actions.is_empty() {
+        return Vec::new();
+    }
+    let table = match list(TABLE) {
+        Ok(table) => table,
+        Err(error) => return vec![failed(error).to_string()],
+    };
+    let missing = actions.iter().filter(|action| !table.rules_of(CHECKS).any(|rule| is(rule, action)));
+    let mut differences: Vec<String> =
+        missing.map(|action| format!("the rule `{}` is gone", words(action))).collect();
+    if !table.is_filled(POSTROUTING, &frame()) {
+        differences
+            .push(format!("chain {POSTROUTING} of table {} {} does not lead to {CHECKS}", TABLE.0, TABLE.1));
+    }
+    differences
+}
+
+/// The rules of an attachment, whoever made them, as actions that [`delete`] undoes.
+pub fn find(attachment: &Attachment) -> Vec<MasqueradeNft> {
+    let owner = derive::nft_owner(attachment);
+    found(&owner).into_iter().map(|(_, rule)| rule).collect()
+}
+
+/// The rules of a network, each with its owner as in [`derive::nft_owner`], as actions that [`delete`] undoes.
+pub fn of_network(network: &str) -> Vec<(String, MasqueradeNft)> {
+    found(&format!("{}-", derive::nft_hash(network)))
+}
+
+/// The rules whose comment begins so.
+fn found(prefix: &str) -> Vec<(String, MasqueradeNft)> {
+    // Without the program there are no rules of ours.
+    let table = list(TABLE).unwrap_or_default();
+    let rules = table.rules_of(CHECKS).filter_map(|rule| {
+        let comment = rule.comment.clone().filter(|comment| comment.starts_with(prefix))?;
+        Some((owner(&comment)?.to_owned(), MasqueradeNft { address: address(rule)?, comment }))
+    });
+    rules.collect()
+}
+
+fn addition(table: &Table, actions: &[&MasqueradeNft]) -> (Script, Vec<Effect>) {
+    let owned = |rule: &&Rule| actions.iter().any(|action| is_owned(rule, action));
+    let old: Vec<&Rule> = table.rules_of(CHECKS).filter(owned).collect();
+    let was_there = |action: &&MasqueradeNft| old.iter().any(|rule| is(rule, action));
+    let made = if table.exists { Effect::Replaced("table".to_owned()) } else { Effect::Created };
+    let effect =
+        |action: &&MasqueradeNft| if was_there(action) { Effect::AlreadyThere } else { made.clone() };
+    let effects = actions.iter().map(effect).collect();
+    if actions.iter().all(was_there) && old.len() == actions.len() && table.is_filled(POSTROUTING, &frame()) {
+        return (Script::Empty, effects);
+    }
+    let mut script = FRAME.to_owned();
+    old.iter().for_each(|rule| script += &delete_rule(rule));
+    for action in actions {
+        script += &format!("{}\n", words(action));
+    }
+    (Script::Text(script), effects)
+}
+
+fn deletion(table: &Table, rules: &[&MasqueradeNft], whole: bool) -> (Script, Vec<bool>) {
+    let of = |rule: &Rule, one: &MasqueradeNft| is_owned(rule, one) && source(rule) == Some(one.address.ip());
+    let touched: Vec<bool> =
+        rules.iter().map(|one| table.rules_of(CHECKS).any(|rule| of(rule, one))).collect();
+    let (doomed, kept): (Vec<&Rule>, Vec<&Rule>) =
+        table.rules_of(CHECKS).partition(|rule| rules.iter().any(|one| of(rule, one)));
+    let frame = frame();
+    let stays = table.has_others
+        || !kept.is_empty()
+        || table.chains.iter().any(|chain| chain != CHECKS && chain != POSTROUTING)
+        || table.rules_of(POSTROUTING).any(|rule| !frame.contains(&rule.statements));
+    if whole && table.exists && !stays {
+        return (Script::Text(format!("delete table {} {}\n", TABLE.0, TABLE.1)), touched);
+    }
+    let script: String = doomed.into_iter().map(delete_rule).collect();
+    (if script.is_empty() { Script::Empty } else { Script::Text(script) }, touched)
+}
+
+/// In the words of the reference.
+fn failed(error: NftError) -> KernelError {
+    error.into_kernel_error("could not find nftables binary", "could not run nftables command")
+}
+
+#[cfg(test)]
+mod tests;
