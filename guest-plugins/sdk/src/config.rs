@@ -88,6 +88,8 @@ impl<'de> Deserializer<'de> for Lenient {
         match self.0 {
             Value::Object(map) => visitor.visit_map(Fields::matching(map, fields)),
             Value::Null => visitor.visit_map(Fields::matching(serde_json::Map::new(), fields)),
+            // A derived visitor would take a list for the fields in their order.
+            Value::Array(_) => Err(de::Error::invalid_type(de::Unexpected::Seq, &visitor)),
             other => Lenient(other).deserialize_any(visitor),
         }
     }
@@ -223,6 +225,7 @@ mod tests {
         let refusal = |json| parse::<Conf>(json).expect_err(json).to_string();
         assert_eq!(refusal(r#"{"mtu": "1500"}"#), r#"mtu: invalid type: string "1500", expected u32"#);
         assert_eq!(refusal(r#"{"mtu": 1500.0}"#), "mtu: invalid type: floating point `1500.0`, expected u32");
+        assert_eq!(refusal(r#"{"ipam": []}"#), "ipam: invalid type: sequence, expected struct Ipam");
         assert_eq!(
             refusal(r#"{"ipam": {"ranges": [[{"rangeStart": 1}]]}}"#),
             "ipam.ranges.rangeStart: invalid type: integer `1`, expected a string"

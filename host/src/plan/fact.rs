@@ -6,6 +6,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub enum Query {
     Store(StoreRef, Owner),
     /// The free parts of a range: [`Answer::Free`].
     Free(StoreRef, AddressRange),
+    /// The contents of a file: [`Answer::File`].
+    File(PathBuf),
 }
 
 /// An answer.
@@ -29,12 +32,17 @@ pub enum Answer {
     Store(Fact<StoreFact>),
     /// To [`Query::Free`]: ascending, at most [`MAX_GAPS`].
     Free(Fact<Vec<AddressRange>>),
+    /// To [`Query::File`]: at most [`MAX_FILE_BYTES`]. A file that is missing is [`Answer::Failed`], with the reason.
+    File(Fact<Vec<u8>>),
     /// It cannot be told, and the plugin gets this text.
     Failed(String),
 }
 
 /// So many gaps of a range are told at most.
 pub const MAX_GAPS: usize = 4096;
+
+/// A larger file is not told.
+pub const MAX_FILE_BYTES: usize = 64 << 10;
 
 /// What is known of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

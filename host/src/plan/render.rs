@@ -263,5 +263,6 @@ pub fn unreadable(query: &Query) -> String {
         Query::Store(store, _) | Query::Free(store, _) => {
             format!("lease store {}", store.directory().display())
         }
+        Query::File(path) => format!("file {}", path.display()),
     }
 }

@@ -4,7 +4,7 @@ use super::super::errno::{as_go, chain};
 use super::super::lease::Store;
 use super::super::netlink::{address, refused};
 use super::super::{KernelError, netlink::Link};
-use super::HostKernel;
+use super::{HostKernel, file};
 use crate::plan::{AddressRange, Answer, Fact, Facts, LinkFact, LinkRef, Owner, Query, StoreFact, StoreRef};
 use std::io;
 
@@ -14,12 +14,14 @@ impl Facts for HostKernel {
             Query::Link(link) => self.link_fact(link).map(Answer::Link),
             Query::Store(store, owner) => self.store_fact(store, owner).map(Answer::Store),
             Query::Free(store, within) => self.free(store, *within).map(Answer::Free),
+            Query::File(path) => file::read(path).map(|bytes| Answer::File(Fact::Known(bytes))),
         };
         match (result, query) {
             (Ok(answer), _) => answer,
             (Err(error), Query::Link(_)) if self.is_hidden(&error) => Answer::Link(Fact::Unreadable),
             (Err(error), Query::Store(..)) if self.is_hidden(&error) => Answer::Store(Fact::Unreadable),
             (Err(error), Query::Free(..)) if self.is_hidden(&error) => Answer::Free(Fact::Unreadable),
+            (Err(error), Query::File(_)) if self.is_hidden(&error) => Answer::File(Fact::Unreadable),
             (Err(error), _) => {
                 let text = chain(&error);
                 self.refusal = Some(error);
