@@ -87,6 +87,26 @@ fn each_checks_and_deletes_the_leases_of_the_other() {
 }
 
 #[test]
+fn check_of_a_bridge_that_the_reference_made_names_a_lease_that_is_gone() {
+    let [ours, theirs] = directories();
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let mut config = small("1.0.0");
+    let bridge =
+        |dir: &Path, command: &str, config: &Value| Call::new(dir, "bridge", command, &config.to_string());
+    let result = bridge(&theirs, "ADD", &config).ok(&machine);
+    config["prevResult"] = serde_json::from_str(&result).unwrap();
+    assert_eq!(bridge(&ours, "CHECK", &config).ok(&machine), "");
+    machine.sh(&format!("rm {STORE}/10.1.2.2"));
+    let [ours, theirs] = [ours, theirs].map(|dir| {
+        let (code, msg, _) = bridge(&dir, "CHECK", &config).error(&machine);
+        (code, msg)
+    });
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.1, "host-local: Failed to find address added by container 1234567890");
+}
+
+#[test]
 fn ptp_of_the_reference_works_with_it() {
     let mut config = config("1.0.0", json!({"subnet": "10.1.2.0/29", "routes": [{"dst": "0.0.0.0/0"}]}));
     config["type"] = "ptp".into();

@@ -89,12 +89,17 @@ fn route(value: &Value) -> Result<Route, String> {
     Ok(Route {
         dst: required(object, "dst", network)?,
         gw: optional(object, "gw", address)?.flatten(),
-        mtu: optional(object, "mtu", number)?,
-        advmss: optional(object, "advmss", number)?,
-        priority: optional(object, "priority", number)?,
+        mtu: optional(object, "mtu", number)?.filter(is_set),
+        advmss: optional(object, "advmss", number)?.filter(is_set),
+        priority: optional(object, "priority", number)?.filter(is_set),
         table: optional(object, "table", number)?,
         scope: optional(object, "scope", number)?,
     })
+}
+
+/// A number that is 0 in Go when it is absent.
+fn is_set(number: &u32) -> bool {
+    *number != 0
 }
 
 fn dns(value: &Value) -> Result<Dns, String> {
@@ -248,6 +253,15 @@ mod tests {
         ] {
             assert_eq!(refusal(json!({"ips": [ip]}), "1.0.0"), expected);
         }
+    }
+
+    #[test]
+    fn zero_is_as_good_as_absent_but_for_table_and_scope() {
+        let route =
+            json!({"dst": "10.0.0.0/8", "mtu": 0, "advmss": 0, "priority": 0, "table": 0, "scope": 0});
+        let report = decode(&json!({"routes": [route], "dns": {"domain": ""}}), "1.1.0").unwrap();
+        let expected = Route { table: Some(0), scope: Some(0), ..Route::to("10.0.0.0/8".parse().unwrap()) };
+        assert_eq!((report.routes, report.dns), (vec![expected], Dns::default()));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::host::HostKernel;
 use crate::kernel::{Effect, Kernel};
 use crate::plan::action::{AddAddress, AddRoute};
-use crate::plan::{Action, Answer, Attachment, Fact, Facts, LinkRef, Netns, Query, Report, StoreRef};
+use crate::plan::{
+    Action, Answer, Attachment, Fact, Facts, LinkRef, Netns, PluginName, Query, Report, StoreRef,
+};
 use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::run::{Host, Plugin};
 use crate::sandbox::Kind;
@@ -16,7 +18,7 @@ use std::path::PathBuf;
 /// Succeeds when the machine is as ADD left it.
 pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
     match plugin.code.manifest.kind {
-        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(request, config),
+        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(&plugin.name, request, config),
         Kind::Ipam => {
             let previous = previous(config)?;
             let given = section(host, request)?.and_then(|section| section.report);
@@ -24,9 +26,13 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
         }
         Kind::Main | Kind::Chained => {
             let netns = plugin.netns(host, request)?;
+            let section = section(host, request)?;
+            if section.is_none() {
+                find_lease_of_ipam(host, request, config)?;
+            }
             let previous = previous(config)?;
             let mut actions = of_result(&previous, request);
-            for action in section(host, request)?.iter().flat_map(of_journal) {
+            for action in section.iter().flat_map(of_journal) {
                 if !actions.contains(&action) {
                     actions.push(action);
                 }
@@ -55,8 +61,18 @@ fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
     Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
 }
 
+/// Of what the reference made there is no journal to tell the lease; a plugin that is not there or no component keeps none that
+/// we know.
+fn find_lease_of_ipam(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+    let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
+    match named.and_then(|ipam| Plugin::find(host, &request.path, &ipam).ok()) {
+        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(&ipam.name, request, config),
+        _ => Ok(()),
+    }
+}
+
 /// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
-fn find_lease(request: &Request, config: &Config) -> Result<(), CniError> {
+fn find_lease(plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
     let data_dir = PathBuf::from(config.data_dir().unwrap_or(DEFAULT_DATA_DIR));
     let store = StoreRef { data_dir, network: request.attachment.network.clone() };
     let directory = store.directory();
@@ -70,7 +86,7 @@ fn find_lease(request: &Request, config: &Config) -> Result<(), CniError> {
         }
         Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
         _ => {
-            let (plugin, container) = (&request.plugin, &request.attachment.container);
+            let container = &request.attachment.container;
             let msg = format!("{plugin}: Failed to find address added by container {container}");
             Err(CniError::new(code::INTERNAL, msg)
                 .with_details(format!("no file in {} names it", directory.display())))
