@@ -31,7 +31,7 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
-    let previous = config.previous()?;
+    let previous = plugin.previous(config)?;
     let netns_id = netns.as_ref().map(NetnsFile::id);
     let mut kernel = HostKernel::open(netns, false);
     let journal = host.state.lock(&request.attachment)?;
@@ -96,6 +96,15 @@ impl Plugin {
         match self.code.manifest.kind {
             Kind::Ipam => Ok(()),
             Kind::Main | Kind::Chained => config.check_common(),
+        }
+    }
+
+    /// `prevResult`. One that cannot be read matters only to a chained plugin: any other does nothing with it on ADD, as in
+    /// the reference.
+    pub fn previous(&self, config: &Config) -> Result<Option<Report>, CniError> {
+        match self.code.manifest.kind {
+            Kind::Chained => config.previous(),
+            Kind::Main | Kind::Ipam => Ok(config.previous().unwrap_or_else(|_| Some(Report::default()))),
         }
     }
 

@@ -145,6 +145,19 @@ fn a_prev_result_is_read_as_the_reference_reads_it() {
 }
 
 #[test]
+fn add_of_bridge_and_host_local_do_not_read_it() {
+    let config = r#"{"cniVersion": "1.0.0", "name": "n", "type": "bridge", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"},
+        "prevResult": {"cniVersion": "0.4.0", "ips": 5}}"#;
+    for dir in directories() {
+        let machine = Machine::new();
+        machine.netns("1234567890");
+        for plugin in ["bridge", "host-local"] {
+            call(&dir, plugin, "ADD", config, &[("CNI_IFNAME", plugin)]).ok(&machine);
+        }
+    }
+}
+
+#[test]
 fn arguments_are_as_strict_as_the_reference() {
     let ipam =
         r#"{"cniVersion": "1.0.0", "name": "n", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}}"#;

@@ -189,10 +189,12 @@ impl Config {
     }
 }
 
-/// A member by name: exactly, else ignoring case, the last one.
+/// A member by name: exactly, else ignoring case, the last one in byte order, as the sdk reads it for plugins; `null` is none.
 pub fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    object.get(key).or_else(|| {
-        object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value).next_back()
+    let given = |value: &&Value| !value.is_null();
+    object.get(key).filter(given).or_else(|| {
+        let spelled = object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
+        spelled.map(|(_, value)| value).filter(given).next_back()
     })
 }
 
@@ -284,6 +286,14 @@ mod tests {
             decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
         assert_eq!((config.name.as_str(), config.cni_version.as_str()), ("n", "1.0.0"));
         assert_eq!(config.ipam_type(), Some("host-local"));
+        // As the sdk reads them: what policy grants is what the plugin asks for.
+        let ipam = |members: &str| {
+            let text = format!(r#"{{"name": "n", "ipam": {{{members}}}}}"#);
+            decode(text.as_bytes()).unwrap().resolv_conf().map(str::to_owned)
+        };
+        assert_eq!(ipam(r#""resolvconf": "c", "RESOLVCONF": "a", "ResolvConf": "b""#).as_deref(), Some("c"));
+        assert_eq!(ipam(r#""resolvconf": "c", "resolvConf": "exact""#).as_deref(), Some("exact"));
+        assert_eq!(ipam(r#""RESOLVCONF": "a", "resolvConf": null"#).as_deref(), Some("a"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub fn plan(
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
-    let previous = config.previous()?;
+    let previous = plugin.previous(config)?;
     let mut kernel = HostKernel::open(netns, true);
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
