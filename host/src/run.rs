@@ -4,9 +4,10 @@ use crate::apply::{self, Header, Journal, Section, StateDir};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
-use crate::kernel::netns::{NetnsFile, NetnsId};
+use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
 use crate::plan::{Action, Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
 use crate::policy::{self, GrantedFacts, Grants};
+use crate::sandbox::Kind;
 use crate::sandbox::cache::{Cache, Code};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Planner;
@@ -34,11 +35,12 @@ impl Host {
 /// ADD: plans, checks, applies; gives the result for stdout. Nothing is left of one that fails.
 pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, CniError> {
     let plugin = Plugin::find(host, &request.path, &request.plugin)?;
-    plugin.gate_version(config)?;
-    let netns = container_netns(host, &request.netns)?;
-    let previous = config.previous()?;
-    let netns_id = netns.id();
-    let mut kernel = host.kernel(Some(netns), false);
+    plugin.gate_version(&config.cni_version)?;
+    plugin.check_config(config)?;
+    let netns = plugin.netns(host, request)?;
+    let previous = plugin.previous(config)?;
+    let netns_id = netns.as_ref().map(NetnsFile::id);
+    let mut kernel = host.kernel(netns, false);
     let journal = host.state.lock(&request.attachment)?;
     if previous.is_none() {
         undo_old(host, &journal, netns_id, &mut kernel)?;
@@ -92,8 +94,35 @@ impl Plugin {
     }
 
     /// The version gate, with the versions that the component supports.
-    pub fn gate_version(&self, config: &Config) -> Result<(), CniError> {
-        crate::cni::command::gate_version(&config.cni_version, &self.code.manifest.cni_versions)
+    pub fn gate_version(&self, cni_version: &str) -> Result<(), CniError> {
+        crate::cni::command::gate_version(cni_version, &self.code.manifest.cni_versions)
+    }
+
+    /// Refuses a configuration that no plugin of this kind can read.
+    pub fn check_config(&self, config: &Config) -> Result<(), CniError> {
+        match self.code.manifest.kind {
+            Kind::Ipam => Ok(()),
+            Kind::Main | Kind::Chained => config.check_common(),
+        }
+    }
+
+    /// `prevResult`. One that cannot be read matters only to a chained plugin: any other does nothing with it on ADD, as in
+    /// the reference.
+    pub fn previous(&self, config: &Config) -> Result<Option<Report>, CniError> {
+        match self.code.manifest.kind {
+            Kind::Chained => config.previous(),
+            Kind::Main | Kind::Ipam => Ok(config.previous().unwrap_or_else(|_| Some(Report::default()))),
+        }
+    }
+
+    /// The container's namespace; none for an IPAM plugin when there is none: as in the reference, it has no use for one.
+    ///
+    /// The host's own is refused (design rule 10).
+    pub fn netns(&self, host: &Host, request: &Request) -> Result<Option<NetnsFile>, CniError> {
+        match NetnsFile::open(&request.netns) {
+            Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
+            opened => container_netns(host, &request.netns, opened).map(Some),
+        }
     }
 }
 
@@ -116,6 +145,7 @@ pub fn plan(
     let draft = planner.serve(&mut facts, &mut |name| {
         grants.check_delegate(name)?;
         let delegate = Plugin::find(host, &request.path, name)?;
+        delegate.gate_version(&request.cni_version)?;
         plugins.push((name.to_string(), delegate.code.digest.clone()));
         Ok(delegate.code)
     });
@@ -130,12 +160,15 @@ pub fn plan(
     }
 }
 
-/// Opens the container's namespace and refuses the host's own (design rule 10).
-pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
+fn container_netns(
+    host: &Host,
+    path: &str,
+    opened: Result<NetnsFile, OpenNetnsError>,
+) -> Result<NetnsFile, CniError> {
     let failed = |e: &(dyn std::error::Error + 'static)| {
         CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
     };
-    let netns = NetnsFile::open(path).map_err(|e| failed(&e))?;
+    let netns = opened.map_err(|e| failed(&e))?;
     let own = NetnsFile::current().map_err(|e| {
         CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e))
     })?;
@@ -151,12 +184,12 @@ pub fn container_netns(host: &Host, path: &str) -> Result<NetnsFile, CniError> {
 fn undo_old(
     host: &Host,
     journal: &Journal,
-    netns_id: NetnsId,
+    netns_id: Option<NetnsId>,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
     for section in journal.sections() {
         tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
-        undo_section(host, journal, &section, Some(netns_id), kernel)?;
+        undo_section(host, journal, &section, netns_id, kernel)?;
     }
     Ok(())
 }
@@ -171,7 +204,7 @@ pub fn undo_section(
     netns_id: Option<NetnsId>,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
-    let stuck = if netns_id == Some(section.header.netns_id) {
+    let stuck = if netns_id.is_some() && netns_id == section.header.netns_id {
         apply::revert(section, section.reason(), &host.state, kernel)
     } else {
         apply::revert(section, section.reason(), &host.state, &mut host.kernel(None, false))
@@ -197,7 +230,12 @@ fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool
     }
 }
 
-fn header(request: &Request, journal: &Journal, netns_id: NetnsId, plugins: Vec<(String, String)>) -> Header {
+fn header(
+    request: &Request,
+    journal: &Journal,
+    netns_id: Option<NetnsId>,
+    plugins: Vec<(String, String)>,
+) -> Header {
     let same = |section: &&Section| section.header.plugin == request.plugin;
     let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

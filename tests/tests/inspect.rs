@@ -33,8 +33,13 @@ fn a_plugin_imports_only_what_it_uses() {
     assert_eq!(value["cni_versions"].as_array().unwrap().len(), 7);
     let capabilities: Vec<&str> =
         value["capabilities"].as_object().unwrap().keys().map(String::as_str).collect();
-    for foreign in ["links", "addresses", "routes", "sysctls", "nat", "delegate", "observe"] {
+    for foreign in ["links", "addresses", "routes", "sysctls", "nat", "delegate"] {
         assert!(!capabilities.contains(&foreign), "{foreign} in {capabilities:?}");
     }
     assert!(capabilities.contains(&"leases"), "{capabilities:?}");
+    assert_eq!(value["capabilities"]["observe"], serde_json::json!(["read-file"]), "no links");
+    assert_eq!(value["verbs"], serde_json::json!(["add", "status"]));
+    let value: Value =
+        serde_json::from_str(&inspect(&machine, "static.wasm", &["--output", "json"])).unwrap();
+    assert_eq!(value["verbs"], serde_json::json!(["add"]));
 }

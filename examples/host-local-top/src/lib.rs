@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use wasm_cni_sdk::ipam::{self, Free, RangeSet, Span};
 use wasm_cni_sdk::{ALL_VERSIONS, Error};
 
-wasm_cni_sdk::plugin!(kind: Ipam, versions: ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Ipam, versions: ALL_VERSIONS, add: add, status: ipam::status);
 
 fn add() -> Result<(), Error> {
     ipam::add(highest)

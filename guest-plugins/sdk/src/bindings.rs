@@ -7,3 +7,13 @@ wit_bindgen::generate!({
     world: "plugin",
     pub_export_macro: true,
 });
+
+/// The verb STATUS, which a component has only if its author gives it.
+pub mod status {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "plugin-status",
+        pub_export_macro: true,
+        with: { "wasm-cni:plugin/types@0.1.0": crate::bindings::wasm_cni::plugin::types },
+    });
+}

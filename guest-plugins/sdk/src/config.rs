@@ -1,6 +1,6 @@
 //! The network configuration, read as leniently as Go reads JSON: users depend on it.
 //!
-//! Keys match in any letter case (an exact match wins), unknown keys are ignored, `null` leaves the default, and of a
+//! Keys match in any letter case (an exact match wins, then the last in byte order), unknown keys are ignored, `null` leaves the default, and of a
 //! key given twice the last counts. `#[serde(flatten)]` hides the names of the fields from us: do without it.
 
 use crate::request;
@@ -88,6 +88,8 @@ impl<'de> Deserializer<'de> for Lenient {
         match self.0 {
             Value::Object(map) => visitor.visit_map(Fields::matching(map, fields)),
             Value::Null => visitor.visit_map(Fields::matching(serde_json::Map::new(), fields)),
+            // A derived visitor would take a list for the fields in their order.
+            Value::Array(_) => Err(de::Error::invalid_type(de::Unexpected::Seq, &visitor)),
             other => Lenient(other).deserialize_any(visitor),
         }
     }
@@ -129,13 +131,19 @@ struct Fields {
 
 impl Fields {
     fn matching(map: serde_json::Map<String, Value>, fields: &'static [&'static str]) -> Self {
+        let exact: Vec<&str> = fields
+            .iter()
+            .copied()
+            .filter(|field| map.get(*field).is_some_and(|value| !value.is_null()))
+            .collect();
         let mut known: Vec<(&str, Value)> = Vec::new();
         for (key, value) in map {
             let Some(&field) = fields.iter().find(|field| field.eq_ignore_ascii_case(&key)) else { continue };
+            if value.is_null() || (key != field && exact.contains(&field)) {
+                continue;
+            }
             match known.iter_mut().find(|(name, _)| *name == field) {
-                _ if value.is_null() => {}
-                Some(entry) if key == field => entry.1 = value,
-                Some(_) => {}
+                Some(entry) => entry.1 = value,
                 None => known.push((field, value)),
             }
         }
@@ -206,6 +214,8 @@ mod tests {
         assert_eq!(conf(r#"{"mtu": 1, "MTU": 2}"#).mtu, 1);
         assert_eq!(conf(r#"{"MTU": 2, "mtu": 1}"#).mtu, 1);
         assert_eq!(conf(r#"{"mtu": 1, "mtu": 2}"#).mtu, 2);
+        assert_eq!(conf(r#"{"mtU": 3, "MTU": 1, "Mtu": 2}"#).mtu, 3, "the last in byte order");
+        assert_eq!(conf(r#"{"MTU": 1, "mtu": null}"#).mtu, 1);
     }
 
     #[test]
@@ -223,6 +233,7 @@ mod tests {
         let refusal = |json| parse::<Conf>(json).expect_err(json).to_string();
         assert_eq!(refusal(r#"{"mtu": "1500"}"#), r#"mtu: invalid type: string "1500", expected u32"#);
         assert_eq!(refusal(r#"{"mtu": 1500.0}"#), "mtu: invalid type: floating point `1500.0`, expected u32");
+        assert_eq!(refusal(r#"{"ipam": []}"#), "ipam: invalid type: sequence, expected struct Ipam");
         assert_eq!(
             refusal(r#"{"ipam": {"ranges": [[{"rangeStart": 1}]]}}"#),
             "ipam.ranges.rangeStart: invalid type: integer `1`, expected a string"

@@ -27,6 +27,7 @@ pub mod config;
 pub mod delegate;
 pub mod dns;
 mod error;
+pub mod file;
 mod ip;
 pub mod ipam;
 pub mod mac;

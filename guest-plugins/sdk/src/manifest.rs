@@ -16,16 +16,17 @@ pub enum Kind {
 
 /// Exports a plugin's verbs and says what it is, in the component itself.
 ///
-/// `kind` is a variant of [`Kind`], `versions` a constant `&[&str]`, `add` a `fn() -> Result<(), Error>`.
+/// `kind` is a variant of [`Kind`], `versions` a constant `&[&str]`, `add` a `fn() -> Result<(), Error>`, and so is `status`,
+/// which may be left out.
 #[macro_export]
 macro_rules! plugin {
-    (kind: $kind:ident, versions: $versions:expr, add: $add:path $(,)?) => {
+    (kind: $kind:ident, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
         const _: () = {
-            // Native builds, where tests run, only check its type: they export nothing.
+            // Native builds, where tests run, only check the types: they export nothing.
             const ADD: fn() -> Result<(), $crate::Error> = $add;
 
             #[cfg(not(target_family = "wasm"))]
-            const _: fn() -> Result<(), $crate::Error> = ADD;
+            const _: &[fn() -> Result<(), $crate::Error>] = &[ADD, $($status)?];
 
             #[cfg(target_family = "wasm")]
             struct Plugin;
@@ -38,7 +39,9 @@ macro_rules! plugin {
             }
 
             #[cfg(target_family = "wasm")]
-    $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+            $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+
+            $crate::export_status!($($status)?);
 
             const LENGTH: usize = $crate::manifest::length($crate::Kind::$kind, $versions);
 
@@ -47,6 +50,24 @@ macro_rules! plugin {
             #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasm-cni"))]
             static MANIFEST: [u8; LENGTH] = $crate::manifest::render($crate::Kind::$kind, $versions);
         };
+    };
+}
+
+/// Exports `status`, if there is one: the second half of [`plugin!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_status {
+    () => {};
+    ($status:path) => {
+        #[cfg(target_family = "wasm")]
+        impl $crate::bindings::status::exports::wasm_cni::plugin::status::Guest for Plugin {
+            fn status() -> Result<(), $crate::Error> {
+                $status()
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::status::export!(Plugin with_types_in $crate::bindings::status);
     };
 }
 

@@ -30,8 +30,8 @@ pub struct Header {
     pub ordinal: u32,
     /// `CNI_NETNS` as given.
     pub netns: String,
-    /// Which namespace that was: another one at the same path is not entered.
-    pub netns_id: NetnsId,
+    /// Which namespace that was: another one at the same path is not entered. None, if an IPAM plugin was called without.
+    pub netns_id: Option<NetnsId>,
     /// The plugins that recorded the plan, with the SHA-256 of their components.
     pub plugins: Vec<(String, String)>,
     /// Nanoseconds since 1970: sections are undone latest first.

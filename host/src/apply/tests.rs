@@ -2,7 +2,7 @@
 
 use super::journal::{Journal, Section, StateDir};
 use super::{ApplyError, Header, execute, revert};
-use crate::cni::{Request, config};
+use crate::cni::{Command, Request, config};
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::kernel::testing::{private, sh};
@@ -74,6 +74,7 @@ impl Kernel for Faulty {
 
 fn request() -> Request {
     Request {
+        command: Command::Add,
         plugin: PluginName::parse("bridge").unwrap(),
         attachment: Attachment {
             network: crate::plan::NetworkName::parse("mybridge").unwrap(),
@@ -115,7 +116,7 @@ fn add(fault: Fault, at: usize, undo_fails: bool) -> Result<(), ApplyError> {
         plugin: request.plugin,
         ordinal: 0,
         netns: request.netns,
-        netns_id: NetnsFile::open("/run/netns/c").unwrap().id(),
+        netns_id: Some(NetnsFile::open("/run/netns/c").unwrap().id()),
         plugins: Vec::new(),
         created: 1,
     };

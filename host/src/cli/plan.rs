@@ -2,7 +2,7 @@
 
 use super::{Format, Printed};
 use crate::cni::result::Interface;
-use crate::cni::{CniError, CniResult, Config, Request, code, config, result};
+use crate::cni::{CniError, CniResult, Command, Config, Request, code, config, result};
 use crate::plan::{Attachment, ContainerId, IfName, LinkRef, Netns, PluginName};
 use crate::run::Host;
 use crate::verb::dry::{self, DryPlan};
@@ -106,6 +106,7 @@ fn request(
     }
     let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let request = Request {
+        command: Command::Add,
         plugin: PluginName::parse(kind).map_err(invalid)?,
         attachment: Attachment {
             network: whole.name.clone(),

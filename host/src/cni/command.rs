@@ -1,7 +1,8 @@
 //! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
 
-use super::{CniError, code, config};
+use super::{CniError, code, version};
 use crate::plan::{ContainerId, IfName};
+use serde::{Deserialize, Serialize};
 
 /// The `CNI_*` variables as they are; an empty one counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub struct Environment {
 }
 
 /// A verb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Command {
     /// Attach.
     Add,
@@ -130,30 +132,28 @@ pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError>
         .with_details(format!("config is {version:?}, plugin supports [{}]", list.join(" "))))
 }
 
-/// The gates of CHECK (from 0.4.0) and of GC and STATUS (from 1.1.0), before the exact one.
-pub fn gate_verb(
-    verb: &str,
-    floor: &str,
-    config: &config::Config,
-    supported: &[String],
-) -> Result<(), CniError> {
-    let version = config.cni_version.as_str();
-    let refuse = |whose: &str| {
-        CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
-    };
-    let at_least = |floor| super::version::at_least(version, floor);
-    match at_least(floor) {
-        None => {
-            return Err(CniError::new(
-                code::DECODING_FAILURE,
-                format!("failed to parse version {version:?}"),
-            ));
-        }
-        Some(false) => return Err(refuse("config")),
-        Some(true) => {}
+/// The gate of CHECK (from 0.4.0), GC and STATUS (from 1.1.0) that comes first: the configuration's version.
+pub fn gate_config(verb: &str, floor: &str, config_version: &str) -> Result<(), CniError> {
+    match version::at_least(config_version, floor) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(too_old("config", verb)),
+        Err(text) => Err(CniError::new(code::DECODING_FAILURE, text)),
     }
-    let covered = supported.iter().any(|s| super::version::ordinal(s) >= super::version::ordinal(version));
-    if covered { gate_version(version, supported) } else { Err(refuse("plugin")) }
+}
+
+/// Their second gate: the plugin's versions; then the exact one.
+pub fn gate_plugin(verb: &str, config_version: &str, supported: &[String]) -> Result<(), CniError> {
+    for known in supported {
+        let covers = version::at_least(known, config_version);
+        if covers.map_err(|text| CniError::new(code::DECODING_FAILURE, text))? {
+            return gate_version(config_version, supported);
+        }
+    }
+    Err(too_old("plugin", verb))
+}
+
+fn too_old(whose: &str, verb: &str) -> CniError {
+    CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
 }
 
 #[cfg(test)]
@@ -187,6 +187,34 @@ mod tests {
             (error.msg.as_str(), error.details.as_str()),
             ("invalid characters in containerID", "a/b")
         );
+    }
+
+    /// As Debian's bridge says it.
+    #[test]
+    fn the_gates_of_a_verb_come_in_the_reference_order() {
+        let supported = version::ALL.map(str::to_owned);
+        let gates = |text: &str| {
+            let gated =
+                gate_config("CHECK", "0.4.0", text).and_then(|()| gate_plugin("CHECK", text, &supported));
+            gated.map_err(|e| (e.code, e.msg))
+        };
+        assert_eq!(gates("0.4.0"), Ok(()));
+        for (text, code, msg) in [
+            (
+                "x",
+                code::DECODING_FAILURE,
+                r#"failed to convert major version part "x": strconv.Atoi: parsing "x": invalid syntax"#,
+            ),
+            ("-1", code::INCOMPATIBLE_VERSION, "config version does not allow CHECK"),
+            ("0.3.1", code::INCOMPATIBLE_VERSION, "config version does not allow CHECK"),
+            ("9.0", code::INCOMPATIBLE_VERSION, "plugin version does not allow CHECK"),
+            ("0.5.0", code::INCOMPATIBLE_VERSION, "incompatible CNI versions"),
+            ("1.0", code::INCOMPATIBLE_VERSION, "incompatible CNI versions"),
+        ] {
+            assert_eq!(gates(text), Err((code, msg.to_owned())), "{text}");
+        }
+        let broken = ["one".to_owned()];
+        assert_eq!(gate_plugin("GC", "1.1.0", &broken).unwrap_err().code, code::DECODING_FAILURE);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The network configuration on standard input, as far as the host itself reads it.
 
-use super::{CniError, code, result};
+use super::{CniError, code, previous};
 use crate::plan::{NetworkName, PluginName, Report};
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
@@ -21,29 +21,7 @@ pub struct Config {
 
 /// Decodes standard input.
 pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
-    let decoding = |what: &str| {
-        CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
-    };
-    if stdin.iter().all(u8::is_ascii_whitespace) {
-        return Err(decoding("unexpected end of JSON input"));
-    }
-    let text = String::from_utf8_lossy(stdin).into_owned();
-    let value: Value = serde_json::from_str(&text).map_err(|e| decoding(&e.to_string()))?;
-    let Value::Object(object) = value else {
-        return Err(decoding(
-            "json: cannot unmarshal a value that is no object into Go value of type types.NetConf",
-        ));
-    };
-    let name = text_of(&object, "name").map_err(|kind| {
-        decoding(&format!("json: cannot unmarshal {kind} into Go struct field .name of type string"))
-    })?;
-    let name = match name.as_deref() {
-        None | Some("") => return Err(CniError::new(code::INVALID_NETWORK_CONFIG, "missing network name")),
-        Some(name) => NetworkName::parse(name).map_err(|_| {
-            CniError::new(code::INVALID_NETWORK_CONFIG, "invalid characters found in network name")
-                .with_details(name)
-        })?,
-    };
+    let (text, object, name) = network(stdin)?;
     let version = text_of(&object, "cniVersion").map_err(|kind| {
         let text = format!("json: cannot unmarshal {kind} into Go struct field .cniVersion of type string");
         CniError::new(code::DECODING_FAILURE, format!("decoding version from network config: {text}"))
@@ -52,10 +30,83 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
     Ok(Config { text, name, cni_version, object })
 }
 
+/// The first part of [`decode`], all that an unknown command gets to: the text, its object, and `name`.
+pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName), CniError> {
+    let decoding = |what: &str| {
+        CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
+    };
+    if stdin.iter().all(u8::is_ascii_whitespace) {
+        return Err(decoding("unexpected end of JSON input"));
+    }
+    let text = String::from_utf8_lossy(stdin).into_owned();
+    let object = match serde_json::from_str(&text).map_err(|e| decoding(&e.to_string()))? {
+        Value::Object(object) => object,
+        // In Go it leaves everything as it is.
+        Value::Null => Map::new(),
+        other => {
+            let kind = kind_of(&other);
+            return Err(decoding(&format!(
+                "json: cannot unmarshal {kind} into Go value of type types.NetConf"
+            )));
+        }
+    };
+    let name = text_of(&object, "name").map_err(|kind| {
+        decoding(&format!("json: cannot unmarshal {kind} into Go struct field .name of type string"))
+    })?;
+    match name.as_deref() {
+        None | Some("") => Err(CniError::new(code::INVALID_NETWORK_CONFIG, "missing network name")),
+        Some(name) => match NetworkName::parse(name) {
+            Ok(name) => Ok((text, object, name)),
+            Err(_) => {
+                let msg = "invalid characters found in network name";
+                Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg).with_details(name))
+            }
+        },
+    }
+}
+
 impl Config {
     /// A member by name: exactly, else ignoring case, the last one (Go's `encoding/json`).
     pub fn get(&self, key: &str) -> Option<&Value> {
         member(&self.object, key)
+    }
+
+    /// Refuses a wrong type among what every plugin but IPAM plugins reads (reference `types.NetConf`), with the key.
+    pub fn check_common(&self) -> Result<(), CniError> {
+        let is = |value: Option<&Value>, kind: &str| match value {
+            None | Some(Value::Null) => true,
+            Some(value) => kind_of(value) == kind,
+        };
+        let part = |key: &str, field: &str| member(self.get(key)?.as_object()?, field);
+        let refuse =
+            |what: String| Err(CniError::new(code::INTERNAL, format!("failed to load netconf: {what}")));
+        for (key, kind) in [
+            ("type", "string"),
+            ("capabilities", "object"),
+            ("ipam", "object"),
+            ("dns", "object"),
+            ("prevResult", "object"),
+        ] {
+            if !is(self.get(key), kind) {
+                return refuse(format!("{key}: not of type {kind}"));
+            }
+        }
+        for (key, field, kind) in [
+            ("ipam", "type", "string"),
+            ("dns", "domain", "string"),
+            ("dns", "nameservers", "array"),
+            ("dns", "search", "array"),
+            ("dns", "options", "array"),
+        ] {
+            if !is(part(key, field), kind) {
+                return refuse(format!("{key}.{field}: not of type {kind}"));
+            }
+        }
+        let capabilities = self.get("capabilities").and_then(Value::as_object);
+        match capabilities.into_iter().flatten().find(|(_, on)| !is(Some(on), "bool")) {
+            Some((name, on)) => refuse(format!("capabilities.{name}: {on} is not of type bool")),
+            None => Ok(()),
+        }
     }
 
     /// `type` of the `ipam` object.
@@ -75,11 +126,16 @@ impl Config {
         member(self.get("ipam")?.as_object()?, "dataDir")?.as_str().filter(|dir| !dir.is_empty())
     }
 
+    /// `resolvConf` of the `ipam` object: a file with the resolver's settings.
+    pub fn resolv_conf(&self) -> Option<&str> {
+        member(self.get("ipam")?.as_object()?, "resolvConf")?.as_str().filter(|path| !path.is_empty())
+    }
+
     /// `prevResult`; none when absent or `null`.
     pub fn previous(&self) -> Result<Option<Report>, CniError> {
         match self.get("prevResult") {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => result::decode(value, &self.cni_version).map(Some),
+            Some(value) => previous::decode(value, &self.cni_version).map(Some),
         }
     }
 
@@ -133,10 +189,12 @@ impl Config {
     }
 }
 
-/// A member by name: exactly, else ignoring case, the last one.
+/// A member by name: exactly, else ignoring case, the last one in byte order, as the sdk reads it for plugins; `null` is none.
 pub fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    object.get(key).or_else(|| {
-        object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value).next_back()
+    let given = |value: &&Value| !value.is_null();
+    object.get(key).filter(given).or_else(|| {
+        let spelled = object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
+        spelled.map(|(_, value)| value).filter(given).next_back()
     })
 }
 
@@ -145,10 +203,19 @@ fn text_of(object: &Map<String, Value>, key: &str) -> Result<Option<String>, &'s
     match member(object, key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(Value::Bool(_)) => Err("bool"),
-        Some(Value::Number(_)) => Err("number"),
-        Some(Value::Array(_)) => Err("array"),
-        Some(Value::Object(_)) => Err("object"),
+        Some(other) => Err(kind_of(other)),
+    }
+}
+
+/// What Go calls a value of that kind.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 
@@ -179,11 +246,54 @@ mod tests {
     }
 
     #[test]
+    fn null_is_an_object_without_anything_and_the_name_comes_before_the_version() {
+        let error = |stdin: &str| decode(stdin.as_bytes()).unwrap_err();
+        assert_eq!(error("null").msg, "missing network name");
+        assert_eq!(error(r#"{"name": null}"#).msg, "missing network name");
+        assert_eq!(decode(br#"{"name": "n", "cniVersion": null}"#).unwrap().cni_version, "0.1.0");
+        assert_eq!(decode(br#"{"name": "a", "name": "b"}"#).unwrap().name.as_str(), "b");
+        assert!(network(br#"{"name": "n", "cniVersion": 5}"#).is_ok());
+    }
+
+    #[test]
+    fn what_every_plugin_reads_has_its_type() {
+        let check = |part: &str| {
+            let config = decode(format!(r#"{{"name": "n", {part}}}"#).as_bytes()).unwrap();
+            config.check_common().map_err(|e| e.msg)
+        };
+        for fine in [
+            r#""capabilities": {"ips": true, "mac": null}"#,
+            r#""capabilities": null, "ipam": {"type": null}, "dns": {}, "prevResult": {}"#,
+            r#""dns": {"nameservers": []}, "type": "bridge""#,
+        ] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        for (wrong, what) in [
+            (r#""capabilities": {"ips": 5}"#, "capabilities.ips: 5 is not of type bool"),
+            (r#""capabilities": ["ips"]"#, "capabilities: not of type object"),
+            (r#""TYPE": 5"#, "type: not of type string"),
+            (r#""ipam": {"Type": 5}"#, "ipam.type: not of type string"),
+            (r#""dns": []"#, "dns: not of type object"),
+            (r#""prevResult": "x""#, "prevResult: not of type object"),
+        ] {
+            assert_eq!(check(wrong), Err(format!("failed to load netconf: {what}")), "{wrong}");
+        }
+    }
+
+    #[test]
     fn keys_are_found_whatever_their_case() {
         let config =
             decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
         assert_eq!((config.name.as_str(), config.cni_version.as_str()), ("n", "1.0.0"));
         assert_eq!(config.ipam_type(), Some("host-local"));
+        // As the sdk reads them: what policy grants is what the plugin asks for.
+        let ipam = |members: &str| {
+            let text = format!(r#"{{"name": "n", "ipam": {{{members}}}}}"#);
+            decode(text.as_bytes()).unwrap().resolv_conf().map(str::to_owned)
+        };
+        assert_eq!(ipam(r#""resolvconf": "c", "RESOLVCONF": "a", "ResolvConf": "b""#).as_deref(), Some("c"));
+        assert_eq!(ipam(r#""resolvconf": "c", "resolvConf": "exact""#).as_deref(), Some("exact"));
+        assert_eq!(ipam(r#""RESOLVCONF": "a", "resolvConf": null"#).as_deref(), Some("a"));
     }
 
     #[test]

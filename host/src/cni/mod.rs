@@ -3,6 +3,7 @@
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod previous;
 pub mod result;
 pub mod version;
 
@@ -15,12 +16,14 @@ use crate::plan::{Attachment, PluginName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// One call of the runtime for one attachment, decoded and validated.
+/// One call of the runtime, decoded and validated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
+    /// What is asked for.
+    pub command: Command,
     /// Under which name we were executed: `bridge`.
     pub plugin: PluginName,
-    /// Whose interface on which network.
+    /// Whose interface on which network; of STATUS, the network alone counts.
     pub attachment: Attachment,
     /// `CNI_NETNS`, as given; empty when there is none (DEL).
     pub netns: String,

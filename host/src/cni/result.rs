@@ -1,9 +1,7 @@
-//! The CNI result of every version: encoded as the reference encodes it, decoded into today's shape.
+//! The CNI result of every version: encoded as the reference encodes it.
 
-use super::config::member;
-use super::{CniError, code, version};
+use super::{CniError, code};
 use crate::plan::{Dns, Ip, Report, Route};
-use ipnetwork::IpNetwork;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -193,49 +191,9 @@ fn go_escape(json: &str) -> String {
     escaped
 }
 
-/// Reads a result of any version: of `prevResult`, or what a delegate printed. Links are left out: they are not ours.
-///
-/// Its own `cniVersion` counts, else the configuration's (reference `version.ParsePrevResult`).
-pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
-    let error =
-        |what: &str| CniError::new(code::DECODING_FAILURE, format!("could not parse prevResult: {what}"));
-    let object = value.as_object().ok_or_else(|| error("it is no object"))?;
-    let own = member(object, "cniVersion").and_then(Value::as_str).filter(|v| !v.is_empty());
-    let is_legacy = version::at_least(own.unwrap_or(config_version), "0.3.0") == Some(false);
-    let mut report = Report { dns: part(object, "dns").map_err(|e| error(&e))?, ..Report::default() };
-    if is_legacy {
-        for key in ["ip4", "ip6"] {
-            let Some(family) = member(object, key).and_then(Value::as_object) else { continue };
-            let address = member(family, "ip").and_then(Value::as_str).and_then(network);
-            let address = address.ok_or_else(|| error(&format!("{key} has no valid ip")))?;
-            let gateway = part(family, "gateway").map_err(|e| error(&e))?;
-            report.ips.push(Ip { address, gateway, interface: None });
-            report.routes.extend(part::<Vec<Route>>(family, "routes").map_err(|e| error(&e))?);
-        }
-    } else {
-        report.ips = part(object, "ips").map_err(|e| error(&e))?;
-        report.routes = part(object, "routes").map_err(|e| error(&e))?;
-    }
-    Ok(report)
-}
-
-fn network(text: &str) -> Option<IpNetwork> {
-    text.contains('/').then(|| text.parse().ok())?
-}
-
-/// A member in our own type; absent or `null` is its default.
-fn part<T: serde::de::DeserializeOwned + Default>(
-    object: &Map<String, Value>,
-    key: &str,
-) -> Result<T, String> {
-    match member(object, key) {
-        None | Some(Value::Null) => Ok(T::default()),
-        Some(value) => serde_json::from_value(value.clone()).map_err(|e| format!("{key}: {e}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{previous, version};
     use super::*;
 
     fn walkthrough() -> CniResult {
@@ -284,7 +242,7 @@ mod tests {
     fn what_was_encoded_is_decoded_in_every_version() {
         for version in version::ALL {
             let text = encode(&walkthrough(), version).unwrap();
-            let report = decode(&serde_json::from_str(&text).unwrap(), version).unwrap();
+            let report = previous::decode(&serde_json::from_str(&text).unwrap(), version).unwrap();
             assert_eq!(report.ips[0].address, walkthrough().ips[0].address, "{version}");
             assert_eq!(report.routes, walkthrough().routes, "{version}");
         }

@@ -1,30 +1,39 @@
 //! Versions of the specification.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 /// Every released version, in the order in which the reference lists them.
 pub const ALL: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 /// What VERSION prints as `cniVersion`: the newest, whatever was asked (as the reference).
 pub const CURRENT: &str = "1.1.0";
 
-/// Up to three dotted numbers for ordering; missing parts are 0, the empty version is 0.1.0 (reference `version.ParseVersion`).
-pub fn ordinal(version: &str) -> Option<[u64; 3]> {
+/// Up to three dotted numbers for ordering; missing parts are 0, the empty version is 0.1.0 (reference `version.ParseVersion`,
+/// with its texts).
+pub fn parse(version: &str) -> Result<[i64; 3], String> {
     if version.is_empty() {
-        return Some([0, 1, 0]);
+        return Ok([0, 1, 0]);
     }
-    let mut ordinal = [0; 3];
-    let mut parts = version.split('.');
-    for number in &mut ordinal {
-        match parts.next() {
-            Some(part) => *number = part.parse().ok()?,
-            None => break,
-        }
+    if version.split('.').count() > 3 {
+        return Err(format!("invalid version {version:?}: too many parts"));
     }
-    parts.next().is_none().then_some(ordinal)
+    let mut numbers = [0; 3];
+    for ((number, part), name) in numbers.iter_mut().zip(version.split('.')).zip(["major", "minor", "micro"])
+    {
+        *number = part.parse().map_err(|e: ParseIntError| {
+            let why = match e.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            format!("failed to convert {name} version part {part:?}: strconv.Atoi: parsing {part:?}: {why}")
+        })?;
+    }
+    Ok(numbers)
 }
 
-/// Whether `version` is at least `floor`; none when it is no version.
-pub fn at_least(version: &str, floor: &str) -> Option<bool> {
-    Some(ordinal(version)? >= ordinal(floor)?)
+/// Whether `version` is at least `floor`.
+pub fn at_least(version: &str, floor: &str) -> Result<bool, String> {
+    Ok(parse(version)? >= parse(floor)?)
 }
 
 #[cfg(test)]
@@ -33,11 +42,27 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_by_number_not_by_text() {
-        assert_eq!(at_least("0.10.0", "0.4.0"), Some(true));
-        assert_eq!(at_least("0.3.1", "0.4.0"), Some(false));
-        assert_eq!(at_least("1.1", "1.1.0"), Some(true));
-        assert_eq!(at_least("", "0.1.0"), Some(true));
-        assert_eq!(at_least("v1.0.0", "0.1.0"), None);
-        assert_eq!(at_least("1.0.0.0", "0.1.0"), None);
+        assert_eq!(at_least("0.10.0", "0.4.0"), Ok(true));
+        assert_eq!(at_least("0.3.1", "0.4.0"), Ok(false));
+        assert_eq!(at_least("1.1", "1.1.0"), Ok(true));
+        assert_eq!(at_least("", "0.1.0"), Ok(true));
+    }
+
+    #[test]
+    fn what_is_no_version_is_told_as_the_reference_does() {
+        for (text, expected) in [
+            (
+                "adsfsadf",
+                r#"failed to convert major version part "adsfsadf": strconv.Atoi: parsing "adsfsadf": invalid syntax"#,
+            ),
+            ("1.", r#"failed to convert minor version part "": strconv.Atoi: parsing "": invalid syntax"#),
+            (
+                "1.0.99999999999999999999",
+                r#"failed to convert micro version part "99999999999999999999": strconv.Atoi: parsing "99999999999999999999": value out of range"#,
+            ),
+            ("1.0.0.0", r#"invalid version "1.0.0.0": too many parts"#),
+        ] {
+            assert_eq!(parse(text), Err(expected.to_owned()));
+        }
     }
 }

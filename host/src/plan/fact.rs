@@ -5,6 +5,7 @@ use super::name::{IfName, Mac};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub enum Query {
     Free(StoreRef, AddressRange),
     /// What hides addresses when nobody says: [`Answer::Backend`].
     Backend,
+    /// The contents of a file: [`Answer::File`].
+    File(PathBuf),
 }
 
 /// An answer.
@@ -37,6 +40,8 @@ pub enum Answer {
     Free(Fact<Vec<AddressRange>>),
     /// To [`Query::Backend`].
     Backend(Backend),
+    /// To [`Query::File`]: at most [`MAX_FILE_BYTES`]. A file that is missing is [`Answer::Failed`], with the reason.
+    File(Fact<Vec<u8>>),
     /// It cannot be told, and the plugin gets this text.
     Failed(String),
 }
@@ -53,6 +58,9 @@ pub enum Backend {
 
 /// So many gaps of a range are told at most.
 pub const MAX_GAPS: usize = 4096;
+
+/// A larger file is not told.
+pub const MAX_FILE_BYTES: usize = 64 << 10;
 
 /// What is known of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -306,5 +306,6 @@ pub fn unreadable(query: &Query) -> String {
             format!("lease store {}", store.directory().display())
         }
         Query::Backend => "which firewall there is".to_owned(),
+        Query::File(path) => format!("file {}", path.display()),
     }
 }

@@ -38,6 +38,11 @@ impl<'a> GrantedFacts<'a> {
             Query::Held(..) => Some("only one's own leases are told".to_owned()),
             Query::LastReserved(reference, _) | Query::Free(reference, _) => store(reference),
             Query::Backend => None,
+            // The very text: another spelling of the path is not what the configuration names.
+            Query::File(path) => {
+                let named = grants.file.as_ref().is_some_and(|file| file.as_os_str() == path.as_os_str());
+                (!named).then(|| "the configuration names no such file as `resolvConf` of `ipam`".to_owned())
+            }
         }
     }
 }
@@ -51,6 +56,7 @@ impl Facts for GrantedFacts<'_> {
                 format!("look at leases in {}", store.directory().display())
             }
             Query::Backend => "look for a firewall".to_owned(),
+            Query::File(path) => format!("read {}", path.display()),
         };
         let text = format!("policy refuses to {action}: {rule}");
         self.violations.push(Violation { plugin: self.grants.plugin.to_string(), action, rule });

@@ -27,6 +27,8 @@ pub struct Grants {
     pub addresses: BTreeSet<IpAddr>,
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
+    /// The file that may be read: the configuration's `ipam.resolvConf`.
+    pub file: Option<PathBuf>,
     /// Which plugin may be delegated to: the configuration's IPAM.
     pub delegate: Option<String>,
 }
@@ -50,6 +52,7 @@ impl Grants {
             host_links,
             addresses,
             data_dirs: data_dirs(config),
+            file: config.resolv_conf().map(PathBuf::from),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
 
 use super::{GrantedFacts, Grants, check};
-use crate::cni::{Request, config};
+use crate::cni::{Command, Request, config};
 use crate::plan::{
     Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, Lifetime, LinkRef, Netns, NetworkName,
     Owner, PluginName, Query, StoreRef, SysctlKey,
@@ -9,7 +9,7 @@ use crate::plan::{
 
 const PLAN: &str = include_str!("../../../tests/plans/walkthrough.json");
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
-    "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#;
+    "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks", "RESOLVCONF": "/run/resolv.conf"}}"#;
 
 fn plan() -> DraftPlan {
     serde_json::from_str(PLAN).unwrap()
@@ -21,6 +21,7 @@ fn name(text: &str) -> IfName {
 
 fn grants() -> Grants {
     let request = Request {
+        command: Command::Add,
         plugin: PluginName::parse("bridge").unwrap(),
         attachment: Attachment {
             network: NetworkName::parse("mybridge").unwrap(),
@@ -216,6 +217,7 @@ fn only_what_may_be_used_may_be_asked() {
         link(Netns::Container, "anything"),
         Query::Held(store("/run/networks", "mybridge"), grants.attachment.owner()),
         Query::LastReserved(store("/run/networks", "mybridge"), 0),
+        Query::File("/run/resolv.conf".into()),
     ] {
         assert!(!matches!(facts.ask(&allowed), Answer::Failed(_)), "{allowed:?}");
     }
@@ -225,6 +227,10 @@ fn only_what_may_be_used_may_be_asked() {
         Query::Held(store("/run/networks", "othernet"), grants.attachment.owner()),
         Query::Held(store("/etc", "mybridge"), grants.attachment.owner()),
         Query::LastReserved(store("/run/networks", "othernet"), 0),
+        Query::File("/etc/shadow".into()),
+        Query::File("/run/networks".into()),
+        Query::File("/run//resolv.conf".into()),
+        Query::File("resolv.conf".into()),
     ];
     for query in &refused {
         assert!(matches!(facts.ask(query), Answer::Failed(_)), "{query:?}");

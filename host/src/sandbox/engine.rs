@@ -1,6 +1,6 @@
-//! Runs one component: maps its code, links what it imports, calls `add`, and says how it ended.
+//! Runs one component: maps its code, links what it imports, calls a verb, and says how it ended.
 
-use super::bindings::Plugin;
+use super::bindings::wasm_cni::plugin::types;
 use super::guest::Guest;
 use super::recorder::Level;
 use super::{host, limits, lower, tunables, wasi};
@@ -9,7 +9,7 @@ use crate::plan::Report;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, Instance, Linker, TypedFunc};
 use wasmtime::{Engine, Store, Trap};
 
 /// So much of what a plugin wrote last goes into the error when it traps.
@@ -20,8 +20,20 @@ pub fn new() -> Result<Engine, CniError> {
     Engine::new(&tunables::config()).map_err(|e| internal("the WebAssembly engine does not start", &e))
 }
 
-/// Runs a plugin's `add` and gives its report; what it recorded is with the guest's recorder.
-pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
+/// A verb of a component.
+type Function = TypedFunc<(), (Result<(), types::Error>,)>;
+
+/// A verb that components export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// `add`, which every plugin has.
+    Add,
+    /// `status`, which is optional.
+    Status,
+}
+
+/// Runs a verb of a plugin and gives its report; what it recorded is with the guest's recorder.
+pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let plugin = guest.plugin.clone();
     let engine = guest.engine.clone();
     let component = load(&engine, code)
@@ -37,16 +49,20 @@ pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
     // The clock counts an epoch up when the time is over.
     store.set_epoch_deadline(1);
 
-    let returned = Plugin::instantiate(&mut store, &component, &linker)
+    let returned = linker
+        .instantiate(&mut store, &component)
         .map_err(|e| match ended(&e) {
             Some(error) => error,
             None if e.is::<Trap>() => trapped(&e),
             None => not_a_plugin(&plugin.to_string(), &e),
         })
-        .and_then(|add| {
-            add.wasm_cni_plugin_add()
-                .call_add(&mut store)
-                .map_err(|e| ended(&e).unwrap_or_else(|| trapped(&e)))
+        .and_then(|instance| {
+            let function = export(&mut store, &instance, verb);
+            function.map_err(|e| not_a_plugin(&plugin.to_string(), &e))
+        })
+        .and_then(|function| match function.call(&mut store, ()) {
+            Ok((returned,)) => Ok(returned),
+            Err(e) => Err(ended(&e).unwrap_or_else(|| trapped(&e))),
         });
 
     let guest = store.into_data();
@@ -65,6 +81,19 @@ pub fn run(code: &File, guest: Guest) -> Result<Report, CniError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The function of a verb: each is an interface of its own with one function of its name.
+fn export(store: &mut Store<Guest>, instance: &Instance, verb: Verb) -> wasmtime::Result<Function> {
+    let name = match verb {
+        Verb::Add => "add",
+        Verb::Status => "status",
+    };
+    let interface = format!("wasm-cni:plugin/{name}@0.1.0");
+    let missing = || wasmtime::format_err!("it exports no {interface}");
+    let found = instance.get_export_index(&mut *store, None, interface.as_str()).ok_or_else(missing)?;
+    let function = instance.get_export_index(&mut *store, Some(&found), name).ok_or_else(missing)?;
+    instance.get_typed_func(store, function)
 }
 
 /// Maps machine code.

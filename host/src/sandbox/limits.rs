@@ -38,6 +38,10 @@ pub const CALL_BYTES: usize = 16 << 20;
 /// Bytes of a sysctl's value: a page, which is all that the kernel reads.
 pub const SYSCTL_BYTES: usize = 4096;
 
+/// Bytes of a file that is read for a guest. Stops a configuration that names a huge or endless file from filling the memory
+/// of parent and planner.
+pub const FILE_BYTES: usize = crate::plan::fact::MAX_FILE_BYTES;
+
 /// Elements of one table. Stops a table that does what memory may not.
 pub const TABLE_ELEMENTS: usize = 100_000;
 

@@ -27,7 +27,7 @@ pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
 
 /// Finds a plugin: the first directory that has `<type>.wasm` or a regular file `<type>`; the component wins.
 ///
-/// A relative or empty element of `path` counts from the working directory, as in the reference. A `<type>` that is
+/// A relative element of `path` counts from the working directory, as in the reference. A `<type>` that is
 /// this very binary is no plugin: without its component it would execute itself for ever.
 pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     if path.is_empty() {

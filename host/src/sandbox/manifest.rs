@@ -47,3 +47,15 @@ pub struct Manifest {
     /// The verbs that it exports, sorted: `add`.
     pub exports: Vec<String>,
 }
+
+impl Manifest {
+    /// Whether it takes addresses from a lease store.
+    pub fn keeps_leases(&self) -> bool {
+        self.imports.iter().any(|function| function == "leases.[method]store.reserve")
+    }
+
+    /// Whether it has the verb `status`.
+    pub fn has_status(&self) -> bool {
+        self.exports.iter().any(|verb| verb == "status")
+    }
+}

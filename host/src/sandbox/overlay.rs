@@ -7,6 +7,7 @@ use crate::plan::action::{CreateVeth, EnsureBridge, ReserveLease};
 use crate::plan::fact::MAX_GAPS;
 use crate::plan::{Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreRef};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 /// The link of that name, as it will be.
 pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
@@ -111,6 +112,15 @@ pub fn free(
     Ok(gaps)
 }
 
+/// The contents of a file; of one that may not be read, nothing.
+pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Vec<u8>, CniError> {
+    let query = Query::File(path.to_owned());
+    match recorder.ask(query.clone())? {
+        Answer::File(fact) => Ok(known(recorder, query, fact).unwrap_or_default()),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
 /// The fact, if it is known; that it could not be read is noted in the plan.
 fn known<T>(recorder: &mut Recorder, query: Query, fact: Fact<T>) -> Option<T> {
     if matches!(fact, Fact::Unreadable) {
@@ -202,3 +212,6 @@ fn planned(
 
 /// The largest number of gaps fits into a message many times.
 const _: () = assert!(MAX_GAPS * 128 < limits::FRAME_BYTES);
+
+/// So does the largest file, as a list of numbers.
+const _: () = assert!(limits::FILE_BYTES * 4 < limits::FRAME_BYTES);

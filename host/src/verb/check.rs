@@ -1,42 +1,96 @@
-//! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once.
+//! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once. No component is
+//! run: of an IPAM plugin, what it imports tells whether it keeps leases.
 
 use crate::apply::Section;
 use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::{Effect, Kernel};
 use crate::plan::action::{AddAddress, AddRoute};
-use crate::plan::{Action, LinkRef, Netns, Report};
-use crate::run::{self, Host};
+use crate::plan::{
+    Action, Answer, Attachment, Fact, Facts, LinkRef, Netns, PluginName, Query, Report, StoreRef,
+};
+use crate::policy::grant::DEFAULT_DATA_DIR;
+use crate::run::{Host, Plugin};
+use crate::sandbox::Kind;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Succeeds when the machine is as ADD left it.
-pub fn check(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
-    let netns = run::container_netns(host, &request.netns)?;
-    let Some(previous) = config.previous()? else {
-        return Err(CniError::new(code::INTERNAL, "Required prevResult missing"));
-    };
-    let journal = host.state.lock(&request.attachment)?;
-    let own = |section: &Section| section.header.plugin == request.plugin;
-    // An IPAM plugin has given addresses, to a link that another one makes.
-    let is_ipam = config.is_ipam(&request.plugin);
-    let mut actions = if is_ipam { Vec::new() } else { of_result(&previous, request) };
-    let section = journal.sections().into_iter().find(own);
-    for action in section.iter().flat_map(of_journal) {
-        if !actions.contains(&action) {
-            actions.push(action);
+pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
+    match plugin.code.manifest.kind {
+        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(host, &plugin.name, request, config),
+        Kind::Ipam => {
+            let previous = previous(config)?;
+            let given = section(host, request)?.and_then(|section| section.report);
+            told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
+        }
+        Kind::Main | Kind::Chained => {
+            let netns = plugin.netns(host, request)?;
+            let section = section(host, request)?;
+            if section.is_none() {
+                find_lease_of_ipam(host, request, config)?;
+            }
+            let previous = previous(config)?;
+            let mut actions = of_result(&previous, request);
+            for action in section.iter().flat_map(of_journal) {
+                if !actions.contains(&action) {
+                    actions.push(action);
+                }
+            }
+            told(request, host.kernel(netns, false).verify(&actions))
         }
     }
-    let mut differences = host.kernel(Some(netns), false).verify(&actions);
-    if let Some(given) = section.and_then(|section| section.report).filter(|_| is_ipam) {
-        differences.extend(gateways(&given, &previous));
-    }
+}
+
+fn previous(config: &Config) -> Result<Report, CniError> {
+    config.previous()?.ok_or_else(|| CniError::new(code::INTERNAL, "Required prevResult missing"))
+}
+
+/// What the journal has of this plugin, while nobody changes it.
+fn section(host: &Host, request: &Request) -> Result<Option<Section>, CniError> {
+    let journal = host.state.lock(&request.attachment)?;
+    Ok(journal.sections().into_iter().find(|section| section.header.plugin == request.plugin))
+}
+
+fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
     if differences.is_empty() {
         return Ok(());
     }
-    let msg = format!(
-        "interface {} of container {} is not as it was made",
-        request.attachment.interface, request.attachment.container
-    );
+    let Attachment { container, interface, .. } = &request.attachment;
+    let msg = format!("interface {interface} of container {container} is not as it was made");
     Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
+}
+
+/// Of what the reference made there is no journal to tell the lease; a plugin that is not there or no component keeps none that
+/// we know.
+fn find_lease_of_ipam(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+    let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
+    match named.and_then(|ipam| Plugin::find(host, &request.path, &ipam).ok()) {
+        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(host, &ipam.name, request, config),
+        _ => Ok(()),
+    }
+}
+
+/// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
+fn find_lease(host: &Host, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
+    let data_dir = PathBuf::from(config.data_dir().unwrap_or(DEFAULT_DATA_DIR));
+    let store = StoreRef { data_dir, network: request.attachment.network.clone() };
+    let directory = store.directory();
+    let query = Query::Held(store, request.attachment.owner());
+    // Dry: a question makes no store.
+    match host.kernel(None, true).ask(&query) {
+        Answer::Held(Fact::Known(held)) if !held.is_empty() => Ok(()),
+        Answer::Held(Fact::Unreadable) => {
+            let msg = format!("failed to read {}: permission denied", directory.display());
+            Err(CniError::new(code::INTERNAL, msg))
+        }
+        Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
+        _ => {
+            let container = &request.attachment.container;
+            let msg = format!("{plugin}: Failed to find address added by container {container}");
+            Err(CniError::new(code::INTERNAL, msg)
+                .with_details(format!("no file in {} names it", directory.display())))
+        }
+    }
 }
 
 /// Gateways that `prevResult` tells otherwise than ADD gave them; an address that it does not have is no difference

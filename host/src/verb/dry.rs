@@ -26,10 +26,11 @@ pub fn plan(
     earlier: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
     let plugin = Plugin::find(host, &request.path, &request.plugin)?;
-    plugin.gate_version(config)?;
-    let netns = run::container_netns(host, &request.netns)?;
-    let previous = config.previous()?;
-    let mut kernel = host.kernel(Some(netns), true);
+    plugin.gate_version(&config.cni_version)?;
+    plugin.check_config(config)?;
+    let netns = plugin.netns(host, request)?;
+    let previous = plugin.previous(config)?;
+    let mut kernel = host.kernel(netns, true);
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let grants = Grants::for_request(request, config, previous.as_ref());

@@ -4,12 +4,12 @@ pub mod check;
 pub mod del;
 pub mod dry;
 pub mod gc;
+pub mod status;
 
-use crate::cni::command::{self, gate_verb};
+use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
 use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::run::{self, Host, Plugin};
-use crate::sandbox::lookup;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -57,44 +57,46 @@ pub fn call(
         let msg = format!("network configuration is larger than {MAX_STDIN_BYTES} bytes");
         return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
     }
-    let config = config::decode(&bytes)?;
     let Some(verb) = verb else {
+        config::network(&bytes)?;
         let msg = format!("unknown CNI_COMMAND: {}", env.command);
         return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
     };
+    let config = config::decode(&bytes)?;
+    let version = config.cni_version.as_str();
     let stdout = |()| Output::Stdout(String::new());
     match verb {
         Command::Version => Ok(Output::Stdout(String::new())),
         Command::Add => {
-            let request = request(plugin, env, path, &config)?;
+            let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
                 dry::of_runtime(host, &request, &config)
             } else {
                 run::add(host, &request, &config).map(Output::Stdout)
             }
         }
-        Command::Del if env.dry_run => Ok(dry::del_of_runtime(host, &request(plugin, env, path, &config)?)),
-        Command::Del => del::del(host, &request(plugin, env, path, &config)?, &config).map(stdout),
+        Command::Del if env.dry_run => {
+            Ok(dry::del_of_runtime(host, &request(verb, plugin, env, path, &config)?))
+        }
+        Command::Del => del::del(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout),
         Command::Check => {
-            let request = request(plugin, env, path, &config)?;
-            gate_verb("CHECK", "0.4.0", &config, &supported(host, &request.path, plugin)?)?;
-            check::check(host, &request, &config).map(stdout)
+            let request = request(verb, plugin, env, path, &config)?;
+            gate_config("CHECK", "0.4.0", version)?;
+            let plugin = Plugin::find(host, &request.path, plugin)?;
+            gate_plugin("CHECK", version, &plugin.code.manifest.cni_versions)?;
+            plugin.check_config(&config)?;
+            check::check(host, &request, &config, &plugin).map(stdout)
         }
         Command::Gc if env.dry_run => Err(dry::refused("GC")),
         Command::Gc => {
             // As DEL, GC needs no component.
-            gate_verb("GC", "1.1.0", &config, &all_versions())?;
+            gate_config("GC", "1.1.0", version)?;
+            gate_plugin("GC", version, &all_versions())?;
             gc::gc(host, plugin, &config).map(stdout)
         }
         Command::Status => {
-            let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
-            let found = Plugin::find(host, &path, plugin).map_err(unavailable)?;
-            gate_verb("STATUS", "1.1.0", &config, &found.code.manifest.cni_versions)?;
-            if let Some(ipam) = config.ipam_type() {
-                let ipam = lookup::plugin_name(ipam).map_err(unavailable)?;
-                Plugin::find(host, &path, &ipam).map_err(unavailable)?;
-            }
-            Ok(stdout(()))
+            gate_config("STATUS", "1.1.0", version)?;
+            status::status(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout)
         }
     }
 }
@@ -118,20 +120,29 @@ fn versions(supported: &[String]) -> String {
     format!("{{\"cniVersion\":\"{}\",\"supportedVersions\":[{supported}]}}\n", version::CURRENT)
 }
 
+/// STATUS is about no attachment. What stands in for one is nobody's: nothing that is recorded for it is ever done.
+const NOBODY: &str = "nobody";
+
 /// A request from variables that [`command::decode`] has validated.
 fn request(
+    verb: Command,
     plugin: &PluginName,
     env: &Environment,
     path: Vec<PathBuf>,
     config: &Config,
 ) -> Result<Request, CniError> {
     let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+    let (container, interface) = match verb {
+        Command::Status => (NOBODY, NOBODY),
+        _ => (env.container_id.as_str(), env.interface.as_str()),
+    };
     Ok(Request {
+        command: verb,
         plugin: plugin.clone(),
         attachment: Attachment {
             network: config.name.clone(),
-            container: ContainerId::parse(&env.container_id).map_err(invalid)?,
-            interface: IfName::parse(&env.interface).map_err(invalid)?,
+            container: ContainerId::parse(container).map_err(invalid)?,
+            interface: IfName::parse(interface).map_err(invalid)?,
         },
         netns: env.netns.clone(),
         path,

@@ -1,6 +1,6 @@
 //! Which address each range set gives, with the errors of host-local.
 
-use super::{Config, Free, RangeSet, Store};
+use super::{Config, Free, RangeSet, Span, Store};
 use crate::Ip;
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
@@ -36,6 +36,17 @@ pub(super) fn allocate(
     }
 }
 
+/// Whether each range set has an address for somebody who asks for none by name; `no IP addresses available in range set: …`.
+pub(super) fn check(config: &Config, store: &dyn Store) -> Result<(), String> {
+    let is_full =
+        |set: &&RangeSet| set.ranges().iter().all(|range| Free(store).lowest(Span::of(range)).is_none());
+    config.sets.iter().find(is_full).map_or(Ok(()), |set| Err(none_available(set)))
+}
+
+fn none_available(set: &RangeSet) -> String {
+    format!("no IP addresses available in range set: {set}")
+}
+
 fn check_requested(ip: IpAddr, set: &RangeSet, store: &dyn Store) -> Result<Ip, String> {
     if set.range_of(ip).is_some_and(|range| range.gateway == ip) {
         return Err(format!("requested ip {ip} is subnet's gateway"));
@@ -57,7 +68,7 @@ fn choose_free(
         return Err(format!("{ip} has been allocated to {container}, duplicate allocation is not allowed"));
     }
     let ip = choose(set, store.last_reserved(number), &Free(store));
-    ip.ok_or_else(|| format!("no IP addresses available in range set: {set}")).and_then(|ip| entry(ip, set))
+    ip.ok_or_else(|| none_available(set)).and_then(|ip| entry(ip, set))
 }
 
 /// Length and gateway are those of the range that the address is from.
@@ -69,7 +80,7 @@ fn entry(ip: IpAddr, set: &RangeSet) -> Result<Ip, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Gap, Span};
+    use super::super::Gap;
     use super::*;
     use std::cell::RefCell;
 
@@ -150,6 +161,29 @@ mod tests {
             "failed to allocate for range 0: no IP addresses available in range set: 10.1.2.1-10.1.2.4";
         assert_eq!(add(SMALL, "", &leases, lowest), Err(none.to_owned()));
         assert_eq!(add(SMALL, "", &leases, highest), Err(none.to_owned()));
+    }
+
+    #[test]
+    fn status_names_the_set_that_has_nothing_but_its_gateway() {
+        let json = |second: &str| {
+            format!(
+                r#"{{"cniVersion": "1.1.0", "ipam": {{"ranges": [[{{"subnet": "10.1.2.0/30"}}, {{"subnet": "10.1.3.0/30"}}],
+                [{{"subnet": "{second}"}}]]}}}}"#
+            )
+        };
+        let status = |second: &str, taken: &[&str]| {
+            let config = Config::parse(&json(second), "").expect(second);
+            check(&config, &Leases::of(taken))
+        };
+        assert_eq!(status("fd00::/126", &["10.1.2.2"]), Ok(()), "the second range has one");
+        assert_eq!(
+            status("fd00::/126", &["10.1.2.2", "10.1.3.2"]),
+            Err("no IP addresses available in range set: 10.1.2.1-10.1.2.2,10.1.3.1-10.1.3.2".to_owned())
+        );
+        assert_eq!(
+            status("fd00::/126", &["fd00::2", "fd00::3"]),
+            Err("no IP addresses available in range set: fd00::1-fd00::3".to_owned())
+        );
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// The directory of the lease stores of all networks, if not the default.
     pub data_dir: Option<String>,
+    /// The file with the resolver settings for the result.
+    pub resolv_conf: Option<String>,
 }
 
 /// What is read of standard input.
@@ -90,15 +92,9 @@ impl Config {
             ipam.ranges,
         ];
         let sets = range_sets(&confs.concat(), &conf.cni_version)?;
-        if !ipam.resolv_conf.is_empty() {
-            return Err(Error::unsupported(
-                "resolvConf",
-                format_args!("{:?}", ipam.resolv_conf),
-                "give the name servers as \"dns\" of the network configuration",
-            ));
-        }
         let data_dir = Some(ipam.data_dir).filter(|dir| !dir.is_empty());
-        Ok(Config { sets, requested, routes: ipam.routes, data_dir })
+        let resolv_conf = Some(ipam.resolv_conf).filter(|path| !path.is_empty());
+        Ok(Config { sets, requested, routes: ipam.routes, data_dir, resolv_conf })
     }
 }
 
@@ -217,17 +213,6 @@ mod tests {
         assert_eq!(refusal(&json(r#""cniVersion": "0.2.0","#), ""), old);
         assert_eq!(refusal(&json(""), ""), "CNI version  does not support more than 1 address per family");
         assert_eq!(config(&json(r#""cniVersion": "0.3.0","#), "").sets.len(), 2);
-    }
-
-    #[test]
-    fn resolv_conf_is_refused_by_name_not_ignored() {
-        let error =
-            Config::parse(r#"{"ipam": {"subnet": "10.1.0.0/24", "resolvConf": "/etc/resolv.conf"}}"#, "");
-        let error = error.expect_err("refused");
-        assert_eq!(
-            (error.code, error.msg.as_str()),
-            (2, r#"unsupported field "resolvConf" with value "/etc/resolv.conf""#)
-        );
     }
 
     #[test]

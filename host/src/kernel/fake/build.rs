@@ -8,6 +8,7 @@ use crate::plan::action::{Masquerade, ReserveLease};
 use crate::plan::{LinkFact, Netns, StoreRef, SysctlKey};
 use nix::errno::Errno;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 impl FakeKernel {
     /// With a link as [`LinkFact`] tells it; its index is the next one, whatever the fact says, and a master has to be there.
@@ -51,6 +52,12 @@ impl FakeKernel {
     pub fn with_lease(mut self, lease: &ReserveLease) -> Self {
         let store = self.stores.stores.entry(lease.store.clone()).or_default();
         store.leases.insert(lease.address, lease.owner.clone());
+        self
+    }
+
+    /// With a file that a plugin may read.
+    pub fn with_file(mut self, path: impl Into<PathBuf>, contents: &[u8]) -> Self {
+        self.files.insert(path.into(), contents.to_vec());
         self
     }
 

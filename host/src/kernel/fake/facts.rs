@@ -30,6 +30,10 @@ impl Facts for FakeKernel {
                 };
                 Answer::Free(Fact::Known(free))
             }
+            Query::File(path) => match self.files.get(path) {
+                Some(bytes) => Answer::File(Fact::Known(bytes.clone())),
+                None => Answer::Failed(format!("open {}: no such file or directory", path.display())),
+            },
         }
     }
 }

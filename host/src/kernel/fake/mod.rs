@@ -30,6 +30,7 @@ use machine::Machine;
 use nat::Nat;
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use store::Stores;
 
 /// The machine: two namespaces, lease stores, rules.
@@ -41,6 +42,7 @@ pub struct FakeKernel {
     /// Of the host's namespace: no action adds rules in the container's.
     nat: Nat,
     stores: Stores,
+    files: BTreeMap<PathBuf, Vec<u8>>,
     /// As in the real one, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
     dry: bool,
@@ -59,6 +61,7 @@ impl FakeKernel {
             machine: Machine::new(),
             nat: Nat::default(),
             stores: Stores::default(),
+            files: BTreeMap::new(),
             indexes: BTreeMap::new(),
             dry: false,
         }

@@ -3,7 +3,7 @@
 use super::super::errno::chain;
 use super::super::netlink::{address, refused};
 use super::super::{KernelError, iptables, netlink::Link, nft};
-use super::HostKernel;
+use super::{HostKernel, file};
 use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
 use std::io;
 
@@ -15,6 +15,7 @@ impl Facts for HostKernel {
             Query::LastReserved(store, set) => self.last_reserved(store, *set).map(Answer::LastReserved),
             Query::Backend => Ok(Answer::Backend(backend())),
             Query::Free(store, within) => self.free(store, *within).map(Answer::Free),
+            Query::File(path) => file::read(path).map(|bytes| Answer::File(Fact::Known(bytes))),
         };
         match (result, query) {
             (Ok(answer), _) => answer,
@@ -24,6 +25,7 @@ impl Facts for HostKernel {
                 Answer::LastReserved(Fact::Unreadable)
             }
             (Err(error), Query::Free(..)) if self.is_hidden(&error) => Answer::Free(Fact::Unreadable),
+            (Err(error), Query::File(_)) if self.is_hidden(&error) => Answer::File(Fact::Unreadable),
             (Err(error), _) => {
                 let text = chain(&error);
                 self.refusal = Some(error);

@@ -2,6 +2,7 @@
 
 mod execute;
 mod facts;
+mod file;
 mod leases;
 mod links;
 mod observe;

@@ -5,6 +5,7 @@ use super::wit::delegate::Host;
 use super::wit::types::Error;
 use crate::cni::{CniError, code, result};
 use crate::plan::Report;
+use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::{engine, limits, lookup, lower};
 use wasmtime::component::Resource;
@@ -36,7 +37,7 @@ impl Guest {
             return Err(CniError::new(code::INTERNAL, message));
         }
         let code = self.recorder().load(&plugin)?;
-        let report = engine::run(&code, self.delegate(plugin))?;
+        let report = engine::run(&code, self.delegate(plugin), Verb::Add)?;
         let cni_version = self.recorder().request.cni_version.clone();
         result::told(report, &cni_version)
     }

@@ -1,5 +1,6 @@
 //! `leases`: the lease store of the network.
 
+use super::PATH_BYTES;
 use super::wit::leases::{Host, HostStore, Store as Handle};
 use super::wit::types::{AddressRange, Error, IpAddress};
 use crate::plan::action::ReserveLease;
@@ -12,9 +13,6 @@ use wasmtime::component::Resource;
 
 /// Where the reference keeps its stores.
 const DATA_DIR: &str = "/var/lib/cni/networks";
-
-/// The longest path that the kernel takes (`PATH_MAX`).
-const PATH_BYTES: usize = 4096;
 
 impl Host for Guest {}
 

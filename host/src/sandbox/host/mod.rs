@@ -18,6 +18,9 @@ use super::bindings::wasm_cni::plugin as wit;
 use super::guest::Guest;
 use wasmtime::component::{Component, HasSelf, Linker};
 
+/// The longest path that the kernel takes (`PATH_MAX`).
+const PATH_BYTES: usize = 4096;
+
 impl wit::types::Host for Guest {}
 
 /// Links what a component imports of the contract.

@@ -1,6 +1,7 @@
 //! `request`: what the runtime asked for.
 
 use super::wit::request::Host;
+use crate::cni::{Command, Request};
 use crate::sandbox::guest::Guest;
 
 impl Host for Guest {
@@ -17,14 +18,25 @@ impl Host for Guest {
     }
 
     fn container_id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.recorder().attachment().container.to_string())
+        Ok(self.of_attachment(|request| request.attachment.container.as_str()))
     }
 
     fn interface_name(&mut self) -> wasmtime::Result<String> {
-        Ok(self.recorder().attachment().interface.to_string())
+        Ok(self.of_attachment(|request| request.attachment.interface.as_str()))
     }
 
     fn args(&mut self) -> wasmtime::Result<String> {
-        Ok(self.recorder().request.args.clone())
+        Ok(self.of_attachment(|request| &request.args))
+    }
+}
+
+impl Guest {
+    /// What only a call for an attachment has; empty for STATUS.
+    fn of_attachment(&self, text: impl Fn(&Request) -> &str) -> String {
+        let recorder = self.recorder();
+        match recorder.request.command {
+            Command::Status => String::new(),
+            _ => text(&recorder.request).to_owned(),
+        }
     }
 }

@@ -62,7 +62,7 @@ impl Host for Guest {
     }
 
     fn set_dns_domain(&mut self, domain: String) -> wasmtime::Result<()> {
-        self.report.dns.domain = Some(domain);
+        self.report.dns.domain = Some(domain).filter(|domain| !domain.is_empty());
         Ok(())
     }
 
@@ -117,17 +117,17 @@ impl HostRoute for Guest {
     }
 
     fn set_mtu(&mut self, route: Resource<RouteHandle>, mtu: u32) -> wasmtime::Result<()> {
-        self.reported_route(&route)?.mtu = Some(mtu);
+        self.reported_route(&route)?.mtu = (mtu != 0).then_some(mtu);
         Ok(())
     }
 
     fn set_advmss(&mut self, route: Resource<RouteHandle>, advmss: u32) -> wasmtime::Result<()> {
-        self.reported_route(&route)?.advmss = Some(advmss);
+        self.reported_route(&route)?.advmss = (advmss != 0).then_some(advmss);
         Ok(())
     }
 
     fn set_priority(&mut self, route: Resource<RouteHandle>, priority: u32) -> wasmtime::Result<()> {
-        self.reported_route(&route)?.priority = Some(priority);
+        self.reported_route(&route)?.priority = (priority != 0).then_some(priority);
         Ok(())
     }
 

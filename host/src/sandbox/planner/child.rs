@@ -3,8 +3,9 @@
 use super::clock::Clock;
 use super::frame::{self, FrameError};
 use super::message::{Message, Reply};
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, Command, Request, code};
 use crate::plan::{Action, Answer, DraftPlan, Facts, PluginName, Query};
+use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::recorder::{Level, Recorder, Upstream};
 use crate::sandbox::{engine, limits};
@@ -111,8 +112,9 @@ fn plan(
     let engine = engine::new()?;
     let clock = Clock::start(&engine)?;
     let plugin = request.plugin.clone();
+    let verb = if request.command == Command::Status { Verb::Status } else { Verb::Add };
     let recorder = Arc::new(Mutex::new(Recorder::new(request, earlier, Box::new(Parent { socket, clock }))));
-    let report = engine::run(&code, Guest::new(plugin, 0, engine, Arc::clone(&recorder)))?;
+    let report = engine::run(&code, Guest::new(plugin, 0, engine, Arc::clone(&recorder)), verb)?;
     Ok(recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report))
 }
 

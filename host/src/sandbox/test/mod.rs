@@ -5,7 +5,7 @@ mod overlay;
 mod planner;
 
 use super::{Cache, Code, CodeError};
-use crate::cni::{CniError, Request};
+use crate::cni::{CniError, Command, Request};
 use crate::plan::{
     Answer, Attachment, Backend, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName,
     PluginName, Query,
@@ -57,6 +57,20 @@ fn component_text(imports: &str, lowered: &str, body: &str) -> String {
 fn plain(body: &str) -> Vec<u8> {
     let main = format!(r#"(func $add (export "add") (result i32) {body})"#);
     let lowered = r#"(core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
+    wat::parse_str(component_text("", lowered, &main)).unwrap()
+}
+
+/// A component whose `add` traps and whose `status` is `body`.
+fn with_status(body: &str) -> Vec<u8> {
+    let main = format!(
+        r#"(func (export "add") (result i32) unreachable)
+        (func (export "status") (result i32) {body})"#
+    );
+    let lowered = r#"(core instance $main (instantiate $main (with "libc" (instance $libc))))
+        (func $status (result (result (error $error)))
+          (canon lift (core func $main "status") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+        (instance $verb (export "error" (type $error)) (export "status" (func $status)))
+        (export "wasm-cni:plugin/status@0.1.0" (instance $verb))"#;
     wat::parse_str(component_text("", lowered, &main)).unwrap()
 }
 
@@ -130,6 +144,7 @@ pub fn plugin(name: &str) -> PluginName {
 
 pub fn request() -> Request {
     Request {
+        command: Command::Add,
         plugin: plugin("bridge"),
         attachment: Attachment {
             network: NetworkName::parse("mybridge").unwrap(),
@@ -163,6 +178,7 @@ impl Facts for Machine {
             Query::LastReserved(..) => Answer::LastReserved(Fact::Absent),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
             Query::Backend => Answer::Backend(Backend::Iptables),
+            Query::File(_) => Answer::File(Fact::Known(b"nameserver 10.0.0.53".to_vec())),
         }
     }
 }

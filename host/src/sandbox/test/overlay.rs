@@ -6,10 +6,11 @@ use super::{Machine, plugin, request};
 use crate::cni::{CniError, code};
 use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
 use crate::plan::{
-    Action, AddressRange, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef,
-    derive,
+    Action, AddressRange, Answer, Fact, Facts, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName,
+    PluginName, Query, Report, StoreRef, derive,
 };
 use std::fs::File;
+use std::path::Path;
 
 impl Upstream for Machine {
     fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
@@ -135,4 +136,28 @@ fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
     let Action::CreateVeth(veth) = &veth.action else { panic!("{veth:?}") };
     assert_eq!(veth.mac, derive::mac(&attachment, "container"));
     assert_eq!(veth.peer.mac, derive::mac(&attachment, "peer"));
+}
+
+#[test]
+fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
+    struct Hidden;
+    impl Facts for Hidden {
+        fn ask(&mut self, _: &Query) -> Answer {
+            Answer::File(Fact::Unreadable)
+        }
+    }
+    impl Upstream for Hidden {
+        fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+        }
+
+        fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
+    }
+    let path = Path::new("/etc/resolv.conf");
+    let mut told = recorder(Vec::new());
+    assert_eq!(overlay::file(&mut told, path).unwrap(), b"nameserver 10.0.0.53");
+    assert!(told.finish(Report::default()).unreadable.is_empty());
+    let mut hidden = Recorder::new(request(), Vec::new(), Box::new(Hidden));
+    assert!(overlay::file(&mut hidden, path).unwrap().is_empty());
+    assert_eq!(hidden.finish(Report::default()).unreadable, [Query::File(path.into())]);
 }

@@ -1,8 +1,8 @@
 //! What a plugin may do, and what becomes of one that does something else.
 
 use super::super::{limits, manifest::Kind};
-use super::{compile, delegating, linking, plain, plan, plan_with, recording};
-use crate::cni::code;
+use super::{compile, delegating, linking, plain, plan, plan_with, recording, with_status};
+use crate::cni::{CniError, Command, Request, code};
 use crate::plan::{Action, Lifetime, derive};
 use std::time::{Duration, Instant};
 
@@ -138,6 +138,29 @@ fn a_plugin_that_delegates_to_itself_stops_at_the_limit() {
     assert_eq!(error.msg, "bridge is not run: delegation is more than 4 deep");
     let error = plan(&delegating("../x")).unwrap_err();
     assert_eq!((error.code, error.msg.as_str()), (code::INTERNAL, "invalid plugin name: ../x"));
+}
+
+/// STATUS of a component.
+fn status(wasm: &[u8]) -> Result<(), CniError> {
+    let request = Request { command: Command::Status, ..super::request() };
+    let mut machine = super::Machine::default();
+    let code = compile(wasm).unwrap();
+    super::super::plan(&request, code, Vec::new(), &mut machine, &mut |_| unreachable!()).map(drop)
+}
+
+#[test]
+fn status_is_run_by_its_name_under_the_limits_of_add() {
+    let fine = with_status("(i32.const 0)");
+    assert_eq!(status(&fine), Ok(()));
+    assert_eq!(plan(&fine).unwrap_err().code, code::TRAPPED, "add is still add");
+    assert!(compile(&fine).unwrap().manifest.has_status());
+    assert_eq!(status(&with_status("unreachable")).unwrap_err().code, code::TRAPPED);
+    assert_eq!(status(&with_status("(loop $l (br $l)) unreachable")).unwrap_err().code, code::LIMIT);
+    let refusal = "(i32.store8 (i32.const 400) (i32.const 1)) (i32.store (i32.const 404) (i32.const 51)) (i32.const 400)";
+    assert_eq!(status(&with_status(refusal)).unwrap_err().code, 51);
+    let none = status(&plain("(i32.const 0)")).unwrap_err();
+    assert_eq!(none.code, code::NOT_A_PLUGIN);
+    assert!(none.msg.contains("wasm-cni:plugin/status@0.1.0"), "{none:?}");
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! A result that is read, of any version, in today's shape: `prevResult`.
+
+use super::config::member;
+use super::{CniError, code};
+use crate::plan::{Dns, Ip, Report, Route};
+use ipnetwork::IpNetwork;
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+type Object = Map<String, Value>;
+
+/// The versions of one shape; the first shape has none by default. A result of one version can stand in for another of its shape.
+const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.0"], &["1.0.0", "1.1.0"]];
+
+/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Links are left out: they are
+/// not ours.
+///
+/// Its own version has to be of the configuration's shape; where it tells none, it is the configuration's.
+pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
+    read(value, config_version)
+        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
+}
+
+fn read(value: &Value, config_version: &str) -> Result<Report, String> {
+    let object = value.as_object().ok_or("it is no object")?;
+    let own = own_version(object, config_version)?;
+    let shape = SHAPES.iter().find(|shape| shape.contains(&config_version));
+    let shape = shape.ok_or_else(|| format!("unsupported CNI result version {config_version:?}"))?;
+    if !shape.contains(&own) {
+        let shape = shape.join(" ");
+        return Err(format!("result type supports [{shape}] but unmarshalled CNIVersion is {own:?}"));
+    }
+    let mut report = Report { dns: optional(object, "dns", dns)?.unwrap_or_default(), ..Report::default() };
+    if shape.contains(&"") {
+        for key in ["ip4", "ip6"] {
+            let Some((ip, routes)) = optional(object, key, family)? else { continue };
+            report.ips.push(ip);
+            report.routes.extend(routes);
+        }
+    } else {
+        report.ips = optional(object, "ips", list(ip))?.unwrap_or_default();
+        report.routes = optional(object, "routes", list(route))?.unwrap_or_default();
+    }
+    Ok(report)
+}
+
+/// The version that the reference finds: it adds the configuration's as `CNIVersion` where that key is absent or empty, and of
+/// all spellings reads the last one in byte order, in which upper case comes first.
+fn own_version<'a>(object: &'a Object, config_version: &'a str) -> Result<&'a str, String> {
+    let injected = match object.get("CNIVersion").and_then(Value::as_str) {
+        None | Some("") => config_version,
+        Some(given) => given,
+    };
+    let mut version = injected;
+    // Keys are sorted.
+    for (key, value) in object.iter().filter(|(key, _)| key.eq_ignore_ascii_case("cniVersion")) {
+        version = match value {
+            Value::Null => version,
+            Value::String(_) if key == "CNIVersion" => injected,
+            Value::String(text) => text,
+            other => return Err(format!("cniVersion: {other} is no text")),
+        };
+    }
+    Ok(version)
+}
+
+/// `ip4` or `ip6` of the oldest shape.
+fn family(value: &Value) -> Result<(Ip, Vec<Route>), String> {
+    let object = as_object(value)?;
+    let ip = Ip {
+        address: required(object, "ip", network)?,
+        gateway: optional(object, "gateway", address)?.flatten(),
+        interface: None,
+    };
+    Ok((ip, optional(object, "routes", list(route))?.unwrap_or_default()))
+}
+
+fn ip(value: &Value) -> Result<Ip, String> {
+    let object = as_object(value)?;
+    Ok(Ip {
+        address: required(object, "address", network)?,
+        gateway: optional(object, "gateway", address)?.flatten(),
+        interface: optional(object, "interface", number)?,
+    })
+}
+
+fn route(value: &Value) -> Result<Route, String> {
+    let object = as_object(value)?;
+    Ok(Route {
+        dst: required(object, "dst", network)?,
+        gw: optional(object, "gw", address)?.flatten(),
+        mtu: optional(object, "mtu", number)?.filter(is_set),
+        advmss: optional(object, "advmss", number)?.filter(is_set),
+        priority: optional(object, "priority", number)?.filter(is_set),
+        table: optional(object, "table", number)?,
+        scope: optional(object, "scope", number)?,
+    })
+}
+
+/// A number that is 0 in Go when it is absent.
+fn is_set(number: &u32) -> bool {
+    *number != 0
+}
+
+fn dns(value: &Value) -> Result<Dns, String> {
+    let object = as_object(value)?;
+    let texts = |key| Ok::<_, String>(optional(object, key, list(text))?.unwrap_or_default());
+    Ok(Dns {
+        nameservers: texts("nameservers")?,
+        domain: optional(object, "domain", text)?.filter(|domain| !domain.is_empty()),
+        search: texts("search")?,
+        options: texts("options")?,
+    })
+}
+
+/// A member, found as Go finds it; absent or `null` is none.
+fn optional<T>(
+    object: &Object,
+    key: &str,
+    read: impl Fn(&Value) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match member(object, key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read(value).map(Some).map_err(|e| format!("{key}: {e}")),
+    }
+}
+
+fn required<T>(object: &Object, key: &str, read: impl Fn(&Value) -> Result<T, String>) -> Result<T, String> {
+    optional(object, key, read)?.ok_or_else(|| format!("{key} is missing"))
+}
+
+fn list<T>(read: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) -> Result<Vec<T>, String> {
+    move |value| {
+        let list = value.as_array().ok_or_else(|| format!("{value} is no list"))?;
+        list.iter().map(&read).collect()
+    }
+}
+
+fn as_object(value: &Value) -> Result<&Object, String> {
+    value.as_object().ok_or_else(|| format!("{value} is no object"))
+}
+
+fn text(value: &Value) -> Result<String, String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| format!("{value} is no text"))
+}
+
+fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
+    let number = value.as_u64().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("{value} is no number that is allowed here"))
+}
+
+/// A network with host bits, as Go's `ParseCIDR` takes it; an IPv4-mapped one counts as IPv4.
+fn network(value: &Value) -> Result<IpNetwork, String> {
+    let text = text(value)?;
+    let parsed = || {
+        let (address, length) = text.split_once('/')?;
+        let length: u8 = length.bytes().all(|b| b.is_ascii_digit()).then(|| length.parse().ok())??;
+        let address: IpAddr = address.parse().ok()?;
+        match address.to_canonical() {
+            v4 @ IpAddr::V4(_) if address.is_ipv6() => IpNetwork::new(v4, length.checked_sub(96)?).ok(),
+            _ => IpNetwork::new(address, length).ok(),
+        }
+    };
+    parsed().ok_or_else(|| format!("invalid CIDR address: {text}"))
+}
+
+/// An address; an empty text is none.
+fn address(value: &Value) -> Result<Option<IpAddr>, String> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address: IpAddr = text.parse().map_err(|_| format!("invalid IP address: {text}"))?;
+    Ok(Some(address.to_canonical()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refusal(value: Value, config_version: &str) -> String {
+        let error = decode(&value, config_version).unwrap_err();
+        assert_eq!(error.code, code::INTERNAL);
+        error.msg.strip_prefix("could not parse prevResult: ").unwrap().to_owned()
+    }
+
+    /// As Debian's portmap says it, where that knows the version.
+    #[test]
+    fn a_result_of_another_shape_is_refused_as_the_reference_does() {
+        let other = |version| json!({"cniVersion": version});
+        for (value, config_version, expected) in [
+            (
+                other("1.0.0"),
+                "0.2.0",
+                r#"result type supports [ 0.1.0 0.2.0] but unmarshalled CNIVersion is "1.0.0""#,
+            ),
+            (
+                other("1.0.0"),
+                "0.4.0",
+                r#"result type supports [0.3.0 0.3.1 0.4.0] but unmarshalled CNIVersion is "1.0.0""#,
+            ),
+            (
+                other("0.4.0"),
+                "1.0.0",
+                r#"result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is "0.4.0""#,
+            ),
+            (other(""), "1.0.0", r#"result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is """#),
+        ] {
+            assert_eq!(refusal(value, config_version), expected);
+        }
+        for (version, config_version) in
+            [("1.1.0", "1.0.0"), ("0.3.0", "0.4.0"), ("", "0.2.0"), ("0.1.0", "0.2.0")]
+        {
+            assert_eq!(decode(&other(version), config_version), Ok(Report::default()));
+        }
+    }
+
+    #[test]
+    fn of_several_versions_the_last_spelling_in_byte_order_counts() {
+        let version = |value: Value| own_version(value.as_object().unwrap(), "1.0.0").map(str::to_owned);
+        for (value, expected) in [
+            (json!({}), "1.0.0"),
+            (json!({"CNIVersion": "0.4.0"}), "0.4.0"),
+            (json!({"CNIVersion": ""}), "1.0.0"),
+            (json!({"CNIVersion": "0.4.0", "cniVersion": "1.1.0"}), "1.1.0"),
+            (json!({"cNiVersion": "0.4.0"}), "0.4.0"),
+            (json!({"CNIVersion": "0.4.0", "cniVersion": null}), "0.4.0"),
+        ] {
+            assert_eq!(version(value.clone()), Ok(expected.to_owned()), "{value}");
+        }
+        assert_eq!(refusal(json!({"cniVersion": 5}), "1.0.0"), "cniVersion: 5 is no text");
+    }
+
+    #[test]
+    fn addresses_are_read_as_go_reads_them_and_keys_in_any_case() {
+        let read = |ip: Value| Ok::<_, CniError>(decode(&json!({"IPS": [ip]}), "1.0.0")?.ips.remove(0));
+        let mapped = read(json!({"Address": "::ffff:10.0.0.1/120", "GATEWAY": "", "interface": 0})).unwrap();
+        assert_eq!(mapped, Ip { address: "10.0.0.1/24".parse().unwrap(), gateway: None, interface: Some(0) });
+        for (ip, expected) in [
+            (json!({"address": "10.0.0.1"}), "ips: address: invalid CIDR address: 10.0.0.1"),
+            (
+                json!({"address": "10.0.0.1/255.0.0.0"}),
+                "ips: address: invalid CIDR address: 10.0.0.1/255.0.0.0",
+            ),
+            (json!({"address": ""}), "ips: address: invalid CIDR address: "),
+            (json!({"address": "10.0.0.1/8", "gateway": "x"}), "ips: gateway: invalid IP address: x"),
+            (
+                json!({"address": "10.0.0.1/8", "interface": -1}),
+                "ips: interface: -1 is no number that is allowed here",
+            ),
+            (json!({}), "ips: address is missing"),
+        ] {
+            assert_eq!(refusal(json!({"ips": [ip]}), "1.0.0"), expected);
+        }
+    }
+
+    #[test]
+    fn zero_is_as_good_as_absent_but_for_table_and_scope() {
+        let route =
+            json!({"dst": "10.0.0.0/8", "mtu": 0, "advmss": 0, "priority": 0, "table": 0, "scope": 0});
+        let report = decode(&json!({"routes": [route], "dns": {"domain": ""}}), "1.1.0").unwrap();
+        let expected = Route { table: Some(0), scope: Some(0), ..Route::to("10.0.0.0/8".parse().unwrap()) };
+        assert_eq!((report.routes, report.dns), (vec![expected], Dns::default()));
+    }
+
+    #[test]
+    fn the_oldest_shape_has_one_address_of_each_family() {
+        let value = json!({"IP6": {"ip": "fd00::2/64", "gateway": "fd00::1", "routes": [{"dst": "::/0"}]},
+            "ip4": {"ip": "10.0.0.2/8", "Routes": [{"DST": "0.0.0.0/0", "gw": "10.0.0.1"}]}, "dns": {"domain": "x"}});
+        let report = decode(&value, "0.2.0").unwrap();
+        let ips: Vec<String> = report.ips.iter().map(|ip| ip.address.to_string()).collect();
+        let routes: Vec<String> = report.routes.iter().map(|route| route.dst.to_string()).collect();
+        assert_eq!(
+            (ips, routes),
+            (
+                vec!["10.0.0.2/8".to_owned(), "fd00::2/64".to_owned()],
+                vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()],
+            )
+        );
+        assert_eq!(report.dns.domain.as_deref(), Some("x"));
+    }
+}

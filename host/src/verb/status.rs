@@ -1,0 +1,36 @@
+//! STATUS: whether ADD would find what it needs (SPEC 1.1.0): the components, and whatever their own `status` asks for.
+
+use crate::cni::command::gate_plugin;
+use crate::cni::{CniError, Config, Request, code};
+use crate::policy::Grants;
+use crate::run::{self, Host, Plugin};
+use crate::sandbox::{Kind, lookup};
+
+/// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
+pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+    let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
+    let plugin = Plugin::find(host, &request.path, &request.plugin).map_err(unavailable)?;
+    gate_plugin("STATUS", &config.cni_version, &plugin.code.manifest.cni_versions)?;
+    plugin.check_config(config)?;
+    let is_ipam = plugin.code.manifest.kind == Kind::Ipam;
+    ask(host, request, config, plugin)?;
+    match config.ipam_type().filter(|ipam| !is_ipam && !ipam.is_empty()) {
+        None => Ok(()),
+        Some(ipam) => {
+            let ipam = lookup::plugin_name(ipam).map_err(unavailable)?;
+            let plugin = Plugin::find(host, &request.path, &ipam).map_err(unavailable)?;
+            plugin.gate_version(&config.cni_version)?;
+            ask(host, &Request { plugin: ipam, ..request.clone() }, config, plugin)
+        }
+    }
+}
+
+/// Runs the plugin's own `status`, if it has one; what it recorded is thrown away.
+fn ask(host: &Host, request: &Request, config: &Config, plugin: Plugin) -> Result<(), CniError> {
+    if !plugin.code.manifest.has_status() {
+        return Ok(());
+    }
+    let grants = Grants::for_request(request, config, None);
+    let mut kernel = host.kernel(None, true);
+    run::plan(host, request, plugin, &grants, Vec::new(), &mut kernel).map(drop)
+}
