@@ -194,7 +194,7 @@ pub fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value
     let given = |value: &&Value| !value.is_null();
     object.get(key).filter(given).or_else(|| {
         let spelled = object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
-        spelled.map(|(_, value)| value).filter(given).next_back()
+        spelled.map(|(_, value)| value).rfind(given)
     })
 }
 
