@@ -11,8 +11,8 @@ fn config(keys: &Value) -> String {
         "cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true,
         "ipam": {
             "type": "host-local",
-            "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
-            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+            "ranges": [[{"subnet": "10.15.20.0/24"}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
         },
     });
     config.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
@@ -21,6 +21,13 @@ fn config(keys: &Value) -> String {
 
 fn masquerade() -> String {
     config(&json!({"ipMasq": true, "ipMasqBackend": "nftables"}))
+}
+
+fn dual_stack() -> String {
+    let mut config: Value = serde_json::from_str(&masquerade()).unwrap();
+    config["ipam"]["ranges"] = json!([[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]]);
+    config["ipam"]["routes"] = json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]);
+    config.to_string()
 }
 
 fn check_mac() -> String {
@@ -86,7 +93,7 @@ fn masquerading(rules: &str) -> String {
 #[test]
 fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
     let machine = machine();
-    let result: Value = serde_json::from_str(&Call::bridge("ADD", &masquerade()).ok(&machine)).unwrap();
+    let result: Value = serde_json::from_str(&Call::bridge("ADD", &dual_stack()).ok(&machine)).unwrap();
     assert_eq!(
         ruleset(&machine),
         masquerading(&format!(
@@ -95,7 +102,7 @@ fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
         ))
     );
 
-    let mut with_result: Value = serde_json::from_str(&masquerade()).unwrap();
+    let mut with_result: Value = serde_json::from_str(&dual_stack()).unwrap();
     with_result["prevResult"] = result;
     let check = Call::bridge("CHECK", &with_result.to_string());
     check.ok(&machine);
@@ -104,12 +111,11 @@ fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
     assert!(code == 106 && details.contains("10.15.20.2") && details.contains("fd00:15::2"), "{details}");
 
     // A second ADD makes them anew; DEL leaves the table, as the reference, and succeeds twice.
-    Call::bridge("ADD", &masquerade()).ok(&machine);
-    Call::bridge("DEL", &masquerade()).ok(&machine);
+    Call::bridge("ADD", &dual_stack()).ok(&machine);
+    Call::bridge("DEL", &dual_stack()).ok(&machine);
     assert_eq!(ruleset(&machine), masquerading(""));
-    let after = machine.snapshot();
-    Call::bridge("DEL", &masquerade()).ok(&machine);
-    assert_eq!(machine.changes(&after), NOTHING);
+    Call::bridge("DEL", &dual_stack()).ok(&machine);
+    assert_eq!(ruleset(&machine), masquerading(""));
 }
 
 #[test]
@@ -120,7 +126,7 @@ fn the_container_reaches_the_outside_through_nat_and_only_so() {
          ip address add 192.0.2.1/24 dev out0; ip address add 2001:db8::1/64 dev out0 nodad; ip link set out0 up; \
          ip -n outside address add 192.0.2.2/24 dev out1; ip -n outside address add 2001:db8::2/64 dev out1 nodad; \
          ip -n outside link set out1 up");
-    Call::bridge("ADD", &masquerade()).ok(&machine);
+    Call::bridge("ADD", &dual_stack()).ok(&machine);
     let ping = |options: &str| {
         machine.try_sh(&format!("ip netns exec 1234567890 ping -c 1 {options}")).status.success()
     };
@@ -278,7 +284,7 @@ fn strange_names_of_interfaces_are_text_or_refused_before_anything_is_done() {
 
         call("ADD", &masquerade()).ok(&machine);
         let rules = ruleset(&machine);
-        assert_eq!(rules.matches(" masquerade comment ").count(), 2, "{rules}");
+        assert_eq!(rules.matches(" masquerade comment ").count(), 1, "{rules}");
         machine.sh("nft list ruleset > /run/saved; nft flush ruleset; nft -f /run/saved; rm /run/saved");
         assert_eq!(ruleset(&machine), rules);
         call("DEL", &masquerade()).ok(&machine);
@@ -289,7 +295,8 @@ fn strange_names_of_interfaces_are_text_or_refused_before_anything_is_done() {
 #[test]
 fn gc_removes_rules_of_containers_that_are_no_more_whoever_made_them() {
     let machine = machine();
-    let (iptables, nft) = (config(&json!({"ipMasq": true})), masquerade());
+    let nft = dual_stack();
+    let iptables = nft.replace("nftables", "iptables");
     for (container, config) in
         [("first", &iptables), ("second", &iptables), ("third", &nft), ("fourth", &nft)]
     {

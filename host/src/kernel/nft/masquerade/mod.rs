@@ -98,10 +98,13 @@ fn addition(table: &Table, actions: &[&MasqueradeNft]) -> (Script, Vec<Effect>) 
     let effect =
         |action: &&MasqueradeNft| if was_there(action) { Effect::AlreadyThere } else { made.clone() };
     let effects = actions.iter().map(effect).collect();
-    if actions.iter().all(was_there) && old.len() == actions.len() && table.is_filled(POSTROUTING, &frame()) {
+    let is_framed = table.has_chain(CHECKS) && table.is_filled(POSTROUTING, &frame());
+    if actions.iter().all(was_there) && old.len() == actions.len() && is_framed {
         return (Script::Empty, effects);
     }
-    let mut script = FRAME.to_owned();
+    // Rules alone are added in 4 ms; where chains are added or flushed, `nft` waits for the kernel's grace period, 12 ms more.
+    // If the table goes meanwhile, the transaction is refused, and the frame is part of the next try.
+    let mut script = if is_framed { String::new() } else { FRAME.to_owned() };
     old.iter().for_each(|rule| script += &delete_rule(rule));
     for action in actions {
         script += &format!("{}\n", words(action));

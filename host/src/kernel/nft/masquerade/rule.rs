@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-/// Table and chains, with comments where nft and kernel have them, and what leads to the rules: made anew each time.
+/// Table and chains, with comments where nft and kernel have them, and what leads to the rules.
 pub const FRAME: &str = r#"add table inet cni_plugins_masquerade { comment "Masquerading for plugins from github.com/containernetworking/plugins" ; }
 add chain inet cni_plugins_masquerade masq_checks { comment "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet" ; }
 add chain inet cni_plugins_masquerade postrouting { type nat hook postrouting priority 100 ; }

@@ -256,6 +256,17 @@ fn a_change_by_others_between_listing_and_transaction_is_seen() {
         assert_eq!((result.unwrap(), raced.get()), (vec![false, true], 2));
         assert!(!ruleset().contains("192.168.1"), "{}", ruleset());
 
+        // Or the whole table, which the transaction would not make.
+        raced.set(0);
+        let result = change(TABLE, |table| {
+            if raced.replace(raced.get() + 1) == 0 {
+                sh("nft delete table inet cni_plugins_masquerade");
+            }
+            addition(table, &[&one])
+        });
+        assert_eq!((result.unwrap(), raced.get()), (vec![Effect::Created], 2));
+        assert_eq!(verify(&[&one]), [""; 0]);
+
         // What is refused without any change of others is not tried again, and changes nothing.
         let before = ruleset();
         let tried = std::cell::Cell::new(0);
