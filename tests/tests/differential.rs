@@ -1,5 +1,6 @@
 //! Beside the reference: `tests/differential`, whose README tells how a case is written and how to run one.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Mutex;
@@ -36,12 +37,24 @@ fn run(case: &Case) -> (Vec<Difference>, Score) {
     (differences, score)
 }
 
-/// The cases that `CASE` names (a part of the name), or all.
+/// A case that could not be run to its end is a difference too.
+fn stopped(case: &Case, panic: &(dyn Any + Send)) -> (Vec<Difference>, Score) {
+    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    let added = text.lines().map(str::to_owned).collect();
+    let place = "the run".to_owned();
+    let difference = Difference { case: case.name.clone(), place, missing: Vec::new(), added };
+    (vec![difference], Score { cases: 1, ..Score::default() })
+}
+
+/// What the names of the cases to run contain; empty for all.
+fn part() -> String {
+    std::env::var("CASE").unwrap_or_default()
+}
+
+/// The cases to run.
 fn cases() -> Vec<Case> {
     let mut cases = Case::all();
-    if let Ok(part) = std::env::var("CASE") {
-        cases.retain(|case| case.name.contains(&part));
-    }
+    cases.retain(|case| case.name.contains(&part()));
     cases
 }
 
@@ -54,7 +67,8 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = run(case);
+                    let result =
+                        std::panic::catch_unwind(|| run(case)).unwrap_or_else(|panic| stopped(case, &*panic));
                     results.lock().unwrap().push(result);
                 }
             });
@@ -80,7 +94,7 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
     // Past the test harness, which keeps what a test prints that passes.
     writeln!(std::io::stderr(), "{total}").unwrap();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    let is_run = |line: &&Listed| std::env::var_os("CASE").is_none() || names.contains(line.case.as_str());
+    let is_run = |line: &&Listed| part().is_empty() || names.contains(line.case.as_str());
     let gone: Vec<String> = listed
         .iter()
         .filter(is_run)

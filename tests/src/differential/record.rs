@@ -42,16 +42,25 @@ pub struct Run<'a> {
     machine: Machine,
     results: BTreeMap<(String, String), String>,
     number: usize,
+    is_observed: bool,
 }
 
-/// Runs all steps on a fresh machine, each call by whom `choose` says.
+/// Runs all steps on a fresh machine, each call by whom `choose` says; looks at the machine after each.
 pub fn record(case: &Case, choose: impl Fn(&Invocation) -> Implementation) -> Vec<Record> {
+    record_from(case, 0, choose)
+}
+
+/// The same, but looks at the machine only after the calls from that number on, counted from 0; of the others, there is the reply.
+pub fn record_from(case: &Case, first: usize, choose: impl Fn(&Invocation) -> Implementation) -> Vec<Record> {
     let mut run = Run::new(case);
     let mut records = Vec::new();
     for step in &case.steps {
         match step {
             Step::Shell(script) => run.shell(script),
-            Step::Call(call) => records.push(run.call(call, choose(call))),
+            Step::Call(call) => {
+                run.is_observed = records.len() >= first;
+                records.push(run.call(call, choose(call)));
+            }
         }
     }
     records
@@ -64,7 +73,7 @@ impl<'a> Run<'a> {
         for container in case.containers() {
             machine.netns(container);
         }
-        Run { case, machine, results: BTreeMap::new(), number: 0 }
+        Run { case, machine, results: BTreeMap::new(), number: 0, is_observed: true }
     }
 
     /// A step of the shell.
@@ -87,7 +96,11 @@ impl<'a> Run<'a> {
         if call.verb == "ADD" && reply.code == Some(0) {
             self.results.insert((call.container.clone(), call.interface.clone()), reply.stdout.clone());
         }
-        let (mut fields, names): (Fields, Names) = state::observe(&self.machine, self.case);
+        let (mut fields, names) = if self.is_observed {
+            state::observe(&self.machine, self.case)
+        } else {
+            (Fields::new(), Names::default())
+        };
         let directory = implementation.directory();
         fields.extend(reply::fields(self.case, &reply, &call.verb, &directory, &names));
         Record { label: format!("{}.{}", self.number, call.verb), fields }
