@@ -1,7 +1,7 @@
 //! Beside the reference: `tests/differential`, whose README tells how a case is written and how to run one.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -109,4 +109,35 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
         texts.concat(),
         gone.concat()
     );
+}
+
+/// What the suite has to cover, as words of the inputs of cases.
+const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+const VERBS: [&str; 6] = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"];
+const KEYS: &str = "cniVersion name type prevResult capabilities runtimeConfig args cni dns nameservers domain search options
+    cni.dev/valid-attachments bridge isGateway isDefaultGateway forceAddress ipMasq ipMasqBackend mtu hairpinMode promiscMode
+    macspoofchk portIsolation enabledad disableContainerInterface mac ipam subnet rangeStart rangeEnd gateway ranges routes
+    resolvConf dataDir ips ipRanges dst gw advmss priority table scope addresses address";
+
+#[test]
+fn no_verb_version_or_key_is_missing_and_no_case_is_there_twice() {
+    let cases = Case::all();
+    assert!(cases.len() >= 150, "{}", cases.len());
+    let has = |part: &str| cases.iter().any(|case| case.files.values().any(|text| text.contains(part)));
+    for version in VERSIONS {
+        assert!(has(&format!("\"cniVersion\": \"{version}\"")), "{version}");
+    }
+    for key in KEYS.split_whitespace() {
+        assert!(has(&format!("\"{key}\":")), "{key}");
+    }
+    for verb in VERBS {
+        assert!(cases.iter().any(|case| case.calls().any(|call| call.verb == verb)), "{verb}");
+    }
+    let mut inputs = BTreeMap::new();
+    for case in &cases {
+        let steps: Vec<&str> = case.files["steps"].lines().filter(|line| !line.starts_with('#')).collect();
+        let files = case.files.iter().filter(|(name, _)| !["steps", "expect"].contains(&name.as_str()));
+        let input = (steps, files.collect::<Vec<_>>());
+        assert_eq!(inputs.insert(input, &case.name), None, "{} is another case again", case.name);
+    }
 }
