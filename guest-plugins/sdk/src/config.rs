@@ -7,7 +7,7 @@ use crate::request;
 use serde::Deserialize;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Unexpected, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor,
 };
 use serde_json::Value;
 use std::{fmt, vec};
@@ -88,8 +88,6 @@ impl<'de> Deserializer<'de> for Lenient {
         match self.0 {
             Value::Object(map) => visitor.visit_map(Fields::matching(map, fields)),
             Value::Null => visitor.visit_map(Fields::matching(serde_json::Map::new(), fields)),
-            // serde would take its values for the fields in their order.
-            Value::Array(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
             other => Lenient(other).deserialize_any(visitor),
         }
     }
@@ -224,7 +222,6 @@ mod tests {
     fn errors_name_the_field() {
         let refusal = |json| parse::<Conf>(json).expect_err(json).to_string();
         assert_eq!(refusal(r#"{"mtu": "1500"}"#), r#"mtu: invalid type: string "1500", expected u32"#);
-        assert_eq!(refusal(r#"{"ipam": []}"#), "ipam: invalid type: sequence, expected struct Ipam");
         assert_eq!(refusal(r#"{"mtu": 1500.0}"#), "mtu: invalid type: floating point `1500.0`, expected u32");
         assert_eq!(
             refusal(r#"{"ipam": {"ranges": [[{"rangeStart": 1}]]}}"#),
