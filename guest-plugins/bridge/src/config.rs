@@ -160,7 +160,7 @@ fn refuse_contradictions(conf: &Conf) -> Result<(), Error> {
         return Err("cannot set hairpin mode and promiscuous mode at the same time".into());
     }
     if conf.bridge.is_empty() {
-        return Err(r#"failed to create bridge "": its name is empty"#.into());
+        return Err(r#"failed to create bridge "": could not add "": LinkAttrs.Name cannot be empty"#.into());
     }
     Ok(())
 }

@@ -1,0 +1,148 @@
+//! A case: a folder with configurations and steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A folder of `tests/differential`.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The folder's name.
+    pub name: String,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The files beside `steps`, by name.
+    pub files: BTreeMap<String, String>,
+}
+
+/// A line of `steps`.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A shell command on the machine, that must succeed.
+    Shell(String),
+    /// A call of a plugin.
+    Call(Invocation),
+}
+
+/// What a call is made with.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// `CNI_COMMAND`; `NONE` stands for none.
+    pub verb: String,
+    /// `CNI_CONTAINERID`, and the name of its namespace.
+    pub container: String,
+    /// `CNI_IFNAME`.
+    pub interface: String,
+    /// The executable.
+    pub plugin: String,
+    /// The file that is standard input.
+    pub file: String,
+    /// Whether the result of the attachment's last ADD goes in as `prevResult`.
+    pub prev_result: bool,
+    /// Variables that replace what is told above; `$CNI_PATH` in one is the plugin's own directory.
+    pub env: Vec<(String, String)>,
+}
+
+impl Case {
+    /// All of them, by name.
+    pub fn all() -> Vec<Case> {
+        let directory = crate::repository().join("tests/differential");
+        let entries =
+            std::fs::read_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        paths.retain(|path| path.is_dir());
+        paths.sort();
+        paths.iter().map(|path| Case::load(path)).collect()
+    }
+
+    fn load(directory: &Path) -> Case {
+        let name = directory.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(directory).expect("a folder is readable") {
+            let path = entry.expect("an entry").path();
+            let file = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            files.insert(file, std::fs::read_to_string(&path).expect("a file is text"));
+        }
+        let steps = files.get("steps").unwrap_or_else(|| panic!("{name} has no steps"));
+        let steps = steps.lines().filter_map(|line| step(line.trim())).collect();
+        Case { name, directory: directory.to_owned(), steps, files }
+    }
+
+    /// What only HEAD does has no live reference: it is compared with this file.
+    pub fn expectation(&self) -> Option<&str> {
+        self.files.get("expect").map(String::as_str)
+    }
+
+    /// The calls among the steps.
+    pub fn calls(&self) -> impl Iterator<Item = &Invocation> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Call(call) => Some(call),
+            Step::Shell(_) => None,
+        })
+    }
+
+    /// The containers that are called for.
+    pub fn containers(&self) -> BTreeSet<&str> {
+        self.calls().map(|call| call.container.as_str()).collect()
+    }
+
+    /// Whether the case itself asks for this address, so that it is not one that somebody chose.
+    pub fn names(&self, mac: &str) -> bool {
+        let mut inputs = self.files.iter().filter(|(name, _)| *name != "expect");
+        inputs.any(|(_, text)| text.to_ascii_lowercase().contains(mac))
+    }
+}
+
+fn step(line: &str) -> Option<Step> {
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    if let Some(script) = line.strip_prefix("sh:") {
+        return Some(Step::Shell(script.trim().to_owned()));
+    }
+    let mut words = words(line).into_iter();
+    let mut call = Invocation {
+        verb: words.next().expect("a line has a word"),
+        container: "c1".to_owned(),
+        interface: "eth0".to_owned(),
+        plugin: "bridge".to_owned(),
+        file: "conf.json".to_owned(),
+        prev_result: true,
+        env: Vec::new(),
+    };
+    let mut names = 0;
+    for word in words {
+        match word.split_once('=') {
+            None if word == "noprev" => call.prev_result = false,
+            None => {
+                assert!(names < 2, "{word:?} in {line:?}");
+                *(if names == 0 { &mut call.container } else { &mut call.interface }) = word;
+                names += 1;
+            }
+            Some(("plugin", name)) => name.clone_into(&mut call.plugin),
+            Some(("conf", name)) => name.clone_into(&mut call.file),
+            Some((name, value)) => call.env.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    Some(Step::Call(call))
+}
+
+/// Splits at spaces outside single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for (number, part) in line.split('\'').enumerate() {
+        if number % 2 == 1 {
+            words.last_mut().expect("one").push_str(part);
+            continue;
+        }
+        for (number, piece) in part.split(' ').enumerate() {
+            if number > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().expect("one").push_str(piece);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

@@ -1,0 +1,41 @@
+//! The differential suite: cases in `tests/differential`, run by the reference and by us on fresh machines, compared field by field.
+//!
+//! `tests/differential/README.md` has the format of a case, `docs/differences.md` the differences that are meant.
+
+pub mod case;
+pub mod difference;
+pub mod expect;
+pub mod listed;
+pub mod migration;
+pub mod names;
+pub mod record;
+pub mod reply;
+pub mod score;
+pub mod state;
+
+pub use case::{Case, Step};
+pub use difference::{Difference, compare};
+pub use listed::Listed;
+pub use record::{Implementation, Record, record};
+pub use score::Score;
+
+use std::collections::BTreeMap;
+
+/// What was seen after a call, one entry a field: lines of text, normalised.
+pub type Fields = BTreeMap<String, Vec<String>>;
+
+/// The fields of the machine, as opposed to those of the reply.
+pub const STATE: [&str; 12] = [
+    "links",
+    "alias",
+    "txqlen",
+    "mac",
+    "addresses",
+    "routes",
+    "neighbours",
+    "sysctls",
+    "iptables",
+    "nft",
+    "leases",
+    "lease-modes",
+];
