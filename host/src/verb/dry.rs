@@ -42,7 +42,7 @@ pub fn plan(
             // What is there is what goes, and the value before a lease is that of another one.
             (_, Action::DeleteStaleLink(_))
             | (Before::Absent, _)
-            | (Before::Value(_), Action::ReserveLease(_)) => State::Absent,
+            | (Before::Value(_), Action::ReserveLease(_) | Action::DeleteAddress(_)) => State::Absent,
             (Before::Present, _) => State::Present,
             (Before::Value(_), _) => State::Other,
         });

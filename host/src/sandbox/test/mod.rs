@@ -7,8 +7,8 @@ mod planner;
 use super::{Cache, Code, CodeError};
 use crate::cni::{CniError, Request};
 use crate::plan::{
-    Answer, Attachment, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName, PluginName,
-    Query, StoreFact,
+    Answer, Attachment, Backend, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName,
+    PluginName, Query, StoreFact,
 };
 use std::fs::File;
 use std::io::Write;
@@ -160,6 +160,7 @@ impl Facts for Machine {
                 Answer::Link(found.map_or(Fact::Absent, |fact| Fact::Known(fact.clone())))
             }
             Query::Store(..) => Answer::Store(Fact::Known(StoreFact::default())),
+            Query::Backend => Answer::Backend(Backend::Iptables),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
         }
     }

@@ -114,8 +114,14 @@ fn an_address_of_the_plan_is_no_longer_free() {
 #[test]
 fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
     let mut recorder = recorder(Vec::new());
-    let peer =
-        VethPeer { name: name("veth1"), mac: Mac([0; 6]), alias: "x".into(), master: None, hairpin: false };
+    let peer = VethPeer {
+        name: name("veth1"),
+        mac: Mac([0; 6]),
+        alias: "x".into(),
+        master: None,
+        hairpin: false,
+        isolated: false,
+    };
     record(&mut recorder, bridge("cni0"));
     let veth = CreateVeth { name: name("eth0"), mtu: None, mac: Mac([0; 6]), peer };
     record(&mut recorder, Action::CreateVeth(veth));

@@ -68,8 +68,14 @@ pub fn bridge(mtu: Option<u32>) -> Action {
 
 pub fn pair(inside: &str, outside: &str) -> CreateVeth {
     let alias = derive::alias(&attachment(inside));
-    let peer =
-        VethPeer { name: name(outside), mac: mac(7), alias, master: Some(name("cni0")), hairpin: true };
+    let peer = VethPeer {
+        name: name(outside),
+        mac: mac(7),
+        alias,
+        master: Some(name("cni0")),
+        hairpin: true,
+        isolated: false,
+    };
     CreateVeth { name: name(inside), mtu: None, mac: mac(8), peer }
 }
 
@@ -83,6 +89,22 @@ pub fn stale(outside: &str, alias: &str) -> Action {
 
 pub fn up(link: LinkRef) -> Action {
     Action::SetUp(SetUp { link })
+}
+
+pub fn promiscuous(link: LinkRef) -> Action {
+    Action::SetPromiscuous(SetPromiscuous { link })
+}
+
+pub fn settle(link: LinkRef) -> Action {
+    Action::Settle(Settle { link })
+}
+
+pub fn remove(link: LinkRef, address: &str) -> Action {
+    Action::DeleteAddress(DeleteAddress { link, address: address.parse().unwrap() })
+}
+
+pub fn restore(link: LinkRef, address: &str) -> Undo {
+    Undo::RestoreAddress { link, address: address.parse().unwrap(), saved: address.to_owned() }
 }
 
 pub fn add(link: LinkRef, address: &str) -> Action {

@@ -7,6 +7,7 @@ use crate::plan::{
 };
 use std::path::Path;
 
+mod bridge;
 mod undo;
 
 fn name(text: &str) -> IfName {
@@ -44,6 +45,7 @@ fn veth(host_name: &str) -> Action {
             alias: derive::alias(&attachment()),
             master: Some(name("cni0")),
             hairpin: true,
+            isolated: false,
         },
     })
 }
