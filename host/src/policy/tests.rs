@@ -182,7 +182,7 @@ fn whatever_is_not_its_own_is_refused_with_the_rule() {
             m.chain = "FORWARD".into()
         }
     });
-    assert!(rules[0].contains("follow from network and container"), "{rules:?}");
+    assert!(rules[0].contains("chain and comment follow from network"), "{rules:?}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ struct Case {
     gone: bool,
     /// Nothing is to be changed.
     dry: bool,
+    /// How long the real one waits for a link.
+    patience: Duration,
     /// What is undone then, before all that was done; a link's index is not known here.
     undos: Vec<Undo>,
 }
@@ -43,6 +45,7 @@ impl Case {
             steps,
             gone: false,
             dry: false,
+            patience: Duration::from_millis(200),
             undos: Vec::new(),
         }
     }
@@ -75,7 +78,7 @@ impl Case {
             }
             let again = (!self.gone).then(|| container_again(&container));
             let real = HostKernel::open((!self.gone).then_some(container), self.dry);
-            let mut real = real.with_patience(Duration::from_millis(200));
+            let mut real = real.with_patience(self.patience);
             let expected = self.play(&mut real, |_| real::snapshot(again.as_ref()));
             let mut fake = std::mem::take(&mut self.fake);
             if self.gone {
