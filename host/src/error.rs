@@ -39,7 +39,7 @@ pub fn remedy(undo: &Undo) -> String {
             format!("ip link delete {name}")
         }
         Undo::DeleteAddress { link, address } => format!("ip address delete {address} dev {}", link.name),
-        Undo::RestoreAddress { link, address } => format!("ip address add {address} dev {}", link.name),
+        Undo::RestoreAddress { link, address, .. } => format!("ip address add {address} dev {}", link.name),
         Undo::ClearPromiscuous { link } => format!("ip link set {} promisc off", link.name),
         Undo::DeleteMasqueradeNft { rule, .. } => format!(
             "nft --handle list chain inet cni_plugins_masquerade masq_checks  # and delete the rule of {}",

@@ -2,6 +2,7 @@
 
 use nix::unistd::Uid;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -94,6 +95,17 @@ impl Machine {
             }
         }
         changes
+    }
+
+    /// An `iptables-restore` that does `script` in place of the real one; gives a `PATH` that begins with it.
+    pub fn with_iptables(&self, script: &str) -> String {
+        let dir = self.files.path().join("tools");
+        std::fs::create_dir_all(&dir).expect("a directory for tools");
+        let tool = dir.join("iptables-restore");
+        std::fs::write(&tool, format!("#!/bin/sh\n{script}\n")).expect("the tool is written");
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&tool, executable).expect("the tool is executable");
+        format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.display())
     }
 
     /// A copy of the installed tree that a test may change.

@@ -1,18 +1,6 @@
 //! Undo after: an ADD that fails or is killed leaves nothing; DEL needs neither plugin nor namespace.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
-
-/// A directory with an `iptables-restore` that does `script` in place of the real one; gives a `PATH` that begins with it.
-fn with_tool(machine: &Machine, script: &str) -> String {
-    let dir: PathBuf = machine.files().join("tools");
-    std::fs::create_dir_all(&dir).unwrap();
-    let tool = dir.join("iptables-restore");
-    std::fs::write(&tool, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
-    format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.display())
-}
 
 fn machine() -> Machine {
     let machine = Machine::new();
@@ -24,7 +12,7 @@ fn machine() -> Machine {
 fn a_last_step_that_fails_undoes_all_before_it() {
     let machine = machine();
     let before = machine.snapshot();
-    let path = with_tool(&machine, "echo 'out of luck' >&2; exit 1");
+    let path = machine.with_iptables("echo 'out of luck' >&2; exit 1");
     let (code, msg, details) = Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).error(&machine);
     assert_eq!(code, 999);
     assert!(msg.contains("out of luck"), "{msg}");
@@ -50,7 +38,7 @@ fn what_others_use_stays_when_an_add_fails() {
     machine.netns("other");
     Call::bridge("ADD", WALKTHROUGH).container("other").ok(&machine);
     let before = machine.snapshot();
-    let path = with_tool(&machine, "exit 1");
+    let path = machine.with_iptables("exit 1");
     Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).error(&machine);
     assert_eq!(machine.changes(&before), NOTHING);
     machine.sh("ip netns exec other ping -c 1 -W 3 10.15.20.1");
@@ -65,7 +53,7 @@ fn a_bridge_of_the_operator_is_used_and_left_as_it_was() {
     );
     let before = machine.snapshot();
     let config = WALKTHROUGH.replace("\"isGateway\": true,", "");
-    let path = with_tool(&machine, "exit 1");
+    let path = machine.with_iptables("exit 1");
     Call::bridge("ADD", &config).env("PATH", &path).error(&machine);
     assert_eq!(machine.changes(&before), NOTHING);
 }
@@ -76,7 +64,7 @@ fn a_killed_add_is_cleaned_up_by_the_next_verb() {
     for verb in ["DEL", "ADD"] {
         let machine = machine();
         let before = machine.snapshot();
-        let path = with_tool(&machine, "kill -KILL $PPID; sleep 0.2");
+        let path = machine.with_iptables("kill -KILL $PPID; sleep 0.2");
         let reply = Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
         assert_ne!(reply.code, Some(0), "it was killed");
         assert!(machine.snapshot().contains("eth12"), "there is something to clean up");
@@ -96,7 +84,7 @@ fn a_killed_add_is_cleaned_up_by_the_next_verb() {
 fn a_killed_add_is_cleaned_up_by_gc() {
     let machine = machine();
     let before = machine.snapshot();
-    let path = with_tool(&machine, "kill -KILL $PPID; sleep 0.2");
+    let path = machine.with_iptables("kill -KILL $PPID; sleep 0.2");
     Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
     let config = WALKTHROUGH.replace("0.2.0", "1.1.0");
     let gc = |valid: &str| {

@@ -87,8 +87,12 @@ pub fn of_bridge(bridge: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) 
         there = before;
         there.extend(if place.is_some() { behind } else { vec![gateway] });
     }
+    // IPv4 from the last to the first: what is added again in the reverse order is in its old one, and none goes with the first
+    // of its subnet. Of IPv6, the kernel lists first what was added last.
+    let (v4, v6): (Vec<IpNetwork>, Vec<IpNetwork>) =
+        existing.iter().filter(|address| !there.contains(address)).partition(|address| address.is_ipv4());
     Ok(Change {
-        remove: existing.iter().filter(|address| !there.contains(address)).copied().collect(),
+        remove: v4.into_iter().rev().chain(v6).collect(),
         add: gateways.into_iter().filter(|gateway| there.contains(gateway)).collect(),
     })
 }
@@ -199,6 +203,11 @@ mod tests {
         let Change { remove, add } = change(&ips, &other);
         assert_eq!(remove, [network("10.9.9.1/24"), network("fd00:1::9/48")]);
         assert_eq!(add, [network("10.1.2.1/24"), network("fd00:1::1/64")]);
+        let several = ["10.9.9.1/24", "10.9.9.2/24", "fd00:1::9/48", "fd00:1::8/48"].map(network);
+        assert_eq!(
+            change(&ips, &several).remove,
+            ["10.9.9.2/24", "10.9.9.1/24", "fd00:1::9/48", "fd00:1::8/48"].map(network)
+        );
         // The search ends where the address is found.
         let there = [network("10.1.2.1/24"), network("10.9.9.1/24")];
         assert_eq!(change(&ips[..1], &there), Change { remove: vec![], add: vec![network("10.1.2.1/24")] });

@@ -3,17 +3,42 @@
 use super::journal::{Journal, Section, StateDir};
 use super::{ApplyError, Header, execute, revert};
 use crate::cni::{Command, Request, config};
+use crate::kernel::errno::chain;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::kernel::testing::{private, sh};
 use crate::kernel::{Before, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::{Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, PluginName, Query};
 use crate::policy::{self, CheckedPlan, Grants};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const PLAN: &str = include_str!("../../../tests/plans/walkthrough.json");
-const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
-    "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#;
+/// A plan, the configuration that allows it, and the machine on which it is applied.
+struct Scene {
+    plan: &'static str,
+    config: &'static str,
+    start: &'static str,
+}
+
+/// What most networks ask for, on a machine that has nothing yet.
+const WALKTHROUGH: Scene = Scene {
+    plan: include_str!("../../../tests/plans/walkthrough.json"),
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+        "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#,
+    start: "true",
+};
+
+/// Every kind of action, on a bridge of the operator's whose addresses are in the way.
+const EVERYTHING: Scene = Scene {
+    plan: include_str!("../../../tests/plans/everything.json"),
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
+                 "dataDir": "/run/networks"}}"#,
+    start: "ip link add cni_bridge0 type bridge; ip link set cni_bridge0 up
+        ip link add own type veth peer name far; ip link set own master cni_bridge0 up; ip link set far up
+        ip addr add 10.9.9.1/24 dev cni_bridge0 label cni_bridge0:o; ip addr add 10.9.9.2/24 dev cni_bridge0
+        ip addr add fd00:15::9/64 dev cni_bridge0 nodad; ip addr add fd00:77::1/64 dev cni_bridge0 nodad",
+};
 
 /// What goes wrong at an action, counted from 0 over all steps.
 #[derive(Clone, Copy, PartialEq)]
@@ -72,7 +97,7 @@ impl Kernel for Faulty {
     }
 }
 
-fn request() -> Request {
+fn request(scene: &Scene) -> Request {
     Request {
         command: Command::Add,
         plugin: PluginName::parse("bridge").unwrap(),
@@ -84,15 +109,15 @@ fn request() -> Request {
         netns: "/run/netns/c".to_owned(),
         path: Vec::new(),
         args: String::new(),
-        config: CONFIG.to_owned(),
+        config: scene.config.to_owned(),
         cni_version: "1.0.0".to_owned(),
     }
 }
 
-fn checked_plan() -> CheckedPlan {
-    let draft: DraftPlan = serde_json::from_str(PLAN).unwrap();
-    let config = config::decode(CONFIG.as_bytes()).unwrap();
-    policy::check(draft, &Grants::for_request(&request(), &config, None)).unwrap()
+fn checked_plan(scene: &Scene) -> CheckedPlan {
+    let draft: DraftPlan = serde_json::from_str(scene.plan).unwrap();
+    let config = config::decode(scene.config.as_bytes()).unwrap();
+    policy::check(draft, &Grants::for_request(&request(scene), &config, None)).unwrap()
 }
 
 fn kernel() -> HostKernel {
@@ -104,12 +129,12 @@ fn state() -> StateDir {
 }
 
 fn journal() -> Journal {
-    state().lock(&request().attachment).unwrap()
+    state().lock(&request(&WALKTHROUGH).attachment).unwrap()
 }
 
 /// An ADD of the plan on a kernel with a fault.
-fn add(fault: Fault, at: usize, undo_fails: bool) -> Result<(), ApplyError> {
-    let request = request();
+fn add(scene: &Scene, fault: Fault, at: usize, undo_fails: bool) -> Result<(), ApplyError> {
+    let request = request(scene);
     let header = Header {
         version: super::journal::VERSION,
         attachment: request.attachment,
@@ -123,9 +148,9 @@ fn add(fault: Fault, at: usize, undo_fails: bool) -> Result<(), ApplyError> {
     let journal = journal();
     let mut writer = journal.begin(&header).unwrap();
     let mut kernel = Faulty { kernel: kernel(), fault, at, seen: 0, undo_fails };
-    let result = execute(&checked_plan(), &mut writer, &state(), &mut kernel);
+    let result = execute(&checked_plan(scene), &mut writer, &state(), &mut kernel);
     if result.is_ok() {
-        writer.complete(checked_plan().report()).unwrap();
+        writer.complete(checked_plan(scene).report()).unwrap();
     }
     if result.as_ref().is_err_and(|error| error.stuck.is_empty()) {
         journal.forget(&writer.section().unwrap().unwrap()).unwrap();
@@ -141,42 +166,48 @@ fn undo_section(section: &Section, with_netns: bool) {
     journal().forget(section).unwrap();
 }
 
+/// Everything that the plans touch. Left out: what changes by itself (carrier, link-local addresses).
 fn snapshot() -> String {
     sh(r"for netns in '' '-n c'; do
-           ip $netns -o link | sed -E 's/^[0-9]+: //; s/ (state|NO-CARRIER)[^ ]*//; s/@[^:]+//'
-           ip $netns -o -4 address; ip $netns route
+           ip $netns -o link | sed -E 's/^[0-9]+: //; s/ state [A-Z]+//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g; s/@[^:]+//'
+           ip $netns -o address | sed -E 's/^[0-9]+: //; s/ valid_lft.*//; /inet6 fe80/d' | sort
+           { ip $netns route; ip $netns -6 route; } | sed 's/ linkdown//; /fe80/d'
          done
-         iptables -t nat -S; sysctl net.ipv4.ip_forward
+         iptables -t nat -S; ip6tables -t nat -S; nft --stateless list ruleset inet; nft --stateless list ruleset bridge
+         sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding; sysctl -a 2>/dev/null | grep cni_bridge0.accept_ra || true
          for file in $(find /run/networks /run/wasm-cni/attachments -type f ! -name lock 2>/dev/null); do
            echo $file; cat $file; done")
 }
 
-fn on_fresh_machine(test: impl FnOnce(&str) + Send) {
+fn on_fresh_machine(scene: &Scene, test: impl FnOnce(&str) + Send) {
     private(|| {
-        sh("mkdir -p /run/netns && ip link set lo up && ip netns add c && iptables -t nat -S > /dev/null");
+        // Duplicate address detection ends at once, not after a second.
+        sh("set -e; mkdir -p /run/netns; ip link set lo up; ip netns add c; ip netns exec c sysctl -qw \
+            net.ipv6.conf.default.dad_transmits=0 net.ipv6.conf.default.router_solicitation_delay=0
+            iptables -t nat -S > /dev/null; ip6tables -t nat -S > /dev/null");
+        sh(scene.start);
         test(&snapshot());
     });
 }
 
-#[test]
-fn every_action_that_fails_leaves_the_machine_as_before() {
-    for at in 0..checked_plan().entries().len() {
-        on_fresh_machine(|before| {
-            let error = add(Fault::Fails, at, false).unwrap_err();
+fn every_action_fails_once(scene: &Scene) {
+    for at in 0..checked_plan(scene).entries().len() {
+        on_fresh_machine(scene, |before| {
+            let error = add(scene, Fault::Fails, at, false).unwrap_err();
+            assert_eq!(chain(&error.source), "made to fail", "action {at}: {}", error.action);
             assert!(error.stuck.is_empty(), "action {at}: {:?}", error.stuck);
             assert_eq!(snapshot(), before, "action {at}: {}", error.action);
         });
     }
 }
 
-#[test]
-fn killed_around_any_action_it_is_cleaned_up_by_the_next_verb() {
-    for at in 0..checked_plan().entries().len() {
+fn killed_once_around_every_action(scene: &Scene) {
+    for at in 0..checked_plan(scene).entries().len() {
         for (fault, with_netns) in
             [(Fault::DiesBefore, true), (Fault::DiesAfter, true), (Fault::DiesAfter, false)]
         {
-            on_fresh_machine(|before| {
-                let died = catch_unwind(AssertUnwindSafe(|| add(fault, at, false)));
+            on_fresh_machine(scene, |before| {
+                let died = catch_unwind(AssertUnwindSafe(|| add(scene, fault, at, false)));
                 assert!(died.is_err(), "action {at} was to kill it");
                 let sections = journal().sections();
                 undo_section(&sections[0], with_netns);
@@ -186,11 +217,10 @@ fn killed_around_any_action_it_is_cleaned_up_by_the_next_verb() {
     }
 }
 
-#[test]
-fn an_undo_that_fails_is_told_and_the_next_verb_finishes_it() {
-    for at in 1..checked_plan().entries().len() {
-        on_fresh_machine(|before| {
-            let error = add(Fault::Fails, at, true).unwrap_err();
+fn every_undo_fails_once(scene: &Scene) {
+    for at in 1..checked_plan(scene).entries().len() {
+        on_fresh_machine(scene, |before| {
+            let error = add(scene, Fault::Fails, at, true).unwrap_err();
             assert!(!error.stuck.is_empty(), "action {at}");
             let told = crate::cni::CniError::from(error);
             assert_eq!(told.code, crate::cni::code::STUCK);
@@ -200,4 +230,67 @@ fn an_undo_that_fails_is_told_and_the_next_verb_finishes_it() {
             assert_eq!(snapshot(), before, "action {at}");
         });
     }
+}
+
+#[test]
+fn every_action_that_fails_leaves_the_machine_as_before() {
+    every_action_fails_once(&WALKTHROUGH);
+}
+
+#[test]
+fn every_kind_of_action_that_fails_leaves_the_machine_as_before() {
+    every_action_fails_once(&EVERYTHING);
+}
+
+#[test]
+fn killed_around_any_action_it_is_cleaned_up_by_the_next_verb() {
+    killed_once_around_every_action(&WALKTHROUGH);
+}
+
+#[test]
+fn killed_around_any_kind_of_action_it_is_cleaned_up_by_the_next_verb() {
+    killed_once_around_every_action(&EVERYTHING);
+}
+
+#[test]
+fn an_undo_that_fails_is_told_and_the_next_verb_finishes_it() {
+    every_undo_fails_once(&WALKTHROUGH);
+}
+
+#[test]
+fn an_undo_of_any_kind_that_fails_is_told_and_the_next_verb_finishes_it() {
+    every_undo_fails_once(&EVERYTHING);
+}
+
+#[test]
+fn the_plan_of_everything_has_every_kind_of_action() {
+    let kind = |action: &Action| {
+        let value = serde_json::to_value(action).unwrap();
+        value.as_object().unwrap().keys().next().unwrap().clone()
+    };
+    let plan = checked_plan(&EVERYTHING);
+    let kinds: BTreeSet<String> = plan.entries().iter().map(|entry| kind(&entry.action)).collect();
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
+}
+
+#[test]
+fn an_add_of_everything_verifies_and_its_del_leaves_the_operators_bridge() {
+    let scene = &EVERYTHING;
+    on_fresh_machine(scene, |_| {
+        let bridge =
+            || sh("ip -o link show cni_bridge0 | sed -E 's/.*mtu ([0-9]+).*ether ([^ ]+).*/\\1 \\2/'");
+        let before = bridge();
+        add(scene, Fault::Fails, usize::MAX, false).unwrap();
+        let plan = checked_plan(scene);
+        let actions: Vec<Action> = plan.entries().iter().map(|entry| entry.action.clone()).collect();
+        assert_eq!(kernel().verify(&actions), [""; 0]);
+        assert_eq!(bridge(), before);
+        assert!(sh("ip addr show cni_bridge0").contains("fd00:77::1/64"), "it is in nobody's way");
+        let sections = journal().sections();
+        undo_section(&sections[0], true);
+        assert_eq!(bridge(), before);
+        let after = snapshot();
+        assert!(!after.contains("vethf20174a5") && !after.contains("CNI-"), "{after}");
+        assert!(after.contains("PROMISC") && after.contains("10.15.20.1/24"), "a DEL leaves what is shared");
+    });
 }

@@ -37,7 +37,9 @@ pub fn undos(section: &Section, reason: Reason, others: &[Section]) -> Vec<Undo>
             let skip = match (entry.lifetime, reason) {
                 (Lifetime::Attachment, _) => false,
                 (_, Reason::Delete) => true,
-                (Lifetime::Shared, Reason::Rollback) => others.iter().any(|other| uses(other, entry)),
+                (Lifetime::Shared, Reason::Rollback) => {
+                    others.iter().any(|other| uses(other, section, entry))
+                }
                 (Lifetime::Node, Reason::Rollback) => !others.is_empty(),
             };
             if !skip {
@@ -108,9 +110,11 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
             vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
         }
         Action::DeleteAddress(delete) => match done.old() {
-            Some(_) => {
-                vec![Undo::RestoreAddress { link: delete.link.clone(), address: delete.address }]
-            }
+            Some(saved) => vec![Undo::RestoreAddress {
+                link: delete.link.clone(),
+                address: delete.address,
+                saved: saved.to_owned(),
+            }],
             None => Vec::new(),
         },
         Action::SetPromiscuous(set) if done.made() && !goes_with_link(section, &set.link) => {
@@ -197,14 +201,28 @@ fn goes_with_link(section: &Section, link: &LinkRef) -> bool {
     })
 }
 
-/// Whether another attachment uses the shared thing of an entry: the same bridge, whatever is on it.
-fn uses(other: &Section, entry: &Entry) -> bool {
+/// Whether another attachment uses the shared thing of an entry: the same bridge, whatever is on it; but of its addresses those
+/// alone that its own plan has, and what it made room for.
+fn uses(other: &Section, section: &Section, entry: &Entry) -> bool {
+    let has = |other: &Section, action: &Action| other.entries().any(|used| used.action == *action);
+    if let Action::DeleteAddress(deleted) = &entry.action {
+        let took_its_place = |used: &Entry| match &used.action {
+            Action::AddAddress(add) => {
+                add.link == deleted.link
+                    && add.address.is_ipv4() == deleted.address.is_ipv4()
+                    && has(section, &used.action)
+            }
+            _ => false,
+        };
+        return has(other, &entry.action) || other.entries().any(took_its_place);
+    }
+    if matches!(entry.action, Action::AddAddress(_)) {
+        return has(other, &entry.action);
+    }
     let bridge = match &entry.action {
         Action::EnsureBridge(bridge) => Some(bridge.name.as_str()),
         Action::SetUp(up) => Some(up.link.name.as_str()),
         Action::SetPromiscuous(set) => Some(set.link.name.as_str()),
-        Action::DeleteAddress(delete) => Some(delete.link.name.as_str()),
-        Action::AddAddress(add) => Some(add.link.name.as_str()),
         Action::AddRoute(add) => Some(add.link.name.as_str()),
         Action::SetSysctl(set) => set.key.link().map(|(_, name)| name),
         _ => None,

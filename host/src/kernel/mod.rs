@@ -45,7 +45,7 @@ pub enum Before {
     Absent,
     /// The very thing, already: the action will not make it.
     Present,
-    /// Another value in its place: of a sysctl, of `last_reserved_ip.N`.
+    /// Another value in its place: of a sysctl, of `last_reserved_ip.N`; of an address to delete, the address.
     Value(String),
     /// It could not be read.
     Unknown,
@@ -72,7 +72,8 @@ pub enum Effect {
     Created,
     /// It was there already: undo leaves it.
     AlreadyThere,
-    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`; the address that was deleted; for rules, `table`: it
+    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`; the address that was deleted, in prefix
+    /// notation, perhaps followed by more that is known of it; for rules, `table`: it
     /// was there already.
     Replaced(String),
 }
@@ -127,6 +128,8 @@ pub enum Undo {
         link: LinkRef,
         /// With its prefix length.
         address: IpNetwork,
+        /// What was known of it: see [`Effect::Replaced`].
+        saved: String,
     },
     /// Lets a link take only its own frames again.
     ClearPromiscuous {

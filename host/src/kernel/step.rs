@@ -2,8 +2,11 @@
 
 use super::netlink::route;
 use super::{KernelError, Outcome};
-use crate::plan::action::{AddAddress, AddRoute, EnsureBridge, Masquerade, MasqueradeNft};
-use crate::plan::{Action, IfName, Netns};
+use crate::plan::action::{
+    AddAddress, AddRoute, CreateVeth, DeleteAddress, EnsureBridge, Masquerade, MasqueradeNft, SetPromiscuous,
+    SetUp, VethPeer,
+};
+use crate::plan::{Action, IfName, LinkRef, Mac, Netns};
 
 /// What is done in one way.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,63 @@ pub fn a_bridge(bridge: &EnsureBridge, kind: &str) -> Result<(), KernelError> {
     Err(KernelError::Conflict(text))
 }
 
+/// `ETH_DATA_LEN`: the MTU of a veth or a bridge of which nothing else was said, bytes.
+pub const DEFAULT_MTU: u32 = 1500;
+
+/// `ETH_MAX_MTU`, bytes.
+pub const MAX_MTU: u32 = 65535;
+
+/// What of a bridge has to be set lest it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Its Ethernet address.
+    pub mac: bool,
+    /// Its MTU.
+    pub mtu: bool,
+}
+
+/// What the kernel would change of a bridge, given with its ports by Ethernet address and MTU, when the pair's host end joins
+/// it or leaves it again.
+///
+/// Whenever a port comes or goes, a bridge takes the lowest address and the least MTU of its ports, unless somebody has set
+/// that (`br_stp_recalculate_bridge_id` and `br_mtu_auto_adjust`). One that differs from its ports' was set.
+pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], veth: &CreateVeth) -> Keep {
+    let (mac, mtu) = bridge;
+    let port_mtu = veth.mtu.unwrap_or(DEFAULT_MTU);
+    let lowest = ports.iter().map(|(mac, _)| *mac).min();
+    let least = ports.iter().map(|(_, mtu)| *mtu).min();
+    // Zeros are what remains when the last port has gone: the kernel does not take them.
+    let can_be_set = mac != Mac([0; 6]);
+    Keep {
+        mac: can_be_set && lowest.is_none_or(|lowest| lowest == mac && veth.peer.mac < mac),
+        mtu: least
+            .map_or((mtu, port_mtu) != (DEFAULT_MTU, DEFAULT_MTU), |least| least == mtu && port_mtu < mtu),
+    }
+}
+
+/// Why a link does not pass packets: in the reference's words for a port.
+pub fn not_running(link: &LinkRef) -> String {
+    match link.netns {
+        Netns::Host => "bridge port in error state: down".to_owned(),
+        Netns::Container => format!("link {} is down", link.name),
+    }
+}
+
+/// The text for a link that does not come up.
+pub fn failed_up(action: &SetUp) -> String {
+    format!("failed to set {:?} UP", action.link.name.as_str())
+}
+
+/// The text for a link that does not take every frame.
+pub fn failed_promiscuous(action: &SetPromiscuous) -> String {
+    format!("could not set promiscuous mode on {:?}", action.link.name.as_str())
+}
+
+/// The reference's text for an address that is not removed.
+pub fn failed_removal(action: &DeleteAddress) -> String {
+    format!("could not remove IP address from {:?}", action.link.name.as_str())
+}
+
 /// The reference's text for an address that is not added.
 pub fn failed_address(action: &AddAddress) -> String {
     let (name, address) = (action.link.name.as_str(), action.address);
@@ -111,6 +171,14 @@ pub fn failed_address(action: &AddAddress) -> String {
 /// The reference's text for a route that is not added.
 pub fn failed_route(action: &AddRoute) -> String {
     format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
+}
+
+/// How the settings of a bridge port differ from those with which it was made.
+pub fn compare_port(link: &LinkRef, peer: &VethPeer, hairpin: bool, isolated: bool) -> Vec<String> {
+    let on = |is_on: bool| if is_on { "on" } else { "off" };
+    let modes = [("hairpin mode", hairpin, peer.hairpin), ("isolation", isolated, peer.isolated)];
+    let differ = modes.into_iter().filter(|(_, is, wanted)| is != wanted);
+    differ.map(|(mode, is, wanted)| format!("{mode} of {link} is {}, not {}", on(is), on(wanted))).collect()
 }
 
 /// Whether an action failed.
@@ -131,5 +199,53 @@ pub fn as_masquerade(action: &Action) -> Option<&Masquerade> {
     match action {
         Action::Masquerade(masquerade) => Some(masquerade),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::action::VethPeer;
+
+    fn mac(last: u8) -> Mac {
+        Mac([2, 0, 0, 0, 0, last])
+    }
+
+    fn veth(last: u8, mtu: Option<u32>) -> CreateVeth {
+        let name = IfName::parse("eth0").unwrap();
+        let peer = VethPeer {
+            name: name.clone(),
+            mac: mac(last),
+            alias: String::new(),
+            master: None,
+            hairpin: false,
+            isolated: false,
+        };
+        CreateVeth { name, mtu, mac: mac(99), peer }
+    }
+
+    fn kept(bridge: (u8, u32), ports: &[(u8, u32)], port: (u8, Option<u32>)) -> (bool, bool) {
+        let ports: Vec<_> = ports.iter().map(|(last, mtu)| (mac(*last), *mtu)).collect();
+        let Keep { mac, mtu } = keep((mac(bridge.0), bridge.1), &ports, &veth(port.0, port.1));
+        (mac, mtu)
+    }
+
+    #[test]
+    fn a_bridge_that_follows_its_ports_is_kept_where_the_new_one_would_change_it() {
+        assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (4, Some(1400))), (true, true));
+        assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (7, None)), (false, false));
+        // One that does not follow was set.
+        assert_eq!(kept((1, 1500), &[(5, 9000)], (4, Some(1400))), (false, false));
+        assert_eq!(kept((9, 9000), &[(5, 1500)], (4, Some(1400))), (false, false));
+    }
+
+    #[test]
+    fn a_bridge_without_ports_is_kept_unless_nothing_can_change() {
+        assert_eq!(kept((5, 1500), &[], (9, None)), (true, false));
+        assert_eq!(kept((5, 1500), &[], (9, Some(1400))), (true, true));
+        // It would fall back to 1500 when the port leaves.
+        assert_eq!(kept((5, 9000), &[], (9, Some(9000))), (true, true));
+        let zeros = Mac([0; 6]);
+        assert!(!keep((zeros, 1500), &[], &veth(9, None)).mac, "zeros cannot be set");
     }
 }

@@ -39,10 +39,10 @@ pub fn plan(
     let states =
         kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
             (Before::Unknown, _) => State::Unknown,
-            // What is there is what goes, and the value before a lease is that of another one.
-            (_, Action::DeleteStaleLink(_))
+            // What is there is what goes, the value before a lease is that of another one, and a wait finds nothing.
+            (_, Action::DeleteStaleLink(_) | Action::Settle(_))
             | (Before::Absent, _)
-            | (Before::Value(_), Action::ReserveLease(_)) => State::Absent,
+            | (Before::Value(_), Action::ReserveLease(_) | Action::DeleteAddress(_)) => State::Absent,
             (Before::Present, _) => State::Present,
             (Before::Value(_), _) => State::Other,
         });

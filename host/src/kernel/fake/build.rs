@@ -4,7 +4,8 @@ use super::FakeKernel;
 use super::execute::answer;
 use super::link::Link;
 use crate::kernel::KernelError;
-use crate::plan::action::{Masquerade, ReserveLease};
+use crate::kernel::step::DEFAULT_MTU;
+use crate::plan::action::{CheckSourceMac, Masquerade, MasqueradeNft, ReserveLease};
 use crate::plan::{LinkFact, Netns, StoreRef, SysctlKey};
 use nix::errno::Errno;
 use std::net::IpAddr;
@@ -78,6 +79,18 @@ impl FakeKernel {
         Ok(self)
     }
 
+    /// With the rule of an address in nftables, and its table.
+    pub fn with_masquerade_nft(mut self, rule: &MasqueradeNft) -> Self {
+        self.nft.masquerade(&[rule]);
+        self
+    }
+
+    /// With the rules of a source MAC, and their table.
+    pub fn with_source_mac(mut self, check: &CheckSourceMac) -> Self {
+        self.nft.check_source_mac(check);
+        self
+    }
+
     /// With a container that is gone, and with it every link that was in it.
     pub fn without_container(mut self) -> Self {
         self.machine.remove_container();
@@ -101,7 +114,7 @@ impl FakeKernel {
             return Err(Errno::EEXIST);
         }
         let mut link = Link::new(fact.name.as_str(), &fact.kind, fact.mac, fact.mtu);
-        link.mtu_fixed = fact.mtu != super::link::DEFAULT_MTU;
+        link.mtu_fixed = fact.mtu != DEFAULT_MTU;
         link.check()?;
         link.set_alias(fact.alias.as_deref().unwrap_or_default())?;
         let index = space.insert(link);

@@ -4,9 +4,9 @@ use super::super::netlink::refused;
 use super::super::{Effect, KernelError, Outcome, sysctl::same};
 use super::{FakeKernel, no_entry, no_netns};
 use crate::kernel::errno::as_go;
-use crate::kernel::step::{self, Way, as_masquerade, is_failure};
+use crate::kernel::step::{self, Way, as_masquerade, as_masquerade_nft, is_failure, not_running};
 use crate::plan::Action;
-use crate::plan::action::{Masquerade, SetSysctl};
+use crate::plan::action::{Masquerade, MasqueradeNft, SetSysctl, Settle};
 use nix::errno::Errno;
 use std::io;
 
@@ -19,13 +19,17 @@ impl FakeKernel {
     fn execute_run(&mut self, run: &[Action]) -> Vec<Outcome> {
         match run.first().map(Way::of) {
             Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
-            Some(Way::Leases | Way::Sysctls(_)) => self.one_by_one(run),
+            Some(Way::Leases | Way::Sysctls(_) | Way::Wait(_) | Way::CheckSourceMac) => self.one_by_one(run),
             Some(Way::Rules) => {
                 let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
                 let results = self.nat.add(&rules).into_iter();
                 results.map(|result| result.map_or(Outcome::NotTried, outcome)).collect()
             }
-            _ => Vec::new(),
+            Some(Way::MasqueradeNft) => {
+                let rules: Vec<&MasqueradeNft> = run.iter().filter_map(as_masquerade_nft).collect();
+                self.nft.masquerade(&rules).into_iter().map(Outcome::Done).collect()
+            }
+            None => Vec::new(),
         }
     }
 
@@ -36,13 +40,35 @@ impl FakeKernel {
             outcomes.extend(match action {
                 Action::ReserveLease(lease) => Some(outcome(self.stores.locked(&lease.store).reserve(lease))),
                 Action::SetSysctl(action) => Some(outcome(self.set_sysctl(action))),
-                _ => None,
+                Action::Settle(settle) => Some(outcome(self.settle(settle))),
+                Action::CheckSourceMac(check) => Some(outcome(Ok(self.nft.check_source_mac(check)))),
+                // Done in another way.
+                Action::DeleteStaleLink(_)
+                | Action::EnsureBridge(_)
+                | Action::CreateVeth(_)
+                | Action::SetUp(_)
+                | Action::SetPromiscuous(_)
+                | Action::DeleteAddress(_)
+                | Action::AddAddress(_)
+                | Action::AddRoute(_)
+                | Action::Masquerade(_)
+                | Action::MasqueradeNft(_) => None,
             });
             if outcomes.iter().any(is_failure) {
                 break;
             }
         }
         outcomes
+    }
+
+    /// Nothing changes by waiting: a link is ready or never will be.
+    fn settle(&mut self, settle: &Settle) -> Result<Effect, KernelError> {
+        let found = self.require(settle.link.netns, &settle.link.name)?;
+        if self.machine.is_running(settle.link.netns, &found) {
+            Ok(Effect::AlreadyThere)
+        } else {
+            Err(KernelError::Conflict(not_running(&settle.link)))
+        }
     }
 
     fn set_sysctl(&mut self, action: &SetSysctl) -> Result<Effect, KernelError> {

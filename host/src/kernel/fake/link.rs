@@ -1,14 +1,12 @@
 //! A link, and what the kernel allows of one.
 
+use crate::kernel::step::MAX_MTU;
 use crate::plan::{Mac, Netns};
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use nix::errno::Errno;
 
 /// `ETH_MIN_MTU` and `ETH_MAX_MTU`, the bounds of bridges and veths.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
-
-/// `ETH_DATA_LEN`.
-pub const DEFAULT_MTU: u32 = 1500;
+const MTU: std::ops::RangeInclusive<u32> = 68..=MAX_MTU;
 
 /// `IPV6_MIN_MTU`: a link below it has no IPv6 at all.
 const MIN_MTU_V6: u32 = 1280;
@@ -50,6 +48,10 @@ pub struct Link {
     pub master: Option<u32>,
     /// `IFLA_BRPORT_MODE`.
     pub hairpin: bool,
+    /// `IFLA_BRPORT_ISOLATED`.
+    pub isolated: bool,
+    /// `IFF_PROMISC`.
+    pub promiscuous: bool,
     /// The other end of a veth pair.
     pub peer: Option<(Netns, u32)>,
     /// In the kernel's order.
@@ -72,6 +74,8 @@ impl Link {
             alias: None,
             master: None,
             hairpin: false,
+            isolated: false,
+            promiscuous: false,
             peer: None,
             v4: Vec::new(),
             v6: Vec::new(),

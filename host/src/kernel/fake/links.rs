@@ -4,8 +4,11 @@ use super::super::{Effect, KernelError, LinkIdentity, Outcome};
 use super::FakeKernel;
 use super::execute::{answer, without_netns};
 use super::link::Link;
-use crate::kernel::step::{a_bridge, failed_address, failed_route, is_failure, makes, needs};
-use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge};
+use crate::kernel::step::{
+    a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
+    needs,
+};
+use crate::plan::action::{CreateVeth, DeleteStaleLink, EnsureBridge};
 use crate::plan::{Action, IfName, LinkRef, Netns, Route};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -18,6 +21,8 @@ enum Request<'a> {
     /// The pair, then the mark of its host end.
     CreateVeth(&'a CreateVeth, Option<u32>),
     SetUp(u32),
+    SetPromiscuous(u32),
+    DeleteAddress(u32, IpNetwork),
     AddAddress(u32, IpNetwork),
     AddRoute(u32, &'a Route),
 }
@@ -80,7 +85,13 @@ impl FakeKernel {
         match action {
             Action::DeleteStaleLink(action) => self.delete_stale(action),
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
-                Some(found) => a_bridge(bridge, &found.kind).map(|()| None),
+                Some(found) => {
+                    a_bridge(bridge, &found.kind)?;
+                    if found.mac != bridge.mac {
+                        self.foreign_bridges.insert(bridge.name.clone());
+                    }
+                    Ok(None)
+                }
                 None => Ok(Some(Request::CreateBridge(bridge))),
             },
             Action::CreateVeth(veth) => self.create_veth(veth).map(Some),
@@ -100,7 +111,21 @@ impl FakeKernel {
                 }
                 Ok(Some(Request::AddRoute(index, &action.route)))
             }
-            _ => Ok(None),
+            Action::SetPromiscuous(action) => {
+                let found = self.require(netns, &action.link.name)?;
+                Ok((!found.promiscuous).then_some(Request::SetPromiscuous(found.index)))
+            }
+            Action::DeleteAddress(action) => {
+                let index = self.index(&action.link)?;
+                let is_there = self.has_address(&action.link, action.address)?;
+                Ok(is_there.then_some(Request::DeleteAddress(index, action.address)))
+            }
+            Action::ReserveLease(_)
+            | Action::SetSysctl(_)
+            | Action::Settle(_)
+            | Action::Masquerade(_)
+            | Action::MasqueradeNft(_)
+            | Action::CheckSourceMac(_) => Ok(None),
         }
     }
 
@@ -120,11 +145,17 @@ impl FakeKernel {
             return Err(KernelError::Conflict(format!("host veth name ({name:?}) already exists")));
         }
         let master = veth.peer.master.as_ref().map(|name| LinkRef { netns: Netns::Host, name: name.clone() });
-        let master = master.map(|master| self.index(&master)).transpose()?;
+        let index = master.as_ref().map(|master| self.index(master)).transpose()?;
         if !self.has(Netns::Container) {
             return Err(without_netns("failed to make veth pair"));
         }
-        Ok(Request::CreateVeth(veth, master))
+        if let (Some(index), Some(master)) = (index, &veth.peer.master)
+            && self.foreign_bridges.contains(master)
+        {
+            let kept = self.machine.keep_bridge(index, veth);
+            kept.map_err(|errno| answer(format!("failed to keep {:?} as it is", master.as_str()), errno))?;
+        }
+        Ok(Request::CreateVeth(veth, index))
     }
 
     /// Does what is asked for.
@@ -138,6 +169,12 @@ impl FakeKernel {
                 return (created, machine.mark_veth(&veth.peer));
             }
             Request::SetUp(index) => machine.in_space(netns).and_then(|space| space.set_up(index)),
+            Request::SetPromiscuous(index) => {
+                machine.in_space(netns).and_then(|space| space.set_promiscuous(index, true))
+            }
+            Request::DeleteAddress(index, address) => {
+                machine.in_space(netns).and_then(|space| space.delete_address(index, address))
+            }
             Request::AddAddress(index, address) => {
                 machine.in_space(netns).and_then(|space| space.add_address(index, address))
             }
@@ -156,6 +193,7 @@ impl FakeKernel {
         let Err(errno) = answers.0 else {
             return match action {
                 Action::EnsureBridge(bridge) => {
+                    self.foreign_bridges.remove(&bridge.name);
                     let identity = self.identify(Netns::Host, &bridge.name)?;
                     Ok(Effect::CreatedLinks(vec![identity]))
                 }
@@ -164,6 +202,7 @@ impl FakeKernel {
                     // Undo leaves it gone.
                     Ok(Effect::AlreadyThere)
                 }
+                Action::DeleteAddress(action) => Ok(Effect::Replaced(action.address.to_string())),
                 _ => Ok(Effect::Created),
             };
         };
@@ -174,10 +213,16 @@ impl FakeKernel {
             }
             Action::DeleteStaleLink(_) if errno == Errno::ENODEV => return Ok(Effect::AlreadyThere),
             Action::DeleteStaleLink(stale) => format!("failed to delete {:?}", stale.name.as_str()),
-            Action::SetUp(action) => format!("failed to set {:?} UP", action.link.name.as_str()),
+            Action::SetUp(action) => failed_up(action),
+            Action::SetPromiscuous(action) => failed_promiscuous(action),
+            // It was there when we looked, so it went with the first one of its subnet.
+            Action::DeleteAddress(action) if errno == Errno::EADDRNOTAVAIL => {
+                return Ok(Effect::Replaced(action.address.to_string()));
+            }
+            Action::DeleteAddress(action) => failed_removal(action),
             Action::AddAddress(action) => {
                 let of_host = action.link.netns == Netns::Host;
-                if errno == Errno::EEXIST && of_host && self.has_address(action)? {
+                if errno == Errno::EEXIST && of_host && self.has_address(&action.link, action.address)? {
                     return Ok(Effect::AlreadyThere);
                 }
                 failed_address(action)
@@ -188,10 +233,10 @@ impl FakeKernel {
         Err(answer(what, errno))
     }
 
-    fn has_address(&mut self, action: &AddAddress) -> Result<bool, KernelError> {
-        let index = self.index(&action.link)?;
-        let found = self.machine.space(action.link.netns).and_then(|space| space.get(index));
-        Ok(found.is_some_and(|link| link.addresses().contains(&action.address)))
+    fn has_address(&mut self, link: &LinkRef, address: IpNetwork) -> Result<bool, KernelError> {
+        let index = self.index(link)?;
+        let found = self.machine.space(link.netns).and_then(|space| space.get(index));
+        Ok(found.is_some_and(|link| link.addresses().contains(&address)))
     }
 
     fn conclude_veth(&mut self, veth: &CreateVeth, answers: Answers) -> Result<Effect, KernelError> {

@@ -1,7 +1,8 @@
 //! Both namespaces, and what concerns both.
 
-use super::link::{DEFAULT_MTU, Link};
+use super::link::Link;
 use super::space::Space;
+use crate::kernel::step::{self, DEFAULT_MTU};
 use crate::plan::Netns;
 use crate::plan::action::{CreateVeth, EnsureBridge, VethPeer};
 use nix::errno::Errno;
@@ -82,6 +83,30 @@ impl Machine {
         Ok(())
     }
 
+    /// Sets the MTU of a bridge to what it is, if it would change with the pair.
+    pub fn keep_bridge(&mut self, bridge: u32, veth: &CreateVeth) -> Result<(), Errno> {
+        let ports = self.host.links.iter().filter(|link| link.master == Some(bridge));
+        let ports: Vec<_> = ports.map(|port| (port.mac, port.mtu)).collect();
+        let bridge = self.host.get_mut(bridge)?;
+        if step::keep((bridge.mac, bridge.mtu), &ports, veth).mtu {
+            bridge.mtu_fixed = true;
+        }
+        Ok(())
+    }
+
+    /// Whether a link passes packets, as its operational state says.
+    pub fn is_running(&self, netns: Netns, link: &Link) -> bool {
+        let is_up = |(netns, index): (Netns, u32)| {
+            self.space(netns).and_then(|space| space.get(index)).is_some_and(|link| link.up)
+        };
+        let passes = |link: &Link| link.up && link.peer.is_some_and(is_up);
+        if link.kind != "bridge" {
+            return passes(link);
+        }
+        let links = self.space(netns).map(|space| space.links.as_slice()).unwrap_or_default();
+        link.up && links.iter().any(|port| port.master == Some(link.index) && passes(port))
+    }
+
     /// Takes in two links that are each other's peer, and gives the index of the first.
     pub fn pair(&mut self, first: (Netns, Link), second: (Netns, Link)) -> Result<u32, Errno> {
         for (netns, link) in [&first, &second] {
@@ -102,6 +127,7 @@ impl Machine {
         let link = found.ok_or(Errno::ENODEV)?;
         link.set_alias(&peer.alias)?;
         link.hairpin = link.master.is_some() && peer.hairpin;
+        link.isolated = link.master.is_some() && peer.isolated;
         Ok(())
     }
 

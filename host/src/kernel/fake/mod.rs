@@ -2,8 +2,9 @@
 //!
 //! For tests without privileges, those of plugin authors included. A unit test holds it against [`super::host`].
 //!
-//! What is not modelled: IPv6 link-local addresses, which the kernel adds by itself some time after a link is up; locks
-//! that others hold; kernel parameters beyond those in `sysctl.rs` and [`FakeKernel::with_sysctl`].
+//! What is not modelled: IPv6 link-local addresses, which the kernel adds by itself some time after a link is up; other owners
+//! of an IPv6 address; a bridge that takes the Ethernet address of a port; of an address, more than its prefix; locks that
+//! others hold; kernel parameters beyond those in `sysctl.rs` and [`FakeKernel::with_sysctl`].
 
 mod address;
 mod build;
@@ -13,6 +14,7 @@ mod link;
 mod links;
 mod machine;
 mod nat;
+mod nft;
 mod observe;
 mod route;
 mod snapshot;
@@ -28,7 +30,8 @@ use crate::plan::{Action, IfName, LinkRef, Netns};
 use link::Link;
 use machine::Machine;
 use nat::Nat;
-use std::collections::BTreeMap;
+use nft::Nft;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use store::Stores;
@@ -41,8 +44,12 @@ pub struct FakeKernel {
     machine: Machine,
     /// Of the host's namespace: no action adds rules in the container's.
     nat: Nat,
+    /// The same of nftables.
+    nft: Nft,
     stores: Stores,
     files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Bridges that were found and are none of ours.
+    foreign_bridges: BTreeSet<IfName>,
     /// As in the real one, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
     dry: bool,
@@ -60,6 +67,8 @@ impl FakeKernel {
         FakeKernel {
             machine: Machine::new(),
             nat: Nat::default(),
+            nft: Nft::default(),
+            foreign_bridges: BTreeSet::new(),
             stores: Stores::default(),
             files: BTreeMap::new(),
             indexes: BTreeMap::new(),

@@ -4,8 +4,9 @@ use super::super::lease::Holder;
 use super::super::{Before, KernelError, sysctl::same};
 use super::FakeKernel;
 use super::link::Link;
-use crate::plan::action::{AddAddress, ReserveLease, SetSysctl};
-use crate::plan::{Action, Netns};
+use crate::plan::action::{DeleteAddress, ReserveLease, SetSysctl};
+use crate::plan::{Action, LinkRef, Netns};
+use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 
 impl FakeKernel {
@@ -34,10 +35,24 @@ impl FakeKernel {
             Action::SetUp(action) => {
                 presence(self.find(action.link.netns, &action.link.name), |link| link.up)
             }
-            Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
-            Action::AddAddress(_) | Action::AddRoute(_) | Action::Masquerade(_) => Before::Absent,
+            Action::AddAddress(action) if action.link.netns == Netns::Host => {
+                self.observe_address(&action.link, action.address)
+            }
+            Action::AddAddress(_) | Action::AddRoute(_) => Before::Absent,
+            Action::SetPromiscuous(action) => {
+                presence(self.find(action.link.netns, &action.link.name), |link| link.promiscuous)
+            }
+            // Present: done already, as there is nothing to delete.
+            Action::DeleteAddress(DeleteAddress { link, address }) => {
+                match self.observe_address(link, *address) {
+                    Before::Present => Before::Value(address.to_string()),
+                    Before::Absent => Before::Present,
+                    unknown => unknown,
+                }
+            }
+            Action::Settle(_) => Before::Present,
             Action::SetSysctl(action) => self.observe_sysctl(action),
-            _ => Before::Absent,
+            Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
         }
     }
 
@@ -50,10 +65,8 @@ impl FakeKernel {
         }
     }
 
-    fn observe_address(&mut self, action: &AddAddress) -> Before {
-        presence(self.find(action.link.netns, &action.link.name), |link| {
-            link.addresses().contains(&action.address)
-        })
+    fn observe_address(&mut self, link: &LinkRef, address: IpNetwork) -> Before {
+        presence(self.find(link.netns, &link.name), |link| link.addresses().contains(&address))
     }
 
     fn observe_sysctl(&mut self, action: &SetSysctl) -> Before {

@@ -20,6 +20,7 @@ impl FakeKernel {
         for (family, place) in [(Family::V4, "nat"), (Family::V6, "nat6")] {
             lines.extend(self.nat.lines(family).into_iter().map(|line| format!("{place}: {line}")));
         }
+        lines.extend(self.nft.lines().into_iter().map(|line| format!("nft: {line}")));
         for (reference, store) in &self.stores.stores {
             let place = reference.directory().display().to_string();
             lines.push(format!("leases {place}"));
@@ -48,6 +49,12 @@ fn space_lines(space: &Space) -> Vec<String> {
         if let Some(master) = link.master {
             let hairpin = if link.hairpin { "on" } else { "off" };
             line += &format!(" master {} hairpin {hairpin}", name(master));
+            if link.isolated {
+                line += " isolated";
+            }
+        }
+        if link.promiscuous {
+            line += " promisc";
         }
         if let Some(alias) = &link.alias {
             line += &format!(" alias {alias:?}");

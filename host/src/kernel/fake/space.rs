@@ -1,8 +1,9 @@
 //! A network namespace: its links by index and name.
 
-use super::link::{AddressV4, DEFAULT_MTU, Link};
+use super::link::{AddressV4, Link};
 use super::route::Entry;
 use super::sysctl::Sysctls;
+use crate::kernel::step::DEFAULT_MTU;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -61,7 +62,7 @@ impl Space {
         self.routes.retain(|route| route.oif != index);
         self.sysctls.remove_link(&link.name);
         for port in self.links.iter_mut().filter(|port| port.master == Some(index)) {
-            (port.master, port.hairpin) = (None, false);
+            (port.master, port.hairpin, port.isolated) = (None, false, false);
         }
         if let Some(master) = link.master {
             self.follow_ports(master);
@@ -77,6 +78,12 @@ impl Space {
         }
         self.get_mut(port)?.master = Some(master);
         self.follow_ports(master);
+        Ok(())
+    }
+
+    /// Lets a link take every frame, or its own alone.
+    pub fn set_promiscuous(&mut self, index: u32, on: bool) -> Result<(), Errno> {
+        self.get_mut(index)?.promiscuous = on;
         Ok(())
     }
 

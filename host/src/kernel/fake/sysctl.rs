@@ -22,13 +22,14 @@ pub(super) const V4: [(&str, i32); 14] = [
 ];
 
 /// Those of a link below `net/ipv6/conf`.
-pub(super) const V6: [(&str, i32); 10] = [
+pub(super) const V6: [(&str, i32); 11] = [
     ("accept_dad", 1),
     ("accept_ra", 1),
     ("accept_redirects", 1),
     ("autoconf", 1),
     ("dad_transmits", 1),
     ("disable_ipv6", 0),
+    ("enhanced_dad", 1),
     ("forwarding", 0),
     ("keep_addr_on_down", 0),
     ("ndisc_notify", 0),

@@ -44,10 +44,10 @@ impl FakeKernel {
             Undo::RestoreSysctl { netns, key, written, old } => {
                 Ok(self.restore_sysctl(*netns, key, written, old))
             }
-            Undo::RestoreAddress { .. }
-            | Undo::ClearPromiscuous { .. }
-            | Undo::DeleteMasqueradeNft { .. }
-            | Undo::DeleteCheckSourceMac { .. } => Ok(Undone::Gone),
+            Undo::RestoreAddress { link, address, saved: _ } => self.restore_address(link, *address),
+            Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
+            Undo::DeleteMasqueradeNft { rule, table } => Ok(self.nft.delete_masquerade(rule, *table)),
+            Undo::DeleteCheckSourceMac { check, table } => Ok(self.nft.delete_check(check, *table)),
             Undo::DeleteMasquerade(rules) => Ok(self.nat.delete(&[rules]).pop().unwrap_or(Undone::Gone)),
             Undo::ReleaseLease(lease) => {
                 Ok(self.stores.existing(&lease.store).map_or(Undone::Gone, |store| store.release(lease)))
@@ -100,6 +100,29 @@ impl FakeKernel {
         let deleted =
             self.machine.in_space(link.netns).and_then(|space| space.delete_address(found.index, address));
         done(deleted, || format!("failed to delete {address} from {:?}", link.name.as_str()))
+    }
+
+    fn restore_address(&mut self, link: &LinkRef, address: IpNetwork) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
+        if found.addresses().contains(&address) {
+            return Ok(Undone::Gone);
+        }
+        let added =
+            self.machine.in_space(link.netns).and_then(|space| space.add_address(found.index, address));
+        done(added, || format!("failed to add {address} to {:?} again", link.name.as_str()))
+    }
+
+    fn clear_promiscuous(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
+        match self.seen(link)? {
+            Some(found) if found.promiscuous => {
+                let cleared = self
+                    .machine
+                    .in_space(link.netns)
+                    .and_then(|space| space.set_promiscuous(found.index, false));
+                done(cleared, || format!("failed to end promiscuous mode of {:?}", link.name.as_str()))
+            }
+            _ => Ok(Undone::Gone),
+        }
     }
 
     fn restore_sysctl(&mut self, netns: Netns, key: &SysctlKey, written: &str, old: &str) -> Undone {

@@ -4,8 +4,8 @@ use super::super::errno::chain;
 use super::super::lease::Holder;
 use super::super::{KernelError, sysctl::same};
 use super::{FakeKernel, Link, no_entry};
-use crate::kernel::step::as_masquerade;
-use crate::plan::action::{AddRoute, CreateVeth, Masquerade, ReserveLease, SetSysctl};
+use crate::kernel::step::{self, as_masquerade, as_masquerade_nft};
+use crate::plan::action::{AddRoute, CreateVeth, Masquerade, ReserveLease, SetSysctl, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 
 impl FakeKernel {
@@ -19,18 +19,24 @@ impl FakeKernel {
         }
         let rules: Vec<&Masquerade> = actions.iter().filter_map(as_masquerade).collect();
         differences.extend(self.nat.verify(&rules));
+        let rules = actions.iter().filter_map(as_masquerade_nft);
+        differences.extend(rules.flat_map(|rule| self.nft.verify_masquerade(rule)));
         differences
     }
 
     fn verify_action(&mut self, action: &Action) -> Result<Vec<String>, KernelError> {
         let difference = match action {
             Action::ReserveLease(lease) => self.verify_lease(lease),
-            Action::DeleteStaleLink(_) | Action::Masquerade(_) => None,
-            Action::SetPromiscuous(_)
-            | Action::Settle(_)
-            | Action::DeleteAddress(_)
-            | Action::MasqueradeNft(_)
-            | Action::CheckSourceMac(_) => None,
+            // All rules are verified together.
+            Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => None,
+            // What another attachment of the bridge put there meanwhile is its own.
+            Action::DeleteAddress(_) | Action::Settle(_) => None,
+            Action::CheckSourceMac(check) => return Ok(self.nft.verify_check(check)),
+            Action::SetPromiscuous(action) => match self.seen(&action.link)? {
+                None => Some(format!("link {} is missing", action.link)),
+                Some(found) if !found.promiscuous => Some(format!("link {} is not promiscuous", action.link)),
+                Some(_) => None,
+            },
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
                 None => Some(format!("bridge {} is missing", bridge.name)),
                 Some(found) if found.kind != "bridge" => Some(format!("{} is not a bridge", bridge.name)),
@@ -55,7 +61,7 @@ impl FakeKernel {
         Ok(difference.into_iter().collect())
     }
 
-    fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, KernelError> {
+    pub(super) fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, KernelError> {
         if self.has(link.netns) { self.find(link.netns, &link.name) } else { Ok(None) }
     }
 
@@ -83,7 +89,7 @@ impl FakeKernel {
             differences.push(format!("link {outside} is not ours: it has another alias"));
         }
         if let Some(master) = &veth.peer.master {
-            differences.extend(self.compare_port(&outside, &found, master, veth.peer.hairpin)?);
+            differences.extend(self.compare_port(&outside, &found, master, &veth.peer)?);
         }
         Ok(differences)
     }
@@ -93,16 +99,13 @@ impl FakeKernel {
         link: &LinkRef,
         found: &Link,
         master: &IfName,
-        hairpin: bool,
-    ) -> Result<Option<String>, KernelError> {
+        peer: &VethPeer,
+    ) -> Result<Vec<String>, KernelError> {
         let bridge = self.find(Netns::Host, master)?.map(|bridge| bridge.index);
-        Ok(if bridge.is_none() || found.master != bridge {
-            Some(format!("link {link} is not a port of {master}"))
-        } else if found.hairpin != hairpin {
-            Some(format!("hairpin mode of {link} is {}, not {}", on(found.hairpin), on(hairpin)))
-        } else {
-            None
-        })
+        if bridge.is_none() || found.master != bridge {
+            return Ok(vec![format!("link {link} is not a port of {master}")]);
+        }
+        Ok(step::compare_port(link, peer, found.hairpin, found.isolated))
     }
 
     fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {
@@ -150,8 +153,4 @@ fn compare_end(
     if let Some(mtu) = mtu.filter(|mtu| *mtu != found.mtu) {
         differences.push(format!("MTU of {link} is {}, not {mtu}", found.mtu));
     }
-}
-
-fn on(is_on: bool) -> &'static str {
-    if is_on { "on" } else { "off" }
 }

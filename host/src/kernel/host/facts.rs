@@ -5,6 +5,7 @@ use super::super::netlink::{address, refused};
 use super::super::{KernelError, iptables, netlink::Link, nft};
 use super::{HostKernel, file};
 use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
+use ipnetwork::IpNetwork;
 use std::io;
 
 impl Facts for HostKernel {
@@ -62,14 +63,25 @@ impl HostKernel {
     }
 
     /// The addresses of a link.
-    pub(super) fn addresses(
+    pub(super) fn addresses(&mut self, link: &LinkRef, index: u32) -> Result<Vec<IpNetwork>, KernelError> {
+        let found = self.socket(link.netns).and_then(|socket| address::list(socket, index));
+        found.map_err(|e| refused(failed_list(link), e))
+    }
+
+    /// An address with all that undo needs to add it again; none, if the link does not have it.
+    pub(super) fn saved_address(
         &mut self,
         link: &LinkRef,
         index: u32,
-    ) -> Result<Vec<ipnetwork::IpNetwork>, KernelError> {
-        let found = self.socket(link.netns).and_then(|socket| address::list(socket, index));
-        found.map_err(|e| refused(format!("failed to get IP addresses for {:?}", link.name.as_str()), e))
+        address: IpNetwork,
+    ) -> Result<Option<String>, KernelError> {
+        let found = self.socket(link.netns).and_then(|socket| address::saved(socket, index, address));
+        found.map_err(|e| refused(failed_list(link), e))
     }
+}
+
+fn failed_list(link: &LinkRef) -> String {
+    format!("failed to get IP addresses for {:?}", link.name.as_str())
 }
 
 /// As the reference: nftables only where there is no iptables (cni-behaviours, section 2.10).

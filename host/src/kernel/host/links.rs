@@ -3,8 +3,11 @@
 use super::super::netlink::{Request, address, link, refused, route};
 use super::super::{Effect, KernelError, LinkIdentity, Outcome};
 use super::HostKernel;
-use crate::kernel::step::{a_bridge, failed_address, failed_route, is_failure, makes, needs};
-use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, VethPeer};
+use crate::kernel::step::{
+    a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
+    needs,
+};
+use crate::plan::action::{AddAddress, CreateVeth, DeleteAddress, DeleteStaleLink, EnsureBridge, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Netns};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -70,7 +73,11 @@ impl HostKernel {
         match action {
             Action::DeleteStaleLink(action) => self.delete_stale(action),
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
-                Some(found) => a_bridge(bridge, &found.kind).map(|()| Vec::new()),
+                Some(found) => {
+                    a_bridge(bridge, &found.kind)?;
+                    self.found_bridge(bridge, &found);
+                    Ok(Vec::new())
+                }
                 None => Ok(vec![link::create_bridge(bridge)]),
             },
             Action::CreateVeth(veth) => self.create_veth(veth),
@@ -86,9 +93,7 @@ impl HostKernel {
                     vec![link::set_promiscuous(found.index, true)]
                 })
             }
-            Action::DeleteAddress(action) => {
-                Ok(vec![address::delete(self.index(&action.link)?, action.address)])
-            }
+            Action::DeleteAddress(action) => self.delete_address_if_there(action),
             Action::AddAddress(action) => Ok(vec![address::add(self.index(&action.link)?, action.address)]),
             Action::AddRoute(action) => {
                 let index = self.index(&action.link)?;
@@ -117,6 +122,21 @@ impl HostKernel {
         }
     }
 
+    /// Looked up before: one that is not there is no change, and of one that is, all is remembered.
+    fn delete_address_if_there(&mut self, action: &DeleteAddress) -> Result<Vec<Request>, KernelError> {
+        let DeleteAddress { link, address } = action;
+        let index = self.index(link)?;
+        let Some(saved) = self.saved_address(link, index, *address)? else { return Ok(Vec::new()) };
+        self.deleted_addresses.insert((link.clone(), *address), saved);
+        Ok(vec![address::delete(index, *address)])
+    }
+
+    fn deleted_address(&mut self, action: &DeleteAddress) -> Effect {
+        let DeleteAddress { link, address } = action;
+        let saved = self.deleted_addresses.remove(&(link.clone(), *address));
+        Effect::Replaced(saved.unwrap_or_else(|| address.to_string()))
+    }
+
     /// The mark goes by name in the same send, so that a link without its alias never outlives us. It must not hit somebody
     /// else's link, so the name is looked up before, and a race against that is repaired after.
     fn create_veth(&mut self, veth: &CreateVeth) -> Result<Vec<Request>, KernelError> {
@@ -124,12 +144,16 @@ impl HostKernel {
             return Err(host_name_exists(&veth.peer));
         }
         let master = veth.peer.master.as_ref().map(|name| LinkRef { netns: Netns::Host, name: name.clone() });
-        let master = master.map(|master| self.index(&master)).transpose()?;
+        let index = master.as_ref().map(|master| self.index(master)).transpose()?;
         let Some(container) = &self.container else {
             let gone = io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace");
             return Err(refused("failed to make veth pair", gone));
         };
-        Ok(vec![link::create_veth(veth, master, container.as_fd()), link::mark_veth(&veth.peer)])
+        let requests = vec![link::create_veth(veth, index, container.as_fd()), link::mark_veth(&veth.peer)];
+        if let Some(master) = &veth.peer.master {
+            self.keep_bridge(master, veth)?;
+        }
+        Ok(requests)
     }
 
     /// What the kernel's answers mean.
@@ -145,7 +169,7 @@ impl HostKernel {
                     // Undo leaves it gone.
                     Ok(Effect::AlreadyThere)
                 }
-                Action::DeleteAddress(action) => Ok(Effect::Replaced(action.address.to_string())),
+                Action::DeleteAddress(action) => Ok(self.deleted_address(action)),
                 _ => Ok(Effect::Created),
             };
         };
@@ -153,7 +177,9 @@ impl HostKernel {
         match action {
             Action::EnsureBridge(bridge) => {
                 if exists && let Some(found) = self.find(Netns::Host, &bridge.name)? {
-                    return a_bridge(bridge, &found.kind).map(|()| Effect::AlreadyThere);
+                    a_bridge(bridge, &found.kind)?;
+                    self.found_bridge(bridge, &found);
+                    return Ok(Effect::AlreadyThere);
                 }
                 let name = bridge.name.as_str();
                 Err(refused(format!("failed to create bridge {name:?}: could not add {name:?}"), error))
@@ -162,19 +188,13 @@ impl HostKernel {
             Action::DeleteStaleLink(stale) => {
                 Err(refused(format!("failed to delete {:?}", stale.name.as_str()), error))
             }
-            Action::SetUp(action) => {
-                Err(refused(format!("failed to set {:?} UP", action.link.name.as_str()), error))
+            Action::SetUp(action) => Err(refused(failed_up(action), error)),
+            Action::SetPromiscuous(action) => Err(refused(failed_promiscuous(action), error)),
+            // It was there when we looked, so it went with the first one of its subnet.
+            Action::DeleteAddress(action) if is(&error, Errno::EADDRNOTAVAIL) => {
+                Ok(self.deleted_address(action))
             }
-            Action::SetPromiscuous(action) => {
-                let name = action.link.name.as_str();
-                Err(refused(format!("could not set promiscuous mode on {name:?}"), error))
-            }
-            // It went with another one, or somebody else was faster.
-            Action::DeleteAddress(_) if is(&error, Errno::EADDRNOTAVAIL) => Ok(Effect::AlreadyThere),
-            Action::DeleteAddress(action) => {
-                let name = action.link.name.as_str();
-                Err(refused(format!("could not remove IP address from {name:?}"), error))
-            }
+            Action::DeleteAddress(action) => Err(refused(failed_removal(action), error)),
             Action::AddAddress(action) => {
                 if exists && action.link.netns == Netns::Host && self.has_address(action)? {
                     return Ok(Effect::AlreadyThere);
@@ -192,6 +212,7 @@ impl HostKernel {
     }
 
     fn made_bridge(&mut self, bridge: &EnsureBridge) -> Result<Effect, KernelError> {
+        self.foreign_bridges.remove(&bridge.name);
         self.identify(Netns::Host, &bridge.name).map(|identity| Effect::CreatedLinks(vec![identity]))
     }
 

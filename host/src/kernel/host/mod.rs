@@ -1,5 +1,6 @@
 //! The real machine: two namespaces, lease stores, rules.
 
+mod bridge;
 mod execute;
 mod facts;
 mod file;
@@ -18,9 +19,11 @@ use super::netlink::{Link, Netlink, link, refused};
 use super::netns::{Guard, NetnsFile};
 use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::{Action, IfName, LinkRef, Netns, StoreRef};
-use std::collections::{BTreeMap, HashMap};
+use ipnetwork::IpNetwork;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The host's namespace, which is the calling thread's, and a container's.
 ///
@@ -32,8 +35,14 @@ pub struct HostKernel {
     container_socket: Option<Netlink>,
     /// Indexes of links seen or made here; the kernel gives none twice, so at worst there is no such link any more.
     indexes: HashMap<LinkRef, u32>,
+    /// What was known of addresses before they were deleted here.
+    deleted_addresses: BTreeMap<(LinkRef, IpNetwork), String>,
+    /// Bridges that were found and are none of ours.
+    foreign_bridges: BTreeSet<IfName>,
     stores: BTreeMap<StoreRef, Store>,
     lease_indexes: Option<PathBuf>,
+    /// How long a link may take to settle.
+    patience: Duration,
     refusal: Option<KernelError>,
 }
 
@@ -48,8 +57,11 @@ impl HostKernel {
             host_socket: None,
             container_socket: None,
             indexes: HashMap::new(),
+            deleted_addresses: BTreeMap::new(),
+            foreign_bridges: BTreeSet::new(),
             stores: BTreeMap::new(),
             lease_indexes: None,
+            patience: settle::PATIENCE,
             refusal: None,
         }
     }

@@ -38,13 +38,7 @@ impl HostKernel {
                 presence(self.find(action.link.netns, &action.link.name), |link| link.promiscuous)
             }
             // Present: done already, as there is nothing to delete.
-            Action::DeleteAddress(DeleteAddress { link, address }) => {
-                match self.observe_address(&AddAddress { link: link.clone(), address: *address }) {
-                    Before::Present => Before::Value(address.to_string()),
-                    Before::Absent => Before::Present,
-                    other => other,
-                }
-            }
+            Action::DeleteAddress(action) => self.observe_deletion(action),
             Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
             // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
             Action::AddAddress(_) | Action::AddRoute(_) | Action::Settle(_) => Before::Absent,
@@ -77,6 +71,20 @@ impl HostKernel {
         match self.addresses(&action.link, index) {
             Ok(addresses) if addresses.contains(&action.address) => Before::Present,
             Ok(_) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
+    }
+
+    fn observe_deletion(&mut self, action: &DeleteAddress) -> Before {
+        let DeleteAddress { link, address } = action;
+        let saved = match self.find(link.netns, &link.name) {
+            Ok(Some(found)) => self.saved_address(link, found.index, *address),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match saved {
+            Ok(Some(saved)) => Before::Value(saved),
+            Ok(None) => Before::Present,
             Err(_) => Before::Unknown,
         }
     }

@@ -3,19 +3,27 @@
 use super::super::netlink::{address, refused};
 use super::super::{Effect, KernelError};
 use super::HostKernel;
-use crate::plan::{LinkRef, Netns};
+use crate::kernel::step::not_running;
+use crate::plan::LinkRef;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// As long as the reference waits for addresses (cni-behaviours, section 2.4).
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two questions: a veth is up within microseconds, duplicate address detection takes a second.
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl HostKernel {
+    /// With less patience: for tests of links that never settle.
+    #[cfg(test)]
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     pub(super) fn settle(&mut self, link: &LinkRef) -> Result<Effect, KernelError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             match self.obstacle(link)? {
                 None => return Ok(Effect::AlreadyThere),
@@ -30,10 +38,7 @@ impl HostKernel {
         let name = link.name.as_str();
         let found = self.require(link.netns, &link.name)?;
         if !found.running {
-            return Ok(Some(match link.netns {
-                Netns::Host => "bridge port in error state: down".to_owned(),
-                Netns::Container => format!("link {name} is down"),
-            }));
+            return Ok(Some(not_running(link)));
         }
         if found.master.is_some() {
             // A port has no addresses of its own.
@@ -48,7 +53,8 @@ impl HostKernel {
             return Err(KernelError::Conflict(format!("failed to settle addresses for {name:?}: {text}")));
         }
         let tentative = states.iter().any(|state| state.tentative);
-        let text = format!("link {name} still has tentative addresses after {} seconds", PATIENCE.as_secs());
+        let text =
+            format!("link {name} still has tentative addresses after {} seconds", self.patience.as_secs());
         Ok(tentative.then(|| format!("failed to settle addresses for {name:?}: {text}")))
     }
 }

@@ -39,7 +39,7 @@ impl HostKernel {
             Undo::DeleteLinkByAlias { name, alias } => self.delete_by_alias(name, alias),
             Undo::DeleteEmptyBridge { name, mac, addresses } => self.delete_bridge(name, *mac, addresses),
             Undo::DeleteAddress { link, address } => self.delete_address(link, *address),
-            Undo::RestoreAddress { link, address } => self.restore_address(link, *address),
+            Undo::RestoreAddress { link, address, saved } => self.restore_address(link, *address, saved),
             Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
             Undo::RestoreSysctl { netns, key, written, old } => {
                 if !self.has(*netns) {
@@ -127,13 +127,20 @@ impl HostKernel {
         self.request(link.netns, address::delete(found.index, address), what)
     }
 
-    fn restore_address(&mut self, link: &LinkRef, address: IpNetwork) -> Result<Undone, KernelError> {
+    fn restore_address(
+        &mut self,
+        link: &LinkRef,
+        address: IpNetwork,
+        saved: &str,
+    ) -> Result<Undone, KernelError> {
         let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
         if self.addresses(link, found.index)?.contains(&address) {
             return Ok(Undone::Gone);
         }
         let what = format!("failed to add {address} to {:?} again", link.name.as_str());
-        self.request(link.netns, address::add(found.index, address), what)
+        let request =
+            address::restore(found.index, saved).unwrap_or_else(|| address::add(found.index, address));
+        self.request(link.netns, request, what)
     }
 
     fn clear_promiscuous(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {

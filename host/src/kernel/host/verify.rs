@@ -6,7 +6,7 @@ use super::super::lease::{Holder, Store};
 use super::super::netlink::{Link, route};
 use super::super::{KernelError, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
-use crate::kernel::step::{as_masquerade, as_masquerade_nft};
+use crate::kernel::step::{self, as_masquerade, as_masquerade_nft};
 use crate::plan::action::{CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
 
@@ -107,12 +107,7 @@ impl HostKernel {
         if bridge.is_none() || found.master != bridge {
             return Ok(vec![format!("link {link} is not a port of {master}")]);
         }
-        let modes =
-            [("hairpin mode", found.hairpin, peer.hairpin), ("isolation", found.isolated, peer.isolated)];
-        let differ = modes.into_iter().filter(|(_, is, wanted)| is != wanted);
-        Ok(differ
-            .map(|(mode, is, wanted)| format!("{mode} of {link} is {}, not {}", on(is), on(wanted)))
-            .collect())
+        Ok(step::compare_port(link, peer, found.hairpin, found.isolated))
     }
 
     fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {
@@ -165,8 +160,4 @@ fn compare_end(
     if let Some(mtu) = mtu.filter(|mtu| *mtu != found.mtu) {
         differences.push(format!("MTU of {link} is {}, not {mtu}", found.mtu));
     }
-}
-
-fn on(is_on: bool) -> &'static str {
-    if is_on { "on" } else { "off" }
 }

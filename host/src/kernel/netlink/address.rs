@@ -1,8 +1,9 @@
 //! Addresses: `ip address`.
 
 use super::socket::{Netlink, Request};
+use crate::plan::derive::hex;
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::AddressMessageBuilder;
@@ -27,10 +28,29 @@ pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Vec<IpNetwork>> {
 
 /// The same with what duplicate address detection says.
 pub fn states(netlink: &mut Netlink, index: u32) -> io::Result<Vec<Address>> {
+    Ok(dump(netlink, index)?.iter().filter_map(parse).collect())
+}
+
+/// An address with all that the kernel tells of it (broadcast, label, scope, lifetimes, flags) as text: prefix notation, then
+/// the kernel's message in hexadecimal. What [`restore`] takes.
+pub fn saved(netlink: &mut Netlink, index: u32, address: IpNetwork) -> io::Result<Option<String>> {
+    let is_it = |message: &&AddressMessage| parse(message).is_some_and(|found| found.address == address);
+    Ok(dump(netlink, index)?.iter().find(is_it).map(|message| {
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        format!("{address} {}", hex(&bytes))
+    }))
+}
+
+fn dump(netlink: &mut Netlink, index: u32) -> io::Result<Vec<AddressMessage>> {
     let mut message = AddressMessage::default();
     message.header.index = index;
     let found = netlink.dump(RouteNetlinkMessage::GetAddress(message))?;
-    Ok(found.into_iter().filter_map(|answer| parse(answer, index)).collect())
+    let of_link = |answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) if message.header.index == index => Some(message),
+        _ => None,
+    };
+    Ok(found.into_iter().filter_map(of_link).collect())
 }
 
 /// The kernel gives every link that is up such an address of its own.
@@ -45,6 +65,16 @@ pub fn is_link_local(address: IpNetwork) -> bool {
 pub fn add(index: u32, address: IpNetwork) -> Request {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
     Request { message: RouteNetlinkMessage::NewAddress(build(index, address)), flags }
+}
+
+/// The address that [`saved`] gave, as it was: none, if that is no such text.
+pub fn restore(index: u32, saved: &str) -> Option<Request> {
+    let digits = saved.split_once(' ')?.1;
+    let byte = |place: usize| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+    let mut message = AddressMessage::parse(bytes?.as_slice()).ok()?;
+    message.header.index = index;
+    Some(Request { message: RouteNetlinkMessage::NewAddress(message), flags: NLM_F_CREATE | NLM_F_EXCL })
 }
 
 /// `ip address del`.
@@ -63,11 +93,7 @@ fn build(index: u32, address: IpNetwork) -> AddressMessage {
     }
 }
 
-fn parse(answer: RouteNetlinkMessage, index: u32) -> Option<Address> {
-    let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
-    if message.header.index != index {
-        return None;
-    }
+fn parse(message: &AddressMessage) -> Option<Address> {
     // IFA_ADDRESS is the other end of a point-to-point link; IFA_LOCAL, where there is one, is the link's own.
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(ip) => Some(*ip),

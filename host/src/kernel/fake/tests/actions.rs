@@ -91,6 +91,22 @@ pub fn up(link: LinkRef) -> Action {
     Action::SetUp(SetUp { link })
 }
 
+pub fn promiscuous(link: LinkRef) -> Action {
+    Action::SetPromiscuous(SetPromiscuous { link })
+}
+
+pub fn settle(link: LinkRef) -> Action {
+    Action::Settle(Settle { link })
+}
+
+pub fn remove(link: LinkRef, address: &str) -> Action {
+    Action::DeleteAddress(DeleteAddress { link, address: address.parse().unwrap() })
+}
+
+pub fn restore(link: LinkRef, address: &str) -> Undo {
+    Undo::RestoreAddress { link, address: address.parse().unwrap(), saved: address.to_owned() }
+}
+
 pub fn add(link: LinkRef, address: &str) -> Action {
     Action::AddAddress(AddAddress { link, address: address.parse().unwrap() })
 }

@@ -11,9 +11,11 @@ use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
 use crate::kernel::testing::{new_netns, private, sh};
 use crate::kernel::{Before, Effect, Kernel, Outcome, Undo, Undone};
-use crate::plan::{Action, AddressRange, Answer, Fact, Facts, IfName, LinkRef, Netns, Query};
+use crate::plan::action::{CheckSourceMac, MasqueradeNft};
+use crate::plan::{Action, AddressRange, Answer, Fact, Facts, IfName, LinkRef, Netns, Query, derive};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One start state, made twice, and what is done to it.
 struct Case {
@@ -28,6 +30,8 @@ struct Case {
     gone: bool,
     /// Nothing is to be changed.
     dry: bool,
+    /// How long the real one waits for a link.
+    patience: Duration,
     /// What is undone then, before all that was done; a link's index is not known here.
     undos: Vec<Undo>,
 }
@@ -41,6 +45,7 @@ impl Case {
             steps,
             gone: false,
             dry: false,
+            patience: Duration::from_millis(200),
             undos: Vec::new(),
         }
     }
@@ -72,7 +77,8 @@ impl Case {
                 sh(&format!("set -e\n{}", self.real.1));
             }
             let again = (!self.gone).then(|| container_again(&container));
-            let mut real = HostKernel::open((!self.gone).then_some(container), self.dry);
+            let real = HostKernel::open((!self.gone).then_some(container), self.dry);
+            let mut real = real.with_patience(self.patience);
             let expected = self.play(&mut real, |_| real::snapshot(again.as_ref()));
             let mut fake = std::mem::take(&mut self.fake);
             if self.gone {
@@ -94,10 +100,11 @@ impl Case {
         said.extend(state(kernel));
         for step in &self.steps {
             said.push(format!("# step {step:?}"));
-            said.extend(kernel.observe(step).iter().map(|before: &Before| format!("{before:?}")));
+            let observed = kernel.observe(step);
+            said.extend(step.iter().zip(&observed).map(|(action, before)| before_text(action, before)));
             let outcomes = kernel.execute(step);
             for (action, outcome) in step.iter().zip(&outcomes) {
-                said.push(outcome_text(outcome));
+                said.push(outcome_text(action, outcome));
                 if let Outcome::Done(effect) = outcome {
                     undos.extend(undos::of(action, effect));
                 }
@@ -160,8 +167,23 @@ fn compare(case: &str, real: &[String], fake: &[String]) {
     panic!("{text}{}", lines.concat());
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
+/// Without what the real kernel tells of an address beyond its prefix.
+fn before_text(action: &Action, before: &Before) -> String {
+    match (action, before) {
+        (Action::DeleteAddress(_), Before::Value(saved)) => format!("Value({:?})", first_word(saved)),
+        _ => format!("{before:?}"),
+    }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap()
+}
+
+fn outcome_text(action: &Action, outcome: &Outcome) -> String {
     match outcome {
+        Outcome::Done(Effect::Replaced(saved)) if matches!(action, Action::DeleteAddress(_)) => {
+            format!("done, Replaced({:?})", first_word(saved))
+        }
         Outcome::Done(Effect::CreatedLinks(links)) => {
             let links = links.iter().map(|l| (&l.link, &l.kind, l.mac, &l.alias));
             format!("done, links {:?}", links.collect::<Vec<_>>())
@@ -205,6 +227,8 @@ fn links_of(action: &Action) -> Vec<LinkRef> {
             vec![on_host(&veth.peer.name), LinkRef { netns: Netns::Container, name: veth.name.clone() }]
         }
         Action::SetUp(up) => vec![up.link.clone()],
+        Action::SetPromiscuous(set) => vec![set.link.clone()],
+        Action::DeleteAddress(delete) => vec![delete.link.clone()],
         Action::AddAddress(add) => vec![add.link.clone()],
         Action::AddRoute(add) => vec![add.link.clone()],
         _ => Vec::new(),
@@ -234,4 +258,45 @@ fn a_store_is_locked_from_the_first_question_on() {
         fake.undo(&undo);
         assert_eq!((is_locked(), fake.holds_lock(&lease.store)), (false, false), "and only that");
     });
+}
+
+#[test]
+fn a_table_of_nftables_goes_only_where_it_was_made_and_is_empty() {
+    let identity = |interface: &str| derive::source_mac_identity(&actions::attachment(interface));
+    let rule = |interface: &str| MasqueradeNft {
+        address: "10.1.2.2/24".parse().unwrap(),
+        comment: derive::nft_comment(&actions::attachment(interface)),
+    };
+    let check = |interface: &str| CheckSourceMac {
+        port: actions::name("vethx"),
+        mac: actions::mac(8),
+        identity: identity(interface),
+    };
+    let step =
+        |interface: &str| [Action::MasqueradeNft(rule(interface)), Action::CheckSourceMac(check(interface))];
+    let undo = |interface: &str, table| {
+        let (rule, check) = (rule(interface), check(interface));
+        [Undo::DeleteMasqueradeNft { rule, table }, Undo::DeleteCheckSourceMac { check, table }]
+    };
+    let effects = |outcomes: Vec<Outcome>| {
+        let effect =
+            |outcome| if let Outcome::Done(effect) = outcome { effect } else { panic!("{outcome:?}") };
+        outcomes.into_iter().map(effect).collect::<Vec<_>>()
+    };
+    let mut fake = FakeKernel::new();
+    let empty = fake.snapshot();
+    assert_eq!(fake.verify(&step("eth0")).len(), 5);
+    assert_eq!(effects(fake.execute(&step("eth0"))), [Effect::Created, Effect::Created]);
+    assert_eq!(effects(fake.execute(&step("eth0"))), [Effect::AlreadyThere, Effect::AlreadyThere]);
+    let replaced = || Effect::Replaced("table".to_owned());
+    assert_eq!(effects(fake.execute(&step("eth1"))), [replaced(), replaced()]);
+    assert_eq!(fake.verify(&[step("eth0"), step("eth1")].concat()), [""; 0]);
+    assert!(fake.undo(&undo("eth0", true)).iter().all(|undone| matches!(undone, Undone::Done)));
+    assert!(fake.undo(&undo("eth0", true)).iter().all(|undone| matches!(undone, Undone::Gone)));
+    assert_eq!(fake.verify(&step("eth1")), [""; 0], "those of others stay");
+    fake.undo(&undo("eth1", false));
+    assert!(fake.snapshot().contains("nft: table bridge nat\n"), "a DEL leaves the tables");
+    fake.execute(&step("eth1"));
+    fake.undo(&undo("eth1", true));
+    assert_eq!(fake.snapshot(), empty);
 }

@@ -67,6 +67,12 @@ fn space() -> Vec<String> {
         if let Some(master) = link["master"].as_str() {
             let is_on = link["linkinfo"]["info_slave_data"]["hairpin"].as_bool().unwrap();
             line += &format!(" master {master} hairpin {}", if is_on { "on" } else { "off" });
+            if link["linkinfo"]["info_slave_data"]["isolated"].as_bool().unwrap() {
+                line += " isolated";
+            }
+        }
+        if link["flags"].as_array().unwrap().iter().any(|flag| flag == "PROMISC") {
+            line += " promisc";
         }
         if let Some(alias) = link["ifalias"].as_str() {
             line += &format!(" alias {alias:?}");

@@ -16,6 +16,14 @@ pub fn of(action: &Action, effect: &Effect) -> Vec<Undo> {
         (Action::AddAddress(add), Effect::Created) => {
             vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
         }
+        (Action::DeleteAddress(delete), Effect::Replaced(saved)) => vec![Undo::RestoreAddress {
+            link: delete.link.clone(),
+            address: delete.address,
+            saved: saved.clone(),
+        }],
+        (Action::SetPromiscuous(set), Effect::Created) => {
+            vec![Undo::ClearPromiscuous { link: set.link.clone() }]
+        }
         (Action::SetSysctl(set), Effect::Replaced(old)) => vec![Undo::RestoreSysctl {
             netns: set.netns,
             key: set.key.clone(),

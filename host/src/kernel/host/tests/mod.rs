@@ -7,6 +7,7 @@ use crate::plan::{
 };
 use std::path::Path;
 
+mod bridge;
 mod undo;
 
 fn name(text: &str) -> IfName {

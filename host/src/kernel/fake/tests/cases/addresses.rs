@@ -55,3 +55,39 @@ fn a_first_address_takes_those_of_its_subnet_and_the_last_one_all_routes_with_it
             .agree();
     }
 }
+
+#[test]
+fn addresses_that_make_room_and_come_back() {
+    let there = ["10.1.2.1/24", "10.1.2.2/24", "10.1.3.1/24", "fd00:1::1/64", "fd00:2::1/64"];
+    let start = || {
+        let made = there.map(|address| format!("ip addr add {address} dev cni0")).join(";");
+        let addresses = there.iter().map(|address| address.parse().unwrap()).collect();
+        let cni0 = LinkFact { addresses, up: true, ..fact(host("cni0"), "bridge", 1) };
+        Case::new("", Vec::new())
+            .real(&format!("{EXISTING}; ip link set cni0 up; {made}"), "")
+            .fake(|fake| fake.with_link(cni0).unwrap())
+    };
+    let away = |addresses: &[&str]| -> Vec<Action> {
+        addresses.iter().map(|address| remove(host("cni0"), address)).collect()
+    };
+    let cases = [
+        ("the later first", vec![away(&["10.1.2.2/24", "10.1.2.1/24", "10.1.3.1/24"])]),
+        ("the first takes the later with it", vec![away(&["10.1.2.1/24", "10.1.2.2/24"])]),
+        ("and is gone in the next step", vec![away(&["10.1.2.1/24"]), away(&["10.1.2.2/24"])]),
+        ("IPv6", vec![away(&["fd00:2::1/64", "fd00:1::1/64"])]),
+        ("not there", vec![away(&["10.1.2.1/25", "10.9.9.9/24", "fd00:1::1/65", "fd00:9::1/64"])]),
+        ("replaced", vec![[away(&["10.1.3.1/24"]), vec![add(host("cni0"), "10.1.3.2/24")]].concat()]),
+        ("no such link", vec![vec![remove(host("nowhere"), "10.1.2.1/24")]]),
+    ];
+    for (name, steps) in cases {
+        Case { name: name.to_owned(), steps, ..start() }
+            .undos(vec![restore(host("cni0"), "10.1.2.1/24"), restore(host("nowhere"), "10.1.2.1/24")])
+            .agree();
+    }
+    let inside =
+        then(connected(), vec![remove(inside("eth0"), "10.1.2.2/24"), remove(inside("lo"), "::1/128")]);
+    Case::new("of the container", inside.clone()).agree();
+    Case { gone: true, ..Case::new("of a container that is gone", inside) }
+        .undos(vec![restore(super::super::actions::inside("eth0"), "10.1.2.2/24")])
+        .agree();
+}

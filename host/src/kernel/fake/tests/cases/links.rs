@@ -151,3 +151,70 @@ fn links_that_are_not_those_that_were_made() {
     ];
     Case::new("identities", vec![vec![bridge(None)]]).undos(undos).agree();
 }
+
+#[test]
+fn promiscuous_mode() {
+    let clear = |link| Undo::ClearPromiscuous { link };
+    let steps = vec![
+        vec![bridge(None), promiscuous(host("cni0")), promiscuous(host("cni0"))],
+        vec![promiscuous(host("cni0"))],
+        vec![promiscuous(host("nowhere"))],
+    ];
+    Case::new("promiscuous new bridge", steps.clone()).undos(vec![clear(host("nowhere"))]).agree();
+    Case::new("promiscuous bridge that is there", steps.clone())
+        .real(EXISTING, "")
+        .fake(|fake| fake.with_link(fact(host("cni0"), "bridge", 1)).unwrap())
+        .agree();
+    let inside_too = singly(connected(), vec![promiscuous(inside("eth0")), promiscuous(inside("lo"))]);
+    Case::new("promiscuous container", inside_too.clone()).undos(vec![clear(host("vethx"))]).agree();
+    Case { gone: true, ..Case::new("promiscuous, gone", inside_too) }
+        .undos(vec![clear(inside("eth0"))])
+        .agree();
+}
+
+#[test]
+fn isolated_ports() {
+    let with = |interface: &str, outside: &str, hairpin, isolated, master: Option<&str>| {
+        let mut veth = pair(interface, outside);
+        (veth.peer.hairpin, veth.peer.isolated) = (hairpin, isolated);
+        veth.peer.master = master.map(name);
+        Action::CreateVeth(veth)
+    };
+    let pairs = vec![
+        with("eth0", "vethx", false, true, Some("cni0")),
+        with("eth1", "vethy", true, true, Some("cni0")),
+        with("eth2", "vethz", true, true, None),
+    ];
+    Case::new("isolated", vec![vec![bridge(None)], pairs]).agree();
+}
+
+#[test]
+fn links_that_settle_and_links_that_do_not() {
+    let before = singly(
+        vec![vec![bridge(None), veth("eth0", "vethx"), up(host("cni0")), up(host("vethx"))]],
+        vec![settle(host("vethx")), settle(host("cni0")), settle(inside("eth0"))],
+    );
+    let after = [up(inside("eth0")), settle(host("vethx")), settle(inside("eth0")), settle(host("cni0"))];
+    let after = singly(before, [&after[..], &[settle(host("nowhere")), settle(inside("nowhere"))]].concat());
+    Case::new("settle", after.clone()).agree();
+    Case { gone: true, ..Case::new("settle, gone", after) }.agree();
+}
+
+#[test]
+fn a_bridge_of_somebody_else_stays_as_it_was() {
+    let foreign = |mtu| LinkFact { mtu, ..fact(host("cni0"), "bridge", 9) };
+    for (name, mtu, set) in [("default MTU", 1500, ""), ("MTU that was set", 9000, "mtu 9000")] {
+        let mut small = pair("eth0", "vethx");
+        small.mtu = Some(1400);
+        let mut large = pair("eth1", "vethy");
+        large.mtu = Some(9000);
+        let steps = vec![vec![bridge(None), Action::CreateVeth(small)], vec![Action::CreateVeth(large)]];
+        Case::new(name, steps)
+            .real(
+                &format!("ip link add cni0 type bridge; ip link set cni0 address 02:00:00:00:00:09 {set}"),
+                "",
+            )
+            .fake(|fake| fake.with_link(foreign(mtu)).unwrap())
+            .agree();
+    }
+}

@@ -8,6 +8,7 @@ use super::Case;
 use super::actions::*;
 use crate::kernel::Undo;
 use crate::plan::{Action, DraftPlan, LinkFact, Netns, Route, derive, render};
+use std::time::Duration;
 
 const EXISTING: &str = "ip link add cni0 type bridge; ip link set cni0 address 02:00:00:00:00:01";
 
@@ -54,6 +55,30 @@ fn the_walkthrough_and_the_undo_of_each_of_its_prefixes() {
             actions[..length].chunk_by(|a, b| render::place(a) == render::place(b)).map(<[_]>::to_vec);
         Case::new(&format!("walkthrough, {length} actions"), steps.collect()).agree();
     }
+}
+
+/// But for nftables, whose rules [`super::real::snapshot`] does not read.
+#[test]
+fn a_plan_of_everything() {
+    let text = include_str!("../../../../../../tests/plans/everything.json");
+    let plan: DraftPlan = serde_json::from_str(text).unwrap();
+    let mut actions: Vec<Action> = plan.entries.into_iter().map(|entry| entry.action).collect();
+    actions.retain(|action| !matches!(action, Action::MasqueradeNft(_) | Action::CheckSourceMac(_)));
+    let steps = actions.chunk_by(|a, b| render::place(a) == render::place(b)).map(<[_]>::to_vec);
+    let addresses = ["10.9.9.1/24", "10.9.9.2/24", "fd00:15::9/64"];
+    let made = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");
+    let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    let bridge = LinkFact { addresses, up: true, ..fact(host("cni_bridge0"), "bridge", 9) };
+    // Duplicate address detection takes up to two seconds.
+    Case { patience: Duration::from_secs(5), ..Case::new("everything", steps.collect()) }
+        .real(
+            &format!(
+                "ip link add cni_bridge0 address 02:00:00:00:00:09 type bridge; ip link set cni_bridge0 up; {made}"
+            ),
+            "",
+        )
+        .fake(|fake| fake.with_link(bridge).unwrap())
+        .agree();
 }
 
 #[test]

@@ -1,0 +1,287 @@
+//! What bridge's keys do, where it takes pings, faults or several attachments to see it.
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use wasm_cni_tests::{Call, Machine, NOTHING};
+
+/// A network on `br0` with `keys` more: 10.1.2.0/24 with masquerading, unless they say otherwise.
+fn network(keys: Value) -> String {
+    let mut config = json!({
+        "cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "isGateway": true, "ipMasq": true,
+        "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"},
+    });
+    for (key, value) in keys.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config.to_string()
+}
+
+/// A network without addresses.
+fn layer_2(keys: Value) -> String {
+    let mut config: Value = serde_json::from_str(&network(keys)).unwrap();
+    config.as_object_mut().unwrap().remove("ipam");
+    config.to_string()
+}
+
+fn machine(containers: &[&str]) -> Machine {
+    let machine = Machine::new();
+    for container in containers {
+        machine.netns(container);
+    }
+    machine
+}
+
+fn call(command: &str, config: &str, container: &str) -> Call {
+    Call::bridge(command, config).container(container).env("CNI_IFNAME", "eth0")
+}
+
+fn add(machine: &Machine, config: &str, container: &str) -> Value {
+    serde_json::from_str(&call("ADD", config, container).ok(machine)).unwrap()
+}
+
+/// An ADD that fails at its last step.
+fn fail(machine: &Machine, config: &str, container: &str) {
+    let path = machine.with_iptables("exit 1");
+    call("ADD", config, container).env("PATH", &path).error(machine);
+}
+
+fn address(result: &Value) -> String {
+    result["ips"][0]["address"].as_str().unwrap().split('/').next().unwrap().to_owned()
+}
+
+fn pings(machine: &Machine, container: &str, address: &str) -> bool {
+    machine.try_sh(&format!("ip netns exec {container} ping -c 1 -W 1 {address}")).status.success()
+}
+
+/// What is the same whoever made the host's links.
+fn links(machine: &Machine) -> String {
+    let found: Value = serde_json::from_str(&machine.sh("ip -d -j link")).unwrap();
+    let is_promiscuous =
+        |link: &Value| link["flags"].as_array().unwrap().iter().any(|flag| flag == "PROMISC");
+    let line = |link: &Value| {
+        let info = &link["linkinfo"];
+        let hairpin = &info["info_slave_data"]["hairpin"];
+        format!(
+            "{} {} {} {hairpin} {}\n",
+            info["info_kind"],
+            link["mtu"],
+            is_promiscuous(link),
+            link["master"]
+        )
+    };
+    found.as_array().unwrap().iter().map(line).collect()
+}
+
+#[test]
+fn keys_that_the_reference_has_too_do_the_same() {
+    let reference = Path::new("/usr/lib/cni");
+    assert!(reference.join("bridge").exists(), "Debian's containernetworking-plugins is not installed");
+    let mac = "c2:11:22:33:44:55";
+    for keys in [
+        json!({"promiscMode": true}),
+        json!({"hairpinMode": true}),
+        json!({"mtu": 1400}),
+        json!({"args": {"cni": {"mac": mac}}, "runtimeConfig": {"mac": "c2:11:22:33:44:66"}}),
+        json!({"args": {"cni": {"mac": mac}}}),
+        json!({"enabledad": true}),
+        json!({"bridge": "br1", "isGateway": false}),
+    ] {
+        let seen = [wasm_cni_tests::dist(), reference.to_owned()].map(|dir| {
+            let machine = machine(&["a"]);
+            let config = network(keys.clone());
+            let call = |command: &str| {
+                Call::new(&dir, "bridge", command, &config)
+                    .container("a")
+                    .env("CNI_IFNAME", "eth0")
+                    .env("CNI_ARGS", "IgnoreUnknown=1;MAC=c2:11:22:33:44:77")
+            };
+            let result: Value = serde_json::from_str(&call("ADD").ok(&machine)).unwrap();
+            let state = [
+                links(&machine),
+                machine.sh("ip -n a -o link show eth0 | sed 's/.*eth0//; s/if[0-9]*:.*mtu/mtu/; s/qdisc.*ether//; s/link-netns.*//'"),
+                machine.sh("ip netns exec a sysctl net.ipv6.conf.eth0.accept_dad net.ipv6.conf.eth0.enhanced_dad"),
+                result["interfaces"][2]["mac"].to_string(),
+            ];
+            call("DEL").ok(&machine);
+            (state, links(&machine))
+        });
+        assert_eq!(seen[0], seen[1], "{keys}");
+    }
+}
+
+#[test]
+fn a_promiscuous_bridge_stays_so_after_del_and_not_after_a_failed_add() {
+    let config = network(json!({"promiscMode": true}));
+    for existing in [false, true] {
+        let machine = machine(&["a", "b"]);
+        if existing {
+            machine.sh("ip link add br0 type bridge; ip link set br0 up");
+        }
+        let before = machine.snapshot();
+        fail(&machine, &config, "a");
+        assert_eq!(machine.changes(&before), NOTHING);
+        let is_on = || machine.sh("ip link show br0").contains("PROMISC");
+        add(&machine, &config, "a");
+        assert!(is_on());
+        fail(&machine, &config, "b");
+        assert!(is_on(), "another attachment uses it");
+        call("DEL", &config, "a").ok(&machine);
+        assert!(is_on(), "as in the reference");
+    }
+}
+
+#[test]
+fn a_conflicting_address_makes_room_when_forced_and_comes_back_when_the_add_fails() {
+    let ranges = json!([[{"subnet": "10.1.2.0/24"}], [{"subnet": "fd00:1::/64"}]]);
+    let ipam = json!({"type": "host-local", "ranges": ranges});
+    let machine = machine(&["a", "b"]);
+    machine
+        .sh("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.9.9.1/24 dev br0 label br0:old
+         ip addr add fd00:9::1/64 dev br0 nodad; ip addr add fd00:1::9/48 dev br0 nodad");
+    let before = machine.snapshot();
+    let (code, msg, _) = call("ADD", &network(json!({"ipam": ipam})), "a").error(&machine);
+    let text = "already has an IP address different from 10.1.2.1/24";
+    assert!(code == 999 && msg.contains(text), "{msg}");
+    assert_eq!(machine.changes(&before), NOTHING);
+
+    let config = network(json!({"ipam": ipam, "forceAddress": true}));
+    fail(&machine, &config, "a");
+    assert_eq!(machine.changes(&before), NOTHING);
+    add(&machine, &config, "a");
+    let addresses = machine.sh("ip -o addr show br0 scope global | awk '{print $4}' | sort");
+    assert_eq!(addresses, "10.1.2.1/24\nfd00:1::1/64\nfd00:9::1/64\n");
+    assert!(pings(&machine, "a", "10.1.2.1"));
+
+    // A network that takes the bridge over and fails gives it back to the container that uses it.
+    let before = machine.snapshot();
+    let other = network(json!({"name": "other", "forceAddress": true,
+        "ipam": {"type": "host-local", "subnet": "10.7.7.0/24"}}));
+    fail(&machine, &other, "b");
+    assert_eq!(machine.changes(&before), NOTHING);
+    assert!(pings(&machine, "a", "10.1.2.1"));
+}
+
+#[test]
+fn isolated_containers_reach_the_gateway_and_not_each_other() {
+    let machine = machine(&["a", "b", "c"]);
+    let isolated = network(json!({"portIsolation": true}));
+    let a = address(&add(&machine, &isolated, "a"));
+    let b = address(&add(&machine, &isolated, "b"));
+    let c = address(&add(&machine, &network(json!({})), "c"));
+    assert!(pings(&machine, "a", "10.1.2.1") && pings(&machine, "b", "10.1.2.1"));
+    assert!(!pings(&machine, "a", &b) && !pings(&machine, "b", &a));
+    assert!(pings(&machine, "a", &c) && pings(&machine, "c", &b), "a port that is not isolated reaches all");
+}
+
+#[test]
+fn an_address_that_somebody_else_has_fails_the_add_and_nothing_is_left() {
+    let machine = machine(&["a", "b"]);
+    let config = network(json!({
+        "enabledad": true, "ipMasq": false, "isGateway": true,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "fd00:1::/64", "rangeStart": "fd00:1::5"}]]},
+    }));
+    machine.sh("ip link add br0 type bridge; ip link set br0 up; ip link add other type veth peer name port
+        ip link set port master br0 up; ip link set other netns b
+        ip -n b link set other up; ip -n b addr add fd00:1::5/64 dev other nodad");
+    let before = machine.snapshot();
+    let start = Instant::now();
+    let (code, msg, _) = call("ADD", &config, "a").error(&machine);
+    let text = "link eth0 has address fd00:1::5 in DADFAILED state";
+    assert_eq!((code, msg), (999, format!("failed to settle addresses for \"eth0\": {text}")));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(machine.changes(&before), NOTHING);
+    machine.sh("ip -n b addr del fd00:1::5/64 dev other");
+    add(&machine, &config, "a");
+    assert!(!machine.sh("ip -n a -6 addr show dev eth0 scope global").contains("tentative"));
+}
+
+#[test]
+fn without_ipam_there_are_links_alone() {
+    let machine = machine(&["a", "b"]);
+    for (container, down) in [("a", false), ("b", true)] {
+        let before = machine.sh("iptables-save; sysctl net.ipv4.ip_forward");
+        let result = add(&machine, &layer_2(json!({"disableContainerInterface": down})), container);
+        assert_eq!(result["interfaces"].as_array().unwrap().len(), 3);
+        assert_eq!(result.get("ips"), None);
+        let is_up = machine.sh(&format!("ip -n {container} link show eth0")).contains(",UP");
+        assert_eq!(is_up, !down, "{container}");
+        assert_eq!(machine.sh("iptables-save; sysctl net.ipv4.ip_forward"), before);
+        assert_eq!(machine.sh("ip -o -4 addr show br0"), "");
+    }
+    let config = network(json!({"disableContainerInterface": true}));
+    let (code, msg, _) = call("ADD", &config, "a").env("CNI_IFNAME", "eth1").error(&machine);
+    assert_eq!((code, msg.as_str()), (999, "cannot use IPAM when DisableContainerInterface flag is set"));
+}
+
+#[test]
+fn several_addresses_are_all_hidden_and_all_given_back() {
+    let machine = machine(&["a"]);
+    let before = machine.snapshot();
+    let ranges =
+        json!([[{"subnet": "10.1.2.0/24"}], [{"subnet": "10.1.3.0/24"}], [{"subnet": "fd00:1::/64"}]]);
+    // Two IPv4 gateways on one bridge conflict, as in the reference.
+    let config = network(json!({"isGateway": false, "ipam": {"type": "host-local", "ranges": ranges}}));
+    assert_eq!(add(&machine, &config, "a")["ips"].as_array().unwrap().len(), 3);
+    let rules = machine.sh("iptables -t nat -S; ip6tables -t nat -S");
+    for address in ["10.1.2.2/32", "10.1.3.2/32", "fd00:1::2/128"] {
+        assert!(rules.contains(&format!("-s {address}")), "{rules}");
+        assert!(machine.sh("ip -n a -o addr").contains(address.split('/').next().unwrap()));
+    }
+    call("DEL", &config, "a").ok(&machine);
+    machine.sh("ip link del br0; rm /var/lib/cni/networks/net/last*");
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn of_two_interfaces_on_one_network_each_goes_alone_in_either_order() {
+    let config = network(json!({}));
+    let both = ["eth0", "eth1"];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let machine = machine(&["a"]);
+        let verb = |verb: &str, interface| call(verb, &config, "a").env("CNI_IFNAME", interface).ok(&machine);
+        let addresses =
+            both.map(|interface| address(&serde_json::from_str(&verb("ADD", interface)).unwrap()));
+        verb("DEL", both[first]);
+        let rules = machine.sh("iptables -t nat -S");
+        assert!(!rules.contains(&addresses[first]), "{rules}");
+        assert!(rules.contains(&format!("-s {}/32", addresses[second])), "{rules}");
+        assert!(rules.contains("MASQUERADE"), "{rules}");
+        assert!(pings(&machine, "a", "10.1.2.1"));
+        verb("DEL", both[second]);
+        assert!(!machine.sh("iptables -t nat -S").contains("CNI-"));
+        assert!(!machine.sh("ip -o link").contains("veth"));
+    }
+}
+
+#[test]
+fn a_bridge_of_the_operators_keeps_what_was_never_set() {
+    for (mtu, own) in [
+        (1500, "true"),
+        (9000, "ip link set own mtu 9000"),
+        (1500, "ip link del own; ip link del br0; ip link add br0 type bridge"),
+    ] {
+        let machine = machine(&["a", "b"]);
+        machine.sh(&format!(
+            "ip link add br0 type bridge; ip link add own type veth peer name far; ip link set own master br0 up
+             ip link set far up; {own}; ip link set br0 up; ip addr add 192.0.2.1/24 dev br0"
+        ));
+        if !own.contains("del") {
+            assert!(machine.sh("ip link show br0").contains(&format!("mtu {mtu}")));
+        }
+        // What an ADD sets on purpose is not looked at: the gateway, and that the container gives the host no route.
+        let seen = || {
+            machine.sh("ip -o link show br0 | sed -E 's/NO-CARRIER,|,LOWER_UP//g; s/ state [A-Z]+//'
+            ip -o addr show br0 scope global; ip -o link show master br0 | grep -c own || true")
+        };
+        let config = network(json!({"mtu": 1400, "isGateway": false}));
+        let before = seen();
+        let whole = machine.snapshot();
+        fail(&machine, &config, "a");
+        assert_eq!(machine.changes(&whole), NOTHING);
+        for (verb, container) in [("ADD", "a"), ("ADD", "b"), ("DEL", "a"), ("DEL", "b")] {
+            call(verb, &config, container).ok(&machine);
+            assert_eq!(seen(), before, "after {verb} of {container}");
+        }
+    }
+}
