@@ -1,5 +1,6 @@
 //! The network configuration on standard input, as far as the host itself reads it.
 
+use super::result::Interface;
 use super::{CniError, code, previous};
 use crate::plan::{NetworkName, PluginName, Report};
 use ipnetwork::IpNetwork;
@@ -136,6 +137,14 @@ impl Config {
         match self.get("prevResult") {
             None | Some(Value::Null) => Ok(None),
             Some(value) => previous::decode(value, &self.cni_version).map(Some),
+        }
+    }
+
+    /// The interfaces of `prevResult`.
+    pub fn previous_interfaces(&self) -> Result<Vec<Interface>, CniError> {
+        match self.get("prevResult") {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(value) => previous::interfaces(value),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A result that is read, of any version, in today's shape: `prevResult`.
 
 use super::config::member;
+use super::result::Interface;
 use super::{CniError, code};
 use crate::plan::{Dns, Ip, Report, Route};
 use ipnetwork::IpNetwork;
@@ -12,12 +13,24 @@ type Object = Map<String, Value>;
 /// The versions of one shape; the first shape has none by default. A result of one version can stand in for another of its shape.
 const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.0"], &["1.0.0", "1.1.0"]];
 
-/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Links are left out: they are
-/// not ours.
+/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Its links are claims, which
+/// [`interfaces`] reads: they are not ours.
 ///
 /// Its own version has to be of the configuration's shape; where it tells none, it is the configuration's.
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
     read(value, config_version)
+        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
+}
+
+/// The interfaces that `prevResult` tells; older versions tell none.
+pub fn interfaces(value: &Value) -> Result<Vec<Interface>, CniError> {
+    let interface = |value: &Value| {
+        let object = as_object(value)?;
+        let part = |key| Ok::<_, String>(optional(object, key, text)?.unwrap_or_default());
+        Ok(Interface { name: part("name")?, mac: part("mac")?, sandbox: part("sandbox")? })
+    };
+    let read = as_object(value).and_then(|object| optional(object, "interfaces", list(interface)));
+    read.map(Option::unwrap_or_default)
         .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
 }
 

@@ -1,6 +1,7 @@
 //! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once. No component is
 //! run: of an IPAM plugin, what it imports tells whether it keeps leases.
 
+use super::claims;
 use crate::apply::Section;
 use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::{Effect, Kernel};
@@ -36,7 +37,14 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
                     actions.push(action);
                 }
             }
-            told(request, host.kernel(netns, false).verify(&actions))
+            let mut kernel = host.kernel(netns, false);
+            let mut differences = kernel.verify(&actions);
+            for claimed in claims::differences(&config.previous_interfaces()?, request, &mut kernel) {
+                if !differences.contains(&claimed) {
+                    differences.push(claimed);
+                }
+            }
+            told(request, differences)
         }
     }
 }

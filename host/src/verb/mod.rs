@@ -1,6 +1,7 @@
 //! The verbs but ADD, and how a call of the runtime finds its verb.
 
 pub mod check;
+pub mod claims;
 pub mod del;
 pub mod dry;
 pub mod gc;

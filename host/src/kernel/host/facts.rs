@@ -4,7 +4,7 @@ use super::super::errno::chain;
 use super::super::netlink::{address, refused};
 use super::super::{KernelError, iptables, netlink::Link, nft};
 use super::{HostKernel, file};
-use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
+use crate::plan::{Answer, Backend, Fact, Facts, IfName, LinkFact, LinkRef, Query};
 use ipnetwork::IpNetwork;
 use std::io;
 
@@ -58,7 +58,8 @@ impl HostKernel {
         let addresses = self.addresses(link, found.index)?;
         let mac = found.mac();
         let Link { index, kind, mtu, up, alias, master, .. } = found;
-        let (netns, name) = (link.netns, link.name.clone());
+        // Asked for by an alternative name, it still has its own.
+        let (netns, name) = (link.netns, IfName::parse(&found.name).unwrap_or_else(|_| link.name.clone()));
         Ok(Fact::Known(LinkFact { netns, name, index, kind, mac, mtu, up, alias, master, addresses }))
     }
 

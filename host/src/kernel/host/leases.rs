@@ -9,6 +9,7 @@ use crate::plan::{AddressRange, Attachment, Fact, Owner, StoreRef};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 
 impl HostKernel {
     pub(super) fn held(&mut self, store: &StoreRef, owner: &Owner) -> Result<Fact<Vec<IpAddr>>, KernelError> {
@@ -112,7 +113,7 @@ impl HostKernel {
     pub(super) fn locked_store(&mut self, store: &StoreRef) -> Result<&mut Store, KernelError> {
         if !self.stores.contains_key(store) {
             let created = Store::create(store).map_err(|source| KernelError::File {
-                what: format!("mkdir {}", store.directory().display()),
+                what: format!("mkdir {}", obstacle(&store.directory()).display()),
                 source: as_go(source),
             })?;
             self.stores.insert(store.clone(), created.with_index(self.lease_indexes.as_deref()));
@@ -136,6 +137,12 @@ impl HostKernel {
         let opened = Store::open(reference)?;
         Ok(opened.map(|store| store.with_index(self.lease_indexes.as_deref())))
     }
+}
+
+/// Where making a directory with its parents fails: at the first that is missing or something else.
+fn obstacle(directory: &Path) -> &Path {
+    let ancestors: Vec<&Path> = directory.ancestors().collect();
+    ancestors.into_iter().rev().find(|ancestor| !ancestor.is_dir()).unwrap_or(directory)
 }
 
 fn unreadable(store: &StoreRef, source: io::Error) -> KernelError {

@@ -41,7 +41,8 @@ impl HostKernel {
             Action::DeleteAddress(action) => self.observe_deletion(action),
             Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
             // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
-            Action::AddAddress(_) | Action::AddRoute(_) | Action::Settle(_) => Before::Absent,
+            Action::AddAddress(_) | Action::AddRoute(_) => Before::Absent,
+            Action::Settle(_) => Before::Present,
             Action::SetSysctl(action) => self.observe_sysctl(action),
             // Our comment tells our rules; a listing would cost more than adding them.
             Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,

@@ -99,7 +99,7 @@ impl Directory {
     /// The address that a range set handed out last; text that is no address counts as none, as in the reference.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
         let bytes = self.bytes(&format!("{LAST_RESERVED}{set}"))?.flatten();
-        Ok(bytes.and_then(|bytes| str::from_utf8(&bytes).ok()?.trim().parse().ok()))
+        Ok(bytes.and_then(|bytes| str::from_utf8(&bytes).ok()?.parse().ok()))
     }
 
     /// A small plain file, if there is anything of that name; none within: it is something else.
