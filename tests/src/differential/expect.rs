@@ -36,11 +36,11 @@ pub fn render(records: &[Record]) -> String {
     for record in records {
         text += &format!("{}\n", record.label);
         let gone = before.keys().filter(|name| {
-            *name != "alias" && STATE.contains(&name.as_str()) && !record.fields.contains_key(*name)
+            *name != "own-alias" && STATE.contains(&name.as_str()) && !record.fields.contains_key(*name)
         });
         gone.for_each(|name| text += &format!("{name}:\n"));
         // Links of the reference have no alias.
-        for (name, lines) in record.fields.iter().filter(|(name, _)| *name != "alias") {
+        for (name, lines) in record.fields.iter().filter(|(name, _)| *name != "own-alias") {
             let is_state = STATE.contains(&name.as_str());
             match lines.as_slice() {
                 lines if is_state && before.get(name).is_some_and(|old| old == lines) => {}

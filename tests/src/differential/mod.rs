@@ -25,10 +25,11 @@ use std::collections::BTreeMap;
 pub type Fields = BTreeMap<String, Vec<String>>;
 
 /// The fields of the machine, as opposed to those of the reply.
-pub const STATE: [&str; 12] = [
+pub const STATE: [&str; 13] = [
     "links",
     "alias",
-    "txqlen",
+    "own-alias",
+    "veth-txqlen",
     "mac",
     "addresses",
     "routes",

@@ -81,7 +81,17 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
     for (_, lines) in of("files") {
         lines.iter().flat_map(|line| file_lines(line)).for_each(|(field, line)| put(field, line));
     }
-    for field in ["links", "alias", "txqlen", "mac", "neighbours", "sysctls", "leases", "lease-modes"] {
+    for field in [
+        "links",
+        "alias",
+        "own-alias",
+        "veth-txqlen",
+        "mac",
+        "neighbours",
+        "sysctls",
+        "leases",
+        "lease-modes",
+    ] {
         fields.entry(field.to_owned()).or_default().sort();
     }
     fields.retain(|_, lines| !lines.is_empty());
@@ -121,11 +131,18 @@ fn link_lines(space: &str, link: &Value, case: &Case) -> Vec<(&'static str, Stri
         let is_usual = (space == "host") == flags.contains(&"UP");
         return if is_usual { Vec::new() } else { vec![("links", line)] };
     }
-    let mut lines =
-        vec![("links", line), ("txqlen", format!("{name} {}", link["txqlen"].as_u64().unwrap_or(0)))];
+    let txqlen = link["txqlen"].as_u64().unwrap_or(0);
+    let is_veth = info["info_kind"] == "veth";
+    if !is_veth && txqlen != 1000 {
+        line += &format!(" txqlen {txqlen}");
+    }
+    let mut lines = vec![("links", line)];
+    if is_veth {
+        lines.push(("veth-txqlen", format!("{name} {txqlen}")));
+    }
     if let Some(alias) = link["ifalias"].as_str() {
-        let alias = if alias.starts_with("wasm-cni ") { "wasm-cni HASH" } else { alias };
-        lines.push(("alias", format!("{name} {alias}")));
+        let is_own = alias.starts_with("wasm-cni ");
+        lines.push(if is_own { ("own-alias", name.clone()) } else { ("alias", format!("{name} {alias}")) });
     }
     if let Some(mac) = link["address"].as_str().filter(|mac| case.names(mac)) {
         lines.push(("mac", format!("{name} {mac}")));
