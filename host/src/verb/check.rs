@@ -39,7 +39,9 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
             }
             let mut kernel = host.kernel(netns, false);
             let mut differences = kernel.verify(&actions);
-            for claimed in claims::differences(&config.previous_interfaces()?, request, &mut kernel) {
+            let claims = config.previous_interfaces()?;
+            let own = reports_own_link(section.as_ref(), request);
+            for claimed in claims::differences(&claims, own, request, &mut kernel) {
                 if !differences.contains(&claimed) {
                     differences.push(claimed);
                 }
@@ -47,6 +49,12 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
             told(request, differences)
         }
     }
+}
+
+/// Whether ADD told the runtime of the container's interface; what the reference made, it did.
+fn reports_own_link(section: Option<&Section>, request: &Request) -> bool {
+    let own = |link: &LinkRef| link.netns == Netns::Container && link.name == request.attachment.interface;
+    section.is_none_or(|section| section.report.as_ref().is_some_and(|report| report.links.iter().any(own)))
 }
 
 fn previous(config: &Config) -> Result<Report, CniError> {

@@ -6,19 +6,18 @@ use crate::plan::{Answer, Facts, IfName, LinkFact, LinkRef, Netns, Query};
 
 /// How the machine differs from the claims, one sentence for each difference.
 ///
-/// The reference's bridge compares the same of its own three links; links of sandboxes other than the request's are
-/// somebody else's.
-pub fn differences(claims: &[Interface], request: &Request, facts: &mut dyn Facts) -> Vec<String> {
-    let own = |claim: &&Interface| claim.name == request.attachment.interface.as_str();
+/// `own` is whether the container's interface has to be among them. The reference's bridge compares the same of its own
+/// three links; links of sandboxes other than the request's are somebody else's.
+pub fn differences(claims: &[Interface], own: bool, request: &Request, facts: &mut dyn Facts) -> Vec<String> {
+    let (name, sandbox) = (&request.attachment.interface, &request.netns);
     let mut differences = Vec::new();
-    if let Some(other) = claims.iter().find(own).filter(|claim| claim.sandbox != request.netns) {
-        let Interface { name, sandbox, .. } = other;
-        differences.push(format!("{name} is in sandbox {sandbox:?} in prevResult, not in {}", request.netns));
+    if own && !claims.iter().any(|claim| claim.name == name.as_str() && claim.sandbox == *sandbox) {
+        differences.push(format!("prevResult has no interface {name} in sandbox {sandbox}"));
     }
     for claim in claims {
         let netns = match claim.sandbox.as_str() {
             "" => Netns::Host,
-            sandbox if sandbox == request.netns => Netns::Container,
+            of_request if of_request == sandbox => Netns::Container,
             _ => continue,
         };
         differences.extend(difference(claim, netns, facts));
