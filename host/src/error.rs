@@ -62,6 +62,7 @@ pub fn remedy(undo: &Undo) -> String {
                 masquerade.comment
             )
         }
+        Undo::EndDelegate(delegate) => format!("CNI_COMMAND=DEL {}", delegate.program.display()),
         Undo::ReleaseLease(lease) => {
             format!("rm {}", lease.store.directory().join(lease.address.to_string()).display())
         }

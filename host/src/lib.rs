@@ -15,9 +15,11 @@
 pub mod apply;
 pub mod cli;
 pub mod cni;
+pub mod delegate;
 pub mod error;
 pub mod kernel;
 pub mod plan;
+pub mod planning;
 pub mod policy;
 pub mod run;
 pub mod sandbox;

@@ -1,17 +1,19 @@
 //! The picture of `docs/architecture.md` as one function: request → draft → checked plan → applied, or shown.
 
+use crate::apply::journal::Writer;
 use crate::apply::{self, Header, Journal, Section, StateDir};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
-use crate::plan::{Action, Answer, DraftPlan, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
-use crate::policy::{self, GrantedFacts, Grants};
+use crate::plan::{Answer, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
+use crate::planning::{self, Planned, Stages};
+use crate::policy::{self, Grants};
 use crate::sandbox::Kind;
 use crate::sandbox::cache::{Cache, Code};
 use crate::sandbox::lookup::{self, Found};
-use crate::sandbox::planner::Planner;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What every verb needs besides its request.
@@ -46,12 +48,18 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
         undo_old(host, &journal, netns_id, &mut kernel)?;
     }
     let grants = Grants::for_request(request, config, previous.as_ref());
-    let (draft, plugins) = plan(host, request, plugin, &grants, Vec::new(), &mut kernel)?;
-    let plan = policy::check(draft, &grants)
-        .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))?;
-    result::check(&plan.report().ips, &config.cni_version)?;
-
-    let mut writer = journal.begin(&header(request, &journal, netns_id, plugins))?;
+    let stages = Stages::Applied { journal: &journal, netns_id };
+    let Planned { draft, applied, plugins, writer, .. } =
+        planning::plan(host, request, plugin, &grants, Vec::new(), &mut kernel, stages)?;
+    let plan = policy::check(draft, &applied, &grants)
+        .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))
+        .and_then(|plan| result::check(&plan.report().ips, &config.cni_version).map(|()| plan));
+    let (plan, mut writer) = match (plan, writer) {
+        (Ok(plan), Some(writer)) => (plan, writer),
+        (Ok(plan), None) => (plan, journal.begin(&header(request, &journal, netns_id, plugins))?),
+        (Err(error), Some(writer)) => return Err(abandon(host, &journal, &writer, &mut kernel, error)),
+        (Err(error), None) => return Err(error),
+    };
     if let Err(error) = apply::execute(&plan, &mut writer, &host.state, &mut kernel) {
         forget_if_done(&journal, &writer, error.stuck.is_empty());
         return Err(error.into());
@@ -59,13 +67,26 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
     let finished = finish(plan.report(), request, &mut kernel)
         .and_then(|finished| result::encode(&finished, &config.cni_version))
         .and_then(|text| Ok(writer.complete(plan.report()).map(|()| text)?));
-    if finished.is_err()
-        && let Ok(Some(section)) = writer.section()
-    {
-        let stuck = apply::rollback(&section, &host.state, &mut kernel);
-        forget_if_done(&journal, &writer, stuck.is_empty());
+    finished.map_err(|error| abandon(host, &journal, &writer, &mut kernel, error))
+}
+
+/// Takes back what was applied for a request that failed otherwise; gives the error to tell.
+pub fn abandon(
+    host: &Host,
+    journal: &Journal,
+    writer: &Writer,
+    kernel: &mut HostKernel,
+    error: CniError,
+) -> CniError {
+    let Ok(Some(section)) = writer.section() else { return error };
+    let stuck = apply::rollback(&section, &host.state, kernel);
+    forget_if_done(journal, writer, stuck.is_empty());
+    if stuck.is_empty() {
+        return error;
     }
-    finished
+    let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
+    let msg = format!("{}; and what was done before could not all be undone", error.msg);
+    CniError::new(code::STUCK, msg).with_details(crate::error::left(&what, &stuck))
 }
 
 /// A component that was found, compiled and ready to run.
@@ -81,16 +102,24 @@ impl Plugin {
     /// Looks a plugin up on `CNI_PATH`.
     pub fn find(host: &Host, path: &[PathBuf], name: &PluginName) -> Result<Self, CniError> {
         match lookup::find(path, name)? {
-            Found::Component(path, file) => {
-                let code = host.cache.code(&file).map_err(|e| e.to_cni(&path))?;
-                Ok(Plugin { name: name.clone(), code })
-            }
+            Found::Component(path, file) => Plugin::from_component(host, name, &path, &file),
             Found::Native(file) => Err(CniError::new(
                 code::INTERNAL,
                 format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
             )
             .with_details(format!("hint: put {name}.wasm into a directory of CNI_PATH"))),
         }
+    }
+
+    /// Reads a component that was found, and compiles it unless that was done before.
+    pub fn from_component(
+        host: &Host,
+        name: &PluginName,
+        path: &Path,
+        file: &File,
+    ) -> Result<Self, CniError> {
+        let code = host.cache.code(file).map_err(|e| e.to_cni(path))?;
+        Ok(Plugin { name: name.clone(), code })
     }
 
     /// The version gate, with the versions that the component supports.
@@ -123,40 +152,6 @@ impl Plugin {
             Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
             opened => container_netns(host, &request.netns, opened).map(Some),
         }
-    }
-}
-
-/// Runs the plugin in its planner process; gives what it recorded, and which components took part.
-///
-/// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain.
-pub fn plan(
-    host: &Host,
-    request: &Request,
-    plugin: Plugin,
-    grants: &Grants,
-    earlier: Vec<Action>,
-    kernel: &mut HostKernel,
-) -> Result<(DraftPlan, Vec<(String, String)>), CniError> {
-    let mut plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
-    let planner = Planner::spawn(request, plugin.code, earlier)?;
-    // While the planner maps its code.
-    kernel.prepare();
-    let mut facts = GrantedFacts::new(kernel, grants);
-    let draft = planner.serve(&mut facts, &mut |name| {
-        grants.check_delegate(name)?;
-        let delegate = Plugin::find(host, &request.path, name)?;
-        delegate.gate_version(&request.cni_version)?;
-        plugins.push((name.to_string(), delegate.code.digest.clone()));
-        Ok(delegate.code)
-    });
-    let violations = facts.violations();
-    if !violations.is_empty() {
-        return Err(policy::denied(request.plugin.as_str(), &violations));
-    }
-    match (draft, kernel.take_refusal()) {
-        // The plugin could only pass on the text: whether to try again is for us to say.
-        (Err(_), Some(refusal)) if refusal.is_retryable() => Err(refusal.into()),
-        (draft, _) => Ok((draft?, plugins)),
     }
 }
 
@@ -222,7 +217,7 @@ pub fn undo_section(
 }
 
 /// A journal is kept for the next verb exactly when something is left that it describes.
-fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool) {
+pub fn forget_if_done(journal: &Journal, writer: &Writer, done: bool) {
     if let (true, Ok(Some(section))) = (done, writer.section())
         && let Err(error) = journal.forget(&section)
     {
@@ -230,7 +225,8 @@ fn forget_if_done(journal: &Journal, writer: &apply::journal::Writer, done: bool
     }
 }
 
-fn header(
+/// The head of the journal of a request.
+pub fn header(
     request: &Request,
     journal: &Journal,
     netns_id: Option<NetnsId>,

@@ -17,13 +17,12 @@ wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config(), &request::args())?;
     let existing = addresses_of_bridge(&config.bridge)?;
-    // Leases come first: everything else can be made only once they are ours.
-    let answer = answer_of_ipam(&config)?;
-
     let bridge = Link::bridge(&config.bridge);
     let container = Link::veth(&request::interface_name());
     let host = container.peer();
     connect(&config, &bridge, &host, &container);
+    // A native IPAM plugin (dhcp) needs the link to be there; a component only records its leases.
+    let answer = answer_of_ipam(&config)?;
     for link in [&bridge, &host, &container] {
         results::add_link(link);
     }

@@ -117,7 +117,7 @@ fn request(scene: &Scene) -> Request {
 fn checked_plan(scene: &Scene) -> CheckedPlan {
     let draft: DraftPlan = serde_json::from_str(scene.plan).unwrap();
     let config = config::decode(scene.config.as_bytes()).unwrap();
-    policy::check(draft, &Grants::for_request(&request(scene), &config, None)).unwrap()
+    policy::check(draft, &[], &Grants::for_request(&request(scene), &config, None)).unwrap()
 }
 
 fn kernel() -> HostKernel {

@@ -142,6 +142,7 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         Action::CheckSourceMac(check) if owns_rules(done, reason) => {
             vec![Undo::DeleteCheckSourceMac { check: check.clone(), table: made_table(done, reason) }]
         }
+        Action::Delegate(delegate) if done.made() => vec![Undo::EndDelegate(delegate.clone())],
         // Goes with its link, was not made, or leaves nothing.
         Action::ReserveLease(_)
         | Action::EnsureBridge(_)
@@ -153,6 +154,7 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         | Action::Masquerade(_)
         | Action::MasqueradeNft(_)
         | Action::CheckSourceMac(_)
+        | Action::Delegate(_)
         | Action::AddRoute(_) => Vec::new(),
     }
 }

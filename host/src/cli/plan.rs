@@ -58,8 +58,9 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
         if allowed {
             previous = Some(planned_result(&plan, &request)?);
         }
+        let whole = plan.is_whole();
         plans.push(plan);
-        if !allowed {
+        if !allowed || !whole {
             // Nothing after it would be executed.
             break;
         }

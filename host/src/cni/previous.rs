@@ -22,6 +22,13 @@ pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
         .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
 }
 
+/// Reads what a delegate printed: of whatever version it says, else of the configuration's.
+pub fn of_delegate(value: &Value, config_version: &str) -> Result<Report, CniError> {
+    let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
+    let version = own.filter(|version| !version.is_empty()).unwrap_or(config_version);
+    read(value, version).map_err(|text| CniError::new(code::INTERNAL, text))
+}
+
 /// The interfaces that `prevResult` tells; older versions tell none.
 pub fn interfaces(value: &Value) -> Result<Vec<Interface>, CniError> {
     let interface = |value: &Value| {

@@ -5,6 +5,7 @@ pub mod fake;
 pub mod host;
 pub mod iptables;
 pub mod lease;
+pub mod native;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
@@ -13,7 +14,7 @@ pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::plan::action::{CheckSourceMac, Masquerade, MasqueradeNft, ReserveLease};
+use crate::plan::action::{CheckSourceMac, Delegate, Masquerade, MasqueradeNft, ReserveLease};
 use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,8 @@ pub enum Undo {
         /// The table goes too, when nothing is left in it.
         table: bool,
     },
+    /// Executes a native plugin for DEL.
+    EndDelegate(Delegate),
     /// Removes a lease if its file still names its owner.
     ReleaseLease(ReserveLease),
     /// Puts `last_reserved_ip.N` back, if it still holds the address; no old value removes it.

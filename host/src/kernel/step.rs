@@ -25,6 +25,8 @@ pub enum Way {
     MasqueradeNft,
     /// One transaction each.
     CheckSourceMac,
+    /// A process of its own, whose answer is waited for: not part of a step.
+    Native,
 }
 
 impl Way {
@@ -46,6 +48,7 @@ impl Way {
             Action::Masquerade(_) => Way::Rules,
             Action::MasqueradeNft(_) => Way::MasqueradeNft,
             Action::CheckSourceMac(_) => Way::CheckSourceMac,
+            Action::Delegate(_) => Way::Native,
         }
     }
 }
@@ -78,7 +81,8 @@ pub fn needs(action: &Action) -> Vec<&IfName> {
         | Action::Settle(_)
         | Action::Masquerade(_)
         | Action::MasqueradeNft(_)
-        | Action::CheckSourceMac(_) => Vec::new(),
+        | Action::CheckSourceMac(_)
+        | Action::Delegate(_) => Vec::new(),
     }
 }
 
@@ -179,6 +183,11 @@ pub fn compare_port(link: &LinkRef, peer: &VethPeer, hairpin: bool, isolated: bo
     let modes = [("hairpin mode", hairpin, peer.hairpin), ("isolation", isolated, peer.isolated)];
     let differ = modes.into_iter().filter(|(_, is, wanted)| is != wanted);
     differ.map(|(mode, is, wanted)| format!("{mode} of {link} is {}, not {}", on(is), on(wanted))).collect()
+}
+
+/// Why a native plugin is not executed as part of a step.
+pub fn not_in_a_step() -> KernelError {
+    KernelError::Conflict("a native plugin is executed between the stages of a plan".to_owned())
 }
 
 /// Whether an action failed.

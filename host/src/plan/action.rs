@@ -1,6 +1,6 @@
 //! What a plan can do: one variant for each thing, as data.
 
-use super::name::{ContainerId, IfName, Mac, NetworkName, SysctlKey};
+use super::name::{ContainerId, IfName, Mac, NetworkName, PluginName, SysctlKey};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -94,6 +94,8 @@ pub enum Action {
     MasqueradeNft(MasqueradeNft),
     /// Drops what a container sends under another Ethernet address than its own.
     CheckSourceMac(CheckSourceMac),
+    /// Executes a native plugin. No planner records it: the host does it between two stages of a plan.
+    Delegate(Delegate),
 }
 
 /// See [`Action::ReserveLease`].
@@ -287,6 +289,25 @@ pub struct CheckSourceMac {
     pub mac: Mac,
     /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
     pub identity: String,
+}
+
+/// See [`Action::Delegate`]: all that it takes to execute the plugin again for DEL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegate {
+    /// Its type.
+    pub plugin: PluginName,
+    /// The executable.
+    pub program: PathBuf,
+    /// `CNI_CONTAINERID` and `CNI_IFNAME`.
+    pub owner: Owner,
+    /// `CNI_NETNS`.
+    pub netns: String,
+    /// `CNI_ARGS`.
+    pub args: String,
+    /// `CNI_PATH`.
+    pub path: String,
+    /// Standard input.
+    pub config: String,
 }
 
 /// How long what an action made is meant to last (design rule 6).

@@ -32,6 +32,7 @@ pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lif
         | Action::Settle(_)
         | Action::Masquerade(_)
         | Action::MasqueradeNft(_)
-        | Action::CheckSourceMac(_) => Lifetime::Attachment,
+        | Action::CheckSourceMac(_)
+        | Action::Delegate(_) => Lifetime::Attachment,
     }
 }

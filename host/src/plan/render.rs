@@ -18,6 +18,9 @@ pub struct Picture<'a> {
     pub actions: Vec<Line<'a>>,
     /// What the runtime would be told.
     pub result: &'a Report,
+    /// Why this is not all: a native plugin would be executed, and only then the rest be planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<&'a str>,
     /// What could not be read and was taken to be absent.
     pub unreadable: Vec<String>,
     /// What policy refuses: with any, nothing would be applied.
@@ -87,7 +90,10 @@ impl<'a> Picture<'a> {
             lines.into_iter().for_each(|line| text += &line.text());
         }
         text += "\nresult\n";
-        text += &report(self.result);
+        text += &match self.rest {
+            Some(rest) => format!("  {rest}\n"),
+            None => report(self.result),
+        };
         for (title, lines) in
             [("not readable, taken to be absent", &self.unreadable), ("refused by policy", &self.violations)]
         {
@@ -106,6 +112,7 @@ impl<'a> Picture<'a> {
             Place::Netns(Netns::Host) => "host namespace".to_owned(),
             Place::Netns(Netns::Container) => format!("container namespace {}", self.netns),
             Place::Rules => "host namespace, rules".to_owned(),
+            Place::Native => "native plugin".to_owned(),
         }
     }
 }
@@ -136,6 +143,8 @@ pub enum Place {
     Netns(Netns),
     /// The rules of the host.
     Rules,
+    /// A program that does what it does.
+    Native,
 }
 
 /// Where an action is done.
@@ -153,6 +162,7 @@ pub fn place(action: &Action) -> Place {
         Action::AddRoute(add) => Place::Netns(add.link.netns),
         Action::SetSysctl(set) => Place::Netns(set.netns),
         Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Place::Rules,
+        Action::Delegate(_) => Place::Native,
     }
 }
 
@@ -186,6 +196,7 @@ pub fn commands(action: &Action) -> Vec<String> {
         Action::Masquerade(masquerade) => rules(masquerade),
         Action::MasqueradeNft(masquerade) => nft_rule(masquerade),
         Action::CheckSourceMac(check) => source_mac_rules(check),
+        Action::Delegate(delegate) => vec![format!("CNI_COMMAND=ADD {}", delegate.program.display())],
     }
 }
 

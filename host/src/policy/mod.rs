@@ -40,13 +40,27 @@ pub struct Violation {
     pub rule: String,
 }
 
-/// Allows the whole plan, or tells every violation.
-pub fn check(draft: DraftPlan, grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
+/// What a plan consists of: what was applied in earlier stages, and what is to be.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    applied: &'a [Entry],
+    draft: &'a DraftPlan,
+}
+
+impl<'a> Whole<'a> {
+    fn entries(self) -> impl Iterator<Item = &'a Entry> {
+        self.applied.iter().chain(&self.draft.entries)
+    }
+}
+
+/// Allows the whole plan, or tells every violation; `applied` are the entries of its earlier stages.
+pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
     let mut violations = Vec::new();
     for entry in &draft.entries {
+        let whole = Whole { applied, draft: &draft };
         let mut rules = Vec::new();
-        rules.extend(refuse(&entry.action, &draft, grants));
-        if entry.lifetime != lifetime::of(&entry.action, draft.entries.iter().map(|e| &e.action)) {
+        rules.extend(refuse(&entry.action, whole, grants));
+        if entry.lifetime != lifetime::of(&entry.action, whole.entries().map(|e| &e.action)) {
             rules.push(format!("its lifetime is not {:?}", entry.lifetime));
         }
         violations.extend(rules.into_iter().map(|rule| Violation {
@@ -71,7 +85,7 @@ fn count(n: usize, noun: &str) -> String {
 }
 
 /// Why an action is not granted, if it is not.
-fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String> {
+fn refuse(action: &Action, whole: Whole<'_>, grants: &Grants) -> Option<String> {
     let no = |rule: &str| Some(rule.to_owned());
     match action {
         Action::ReserveLease(lease) => {
@@ -94,7 +108,7 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
             let named = veth.name == grants.attachment.interface;
             let peer = grants.host_veths.contains(&veth.peer.name);
             let ours = veth.peer.alias == derive::alias(&grants.attachment);
-            let master = veth.peer.master.as_ref().is_none_or(|master| is_bridge(draft, master));
+            let master = veth.peer.master.as_ref().is_none_or(|master| is_bridge(whole, master));
             if !named {
                 no("the link in the container is called as CNI_IFNAME says")
             } else if !peer || !ours {
@@ -105,38 +119,38 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
                 None
             }
         }
-        Action::SetUp(up) => of_plan(draft, &up.link, grants),
-        Action::SetPromiscuous(set) => of_plan(draft, &set.link, grants),
-        Action::Settle(settle) => of_plan(draft, &settle.link, grants),
-        Action::DeleteAddress(delete) => of_plan(draft, &delete.link, grants).or_else(|| {
+        Action::SetUp(up) => of_plan(whole, &up.link, grants),
+        Action::SetPromiscuous(set) => of_plan(whole, &set.link, grants),
+        Action::Settle(settle) => of_plan(whole, &settle.link, grants),
+        Action::DeleteAddress(delete) => of_plan(whole, &delete.link, grants).or_else(|| {
             let replaces = |entry: &Entry| {
                 matches!(&entry.action, Action::AddAddress(add)
                     if add.link == delete.link && add.address.is_ipv4() == delete.address.is_ipv4())
             };
-            let allowed = delete.link.netns == Netns::Host && draft.entries.iter().any(replaces);
+            let allowed = delete.link.netns == Netns::Host && whole.entries().any(replaces);
             (!allowed).then(|| "no gateway of that family takes its place".to_owned())
         }),
-        Action::AddAddress(add) => of_plan(draft, &add.link, grants).or_else(|| {
+        Action::AddAddress(add) => of_plan(whole, &add.link, grants).or_else(|| {
             let (allowed, rule) = match add.link.netns {
                 Netns::Container => (
-                    own(draft, grants, add.address.ip()),
+                    own(whole, grants, add.address.ip()),
                     "no lease, delegate or configuration gives this address",
                 ),
                 Netns::Host => (
-                    gateway(draft, grants, add.address.ip()),
+                    gateway(whole, grants, add.address.ip()),
                     "it is no gateway of this attachment's addresses",
                 ),
             };
             (!allowed).then(|| rule.to_owned())
         }),
         Action::AddRoute(route) => match route.link.netns {
-            Netns::Container => of_plan(draft, &route.link, grants),
+            Netns::Container => of_plan(whole, &route.link, grants),
             Netns::Host => no("routes are added inside the container only"),
         },
         Action::SetSysctl(set) => match (set.netns, set.key.link()) {
             (Netns::Container, _) => None,
             (Netns::Host, Some((_, name))) => match IfName::parse(name) {
-                Ok(name) => of_plan(draft, &LinkRef { netns: Netns::Host, name }, grants),
+                Ok(name) => of_plan(whole, &LinkRef { netns: Netns::Host, name }, grants),
                 Err(_) => no("that is no link"),
             },
             (Netns::Host, None) => {
@@ -149,12 +163,14 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
         Action::Masquerade(masquerade) => {
             let named = masquerade.chain == derive::chain(&grants.attachment)
                 && masquerade.comment == derive::comment(&grants.attachment);
-            if named { hides(draft, grants, masquerade.address) } else { no(NAMED) }
+            if named { hides(whole, grants, masquerade.address) } else { no(NAMED) }
         }
         Action::MasqueradeNft(masquerade) => {
             let named = masquerade.comment == derive::nft_comment(&grants.attachment);
-            if named { hides(draft, grants, masquerade.address) } else { no(NAMED) }
+            if named { hides(whole, grants, masquerade.address) } else { no(NAMED) }
         }
+        // What the host executes is for the host to say; a planner that records it lies.
+        Action::Delegate(_) => no("no plugin executes programs"),
         Action::CheckSourceMac(check) => {
             let pair = |entry: &Entry| {
                 matches!(&entry.action, Action::CreateVeth(veth)
@@ -165,7 +181,7 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
             } else if !derive::is_nft_identity(&check.identity) {
                 no("chains in nftables are named after container and interface: \
                     letters, digits, _, . and -, together at most 116")
-            } else if !draft.entries.iter().any(pair) {
+            } else if !whole.entries().any(pair) {
                 no("port and address are those of the veth pair of this plan")
             } else {
                 None
@@ -178,13 +194,13 @@ fn refuse(action: &Action, draft: &DraftPlan, grants: &Grants) -> Option<String>
 const NAMED: &str = "chain and comment follow from network, container and interface";
 
 /// Refuses to hide an address that is not the attachment's.
-fn hides(draft: &DraftPlan, grants: &Grants, address: IpNetwork) -> Option<String> {
-    (!own(draft, grants, address.ip())).then(|| "it is no address of this attachment".to_owned())
+fn hides(whole: Whole<'_>, grants: &Grants, address: IpNetwork) -> Option<String> {
+    (!own(whole, grants, address.ip())).then(|| "it is no address of this attachment".to_owned())
 }
 
 /// Refuses a link that neither this plan makes nor is the container's loopback.
-fn of_plan(draft: &DraftPlan, link: &LinkRef, grants: &Grants) -> Option<String> {
-    let made = draft.entries.iter().any(|entry| match (&entry.action, link.netns) {
+fn of_plan(whole: Whole<'_>, link: &LinkRef, grants: &Grants) -> Option<String> {
+    let made = whole.entries().any(|entry| match (&entry.action, link.netns) {
         (Action::CreateVeth(veth), Netns::Container) => veth.name == link.name,
         (Action::CreateVeth(veth), Netns::Host) => veth.peer.name == link.name,
         (Action::EnsureBridge(bridge), Netns::Host) => bridge.name == link.name,
@@ -195,27 +211,25 @@ fn of_plan(draft: &DraftPlan, link: &LinkRef, grants: &Grants) -> Option<String>
     (!made && !own).then(|| format!("link {:?} is not of this plan", link.name.as_str()))
 }
 
-fn is_bridge(draft: &DraftPlan, name: &IfName) -> bool {
-    draft
-        .entries
-        .iter()
-        .any(|entry| matches!(&entry.action, Action::EnsureBridge(bridge) if bridge.name == *name))
+fn is_bridge(whole: Whole<'_>, name: &IfName) -> bool {
+    whole.entries().any(|entry| matches!(&entry.action, Action::EnsureBridge(bridge) if bridge.name == *name))
 }
 
 /// Whether an address is this attachment's: leased in this plan, given by a delegate, or configured.
-fn own(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
+fn own(whole: Whole<'_>, grants: &Grants, address: IpAddr) -> bool {
     let leased =
         |entry: &Entry| matches!(&entry.action, Action::ReserveLease(lease) if lease.address == address);
     grants.addresses.contains(&address)
-        || draft.granted.iter().any(|ip| ip.address.ip() == address)
-        || draft.entries.iter().any(leased)
+        || whole.draft.granted.iter().any(|ip| ip.address.ip() == address)
+        || whole.entries().any(leased)
 }
 
 /// Whether an address is a gateway of this attachment's addresses: told by the delegate, configured, or the first of
 /// the network (what the reference takes by default).
-fn gateway(draft: &DraftPlan, grants: &Grants, address: IpAddr) -> bool {
+fn gateway(whole: Whole<'_>, grants: &Grants, address: IpAddr) -> bool {
     grants.addresses.contains(&address)
-        || draft
+        || whole
+            .draft
             .granted
             .iter()
             .any(|ip| ip.gateway == Some(address) || derive::first_host(&ip.address) == Some(address))

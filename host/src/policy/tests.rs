@@ -41,7 +41,9 @@ fn grants() -> Grants {
 fn refused(change: impl Fn(&mut Action)) -> Vec<String> {
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
-    check(plan, &grants()).map(|_| Vec::new()).unwrap_or_else(|v| v.into_iter().map(|v| v.rule).collect())
+    check(plan, &[], &grants())
+        .map(|_| Vec::new())
+        .unwrap_or_else(|v| v.into_iter().map(|v| v.rule).collect())
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn a_plan_does_not_choose_how_long_things_last() {
     // Shared, it would outlive every DEL; the attachment's, a bridge would go with the first one.
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
-    let violations = check(plan, &grants()).unwrap_err();
+    let violations = check(plan, &[], &grants()).unwrap_err();
     assert_eq!(violations.len(), self::plan().entries.len() - 1, "all but forwarding: {violations:?}");
 }
 

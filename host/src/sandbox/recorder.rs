@@ -26,10 +26,22 @@ pub enum Level {
     Error,
 }
 
+/// What another plugin is.
+#[derive(Debug)]
+pub enum Loaded {
+    /// A component: its machine code.
+    Code(File),
+    /// An executable, which only the parent can run.
+    Native,
+}
+
 /// Whom a planner turns to: the parent process across a socket, or a test.
 pub trait Upstream: Facts + Send {
     /// The machine code of another plugin.
-    fn load(&mut self, plugin: &PluginName) -> Result<File, CniError>;
+    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError>;
+
+    /// Ends a stage: applies what was recorded so far, executes a native plugin, and gives its answer.
+    fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Report, CniError>;
 
     /// Says something to the host's standard error.
     fn log(&mut self, plugin: &PluginName, level: Level, message: &str);
@@ -41,6 +53,8 @@ pub struct Recorder {
     pub request: Request,
     earlier: Vec<Action>,
     entries: Vec<(PluginName, Action)>,
+    /// So many of the entries belong to earlier stages.
+    applied: usize,
     granted: Vec<Ip>,
     unreadable: Vec<Query>,
     known: Vec<(Query, Answer)>,
@@ -55,6 +69,7 @@ impl Recorder {
             request,
             earlier,
             entries: Vec::new(),
+            applied: 0,
             granted: Vec::new(),
             unreadable: Vec::new(),
             known: Vec::new(),
@@ -87,9 +102,10 @@ impl Recorder {
         self.earlier.iter().chain(self.actions())
     }
 
-    /// An action by its number, to complete it.
+    /// An action by its number, to complete it; none when it was applied already.
     pub fn action(&mut self, number: usize) -> Option<&mut Action> {
-        self.entries.get_mut(number).map(|(_, action)| action)
+        let number = number.checked_sub(self.applied)?;
+        self.entries.get_mut(self.applied..)?.get_mut(number).map(|(_, action)| action)
     }
 
     /// A mark for [`Recorder::discard`].
@@ -128,8 +144,15 @@ impl Recorder {
     }
 
     /// See [`Upstream::load`].
-    pub fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+    pub fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
         self.upstream.load(plugin)
+    }
+
+    /// See [`Upstream::delegate`]: what was recorded so far is applied by now, or the request has failed.
+    pub fn delegate(&mut self, plugin: &PluginName) -> Result<Report, CniError> {
+        let stage = self.stage(Report::default());
+        self.applied = self.entries.len();
+        self.upstream.delegate(plugin, stage)
     }
 
     /// See [`Upstream::log`]; what is beyond the limit is dropped, with one note that it was.
@@ -149,10 +172,19 @@ impl Recorder {
         }
     }
 
-    /// The plan: MACs that nobody set are derived, lifetimes follow from the actions.
+    /// The plan, or what is left of it after earlier stages.
+    ///
+    /// Leases come first: everything else is made only once they are ours, and their store is not locked meanwhile.
     pub fn finish(&mut self, report: Report) -> DraftPlan {
+        let mut plan = self.stage(report);
+        plan.entries.sort_by_key(|entry| !matches!(entry.action, Action::ReserveLease(_)));
+        plan
+    }
+
+    /// What is to be applied next: MACs that nobody set are derived, lifetimes follow from the actions.
+    fn stage(&mut self, report: Report) -> DraftPlan {
         let macs: Vec<Option<(Mac, Mac)>> = self.actions().map(|action| self.macs(action)).collect();
-        for ((_, action), macs) in self.entries.iter_mut().zip(macs) {
+        for ((_, action), macs) in self.entries.iter_mut().zip(macs).skip(self.applied) {
             match (action, macs) {
                 (Action::EnsureBridge(bridge), Some((mac, _))) => bridge.mac = mac,
                 (Action::CreateVeth(veth), Some((mac, peer))) => (veth.mac, veth.peer.mac) = (mac, peer),
@@ -160,13 +192,16 @@ impl Recorder {
             }
         }
         self.complete_source_macs();
-        let lifetimes: Vec<_> = self.actions().map(|action| lifetime::of(action, self.actions())).collect();
-        let entries = self.entries.drain(..).zip(lifetimes);
+        let entry = |(plugin, action): &(PluginName, Action)| Entry {
+            plugin: plugin.clone(),
+            lifetime: lifetime::of(action, self.actions()),
+            action: action.clone(),
+        };
         DraftPlan {
-            entries: entries.map(|((plugin, action), lifetime)| Entry { plugin, lifetime, action }).collect(),
+            entries: self.entries.iter().skip(self.applied).map(entry).collect(),
             report,
-            granted: std::mem::take(&mut self.granted),
-            unreadable: std::mem::take(&mut self.unreadable),
+            granted: self.granted.clone(),
+            unreadable: self.unreadable.clone(),
         }
     }
 

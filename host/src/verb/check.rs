@@ -4,6 +4,7 @@
 use super::claims;
 use crate::apply::Section;
 use crate::cni::{CniError, Config, Request, code};
+use crate::delegate;
 use crate::kernel::{Effect, Kernel};
 use crate::plan::action::{AddAddress, AddRoute};
 use crate::plan::{
@@ -29,6 +30,9 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
             let section = section(host, request)?;
             if section.is_none() {
                 find_lease_of_ipam(host, request, config)?;
+            }
+            if let Some(ipam) = delegate::of_ipam(request, config) {
+                delegate::forward("CHECK", &ipam)?;
             }
             let previous = previous(config)?;
             let mut actions = of_result(&previous, request);

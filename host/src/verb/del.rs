@@ -3,6 +3,7 @@
 use crate::apply::{self, Section};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request, code};
+use crate::delegate;
 use crate::kernel::Undo;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
@@ -40,6 +41,7 @@ fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) 
     let stores = if has_ipam { stores(config) } else { Vec::new() };
     let mut undos = kernel.remains(&request.attachment, &stores);
     undos.retain(|undo| !is_ipam || matches!(undo, Undo::ReleaseLease(_)));
+    undos.extend(delegate::of_ipam(request, config).filter(|_| !is_ipam).map(Undo::EndDelegate));
     let stuck = apply::undo_all(&undos, kernel);
     if stuck.is_empty() {
         return Ok(());

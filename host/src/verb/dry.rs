@@ -5,9 +5,10 @@ use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::{Before, Kernel};
 use crate::plan::render::{self, Picture, State};
-use crate::plan::{Action, Attachment, DraftPlan, LinkRef, Mac, Netns, Report};
+use crate::plan::{Action, Attachment, DraftPlan, Entry, Lifetime, LinkRef, Mac, Netns, Report};
+use crate::planning::{self, Planned, Stages};
 use crate::policy::{self, CheckedPlan, Grants, Violation};
-use crate::run::{self, Host, Plugin};
+use crate::run::{Host, Plugin};
 
 /// A plan that was not applied, with all that is to be shown of it.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct DryPlan {
     plugins: Vec<(String, String)>,
     states: Vec<State>,
     violations: Vec<Violation>,
+    rest: Option<String>,
 }
 
 /// Plans and checks; changes nothing, takes no lock, makes no file.
@@ -34,7 +36,8 @@ pub fn plan(
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let grants = Grants::for_request(request, config, previous.as_ref());
-    let (draft, plugins) = run::plan(host, request, plugin, &grants, earlier, &mut kernel)?;
+    let Planned { mut draft, plugins, opaque, .. } =
+        planning::plan(host, request, plugin, &grants, earlier, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
     let states =
         kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
@@ -46,11 +49,19 @@ pub fn plan(
             (Before::Present, _) => State::Present,
             (Before::Value(_), _) => State::Other,
         });
-    let states = states.collect();
+    let mut states: Vec<State> = states.collect();
     let grants = Grants::for_request(request, config, previous.as_ref());
     let violations =
-        policy::check(draft.clone(), &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
-    Ok(DryPlan { draft, plugins, states, violations })
+        policy::check(draft.clone(), &[], &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
+    let rest = opaque.map(|delegate| {
+        let rest =
+            format!("the rest depends on what {} answers, which is native", delegate.program.display());
+        let (plugin, action) = (request.plugin.clone(), Action::Delegate(delegate));
+        draft.entries.push(Entry { plugin, lifetime: Lifetime::Attachment, action });
+        states.push(State::Absent);
+        rest
+    });
+    Ok(DryPlan { draft, plugins, states, violations, rest })
 }
 
 impl DryPlan {
@@ -62,6 +73,7 @@ impl DryPlan {
             plugins: &self.plugins,
             actions: Picture::lines(&self.draft.entries, &self.states),
             result: &self.draft.report,
+            rest: self.rest.as_deref(),
             unreadable: self.draft.unreadable.iter().map(render::unreadable).collect(),
             violations: self
                 .violations
@@ -84,6 +96,11 @@ impl DryPlan {
             (Action::CreateVeth(veth), Netns::Host) if veth.peer.name == link.name => Some(veth.peer.mac),
             _ => None,
         })
+    }
+
+    /// Whether it is the whole plan, as far as can be told without executing anything.
+    pub fn is_whole(&self) -> bool {
+        self.rest.is_none()
     }
 
     /// Whether it would be applied.

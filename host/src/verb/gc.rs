@@ -1,17 +1,18 @@
 //! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
 
 use crate::apply::{self, Section};
-use crate::cni::{CniError, Config, code};
+use crate::cni::{CniError, Config, Request, code};
+use crate::delegate;
 use crate::error::chain;
 use crate::kernel::host::stale;
 use crate::kernel::netns::NetnsFile;
-use crate::plan::PluginName;
 use crate::policy::grant::stores;
 use crate::run::{self, Host};
 
 /// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`, then every lease of the
 /// network whose owner is not in it, whoever made it; goes on after a failure.
-pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniError> {
+pub fn gc(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+    let plugin = &request.plugin;
     let Some(valid) = config.valid_attachments()? else {
         let msg = "GC without cni.dev/valid-attachments: nothing was removed";
         return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
@@ -45,6 +46,11 @@ pub fn gc(host: &Host, plugin: &PluginName, config: &Config) -> Result<(), CniEr
             let stuck = host.kernel(None, false).release_unlisted(&store, &valid);
             failures.extend(stuck.iter().map(|error| chain(error)));
         }
+    }
+    if let Some(ipam) = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(plugin))
+        && let Err(error) = delegate::offer("GC", &ipam)
+    {
+        failures.push(format!("{}: {}", ipam.program.display(), error.msg));
     }
     if failures.is_empty() {
         return Ok(());

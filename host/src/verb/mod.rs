@@ -93,7 +93,7 @@ pub fn call(
             // As DEL, GC needs no component.
             gate_config("GC", "1.1.0", version)?;
             gate_plugin("GC", version, &all_versions())?;
-            gc::gc(host, plugin, &config).map(stdout)
+            gc::gc(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout)
         }
         Command::Status => {
             gate_config("STATUS", "1.1.0", version)?;
@@ -121,7 +121,7 @@ fn versions(supported: &[String]) -> String {
     format!("{{\"cniVersion\":\"{}\",\"supportedVersions\":[{supported}]}}\n", version::CURRENT)
 }
 
-/// STATUS is about no attachment. What stands in for one is nobody's: nothing that is recorded for it is ever done.
+/// STATUS and GC are about no attachment. What stands in for one is nobody's: nothing that is recorded for it is ever done.
 const NOBODY: &str = "nobody";
 
 /// A request from variables that [`command::decode`] has validated.
@@ -134,7 +134,7 @@ fn request(
 ) -> Result<Request, CniError> {
     let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let (container, interface) = match verb {
-        Command::Status => (NOBODY, NOBODY),
+        Command::Status | Command::Gc => (NOBODY, NOBODY),
         _ => (env.container_id.as_str(), env.interface.as_str()),
     };
     Ok(Request {

@@ -2,9 +2,12 @@
 
 use crate::cni::command::gate_plugin;
 use crate::cni::{CniError, Config, Request, code};
+use crate::delegate;
+use crate::planning::{self, Stages};
 use crate::policy::Grants;
-use crate::run::{self, Host, Plugin};
-use crate::sandbox::{Kind, lookup};
+use crate::run::{Host, Plugin};
+use crate::sandbox::Kind;
+use crate::sandbox::lookup::{self, Found};
 
 /// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
 pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
@@ -18,9 +21,14 @@ pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), Cni
         None => Ok(()),
         Some(ipam) => {
             let ipam = lookup::plugin_name(ipam).map_err(unavailable)?;
-            let plugin = Plugin::find(host, &request.path, &ipam).map_err(unavailable)?;
-            plugin.gate_version(&config.cni_version)?;
-            ask(host, &Request { plugin: ipam, ..request.clone() }, config, plugin)
+            match lookup::find(&request.path, &ipam).map_err(unavailable)? {
+                Found::Native(program) => delegate::offer("STATUS", &delegate::of(request, &ipam, &program)),
+                Found::Component(path, file) => {
+                    let plugin = Plugin::from_component(host, &ipam, &path, &file).map_err(unavailable)?;
+                    plugin.gate_version(&config.cni_version)?;
+                    ask(host, &Request { plugin: ipam, ..request.clone() }, config, plugin)
+                }
+            }
         }
     }
 }
@@ -32,5 +40,5 @@ fn ask(host: &Host, request: &Request, config: &Config, plugin: Plugin) -> Resul
     }
     let grants = Grants::for_request(request, config, None);
     let mut kernel = host.kernel(None, true);
-    run::plan(host, request, plugin, &grants, Vec::new(), &mut kernel).map(drop)
+    planning::plan(host, request, plugin, &grants, Vec::new(), &mut kernel, Stages::Shown).map(drop)
 }

@@ -29,6 +29,7 @@ impl FakeKernel {
                 let rules: Vec<&MasqueradeNft> = run.iter().filter_map(as_masquerade_nft).collect();
                 self.nft.masquerade(&rules).into_iter().map(Outcome::Done).collect()
             }
+            Some(Way::Native) => vec![Outcome::Failed(step::not_in_a_step())],
             None => Vec::new(),
         }
     }
@@ -52,7 +53,8 @@ impl FakeKernel {
                 | Action::AddAddress(_)
                 | Action::AddRoute(_)
                 | Action::Masquerade(_)
-                | Action::MasqueradeNft(_) => None,
+                | Action::MasqueradeNft(_)
+                | Action::Delegate(_) => None,
             });
             if outcomes.iter().any(is_failure) {
                 break;

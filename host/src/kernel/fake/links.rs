@@ -125,7 +125,8 @@ impl FakeKernel {
             | Action::Settle(_)
             | Action::Masquerade(_)
             | Action::MasqueradeNft(_)
-            | Action::CheckSourceMac(_) => Ok(None),
+            | Action::CheckSourceMac(_)
+            | Action::Delegate(_) => Ok(None),
         }
     }
 

@@ -53,6 +53,7 @@ impl FakeKernel {
             Action::Settle(_) => Before::Present,
             Action::SetSysctl(action) => self.observe_sysctl(action),
             Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
+            Action::Delegate(_) => Before::Absent,
         }
     }
 

@@ -47,6 +47,8 @@ impl FakeKernel {
             Undo::RestoreAddress { link, address, saved: _ } => self.restore_address(link, *address),
             Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
             Undo::DeleteMasqueradeNft { rule, table } => Ok(self.nft.delete_masquerade(rule, *table)),
+            // It executes nothing.
+            Undo::EndDelegate(_) => Ok(Undone::Gone),
             Undo::DeleteCheckSourceMac { check, table } => Ok(self.nft.delete_check(check, *table)),
             Undo::DeleteMasquerade(rules) => Ok(self.nat.delete(&[rules]).pop().unwrap_or(Undone::Gone)),
             Undo::ReleaseLease(lease) => {

@@ -31,6 +31,7 @@ impl FakeKernel {
             Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => None,
             // What another attachment of the bridge put there meanwhile is its own.
             Action::DeleteAddress(_) | Action::Settle(_) => None,
+            Action::Delegate(_) => None,
             Action::CheckSourceMac(check) => return Ok(self.nft.verify_check(check)),
             Action::SetPromiscuous(action) => match self.seen(&action.link)? {
                 None => Some(format!("link {} is missing", action.link)),

@@ -35,6 +35,7 @@ impl HostKernel {
                 });
                 until_failure(checks, nft::source_mac::add)
             }
+            Some(Way::Native) => vec![Outcome::Failed(step::not_in_a_step())],
             Some(Way::Leases) => {
                 let leases = run.iter().filter_map(|action| match action {
                     Action::ReserveLease(lease) => Some(lease),

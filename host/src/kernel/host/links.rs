@@ -108,7 +108,8 @@ impl HostKernel {
             | Action::Settle(_)
             | Action::Masquerade(_)
             | Action::MasqueradeNft(_)
-            | Action::CheckSourceMac(_) => Ok(Vec::new()),
+            | Action::CheckSourceMac(_)
+            | Action::Delegate(_) => Ok(Vec::new()),
         }
     }
 

@@ -46,6 +46,7 @@ impl HostKernel {
             Action::SetSysctl(action) => self.observe_sysctl(action),
             // Our comment tells our rules; a listing would cost more than adding them.
             Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
+            Action::Delegate(_) => Before::Absent,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::iptables::masquerade;
 use super::super::netlink::{Link, Request, address, link, refused};
-use super::super::{KernelError, LinkIdentity, Undo, Undone, nft, sysctl};
+use super::super::{KernelError, LinkIdentity, Undo, Undone, native, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
 use crate::plan::action::{Masquerade, MasqueradeNft};
 use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
@@ -53,6 +53,7 @@ impl HostKernel {
                 Ok(nft::masquerade::delete(&[rule], *table).pop().unwrap_or(Undone::Gone))
             }
             Undo::DeleteCheckSourceMac { check, table } => nft::source_mac::delete(check, *table),
+            Undo::EndDelegate(delegate) => Ok(native::end(delegate, self.has(Netns::Container))),
             Undo::ReleaseLease(lease) => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
                 Ok(store.release(lease))

@@ -33,6 +33,8 @@ impl HostKernel {
             Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => None,
             // What another attachment of the bridge put there meanwhile is its own.
             Action::DeleteAddress(_) | Action::Settle(_) => None,
+            // It has its own CHECK.
+            Action::Delegate(_) => None,
             Action::CheckSourceMac(check) => return Ok(nft::source_mac::verify(check)),
             Action::SetPromiscuous(action) => match self.seen(&action.link)? {
                 None => Some(format!("link {} is missing", action.link)),

@@ -7,6 +7,7 @@ use crate::cni::{CniError, code, result};
 use crate::plan::Report;
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
+use crate::sandbox::recorder::Loaded;
 use crate::sandbox::{engine, limits, lookup, lower};
 use wasmtime::component::Resource;
 
@@ -36,8 +37,16 @@ impl Guest {
                 format!("{plugin} is not run: delegation is more than {} deep", limits::DELEGATION_DEPTH);
             return Err(CniError::new(code::INTERNAL, message));
         }
-        let code = self.recorder().load(&plugin)?;
-        let report = engine::run(&code, self.delegate(plugin), Verb::Add)?;
+        let loaded = self.recorder().load(&plugin)?;
+        let report = match loaded {
+            Loaded::Code(code) => engine::run(&code, self.delegate(plugin), Verb::Add)?,
+            Loaded::Native if self.depth > 0 => {
+                let message =
+                    format!("{plugin} is native: only the plugin that the runtime called can delegate to it");
+                return Err(CniError::new(code::INTERNAL, message));
+            }
+            Loaded::Native => return self.recorder().delegate(&plugin),
+        };
         let cni_version = self.recorder().request.cni_version.clone();
         result::told(report, &cni_version)
     }

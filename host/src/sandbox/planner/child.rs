@@ -4,10 +4,10 @@ use super::clock::Clock;
 use super::frame::{self, FrameError};
 use super::message::{Message, Reply};
 use crate::cni::{CniError, Command, Request, code};
-use crate::plan::{Action, Answer, DraftPlan, Facts, PluginName, Query};
+use crate::plan::{Action, Answer, DraftPlan, Facts, PluginName, Query, Report};
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
-use crate::sandbox::recorder::{Level, Recorder, Upstream};
+use crate::sandbox::recorder::{Level, Loaded, Recorder, Upstream};
 use crate::sandbox::{engine, limits};
 use nix::errno::Errno;
 use nix::libc;
@@ -149,9 +149,18 @@ impl Facts for Parent {
 }
 
 impl Upstream for Parent {
-    fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
         match self.ask_parent(&Message::Load(plugin.clone())) {
-            (Reply::Code, Some(file)) => Ok(file),
+            (Reply::Code, Some(file)) => Ok(Loaded::Code(file)),
+            (Reply::Native, _) => Ok(Loaded::Native),
+            (Reply::Refused(error), _) => Err(error),
+            _ => exit(1),
+        }
+    }
+
+    fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Report, CniError> {
+        match self.ask_parent(&Message::Delegate(plugin.clone(), stage)) {
+            (Reply::Answered(report), _) => Ok(report),
             (Reply::Refused(error), _) => Err(error),
             _ => exit(1),
         }

@@ -1,7 +1,7 @@
 //! What planner and parent say to each other.
 
 use crate::cni::CniError;
-use crate::plan::{Answer, DraftPlan, PluginName, Query};
+use crate::plan::{Answer, DraftPlan, PluginName, Query, Report};
 use crate::sandbox::recorder::Level;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub enum Message {
     /// A question: [`Reply::Answer`].
     Ask(Query),
-    /// Another plugin's code: [`Reply::Code`] or [`Reply::Refused`].
+    /// Another plugin's code: [`Reply::Code`], [`Reply::Native`] or [`Reply::Refused`].
     Load(PluginName),
+    /// What is to be applied before a native plugin is executed: [`Reply::Answered`] or [`Reply::Refused`].
+    Delegate(PluginName, DraftPlan),
     /// A line for the log; no reply.
     Log {
         /// Who says it.
@@ -36,6 +38,10 @@ pub enum Reply {
     Answer(Answer),
     /// The code comes as a descriptor with this message.
     Code,
-    /// The other plugin is not to be had.
+    /// The other plugin is an executable.
+    Native,
+    /// What a native plugin reported.
+    Answered(Report),
+    /// The other plugin is not to be had, or failed.
     Refused(CniError),
 }

@@ -5,9 +5,12 @@ mod clock;
 mod frame;
 mod message;
 mod parent;
+mod services;
 #[cfg(test)]
 mod test;
 mod verify;
+
+pub use services::{Components, Delegated, Service, Services};
 
 use super::cache::Code;
 use crate::cni::{CniError, Request, code};
@@ -34,7 +37,7 @@ pub fn plan(
     facts: &mut dyn Facts,
     load: &mut dyn FnMut(&PluginName) -> Result<Code, CniError>,
 ) -> Result<DraftPlan, CniError> {
-    Planner::spawn(request, code, earlier)?.serve(facts, load)
+    Planner::spawn(request, code, earlier)?.serve(&mut Components { facts, load })
 }
 
 impl Planner {

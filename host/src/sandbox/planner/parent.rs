@@ -2,10 +2,9 @@
 
 use super::frame::{self, FrameError};
 use super::message::{Message, Reply};
-use super::{Planner, verify};
+use super::{Delegated, Planner, Service, Services, verify};
 use crate::cni::{CniError, code};
-use crate::plan::{DraftPlan, Facts, PluginName};
-use crate::sandbox::cache::Code;
+use crate::plan::{DraftPlan, PluginName};
 use crate::sandbox::limits;
 use crate::sandbox::recorder::Level;
 use nix::sys::wait::WaitStatus;
@@ -16,18 +15,14 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 struct Said {
     questions: usize,
+    delegations: usize,
     lines: usize,
     plugins: Vec<PluginName>,
 }
 
 impl Planner {
-    /// Serves the planner until it has a plan: facts from `facts`, other plugins' code from `load`, whose time does not
-    /// count as the planner's.
-    pub fn serve(
-        mut self,
-        facts: &mut dyn Facts,
-        load: &mut dyn FnMut(&PluginName) -> Result<Code, CniError>,
-    ) -> Result<DraftPlan, CniError> {
+    /// Serves the planner until it has a plan. The time of the services does not count as the planner's.
+    pub fn serve(mut self, services: &mut dyn Services) -> Result<DraftPlan, CniError> {
         let mut said = Said { plugins: vec![self.request.plugin.clone()], ..Said::default() };
         let mut left = limits::PLANNER_TIME;
         loop {
@@ -39,17 +34,32 @@ impl Planner {
                     if said.questions > limits::QUESTIONS {
                         return Err(self.lied(format!("more than {} questions", limits::QUESTIONS)));
                     }
-                    (Reply::Answer(facts.ask(&query)), None)
+                    (Reply::Answer(services.ask(&query)), None)
                 }
                 Message::Load(plugin) => {
                     if said.plugins.len() > limits::HANDLES {
                         return Err(self.lied(format!("more than {} delegates", limits::HANDLES)));
                     }
-                    let loaded = load(&plugin);
+                    let loaded = services.load(&plugin);
                     said.plugins.push(plugin);
                     match loaded {
-                        Ok(code) => (Reply::Code, Some(code.file)),
+                        Ok(Service::Component(code)) => (Reply::Code, Some(code.file)),
+                        Ok(Service::Native) => (Reply::Native, None),
                         Err(error) => (Reply::Refused(error), None),
+                    }
+                }
+                Message::Delegate(plugin, stage) => {
+                    said.delegations += 1;
+                    if said.delegations > limits::HANDLES {
+                        return Err(self.lied(format!("more than {} delegations", limits::HANDLES)));
+                    }
+                    if let Err(lie) = verify::check(&stage, &said.plugins) {
+                        return Err(self.lied(lie));
+                    }
+                    match services.delegate(&plugin, stage)? {
+                        Delegated::Answered(report) => (Reply::Answered(report), None),
+                        Delegated::Refused(error) => (Reply::Refused(error), None),
+                        Delegated::Ended(plan) => return Ok(plan),
                     }
                 }
                 Message::Log { plugin, level, text } => {

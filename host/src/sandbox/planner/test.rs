@@ -1,7 +1,7 @@
 //! A planner that has been taken over: whatever it says, the parent ends with an error.
 
-use super::Planner;
 use super::message::Message;
+use super::{Components, Planner};
 use crate::cni::{CniError, code};
 use crate::plan::action::SetUp;
 use crate::plan::{Action, DraftPlan, Entry, IfName, Lifetime, LinkRef, Netns};
@@ -21,7 +21,9 @@ fn said(bytes: &[u8], hang: bool) -> CniError {
     theirs.write_all(bytes).unwrap();
     let kept = hang.then_some(theirs);
     let planner = Planner { request: request(), process, reaped: false, socket: ours };
-    let error = planner.serve(&mut Machine::default(), &mut |_| unreachable!()).unwrap_err();
+    let error = planner
+        .serve(&mut Components { facts: &mut Machine::default(), load: &mut |_| unreachable!() })
+        .unwrap_err();
     assert!(kill(process, None).is_err(), "it was ended and reaped");
     drop(kept);
     error

@@ -1,19 +1,22 @@
 //! Facts with the plan laid over them.
 
 use super::super::overlay;
-use super::super::recorder::{Level, Recorder, Upstream};
+use super::super::recorder::{Level, Loaded, Recorder, Upstream};
 use super::{Machine, plugin, request};
 use crate::cni::{CniError, code};
 use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
 use crate::plan::{
-    Action, AddressRange, Answer, Fact, Facts, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName,
+    Action, AddressRange, Answer, DraftPlan, Fact, Facts, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName,
     PluginName, Query, Report, StoreRef, derive,
 };
-use std::fs::File;
 use std::path::Path;
 
 impl Upstream for Machine {
-    fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
+        Err(CniError::new(code::INTERNAL, plugin.to_string()))
+    }
+
+    fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
         Err(CniError::new(code::INTERNAL, plugin.to_string()))
     }
 
@@ -147,7 +150,11 @@ fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
         }
     }
     impl Upstream for Hidden {
-        fn load(&mut self, plugin: &PluginName) -> Result<File, CniError> {
+        fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
+            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+        }
+
+        fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
             Err(CniError::new(code::INTERNAL, plugin.to_string()))
         }
 

@@ -1,0 +1,116 @@
+//! Native plugins that a component delegates to: how they are called and what their answers mean (SPEC, section 4;
+//! cni-behaviours, section 1.13).
+
+use crate::cni::{CniError, Config, Request, code, previous};
+use crate::kernel::native::execute;
+use crate::plan::action::Delegate;
+use crate::plan::{PluginName, Report};
+use crate::sandbox::lookup::{self, Found};
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::process::Output;
+
+/// The code of errors that the reference makes up for a delegate that told none.
+const UNKNOWN: u32 = 0;
+
+/// The call of a native plugin on behalf of a request.
+pub fn of(request: &Request, plugin: &PluginName, program: &Path) -> Delegate {
+    let path: Vec<String> = request.path.iter().map(|dir| dir.display().to_string()).collect();
+    Delegate {
+        plugin: plugin.clone(),
+        program: program.to_owned(),
+        owner: request.attachment.owner(),
+        netns: request.netns.clone(),
+        args: request.args.clone(),
+        path: path.join(":"),
+        config: request.config.clone(),
+    }
+}
+
+/// The configuration's IPAM plugin, if it is native.
+pub fn of_ipam(request: &Request, config: &Config) -> Option<Delegate> {
+    let ipam = PluginName::parse(config.ipam_type()?).ok()?;
+    match lookup::find(&request.path, &ipam) {
+        Ok(Found::Native(program)) => Some(of(request, &ipam, &program)),
+        Ok(Found::Component(..)) | Err(_) => None,
+    }
+}
+
+/// Executes it for ADD and reads its result. When it fails it is executed for DEL too, as the SPEC asks.
+pub fn add(delegate: &Delegate, cni_version: &str) -> Result<Report, CniError> {
+    let added = call("ADD", delegate).and_then(|stdout| {
+        let value = match serde_json::from_slice(&stdout) {
+            Ok(Value::Null) => Value::Object(serde_json::Map::new()),
+            Ok(value) => value,
+            Err(error) => {
+                return Err(CniError::new(
+                    code::INTERNAL,
+                    format!("failed to unmarshal raw result: {error}"),
+                ));
+            }
+        };
+        previous::of_delegate(&value, cni_version)
+    });
+    if added.is_err()
+        && let Err(error) = call("DEL", delegate)
+    {
+        tracing::info!(plugin = %delegate.plugin, msg = error.msg, "DEL after a failed ADD failed too");
+    }
+    added
+}
+
+/// Executes it for a verb that has no result: DEL, CHECK.
+pub fn forward(verb: &str, delegate: &Delegate) -> Result<(), CniError> {
+    call(verb, delegate).map(drop)
+}
+
+/// Executes it for a verb that it may be too old to know: GC, STATUS.
+pub fn offer(verb: &str, delegate: &Delegate) -> Result<(), CniError> {
+    match call(verb, delegate) {
+        Err(error) if is_unknown_verb(&error) => Ok(()),
+        called => called.map(drop),
+    }
+}
+
+fn is_unknown_verb(error: &CniError) -> bool {
+    let told = error.code == code::INVALID_ENVIRONMENT && error.msg.starts_with("unknown CNI_COMMAND");
+    // Before the verb they look at the container, which these verbs have not; or at the version.
+    told || error.msg == "missing containerID" || error.code == code::INCOMPATIBLE_VERSION
+}
+
+/// Executes it; gives what it printed, or the error that it told.
+fn call(verb: &str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
+    let Output { status, stdout, stderr } = execute(verb, delegate, &delegate.netns).map_err(|error| {
+        CniError::new(code::INTERNAL, format!("failed to execute {}: {error}", delegate.program.display()))
+    })?;
+    if status.success() {
+        // Nobody is left to tell when our own stderr is closed.
+        let _ = std::io::stderr().write_all(&stderr);
+        return Ok(stdout);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Err(match (stdout.is_empty(), stderr.is_empty()) {
+        (false, _) => match serde_json::from_slice(&stdout) {
+            Ok(value) => relayed(&value),
+            Err(error) => {
+                let said = text(&stdout);
+                let msg =
+                    format!("netplugin failed but error parsing its diagnostic message {said:?}: {error}");
+                CniError::new(UNKNOWN, msg)
+            }
+        },
+        (true, false) => CniError::new(UNKNOWN, format!("netplugin failed: {:?}", text(&stderr))),
+        (true, true) => {
+            let status = status.to_string().replace("exit status: ", "exit status ");
+            CniError::new(UNKNOWN, format!("netplugin failed with no error message: {status}"))
+        }
+    })
+}
+
+/// A CNI error as it was told.
+fn relayed(value: &Value) -> CniError {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let code = value.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
+    CniError::new(code.unwrap_or(UNKNOWN), text("msg")).with_details(text("details"))
+}

@@ -1,0 +1,58 @@
+//! What a planner needs of its parent.
+
+use crate::cni::{CniError, code};
+use crate::plan::{Answer, DraftPlan, Facts, PluginName, Query, Report};
+use crate::sandbox::cache::Code;
+
+/// Whoever serves a planner.
+pub trait Services: Facts {
+    /// Finds another plugin.
+    fn load(&mut self, plugin: &PluginName) -> Result<Service, CniError>;
+
+    /// Ends a stage: applies it, executes a native plugin, and tells what came of it. An error ends the planner.
+    fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Delegated, CniError>;
+}
+
+/// What another plugin is.
+#[derive(Debug)]
+pub enum Service {
+    /// A component, ready to run.
+    Component(Code),
+    /// An executable.
+    Native,
+}
+
+/// What came of a delegation.
+#[derive(Debug)]
+pub enum Delegated {
+    /// The plugin reported this.
+    Answered(Report),
+    /// It failed; what it did is undone, and its caller may go on.
+    Refused(CniError),
+    /// It is not executed: the plan ends with this stage, as in a dry run.
+    Ended(DraftPlan),
+}
+
+/// Facts and components, and no native plugins.
+pub struct Components<'a> {
+    /// Answers questions.
+    pub facts: &'a mut dyn Facts,
+    /// Finds components.
+    pub load: &'a mut dyn FnMut(&PluginName) -> Result<Code, CniError>,
+}
+
+impl Facts for Components<'_> {
+    fn ask(&mut self, query: &Query) -> Answer {
+        self.facts.ask(query)
+    }
+}
+
+impl Services for Components<'_> {
+    fn load(&mut self, plugin: &PluginName) -> Result<Service, CniError> {
+        (self.load)(plugin).map(Service::Component)
+    }
+
+    fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Delegated, CniError> {
+        Err(CniError::new(code::INTERNAL, format!("plugin {:?} is no component", plugin.as_str())))
+    }
+}
