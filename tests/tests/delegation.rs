@@ -233,3 +233,50 @@ fn status_and_gc_are_offered_to_native_plugins() {
     Call::new(&dir, "bridge", "STATUS", &conf("host-local")).ok(&machine);
     Call::new(&dir, "bridge", "GC", &conf("host-local")).ok(&machine);
 }
+
+/// A process that ends with this value.
+struct Daemon(std::process::Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn dhcp_with_its_daemon_gives_a_component_its_address() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    machine.sh("ip link add br0 type bridge; ip address add 10.1.2.1/24 dev br0; ip link set br0 up; mkdir -p /run/cni");
+    let start = |program: &str, arguments: &[&str]| {
+        let output = std::process::Stdio::null;
+        Daemon(machine.command(program).args(arguments).stdout(output()).stderr(output()).spawn().unwrap())
+    };
+    let _daemon = start("/usr/lib/cni/dhcp", &["daemon"]);
+    let _server = start(
+        "dnsmasq",
+        &[
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--pid-file=",
+            "--user=root",
+            "--port=0",
+            "--interface=br0",
+            "--bind-interfaces",
+            "--leasefile-ro",
+            "--dhcp-range=10.1.2.50,10.1.2.60,1h",
+        ],
+    );
+    machine.sh("for i in $(seq 100); do [ -S /run/cni/dhcp.sock ] && exit 0; sleep 0.05; done; exit 1");
+    let dir = plugins(&machine, &[("dhcp", Path::new(REFERENCE).join("dhcp"))]);
+    let conf = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "ipam": {"type": "dhcp"}}"#;
+    let before = machine.snapshot();
+    let added = result(&Call::new(&dir, "bridge", "ADD", conf).ok(&machine));
+    let address = added["ips"][0]["address"].as_str().unwrap().to_owned();
+    assert!(address.starts_with("10.1.2.5") || address.starts_with("10.1.2.6"), "{address}");
+    assert!(machine.sh("ip -n 1234567890 -brief address show eth12").contains(&address));
+    machine.sh("ip netns exec 1234567890 ping -c 1 -W 2 10.1.2.1");
+    Call::new(&dir, "bridge", "DEL", conf).ok(&machine);
+    assert_eq!(machine.changes(&before), NOTHING);
+}

@@ -20,6 +20,7 @@ pub const NFT: Need = Need { program: "nft", package: "nftables" };
 pub const IP: Need = Need { program: "ip", package: "iproute2" };
 pub const PING: Need = Need { program: "ping", package: "iputils-ping" };
 pub const UNSHARE: Need = Need { program: "unshare", package: "util-linux" };
+pub const DHCP_SERVER: Need = Need { program: "dnsmasq", package: "dnsmasq-base" };
 /// The plugins that ours are compared with.
 pub const REFERENCE_PLUGINS: Need =
     Need { program: "/usr/lib/cni/bridge", package: "containernetworking-plugins" };

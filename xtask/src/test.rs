@@ -34,6 +34,7 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
         machine::IP,
         machine::PING,
         machine::UNSHARE,
+        machine::DHCP_SERVER,
         machine::REFERENCE_PLUGINS,
     ])?;
     let workspace = Workspace::read()?;
