@@ -196,6 +196,26 @@ fn an_address_that_somebody_else_has_fails_the_add_and_nothing_is_left() {
     assert!(!machine.sh("ip -n a -6 addr show dev eth0 scope global").contains("tentative"));
 }
 
+/// The kernel takes one to two seconds for each: one after the other they would outlast the patience of locks.
+#[test]
+fn containers_that_look_for_duplicates_do_not_wait_for_each_other() {
+    let names: Vec<String> = (0..24).map(|number| format!("c{number}")).collect();
+    let machine = machine(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = network(json!({
+        "enabledad": true, "isGateway": true,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "fd00:1::/64"}]]},
+    }));
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| add(&machine, &config, name));
+        }
+    });
+    for name in &names {
+        let address = machine.sh(&format!("ip -n {name} -6 addr show dev eth0 scope global"));
+        assert!(address.contains("fd00:1::") && !address.contains("tentative"), "{name}: {address}");
+    }
+}
+
 #[test]
 fn without_ipam_there_are_links_alone() {
     let machine = machine(&["a", "b"]);

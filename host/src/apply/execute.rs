@@ -4,7 +4,7 @@ use super::journal::{Section, StateDir, Writer};
 use super::undo::{Reason, undos};
 use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::render::{self, Place};
-use crate::plan::{Entry, Lifetime};
+use crate::plan::{Action, Entry, Lifetime, Netns};
 use crate::policy::CheckedPlan;
 
 /// Why a plan was not applied, and what became of what was done before.
@@ -39,14 +39,12 @@ pub fn execute(
     kernel: &mut dyn Kernel,
 ) -> Result<(), ApplyError> {
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
-    let result = steps(leases, writer, kernel);
+    let result = steps(leases, None, writer, kernel);
     // Before any other lock: the order is attachment, shared, leases (design rule 13).
     kernel.unlock_leases();
     let result = result.and_then(|()| {
         let shared = rest.iter().any(|entry| entry.lifetime != Lifetime::Attachment);
-        let _lock =
-            if shared { Some(state.lock_shared().map_err(|e| ("lock".to_owned(), e))?) } else { None };
-        steps(rest, writer, kernel)
+        steps(rest, shared.then_some(state), writer, kernel)
     });
     kernel.unlock_leases();
     let Err((action, source)) = result else { return Ok(()) };
@@ -62,13 +60,31 @@ fn leading_leases(entries: &[Entry]) -> usize {
     entries.iter().take_while(|entry| render::place(&entry.action) == Place::Store).count()
 }
 
+/// Whether two entries that follow each other are one step: a wait is one of its own.
+fn together(a: &Entry, b: &Entry) -> bool {
+    render::place(&a.action) == render::place(&b.action) && is_wait(a) == is_wait(b)
+}
+
+fn is_wait(entry: &Entry) -> bool {
+    matches!(entry.action, Action::Settle(_))
+}
+
 /// Does the steps in order, up to the first that fails.
+///
+/// With `shared` each has the lock of shared objects, but for those that nobody else could meet: in the container, and waits.
 fn steps(
     entries: &[Entry],
+    shared: Option<&StateDir>,
     writer: &mut Writer,
     kernel: &mut dyn Kernel,
 ) -> Result<(), (String, KernelError)> {
-    for step in entries.chunk_by(|a, b| render::place(&a.action) == render::place(&b.action)) {
+    for step in entries.chunk_by(together) {
+        let private =
+            |entry: &Entry| is_wait(entry) || render::place(&entry.action) == Place::Netns(Netns::Container);
+        let _lock = match shared.filter(|_| !step.iter().all(private)) {
+            Some(state) => Some(state.lock_shared().map_err(|e| ("lock".to_owned(), e))?),
+            None => None,
+        };
         let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();
         let name = |entry: Option<&Entry>| {
             entry.and_then(|entry| render::commands(&entry.action).into_iter().next()).unwrap_or_default()
