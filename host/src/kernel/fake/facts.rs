@@ -24,7 +24,14 @@ impl Facts for FakeKernel {
                 let free = match found {
                     Some(found) => {
                         let same = |address: &&IpAddr| address.is_ipv4() == within.first.is_ipv4();
-                        gaps(*within, found.leases.keys().filter(same).map(|address| number(*address)))
+                        gaps(
+                            *within,
+                            found
+                                .leases
+                                .keys()
+                                .filter(same)
+                                .map(|address| (number(*address), number(*address))),
+                        )
                     }
                     None => vec![*within],
                 };

@@ -49,7 +49,7 @@ impl Content {
     }
 
     /// A short stand-in for the owner; 0, which an owner may have too, where there is none.
-    pub fn hash(&self) -> u32 {
+    pub fn hash(&self) -> u16 {
         match self {
             Content::Owner { container, interface } => hash(container, interface.as_deref()),
             Content::Broken | Content::Unknown => 0,
@@ -63,19 +63,19 @@ pub fn text(owner: &Owner) -> String {
 }
 
 /// The stand-ins of what names an owner: with the interface, and in the old form.
-pub fn hashes(owner: &Owner) -> [u32; 2] {
+pub fn hashes(owner: &Owner) -> [u16; 2] {
     let container = owner.container.as_str();
     [hash(container, Some(owner.interface.as_str())), hash(container, None)]
 }
 
-/// The first four bytes of a SHA-256: the same in every build, since the index outlives the binary.
-fn hash(container: &str, interface: Option<&str>) -> u32 {
+/// The first two bytes of a SHA-256: the same in every build, since the index outlives the binary.
+fn hash(container: &str, interface: Option<&str>) -> u16 {
     let mut digest = Sha256::new().chain_update(container);
     if let Some(interface) = interface {
         digest.update("\r\n");
         digest.update(interface);
     }
-    digest.finalize().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    digest.finalize().first_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

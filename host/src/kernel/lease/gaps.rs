@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 /// What is left of a range without the addresses that are taken: ascending, at most [`MAX_GAPS`].
 ///
-/// `taken` are those of the range's family as numbers, ascending.
-pub fn gaps(within: AddressRange, taken: impl Iterator<Item = u128>) -> Vec<AddressRange> {
+/// `taken` are those of the range's family, as the first and the last number of each run of them, ascending.
+pub fn gaps(within: AddressRange, taken: impl Iterator<Item = (u128, u128)>) -> Vec<AddressRange> {
     let v4 = within.first.is_ipv4();
     if within.last.is_ipv4() != v4 {
         return Vec::new();
@@ -16,16 +16,16 @@ pub fn gaps(within: AddressRange, taken: impl Iterator<Item = u128>) -> Vec<Addr
     let mut free = Vec::new();
     // None: the last address of the family has been passed.
     let mut next = Some(first);
-    for address in taken.skip_while(|address| *address < first).take_while(|address| *address <= last) {
+    for (begin, end) in taken.skip_while(|(_, end)| *end < first).take_while(|(begin, _)| *begin <= last) {
         let Some(start) = next else { break };
-        if start < address {
-            free.push(range(start, address - 1, v4));
+        if start < begin {
+            free.push(range(start, begin - 1, v4));
         }
         if free.len() == MAX_GAPS {
             return free;
         }
-        if start <= address {
-            next = address.checked_add(1);
+        if start <= end {
+            next = end.checked_add(1);
         }
     }
     if let Some(start) = next
@@ -48,7 +48,8 @@ fn range(first: u128, last: u128, v4: bool) -> AddressRange {
     AddressRange { first: address(first, v4), last: address(last, v4) }
 }
 
-fn address(number: u128, v4: bool) -> IpAddr {
+/// A number as an address.
+pub fn address(number: u128, v4: bool) -> IpAddr {
     match u32::try_from(number) {
         Ok(bits) if v4 => IpAddr::V4(bits.into()),
         _ => IpAddr::V6(number.into()),
@@ -61,7 +62,8 @@ mod tests {
 
     fn gaps_of(first: &str, last: &str, taken: &[&str]) -> Vec<String> {
         let within = AddressRange { first: first.parse().unwrap(), last: last.parse().unwrap() };
-        let taken = taken.iter().map(|address| number(address.parse().unwrap()));
+        let taken =
+            taken.iter().map(|address| number(address.parse().unwrap())).map(|number| (number, number));
         gaps(within, taken).into_iter().map(|gap| format!("{}-{}", gap.first, gap.last)).collect()
     }
 
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_gaps_than_the_limit() {
-        let taken = (0..20_000).map(|n| 2 * n);
+        let taken = (0..20_000).map(|n| (2 * n, 2 * n));
         let within = AddressRange { first: "::".parse().unwrap(), last: "::ffff:ffff".parse().unwrap() };
         assert_eq!(gaps(within, taken).len(), MAX_GAPS);
     }

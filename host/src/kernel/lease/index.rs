@@ -1,148 +1,230 @@
 //! Which addresses of a store are taken, each with a stand-in for its owner.
 
+use super::gaps::{address, number};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The taken addresses of both families.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    v4: Family<4>,
-    v6: Family<16>,
+    v4: Family,
+    v6: Family,
 }
 
-/// The taken addresses of one family, ascending, and in the same order the stand-ins of their owners.
+/// The taken addresses of one family, and in their order the stand-ins of their owners.
 ///
-/// In network byte order, in which arrays compare as the addresses do, and as the file has them: nothing is converted,
-/// however many there are.
+/// Round robin hands out one address after the other: tens of thousands of leases are a handful of runs, and two bytes for
+/// each owner, which is all that grows with their number. One stand-in in 65 536 is another owner's: the file tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Family<const BYTES: usize> {
-    addresses: Vec<[u8; BYTES]>,
-    owners: Vec<[u8; 4]>,
+struct Family {
+    /// Ascending, none adjacent to the next.
+    runs: Vec<Run>,
+    owners: Vec<u16>,
 }
 
-impl FromIterator<(IpAddr, u32)> for Index {
+/// Addresses that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    first: u128,
+    last: u128,
+}
+
+impl FromIterator<(IpAddr, u16)> for Index {
     /// In any order.
-    fn from_iter<I: IntoIterator<Item = (IpAddr, u32)>>(entries: I) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (address, owner) in entries {
-            match address {
-                IpAddr::V4(address) => v4.push((address.octets(), owner.to_be_bytes())),
-                IpAddr::V6(address) => v6.push((address.octets(), owner.to_be_bytes())),
-            }
-        }
-        Index { v4: Family::from_unsorted(v4), v6: Family::from_unsorted(v6) }
+    fn from_iter<I: IntoIterator<Item = (IpAddr, u16)>>(entries: I) -> Self {
+        let (v4, v6): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(address, _)| address.is_ipv4());
+        let [v4, v6] = [v4, v6].map(|entries| {
+            let mut entries: Vec<(u128, u16)> =
+                entries.into_iter().map(|(address, owner)| (number(address), owner)).collect();
+            entries.sort_unstable();
+            let mut family = Family::default();
+            entries.into_iter().for_each(|(address, owner)| family.push(address, owner));
+            family
+        });
+        Index { v4, v6 }
     }
 }
 
 impl Index {
     /// Whether an address is taken.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(v4) => self.v4.addresses.binary_search(&v4.octets()).is_ok(),
-            IpAddr::V6(v6) => self.v6.addresses.binary_search(&v6.octets()).is_ok(),
-        }
+        let (family, number) = (self.family(address.is_ipv4()), number(address));
+        family.runs.get(family.place(number)).is_some_and(|run| run.first <= number)
     }
 
     /// Adds an address, or gives it another owner.
-    pub fn insert(&mut self, address: IpAddr, owner: u32) {
-        match address {
-            IpAddr::V4(v4) => self.v4.insert(v4.octets(), owner.to_be_bytes()),
-            IpAddr::V6(v6) => self.v6.insert(v6.octets(), owner.to_be_bytes()),
-        }
+    pub fn insert(&mut self, address: IpAddr, owner: u16) {
+        self.family_mut(address.is_ipv4()).insert(number(address), owner);
     }
 
     /// Takes an address out.
     pub fn remove(&mut self, address: IpAddr) {
-        match address {
-            IpAddr::V4(v4) => self.v4.remove(v4.octets()),
-            IpAddr::V6(v6) => self.v6.remove(v6.octets()),
-        }
+        self.family_mut(address.is_ipv4()).remove(number(address));
     }
 
-    /// The IPv4 addresses as numbers, ascending.
-    pub fn v4(&self) -> impl Iterator<Item = u128> {
-        self.v4.addresses.iter().map(|bytes| u128::from(u32::from_be_bytes(*bytes)))
-    }
-
-    /// The IPv6 addresses as numbers, ascending.
-    pub fn v6(&self) -> impl Iterator<Item = u128> {
-        self.v6.addresses.iter().map(|bytes| u128::from_be_bytes(*bytes))
+    /// The taken parts of a family, as first and last number, ascending.
+    pub fn taken(&self, v4: bool) -> impl Iterator<Item = (u128, u128)> {
+        self.family(v4).runs.iter().map(|run| (run.first, run.last))
     }
 
     /// The addresses whose owner may be one of these, ascending: their files tell.
-    pub fn candidates(&self, owners: [u32; 2]) -> Vec<IpAddr> {
-        let owners = owners.map(u32::to_be_bytes);
-        let v4 = self.v4.of(owners).map(|octets| Ipv4Addr::from_octets(octets).into());
-        v4.chain(self.v6.of(owners).map(|octets| Ipv6Addr::from_octets(octets).into())).collect()
+    pub fn candidates(&self, owners: [u16; 2]) -> Vec<IpAddr> {
+        let v4 = self.v4.of(owners).into_iter().map(|number| address(number, true));
+        v4.chain(self.v6.of(owners).into_iter().map(|number| address(number, false))).collect()
     }
 
-    /// Writes how many addresses of each family there are, as two `u64`, then addresses and owners of IPv4, then of IPv6.
+    /// Writes both families.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        to.write_all(&(self.v4.addresses.len() as u64).to_be_bytes())?;
-        to.write_all(&(self.v6.addresses.len() as u64).to_be_bytes())?;
-        self.v4.write(to)?;
-        self.v6.write(to)
+        let mut bytes = Vec::new();
+        self.v4.encode(&mut bytes);
+        self.v6.encode(&mut bytes);
+        to.write_all(&bytes)
     }
 
-    /// Reads what `write` wrote and was the last, `length` bytes; none when the length does not fit.
+    /// Reads what `write` wrote and was the last, `length` bytes; none when it makes no sense.
     pub fn read(from: &mut impl Read, length: u64) -> io::Result<Option<Self>> {
-        let mut counts = [[0; 8]; 2];
-        from.read_exact(counts.as_flattened_mut())?;
-        let [v4, v6] = counts.map(u64::from_be_bytes);
-        let expected = v4.checked_mul(8).and_then(|v4| v4.checked_add(v6.checked_mul(20)?)?.checked_add(16));
-        match (usize::try_from(v4), usize::try_from(v6)) {
-            (Ok(v4), Ok(v6)) if expected == Some(length) => {
-                Ok(Some(Index { v4: Family::read(from, v4)?, v6: Family::read(from, v6)? }))
-            }
-            _ => Ok(None),
-        }
+        let mut bytes = Vec::new();
+        from.take(length).read_to_end(&mut bytes)?;
+        let mut rest = if bytes.len() as u64 == length { bytes.as_slice() } else { &[] };
+        let families = Family::decode(&mut rest).zip(Family::decode(&mut rest));
+        Ok(families.filter(|_| rest.is_empty()).map(|(v4, v6)| Index { v4, v6 }))
+    }
+
+    fn family(&self, v4: bool) -> &Family {
+        if v4 { &self.v4 } else { &self.v6 }
+    }
+
+    fn family_mut(&mut self, v4: bool) -> &mut Family {
+        if v4 { &mut self.v4 } else { &mut self.v6 }
     }
 }
 
-impl<const BYTES: usize> Family<BYTES> {
-    fn from_unsorted(mut entries: Vec<([u8; BYTES], [u8; 4])>) -> Self {
-        entries.sort_unstable();
-        let (addresses, owners) = entries.into_iter().unzip();
-        Family { addresses, owners }
+impl Run {
+    fn length(&self) -> usize {
+        // So many fit into no directory; a run that claims them is refused when it is read.
+        usize::try_from(self.last - self.first).map_or(usize::MAX, |more| more.saturating_add(1))
+    }
+}
+
+impl Family {
+    /// The first run that does not end before an address.
+    fn place(&self, address: u128) -> usize {
+        self.runs.partition_point(|run| run.last < address)
     }
 
-    fn of(&self, owners: [[u8; 4]; 2]) -> impl Iterator<Item = [u8; BYTES]> {
-        let entries = self.addresses.iter().zip(&self.owners);
-        entries.filter(move |(_, owner)| owners.contains(owner)).map(|(address, _)| *address)
+    /// How many addresses lie before a run.
+    fn rank(&self, place: usize) -> usize {
+        self.runs.iter().take(place).map(Run::length).sum()
     }
 
-    fn insert(&mut self, address: [u8; BYTES], owner: [u8; 4]) {
-        match self.addresses.binary_search(&address) {
-            Ok(place) => {
-                if let Some(old) = self.owners.get_mut(place) {
+    /// Adds an address behind all others.
+    fn push(&mut self, address: u128, owner: u16) {
+        match self.runs.last_mut() {
+            Some(run) if run.last.checked_add(1) == Some(address) => run.last = address,
+            _ => self.runs.push(Run { first: address, last: address }),
+        }
+        self.owners.push(owner);
+    }
+
+    fn insert(&mut self, address: u128, owner: u16) {
+        let place = self.place(address);
+        let rank = self.rank(place);
+        match self.runs.get(place).copied() {
+            Some(run) if run.first <= address => {
+                let offset = usize::try_from(address - run.first).unwrap_or(usize::MAX);
+                if let Some(old) = self.owners.get_mut(rank.saturating_add(offset)) {
                     *old = owner;
                 }
+                return;
             }
-            Err(place) => {
-                self.addresses.insert(place, address);
-                self.owners.insert(place, owner);
+            _ => self.runs.insert(place, Run { first: address, last: address }),
+        }
+        self.owners.insert(rank.min(self.owners.len()), owner);
+        self.join(place);
+        if let Some(before) = place.checked_sub(1) {
+            self.join(before);
+        }
+    }
+
+    /// Makes one run of two that are adjacent.
+    fn join(&mut self, place: usize) {
+        if let (Some(run), Some(next)) = (self.runs.get(place).copied(), self.runs.get(place + 1).copied())
+            && run.last.checked_add(1) == Some(next.first)
+        {
+            self.runs.remove(place + 1);
+            if let Some(run) = self.runs.get_mut(place) {
+                run.last = next.last;
             }
         }
     }
 
-    fn remove(&mut self, address: [u8; BYTES]) {
-        if let Ok(place) = self.addresses.binary_search(&address) {
-            self.addresses.remove(place);
-            self.owners.remove(place);
+    fn remove(&mut self, address: u128) {
+        let place = self.place(address);
+        let Some(run) = self.runs.get(place).copied().filter(|run| run.first <= address) else { return };
+        let offset = usize::try_from(address - run.first).unwrap_or(usize::MAX);
+        let index = self.rank(place).saturating_add(offset);
+        if index < self.owners.len() {
+            self.owners.remove(index);
+        }
+        self.runs.remove(place);
+        // What is left of the run: a part before the address, and one behind it.
+        let behind = (address < run.last).then(|| Run { first: address + 1, last: run.last });
+        let before = (run.first < address).then(|| Run { first: run.first, last: address - 1 });
+        for part in behind.into_iter().chain(before) {
+            self.runs.insert(place, part);
         }
     }
 
-    fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        to.write_all(self.addresses.as_flattened())?;
-        to.write_all(self.owners.as_flattened())
+    /// The addresses of these owners.
+    fn of(&self, owners: [u16; 2]) -> Vec<u128> {
+        let mut found = Vec::new();
+        let mut rest = self.owners.as_slice();
+        for run in &self.runs {
+            let (of_run, behind) = rest.split_at(run.length().min(rest.len()));
+            let places = (0..).zip(of_run).filter(|(_, owner)| owners.contains(owner));
+            found.extend(places.map(|(offset, _): (u128, _)| run.first + offset));
+            rest = behind;
+        }
+        found
     }
 
-    fn read(from: &mut impl Read, count: usize) -> io::Result<Self> {
-        let mut family = Family { addresses: vec![[0; BYTES]; count], owners: vec![[0; 4]; count] };
-        from.read_exact(family.addresses.as_flattened_mut())?;
-        from.read_exact(family.owners.as_flattened_mut())?;
-        Ok(family)
+    /// Numbers of runs and owners, the runs, the owners; all big endian.
+    fn encode(&self, to: &mut Vec<u8>) {
+        for count in [self.runs.len(), self.owners.len()] {
+            to.extend((count as u64).to_be_bytes());
+        }
+        for run in &self.runs {
+            to.extend(run.first.to_be_bytes());
+            to.extend(run.last.to_be_bytes());
+        }
+        to.extend(self.owners.iter().flat_map(|owner| owner.to_be_bytes()));
     }
+
+    /// Takes a family from the front; none when the runs are not as they have to be.
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let runs = usize::try_from(u64::from_be_bytes(take(from)?)).ok()?;
+        let owners = usize::try_from(u64::from_be_bytes(take(from)?)).ok()?;
+        let (runs, rest) = from.split_at_checked(runs.checked_mul(32)?)?;
+        let (owners, rest) = rest.split_at_checked(owners.checked_mul(2)?)?;
+        *from = rest;
+        let numbers = runs.as_chunks().0.iter().map(|bytes| u128::from_be_bytes(*bytes));
+        let numbers: Vec<u128> = numbers.collect();
+        let runs: Vec<Run> =
+            numbers.as_chunks().0.iter().map(|[first, last]| Run { first: *first, last: *last }).collect();
+        let owners: Vec<u16> = owners.as_chunks().0.iter().map(|bytes| u16::from_be_bytes(*bytes)).collect();
+        let ascending = runs.iter().all(|run| run.first <= run.last)
+            && runs
+                .array_windows()
+                .all(|[one, other]| one.last.checked_add(1).is_some_and(|next| next < other.first));
+        let covered = runs.iter().map(Run::length).try_fold(0usize, usize::checked_add);
+        (ascending && covered == Some(owners.len())).then_some(Family { runs, owners })
+    }
+}
+
+fn take<const BYTES: usize>(from: &mut &[u8]) -> Option<[u8; BYTES]> {
+    let (head, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*head)
 }
 
 #[cfg(test)]
@@ -161,8 +243,10 @@ mod tests {
         index.insert(address("10.0.0.2"), 7);
         index.remove(address("10.0.0.9"));
         index.remove(address("10.0.0.1"));
-        assert_eq!(index.v4().collect::<Vec<_>>(), [0x09ff_0001, 0x0a00_0002, 0x0a00_0005]);
-        assert_eq!(index.v6().map(|bits| bits & 0xff).collect::<Vec<_>>(), [1, 2]);
+        let runs =
+            |v4| index.taken(v4).map(|(first, last)| (first & 0xffff_ffff, last - first)).collect::<Vec<_>>();
+        assert_eq!(runs(true), [(0x09ff_0001, 0), (0x0a00_0002, 0), (0x0a00_0005, 0)]);
+        assert_eq!(runs(false), [(1, 1)]);
         assert_eq!(index.candidates([1, 9]), ["9.255.0.1", "10.0.0.5", "fd00::1"].map(address));
         assert_eq!(index.candidates([2, 7]), [address("10.0.0.2")]);
         assert!(index.contains(address("fd00::2")) && !index.contains(address("10.0.0.9")));
@@ -177,6 +261,36 @@ mod tests {
         for count in [u64::MAX, u64::MAX / 8, 1 << 61] {
             bytes[..8].copy_from_slice(&count.to_be_bytes());
             assert_eq!(Index::read(&mut bytes.as_slice(), length).unwrap(), None, "no memory is asked for");
+        }
+    }
+
+    #[test]
+    fn runs_grow_join_and_part_and_every_owner_keeps_his_address() {
+        // Every order of putting in and taking out, told by a map.
+        let mut index = Index::default();
+        let mut map = std::collections::BTreeMap::new();
+        let mut random = 1u32;
+        for turn in 0..4000u32 {
+            random = random.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            let number = (random >> 16) % 64;
+            let address = IpAddr::V4(number.into());
+            if random & 0x8000 == 0 {
+                let owner = u16::try_from(turn).unwrap();
+                index.insert(address, owner);
+                map.insert(number, owner);
+            } else {
+                index.remove(address);
+                map.remove(&number);
+            }
+            let probe = map.iter().next_back().map_or((0, 0), |(number, owner)| (*number, *owner));
+            assert_eq!(index.contains(IpAddr::V4(probe.0.into())), !map.is_empty());
+            let told = index.candidates([probe.1, probe.1]);
+            assert!(map.is_empty() || told == [IpAddr::V4(probe.0.into())], "{turn}: {told:?}");
+            let taken: u128 = index.taken(true).map(|(first, last)| last - first + 1).sum();
+            assert_eq!((taken, index.v4.owners.len()), (map.len() as u128, map.len()));
+            let sorted: Index =
+                map.iter().map(|(number, owner)| (IpAddr::V4((*number).into()), *owner)).collect();
+            assert_eq!(index, sorted, "{turn}");
         }
     }
 }

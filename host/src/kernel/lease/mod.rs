@@ -143,11 +143,7 @@ impl Store {
     /// The parts of a range that nobody holds, ascending, at most [`crate::plan::fact::MAX_GAPS`].
     pub fn free(&mut self, within: AddressRange) -> io::Result<Vec<AddressRange>> {
         let index = &self.known()?.index;
-        Ok(if within.first.is_ipv4() {
-            gaps::gaps(within, index.v4())
-        } else {
-            gaps::gaps(within, index.v6())
-        })
+        Ok(gaps::gaps(within, index.taken(within.first.is_ipv4())))
     }
 
     /// Who holds an address, by its file alone.
