@@ -12,6 +12,7 @@ pub mod step;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vlans;
 
 use crate::plan::action::{CheckSourceMac, Masquerade, MasqueradeNft, ReserveLease};
 use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
