@@ -1,8 +1,9 @@
 //! The configuration of bridge.
 
+use crate::vlan::{self, Trunk};
 use serde::Deserialize;
 use wasm_cni_sdk::nat::Backend;
-use wasm_cni_sdk::{Dns, Error, MacAddress, Value, args, config, mac};
+use wasm_cni_sdk::{Dns, Error, MacAddress, args, config, mac};
 
 /// What a valid configuration asks for.
 #[derive(Debug)]
@@ -27,6 +28,12 @@ pub struct Config {
     pub hairpin: bool,
     /// The port exchanges frames with non-isolated ports alone.
     pub isolated: bool,
+    /// The VLAN of the container's frames.
+    pub vlan: Option<u16>,
+    /// VLANs whose frames reach the container with a tag, as ranges; none at all is not the same as an empty list.
+    pub vlan_trunk: Option<Vec<(u16, u16)>>,
+    /// The port stays in the bridge's default VLAN too.
+    pub preserve_default_vlan: bool,
     /// The host drops frames with another source address than the container's.
     pub check_source_mac: bool,
     /// IPv6 addresses are used only once nobody else has been found to have them.
@@ -55,7 +62,8 @@ struct Conf {
     hairpin_mode: bool,
     promisc_mode: bool,
     vlan: i64,
-    vlan_trunk: Option<Value>,
+    vlan_trunk: Option<Vec<Trunk>>,
+    preserve_default_vlan: bool,
     macspoofchk: bool,
     enabledad: bool,
     disable_container_interface: bool,
@@ -92,6 +100,7 @@ impl Default for Conf {
             promisc_mode: false,
             vlan: 0,
             vlan_trunk: None,
+            preserve_default_vlan: false,
             macspoofchk: false,
             enabledad: false,
             disable_container_interface: false,
@@ -108,12 +117,11 @@ impl Config {
     /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
     pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
         let conf: Conf = config::parse(json).map_err(|e| format!("failed to load netconf: {e}"))?;
-        if !(0..=4094).contains(&conf.vlan) {
-            return Err(format!("invalid VLAN ID {} (must be between 0 and 4094)", conf.vlan).into());
-        }
+        let vid = u16::try_from(conf.vlan).ok().filter(|vid| *vid <= 4094);
+        let vid = vid.ok_or_else(|| format!("invalid VLAN ID {} (must be between 0 and 4094)", conf.vlan))?;
+        let vlan_trunk = conf.vlan_trunk.as_deref().map(vlan::collect).transpose()?;
         let mac = requested_mac(&conf, cni_args)?;
         refuse_contradictions(&conf)?;
-        refuse_unsupported(&conf)?;
         Ok(Config {
             ip_masq_backend: backend(&conf)?,
             bridge: conf.bridge,
@@ -121,6 +129,9 @@ impl Config {
             force_address: conf.force_address,
             isolated: conf.port_isolation,
             check_source_mac: conf.macspoofchk,
+            vlan: (vid != 0).then_some(vid),
+            vlan_trunk,
+            preserve_default_vlan: conf.preserve_default_vlan,
             detect_duplicates: conf.enabledad,
             leave_down: conf.disable_container_interface,
             is_gateway: conf.is_gateway || conf.is_default_gateway,
@@ -175,18 +186,6 @@ fn backend(conf: &Conf) -> Result<Option<Backend>, String> {
     }
 }
 
-/// The reference's keys that ask for something which is not done yet: nothing is silently left undone.
-fn refuse_unsupported(conf: &Conf) -> Result<(), Error> {
-    let without = "leave the field out, or attach this network with the reference plugin";
-    if conf.vlan != 0 {
-        return Err(Error::unsupported("vlan", conf.vlan, without));
-    }
-    if let Some(trunk) = &conf.vlan_trunk {
-        return Err(Error::unsupported("vlanTrunk", trunk, without));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +238,11 @@ mod tests {
         for (json, text) in [
             (r#"{"mtu": "x"}"#, r#"failed to load netconf: mtu: invalid type: string "x", expected i64"#),
             (r#"{"vlan": 4095}"#, "invalid VLAN ID 4095 (must be between 0 and 4094)"),
+            (r#"{"vlan": -1, "vlanTrunk": [{"id": 0}]}"#, "invalid VLAN ID -1 (must be between 0 and 4094)"),
+            (
+                r#"{"vlanTrunk": [{"id": 0}], "hairpinMode": true, "promiscMode": true}"#,
+                "incorrect trunk id parameter",
+            ),
             (
                 r#"{"hairpinMode": true, "promiscMode": true}"#,
                 "cannot set hairpin mode and promiscuous mode at the same time",
@@ -254,12 +258,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_done_yet_is_refused_by_key_and_value() {
-        for (key, value) in [("vlan", "100"), ("vlanTrunk", r#"[{"id":42}]"#)] {
-            let text = format!("unsupported field {key:?} with value {value}");
-            assert_eq!(refusal(&format!(r#"{{"{key}": {value}}}"#)), (2, text));
-        }
-        config(r#"{"vlan": 0, "promiscMode": false}"#, "");
+    fn vlans_are_read_and_zero_is_none() {
+        let read = config(r#"{"vlan": 100, "vlanTrunk": [{"id": 7}], "preserveDefaultVlan": true}"#, "");
+        assert_eq!(
+            (read.vlan, read.vlan_trunk, read.preserve_default_vlan),
+            (Some(100), Some(vec![(7, 7)]), true)
+        );
+        let read = config(r#"{"vlan": 0, "vlanTrunk": []}"#, "");
+        assert_eq!((read.vlan, read.vlan_trunk, read.preserve_default_vlan), (None, Some(vec![]), false));
+        assert_eq!(config(r#"{"vlanTrunk": null}"#, "").vlan_trunk, None);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub fn for_kernel(routes: &[Route], ips: &[Ip]) -> Vec<Route> {
     complete
 }
 
-/// What becomes of the addresses of the bridge.
+/// What becomes of the addresses of the bridge, or of the gateway in the VLAN.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// They conflict with a gateway.
@@ -61,27 +61,25 @@ pub struct Change {
     pub add: Vec<IpNetwork>,
 }
 
-/// Makes the bridge the gateway; `existing` are the addresses that it has.
+/// Makes a link of that name the gateway; `existing` are the addresses that it has.
 ///
 /// Another IPv4 address, or an IPv6 one whose network overlaps, is an error, unless `force` replaces it. Of several IPv4
 /// gateways that leaves the last, as in the reference.
-pub fn of_bridge(bridge: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> Result<Change, String> {
+pub fn of_link(link: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> Result<Change, String> {
     let (ipv4, ipv6): (Vec<&Ip>, Vec<&Ip>) = ips.iter().partition(|ip| ip.address.is_ipv4());
     let mut there = existing.to_vec();
     let mut gateways = Vec::with_capacity(ips.len());
     for ip in ipv4.into_iter().chain(ipv6) {
         let Some(gateway) = ip.gateway else { continue };
         let gateway = IpNetwork::new(gateway, ip.address.prefix())
-            .map_err(|e| format!("failed to set bridge addr: {gateway}/{}: {e}", ip.address.prefix()))?;
+            .map_err(|e| format!("{gateway}/{}: {e}", ip.address.prefix()))?;
         gateways.push(gateway);
         // What stands before the address itself makes room for it, what stands behind it stays.
         let place = there.iter().position(|address| *address == gateway);
         let mut before = there.split_off(0);
         let behind = place.map(|place| before.split_off(place)).unwrap_or_default();
         if !force && before.iter().any(|address| conflict(*address, gateway)) {
-            return Err(format!(
-                "failed to set bridge addr: {bridge:?} already has an IP address different from {gateway}"
-            ));
+            return Err(format!("{link:?} already has an IP address different from {gateway}"));
         }
         before.retain(|address| !conflict(*address, gateway));
         there = before;
@@ -172,32 +170,31 @@ mod tests {
     fn bridge_gets_ipv4_gateways_first_with_the_length_of_the_container() {
         let ips = [ip("fd00:1::2/64", "fd00:1::1"), ip("10.1.2.2/24", "10.1.2.1")];
         let there = vec![network("fe80::1/64"), network("10.1.2.1/24")];
-        let change = of_bridge("cni0", &ips, &there, false).expect("no conflict");
+        let change = of_link("cni0", &ips, &there, false).expect("no conflict");
         assert_eq!(change.add, [network("10.1.2.1/24"), network("fd00:1::1/64")]);
         assert_eq!(change.remove, []);
     }
 
     #[test]
     fn bridge_with_a_conflicting_address_is_refused() {
-        let refusal =
-            |ips: &[Ip], there: Vec<_>| of_bridge("cni0", ips, &there, false).expect_err("conflict");
+        let refusal = |ips: &[Ip], there: Vec<_>| of_link("cni0", ips, &there, false).expect_err("conflict");
         assert_eq!(
             refusal(&[ip("10.1.3.2/24", "10.1.3.1")], vec![network("192.168.0.1/16")]),
-            r#"failed to set bridge addr: "cni0" already has an IP address different from 10.1.3.1/24"#
+            r#""cni0" already has an IP address different from 10.1.3.1/24"#
         );
         assert_eq!(
             refusal(&[ip("fd00:1::2/64", "fd00:1::1")], vec![network("fe80::1/64"), network("fd00:1::9/48")]),
-            r#"failed to set bridge addr: "cni0" already has an IP address different from fd00:1::1/64"#
+            r#""cni0" already has an IP address different from fd00:1::1/64"#
         );
         assert_eq!(
             refusal(&[ip("10.1.2.2/24", "10.1.2.1"), ip("10.1.3.2/24", "10.1.3.1")], Vec::new()),
-            r#"failed to set bridge addr: "cni0" already has an IP address different from 10.1.3.1/24"#
+            r#""cni0" already has an IP address different from 10.1.3.1/24"#
         );
     }
 
     #[test]
     fn force_makes_room_for_the_gateway_and_leaves_what_is_in_nobodys_way() {
-        let change = |ips: &[Ip], there: &[IpNetwork]| of_bridge("cni0", ips, there, true).expect("forced");
+        let change = |ips: &[Ip], there: &[IpNetwork]| of_link("cni0", ips, there, true).expect("forced");
         let other = [network("10.9.9.1/24"), network("fd00:2::1/64"), network("fd00:1::9/48")];
         let ips = [ip("10.1.2.2/24", "10.1.2.1"), ip("fd00:1::2/64", "fd00:1::1")];
         let Change { remove, add } = change(&ips, &other);

@@ -2,6 +2,7 @@
 
 mod config;
 mod gateway;
+mod vlan;
 
 use config::Config;
 use gateway::Change;
@@ -16,7 +17,11 @@ wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config(), &request::args())?;
-    let existing = addresses_of_bridge(&config.bridge)?;
+    let gateway_name = vlan::gateway_name(&config);
+    let mut existing = addresses_of_bridge(&config.bridge)?;
+    if config.is_gateway && gateway_name != config.bridge {
+        existing = addresses_of_gateway(&gateway_name);
+    }
     let bridge = Link::bridge(&config.bridge);
     let container = Link::veth(&request::interface_name());
     let host = container.peer();
@@ -41,7 +46,11 @@ fn add() -> Result<(), Error> {
             configure(&config, &container, &answer.ips, &routes);
             if config.is_gateway {
                 let force = config.force_address;
-                forward(&bridge, &gateway::of_bridge(&config.bridge, &answer.ips, &existing, force)?);
+                let change = gateway::of_link(&gateway_name, &answer.ips, &existing, force)
+                    .map_err(|text| format!("{}: {text}", vlan::failed_gateway(&config)))?;
+                let own = vlan::gateway(&config, &bridge);
+                own.iter().for_each(results::add_link);
+                forward(own.as_ref().unwrap_or(&bridge), &change);
             }
             host.settle();
             for ip in &answer.ips {
@@ -73,6 +82,12 @@ fn addresses_of_bridge(name: &str) -> Result<Vec<IpNetwork>, Error> {
     }
 }
 
+/// Those of the gateway in the VLAN; whether the link is one, is seen when it is used.
+fn addresses_of_gateway(name: &str) -> Vec<IpNetwork> {
+    let found = observe::find_link(Netns::Host, name);
+    found.map(|link| link.addresses().into_iter().map(Into::into).collect()).unwrap_or_default()
+}
+
 /// What the IPAM plugin gives; nothing, when the configuration names none.
 fn answer_of_ipam(config: &Config) -> Result<Option<Answer>, Error> {
     if config.ipam.is_empty() {
@@ -98,6 +113,7 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     host.set_master(bridge);
     host.set_hairpin(config.hairpin);
     host.set_isolated(config.isolated);
+    vlan::assign(config, bridge, host);
     if config.promiscuous {
         bridge.promiscuous();
     }
@@ -137,12 +153,12 @@ fn configure(config: &Config, container: &Link, ips: &[Ip], routes: &[Route]) {
 }
 
 /// Makes the host the gateway of the container.
-fn forward(bridge: &Link, gateways: &Change) {
+fn forward(on: &Link, gateways: &Change) {
     for address in &gateways.remove {
-        addresses::remove(bridge, (*address).into());
+        addresses::remove(on, (*address).into());
     }
     for gateway in &gateways.add {
-        Address::new(bridge, (*gateway).into());
+        Address::new(on, (*gateway).into());
     }
     for family in [IpFamily::Ipv4, IpFamily::Ipv6] {
         if gateways.add.iter().any(|gateway| address::family(gateway.ip()) == family) {

@@ -105,6 +105,16 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
             }
             Done::Effect(_) | Done::Not => Vec::new(),
         },
+        Action::EnsureVlanGateway(gateway) => match done {
+            Done::Effect(Effect::CreatedLinks(links)) => {
+                links.first().cloned().map(Undo::DeleteLink).into_iter().collect()
+            }
+            Done::Unknown(_) if done.made() => {
+                let (name, alias) = (gateway.name.clone(), gateway.alias.clone());
+                vec![Undo::DeleteLinkByAlias { name, alias }]
+            }
+            Done::Effect(_) | Done::Unknown(_) | Done::Not => Vec::new(),
+        },
         Action::EnsureBridge(bridge) if done.made() => vec![delete_bridge(section, bridge)],
         Action::AddAddress(add) if done.made() && !goes_with_link(section, &add.link) => {
             vec![Undo::DeleteAddress { link: add.link.clone(), address: add.address }]
@@ -196,6 +206,9 @@ fn goes_with_link(section: &Section, link: &LinkRef) -> bool {
                 (Action::CreateVeth(veth), Netns::Container) => veth.name == link.name,
                 (Action::CreateVeth(veth), Netns::Host) => veth.peer.name == link.name,
                 (Action::EnsureBridge(bridge), Netns::Host) => bridge.name == link.name,
+                (Action::EnsureVlanGateway(gateway), Netns::Host) => {
+                    gateway.name == link.name || gateway.port == link.name
+                }
                 _ => false,
             };
             same && done(step, index, before).made()
@@ -203,7 +216,7 @@ fn goes_with_link(section: &Section, link: &LinkRef) -> bool {
     })
 }
 
-/// Whether another attachment uses the shared thing of an entry: the same bridge, whatever is on it; but of its addresses those
+/// Whether another attachment uses the shared thing of an entry: the same bridge or gateway, whatever is on it; but of its addresses those
 /// alone that its own plan has, and what it made room for.
 fn uses(other: &Section, section: &Section, entry: &Entry) -> bool {
     let has = |other: &Section, action: &Action| other.entries().any(|used| used.action == *action);
@@ -221,16 +234,20 @@ fn uses(other: &Section, section: &Section, entry: &Entry) -> bool {
     if matches!(entry.action, Action::AddAddress(_)) {
         return has(other, &entry.action);
     }
-    let bridge = match &entry.action {
+    let link = match &entry.action {
         Action::EnsureBridge(bridge) => Some(bridge.name.as_str()),
+        Action::EnsureVlanGateway(gateway) => Some(gateway.name.as_str()),
         Action::SetUp(up) => Some(up.link.name.as_str()),
         Action::SetPromiscuous(set) => Some(set.link.name.as_str()),
         Action::AddRoute(add) => Some(add.link.name.as_str()),
         Action::SetSysctl(set) => set.key.link().map(|(_, name)| name),
         _ => None,
     };
-    other.entries().any(|used| match (&used.action, bridge) {
+    other.entries().any(|used| match (&used.action, link) {
         (Action::EnsureBridge(used), Some(name)) => used.name.as_str() == name,
+        (Action::EnsureVlanGateway(used), Some(name)) => {
+            used.name.as_str() == name || used.port.as_str() == name
+        }
         _ => false,
     })
 }

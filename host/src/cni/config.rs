@@ -159,6 +159,23 @@ impl Config {
         texts
     }
 
+    /// The VLAN IDs that `vlan` and `vlanTrunk` name; what makes no sense names none.
+    pub fn vlans(&self) -> BTreeSet<u16> {
+        let vid = |value: Option<&Value>| {
+            let vid = value.and_then(Value::as_u64).and_then(|vid| u16::try_from(vid).ok());
+            vid.filter(|vid| (1..=4094).contains(vid))
+        };
+        let mut vlans: BTreeSet<u16> = vid(self.get("vlan")).into_iter().collect();
+        for entry in self.get("vlanTrunk").and_then(Value::as_array).into_iter().flatten() {
+            let Some(entry) = entry.as_object() else { continue };
+            vlans.extend(vid(member(entry, "id")));
+            if let (Some(first), Some(last)) = (vid(member(entry, "minID")), vid(member(entry, "maxID"))) {
+                vlans.extend(first..=last);
+            }
+        }
+        vlans
+    }
+
     /// Every address anywhere in the configuration, with or without prefix length.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let address = |text: &&str| match text.parse::<IpNetwork>() {

@@ -13,6 +13,7 @@ pub mod step;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vlans;
 
 use crate::plan::action::{CheckSourceMac, Delegate, Masquerade, MasqueradeNft, ReserveLease};
 use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};

@@ -17,6 +17,8 @@ pub enum Way {
     Netlink(Netns),
     /// Files below `/proc/sys` of one.
     Sysctls(Netns),
+    /// Messages about a pair in the host's namespace, each after the other's answer.
+    VlanGateway,
     /// Questions to one namespace, until it is ready.
     Wait(Netns),
     /// One transaction per family.
@@ -38,6 +40,7 @@ impl Way {
             Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
                 Way::Netlink(Netns::Host)
             }
+            Action::EnsureVlanGateway(_) => Way::VlanGateway,
             Action::SetUp(action) => Way::Netlink(action.link.netns),
             Action::SetPromiscuous(action) => Way::Netlink(action.link.netns),
             Action::DeleteAddress(action) => Way::Netlink(action.link.netns),
@@ -77,6 +80,7 @@ pub fn needs(action: &Action) -> Vec<&IfName> {
         Action::DeleteStaleLink(action) => vec![&action.name],
         Action::EnsureBridge(action) => vec![&action.name],
         Action::ReserveLease(_)
+        | Action::EnsureVlanGateway(_)
         | Action::SetSysctl(_)
         | Action::Settle(_)
         | Action::Masquerade(_)
@@ -121,23 +125,28 @@ pub struct Keep {
     pub mtu: bool,
 }
 
-/// What the kernel would change of a bridge, given with its ports by Ethernet address and MTU, when the pair's host end joins
-/// it or leaves it again.
+/// What the kernel would change of a bridge, given with its ports by Ethernet address and MTU, when another port joins it or
+/// leaves it again.
 ///
 /// Whenever a port comes or goes, a bridge takes the lowest address and the least MTU of its ports, unless somebody has set
 /// that (`br_stp_recalculate_bridge_id` and `br_mtu_auto_adjust`). One that differs from its ports' was set.
-pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], veth: &CreateVeth) -> Keep {
+pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], port: (Mac, u32)) -> Keep {
     let (mac, mtu) = bridge;
-    let port_mtu = veth.mtu.unwrap_or(DEFAULT_MTU);
+    let (port_mac, port_mtu) = port;
     let lowest = ports.iter().map(|(mac, _)| *mac).min();
     let least = ports.iter().map(|(_, mtu)| *mtu).min();
     // Zeros are what remains when the last port has gone: the kernel does not take them.
     let can_be_set = mac != Mac([0; 6]);
     Keep {
-        mac: can_be_set && lowest.is_none_or(|lowest| lowest == mac && veth.peer.mac < mac),
+        mac: can_be_set && lowest.is_none_or(|lowest| lowest == mac && port_mac < mac),
         mtu: least
             .map_or((mtu, port_mtu) != (DEFAULT_MTU, DEFAULT_MTU), |least| least == mtu && port_mtu < mtu),
     }
+}
+
+/// The Ethernet address and the MTU of the port that a pair makes.
+pub fn port_of(veth: &CreateVeth) -> (Mac, u32) {
+    (veth.peer.mac, veth.mtu.unwrap_or(DEFAULT_MTU))
 }
 
 /// Why a link does not pass packets: in the reference's words for a port.
@@ -229,13 +238,14 @@ mod tests {
             master: None,
             hairpin: false,
             isolated: false,
+            vlans: Default::default(),
         };
         CreateVeth { name, mtu, mac: mac(99), peer }
     }
 
     fn kept(bridge: (u8, u32), ports: &[(u8, u32)], port: (u8, Option<u32>)) -> (bool, bool) {
         let ports: Vec<_> = ports.iter().map(|(last, mtu)| (mac(*last), *mtu)).collect();
-        let Keep { mac, mtu } = keep((mac(bridge.0), bridge.1), &ports, &veth(port.0, port.1));
+        let Keep { mac, mtu } = keep((mac(bridge.0), bridge.1), &ports, port_of(&veth(port.0, port.1)));
         (mac, mtu)
     }
 
@@ -255,6 +265,6 @@ mod tests {
         // It would fall back to 1500 when the port leaves.
         assert_eq!(kept((5, 9000), &[], (9, Some(9000))), (true, true));
         let zeros = Mac([0; 6]);
-        assert!(!keep((zeros, 1500), &[], &veth(9, None)).mac, "zeros cannot be set");
+        assert!(!keep((zeros, 1500), &[], port_of(&veth(9, None))).mac, "zeros cannot be set");
     }
 }

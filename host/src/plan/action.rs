@@ -74,6 +74,8 @@ pub enum Action {
     EnsureBridge(EnsureBridge),
     /// Makes a veth pair.
     CreateVeth(CreateVeth),
+    /// Makes the host's own interface in a VLAN of a bridge, or uses the one that is there.
+    EnsureVlanGateway(EnsureVlanGateway),
     /// Brings a link up.
     SetUp(SetUp),
     /// Lets a link take every frame.
@@ -130,6 +132,9 @@ pub struct EnsureBridge {
     pub mtu: Option<u32>,
     /// The Ethernet address.
     pub mac: Mac,
+    /// Whether ports exchange frames of common VLANs alone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub vlan_filtering: bool,
 }
 
 /// See [`Action::CreateVeth`]. The host end is made with its master and its port settings.
@@ -164,6 +169,70 @@ pub struct VethPeer {
     /// Whether frames go to and come from ports alone that are not isolated; only with a master.
     #[serde(default)]
     pub isolated: bool,
+    /// In which VLANs it is; only with a master.
+    #[serde(default, skip_serializing_if = "PortVlans::is_default")]
+    pub vlans: PortVlans,
+}
+
+/// The VLANs of a bridge port, beside the bridge's default one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortVlans {
+    /// The port is in none by default.
+    pub drop_default: bool,
+    /// In the order in which they are added: a later one counts where two have a VLAN in common.
+    pub added: Vec<PortVlan>,
+}
+
+impl PortVlans {
+    /// Whether the port is as the kernel makes it.
+    pub fn is_default(&self) -> bool {
+        *self == PortVlans::default()
+    }
+}
+
+/// VLANs of a bridge port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortVlan {
+    /// The lowest VLAN ID: 1 to 4094.
+    pub first: u16,
+    /// The highest, not below `first`.
+    pub last: u16,
+    /// Frames without a tag are its (then it is a single one); and its frames leave without a tag.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub native: bool,
+}
+
+/// See [`Action::EnsureVlanGateway`]: a veth pair in the host's namespace, both ends up, with the bridge's MTU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnsureVlanGateway {
+    /// The end that gets addresses: `BRIDGE.VID`.
+    pub name: IfName,
+    /// The Ethernet address of that end.
+    pub mac: Mac,
+    /// Its `IFLA_IFALIAS`: shows that it is ours.
+    pub alias: String,
+    /// The end that is a port of the bridge.
+    pub port: IfName,
+    /// The Ethernet address of the port.
+    pub port_mac: Mac,
+    /// The bridge, in the host's namespace.
+    pub bridge: IfName,
+    /// The VLAN ID: frames come and go without a tag.
+    pub vid: u16,
+    /// The port is not in the bridge's default VLAN.
+    pub drop_default: bool,
+}
+
+impl EnsureVlanGateway {
+    /// The VLANs of its port.
+    pub fn vlans(&self) -> PortVlans {
+        let own = PortVlan { first: self.vid, last: self.vid, native: true };
+        PortVlans { drop_default: self.drop_default, added: vec![own] }
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// See [`Action::SetUp`].

@@ -97,10 +97,26 @@ pub fn mac(attachment: &Attachment, role: &str) -> Mac {
     Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
 }
 
-/// The MAC of a bridge without an IPv4 address follows from its name alone: it outlives every attachment.
+/// The MAC of a bridge or of a VLAN's gateway without an IPv4 address follows from its name alone: it outlives every attachment.
 pub fn bridge_mac(name: &IfName) -> Mac {
     let digest = Sha512::new().chain_update("bridge\0").chain_update(name.as_str()).finalize();
     Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
+}
+
+/// The name of the end of a VLAN's gateway that is a port of the bridge, by the name of the other end.
+pub fn vlan_gateway_port(name: &IfName) -> Result<IfName, NameError> {
+    let digest = Sha512::new().chain_update("vlan gateway\0").chain_update(name.as_str()).finalize();
+    IfName::parse(&format!("veth{}", hex(&digest[..4])))
+}
+
+/// The alias of a VLAN's gateway that we made.
+pub fn vlan_gateway_alias(name: &IfName) -> String {
+    format!("wasm-cni gateway {name}")
+}
+
+/// The name of the gateway of a bridge's VLAN, as in the reference.
+pub fn vlan_gateway(bridge: &IfName, vid: u16) -> Result<IfName, NameError> {
+    IfName::parse(&format!("{bridge}.{vid}"))
 }
 
 /// SHA-512 over the parts with a NUL between them, which none of them can contain.

@@ -4,15 +4,19 @@ use super::{Action, Lifetime, LinkRef, Netns};
 
 /// The lifetime of `action` within a plan of `actions` (design rule 6).
 ///
-/// A bridge and what is set on it is shared, forwarding belongs to the node, all else to the attachment.
+/// A bridge, its VLANs' gateways and what is set on them is shared, forwarding belongs to the node, all else to the attachment.
 pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lifetime {
     let on_bridge = |link: &LinkRef, mut actions: Box<dyn Iterator<Item = &'a Action> + '_>| {
         link.netns == Netns::Host
-            && actions.any(|a| matches!(a, Action::EnsureBridge(bridge) if bridge.name == link.name))
+            && actions.any(|a| match a {
+                Action::EnsureBridge(bridge) => bridge.name == link.name,
+                Action::EnsureVlanGateway(gateway) => gateway.name == link.name || gateway.port == link.name,
+                _ => false,
+            })
     };
     let shared = |yes: bool| if yes { Lifetime::Shared } else { Lifetime::Attachment };
     match action {
-        Action::EnsureBridge(_) => Lifetime::Shared,
+        Action::EnsureBridge(_) | Action::EnsureVlanGateway(_) => Lifetime::Shared,
         Action::SetUp(up) => shared(on_bridge(&up.link, Box::new(actions))),
         Action::SetPromiscuous(set) => shared(on_bridge(&set.link, Box::new(actions))),
         Action::DeleteAddress(delete) => shared(on_bridge(&delete.link, Box::new(actions))),

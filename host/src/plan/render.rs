@@ -1,6 +1,9 @@
 //! A plan as text that a network engineer reads, and as JSON for machines.
 
-use super::action::{CheckSourceMac, CreateVeth, EnsureBridge, Masquerade, MasqueradeNft, Netns, SetSysctl};
+use super::action::{
+    CheckSourceMac, CreateVeth, EnsureBridge, EnsureVlanGateway, Masquerade, MasqueradeNft, Netns, PortVlans,
+    SetSysctl,
+};
 use super::{Action, Attachment, Entry, Query, Report, Route};
 use serde::Serialize;
 use std::net::IpAddr;
@@ -151,9 +154,10 @@ pub enum Place {
 pub fn place(action: &Action) -> Place {
     match action {
         Action::ReserveLease(_) => Place::Store,
-        Action::DeleteStaleLink(_) | Action::EnsureBridge(_) | Action::CreateVeth(_) => {
-            Place::Netns(Netns::Host)
-        }
+        Action::DeleteStaleLink(_)
+        | Action::EnsureBridge(_)
+        | Action::CreateVeth(_)
+        | Action::EnsureVlanGateway(_) => Place::Netns(Netns::Host),
         Action::SetUp(up) => Place::Netns(up.link.netns),
         Action::SetPromiscuous(set) => Place::Netns(set.link.netns),
         Action::Settle(settle) => Place::Netns(settle.link.netns),
@@ -176,6 +180,7 @@ pub fn commands(action: &Action) -> Vec<String> {
         Action::DeleteStaleLink(stale) => vec![format!("ip link delete {}", stale.name)],
         Action::EnsureBridge(bridge) => vec![ensure_bridge(bridge)],
         Action::CreateVeth(veth) => create_veth(veth),
+        Action::EnsureVlanGateway(gateway) => ensure_vlan_gateway(gateway),
         Action::SetUp(up) => vec![format!("ip link set {} up", up.link.name)],
         Action::SetPromiscuous(set) => vec![format!("ip link set {} promisc on", set.link.name)],
         Action::Settle(settle) => vec![format!("# wait until {} passes packets", settle.link.name)],
@@ -202,7 +207,32 @@ pub fn commands(action: &Action) -> Vec<String> {
 
 fn ensure_bridge(bridge: &EnsureBridge) -> String {
     let mtu = bridge.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
-    format!("ip link add {} address {}{mtu} type bridge", bridge.name, bridge.mac)
+    let filtering = if bridge.vlan_filtering { " vlan_filtering 1" } else { "" };
+    format!("ip link add {} address {}{mtu} type bridge{filtering}", bridge.name, bridge.mac)
+}
+
+fn ensure_vlan_gateway(gateway: &EnsureVlanGateway) -> Vec<String> {
+    let EnsureVlanGateway { name, mac, alias, port, port_mac, bridge, .. } = gateway;
+    let mut commands = vec![
+        format!(
+            "ip link add {name} address {mac} mtu MTU-OF-{bridge} type veth peer name {port} address {port_mac}"
+        ),
+        format!("ip link set {name} alias '{alias}'"),
+        format!("ip link set {port} master {bridge}"),
+    ];
+    commands.extend(port_vlans(port.as_str(), &gateway.vlans()));
+    commands.extend([port, name].map(|link| format!("ip link set {link} up")));
+    commands
+}
+
+fn port_vlans(port: &str, vlans: &PortVlans) -> Vec<String> {
+    let dropped = vlans.drop_default.then(|| format!("bridge vlan delete dev {port} vid 1-4094"));
+    let added = vlans.added.iter().map(|vlan| {
+        let last = if vlan.last == vlan.first { String::new() } else { format!("-{}", vlan.last) };
+        let native = if vlan.native { " pvid untagged" } else { "" };
+        format!("bridge vlan add dev {port} vid {}{last}{native}", vlan.first)
+    });
+    dropped.into_iter().chain(added).collect()
 }
 
 fn create_veth(veth: &CreateVeth) -> Vec<String> {
@@ -220,6 +250,7 @@ fn create_veth(veth: &CreateVeth) -> Vec<String> {
             peer.name,
             on(peer.hairpin)
         ));
+        commands.extend(port_vlans(peer.name.as_str(), &peer.vlans));
     }
     commands.push(format!("ip link set {} alias '{}'", peer.name, peer.alias));
     commands

@@ -31,7 +31,9 @@ impl<'a> GrantedFacts<'a> {
         match query {
             Query::Link(LinkRef { netns: Netns::Container, .. }) => None,
             Query::Link(LinkRef { netns: Netns::Host, name }) => {
-                let named = grants.host_links.contains(name.as_str()) || grants.host_veths.contains(name);
+                let named = grants.host_links.contains(name.as_str())
+                    || grants.host_veths.contains(name)
+                    || grants.is_vlan_gateway(name);
                 (!named).then(|| format!("the configuration names no link {:?}", name.as_str()))
             }
             Query::Held(reference, owner) if *owner == grants.attachment.owner() => store(reference),

@@ -23,6 +23,8 @@ pub struct Grants {
     pub host_links: BTreeSet<String>,
     /// Names that the host's end of a veth may have.
     pub host_veths: Vec<IfName>,
+    /// IDs of VLANs that the configuration names.
+    pub vlans: BTreeSet<u16>,
     /// Addresses that the configuration and `prevResult` name.
     pub addresses: BTreeSet<IpAddr>,
     /// Where lease stores may be.
@@ -50,10 +52,19 @@ impl Grants {
                 .collect(),
             attachment: request.attachment.clone(),
             host_links,
+            vlans: config.vlans(),
             addresses,
             data_dirs: data_dirs(config),
             file: config.resolv_conf().map(PathBuf::from),
         }
+    }
+
+    /// Whether the name is that of the gateway of a VLAN that the configuration names, on a link that it names.
+    pub fn is_vlan_gateway(&self, name: &IfName) -> bool {
+        let parts = name.as_str().rsplit_once('.');
+        parts.is_some_and(|(link, vid)| {
+            self.host_links.contains(link) && vid.parse().is_ok_and(|vid| self.vlans.contains(&vid))
+        })
     }
 
     /// Whether a plugin may be delegated to.

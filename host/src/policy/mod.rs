@@ -7,6 +7,7 @@ pub use facts::GrantedFacts;
 pub use grant::Grants;
 
 use crate::cni::{CniError, code};
+use crate::plan::action::{EnsureVlanGateway, PortVlan, PortVlans};
 use crate::plan::{Action, DraftPlan, Entry, IfName, LinkRef, Netns, Report, derive, lifetime, render};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
@@ -116,9 +117,10 @@ fn refuse(action: &Action, whole: Whole<'_>, grants: &Grants) -> Option<String> 
             } else if !master {
                 no("the master is a bridge of this plan")
             } else {
-                None
+                vlans(&veth.peer.vlans, grants)
             }
         }
+        Action::EnsureVlanGateway(gateway) => vlan_gateway(gateway, whole, grants),
         Action::SetUp(up) => of_plan(whole, &up.link, grants),
         Action::SetPromiscuous(set) => of_plan(whole, &set.link, grants),
         Action::Settle(settle) => of_plan(whole, &settle.link, grants),
@@ -190,6 +192,33 @@ fn refuse(action: &Action, whole: Whole<'_>, grants: &Grants) -> Option<String> 
     }
 }
 
+/// Refuses a VLAN that the configuration does not name. 1 is for frames without a tag where it names others (the reference's
+/// default for a trunk).
+fn vlans(vlans: &PortVlans, grants: &Grants) -> Option<String> {
+    let granted = |vid: u16| grants.vlans.contains(&vid) || (vid == 1 && !grants.vlans.is_empty());
+    let refused = |vlan: &PortVlan| {
+        vlan.first > vlan.last
+            || (vlan.native && vlan.first != vlan.last)
+            || !(vlan.first..=vlan.last).all(granted)
+    };
+    let first = vlans.added.iter().find(|vlan| refused(vlan))?;
+    Some(format!("the configuration names no VLANs {} to {}", first.first, first.last))
+}
+
+fn vlan_gateway(gateway: &EnsureVlanGateway, whole: Whole<'_>, grants: &Grants) -> Option<String> {
+    let EnsureVlanGateway { name, alias, port, bridge, vid, .. } = gateway;
+    let named = derive::vlan_gateway(bridge, *vid).is_ok_and(|derived| derived == *name)
+        && derive::vlan_gateway_port(name).is_ok_and(|derived| derived == *port)
+        && *alias == derive::vlan_gateway_alias(name);
+    if !named {
+        Some("a VLAN's gateway is called and marked as bridge and VLAN say".to_owned())
+    } else if !is_bridge(whole, bridge) {
+        Some("the gateway is on a bridge of this plan".to_owned())
+    } else {
+        vlans(&gateway.vlans(), grants)
+    }
+}
+
 /// The rule for what rules are called.
 const NAMED: &str = "chain and comment follow from network, container and interface";
 
@@ -204,6 +233,9 @@ fn of_plan(whole: Whole<'_>, link: &LinkRef, grants: &Grants) -> Option<String> 
         (Action::CreateVeth(veth), Netns::Container) => veth.name == link.name,
         (Action::CreateVeth(veth), Netns::Host) => veth.peer.name == link.name,
         (Action::EnsureBridge(bridge), Netns::Host) => bridge.name == link.name,
+        (Action::EnsureVlanGateway(gateway), Netns::Host) => {
+            gateway.name == link.name || gateway.port == link.name
+        }
         _ => false,
     });
     let own = link.netns == Netns::Container

@@ -16,6 +16,9 @@ pub const PLANNER_TIME: Duration = Duration::from_millis(1500);
 /// Actions of one plan, and entries of one result. Stops a guest that fills memory and kernel with links and routes.
 pub const ACTIONS: usize = 4096;
 
+/// Ranges of VLANs of one port: as many as there can be without neighbours. Stops a guest that fills memory with VLANs.
+pub const PORT_VLANS: usize = 2048;
+
 /// Handles that one plugin may ever be given. Stops a guest that fills the host's memory with answers to questions.
 pub const HANDLES: usize = 4096;
 

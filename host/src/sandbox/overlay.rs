@@ -3,7 +3,7 @@
 use super::limits;
 use super::recorder::Recorder;
 use crate::cni::{CniError, code};
-use crate::plan::action::{CreateVeth, EnsureBridge, ReserveLease};
+use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, ReserveLease};
 use crate::plan::fact::MAX_GAPS;
 use crate::plan::{Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreRef};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,6 +25,9 @@ pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>,
             }
             Action::CreateVeth(veth) if link.netns == Netns::Host && veth.peer.name == link.name => {
                 fact.get_or_insert_with(|| of_peer(veth));
+            }
+            Action::EnsureVlanGateway(gateway) if link.netns == Netns::Host && gateway.name == link.name => {
+                fact.get_or_insert_with(|| of_vlan_gateway(gateway));
             }
             Action::SetUp(up) if up.link == *link => {
                 if let Some(fact) = &mut fact {
@@ -176,6 +179,11 @@ fn step(address: IpAddr, by: i8) -> Option<IpAddr> {
 
 fn of_bridge(bridge: &EnsureBridge) -> LinkFact {
     planned(Netns::Host, &bridge.name, "bridge", bridge.mac, bridge.mtu)
+}
+
+fn of_vlan_gateway(gateway: &EnsureVlanGateway) -> LinkFact {
+    let fact = planned(Netns::Host, &gateway.name, "veth", gateway.mac, None);
+    LinkFact { up: true, alias: Some(gateway.alias.clone()), ..fact }
 }
 
 fn of_veth(veth: &CreateVeth) -> LinkFact {

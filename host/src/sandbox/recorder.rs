@@ -3,7 +3,7 @@
 use super::limits;
 use super::lower::UNSET;
 use crate::cni::{CniError, Request};
-use crate::plan::action::{CreateVeth, EnsureBridge};
+use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
 use crate::plan::{
     Action, Answer, Attachment, DraftPlan, Entry, Facts, Ip, LinkRef, Mac, Netns, PluginName, Query, Report,
     derive, lifetime,
@@ -188,6 +188,9 @@ impl Recorder {
             match (action, macs) {
                 (Action::EnsureBridge(bridge), Some((mac, _))) => bridge.mac = mac,
                 (Action::CreateVeth(veth), Some((mac, peer))) => (veth.mac, veth.peer.mac) = (mac, peer),
+                (Action::EnsureVlanGateway(gateway), Some((mac, port))) => {
+                    (gateway.mac, gateway.port_mac) = (mac, port);
+                }
                 _ => {}
             }
         }
@@ -230,6 +233,10 @@ impl Recorder {
         match action {
             Action::EnsureBridge(EnsureBridge { name, mac, .. }) => {
                 Some((derived(*mac, Netns::Host, name, derive::bridge_mac(name)), UNSET))
+            }
+            Action::EnsureVlanGateway(EnsureVlanGateway { name, mac, port, .. }) => {
+                let otherwise = derive::bridge_mac(name);
+                Some((derived(*mac, Netns::Host, name, otherwise), derive::bridge_mac(port)))
             }
             Action::CreateVeth(CreateVeth { name, mac, peer, .. }) => {
                 let otherwise = derive::mac(self.attachment(), "container");

@@ -94,6 +94,9 @@ impl DryPlan {
             (Action::EnsureBridge(bridge), Netns::Host) if bridge.name == link.name => Some(bridge.mac),
             (Action::CreateVeth(veth), Netns::Container) if veth.name == link.name => Some(veth.mac),
             (Action::CreateVeth(veth), Netns::Host) if veth.peer.name == link.name => Some(veth.peer.mac),
+            (Action::EnsureVlanGateway(gateway), Netns::Host) if gateway.name == link.name => {
+                Some(gateway.mac)
+            }
             _ => None,
         })
     }

@@ -19,7 +19,9 @@ impl FakeKernel {
     fn execute_run(&mut self, run: &[Action]) -> Vec<Outcome> {
         match run.first().map(Way::of) {
             Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
-            Some(Way::Leases | Way::Sysctls(_) | Way::Wait(_) | Way::CheckSourceMac) => self.one_by_one(run),
+            Some(Way::Leases | Way::Sysctls(_) | Way::Wait(_) | Way::VlanGateway | Way::CheckSourceMac) => {
+                self.one_by_one(run)
+            }
             Some(Way::Rules) => {
                 let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
                 let results = self.nat.add(&rules).into_iter();
@@ -41,6 +43,7 @@ impl FakeKernel {
             outcomes.extend(match action {
                 Action::ReserveLease(lease) => Some(outcome(self.stores.locked(&lease.store).reserve(lease))),
                 Action::SetSysctl(action) => Some(outcome(self.set_sysctl(action))),
+                Action::EnsureVlanGateway(gateway) => Some(outcome(self.ensure_vlan_gateway(gateway))),
                 Action::Settle(settle) => Some(outcome(self.settle(settle))),
                 Action::CheckSourceMac(check) => Some(outcome(Ok(self.nft.check_source_mac(check)))),
                 // Done in another way.

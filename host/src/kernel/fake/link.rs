@@ -1,6 +1,7 @@
 //! A link, and what the kernel allows of one.
 
 use crate::kernel::step::MAX_MTU;
+use crate::kernel::vlans::Vlans;
 use crate::plan::{Mac, Netns};
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use nix::errno::Errno;
@@ -50,6 +51,10 @@ pub struct Link {
     pub hairpin: bool,
     /// `IFLA_BRPORT_ISOLATED`.
     pub isolated: bool,
+    /// Of a port.
+    pub vlans: Vlans,
+    /// Of a bridge: `IFLA_BR_VLAN_FILTERING`.
+    pub vlan_filtering: bool,
     /// `IFF_PROMISC`.
     pub promiscuous: bool,
     /// The other end of a veth pair.
@@ -75,6 +80,8 @@ impl Link {
             master: None,
             hairpin: false,
             isolated: false,
+            vlans: Vlans::default(),
+            vlan_filtering: false,
             promiscuous: false,
             peer: None,
             v4: Vec::new(),

@@ -6,7 +6,7 @@ use super::execute::{answer, without_netns};
 use super::link::Link;
 use crate::kernel::step::{
     a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
-    needs,
+    needs, port_of,
 };
 use crate::plan::action::{CreateVeth, DeleteStaleLink, EnsureBridge};
 use crate::plan::{Action, IfName, LinkRef, Netns, Route};
@@ -121,6 +121,7 @@ impl FakeKernel {
                 Ok(is_there.then_some(Request::DeleteAddress(index, action.address)))
             }
             Action::ReserveLease(_)
+            | Action::EnsureVlanGateway(_)
             | Action::SetSysctl(_)
             | Action::Settle(_)
             | Action::Masquerade(_)
@@ -153,7 +154,7 @@ impl FakeKernel {
         if let (Some(index), Some(master)) = (index, &veth.peer.master)
             && self.foreign_bridges.contains(master)
         {
-            let kept = self.machine.keep_bridge(index, veth);
+            let kept = self.machine.keep_bridge(index, port_of(veth));
             kept.map_err(|errno| answer(format!("failed to keep {:?} as it is", master.as_str()), errno))?;
         }
         Ok(Request::CreateVeth(veth, index))

@@ -3,8 +3,8 @@
 use super::link::Link;
 use super::space::Space;
 use crate::kernel::step::{self, DEFAULT_MTU};
-use crate::plan::Netns;
-use crate::plan::action::{CreateVeth, EnsureBridge, VethPeer};
+use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, VethPeer};
+use crate::plan::{Mac, Netns};
 use nix::errno::Errno;
 
 /// The host's namespace and the container's, if it has one.
@@ -59,8 +59,25 @@ impl Machine {
         }
         let link = Link::new(name, "bridge", bridge.mac, bridge.mtu.unwrap_or(DEFAULT_MTU));
         link.check()?;
-        self.host.insert(link);
+        self.host.insert(Link { vlan_filtering: bridge.vlan_filtering, ..link });
         Ok(())
+    }
+
+    /// A pair on the host, both ends up, one a port of the bridge.
+    pub fn create_vlan_gateway(&mut self, gateway: &EnsureVlanGateway, bridge: u32) -> Result<(), Errno> {
+        let mtu = self.host.get_mut(bridge)?.mtu;
+        let mut outside = Link::new(gateway.name.as_str(), "veth", gateway.mac, mtu);
+        let port = Link::new(gateway.port.as_str(), "veth", gateway.port_mac, mtu);
+        outside.check()?;
+        port.check()?;
+        outside.set_alias(&gateway.alias)?;
+        let index = self.pair((Netns::Host, port), (Netns::Host, outside))?;
+        self.host.enslave(index, bridge)?;
+        let port = self.host.get_mut(index)?;
+        port.vlans.give(&gateway.vlans());
+        let outside = port.peer.map(|(_, index)| index).ok_or(Errno::ENODEV)?;
+        self.host.set_up(index)?;
+        self.host.set_up(outside)
     }
 
     /// A pair, both ends down and in their places.
@@ -84,11 +101,11 @@ impl Machine {
     }
 
     /// Sets the MTU of a bridge to what it is, if it would change with the pair.
-    pub fn keep_bridge(&mut self, bridge: u32, veth: &CreateVeth) -> Result<(), Errno> {
+    pub fn keep_bridge(&mut self, bridge: u32, port: (Mac, u32)) -> Result<(), Errno> {
         let ports = self.host.links.iter().filter(|link| link.master == Some(bridge));
         let ports: Vec<_> = ports.map(|port| (port.mac, port.mtu)).collect();
         let bridge = self.host.get_mut(bridge)?;
-        if step::keep((bridge.mac, bridge.mtu), &ports, veth).mtu {
+        if step::keep((bridge.mac, bridge.mtu), &ports, port).mtu {
             bridge.mtu_fixed = true;
         }
         Ok(())
@@ -128,6 +145,9 @@ impl Machine {
         link.set_alias(&peer.alias)?;
         link.hairpin = link.master.is_some() && peer.hairpin;
         link.isolated = link.master.is_some() && peer.isolated;
+        if link.master.is_some() {
+            link.vlans.give(&peer.vlans);
+        }
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod store;
 mod sysctl;
 mod undo;
 mod verify;
+mod vlan;
 
 use super::netlink::refused;
 use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};

@@ -31,6 +31,7 @@ impl FakeKernel {
             Action::ReserveLease(lease) => self.observe_lease(lease),
             Action::DeleteStaleLink(stale) => presence(self.find(Netns::Host, &stale.name), |_| true),
             Action::EnsureBridge(bridge) => presence(self.find(Netns::Host, &bridge.name), |_| true),
+            Action::EnsureVlanGateway(gateway) => presence(self.find(Netns::Host, &gateway.name), |_| true),
             Action::CreateVeth(veth) => presence(self.find(Netns::Host, &veth.peer.name), |_| true),
             Action::SetUp(action) => {
                 presence(self.find(action.link.netns, &action.link.name), |link| link.up)

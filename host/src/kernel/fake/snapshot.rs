@@ -4,6 +4,7 @@ use super::super::iptables::Family;
 use super::FakeKernel;
 use super::route::{Entry, Kind, MAIN};
 use super::space::Space;
+use crate::kernel::vlans::Vlans;
 use crate::plan::Netns;
 use std::net::IpAddr;
 
@@ -52,6 +53,12 @@ fn space_lines(space: &Space) -> Vec<String> {
             if link.isolated {
                 line += " isolated";
             }
+        }
+        if link.master.is_some() && link.vlans != Vlans::of_new_port() {
+            line += &format!(" vlans {}", link.vlans.text());
+        }
+        if link.vlan_filtering {
+            line += " vlan_filtering";
         }
         if link.promiscuous {
             line += " promisc";

@@ -4,6 +4,7 @@ use super::link::{AddressV4, Link};
 use super::route::Entry;
 use super::sysctl::Sysctls;
 use crate::kernel::step::DEFAULT_MTU;
+use crate::kernel::vlans::Vlans;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -63,6 +64,7 @@ impl Space {
         self.sysctls.remove_link(&link.name);
         for port in self.links.iter_mut().filter(|port| port.master == Some(index)) {
             (port.master, port.hairpin, port.isolated) = (None, false, false);
+            port.vlans = Vlans::default();
         }
         if let Some(master) = link.master {
             self.follow_ports(master);
@@ -76,7 +78,8 @@ impl Space {
         if bridge.kind != "bridge" {
             return Err(Errno::EOPNOTSUPP);
         }
-        self.get_mut(port)?.master = Some(master);
+        let port = self.get_mut(port)?;
+        (port.master, port.vlans) = (Some(master), Vlans::of_new_port());
         self.follow_ports(master);
         Ok(())
     }

@@ -44,6 +44,7 @@ impl FakeKernel {
                 Some(_) => None,
             },
             Action::CreateVeth(veth) => return self.verify_veth(veth),
+            Action::EnsureVlanGateway(gateway) => self.verify_vlan_gateway(gateway)?,
             Action::SetUp(action) => match self.seen(&action.link)? {
                 None => Some(format!("link {} is missing", action.link)),
                 Some(found) if !found.up => Some(format!("link {} is down", action.link)),
@@ -106,7 +107,9 @@ impl FakeKernel {
         if bridge.is_none() || found.master != bridge {
             return Ok(vec![format!("link {link} is not a port of {master}")]);
         }
-        Ok(step::compare_port(link, peer, found.hairpin, found.isolated))
+        let mut differences = step::compare_port(link, peer, found.hairpin, found.isolated);
+        differences.extend(found.vlans.differences(&peer.name, &peer.vlans));
+        Ok(differences)
     }
 
     fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {

@@ -4,8 +4,8 @@ use super::super::netlink::{Link, link, refused};
 use super::super::{KernelError, netlink::Request};
 use super::HostKernel;
 use crate::kernel::step::{self, MAX_MTU};
-use crate::plan::action::{CreateVeth, EnsureBridge};
-use crate::plan::{IfName, Netns};
+use crate::plan::action::EnsureBridge;
+use crate::plan::{IfName, Mac, Netns};
 
 impl HostKernel {
     /// Notes a bridge that was there: its Ethernet address shows whether we made it.
@@ -19,7 +19,7 @@ impl HostKernel {
 
     /// Pins what the kernel would change of a foreign bridge, before the port joins: so it never has another value, not even
     /// when this process dies. Of our own bridges both are set when they are made or follow as in the reference.
-    pub(super) fn keep_bridge(&mut self, master: &IfName, veth: &CreateVeth) -> Result<(), KernelError> {
+    pub(super) fn keep_bridge(&mut self, master: &IfName, port: (Mac, u32)) -> Result<(), KernelError> {
         if !self.foreign_bridges.contains(master) {
             return Ok(());
         }
@@ -27,7 +27,7 @@ impl HostKernel {
         let ports = self.socket(Netns::Host).and_then(|socket| link::ports(socket, bridge.index));
         let failed = |error| refused(format!("failed to keep {:?} as it is", master.as_str()), error);
         let ports: Vec<_> = ports.map_err(failed)?.iter().map(|port| (port.mac(), port.mtu)).collect();
-        let keep = step::keep((bridge.mac(), bridge.mtu), &ports, veth);
+        let keep = step::keep((bridge.mac(), bridge.mtu), &ports, port);
         let mut requests: Vec<Request> = Vec::new();
         if keep.mac {
             requests.push(link::set_mac(bridge.index, bridge.mac()));

@@ -24,6 +24,13 @@ impl HostKernel {
                 });
                 until_failure(links, |link| self.settle(link))
             }
+            Some(Way::VlanGateway) => {
+                let gateways = run.iter().filter_map(|action| match action {
+                    Action::EnsureVlanGateway(gateway) => Some(gateway),
+                    _ => None,
+                });
+                until_failure(gateways, |gateway| self.ensure_vlan_gateway(gateway))
+            }
             Some(Way::MasqueradeNft) => {
                 let rules: Vec<&MasqueradeNft> = run.iter().filter_map(as_masquerade_nft).collect();
                 nft::masquerade::add(&rules)

@@ -5,7 +5,7 @@ use super::super::{Effect, KernelError, LinkIdentity, Outcome};
 use super::HostKernel;
 use crate::kernel::step::{
     a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
-    needs,
+    needs, port_of,
 };
 use crate::plan::action::{AddAddress, CreateVeth, DeleteAddress, DeleteStaleLink, EnsureBridge, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Netns};
@@ -104,6 +104,7 @@ impl HostKernel {
                 })
             }
             Action::ReserveLease(_)
+            | Action::EnsureVlanGateway(_)
             | Action::SetSysctl(_)
             | Action::Settle(_)
             | Action::Masquerade(_)
@@ -152,7 +153,7 @@ impl HostKernel {
         };
         let requests = vec![link::create_veth(veth, index, container.as_fd()), link::mark_veth(&veth.peer)];
         if let Some(master) = &veth.peer.master {
-            self.keep_bridge(master, veth)?;
+            self.keep_bridge(master, port_of(veth))?;
         }
         Ok(requests)
     }
@@ -239,7 +240,11 @@ impl HostKernel {
         });
         let made = marked.and_then(|()| {
             let inside = self.identify(Netns::Container, &veth.name)?;
-            Ok(vec![inside, self.identify(Netns::Host, &veth.peer.name)?])
+            let host = self.identify(Netns::Host, &veth.peer.name)?;
+            if veth.peer.master.is_some() {
+                self.give_vlans(&veth.peer.name, host.index, &veth.peer.vlans)?;
+            }
+            Ok(vec![inside, host])
         });
         match made {
             Ok(identities) => Ok(Effect::CreatedLinks(identities)),

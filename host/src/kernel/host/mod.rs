@@ -12,6 +12,7 @@ mod settle;
 pub mod stale;
 mod undo;
 mod verify;
+mod vlan;
 
 use super::errno::as_go;
 use super::lease::Store;

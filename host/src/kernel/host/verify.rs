@@ -47,6 +47,7 @@ impl HostKernel {
                 Some(_) => None,
             },
             Action::CreateVeth(veth) => return self.verify_veth(veth),
+            Action::EnsureVlanGateway(gateway) => self.verify_vlan_gateway(gateway)?,
             Action::SetUp(action) => match self.seen(&action.link)? {
                 None => Some(format!("link {} is missing", action.link)),
                 Some(found) if !found.up => Some(format!("link {} is down", action.link)),
@@ -109,7 +110,12 @@ impl HostKernel {
         if bridge.is_none() || found.master != bridge {
             return Ok(vec![format!("link {link} is not a port of {master}")]);
         }
-        Ok(step::compare_port(link, peer, found.hairpin, found.isolated))
+        let mut differences = step::compare_port(link, peer, found.hairpin, found.isolated);
+        if !peer.vlans.is_default() {
+            let vlans = self.vlans(&peer.name, found.index)?;
+            differences.extend(vlans.differences(&peer.name, &peer.vlans));
+        }
+        Ok(differences)
     }
 
     fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {

@@ -1,13 +1,13 @@
 //! Links: `ip link`.
 
 use super::socket::{Netlink, Request};
-use crate::plan::action::{CreateVeth, EnsureBridge, VethPeer};
+use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, VethPeer};
 use crate::plan::{IfName, Mac};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags,
-    LinkInfo, LinkMessage, State,
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, InfoVlan, LinkAttribute, LinkExtentMask,
+    LinkFlags, LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
@@ -33,6 +33,10 @@ pub struct Link {
     pub alias: Option<String>,
     /// `IFLA_MASTER`.
     pub master: Option<u32>,
+    /// `IFLA_LINK` in this namespace: of a veth the other end, of an 802.1Q device the link below it.
+    pub other_end: Option<u32>,
+    /// `IFLA_VLAN_ID`, of an 802.1Q device.
+    pub vlan_id: Option<u16>,
     /// `IFF_PROMISC`, as somebody asked for it.
     pub promiscuous: bool,
     /// `IFLA_OPERSTATE` is up.
@@ -74,6 +78,9 @@ pub fn create_bridge(bridge: &EnsureBridge) -> Request {
     if let Some(mtu) = bridge.mtu {
         builder = builder.mtu(mtu);
     }
+    if bridge.vlan_filtering {
+        builder = builder.vlan_filtering(true);
+    }
     create(builder.build())
 }
 
@@ -97,6 +104,26 @@ pub fn create_veth(veth: &CreateVeth, master: Option<u32>, container: BorrowedFd
         host = host.controller(master);
     }
     create(host.set_info_data(InfoData::Veth(InfoVeth::Peer(inside.build()))).build())
+}
+
+/// A pair in this namespace, both ends down, one a port of the bridge.
+pub fn create_vlan_gateway(gateway: &EnsureVlanGateway, mtu: u32, bridge: u32) -> Request {
+    let outside = LinkMessageBuilder::<LinkUnspec>::new()
+        .name(gateway.name.as_str())
+        .address(gateway.mac.0.to_vec())
+        .mtu(mtu);
+    let port = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth)
+        .name(gateway.port.as_str())
+        .address(gateway.port_mac.0.to_vec())
+        .txqueuelen(0)
+        .mtu(mtu)
+        .controller(bridge);
+    create(port.set_info_data(InfoData::Veth(InfoVeth::Peer(outside.build()))).build())
+}
+
+/// The alias of a new gateway, by its name.
+pub fn mark_vlan_gateway(gateway: &EnsureVlanGateway) -> Request {
+    mark(&gateway.name, &gateway.alias, false, false)
 }
 
 /// Alias and port settings of a new host end, by its name: the kernel ignores both in the message that makes a link.
@@ -176,6 +203,7 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
         promiscuous: message.header.flags.contains(LinkFlags::Promisc),
         ..Link::default()
     };
+    let mut elsewhere = false;
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
@@ -184,9 +212,14 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::OperState(state) => link.running = state == State::Up,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::Link(index) => link.other_end = Some(index),
+            LinkAttribute::LinkNetNsId(_) => elsewhere = true,
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| parse_info(info, &mut link)),
             _ => {}
         }
+    }
+    if elsewhere {
+        link.other_end = None;
     }
     Some(link)
 }
@@ -194,6 +227,12 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
 fn parse_info(info: &LinkInfo, link: &mut Link) {
     match info {
         LinkInfo::Kind(kind) => link.kind = kind.to_string(),
+        LinkInfo::Data(InfoData::Vlan(settings)) => {
+            link.vlan_id = settings.iter().find_map(|setting| match setting {
+                InfoVlan::Id(id) => Some(*id),
+                _ => None,
+            });
+        }
         LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
             link.hairpin = settings.contains(&InfoBridgePort::HairpinMode(true));
             link.isolated = settings.contains(&InfoBridgePort::Isolated(true));

@@ -4,6 +4,7 @@ pub mod address;
 pub mod link;
 pub mod route;
 pub mod socket;
+pub mod vlan;
 
 pub use link::Link;
 pub use socket::{Netlink, Request};

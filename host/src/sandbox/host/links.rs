@@ -4,12 +4,13 @@ use super::wit::links::{Host, HostLink, Link as Handle};
 use super::wit::types::MacAddress;
 use crate::cni::{CniError, code};
 use crate::plan::action::{
-    CreateVeth, DeleteStaleLink, EnsureBridge, SetPromiscuous, SetUp, Settle, VethPeer,
+    CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, PortVlan, PortVlans, SetPromiscuous, SetUp,
+    Settle, VethPeer,
 };
 use crate::plan::{Action, IfName, LinkRef, Netns, derive};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, UNSET, violation};
-use crate::sandbox::overlay;
+use crate::sandbox::{limits, overlay};
 use wasmtime::component::Resource;
 
 /// So many names are tried for the host's end of a veth pair.
@@ -31,6 +32,10 @@ pub struct Link {
 pub enum End {
     /// The only one.
     Bridge,
+    /// The end of a VLAN's gateway that gets addresses.
+    Gateway,
+    /// The end of a VLAN's gateway that is a port.
+    GatewayPort,
     /// A veth's end in the container.
     Container,
     /// A veth's end on the host.
@@ -43,7 +48,12 @@ impl HostLink for Guest {
     fn bridge(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
         let name = lower::if_name(&name)?;
         let link = LinkRef { netns: Netns::Host, name: name.clone() };
-        let action = self.record(Action::EnsureBridge(EnsureBridge { name, mtu: None, mac: UNSET }))?;
+        let action = self.record(Action::EnsureBridge(EnsureBridge {
+            name,
+            mtu: None,
+            mac: UNSET,
+            vlan_filtering: false,
+        }))?;
         Ok(self.links.push(Link { action, end: End::Bridge, link })?)
     }
 
@@ -51,20 +61,60 @@ impl HostLink for Guest {
         let name = lower::if_name(&name)?;
         let peer = self.peer_name(&name)?;
         let alias = derive::alias(self.recorder().attachment());
-        let peer = VethPeer { name: peer, mac: UNSET, alias, master: None, hairpin: false, isolated: false };
+        let peer = VethPeer {
+            name: peer,
+            mac: UNSET,
+            alias,
+            master: None,
+            hairpin: false,
+            isolated: false,
+            vlans: PortVlans::default(),
+        };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
         let action = self.record(Action::CreateVeth(CreateVeth { name, mtu: None, mac: UNSET, peer }))?;
         Ok(self.links.push(Link { action, end: End::Container, link })?)
     }
 
+    fn vlan_gateway(&mut self, bridge: Resource<Handle>, vid: u16) -> wasmtime::Result<Resource<Handle>> {
+        check_vid(vid)?;
+        let Link { end, link: LinkRef { name: bridge, .. }, .. } = self.links.get(&bridge)?.clone();
+        if end != End::Bridge {
+            return Err(wasmtime::format_err!("{bridge} is no bridge of this plan"));
+        }
+        let text = |e: crate::plan::NameError| violation(e.to_string());
+        let name = derive::vlan_gateway(&bridge, vid).map_err(text)?;
+        let port = derive::vlan_gateway_port(&name).map_err(text)?;
+        let link = LinkRef { netns: Netns::Host, name: name.clone() };
+        let alias = derive::vlan_gateway_alias(&name);
+        let gateway = EnsureVlanGateway {
+            name,
+            mac: UNSET,
+            alias,
+            port,
+            port_mac: UNSET,
+            bridge,
+            vid,
+            drop_default: false,
+        };
+        let action = self.record(Action::EnsureVlanGateway(gateway))?;
+        Ok(self.links.push(Link { action, end: End::Gateway, link })?)
+    }
+
     fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
         let Link { action, end, .. } = self.links.get(&link)?.clone();
-        let name = match self.recorder().action(action) {
-            Some(Action::CreateVeth(veth)) if end == End::Container => veth.peer.name.clone(),
-            _ => return Err(wasmtime::format_err!("only the container's end of a veth pair has a peer")),
+        let (name, end) = match self.recorder().action(action) {
+            Some(Action::CreateVeth(veth)) if end == End::Container => (veth.peer.name.clone(), End::Host),
+            Some(Action::EnsureVlanGateway(gateway)) if end == End::Gateway => {
+                (gateway.port.clone(), End::GatewayPort)
+            }
+            _ => {
+                return Err(wasmtime::format_err!(
+                    "only the end of a veth pair that was asked for has a peer"
+                ));
+            }
         };
         let link = LinkRef { netns: Netns::Host, name };
-        Ok(self.links.push(Link { action, end: End::Host, link })?)
+        Ok(self.links.push(Link { action, end, link })?)
     }
 
     fn name(&mut self, link: Resource<Handle>) -> wasmtime::Result<String> {
@@ -76,7 +126,17 @@ impl HostLink for Guest {
         self.complete(&link, |made, _| match made {
             Made::Bridge(bridge) => bridge.mtu = mtu,
             Made::Veth(veth) => veth.mtu = mtu,
+            // Its bridge's.
+            Made::Gateway(_) => {}
         })
+    }
+
+    fn set_vlan_filtering(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        let name = self.links.get(&link)?.link.clone();
+        self.complete(&link, |made, _| match made {
+            Made::Bridge(bridge) => Ok(bridge.vlan_filtering = on),
+            _ => Err(violation(format!("{name} is no bridge")).into()),
+        })?
     }
 
     fn set_mac(&mut self, link: Resource<Handle>, mac: MacAddress) -> wasmtime::Result<()> {
@@ -85,6 +145,8 @@ impl HostLink for Guest {
             Made::Bridge(bridge) => bridge.mac = mac,
             Made::Veth(veth) if end == End::Host => veth.peer.mac = mac,
             Made::Veth(veth) => veth.mac = mac,
+            Made::Gateway(gateway) if end == End::GatewayPort => gateway.port_mac = mac,
+            Made::Gateway(gateway) => gateway.mac = mac,
         })
     }
 
@@ -103,6 +165,34 @@ impl HostLink for Guest {
 
     fn set_isolated(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
         self.complete_port(&link, |peer| peer.isolated = on)
+    }
+
+    fn drop_default_vlans(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        if self.links.get(&link)?.end == End::GatewayPort {
+            return self.complete(&link, |made, _| {
+                if let Made::Gateway(gateway) = made {
+                    gateway.drop_default = true;
+                }
+            });
+        }
+        self.complete_port(&link, |peer| peer.vlans.drop_default = true)
+    }
+
+    fn add_native_vlan(&mut self, link: Resource<Handle>, vid: u16) -> wasmtime::Result<()> {
+        check_vid(vid)?;
+        let vlan = PortVlan { first: vid, last: vid, native: true };
+        self.add_vlan(&link, vlan)
+    }
+
+    fn add_tagged_vlans(&mut self, link: Resource<Handle>, first: u16, last: u16) -> wasmtime::Result<()> {
+        check_vid(first)?;
+        check_vid(last)?;
+        if first > last {
+            return Err(
+                violation(format!("VLANs {first} to {last} have their end before their beginning")).into()
+            );
+        }
+        self.add_vlan(&link, PortVlan { first, last, native: false })
     }
 
     fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
@@ -132,18 +222,44 @@ impl HostLink for Guest {
 enum Made<'a> {
     Bridge(&'a mut EnsureBridge),
     Veth(&'a mut CreateVeth),
+    Gateway(&'a mut EnsureVlanGateway),
+}
+
+/// The IDs that a VLAN can have (IEEE 802.1Q, table 9-2).
+fn check_vid(vid: u16) -> Result<(), CniError> {
+    if (1..=4094).contains(&vid) { Ok(()) } else { Err(violation(format!("no VLAN can have the ID {vid}"))) }
 }
 
 impl Guest {
     /// Completes the action that makes a link.
-    fn complete(&self, link: &Resource<Handle>, set: impl FnOnce(Made<'_>, End)) -> wasmtime::Result<()> {
+    fn complete<T>(
+        &self,
+        link: &Resource<Handle>,
+        set: impl FnOnce(Made<'_>, End) -> T,
+    ) -> wasmtime::Result<T> {
         let Link { action, end, .. } = *self.links.get(link)?;
         match self.recorder().action(action) {
-            Some(Action::EnsureBridge(bridge)) => set(Made::Bridge(bridge), end),
-            Some(Action::CreateVeth(veth)) => set(Made::Veth(veth), end),
-            _ => return Err(wasmtime::format_err!("a link without the action that makes it")),
+            Some(Action::EnsureBridge(bridge)) => Ok(set(Made::Bridge(bridge), end)),
+            Some(Action::CreateVeth(veth)) => Ok(set(Made::Veth(veth), end)),
+            Some(Action::EnsureVlanGateway(gateway)) => Ok(set(Made::Gateway(gateway), end)),
+            _ => Err(wasmtime::format_err!("a link without the action that makes it")),
         }
-        Ok(())
+    }
+
+    /// A port's VLANs are few in number: each is a message to the kernel.
+    fn add_vlan(&self, link: &Resource<Handle>, vlan: PortVlan) -> wasmtime::Result<()> {
+        let mut is_full = false;
+        self.complete_port(link, |peer| {
+            is_full = peer.vlans.added.len() >= limits::PORT_VLANS;
+            if !is_full {
+                peer.vlans.added.push(vlan);
+            }
+        })?;
+        if is_full {
+            Err(limits::exceeded("VLAN ranges of a port", limits::PORT_VLANS).into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Completes the host's end of a veth pair, the one link that can be a port.

@@ -51,7 +51,12 @@ fn existing(link: &str) -> LinkFact {
 }
 
 fn bridge(link: &str) -> Action {
-    Action::EnsureBridge(EnsureBridge { name: name(link), mtu: Some(1500), mac: Mac([0; 6]) })
+    Action::EnsureBridge(EnsureBridge {
+        name: name(link),
+        mtu: Some(1500),
+        mac: Mac([0; 6]),
+        vlan_filtering: false,
+    })
 }
 
 fn address(link: LinkRef, address: &str) -> Action {
@@ -126,6 +131,7 @@ fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
         master: None,
         hairpin: false,
         isolated: false,
+        vlans: Default::default(),
     };
     record(&mut recorder, bridge("cni0"));
     let veth = CreateVeth { name: name("eth0"), mtu: None, mac: Mac([0; 6]), peer };

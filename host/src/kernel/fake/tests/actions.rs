@@ -63,7 +63,7 @@ pub fn foreign(address: &str) -> ReserveLease {
 }
 
 pub fn bridge(mtu: Option<u32>) -> Action {
-    Action::EnsureBridge(EnsureBridge { name: name("cni0"), mtu, mac: mac(1) })
+    Action::EnsureBridge(EnsureBridge { name: name("cni0"), mtu, mac: mac(1), vlan_filtering: false })
 }
 
 pub fn pair(inside: &str, outside: &str) -> CreateVeth {
@@ -75,6 +75,7 @@ pub fn pair(inside: &str, outside: &str) -> CreateVeth {
         master: Some(name("cni0")),
         hairpin: true,
         isolated: false,
+        vlans: PortVlans::default(),
     };
     CreateVeth { name: name(inside), mtu: None, mac: mac(8), peer }
 }

@@ -46,13 +46,14 @@ fn veth(host_name: &str) -> Action {
             master: Some(name("cni0")),
             hairpin: true,
             isolated: false,
+            vlans: Default::default(),
         },
     })
 }
 
 fn bridge() -> Action {
     let mac = Mac([0x0a, 0x58, 10, 1, 2, 1]);
-    Action::EnsureBridge(EnsureBridge { name: name("cni0"), mtu: None, mac })
+    Action::EnsureBridge(EnsureBridge { name: name("cni0"), mtu: None, mac, vlan_filtering: false })
 }
 
 fn up(link: LinkRef) -> Action {

@@ -61,7 +61,12 @@ fn links_that_the_kernel_refuses() {
 
     let wrong = |mtu, mac| {
         let name = name("cni1");
-        vec![Action::EnsureBridge(crate::plan::action::EnsureBridge { name, mtu, mac })]
+        vec![Action::EnsureBridge(crate::plan::action::EnsureBridge {
+            name,
+            mtu,
+            mac,
+            vlan_filtering: false,
+        })]
     };
     let group = crate::plan::Mac([1, 0, 0, 0, 0, 1]);
     Case::new(
