@@ -194,14 +194,6 @@ fn version_and_no_command_are_like_the_reference() {
 }
 
 #[test]
-fn a_key_that_we_do_not_support_yet_is_refused_and_not_ignored() {
-    let config = WALKTHROUGH.replace("\"ipMasq\": true", "\"ipMasq\": true, \"vlan\": 100");
-    let (code, msg, _) = error(&add(&config));
-    assert_eq!(code, 2);
-    assert!(msg.contains("vlan") && msg.contains("100"), "{msg}");
-}
-
-#[test]
 fn an_interface_that_exists_in_the_container_is_an_error_and_stays() {
     let machine = Machine::new();
     machine.netns("1234567890");

@@ -134,7 +134,10 @@ impl HostLink for Guest {
     fn set_vlan_filtering(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
         let name = self.links.get(&link)?.link.clone();
         self.complete(&link, |made, _| match made {
-            Made::Bridge(bridge) => Ok(bridge.vlan_filtering = on),
+            Made::Bridge(bridge) => {
+                bridge.vlan_filtering = on;
+                Ok(())
+            }
             _ => Err(violation(format!("{name} is no bridge")).into()),
         })?
     }
