@@ -1,4 +1,4 @@
-//! Native plugins that a component delegates to: how they are called and what their answers mean (SPEC, section 4;
+//! Native plugins, to which a component delegates or which a list names: how they are called and what their answers mean (SPEC, section 4;
 //! cni-behaviours, section 1.13).
 
 use crate::cni::{CniError, Config, Request, code, previous};
@@ -6,6 +6,7 @@ use crate::kernel::native::execute;
 use crate::plan::action::Delegate;
 use crate::plan::{PluginName, Report};
 use crate::sandbox::lookup::{self, Found};
+use crate::signal::Ended;
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -39,25 +40,24 @@ pub fn of_ipam(request: &Request, config: &Config) -> Option<Delegate> {
 
 /// Executes it for ADD and reads its result. When it fails it is executed for DEL too, as the SPEC asks.
 pub fn add(delegate: &Delegate, cni_version: &str) -> Result<Report, CniError> {
-    let added = call("ADD", delegate).and_then(|stdout| {
-        let value = match serde_json::from_slice(&stdout) {
-            Ok(Value::Null) => Value::Object(serde_json::Map::new()),
-            Ok(value) => value,
-            Err(error) => {
-                return Err(CniError::new(
-                    code::INTERNAL,
-                    format!("failed to unmarshal raw result: {error}"),
-                ));
-            }
-        };
-        previous::of_delegate(&value, cni_version)
-    });
+    let added = call("ADD", delegate)
+        .and_then(|stdout| result(&stdout))
+        .and_then(|value| previous::of_delegate(&value, cni_version));
     if added.is_err()
         && let Err(error) = call("DEL", delegate)
     {
         tracing::info!(plugin = %delegate.plugin, msg = error.msg, "DEL after a failed ADD failed too");
     }
     added
+}
+
+/// What a plugin printed on ADD.
+pub fn result(stdout: &[u8]) -> Result<Value, CniError> {
+    match serde_json::from_slice(stdout) {
+        Ok(Value::Null) => Ok(Value::Object(serde_json::Map::new())),
+        Ok(value) => Ok(value),
+        Err(error) => Err(CniError::new(code::INTERNAL, format!("failed to unmarshal raw result: {error}"))),
+    }
 }
 
 /// Executes it for a verb that has no result: DEL, CHECK.
@@ -80,9 +80,11 @@ fn is_unknown_verb(error: &CniError) -> bool {
 }
 
 /// Executes it; gives what it printed, or the error that it told.
-fn call(verb: &str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
+pub fn call(verb: &str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
     let Output { status, stdout, stderr } = execute(verb, delegate, &delegate.netns).map_err(|error| {
-        CniError::new(code::INTERNAL, format!("failed to execute {}: {error}", delegate.program.display()))
+        let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
+        let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
+        CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
     })?;
     if status.success() {
         // Nobody is left to tell when our own stderr is closed.

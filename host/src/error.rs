@@ -2,8 +2,17 @@
 
 use crate::apply::{ApplyError, Stuck};
 use crate::cni::{CniError, code};
+use crate::kernel::KernelError;
 pub use crate::kernel::errno::chain;
-use crate::kernel::{KernelError, Undo};
+use crate::remedy;
+
+/// A text for a terminal: a guest's words are in it, and could tell the terminal what to do.
+pub fn printable(text: &str) -> String {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    // As JSON has it, if it is that.
+    let shown = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    if text.contains(is_odd) { text.chars().map(shown).collect() } else { text.to_owned() }
+}
 
 impl From<KernelError> for CniError {
     fn from(error: KernelError) -> Self {
@@ -20,58 +29,22 @@ impl From<ApplyError> for CniError {
             return cause.with_details(format!("step `{action}` failed; all that was done before is undone"));
         }
         let msg = format!("{}; and what was done before could not all be undone", cause.msg);
-        CniError::new(code::STUCK, msg).with_details(left(&format!("step `{action}` failed"), &stuck))
+        self::stuck(&msg, &format!("step `{action}` failed"), &stuck)
     }
+}
+
+/// The error for what is left. When all of it may go a little later, as behind somebody's lock, that is what the code says.
+pub fn stuck(msg: &str, what: &str, stuck: &[Stuck]) -> CniError {
+    let retryable = stuck.iter().all(|stuck| stuck.error.is_retryable());
+    let code = if retryable { code::TRY_AGAIN_LATER } else { code::STUCK };
+    CniError::new(code, msg).with_details(left(what, stuck))
 }
 
 /// What is left on the machine, one line each, with the command that removes it.
 pub fn left(what: &str, stuck: &[Stuck]) -> String {
-    let lines =
-        stuck.iter().map(|s| format!("\nleft: `{}` removes it; it failed: {}", remedy(&s.undo), s.reason));
-    format!("{what}{}\nthe next DEL, ADD or GC tries again", lines.collect::<String>())
-}
-
-/// An undo as a command.
-pub fn remedy(undo: &Undo) -> String {
-    match undo {
-        Undo::DeleteLink(identity) => format!("ip link delete {}", identity.link.name),
-        Undo::DeleteLinkByAlias { name, .. } | Undo::DeleteEmptyBridge { name, .. } => {
-            format!("ip link delete {name}")
-        }
-        Undo::DeleteAddress { link, address } => format!("ip address delete {address} dev {}", link.name),
-        Undo::RestoreAddress { link, address, .. } => format!("ip address add {address} dev {}", link.name),
-        Undo::ClearPromiscuous { link } => format!("ip link set {} promisc off", link.name),
-        Undo::DeleteMasqueradeNft { rule, .. } => format!(
-            "nft --handle list chain inet cni_plugins_masquerade masq_checks  # and delete the rule of {}",
-            rule.address.ip()
-        ),
-        Undo::DeleteCheckSourceMac { check, .. } => {
-            let chain = format!("cni-br-iface-{}", check.identity);
-            format!(
-                "nft --handle list chain bridge nat PREROUTING  # delete the jump to {chain}, and then: \
-                 nft delete chain bridge nat {chain}; nft delete chain bridge nat {chain}-mac"
-            )
-        }
-        Undo::RestoreSysctl { key, old, .. } => format!("sysctl -w {key}={old}"),
-        Undo::DeleteMasquerade(masquerade) => {
-            let tool = if masquerade.address.is_ipv4() { "iptables" } else { "ip6tables" };
-            let (chain, address) = (&masquerade.chain, masquerade.address.ip());
-            format!(
-                "{tool} -t nat -D POSTROUTING -s {address} -j {chain} -m comment --comment '{}'; \
-                 {tool} -t nat -F {chain}; {tool} -t nat -X {chain}",
-                masquerade.comment
-            )
-        }
-        Undo::EndDelegate(delegate) => format!("CNI_COMMAND=DEL {}", delegate.program.display()),
-        Undo::ReleaseLease(lease) => {
-            format!("rm {}", lease.store.directory().join(lease.address.to_string()).display())
-        }
-        Undo::RestoreLastReserved { lease, old } => {
-            let path = lease.store.directory().join(format!("last_reserved_ip.{}", lease.set));
-            match old {
-                Some(old) => format!("printf %s {old} > {}", path.display()),
-                None => format!("rm {}", path.display()),
-            }
-        }
-    }
+    let line = |stuck: &Stuck| {
+        let (command, reason) = (remedy::command(&stuck.undo, &stuck.netns), chain(&stuck.error));
+        format!("\nleft: `{command}` removes it; it failed: {reason}")
+    };
+    format!("{what}{}\nthe next DEL, ADD or GC tries again", stuck.iter().map(line).collect::<String>())
 }

@@ -13,14 +13,20 @@
 //! `apply` sees those, only `run`, `verb` and `cli` see all.
 
 pub mod apply;
+pub mod audit;
+pub mod chain;
 pub mod cli;
 pub mod cni;
 pub mod delegate;
 pub mod error;
+pub mod install;
 pub mod kernel;
+pub mod panic;
 pub mod plan;
 pub mod planning;
 pub mod policy;
+pub mod remedy;
 pub mod run;
 pub mod sandbox;
+pub mod signal;
 pub mod verb;

@@ -1,27 +1,31 @@
 //! The process: environment and standard streams, dispatch by name, exit code.
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use std::ffi::OsStr;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use wasm_cni::apply::StateDir;
 use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, code, result::go_json};
+use wasm_cni::error::printable;
 use wasm_cni::plan::PluginName;
+use wasm_cni::planning::CEILINGS;
+use wasm_cni::policy::{self, Policy, PolicyError};
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::verb::{self, Output};
+use wasm_cni::{panic, signal};
 
 /// musl's allocator gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|info| {
-        let error = CniError::new(code::INTERNAL, "wasm-cni panicked: this is a bug in it")
-            .with_details(info.to_string());
-        std::process::exit(fail(&error));
-    }));
     let level = match variable("WASM_CNI_LOG").as_str() {
         "debug" => tracing::Level::DEBUG,
         "info" => tracing::Level::INFO,
@@ -30,48 +34,76 @@ fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        // It would be told on the same standard error, by a panic.
+        .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
         .init();
 
     let invoked = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    let name = invoked.file_name().and_then(OsStr::to_str).unwrap_or("wasm-cni");
+    let name = invoked.file_name().unwrap_or(OsStr::new("wasm-cni")).to_string_lossy();
     if name == "wasm-cni" {
         return cli::main(host);
     }
-    let plugin = match PluginName::parse(name) {
+    let plugin = match PluginName::parse(&name) {
         Ok(plugin) => plugin,
         Err(e) => return exit(fail(&CniError::new(code::INTERNAL, e.to_string()))),
     };
+    panic::silence();
+    signal::watch();
     let env = environment();
     let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
-    let output =
-        verb::call(&host(env.dry_run, env.netns_override), &plugin, &env, own_dir, &mut std::io::stdin());
-    exit(match output {
-        Ok(Output::Stdout(text)) => print(&mut std::io::stdout(), &text),
-        Ok(Output::Stderr(text)) => print(&mut std::io::stderr(), &text),
+    let host = host(env.dry_run, env.netns_override);
+    let call = || verb::call(&host, &plugin, &env, own_dir, &mut Input, &mut *unbuffered_stdout());
+    exit(match panic::caught(call).flatten() {
+        Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),
+        Ok(Output::Stderr(text)) => print(&mut io::stderr(), &text),
         Ok(Output::Dry(plan, error)) => {
-            print(&mut std::io::stderr(), &plan);
+            print(&mut io::stderr(), &printable(&plan));
             fail(&error)
         }
         Err(error) => fail(&error),
     })
 }
 
+/// Standard input, unbuffered: who waits for it can be told to end.
+struct Input;
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stdin = io::stdin();
+        loop {
+            signal::check().map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], 100_u8) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(nix::unistd::read(&stdin, buffer)?),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
 fn exit(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Writes at once; a reader that went away is not ours to report.
+/// All in one `write`, where `Stdout` makes one of each line: a result is told whole or not at all.
+fn unbuffered_stdout() -> Box<dyn Write> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(stdout) => Box::new(File::from(stdout)),
+        Err(_) => Box::new(io::stdout()),
+    }
+}
+
+/// Writes at once; gives the exit code.
 fn print(to: &mut dyn Write, text: &str) -> i32 {
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
-    0
+    i32::from(to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_err())
 }
 
 /// The error on stdout (SPEC, section 5); gives the exit code.
 fn fail(error: &CniError) -> i32 {
-    print(&mut std::io::stdout(), &go_json(error));
+    print(&mut io::stdout(), &go_json(error));
     1
 }
 
@@ -105,10 +137,25 @@ fn host(dry: bool, netns_override: bool) -> Host {
         dir => PathBuf::from(dir),
     };
     let own = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    let policy = policy();
+    if let Err(error) = &policy {
+        tracing::warn!("the policy cannot be used: {error}");
+    }
     Host {
         state: StateDir::new(state),
         cache: Cache::new(&cache_dirs(), own.with_file_name("wasm-cni-compile"), dry),
         netns_override,
+        policy: policy.map(Arc::new),
+        traceparent: variable("TRACEPARENT"),
+    }
+}
+
+/// The administrator's policy. Whoever can set our environment can do without us what we do, so it may name another one; that
+/// one has to be there.
+fn policy() -> Result<Policy, PolicyError> {
+    match variable("WASM_CNI_POLICY").as_str() {
+        "" => Policy::load(Path::new(policy::DEFAULT_PATH), false, &CEILINGS),
+        path => Policy::load(Path::new(path), true, &CEILINGS),
     }
 }
 

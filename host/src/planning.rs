@@ -2,19 +2,32 @@
 
 use crate::apply::journal::Writer;
 use crate::apply::{self, Journal};
+use crate::audit::Record;
 use crate::cni::{CniError, Request, code};
 use crate::delegate;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsId;
 use crate::kernel::{Before, Effect};
 use crate::plan::action::Delegate;
-use crate::plan::{Action, Answer, DraftPlan, Entry, Facts, Lifetime, PluginName, Query};
-use crate::policy::{self, GrantedFacts, Grants, Violation};
+use crate::plan::{Action, Answer, DraftPlan, Entry, Facts as _, Lifetime, PluginName, Query};
+use crate::policy::{self, Ceilings, GrantedFacts, Grants, Lowered, Violation};
 use crate::run::{Host, Plugin, abandon, forget_if_done, header};
+use crate::sandbox::Code;
+use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::{Delegated, Planner, Service, Services};
+use crate::verb::stale;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// What policy can lower, in its units.
+pub const CEILINGS: Ceilings = Ceilings {
+    memory_mib: (limits::MEMORY_BYTES >> 20) as u32,
+    time_ms: limits::TIME.as_millis() as u32,
+    actions: limits::ACTIONS as u32,
+    log_kib: (limits::LOG_BYTES >> 10) as u32,
+};
 
 /// What becomes of a stage that a native plugin ends.
 #[derive(Clone, Copy)]
@@ -25,6 +38,8 @@ pub enum Stages<'a> {
         journal: &'a Journal,
         /// Which namespace it is made in.
         netns_id: Option<NetnsId>,
+        /// Is told before anything is done.
+        record: &'a Record<'a>,
     },
     /// It is all that can be told: a dry run, or STATUS.
     Shown,
@@ -43,23 +58,31 @@ pub struct Planned {
     pub opaque: Option<Delegate>,
     /// The components that took part, with their digests.
     pub plugins: Vec<(String, String)>,
+    /// What the request may do, with what native plugins gave it.
+    pub grants: Grants,
+    /// What only audit mode let through so far.
+    pub tolerated: Vec<Violation>,
+    /// The planner, which may end while what it planned is applied.
+    pub planner: Planner,
 }
 
-/// Runs the plugin in its planner process.
+/// Runs the plugin in a planner process that waits for it.
 ///
 /// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain. After an error nothing
 /// is left of what earlier stages did.
 pub fn plan(
     host: &Host,
     request: &Request,
-    plugin: Plugin,
-    grants: &Grants,
+    (mut planner, plugin): (Planner, Plugin),
+    grants: Grants,
     earlier: Vec<Action>,
     kernel: &mut HostKernel,
     stages: Stages<'_>,
 ) -> Result<Planned, CniError> {
+    plugin.check_imports(&grants.policy)?;
     let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
-    let planner = Planner::spawn(request, plugin.code, earlier)?;
+    let limits = lowered(grants.rules(&plugin.name).limits());
+    planner.begin(limits, plugin.code, earlier)?;
     // While the planner maps its code.
     kernel.prepare();
     let mut planning = Planning {
@@ -69,36 +92,65 @@ pub fn plan(
         kernel,
         stages,
         plugins,
-        natives: BTreeMap::new(),
+        found: BTreeMap::new(),
         violations: Vec::new(),
+        tolerated: Vec::new(),
         applied: Vec::new(),
         writer: None,
         opaque: None,
     };
     let draft = planner.serve(&mut planning);
-    planning.conclude(draft)
+    planning.conclude(draft, planner)
+}
+
+/// The host's limits, or what policy lowered them to.
+fn lowered(policy: Lowered) -> Limits {
+    let most = Limits::default();
+    let bytes = |value: Option<u32>, unit: u32, most: usize| {
+        value
+            .and_then(|value| usize::try_from(value).ok()?.checked_shl(unit))
+            .map_or(most, |lower| lower.min(most))
+    };
+    Limits {
+        memory_bytes: bytes(policy.memory_mib, 20, most.memory_bytes),
+        time: policy.time_ms.map_or(most.time, |ms| most.time.min(Duration::from_millis(ms.into()))),
+        actions: bytes(policy.actions, 0, most.actions),
+        log_bytes: bytes(policy.log_kib, 10, most.log_bytes),
+    }
+}
+
+/// A plugin that was delegated to.
+enum Delegatee {
+    Component(Code),
+    Native(PathBuf),
 }
 
 /// A planner being served.
 struct Planning<'a> {
     host: &'a Host,
     request: &'a Request,
-    grants: &'a Grants,
+    grants: Grants,
     kernel: &'a mut HostKernel,
     stages: Stages<'a>,
     plugins: Vec<(String, String)>,
-    natives: BTreeMap<PluginName, PathBuf>,
+    found: BTreeMap<PluginName, Result<Delegatee, CniError>>,
     violations: Vec<Violation>,
+    tolerated: Vec<Violation>,
     applied: Vec<Entry>,
     writer: Option<Writer>,
     opaque: Option<Delegate>,
 }
 
 impl Planning<'_> {
-    fn conclude(mut self, draft: Result<DraftPlan, CniError>) -> Result<Planned, CniError> {
+    fn conclude(mut self, draft: Result<DraftPlan, CniError>, planner: Planner) -> Result<Planned, CniError> {
         let refusal = self.kernel.take_refusal();
         let result = match draft {
-            _ if !self.violations.is_empty() => Err(self.denied(&self.violations)),
+            Ok(draft) if !self.violations.is_empty() => {
+                let more = policy::check(draft, &self.applied, &self.grants).err().unwrap_or_default();
+                self.violations.extend(more);
+                Err(self.grants.denied(&self.violations))
+            }
+            Err(_) if !self.violations.is_empty() => Err(self.grants.denied(&self.violations)),
             // The plugin could only pass on the text: whether to try again is for us to say.
             Err(error) => Err(refusal.filter(|r| r.is_retryable()).map_or(error, CniError::from)),
             Ok(draft) => Ok(draft),
@@ -110,6 +162,9 @@ impl Planning<'_> {
                 writer,
                 opaque: self.opaque,
                 plugins: self.plugins,
+                grants: self.grants,
+                tolerated: self.tolerated,
+                planner,
             }),
             (Err(error), Some(writer), Stages::Applied { journal, .. }) => {
                 Err(abandon(self.host, journal, &writer, self.kernel, error))
@@ -118,8 +173,19 @@ impl Planning<'_> {
         }
     }
 
-    fn denied(&self, violations: &[Violation]) -> CniError {
-        policy::denied(self.request.plugin.as_str(), violations)
+    /// Looks a delegate up. Once in a request: the second time it is the same one, however long it takes to compile.
+    fn find(&mut self, plugin: &PluginName) -> Result<Delegatee, CniError> {
+        match lookup::find(&self.request.path, plugin)? {
+            Found::Native(program) => Ok(Delegatee::Native(program)),
+            Found::Component(path, file) => {
+                let network = Some(&self.request.attachment.network);
+                let found = Plugin::from_component(self.host, plugin, network, &path, &file)?;
+                found.check_imports(&self.grants.policy)?;
+                found.gate_version(&self.request.cni_version)?;
+                self.plugins.push((plugin.to_string(), found.code.digest.clone()));
+                Ok(Delegatee::Component(found.code))
+            }
+        }
     }
 
     /// Applies a stage and executes the plugin that ends it.
@@ -127,15 +193,17 @@ impl Planning<'_> {
         &mut self,
         stage: DraftPlan,
         delegate: Delegate,
-        (journal, netns_id): (&Journal, Option<NetnsId>),
+        (journal, netns_id, record): (&Journal, Option<NetnsId>, &Record<'_>),
     ) -> Result<Delegated, CniError> {
         if !self.violations.is_empty() {
-            return Err(self.denied(&self.violations));
+            return Err(self.grants.denied(&self.violations));
         }
-        let plan = policy::check(stage, &self.applied, self.grants).map_err(|v| self.denied(&v))?;
+        let plan = policy::check(stage, &self.applied, &self.grants).map_err(|v| self.grants.denied(&v))?;
+        self.tolerated.extend_from_slice(plan.tolerated());
+        record.begin_applying()?;
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => journal.begin(&header(self.request, journal, netns_id, self.plugins.clone()))?,
+            None => journal.begin(&header(self.request, journal, netns_id, self.plugins.clone())?)?,
         };
         if let Err(error) = apply::execute(&plan, &mut writer, &self.host.state, self.kernel) {
             forget_if_done(journal, &writer, error.stuck.is_empty());
@@ -151,52 +219,67 @@ impl Planning<'_> {
         writer.intent(&[(entry.clone(), Before::Absent)])?;
         match delegate::add(&delegate, &self.request.cni_version) {
             Ok(report) => {
+                self.grants.trust(&report);
                 writer.effect(&[Some(Effect::Created)])?;
                 self.applied.push(entry);
                 Ok(Delegated::Answered(report))
             }
             Err(error) => {
-                writer.effect(&[None])?;
+                // It was executed for DEL too, so nothing of it is there.
+                writer.effect(&[Some(Effect::AlreadyThere)])?;
                 Ok(Delegated::Refused(error))
             }
         }
     }
 }
 
-impl Facts for Planning<'_> {
-    fn ask(&mut self, query: &Query) -> Answer {
-        let mut facts = GrantedFacts::new(self.kernel, self.grants);
-        let answer = facts.ask(query);
-        self.violations.extend(facts.violations());
+impl Services for Planning<'_> {
+    fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer {
+        let mut facts = GrantedFacts::new(self.kernel, &self.grants, asks);
+        let mut answer = facts.ask(query);
+        let (violations, tolerated) = facts.violations();
+        self.violations.extend(violations);
+        self.tolerated.extend(tolerated);
+        if let Answer::PortOwners(owners) = &mut answer {
+            let own = &self.request.attachment;
+            owners.retain(|owner| stale::is_dead(owner, own, &self.grants, self.host, self.kernel));
+        }
+        self.grants.note(&answer);
         answer
     }
-}
 
-impl Services for Planning<'_> {
-    fn load(&mut self, plugin: &PluginName) -> Result<Service, CniError> {
-        self.grants.check_delegate(plugin)?;
-        match lookup::find(&self.request.path, plugin)? {
-            Found::Native(program) => {
-                self.natives.insert(plugin.clone(), program);
-                Ok(Service::Native)
-            }
-            Found::Component(path, file) => {
-                let found = Plugin::from_component(self.host, plugin, &path, &file)?;
-                found.gate_version(&self.request.cni_version)?;
-                self.plugins.push((plugin.to_string(), found.code.digest.clone()));
-                Ok(Service::Component(found.code))
-            }
+    fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Service, CniError> {
+        let rules = self.grants.rules(caller);
+        let all = self.grants.check_delegate(caller, plugin).into_iter();
+        let (tolerated, refused): (Vec<_>, Vec<_>) = all.partition(|v| policy::tolerates(&rules, v));
+        self.tolerated.extend(tolerated);
+        if !refused.is_empty() {
+            let error = self.grants.denied(&refused);
+            self.violations.extend(refused);
+            return Err(error);
+        }
+        if !self.found.contains_key(plugin) {
+            let found = self.find(plugin);
+            self.found.insert(plugin.clone(), found);
+        }
+        match self.found.get(plugin) {
+            Some(Ok(Delegatee::Component(code))) => Ok(Service::Component(code.try_clone()?)),
+            Some(Ok(Delegatee::Native(_))) => Ok(Service::Native),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(CniError::new(code::INTERNAL, format!("plugin {plugin} was not found"))),
         }
     }
 
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Delegated, CniError> {
-        let Some(program) = self.natives.get(plugin) else {
+        let Some(Ok(Delegatee::Native(program))) = self.found.get(plugin) else {
             let msg = format!("the planner of plugin {} failed", self.request.plugin);
             return Err(CniError::new(code::TRAPPED, msg).with_details(format!("{plugin} was not looked up")));
         };
         let delegate = delegate::of(self.request, plugin, program);
         match self.stages {
-            Stages::Applied { journal, netns_id } => self.apply(stage, delegate, (journal, netns_id)),
+            Stages::Applied { journal, netns_id, record } => {
+                self.apply(stage, delegate, (journal, netns_id, record))
+            }
             Stages::Shown => {
                 self.opaque = Some(delegate);
                 Ok(Delegated::Ended(stage))

@@ -2,18 +2,28 @@
 
 use crate::apply::journal::Writer;
 use crate::apply::{self, Header, Journal, Section, StateDir};
+use crate::audit::{Audited, Record, Subject};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
+use crate::kernel::KernelError;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
-use crate::plan::{Answer, Facts, LinkFact, LinkRef, Netns, PluginName, Query, Report};
+use crate::plan::{
+    self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, NetworkName, PluginName, Query, Report,
+};
 use crate::planning::{self, Planned, Stages};
-use crate::policy::{self, Grants};
+use crate::policy::{self, Grants, Policy, PolicyError};
 use crate::sandbox::Kind;
-use crate::sandbox::cache::{Cache, Code};
+use crate::sandbox::cache::{Cache, Code, Pin};
 use crate::sandbox::lookup::{self, Found};
+use crate::sandbox::planner::Planner;
+use crate::verb::made;
+use crate::{panic, signal};
 use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What every verb needs besides its request.
@@ -25,38 +35,85 @@ pub struct Host {
     pub cache: Cache,
     /// The host's own namespace may be the container's (`CNI_NETNS_OVERRIDE`).
     pub netns_override: bool,
+    /// The administrator's policy, or why it cannot be used.
+    pub policy: Result<Arc<Policy>, PolicyError>,
+    /// `TRACEPARENT`: of which trace the call is a part.
+    pub traceparent: String,
 }
 
 impl Host {
+    /// The policy, for all that makes something: one that cannot be used allows nothing (`docs/security.md`, S5).
+    pub fn policy(&self) -> Result<&Arc<Policy>, CniError> {
+        self.policy.as_ref().map_err(PolicyError::to_cni)
+    }
+
+    /// The record for the audit log, if there is one.
+    pub fn record<'a>(&'a self, verb: Audited, subject: Subject<'a>) -> Record<'a> {
+        let log = self.policy.as_ref().ok().and_then(|policy| policy.content.audit.as_ref());
+        Record::begin(log, &self.traceparent, verb, subject)
+    }
+
     /// The machine for one verb, with that container namespace, if it has one.
     pub fn kernel(&self, container: Option<NetnsFile>, dry: bool) -> HostKernel {
         HostKernel::open(container, dry).with_lease_indexes(self.state.lease_indexes())
     }
+
+    /// The machine for a verb that changes an attachment, whose lock its processes hold too.
+    pub fn locked_kernel(&self, container: Option<NetnsFile>, journal: &Journal) -> HostKernel {
+        self.kernel(container, false).with_lock(journal.as_fd())
+    }
 }
 
-/// ADD: plans, checks, applies; gives the result for stdout. Nothing is left of one that fails.
-pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, CniError> {
-    let plugin = Plugin::find(host, &request.path, &request.plugin)?;
+/// ADD: plans, checks, applies, and writes the result to `stdout`. Nothing is left of one that fails: also if that is because
+/// of a panic, because we are told to end, or because nobody takes the result.
+pub fn add(
+    host: &Host,
+    request: &Request,
+    config: &Config,
+    record: &mut Record<'_>,
+    stdout: &mut dyn Write,
+) -> Result<(), CniError> {
+    signal::watch();
+    match panic::caught(|| attach(host, request, config, record, stdout)) {
+        Ok(result) => result,
+        Err(error) => Err(undo_unfinished(host, request, error)),
+    }
+}
+
+fn attach(
+    host: &Host,
+    request: &Request,
+    config: &Config,
+    record: &mut Record<'_>,
+    stdout: &mut dyn Write,
+) -> Result<(), CniError> {
+    let policy = host.policy()?;
+    let planner = Planner::spawn(request)?;
+    let plugin = Plugin::find(host, request, &request.plugin)?;
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
     let previous = plugin.previous(config)?;
     let netns_id = netns.as_ref().map(NetnsFile::id);
-    let mut kernel = host.kernel(netns, false);
     let journal = host.state.lock(&request.attachment)?;
-    if previous.is_none() {
-        undo_old(host, &journal, netns_id, &mut kernel)?;
-    }
-    let grants = Grants::for_request(request, config, previous.as_ref());
-    let stages = Stages::Applied { journal: &journal, netns_id };
-    let Planned { draft, applied, plugins, writer, .. } =
-        planning::plan(host, request, plugin, &grants, Vec::new(), &mut kernel, stages)?;
+    let mut kernel = host.locked_kernel(netns, &journal);
+    undo_old(host, request, &journal, netns_id, previous.is_some(), &mut kernel)?;
+    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let stages = Stages::Applied { journal: &journal, netns_id, record };
+    let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } =
+        planning::plan(host, request, (planner, plugin), grants, Vec::new(), &mut kernel, stages)?;
+    record.plan(&plugins, plan::digest(applied.iter().chain(&draft.entries), &draft.report));
+    record.tolerate(&tolerated);
     let plan = policy::check(draft, &applied, &grants)
-        .map_err(|violations| policy::denied(request.plugin.as_str(), &violations))
-        .and_then(|plan| result::check(&plan.report().ips, &config.cni_version).map(|()| plan));
+        .map_err(|violations| grants.denied(&violations))
+        .and_then(|plan| result::check(plan.report(), &config.cni_version).map(|()| plan))
+        .and_then(|plan| record.begin_applying().map(|()| plan));
+    if let Ok(plan) = &plan {
+        record.tolerate(plan.tolerated());
+    }
     let (plan, mut writer) = match (plan, writer) {
         (Ok(plan), Some(writer)) => (plan, writer),
-        (Ok(plan), None) => (plan, journal.begin(&header(request, &journal, netns_id, plugins))?),
+        (Ok(plan), None) => (plan, journal.begin(&header(request, &journal, netns_id, plugins)?)?),
         (Err(error), Some(writer)) => return Err(abandon(host, &journal, &writer, &mut kernel, error)),
         (Err(error), None) => return Err(error),
     };
@@ -65,9 +122,49 @@ pub fn add(host: &Host, request: &Request, config: &Config) -> Result<String, Cn
         return Err(error.into());
     }
     let finished = finish(plan.report(), request, &mut kernel)
+        // Whether to try again is not in a fact's text.
+        .map_err(|error| match kernel.take_refusal() {
+            Some(refusal) if refusal.is_retryable() => CniError { code: code::TRY_AGAIN_LATER, ..error },
+            _ => error,
+        })
         .and_then(|finished| result::encode(&finished, &config.cni_version))
-        .and_then(|text| Ok(writer.complete(plan.report()).map(|()| text)?));
+        .and_then(|text| {
+            writer.complete(plan.report())?;
+            signal::check().map_err(KernelError::from)?;
+            record.applied()?;
+            deliver(&text, stdout)
+        });
     finished.map_err(|error| abandon(host, &journal, &writer, &mut kernel, error))
+}
+
+fn deliver(text: &str, stdout: &mut dyn Write) -> Result<(), CniError> {
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
+        // Where the result cannot be told, the error cannot either.
+        tracing::error!(%error, "nobody takes the result: the ADD is undone");
+        CniError::new(code::IO_FAILURE, format!("failed to write the result to stdout: {error}"))
+    })
+}
+
+/// Takes back an ADD that panicked; gives the error to tell. Its lock went with its stack, its journal did not.
+fn undo_unfinished(host: &Host, request: &Request, panic: CniError) -> CniError {
+    let undo = || {
+        let journal = host.state.lock(&request.attachment)?;
+        let netns = NetnsFile::open(&request.netns).ok();
+        let netns_id = netns.as_ref().map(NetnsFile::id);
+        let mut kernel = host.locked_kernel(netns, &journal);
+        let unfinished = |section: &&Section| section.report.is_none();
+        journal
+            .sections()?
+            .iter()
+            .filter(unfinished)
+            .try_for_each(|section| undo_section(host, &journal, section, netns_id, &mut kernel))
+    };
+    let outcome = match panic::caught(undo).flatten() {
+        Ok(()) => "all that was done before is undone".to_owned(),
+        Err(error) => format!("{}\n{}", error.msg, error.details),
+    };
+    let details = format!("{}\n{outcome}", panic.details);
+    panic.with_details(details)
 }
 
 /// Takes back what was applied for a request that failed otherwise; gives the error to tell.
@@ -78,15 +175,14 @@ pub fn abandon(
     kernel: &mut HostKernel,
     error: CniError,
 ) -> CniError {
-    let Ok(Some(section)) = writer.section() else { return error };
-    let stuck = apply::rollback(&section, &host.state, kernel);
+    let stuck = apply::rollback(writer.section(), &host.state, kernel);
     forget_if_done(journal, writer, stuck.is_empty());
     if stuck.is_empty() {
         return error;
     }
     let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
     let msg = format!("{}; and what was done before could not all be undone", error.msg);
-    CniError::new(code::STUCK, msg).with_details(crate::error::left(&what, &stuck))
+    crate::error::stuck(&msg, &what, &stuck)
 }
 
 /// A component that was found, compiled and ready to run.
@@ -99,10 +195,20 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Looks a plugin up on `CNI_PATH`.
-    pub fn find(host: &Host, path: &[PathBuf], name: &PluginName) -> Result<Self, CniError> {
+    /// Looks a plugin up on the request's `CNI_PATH`.
+    pub fn find(host: &Host, request: &Request, name: &PluginName) -> Result<Self, CniError> {
+        Plugin::find_on(host, &request.path, Some(&request.attachment.network), name)
+    }
+
+    /// The same for a network, or for none in particular.
+    pub fn find_on(
+        host: &Host,
+        path: &[PathBuf],
+        network: Option<&NetworkName>,
+        name: &PluginName,
+    ) -> Result<Self, CniError> {
         match lookup::find(path, name)? {
-            Found::Component(path, file) => Plugin::from_component(host, name, &path, &file),
+            Found::Component(path, file) => Plugin::from_component(host, name, network, &path, &file),
             Found::Native(file) => Err(CniError::new(
                 code::INTERNAL,
                 format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
@@ -111,15 +217,26 @@ impl Plugin {
         }
     }
 
-    /// Reads a component that was found, and compiles it unless that was done before.
+    /// Reads a component that was found, and compiles it unless that was done before. One that policy pins to other digests
+    /// is refused first; a policy that cannot be used pins nothing, but then nothing is run either.
     pub fn from_component(
         host: &Host,
         name: &PluginName,
+        network: Option<&NetworkName>,
         path: &Path,
         file: &File,
     ) -> Result<Self, CniError> {
-        let code = host.cache.code(file).map_err(|e| e.to_cni(path))?;
+        let rules = host.policy.as_ref().ok().map(|policy| policy.rules(name, network));
+        let pinned = rules.filter(|rules| !rules.pins().is_empty());
+        let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
+        let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
+        let code = host.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
         Ok(Plugin { name: name.clone(), code })
+    }
+
+    /// Refuses a component that imports what policy denies it on every network (design rule 2).
+    pub fn check_imports(&self, policy: &Policy) -> Result<(), CniError> {
+        policy.rules(&self.name, None).check_imports(&self.name, &self.code.manifest.imports)
     }
 
     /// The version gate, with the versions that the component supports.
@@ -155,7 +272,8 @@ impl Plugin {
     }
 }
 
-fn container_netns(
+/// The container's namespace, which is not to be the host's own.
+pub fn container_netns(
     host: &Host,
     path: &str,
     opened: Result<NetnsFile, OpenNetnsError>,
@@ -176,13 +294,30 @@ fn container_netns(
 }
 
 /// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.
+///
+/// One that goes on with a chain (`is_continued`) leaves alone what that has made so far, and so all that may be a part of it: what ended
+/// well in this very namespace.
 fn undo_old(
     host: &Host,
+    request: &Request,
     journal: &Journal,
     netns_id: Option<NetnsId>,
+    is_continued: bool,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
-    for section in journal.sections() {
+    for section in journal.sections()? {
+        let is_old = section.header.plugin == request.plugin
+            && (section.report.is_none() || section.header.netns_id != netns_id);
+        if is_continued && !is_old {
+            continue;
+        }
+        if netns_id.is_some() && netns_id == section.header.netns_id && made::is_replaced(&section, kernel) {
+            // Lease and rules may be that one's too, under the very same names.
+            let name = section.header.attachment.interface.as_str();
+            let msg = format!("container veth name ({name:?}) already exists");
+            return Err(CniError::new(code::INTERNAL, msg)
+                .with_details("somebody else has made the attachment again since; nothing was changed"));
+        }
         tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
         undo_section(host, journal, &section, netns_id, kernel)?;
     }
@@ -202,25 +337,26 @@ pub fn undo_section(
     let stuck = if netns_id.is_some() && netns_id == section.header.netns_id {
         apply::revert(section, section.reason(), &host.state, kernel)
     } else {
-        apply::revert(section, section.reason(), &host.state, &mut host.kernel(None, false))
+        apply::revert(section, section.reason(), &host.state, &mut host.locked_kernel(None, journal))
     };
     if stuck.is_empty() {
-        return Ok(journal.forget(section)?);
+        if let Err(error) = journal.forget(section) {
+            // It describes what is not there any more, and hurts nobody.
+            tracing::warn!(%error, "journal could not be removed");
+        }
+        return Ok(());
     }
     let what = format!(
         "plugin {:?} of container {}",
         section.header.plugin.as_str(),
         section.header.attachment.container
     );
-    Err(CniError::new(code::STUCK, "not everything could be undone")
-        .with_details(crate::error::left(&what, &stuck)))
+    Err(crate::error::stuck("not everything could be undone", &what, &stuck))
 }
 
 /// A journal is kept for the next verb exactly when something is left that it describes.
 pub fn forget_if_done(journal: &Journal, writer: &Writer, done: bool) {
-    if let (true, Ok(Some(section))) = (done, writer.section())
-        && let Err(error) = journal.forget(&section)
-    {
+    if done && let Err(error) = journal.forget(writer.section()) {
         tracing::warn!(%error, "journal could not be removed");
     }
 }
@@ -231,11 +367,11 @@ pub fn header(
     journal: &Journal,
     netns_id: Option<NetnsId>,
     plugins: Vec<(String, String)>,
-) -> Header {
+) -> Result<Header, CniError> {
     let same = |section: &&Section| section.header.plugin == request.plugin;
-    let ordinal = journal.sections().iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
+    let ordinal = journal.sections()?.iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Header {
+    Ok(Header {
         version: apply::journal::VERSION,
         attachment: request.attachment.clone(),
         plugin: request.plugin.clone(),
@@ -244,25 +380,30 @@ pub fn header(
         netns_id,
         plugins,
         created: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
-    }
+    })
 }
 
 /// Fills names and MACs in from the kernel: the result says what is, not what was planned.
 pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Result<CniResult, CniError> {
-    let interfaces = report.links.iter().map(|link| {
+    let mut interfaces = report.passed.clone();
+    for link in &report.links {
         let fact = fact(link, facts)?;
         let sandbox = match link.netns {
             Netns::Host => String::new(),
             Netns::Container => request.netns.clone(),
         };
-        Ok(Interface { name: fact.name.to_string(), mac: fact.mac.to_string(), sandbox })
-    });
-    Ok(CniResult {
-        interfaces: interfaces.collect::<Result<_, CniError>>()?,
-        ips: report.ips.clone(),
-        routes: report.routes.clone(),
-        dns: report.dns.clone(),
-    })
+        interfaces.push(Interface { name: fact.name.to_string(), mac: fact.mac.to_string(), sandbox });
+    }
+    let mut ips = report.ips.clone();
+    for link in &report.with_addresses {
+        let place = report.links.iter().position(|reported| reported == link);
+        let interface = place.map(|place| report.passed.len() + place);
+        let addresses = fact(link, facts)?.addresses;
+        let first = |v4: bool| addresses.iter().find(|address| address.is_ipv4() == v4);
+        let both = [first(true), first(false)].into_iter().flatten();
+        ips.extend(both.map(|address| Ip { address: *address, gateway: None, interface }));
+    }
+    Ok(CniResult { interfaces, ips, routes: report.routes.clone(), dns: report.dns.clone() })
 }
 
 fn fact(link: &LinkRef, facts: &mut dyn Facts) -> Result<LinkFact, CniError> {

@@ -1,15 +1,27 @@
 //! A call of a plugin as a runtime makes it: environment, standard input, standard output, exit code.
 
 use crate::Machine;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// So long a call may take: more than any lock or retry of a plugin.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A call; made for container `1234567890` and interface `eth12` unless told otherwise.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// A program that executes the plugin, with its arguments.
+    under: Vec<String>,
     program: PathBuf,
     env: BTreeMap<String, String>,
     config: Vec<u8>,
@@ -29,7 +41,8 @@ pub struct Reply {
 impl Call {
     /// `COMMAND` of the plugin `name` in `dir`, which is `CNI_PATH` too.
     pub fn new(dir: &Path, name: &str, command: &str, config: &str) -> Self {
-        let call = Call { program: dir.join(name), env: BTreeMap::new(), config: config.into() };
+        let (under, program) = (Vec::new(), dir.join(name));
+        let call = Call { under, program, env: BTreeMap::new(), config: config.into() };
         call.env("CNI_COMMAND", command)
             .env("CNI_CONTAINERID", "1234567890")
             .env("CNI_IFNAME", "eth12")
@@ -55,29 +68,75 @@ impl Call {
         self.env("CNI_CONTAINERID", id).env("CNI_NETNS", &format!("/var/run/netns/{id}"))
     }
 
-    /// Makes the call.
-    pub fn run(&self, machine: &Machine) -> Reply {
-        let mut command = machine.command(&self.program);
+    /// Executed by another program, as `strace`.
+    pub fn under(mut self, words: &[String]) -> Self {
+        self.under = words.to_vec();
+        self
+    }
+
+    /// With system calls that fail: `fault` as in `strace -e inject=fault`, of the plugin itself, not of what it starts.
+    pub fn with_fault(self, fault: &str) -> Self {
+        let calls = fault.split(':').next().unwrap_or_default();
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={fault}"));
+        let words = ["strace", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        self.under(&words.map(str::to_owned))
+    }
+
+    /// Starts the plugin, and writes its input; [`Reply::of`] waits for its end.
+    pub fn spawn(&self, machine: &Machine) -> Child {
+        self.start(machine, Stdio::piped())
+    }
+
+    /// The same with its result going elsewhere.
+    pub fn start(&self, machine: &Machine, stdout: Stdio) -> Child {
+        let mut words = self.under.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = machine.command(words.next().unwrap_or_default());
         command
+            .args(words)
             .env_clear()
             .envs(&self.env)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .process_group(0);
         let mut child = command.spawn().expect("the plugin starts");
         // A plugin that does not read its input (VERSION) closes it: not an error of ours.
         let _ = child.stdin.take().expect("stdin is piped").write_all(&self.config);
-        let output = child.wait_with_output().expect("the plugin ends");
-        Reply {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        child
+    }
+
+    /// Makes the call. One that hangs is killed with all that it started, and so ends by a signal.
+    pub fn run(&self, machine: &Machine) -> Reply {
+        let child = self.spawn(machine);
+        let group = Pid::from_raw(i32::try_from(child.id()).expect("a process ID"));
+        let (ended, end) = mpsc::channel::<()>();
+        let watchdog = thread::spawn(move || {
+            if end.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+        });
+        let reply = Reply::of(child);
+        drop(ended);
+        watchdog.join().expect("the watchdog ends");
+        reply
     }
 
     /// Makes the call, which must succeed; gives stdout.
     pub fn ok(&self, machine: &Machine) -> String {
         let reply = self.run(machine);
+        assert_eq!(reply.code, Some(0), "{:?}\n{}\n{}", self.env, reply.stdout, reply.stderr);
+        reply.stdout
+    }
+
+    /// The same where others keep the machine busy: what took too long, or waited too long for a lock, is tried again.
+    pub fn ok_patiently(&self, machine: &Machine) -> String {
+        let is_busy = |reply: &Reply| reply.code == Some(1) && [11, 102].contains(&reply.error().0);
+        let mut reply = self.run(machine);
+        for _ in 0..5 {
+            if is_busy(&reply) {
+                reply = self.run(machine);
+            }
+        }
         assert_eq!(reply.code, Some(0), "{:?}\n{}\n{}", self.env, reply.stdout, reply.stderr);
         reply.stdout
     }
@@ -91,6 +150,16 @@ impl Call {
 }
 
 impl Reply {
+    /// What comes of a call that was begun.
+    pub fn of(child: Child) -> Self {
+        let output = child.wait_with_output().expect("the plugin ends");
+        Reply {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// stdout as a CNI error.
     pub fn error(&self) -> (u64, String, String) {
         let value: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|e| {

@@ -5,13 +5,22 @@
 
 pub mod call;
 pub mod differential;
+pub mod faults;
 pub mod guest;
+pub mod hostile;
+pub mod install;
 pub mod machine;
+pub mod native;
+pub mod network;
+pub mod process;
+pub mod snapshot;
+pub mod workers;
 
 pub use call::{Call, Reply};
 pub use machine::Machine;
+pub use process::{Background, Process};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The configuration of the walkthrough in the README.
 pub const WALKTHROUGH: &str = include_str!("../../examples/mybridge.conf");
@@ -31,6 +40,14 @@ pub fn walkthrough(version: &str) -> String {
 pub fn repository() -> PathBuf {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     own.parent().map(PathBuf::from).unwrap_or(own)
+}
+
+/// The Rust sources below a directory.
+pub fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let found = paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
 /// `target`, wherever it is.

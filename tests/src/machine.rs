@@ -1,6 +1,8 @@
 //! A throw-away machine.
 
+use crate::snapshot;
 use nix::unistd::Uid;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::process::{Child, Command, Output, Stdio};
 #[derive(Debug)]
 pub struct Machine {
     holder: Child,
+    /// Processes have a namespace of their own too.
+    contained: bool,
     files: tempfile::TempDir,
 }
 
@@ -25,8 +29,20 @@ read -r end || true"#;
 impl Machine {
     /// A fresh one.
     pub fn new() -> Self {
+        Machine::start(false)
+    }
+
+    /// One whose processes end with it, daemons and containers too.
+    pub fn contained() -> Self {
+        Machine::start(true)
+    }
+
+    fn start(contained: bool) -> Self {
         let mut unshare = Command::new("unshare");
         unshare.args(["--net", "--mount"]);
+        if contained {
+            unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        }
         if !Uid::effective().is_root() {
             unshare.arg("--map-root-user");
         }
@@ -36,7 +52,7 @@ impl Machine {
         let stdout = holder.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the holder speaks");
         assert_eq!(line, "ready\n", "no namespaces: are user namespaces allowed here?");
-        Machine { holder, files: tempfile::tempdir().expect("a temporary directory") }
+        Machine { holder, contained, files: tempfile::tempdir().expect("a temporary directory") }
     }
 
     /// A directory outside the namespaces' private places, for plugin directories and files.
@@ -50,6 +66,9 @@ impl Machine {
         command.arg(format!("--target={}", self.holder.id())).args(["--net", "--mount"]);
         if !Uid::effective().is_root() {
             command.args(["--user", "--preserve-credentials"]);
+        }
+        if self.contained {
+            command.arg(format!("--pid=/proc/{}/ns/pid_for_children", self.holder.id()));
         }
         command.arg("--").arg(program);
         command
@@ -75,37 +94,40 @@ impl Machine {
         format!("/var/run/netns/{name}")
     }
 
-    /// Everything that a plugin may change, as text: links, addresses, routes, rules, forwarding and files, of the host
-    /// and of every named namespace.
-    ///
-    /// Left out is what changes by itself (counters, timers, carrier, link-local addresses on their way), what the
-    /// reference leaves too (an empty store with its lock), and what only saves time: indexes of lease stores.
+    /// Everything that a plugin may change, as text: see [`snapshot::take`].
     pub fn snapshot(&self) -> String {
-        self.sh(SNAPSHOT)
+        snapshot::take(self)
     }
 
     /// The lines by which the machine differs from an earlier snapshot.
     pub fn changes(&self, before: &str) -> Vec<String> {
         let after = self.snapshot();
-        let lacks = |text: &str, line: &str| text.lines().filter(|l| *l == line).count();
-        let mut changes: Vec<String> = Vec::new();
-        for (sign, one, other) in [("-", before, after.as_str()), ("+", after.as_str(), before)] {
-            for line in one.lines().filter(|line| lacks(one, line) > lacks(other, line)) {
-                changes.push(format!("{sign} {line}"));
-            }
-        }
-        changes
+        let mut counts: BTreeMap<&str, isize> = BTreeMap::new();
+        before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
+        after.lines().for_each(|line| *counts.entry(line).or_default() += 1);
+        let changed = counts.into_iter().filter(|(_, count)| *count != 0);
+        changed.map(|(line, count)| format!("{} {line}", if count < 0 { '-' } else { '+' })).collect()
     }
 
     /// An `iptables-restore` that does `script` in place of the real one; gives a `PATH` that begins with it.
     pub fn with_iptables(&self, script: &str) -> String {
+        self.with_tool("iptables-restore", script)
+    }
+
+    /// A program that does `script` in place of the real one of that name; gives a `PATH` that begins with it.
+    pub fn with_tool(&self, name: &str, script: &str) -> String {
         let dir = self.files.path().join("tools");
         std::fs::create_dir_all(&dir).expect("a directory for tools");
-        let tool = dir.join("iptables-restore");
+        let tool = dir.join(name);
         std::fs::write(&tool, format!("#!/bin/sh\n{script}\n")).expect("the tool is written");
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&tool, executable).expect("the tool is executable");
         format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.display())
+    }
+
+    /// Waits for what a killed call had started: its tools hold the attachment's lock until they end too.
+    pub fn wait_for_locks(&self) {
+        self.sh("for path in /run/wasm-cni/attachments/*; do flock --wait 10 \"$path\" true || exit 1; done");
     }
 
     /// A copy of the installed tree that a test may change.
@@ -131,27 +153,3 @@ impl Drop for Machine {
         let _ = self.holder.wait();
     }
 }
-
-const SNAPSHOT: &str = r#"
-links() {
-  "$@" ip -details -oneline link | tr -d '\\' | sed -E 's/^[0-9]+: /link /; s/@[^:]*:/:/; s/ link-netns(id)? [^ ]+//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g
-    s/ state [A-Z]+//; s/(hello_timer|tcn_timer|topology_change_timer|gc_timer|hold_timer|message_age_timer|forward_delay_timer) +[0-9.]+//g
-    s/(bridge_id|designated_[a-z]+|port_id|port_no|root_port|root_path_cost|topology_change[a-z_]*|cost|state|config_pending) [^ ]+//g; s/promiscuity.*gro_max_size [0-9]+//'
-}
-state() {
-  links "$@"
-  "$@" ip -oneline address | sed -E 's/^[0-9]+: /address /; s/\\.*//; /inet6 fe80/d'
-  { "$@" ip route show table all; "$@" ip -6 route show table all; } | grep -v 'fe80\|ff00::' | sed 's/ linkdown//; s/^/route /'
-  for save in iptables-save ip6tables-save; do
-    "$@" $save 2>/dev/null | grep '^-A\|^:CNI' | sed 's/ \[.*//' || true
-  done
-  for table in 'inet cni_plugins_masquerade' 'bridge nat'; do
-    "$@" nft list table $table 2>/dev/null | sed 's/^/nft /' || true
-  done
-  "$@" sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
-}
-echo "host"; state env | sort
-for name in $(ls /run/netns); do state ip netns exec $name | sed "s/^/netns $name: /" | sort; done
-find /run /var/lib/cni -type f ! -path '/run/netns/*' ! -path '/run/wasm-cni/leases/*' ! -name lock ! -name xtables.lock ! -name shared.lock 2>/dev/null | sort | while read -r f; do echo "$f: $(cat "$f" | tr '\r\n' '  ')"; done
-find /run/wasm-cni -mindepth 2 -type d 2>/dev/null | sort
-"#;

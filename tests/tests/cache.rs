@@ -1,6 +1,6 @@
 //! Compiled components: made once, checked always, never trusted for being there.
 
-use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
+use wasm_cni_tests::{Background, Call, Machine, NOTHING, WALKTHROUGH, example_plugin};
 
 /// ADD and DEL with the cache in the machine's own place.
 fn round(machine: &Machine, plugins: &std::path::Path) -> String {
@@ -62,4 +62,119 @@ fn without_the_compile_helper_the_error_says_so() {
     let (_, msg, details) = add.error(&machine);
     assert!(format!("{msg}{details}").contains("wasm-cni-compile"), "{msg}\n{details}");
     assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_left_alone() {
+    for spoilt in [
+        "chown 65534 /var/cache/wasm-cni",
+        "chmod 777 /var/cache/wasm-cni",
+        "chmod 770 /var/cache/wasm-cni",
+        "mv /var/cache/wasm-cni /var/cache/elsewhere; ln -s elsewhere /var/cache/wasm-cni",
+        "rm -r /var/cache/wasm-cni; touch /var/cache/wasm-cni",
+    ] {
+        let machine = Machine::new();
+        machine.netns("1234567890");
+        let plugins = machine.plugins();
+        let expected = round(&machine, &plugins).replace("10.15.20.2/24", "10.15.20.3/24");
+        machine.sh(spoilt);
+        // As an attacker would have it: machine code that is none.
+        let list = "find /var/cache -type f | sort | xargs -r sha256sum";
+        machine.sh("for f in $(find /var/cache -name '*.cwasm'); do chmod 644 $f; echo x > $f; done");
+        let before = machine.sh(list);
+        assert_eq!(round(&machine, &plugins), expected, "{spoilt}");
+        assert_eq!(machine.sh(list), before, "{spoilt}");
+        // The second place is used.
+        assert_eq!(machine.sh("ls /run/wasm-cni/cache/*.cwasm | wc -l"), "2\n", "{spoilt}");
+    }
+}
+
+#[test]
+fn records_that_are_not_as_we_left_them_are_made_again() {
+    for damage in [
+        "for f in *.record *.index; do chmod 666 $f; done",
+        "for f in *.record *.index; do chown 65534 $f; done",
+        "for f in *.record *.index; do ln $f $f.second; done",
+        "for f in *.record *.index; do mv $f $f.away; ln -s $f.away $f; done",
+        "for f in *.record *.index; do rm $f; mkfifo $f; done",
+        "for f in *.record *.index; do chmod 644 $f; echo '{' > $f; done",
+        // That of one component under the name of the other.
+        "set -- *.record; cp $1 x; cp $2 y; mv x $2; mv y $1; rm *.index",
+    ] {
+        let machine = Machine::new();
+        machine.netns("1234567890");
+        let plugins = machine.plugins();
+        let expected = round(&machine, &plugins).replace("10.15.20.2/24", "10.15.20.3/24");
+        machine.sh(&format!("cd /var/cache/wasm-cni; {damage}"));
+        assert_eq!(round(&machine, &plugins), expected, "{damage}");
+    }
+}
+
+#[test]
+fn code_of_another_engine_is_not_ours() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let plugins = machine.plugins();
+    round(&machine, &plugins);
+    machine.sh(
+        "cd /var/cache/wasm-cni; for f in *; do mv $f $(echo $f | sed 's/wasmtime[0-9]*/wasmtime1/'); done",
+    );
+    let old = "cd /var/cache/wasm-cni; sha256sum *.wasmtime1-*";
+    let before = machine.sh(old);
+    round(&machine, &plugins);
+    assert_eq!(compiled(&machine).lines().count(), 4, "made anew beside the others");
+    assert_eq!(machine.sh(old), before);
+}
+
+#[test]
+fn code_on_a_file_system_that_executes_nothing_is_run_all_the_same() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let plugins = machine.plugins();
+    machine.sh("mount -t tmpfs -o noexec tmpfs /var/cache");
+    round(&machine, &plugins);
+    let first = compiled(&machine);
+    round(&machine, &plugins);
+    assert_eq!(compiled(&machine), first, "from there");
+}
+
+/// A thousand calls while a plugin is replaced again and again, by a file renamed into its place: each gets one or the other.
+#[test]
+fn a_plugin_that_is_replaced_during_calls_is_the_old_one_or_the_new_one() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let plugins = machine.plugins();
+    std::fs::copy(plugins.join("host-local.wasm"), plugins.join("bottom")).unwrap();
+    std::fs::copy(example_plugin(), plugins.join("top")).unwrap();
+    let swaps = format!(
+        "cd {}; while true; do for v in top bottom; do cp $v new; mv new host-local.wasm; sleep 0.005; done; done",
+        plugins.display()
+    );
+    let swaps = Background::start(&machine, &swaps);
+    let call =
+        |command: &str| Call::new(&plugins, "bridge", command, WALKTHROUGH).env("WASM_CNI_CACHE_DIR", "");
+    let (mut low, mut high) = (0, 0);
+    for number in 0..1000 {
+        // Every tenth is applied; planning is all that the component has to do with.
+        let text = if number % 10 == 0 {
+            let result = call("ADD").ok(&machine);
+            call("DEL").ok(&machine);
+            result
+        } else {
+            let reply = call("ADD").env("WASM_CNI_DRY_RUN", "1").run(&machine);
+            assert_eq!(reply.error().0, 109, "{}", reply.stdout);
+            reply.stderr
+        };
+        // Not that of the gateway.
+        let mut hosts =
+            text.split("10.15.20.").filter_map(|rest| rest.split_once("/24")?.0.parse::<u8>().ok());
+        match hosts.find(|host| *host > 1) {
+            Some(host) if host > 200 => high += 1,
+            Some(_) => low += 1,
+            None => panic!("{text}"),
+        }
+    }
+    drop(swaps);
+    assert!(low > 0 && high > 0, "{low} and {high}");
+    assert_eq!(machine.sh("ls /var/cache/wasm-cni/*.cwasm | wc -l"), "3\n");
 }

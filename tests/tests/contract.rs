@@ -56,7 +56,7 @@ fn every_item_of_the_contract_has_its_prose() {
 /// What changes the machine tells all that an author or an auditor asks.
 #[test]
 fn every_capability_tells_kernel_equivalent_undo_and_grant() {
-    for file in ["links", "addresses", "routes", "sysctls", "nat", "filter", "leases"] {
+    for file in ["links", "addresses", "routes", "sysctls", "nat", "filter", "qdiscs", "leases"] {
         let text = std::fs::read_to_string(repository().join("wit").join(format!("{file}.wit"))).unwrap();
         for word in ["- Kernel:", "- Refused:", "- Idempotent:", "- Undo:", "- Grant:"] {
             assert!(

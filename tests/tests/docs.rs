@@ -1,7 +1,7 @@
 //! What the documents claim is so.
 
 use std::collections::BTreeSet;
-use wasm_cni_tests::{Machine, WALKTHROUGH, dist, repository};
+use wasm_cni_tests::{Machine, WALKTHROUGH, dist, repository, sources};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -48,6 +48,41 @@ fn the_walkthrough_of_the_readme_runs_word_for_word() {
     );
 }
 
+/// The session of the operator's guide, executed as it stands in a shell.
+#[test]
+fn the_network_of_the_operators_guide_is_attached_word_for_word() {
+    let guide = read("docs/operating.md");
+    let block = guide.split("```sh\n").find(|block| block.contains("wasm-cni add mynet")).unwrap();
+    let script = block.split("```").next().unwrap();
+    let machine = Machine::new();
+    let clone = machine.files();
+    std::os::unix::fs::symlink(dist().parent().unwrap(), clone.join("target")).unwrap();
+    let place = format!("cd {} && PATH={}:$PATH && set -e", clone.display(), dist().display());
+    let (before, end) = script.split_once("wasm-cni del").unwrap();
+    let stdout = machine.sh(&format!("{place}\n{before}"));
+    assert!(stdout.contains("ip link add mynet0"), "{stdout}");
+    assert!(stdout.contains("\"address\": \"10.20.0.2/24\""), "{stdout}");
+    assert!(machine.sh("iptables-save").contains("--dport 8080"));
+    let places = script.lines().next().unwrap();
+    machine.sh(&format!("{place}\n{places}\nwasm-cni del{end}"));
+    assert!(!machine.sh("iptables-save; ip -n mycontainer link").contains("8080"));
+    assert_eq!(machine.sh("ls -A /var/lib/cni/results; ip -n mycontainer -o link | grep eth0 || true"), "");
+}
+
+/// The operator's guide installs from the tarball, as it stands in a shell.
+#[test]
+fn the_installation_of_the_operators_guide_runs_word_for_word() {
+    let guide = read("docs/operating.md");
+    let block = guide.split("```sh\n").find(|block| block.contains("wasm-cni install --dir")).unwrap();
+    let script = block.split("```").next().unwrap();
+    let machine = Machine::new();
+    let clone = machine.files();
+    std::os::unix::fs::symlink(dist().parent().unwrap(), clone.join("target")).unwrap();
+    let stdout = machine.sh(&format!("cd {} && set -e\n{script}", clone.display()));
+    assert!(stdout.contains("\"supportedVersions\"") && stdout.contains("removed"), "{stdout}");
+    assert_eq!(machine.sh(&format!("ls -A {}/bin", clone.display())), "");
+}
+
 /// The session at the top of the README: its commands print what it shows. Digests differ from build to build.
 #[test]
 fn the_session_of_the_readme_is_real() {
@@ -83,12 +118,31 @@ fn the_session_of_the_readme_is_real() {
 #[test]
 fn paths_in_documents_exist() {
     let mut missing = Vec::new();
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/writing-a-plugin.md"] {
+    for document in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/journal.md",
+        "docs/operating.md",
+        "docs/policy.md",
+        "docs/writing-a-plugin.md",
+        "fuzz/README.md",
+        "tests/hostile/README.md",
+    ] {
         for part in read(document).split('`').skip(1).step_by(2) {
-            let is_path =
-                ["host/", "guest-plugins/", "wit/", "tests/", "examples/", "docs/", "xtask/", ".ci/"]
-                    .iter()
-                    .any(|top| part.starts_with(top));
+            let is_path = [
+                "host/",
+                "guest-plugins/",
+                "wit/",
+                "tests/",
+                "examples/",
+                "docs/",
+                "xtask/",
+                "fuzz/",
+                ".ci/",
+            ]
+            .iter()
+            .any(|top| part.starts_with(top));
             if is_path && !part.contains([' ', '<', '*', '…']) && !repository().join(part).exists() {
                 missing.push(format!("{document}: {part}"));
             }
@@ -106,14 +160,70 @@ fn the_plugin_in_the_guide_is_the_example() {
 /// Each dependency earns its place in a line.
 #[test]
 fn every_dependency_has_its_reason() {
-    let manifest = read("Cargo.toml");
-    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
     let reasons = read("docs/dependencies.md");
-    let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
-    let ours = ["wasm-cni", "wasm-cni-sdk"];
-    let names: Vec<String> =
-        section.lines().filter_map(name).filter(|name| !ours.contains(&name.as_str())).collect();
+    let mut names = Vec::new();
+    for (manifest, heading) in
+        [("Cargo.toml", "[workspace.dependencies]"), ("fuzz/Cargo.toml", "[dependencies]")]
+    {
+        let manifest = read(manifest);
+        let section = manifest.split(heading).nth(1).unwrap().split("\n[").next().unwrap();
+        let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
+        // Ours begin with the project's name.
+        names.extend(section.lines().filter_map(name).filter(|name| !name.starts_with("wasm-cni")));
+    }
     assert!(names.len() > 20);
     let missing: Vec<_> = names.iter().filter(|name| !reasons.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Each property has a test, and what is named as one is there: `FILE: NAME`, more names of that file, or a whole file or folder.
+#[test]
+fn every_property_of_the_security_model_has_tests_that_exist() {
+    let document = read("docs/security.md");
+    let properties: Vec<&str> = document.lines().filter(|line| line.starts_with("| S")).collect();
+    assert!(properties.len() >= 16);
+    for property in properties {
+        let tests = property.split(" | ").last().unwrap();
+        let (mut text, mut found) = (String::new(), 0);
+        for named in tests.split('`').skip(1).step_by(2) {
+            let (file, name) = match named.split_once(": ") {
+                Some((file, name)) => (Some(file), Some(name)),
+                None if named.contains('/') => (Some(named), None),
+                None => (None, Some(named)),
+            };
+            if let Some(file) = file {
+                assert!(repository().join(file).exists(), "{file}");
+                text = std::fs::read_to_string(repository().join(file)).unwrap_or_default();
+            }
+            assert!(name.is_none_or(|name| text.contains(&format!("fn {name}()"))), "{named}: {property}");
+            found += 1;
+        }
+        assert!(found > 0, "{property}");
+    }
+}
+
+/// The files with `unsafe` in their code, and no others.
+#[test]
+fn every_file_with_unsafe_code_has_its_reason() {
+    let documented: BTreeSet<String> = read("docs/security.md")
+        .split("## `unsafe`")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned()))
+        .collect();
+    let words = ["{", "impl ", "fn ", "extern "].map(|word| ["unsafe", word].join(" "));
+    let is_unsafe = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        code.contains(&["unsafe", "("].concat()) || words.iter().any(|word| code.contains(word.as_str()))
+    };
+    let mut found = BTreeSet::new();
+    for top in ["host", "guest-plugins", "examples", "tests", "xtask"] {
+        for file in sources(&repository().join(top)) {
+            if std::fs::read_to_string(&file).unwrap().lines().any(is_unsafe) {
+                found.insert(file.strip_prefix(repository()).unwrap().display().to_string());
+            }
+        }
+    }
+    assert_eq!(found, documented);
 }

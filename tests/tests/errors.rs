@@ -1,7 +1,8 @@
 //! Bad input and bad plugins: one clear CNI error on stdout, exit code 1, and the machine as before.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use wasm_cni_tests::guest::{component, component_for, install, with_bridges, with_clock_and_random};
+use wasm_cni_tests::guest::{component_for, install, with_bridges};
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, dist, repository};
 
 /// Makes the call on a machine with one container; gives the error after comparing the machine before and after.
@@ -131,31 +132,10 @@ fn wat_module() -> Vec<u8> {
 
 #[test]
 fn a_component_for_another_version_of_the_interface_is_refused_with_both() {
-    let (code, msg, details) = with_bridge(&component_for("wasm-cni:plugin/add@0.9.0", "i32.const 0"));
+    let (code, msg, details) = with_bridge(&component_for("wasm-cni:plugin/add@0.9.0"));
     assert_eq!(code, 108);
     let text = format!("{msg}\n{details}");
     assert!(text.contains("0.9.0") && text.contains("expected wasm-cni:plugin/add@0.1"), "{text}");
-}
-
-#[test]
-fn a_plugin_that_traps_loops_or_takes_too_much_is_stopped() {
-    for (body, expected, word) in [
-        ("unreachable", 101, "unreachable"),
-        ("(loop $again (br $again)) unreachable", 102, "time"),
-        ("(drop (call $recurse (i64.const 1) (i64.const 2))) (i32.const 0)", 102, "stack"),
-        (
-            "(if (i32.eq (memory.grow (i32.const 20000)) (i32.const -1)) (then unreachable)) (i32.const 0)",
-            102,
-            "memory",
-        ),
-    ] {
-        let begun = std::time::Instant::now();
-        let (code, msg, details) = with_bridge(&component(body));
-        let text = format!("{msg}\n{details}");
-        assert_eq!(code, expected, "{body}: {text}");
-        assert!(text.contains(word), "{body}: {text}");
-        assert!(begun.elapsed().as_secs() < 10, "{body} is stopped at all");
-    }
 }
 
 #[test]
@@ -220,20 +200,15 @@ fn a_bridge_name_that_is_something_else_is_an_error() {
 fn the_installed_tree_is_what_an_installer_expects() {
     let names = |dir: &Path| {
         let entries = std::fs::read_dir(dir).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
+        let names: BTreeSet<String> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names
     };
-    let expected = [
-        "bridge",
-        "bridge.wasm",
-        "host-local",
-        "host-local.wasm",
-        "static",
-        "static.wasm",
-        "wasm-cni",
-        "wasm-cni-compile",
-    ];
+    // A link and a component each, and the two binaries.
+    let plugins = names(&repository().join("guest-plugins")).into_iter().filter(|name| name != "sdk");
+    let mut expected: BTreeSet<String> = plugins.flat_map(|name| [format!("{name}.wasm"), name]).collect();
+    expected.extend(["wasm-cni", "wasm-cni-compile"].map(str::to_owned));
+    assert!(expected.contains("host-local.wasm"));
     assert_eq!(names(&dist()), expected);
     assert_eq!(std::fs::read_link(dist().join("bridge")).unwrap(), Path::new("wasm-cni"));
 }
@@ -275,7 +250,8 @@ fn every_violation_of_a_plan_is_told_at_once_by_add_and_by_plan() {
     machine.netns("1234567890");
     let before = machine.snapshot();
     let (code, _, details) = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).error(&machine);
-    assert_eq!((code, details.lines().count()), (100, 2), "{details}");
+    let violations = details.split("what would allow it").next().unwrap();
+    assert_eq!((code, violations.lines().count()), (100, 2), "{details}");
     let mut plan = machine.command(plugins.join("wasm-cni"));
     plan.arg("plan")
         .arg(repository().join("examples/mybridge.conf"))
@@ -291,15 +267,6 @@ fn every_violation_of_a_plan_is_told_at_once_by_add_and_by_plan() {
     }
     assert!(!refused.contains("cni_bridge0"), "{text}");
     assert_eq!(machine.changes(&before), NOTHING);
-}
-
-#[test]
-fn a_plugin_sees_no_time_and_no_chance() {
-    // What it records depends on the request and the machine alone: twice the same.
-    let plan = || with_bridge(&with_clock_and_random());
-    let (code, _, details) = plan();
-    assert_eq!(code, 100, "{details}");
-    assert_eq!(plan().2, details);
 }
 
 #[test]

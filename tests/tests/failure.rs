@@ -1,6 +1,6 @@
 //! Undo after: an ADD that fails or is killed leaves nothing; DEL needs neither plugin nor namespace.
 
-use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
+use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, workers};
 
 fn machine() -> Machine {
     let machine = Machine::new();
@@ -59,6 +59,23 @@ fn a_bridge_of_the_operator_is_used_and_left_as_it_was() {
 }
 
 #[test]
+fn no_file_that_cannot_be_opened_leaves_anything() {
+    let failed = workers::map(&(1..=30).collect::<Vec<u32>>(), |nth| {
+        let machine = machine();
+        let before = machine.snapshot();
+        let fault = format!("open:error=EACCES:when={nth}");
+        let reply = Call::bridge("ADD", WALKTHROUGH).with_fault(&fault).run(&machine);
+        let has_failed = reply.code != Some(0);
+        if has_failed {
+            assert_eq!(machine.changes(&before), NOTHING, "{fault}: {}", reply.stdout);
+        }
+        usize::from(has_failed)
+    });
+    // Not all are needed; those that are needed are tried.
+    assert!((5..30).contains(&failed.iter().sum::<usize>()), "{failed:?}");
+}
+
+#[test]
 fn a_killed_add_is_cleaned_up_by_the_next_verb() {
     // The tool kills the plugin that runs it: after the links, before the rules, with the last step's intent noted.
     for verb in ["DEL", "ADD"] {
@@ -81,11 +98,36 @@ fn a_killed_add_is_cleaned_up_by_the_next_verb() {
 }
 
 #[test]
+fn rules_that_a_killed_add_has_on_their_way_are_waited_for() {
+    for verb in ["DEL", "ADD"] {
+        let machine = machine();
+        let before = machine.snapshot();
+        // The plugin has written all its lines and waits.
+        let path = machine.with_iptables(
+            "lines=$(cat); kill -KILL $PPID; sleep 1; echo \"$lines\" | /usr/sbin/iptables-restore \"$@\"",
+        );
+        Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
+        Call::bridge(verb, WALKTHROUGH).ok(&machine);
+        if verb == "ADD" {
+            let rules = machine.sh("iptables -t nat -S POSTROUTING");
+            assert_eq!(rules.lines().filter(|line| line.contains("CNI-")).count(), 1, "{rules}");
+            Call::bridge("DEL", WALKTHROUGH).ok(&machine);
+        }
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert!(!machine.sh("iptables -t nat -S").contains("CNI-"), "after {verb}");
+        if verb == "DEL" {
+            assert_eq!(machine.changes(&before), NOTHING);
+        }
+    }
+}
+
+#[test]
 fn a_killed_add_is_cleaned_up_by_gc() {
     let machine = machine();
     let before = machine.snapshot();
     let path = machine.with_iptables("kill -KILL $PPID; sleep 0.2");
     Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
+    machine.wait_for_locks();
     let config = WALKTHROUGH.replace("0.2.0", "1.1.0");
     let gc = |valid: &str| {
         let config = config.trim_end().strip_suffix('}').unwrap().to_owned()

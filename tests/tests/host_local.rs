@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use wasm_cni_tests::{Call, Machine, NOTHING, dist, example_plugin};
+use wasm_cni_tests::{Background, Call, Machine, NOTHING, dist, example_plugin};
 
 const REFERENCE: &str = "/usr/lib/cni";
 const STORE: &str = "/var/lib/cni/networks/net";
@@ -228,12 +228,12 @@ fn status_fails_while_no_address_is_left_and_changes_nothing() {
     assert_eq!(machine.sh("ls /var/lib; ls -d /run/wasm-cni || true"), "", "no store, no journal, no lock");
     call(&dist(), "ADD", &config).ok(&machine);
     // Somebody may hold the store's lock at that moment.
-    machine.sh(&format!("cd {STORE}; flock --no-fork lock sleep 60 >/dev/null 2>&1 & echo $! > /run/holder"));
+    let holder = Background::holding(&machine, &format!("{STORE}/lock"));
     for plugin in ["host-local", "bridge"] {
         let (code, msg, _) = status(&dist(), plugin, &config).error(&machine);
         assert_eq!((code, msg.as_str()), (50, "no IP addresses available in range set: 10.1.2.1-10.1.2.2"));
     }
-    machine.sh("kill $(cat /run/holder)");
+    drop(holder);
     call(&dist(), "DEL", &config).ok(&machine);
     assert_eq!(status(&dist(), "bridge", &config).ok(&machine), "");
 }

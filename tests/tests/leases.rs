@@ -184,8 +184,10 @@ fn gc_frees_what_is_not_listed_whoever_made_it() {
     ] {
         host_local(dir, "ADD", &config, container).ok(&machine);
     }
+    // Of the form before version 0.7: a container alone.
+    let (old_valid, old_gone) = ("0a".repeat(32), "0b".repeat(32));
     machine.sh(&format!(
-        "cd {STORE}; printf theirs-valid > 10.1.0.10; printf old-gone > 10.1.0.11; : > 10.1.0.12; \
+        "cd {STORE}; printf {old_valid} > 10.1.0.10; printf {old_gone} > 10.1.0.11; : > 10.1.0.12; \
          printf '\\0\\0\\0' > 10.1.0.13; printf 'theirs-valid\\r\\nnet1' > 10.1.0.14; \
          mkdir -p ../othernet; printf 'x\\r\\neth0' > ../othernet/10.1.0.2"
     ));
@@ -195,7 +197,8 @@ fn gc_frees_what_is_not_listed_whoever_made_it() {
     let (code, msg, _) = host_local(&ours, "GC", &config, "").error(&machine);
     assert_eq!((code, leases(&machine)), (7, before.clone()), "without a list nothing is removed: {msg}");
 
-    let valid = json!([listed("ours-valid"), listed("theirs-valid"), listed("unheard-of")]);
+    let valid =
+        json!([listed("ours-valid"), listed("theirs-valid"), listed(&old_valid), listed("unheard-of")]);
     assert_eq!(gc(&ours, valid).ok(&machine), "");
     let owned = |list: &[(&str, &str)]| -> BTreeMap<String, String> {
         list.iter().map(|(address, owner)| ((*address).to_owned(), (*owner).to_owned())).collect()
@@ -205,7 +208,7 @@ fn gc_frees_what_is_not_listed_whoever_made_it() {
         owned(&[
             ("10.1.0.2", "ours-valid/eth0"),
             ("10.1.0.4", "theirs-valid/eth0"),
-            ("10.1.0.10", "theirs-valid"),
+            ("10.1.0.10", &old_valid),
         ])
     );
     assert_eq!(

@@ -241,6 +241,20 @@ fn a_failed_add_leaves_nothing_tables_included() {
         assert_eq!(ruleset(&machine), "");
     }
 
+    // One that is killed when it has done it all.
+    for when in ["-f -", "-j -f -"] {
+        machine.sh("touch /run/first");
+        let script = format!(
+            "[ -e /run/first ] && [ \"$*\" = '{when}' ] || exec {nft} \"$@\"; \
+             {nft} \"$@\"; rm /run/first; kill -KILL $$"
+        );
+        let path = path_with(&machine, &[("nft", Some(&script)), ("rm", None)]);
+        let (_, msg, details) = Call::bridge("ADD", &both()).env("PATH", &path).error(&machine);
+        assert!(msg.contains("signal: 9"), "{msg}");
+        assert!(details.contains("all that was done before is undone"), "{details}");
+        assert_eq!(machine.changes(&before), NOTHING, "{when}");
+    }
+
     // The tables of others stay, with what is in them.
     machine.netns("other");
     Call::bridge("ADD", &both()).container("other").ok(&machine);

@@ -7,10 +7,18 @@ use anyhow::{Context, Result};
 /// The version that is installed where there is none.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
+/// The fuzzers, which are a workspace of their own.
+const FUZZ: &str = "fuzz/Cargo.toml";
+
 /// Licences, bans and sources.
 pub fn check(workspace: &Workspace) -> Result<()> {
     ensure_cargo_deny(workspace)?;
-    sh::run(&mut workspace.cargo(&["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))
+    // The rules of either are those of the nearest `deny.toml` above it.
+    for manifest in ["Cargo.toml", FUZZ] {
+        let mut deny = workspace.cargo(&["deny", "--manifest-path", manifest, "check"]);
+        sh::run(deny.args(["--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
+    }
+    Ok(())
 }
 
 /// Fetches the database of advisories; false, and a line that says so, where it can't be had.

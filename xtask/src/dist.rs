@@ -1,6 +1,7 @@
-//! `cargo xtask dist`: builds what gets installed, and lays it out as a runtime finds it.
+//! `cargo xtask dist`: builds what gets installed, lays it out as a runtime finds it, and packs it.
 
 use crate::machine;
+use crate::package;
 use crate::sh;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
 use anyhow::{Context, Result};
@@ -19,7 +20,10 @@ const GUEST_PROFILE: &str = "guest";
 pub fn run() -> Result<()> {
     let workspace = Workspace::read()?;
     let dir = build(&workspace)?;
-    println!("{}", dir.display());
+    let packages = package::build(&workspace, &dir)?;
+    for path in std::iter::once(&dir).chain(&packages) {
+        println!("{}", path.display());
+    }
     Ok(())
 }
 

@@ -20,10 +20,30 @@ pub const NFT: Need = Need { program: "nft", package: "nftables" };
 pub const IP: Need = Need { program: "ip", package: "iproute2" };
 pub const PING: Need = Need { program: "ping", package: "iputils-ping" };
 pub const UNSHARE: Need = Need { program: "unshare", package: "util-linux" };
+pub const TCPDUMP: Need = Need { program: "tcpdump", package: "tcpdump" };
+pub const STRACE: Need = Need { program: "strace", package: "strace" };
 pub const DHCP_SERVER: Need = Need { program: "dnsmasq", package: "dnsmasq-base" };
+/// A system bus, on which a test has a firewalld.
+pub const DBUS: Need = Need { program: "dbus-daemon", package: "dbus" };
 /// The plugins that ours are compared with.
 pub const REFERENCE_PLUGINS: Need =
     Need { program: "/usr/lib/cni/bridge", package: "containernetworking-plugins" };
+/// A runtime that is built on libcni, and what it runs containers with.
+pub const PODMAN: Need = Need { program: "podman", package: "podman" };
+pub const CONTAINERD: Need = Need { program: "containerd", package: "containerd" };
+pub const PROTOC: Need = Need { program: "protoc", package: "protobuf-compiler" };
+pub const RUNC: Need = Need { program: "runc", package: "runc" };
+pub const QEMU: Need = Need { program: "qemu-system-x86_64", package: "qemu-system-x86" };
+pub const CPIO: Need = Need { program: "cpio", package: "cpio" };
+/// Looked for by dpkg's list: the package `busybox` has the same file, but it is not static.
+pub const BUSYBOX: Need =
+    Need { program: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" };
+/// The kernel of the VM.
+pub const KERNEL: Need =
+    Need { program: "/var/lib/dpkg/info/linux-image-cloud-amd64.list", package: "linux-image-cloud-amd64" };
+/// What Ubuntu calls it.
+pub const UBUNTU_KERNEL: Need =
+    Need { program: "/var/lib/dpkg/info/linux-image-virtual.list", package: "linux-image-virtual" };
 
 /// Installs the Rust targets that the toolchain lacks.
 pub fn ensure_targets(targets: &[&str]) -> Result<()> {
@@ -70,7 +90,7 @@ fn is_there(need: &Need) -> bool {
 }
 
 /// A process that runs as root; nobody is asked for a password where nobody could type one.
-fn as_root(program: &str) -> Result<Command> {
+pub fn as_root(program: &str) -> Result<Command> {
     if is_root()? {
         let mut process = Command::new(program);
         process.env("DEBIAN_FRONTEND", "noninteractive");

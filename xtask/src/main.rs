@@ -1,4 +1,4 @@
-//! Everything that a developer runs: `cargo xtask dist`, `test`, `demo`, `bench`.
+//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`.
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
@@ -6,28 +6,47 @@ mod bench_leases;
 mod demo;
 mod dependencies;
 mod dist;
+mod faults;
 mod machine;
 mod netns;
+mod package;
 mod sh;
 mod tally;
 mod test;
+mod vm;
 mod workspace;
 
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Everything that a developer runs.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Xtask {
-    /// Build target/dist: the binaries, a link per plugin, the components.
+    /// Build target/dist (the binaries, a link per plugin, the components), and target/packages with a tarball and a .deb of it.
     Dist,
     /// Run every check and every test; what is missing on this machine is installed first.
     Test {
+        /// Only this suite.
+        #[command(subcommand)]
+        suite: Option<Suite>,
         /// Only the tests whose names contain this, without the checks; options of the test harness work too.
         #[arg(last = true)]
         filter: Vec<String>,
+    },
+    /// Run what needs Debian's kernel, in QEMU: its tests, or a command.
+    Vm {
+        /// All tests that depend on the kernel.
+        #[arg(long, conflicts_with = "command")]
+        all: bool,
+        /// After so many seconds the VM is stopped.
+        #[arg(long, default_value_t = vm::LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+        limit: u64,
+        /// A command for the shell there, in the current folder.
+        #[arg(last = true)]
+        command: Vec<String>,
     },
     /// Build, then plan, ADD, CHECK and DEL an attachment in namespaces that end with the demo.
     Demo,
@@ -45,10 +64,45 @@ enum Xtask {
     },
 }
 
+/// A suite that can be run by itself, with more than `cargo xtask test` has time for.
+#[derive(clap::Subcommand)]
+enum Suite {
+    /// Faults, with the table of them, ours and the reference's.
+    Faults {
+        /// Every fault, not a sample: it takes hours.
+        #[arg(long)]
+        all: bool,
+        /// The seed of the sample, as an earlier run has printed it; by default always the same.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Put the table into docs/faults.md.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Real containers, started by podman and by containerd.
+    Runtimes {
+        /// Only the scenarios whose names contain this; options of the test harness work too.
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+}
+
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Dist => dist::run(),
-        Xtask::Test { filter } => test::run(&filter),
+        Xtask::Test { suite: None, filter } => test::run(&filter),
+        Xtask::Test { suite: Some(Suite::Runtimes { filter }), .. } => test::runtimes(&filter),
+        Xtask::Test { suite: Some(Suite::Faults { all, seed, update }), .. } => {
+            faults::run(all, seed, update)
+        }
+        Xtask::Vm { all, limit, command } => {
+            let session = match (all, command.is_empty()) {
+                (_, false) => vm::Session::Command(command),
+                (true, true) => vm::Session::AllTests,
+                (false, true) => vm::Session::Tests,
+            };
+            vm::run(&session, Duration::from_secs(limit))
+        }
         Xtask::Demo => demo::run(),
         Xtask::Bench { pairs, leases, inside: None } => bench::run(pairs, leases),
         Xtask::Bench { pairs, leases: false, inside: Some(dist) } => bench::measure(pairs, &dist),

@@ -41,6 +41,11 @@ pub fn line(process: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
+/// A word for the shell, whatever is in it.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Where a program is: in `PATH`, or where Debian has those that an ordinary user's `PATH` omits.
 pub fn which(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|file| file.is_file())

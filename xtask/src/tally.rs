@@ -1,30 +1,53 @@
 //! How many tests passed and failed, over several runs and checks.
 
 use crate::sh;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// What ran so far. Shown as `N passed, N failed`.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Tally {
-    /// Tests and checks that passed.
-    pub passed: u64,
-    /// Those that did not.
-    pub failed: u64,
+    passed: u64,
+    failed: u64,
+    /// What those said that failed: tests with a heading, as the harness prints it.
+    said: Vec<String>,
+    /// Whether the last of that goes on.
+    is_told: bool,
 }
+
+/// Of what a test said, so many lines are said again at the end.
+const LINES: usize = 60;
 
 impl Tally {
     /// Runs a check; it counts as one test.
     pub fn check(&mut self, check: impl FnOnce() -> Result<()>) {
         match check() {
             Ok(()) => self.passed += 1,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                self.failed += 1;
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Something failed that is no test.
+    pub fn fail(&mut self, error: &anyhow::Error) {
+        eprintln!("error: {error:#}");
+        self.said.push(format!("error: {error:#}"));
+        self.failed += 1;
+    }
+
+    /// Says again what failed and why, where nobody overlooks it, and last `N passed, N failed`; an error if anything failed.
+    pub fn end(&self) -> Result<()> {
+        for said in &self.said {
+            let lines: Vec<&str> = said.trim_end().lines().collect();
+            println!("\n{}", lines.iter().take(LINES).copied().collect::<Vec<_>>().join("\n"));
+            if lines.len() > LINES {
+                println!("… and {} more lines, above", lines.len() - LINES);
             }
         }
+        println!("{}{self}", if self.said.is_empty() { "" } else { "\n" });
+        ensure!(self.failed == 0, "not everything passed");
+        Ok(())
     }
 
     /// Runs `cargo test` and counts what it reports. A run that fails without a failed test (it did not compile, it
@@ -32,22 +55,43 @@ impl Tally {
     pub fn tests(&mut self, process: &mut Command) -> Result<()> {
         eprintln!("$ {}", sh::line(process));
         let mut child = process.stdout(Stdio::piped()).spawn().context("failed to start `cargo test`")?;
-        let mut run = Tally::default();
-        for line in BufReader::new(child.stdout.take().context("no stdout")?).lines() {
-            let line = line.context("failed to read what `cargo test` writes")?;
+        let output = BufReader::new(child.stdout.take().context("no stdout")?);
+        self.run(output, || sh::check(process, child.wait().context("failed to wait for `cargo test`")?))
+    }
+
+    /// Shows what a run of tests writes, and counts what it reports; `end` tells whether it ended well. If it did not, without a
+    /// failed test, that counts as one.
+    pub fn run(&mut self, output: impl BufRead, end: impl FnOnce() -> Result<()>) -> Result<()> {
+        let failed = self.failed;
+        for line in output.split(b'\n') {
+            let line = line.context("failed to read what the tests write")?;
+            let line = String::from_utf8_lossy(&line);
             println!("{line}");
-            run.count(&line);
+            self.count(&line);
+            self.listen(&line);
         }
-        let status = child.wait().context("failed to wait for `cargo test`")?;
-        if let Err(error) = sh::check(process, status)
-            && run.failed == 0
+        if let Err(error) = end()
+            && self.failed == failed
         {
-            eprintln!("error: {error:#}");
-            run.failed = 1;
+            self.fail(&error);
         }
-        self.passed += run.passed;
-        self.failed += run.failed;
         Ok(())
+    }
+
+    /// Keeps what tests said that failed: from their heading to the next one, or to the list of their names.
+    fn listen(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+            self.said.push(String::new());
+            self.is_told = true;
+        }
+        self.is_told &= line != "failures:";
+        match self.said.last_mut() {
+            Some(said) if self.is_told => *said += &format!("{line}\n"),
+            _ if line.starts_with("test ") && line.contains(" ... ignored") => {
+                self.said.push(line.to_owned())
+            }
+            _ => {}
+        }
     }
 
     /// Adds the numbers of a line like `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
@@ -94,7 +138,7 @@ mod tests {
         tally.count(
             "test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         );
-        assert_eq!(tally, Tally { passed: 1, failed: 1 });
+        assert_eq!(tally.to_string(), "1 passed, 1 failed");
     }
 
     #[test]
@@ -103,13 +147,28 @@ mod tests {
         tally
             .tests(Command::new("sh").args(["-c", "echo 'test result: ok. 2 passed; 0 failed'; exit 101"]))
             .unwrap();
-        assert_eq!(tally, Tally { passed: 2, failed: 1 });
+        assert_eq!(tally.to_string(), "2 passed, 1 failed");
+        assert!(tally.said[0].contains("exit status: 101"), "{:?}", tally.said);
     }
 
     #[test]
     fn a_run_that_passes_counts_only_its_tests() {
         let mut tally = Tally::default();
         tally.tests(Command::new("sh").args(["-c", "echo 'test result: ok. 2 passed; 0 failed'"])).unwrap();
-        assert_eq!(tally, Tally { passed: 2, failed: 0 });
+        assert_eq!(tally.to_string(), "2 passed, 0 failed");
+    }
+
+    #[test]
+    fn what_failed_tests_said_is_kept_for_the_end() {
+        let output = "test a ... FAILED\ntest c ... ignored, why\n\nfailures:\n\n---- a stdout ----\nleft: 1\n\n\
+            ---- b stdout ----\nright: 2\n\n\nfailures:\n    a\n    b\n\ntest result: FAILED. 0 passed; 2 failed; 1 ignored\n";
+        let mut tally = Tally::default();
+        tally.run(output.as_bytes(), || anyhow::bail!("exit status: 101")).unwrap();
+        let said: Vec<&str> = tally.said.iter().map(|said| said.trim_end()).collect();
+        assert_eq!(
+            said,
+            ["test c ... ignored, why", "---- a stdout ----\nleft: 1", "---- b stdout ----\nright: 2"]
+        );
+        assert!(tally.end().is_err());
     }
 }

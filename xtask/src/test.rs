@@ -2,14 +2,20 @@
 
 use crate::tally::Tally;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
-use crate::{demo, dependencies, dist, machine, sh};
-use anyhow::{Result, ensure};
+use crate::{demo, dependencies, dist, machine, package, sh, vm};
+use anyhow::Result;
+use std::process::Command;
 
 /// The crates for our own machine.
-const HOST_PACKAGES: [&str; 4] = ["wasm-cni", "wasm-cni-compile", "wasm-cni-tests", "xtask"];
+const HOST_PACKAGES: [&str; 7] =
+    ["wasm-cni", "wasm-cni-compile", "wasm-cni-tests", RUNTIMES, FUZZED, "wasm-cni-native-guests", "xtask"];
 /// Those with tests, each run in a call of its own so that none changes another's features. The compiler has none of its own:
 /// others execute it, and a test harness for it would build Cranelift a second time.
-const TESTED_PACKAGES: [&str; 3] = ["wasm-cni", "wasm-cni-tests", "xtask"];
+const TESTED_PACKAGES: [&str; 5] = ["wasm-cni", "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
+/// The tests that start containers.
+const RUNTIMES: &str = "wasm-cni-runtimes";
+/// What is fuzzed, and the inputs that were kept.
+const FUZZED: &str = "wasm-cni-fuzz-targets";
 /// What every plugin is written with.
 const SDK: &str = "wasm-cni-sdk";
 
@@ -19,41 +25,63 @@ pub fn run(filter: &[String]) -> Result<()> {
     // Also when we stop halfway, the last line tells the truth.
     let outcome = run_all(filter, &mut tally);
     if let Err(error) = outcome {
-        eprintln!("error: {error:#}");
-        tally.failed += 1;
+        tally.fail(&error);
     }
-    println!("{tally}");
-    ensure!(tally.failed == 0, "not everything passed");
-    Ok(())
+    tally.end()
 }
 
-fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
+/// Builds, and runs what starts containers, a line for each scenario.
+pub fn runtimes(filter: &[String]) -> Result<()> {
+    ensure_packages()?;
+    let workspace = Workspace::read()?;
+    dist::build(&workspace)?;
+    let mut tally = Tally::default();
+    tally.tests(cargo_test(&workspace, &[RUNTIMES])?.arg("--").args(filter))?;
+    tally.end()
+}
+
+/// What tests execute.
+pub fn ensure_packages() -> Result<()> {
     machine::ensure_packages(&[
         machine::IPTABLES,
         machine::NFT,
         machine::IP,
         machine::PING,
+        machine::STRACE,
         machine::UNSHARE,
+        machine::TCPDUMP,
         machine::DHCP_SERVER,
+        machine::DBUS,
         machine::REFERENCE_PLUGINS,
-    ])?;
+        machine::PODMAN,
+        machine::CONTAINERD,
+        machine::RUNC,
+        machine::PROTOC,
+        machine::BUSYBOX,
+    ])
+}
+
+fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
+    ensure_packages()?;
     let workspace = Workspace::read()?;
     machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
     let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
     if filter.is_empty() {
         check_all(&workspace, &plugins, &examples, tally);
     }
-    dist::build(&workspace)?;
+    let dist = dist::build(&workspace)?;
+    package::build(&workspace, &dist)?;
     if filter.is_empty() {
         tally.check(demo::run);
     }
     for package in TESTED_PACKAGES {
-        tests(&workspace, &[package], filter, tally)?;
+        tally.tests(cargo_test(&workspace, &[package])?.arg("--").args(filter))?;
     }
+    vm::tests(&workspace, filter, tally)?;
     // The guests' own tests run here, not in a sandbox; one call, as they share everything.
     let guests: Vec<&str> =
         [SDK].into_iter().chain(plugins.iter().map(|plugin| plugin.package.as_str())).collect();
-    tests(&workspace, &guests, filter, tally)
+    tally.tests(cargo_test(&workspace, &guests)?.arg("--").args(filter))
 }
 
 /// What needs no test harness.
@@ -66,6 +94,10 @@ fn check_all(workspace: &Workspace, plugins: &[Guest], examples: &[Guest], tally
         host.args(["--package", package]);
     }
     tally.check(|| sh::run(host.args(["--", "--deny", "warnings"])));
+    // It is not among all targets.
+    let (package, test) = vm::TESTS;
+    let vm = ["clippy", "--release", "--package", package, "--test", test, "--target", &target];
+    tally.check(|| sh::run(workspace.cargo(&vm).args(["--", "--deny", "warnings"])));
     let mut guests = workspace.cargo(&["clippy", "--release", "--target", GUEST_TARGET, "--package", SDK]);
     for guest in plugins.iter().chain(examples) {
         guests.args(["--package", &guest.package]);
@@ -77,7 +109,8 @@ fn check_all(workspace: &Workspace, plugins: &[Guest], examples: &[Guest], tally
     }
 }
 
-fn tests(workspace: &Workspace, packages: &[&str], filter: &[String], tally: &mut Tally) -> Result<()> {
+/// `cargo test` of some packages, as root.
+pub fn cargo_test(workspace: &Workspace, packages: &[&str]) -> Result<Command> {
     let mut process = workspace.cargo(&["test", "--release", "--no-fail-fast", "--target", &host_target()]);
     for package in packages {
         process.args(["--package", package]);
@@ -89,5 +122,5 @@ fn tests(workspace: &Workspace, packages: &[&str], filter: &[String], tally: &mu
     }
     // An ordinary user's PATH may lack the administrator's programs.
     process.env("PATH", sh::search_path());
-    tally.tests(process.arg("--").args(filter))
+    Ok(process)
 }

@@ -24,6 +24,7 @@ pub struct Workspace {
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    version: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
@@ -81,6 +82,12 @@ impl Workspace {
     /// What `cargo xtask dist` makes.
     pub fn dist_dir(&self) -> PathBuf {
         self.target_dir.join("dist")
+    }
+
+    /// The version of the host, which is that of all of it.
+    pub fn version(&self) -> Result<String> {
+        let host = self.packages.iter().find(|package| package.name == "wasm-cni");
+        Ok(host.context("the workspace has no package wasm-cni")?.version.clone())
     }
 
     /// The plugins: every folder of `guest-plugins` but the SDK.

@@ -1,6 +1,6 @@
 //! The configuration of bridge.
 
-use crate::vlan::{self, Trunk};
+use super::vlan::{self, Trunk};
 use serde::Deserialize;
 use wasm_cni_sdk::nat::Backend;
 use wasm_cni_sdk::{Dns, Error, MacAddress, args, config, mac};

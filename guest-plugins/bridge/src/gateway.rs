@@ -1,6 +1,6 @@
 //! Which gateways and routes follow from what the IPAM plugin answered.
 
-use crate::config::Config;
+use super::config::Config;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wasm_cni_sdk::{Ip, IpNetwork, Ipv4Network, Ipv6Network, Route, address};
 

@@ -53,6 +53,8 @@ fn add() -> Result<(), Error> {
                 forward(own.as_ref().unwrap_or(&bridge), &change);
             }
             host.settle();
+            // What the kernel sent when the container's end came up, was lost: its port was not yet ready.
+            container.announce();
             for ip in &answer.ips {
                 if config.ip_masq {
                     masquerade(ip, config.ip_masq_backend);
@@ -117,10 +119,8 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     if config.promiscuous {
         bridge.promiscuous();
     }
-    for link in [bridge, host] {
-        // A container must not give the host a default route.
-        sysctls::try_set_link(link, IpFamily::Ipv6, "accept_ra", "0");
-    }
+    // A container must not give the host a default route.
+    sysctls::try_set_link(host, IpFamily::Ipv6, "accept_ra", "0");
     bridge.up();
     host.up();
 }
@@ -136,15 +136,24 @@ fn configure(config: &Config, container: &Link, ips: &[Ip], routes: &[Route]) {
     }
     // And told to the neighbours.
     sysctls::try_set_link(container, IpFamily::Ipv4, "arp_notify", "1");
-    if ips.iter().any(|ip| ip.address.is_ipv6()) {
+    let has_ipv6 = ips.iter().any(|ip| ip.address.is_ipv6());
+    if has_ipv6 || config.is_gateway {
+        // All that it needs is known: a router that advertises itself would be another container.
+        sysctls::try_set_link(container, IpFamily::Ipv6, "accept_ra", "0");
+    }
+    if has_ipv6 {
+        sysctls::try_set_link(container, IpFamily::Ipv6, "ndisc_notify", "1");
         sysctls::try_set_link(container, IpFamily::Ipv6, "disable_ipv6", "0");
         sysctls::set_link(container, IpFamily::Ipv6, "keep_addr_on_down", "1");
     }
     for ip in ips {
-        Address::new(container, ip.address.into());
+        let address = Address::new(container, ip.address.into());
+        if ip.address.is_ipv6() && !config.detect_duplicates {
+            address.nodad();
+        }
     }
     container.up();
-    if config.detect_duplicates && ips.iter().any(|ip| ip.address.is_ipv6()) {
+    if config.detect_duplicates && has_ipv6 {
         container.settle();
     }
     for route in routes {
@@ -158,7 +167,11 @@ fn forward(on: &Link, gateways: &Change) {
         addresses::remove(on, (*address).into());
     }
     for gateway in &gateways.add {
-        Address::new(on, (*gateway).into());
+        let address = Address::new(on, (*gateway).into());
+        if gateway.is_ipv6() {
+            // Nodes may share it, and a bridge without a port would ask for ever.
+            address.nodad();
+        }
     }
     for family in [IpFamily::Ipv4, IpFamily::Ipv6] {
         if gateways.add.iter().any(|gateway| address::family(gateway.ip()) == family) {

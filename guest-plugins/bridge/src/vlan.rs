@@ -1,11 +1,10 @@
 //! VLANs: which ones the port is in, and where the gateway is.
 
-use crate::config::Config;
+use super::config::Config;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use wasm_cni_sdk::links::Link;
-use wasm_cni_sdk::{IpFamily, sysctls};
 
 /// The VLAN of frames without a tag on a trunk for which the configuration names none, as in the reference.
 const DEFAULT: u16 = 1;
@@ -110,11 +109,9 @@ pub fn failed_gateway(config: &Config) -> &'static str {
 /// The gateway in the container's VLAN, if it has one.
 pub fn gateway(config: &Config, bridge: &Link) -> Option<Link> {
     let gateway = Link::vlan_gateway(bridge, config.vlan?);
-    let port = gateway.peer();
     if !config.preserve_default_vlan {
-        port.drop_default_vlans();
+        gateway.peer().drop_default_vlans();
     }
-    sysctls::try_set_link(&port, IpFamily::Ipv6, "accept_ra", "0");
     Some(gateway)
 }
 

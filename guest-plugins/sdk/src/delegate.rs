@@ -31,7 +31,8 @@ pub fn ipam(plugin: &str) -> Result<Answer, Error> {
     })
 }
 
-fn ip(answer: &answers::Answer, i: u32) -> Ip {
+/// An entry of `ips`.
+pub(crate) fn ip(answer: &answers::Answer, i: u32) -> Ip {
     Ip { address: answer.ip_address(i).into(), gateway: answer.ip_gateway(i).map(Into::into) }
 }
 

@@ -23,6 +23,7 @@
 pub mod address;
 pub mod args;
 pub mod bindings;
+pub mod chain;
 pub mod config;
 pub mod delegate;
 pub mod dns;
@@ -36,8 +37,9 @@ mod route;
 
 pub use bindings::wasm_cni::plugin::types::{Error, IpFamily, MacAddress, Netns, Prefix};
 pub use bindings::wasm_cni::plugin::{
-    addresses, filter, leases, links, log, nat, observe, request, results, sysctls,
+    addresses, filter, leases, links, log, nat, observe, qdiscs, request, results, sysctls,
 };
+pub use chain::Previous;
 pub use dns::Dns;
 pub use ip::Ip;
 pub use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};

@@ -1,11 +1,15 @@
 //! The dull loop: note, do, note; and when a step fails, take back what was done.
 
-use super::journal::{Section, StateDir, Writer};
+use super::journal::{Section, Writer};
+use super::state_dir::StateDir;
 use super::undo::{Reason, undos};
 use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::render::{self, Place};
-use crate::plan::{Action, Entry, Lifetime, Netns};
+use crate::plan::{Action, Entry, Netns};
 use crate::policy::CheckedPlan;
+use crate::signal;
+use nix::fcntl::Flock;
+use std::fs::File;
 
 /// Why a plan was not applied, and what became of what was done before.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +29,10 @@ pub struct ApplyError {
 pub struct Stuck {
     /// What was to be undone.
     pub undo: Undo,
+    /// `CNI_NETNS`, for what is in the container; may be empty.
+    pub netns: String,
     /// Why it was not.
-    pub reason: String,
+    pub error: KernelError,
 }
 
 /// Applies a plan, all of it or nothing, noting each step in `writer` first.
@@ -38,30 +44,28 @@ pub fn execute(
     state: &StateDir,
     kernel: &mut dyn Kernel,
 ) -> Result<(), ApplyError> {
+    kernel.foresee(&plan.entries().iter().map(|entry| &entry.action).collect::<Vec<_>>());
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let result = steps(leases, None, writer, kernel);
     // Before any other lock: the order is attachment, shared, leases (design rule 13).
     kernel.unlock_leases();
     let result = result.and_then(|()| {
-        let shared = rest.iter().any(|entry| entry.lifetime != Lifetime::Attachment);
+        let shared = rest.iter().any(Entry::is_shared);
         steps(rest, shared.then_some(state), writer, kernel)
     });
     kernel.unlock_leases();
     let Err((action, source)) = result else { return Ok(()) };
-    let stuck = match writer.section() {
-        Ok(Some(section)) => rollback(&section, state, kernel),
-        Ok(None) | Err(_) => Vec::new(),
-    };
+    let stuck = rollback(writer.section(), state, kernel);
     Err(ApplyError { action, source, stuck })
 }
 
 /// How many entries reserve leases before anything else is done.
-fn leading_leases(entries: &[Entry]) -> usize {
+pub(super) fn leading_leases(entries: &[Entry]) -> usize {
     entries.iter().take_while(|entry| render::place(&entry.action) == Place::Store).count()
 }
 
 /// Whether two entries that follow each other are one step: a wait is one of its own.
-fn together(a: &Entry, b: &Entry) -> bool {
+pub(super) fn together(a: &Entry, b: &Entry) -> bool {
     render::place(&a.action) == render::place(&b.action) && is_wait(a) == is_wait(b)
 }
 
@@ -69,9 +73,19 @@ fn is_wait(entry: &Entry) -> bool {
     matches!(entry.action, Action::Settle(_))
 }
 
+/// The lock of shared objects for a step, but for one that nobody else could meet: in the container, and waits.
+pub(super) fn lock_for(
+    step: &[Entry],
+    shared: Option<&StateDir>,
+) -> Result<Option<Flock<File>>, KernelError> {
+    let private =
+        |entry: &Entry| is_wait(entry) || render::place(&entry.action) == Place::Netns(Netns::Container);
+    shared.filter(|_| !step.iter().all(private)).map(StateDir::lock_shared).transpose()
+}
+
 /// Does the steps in order, up to the first that fails.
 ///
-/// With `shared` each has the lock of shared objects, but for those that nobody else could meet: in the container, and waits.
+/// With `shared` each has the lock of shared objects where it needs it.
 fn steps(
     entries: &[Entry],
     shared: Option<&StateDir>,
@@ -79,16 +93,12 @@ fn steps(
     kernel: &mut dyn Kernel,
 ) -> Result<(), (String, KernelError)> {
     for step in entries.chunk_by(together) {
-        let private =
-            |entry: &Entry| is_wait(entry) || render::place(&entry.action) == Place::Netns(Netns::Container);
-        let _lock = match shared.filter(|_| !step.iter().all(private)) {
-            Some(state) => Some(state.lock_shared().map_err(|e| ("lock".to_owned(), e))?),
-            None => None,
-        };
+        let _lock = lock_for(step, shared).map_err(|e| ("lock".to_owned(), e))?;
         let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();
         let name = |entry: Option<&Entry>| {
             entry.and_then(|entry| render::commands(&entry.action).into_iter().next()).unwrap_or_default()
         };
+        signal::check().map_err(|ended| (name(step.first()), ended.into()))?;
         let before = kernel.observe(&actions);
         let before = before.into_iter().chain(std::iter::repeat(Before::Unknown));
         let intent: Vec<_> = step.iter().cloned().zip(before).collect();
@@ -102,6 +112,10 @@ fn steps(
                 Outcome::Failed(error) => {
                     failure.get_or_insert((name(step.get(index)), error));
                     None
+                }
+                Outcome::Halfway(error) => {
+                    failure.get_or_insert((name(step.get(index)), error));
+                    Some(Effect::Unclear)
                 }
             });
         }
@@ -125,20 +139,21 @@ pub fn revert(section: &Section, reason: Reason, state: &StateDir, kernel: &mut 
     let shared = reason == Reason::Rollback && section.has_shared();
     // Without the lock what is shared is left alone: the worst is a bridge without ports.
     let lock = if shared { state.lock_shared().ok() } else { None };
-    let others = if shared { state.sections(Some(&section.header.attachment)) } else { Vec::new() };
-    let reason = if shared && lock.is_none() { Reason::Delete } else { reason };
-    undo_all(&undos(section, reason, &others), kernel)
+    let others = lock.as_ref().and_then(|_| state.others(&section.header.attachment));
+    let reason = if shared && others.is_none() { Reason::Delete } else { reason };
+    let others = others.unwrap_or_default();
+    undo_all(&undos(section, reason, &others), &section.header.netns, kernel)
 }
 
-/// Undoes in order, going on after a failure; gives what is left.
-pub fn undo_all(undos: &[Undo], kernel: &mut dyn Kernel) -> Vec<Stuck> {
+/// Undoes in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
+pub fn undo_all(undos: &[Undo], netns: &str, kernel: &mut dyn Kernel) -> Vec<Stuck> {
     let mut stuck = Vec::new();
     for (undo, undone) in undos.iter().zip(kernel.undo(undos)) {
         match undone {
             Undone::Done | Undone::Gone => {}
             Undone::Left(reason) => tracing::info!(?undo, reason, "left alone"),
             Undone::Failed(error) => {
-                stuck.push(Stuck { undo: undo.clone(), reason: crate::error::chain(&error) });
+                stuck.push(Stuck { undo: undo.clone(), netns: netns.to_owned(), error });
             }
         }
     }

@@ -3,15 +3,15 @@
 //! `STATE-DIR/KEY/PLUGIN.ORDINAL` is the section of one plugin of one attachment: lines of JSON, appended. It lives on
 //! a tmpfs that lasts as long as the kernel state that it describes, so nothing is flushed (design rule 7).
 
-use super::lock;
 use crate::kernel::netns::NetnsId;
-use crate::kernel::{Before, Effect, KernelError};
-use crate::plan::{Attachment, Entry, PluginName, Report, derive};
+use crate::kernel::{Before, Effect, KernelError, LinkIdentity};
+use crate::plan::{Action, Attachment, Entry, Netns, PluginName, Report};
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The version of the format; a section of another one is kept aside.
@@ -76,112 +76,79 @@ impl Section {
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.steps.iter().flat_map(|step| step.intent.iter().map(|(entry, _)| entry))
     }
-}
 
-/// The directory of all journals.
-#[derive(Debug, Clone)]
-pub struct StateDir {
-    path: PathBuf,
+    /// Every action that was done, with what it changed.
+    pub fn done(&self) -> impl Iterator<Item = (&Entry, &Effect)> {
+        self.steps.iter().flat_map(|step| {
+            let effects = step.effects.as_deref().unwrap_or_default();
+            step.intent.iter().zip(effects).filter_map(|((entry, _), effect)| Some((entry, effect.as_ref()?)))
+        })
+    }
+
+    /// The end of the veth pair in the container, if one was made.
+    pub fn container_link(&self) -> Option<&LinkIdentity> {
+        let made = self.done().find_map(|(entry, effect)| match (&entry.action, effect) {
+            (Action::CreateVeth(_), Effect::CreatedLinks(links)) => Some(links),
+            _ => None,
+        });
+        made?.iter().find(|identity| identity.link.netns == Netns::Container)
+    }
 }
 
 /// The journal of one attachment, locked for one verb.
 #[derive(Debug)]
 pub struct Journal {
-    directory: PathBuf,
-    _lock: Flock<File>,
+    pub(super) directory: PathBuf,
+    pub(super) lock: Flock<File>,
 }
 
 /// A section that is being written.
 #[derive(Debug)]
 pub struct Writer {
     file: File,
-    path: PathBuf,
+    section: Section,
 }
 
-impl StateDir {
-    /// Below `path` (`/run/wasm-cni`, or `WASM_CNI_STATE_DIR`); nothing is made yet.
-    pub fn new(path: PathBuf) -> Self {
-        StateDir { path }
-    }
-
-    /// Locks an attachment, making its directory: two verbs on one attachment wait for each other.
-    pub fn lock(&self, attachment: &Attachment) -> Result<Journal, KernelError> {
-        let directory = self.attachments().join(derive::key(attachment));
-        let what = format!("attachment {} of container {}", attachment.interface, attachment.container);
-        loop {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-            made.map_err(|e| file_error("make", &directory, e))?;
-            let file = match File::open(&directory) {
-                Err(e) if e.kind() == ErrorKind::NotFound => continue,
-                opened => opened.map_err(|e| file_error("open", &directory, e))?,
-            };
-            let inode = file.metadata().map_err(|e| file_error("read", &directory, e))?.ino();
-            let lock = lock::exclusive(file, &what)?;
-            // A DEL that held the lock before us removed the directory with it.
-            if std::fs::metadata(&directory).is_ok_and(|now| now.ino() == inode) {
-                return Ok(Journal { directory, _lock: lock });
-            }
-        }
-    }
-
-    /// Locks what attachments share (bridges, forwarding) against other applying and undoing processes.
-    pub fn lock_shared(&self) -> Result<Flock<File>, KernelError> {
-        let path = self.path.join("shared.lock");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path)
-            .map_err(|e| file_error("make", &self.path, e))?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        lock::exclusive(file.map_err(|e| file_error("open", &path, e))?, "the lock of shared objects")
-    }
-
-    /// All sections of all attachments but those of `except`; what cannot be read is left out.
-    pub fn sections(&self, except: Option<&Attachment>) -> Vec<Section> {
-        let except = except.map(derive::key);
-        let keys = std::fs::read_dir(self.attachments()).into_iter().flatten().flatten();
-        keys.filter(|entry| Some(entry.file_name().to_string_lossy().as_ref()) != except.as_deref())
-            .flat_map(|entry| read_directory(&entry.path()).0)
-            .collect()
-    }
-
-    /// The sections of an attachment as they are now, without its lock: for looking, not for undoing.
-    pub fn sections_of(&self, attachment: &Attachment) -> Vec<Section> {
-        read_directory(&self.attachments().join(derive::key(attachment))).0
-    }
-
-    /// Where the indexes of lease stores are kept, beside the journals.
-    pub fn lease_indexes(&self) -> PathBuf {
-        self.path.join("leases")
-    }
-
-    fn attachments(&self) -> PathBuf {
-        self.path.join("attachments")
+impl AsFd for Journal {
+    /// The attachment's lock.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 }
 
 impl Journal {
-    /// The sections, the latest first. One that cannot be read, or of a newer version, is moved aside and reported.
-    pub fn sections(&self) -> Vec<Section> {
-        let (sections, useless) = read_directory(&self.directory);
+    /// The sections, the latest first. One that makes no sense, or of a newer version, is moved aside and reported; one that cannot be read
+    /// now is an error.
+    pub fn sections(&self) -> Result<Vec<Section>, KernelError> {
+        let read = read_directory(&self.directory);
+        let (sections, useless) = read.map_err(|e| file_error("read", &self.directory, e))?;
         for (path, error) in useless {
             // Nothing was done yet by who was killed between making the file and its first line.
             let Some(error) = error else {
                 drop(std::fs::remove_file(&path));
                 continue;
             };
+            if matches!(error, KernelError::File { .. }) {
+                return Err(error);
+            }
             tracing::warn!(path = %path.display(), %error, "journal is kept aside and not used");
             let _ = std::fs::rename(&path, path.with_added_extension("unreadable"));
         }
-        sections
+        Ok(sections)
     }
 
     /// Begins the section of a plugin.
     pub fn begin(&self, header: &Header) -> Result<Writer, KernelError> {
         let path = self.directory.join(format!("{}.{}", header.plugin, header.ordinal));
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
-        let mut writer = Writer { file: file.map_err(|e| file_error("make", &path, e))?, path };
-        writer.line(header)?;
+        let file = file.map_err(|e| file_error("make", &path, e))?;
+        let section = Section { header: header.clone(), steps: Vec::new(), report: None, path };
+        let mut writer = Writer { file, section };
+        if let Err(error) = writer.line(header) {
+            // One that tells nothing is nothing.
+            let _ = std::fs::remove_file(&writer.section.path);
+            return Err(error);
+        }
         Ok(writer)
     }
 
@@ -204,11 +171,16 @@ impl Drop for Journal {
 impl Writer {
     /// Notes what is about to be done and what is there before.
     pub fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), KernelError> {
-        self.line(&Record::Intent(step.to_vec()))
+        self.line(&Record::Intent(step.to_vec()))?;
+        self.section.steps.push(Step { intent: step.to_vec(), effects: None });
+        Ok(())
     }
 
-    /// Notes what was done.
+    /// Notes what was done; what cannot be written is still known here.
     pub fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), KernelError> {
+        if let Some(step) = self.section.steps.last_mut() {
+            step.effects = Some(effects.to_vec());
+        }
         self.line(&Record::Effect(effects.to_vec()))
     }
 
@@ -217,23 +189,35 @@ impl Writer {
         self.line(&Record::Complete(report.clone()))
     }
 
-    /// Reads back what was written so far.
-    pub fn section(&self) -> Result<Option<Section>, KernelError> {
-        read(&self.path)
+    /// What was noted so far.
+    pub fn section(&self) -> &Section {
+        &self.section
     }
 
     fn line(&mut self, value: &impl Serialize) -> Result<(), KernelError> {
-        let line = serde_json::to_string(value).map_err(|e| file_error("write", &self.path, e.into()))?;
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|e| file_error("write", &self.path, e))
+        let path = &self.section.path;
+        let line = serde_json::to_string(value).map_err(|e| file_error("write", path, e.into()))?;
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|e| file_error("write", path, e))
+    }
+}
+
+/// A section that cannot be used, with the reason; none: nothing was noted in it.
+pub(super) type Useless = (PathBuf, Option<KernelError>);
+
+/// What is in a directory; nothing, if it is gone.
+pub(super) fn entries(directory: &Path) -> std::io::Result<Vec<DirEntry>> {
+    match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed?.collect(),
     }
 }
 
 /// All sections of an attachment, the latest first, and the paths of those that cannot be used, with the reason.
 ///
 /// Without the attachment's lock a section may be half written: then it is left out, and must not be touched.
-fn read_directory(directory: &Path) -> (Vec<Section>, Vec<(PathBuf, Option<KernelError>)>) {
+pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>, Vec<Useless>)> {
     let (mut sections, mut useless) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in entries(directory)? {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "unreadable") {
             continue;
@@ -241,20 +225,28 @@ fn read_directory(directory: &Path) -> (Vec<Section>, Vec<(PathBuf, Option<Kerne
         match read(&path) {
             Ok(Some(section)) => sections.push(section),
             Ok(None) => useless.push((path, None)),
+            // Its DEL came meanwhile.
+            Err(KernelError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
             Err(error) => useless.push((path, Some(error))),
         }
     }
     let position = |section: &Section| (section.header.created, section.header.ordinal);
     sections.sort_by_key(|section| std::cmp::Reverse(position(section)));
-    (sections, useless)
+    Ok((sections, useless))
 }
 
 /// Reads a section; a last line that was cut off by a crash is as if it had not been begun.
 fn read(path: &Path) -> Result<Option<Section>, KernelError> {
-    let text = std::fs::read_to_string(path).map_err(|e| file_error("read", path, e))?;
     let broken = |what: String| KernelError::Conflict(format!("journal {} {what}", path.display()));
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let mut lines = whole.lines();
+    // What no later try reads better is broken; any other failure to read may pass.
+    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+        ErrorKind::IsADirectory => broken(format!("cannot be read: {e}")),
+        _ => file_error("read", path, e),
+    })?;
+    // Before it is taken for text: a line may have been cut off within a character.
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let whole = str::from_utf8(bytes.get(..end).unwrap_or_default());
+    let mut lines = whole.map_err(|e| broken(format!("cannot be read: {e}")))?.lines();
     let Some(first) = lines.next() else { return Ok(None) };
     let header: Header =
         serde_json::from_str(first).map_err(|e| broken(format!("has no header that we understand: {e}")))?;
@@ -277,6 +269,6 @@ fn read(path: &Path) -> Result<Option<Section>, KernelError> {
     Ok(Some(section))
 }
 
-fn file_error(verb: &str, path: &Path, source: std::io::Error) -> KernelError {
+pub(super) fn file_error(verb: &str, path: &Path, source: std::io::Error) -> KernelError {
     KernelError::File { what: format!("failed to {verb} {}", path.display()), source }
 }

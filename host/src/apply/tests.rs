@@ -1,13 +1,15 @@
 //! All or nothing, shown: every action of a real plan on the real kernel fails once, and the process dies once around each.
 
-use super::journal::{Journal, Section, StateDir};
+use super::journal::{Journal, Section};
+use super::state_dir::StateDir;
+use super::undo::{Reason, undos};
 use super::{ApplyError, Header, execute, revert};
 use crate::cni::{Command, Request, config};
 use crate::kernel::errno::chain;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
-use crate::kernel::testing::{private, sh};
-use crate::kernel::{Before, Kernel, KernelError, Outcome, Undo, Undone};
+use crate::kernel::testing::{private, sh, texts};
+use crate::kernel::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::{Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, PluginName, Query};
 use crate::policy::{self, CheckedPlan, Grants};
 use std::collections::BTreeSet;
@@ -31,7 +33,7 @@ const WALKTHROUGH: Scene = Scene {
 /// Every kind of action, on a bridge of the operator's whose addresses are in the way.
 const EVERYTHING: Scene = Scene {
     plan: include_str!("../../../tests/plans/everything.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
                  "dataDir": "/run/networks"}}"#,
     start: "ip link add cni_bridge0 type bridge; ip link set cni_bridge0 up
@@ -41,29 +43,29 @@ const EVERYTHING: Scene = Scene {
 };
 
 /// What goes wrong at an action, counted from 0 over all steps.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Fault {
     Fails,
     DiesBefore,
     DiesAfter,
 }
 
-/// The real kernel, but for one action, and for all undos if so wanted.
-struct Faulty {
-    kernel: HostKernel,
-    fault: Fault,
-    at: usize,
-    seen: usize,
-    undo_fails: bool,
+/// A kernel, but for one action, and for all undos if so wanted.
+pub(super) struct Faulty<'a, K> {
+    pub kernel: &'a mut K,
+    pub fault: Fault,
+    pub at: usize,
+    pub seen: usize,
+    pub undo_fails: bool,
 }
 
-impl Facts for Faulty {
+impl<K: Kernel> Facts for Faulty<'_, K> {
     fn ask(&mut self, query: &Query) -> Answer {
         self.kernel.ask(query)
     }
 }
 
-impl Kernel for Faulty {
+impl<K: Kernel> Kernel for Faulty<'_, K> {
     fn observe(&mut self, step: &[Action]) -> Vec<Before> {
         self.kernel.observe(step)
     }
@@ -88,7 +90,7 @@ impl Kernel for Faulty {
         self.kernel.undo(undos)
     }
 
-    fn verify(&mut self, actions: &[Action]) -> Vec<String> {
+    fn verify(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         self.kernel.verify(actions)
     }
 
@@ -117,7 +119,8 @@ fn request(scene: &Scene) -> Request {
 fn checked_plan(scene: &Scene) -> CheckedPlan {
     let draft: DraftPlan = serde_json::from_str(scene.plan).unwrap();
     let config = config::decode(scene.config.as_bytes()).unwrap();
-    policy::check(draft, &[], &Grants::for_request(&request(scene), &config, None)).unwrap()
+    policy::check(draft, &[], &Grants::for_request(&request(scene), &config, None, &Default::default()))
+        .unwrap()
 }
 
 fn kernel() -> HostKernel {
@@ -147,13 +150,13 @@ fn add(scene: &Scene, fault: Fault, at: usize, undo_fails: bool) -> Result<(), A
     };
     let journal = journal();
     let mut writer = journal.begin(&header).unwrap();
-    let mut kernel = Faulty { kernel: kernel(), fault, at, seen: 0, undo_fails };
+    let mut kernel = Faulty { kernel: &mut kernel(), fault, at, seen: 0, undo_fails };
     let result = execute(&checked_plan(scene), &mut writer, &state(), &mut kernel);
     if result.is_ok() {
         writer.complete(checked_plan(scene).report()).unwrap();
     }
     if result.as_ref().is_err_and(|error| error.stuck.is_empty()) {
-        journal.forget(&writer.section().unwrap().unwrap()).unwrap();
+        journal.forget(writer.section()).unwrap();
     }
     result
 }
@@ -175,7 +178,7 @@ fn snapshot() -> String {
          done
          iptables -t nat -S; ip6tables -t nat -S; nft --stateless list ruleset inet; nft --stateless list ruleset bridge
          sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding; sysctl -a 2>/dev/null | grep cni_bridge0.accept_ra || true
-         for file in $(find /run/networks /run/wasm-cni/attachments -type f ! -name lock 2>/dev/null); do
+         for file in $(find /run/networks /run/cni /run/wasm-cni/attachments -type f ! -name lock 2>/dev/null); do
            echo $file; cat $file; done")
 }
 
@@ -209,7 +212,7 @@ fn killed_once_around_every_action(scene: &Scene) {
             on_fresh_machine(scene, |before| {
                 let died = catch_unwind(AssertUnwindSafe(|| add(scene, fault, at, false)));
                 assert!(died.is_err(), "action {at} was to kill it");
-                let sections = journal().sections();
+                let sections = journal().sections().unwrap();
                 undo_section(&sections[0], with_netns);
                 assert_eq!(snapshot(), before, "action {at}, namespace: {with_netns}");
             });
@@ -225,11 +228,39 @@ fn every_undo_fails_once(scene: &Scene) {
             let told = crate::cni::CniError::from(error);
             assert_eq!(told.code, crate::cni::code::STUCK);
             assert!(told.details.contains("removes it; it failed: made to fail"), "{}", told.details);
-            let sections = journal().sections();
+            let sections = journal().sections().unwrap();
             undo_section(&sections[0], true);
             assert_eq!(snapshot(), before, "action {at}");
         });
     }
+}
+
+fn every_remedy_works(scene: &Scene) {
+    for at in 1..checked_plan(scene).entries().len() {
+        on_fresh_machine(scene, |before| {
+            let told = crate::cni::CniError::from(add(scene, Fault::Fails, at, true).unwrap_err());
+            let commands = told.details.lines().filter_map(|line| {
+                Some(line.strip_prefix("left: `")?.rsplit_once("` removes it; it failed: ")?.0)
+            });
+            commands.for_each(|command| drop(sh(&format!("{command} 2>&1 || true"))));
+            let section = &journal().sections().unwrap()[0];
+            let left: Vec<_> = kernel().undo(&undos(section, Reason::Rollback, &[]));
+            let done = left.iter().any(|undone| !matches!(undone, Undone::Gone | Undone::Left(_)));
+            assert!(!done, "action {at}: {left:?}\n{}", told.details);
+            journal().forget(section).unwrap();
+            assert_eq!(snapshot(), before, "action {at}: {}", told.details);
+        });
+    }
+}
+
+#[test]
+fn the_commands_that_are_told_remove_what_an_undo_left() {
+    every_remedy_works(&WALKTHROUGH);
+}
+
+#[test]
+fn the_commands_that_are_told_remove_whatever_an_undo_left() {
+    every_remedy_works(&EVERYTHING);
 }
 
 #[test]
@@ -263,6 +294,41 @@ fn an_undo_of_any_kind_that_fails_is_told_and_the_next_verb_finishes_it() {
 }
 
 #[test]
+fn a_journal_that_a_crash_cut_off_anywhere_is_what_was_whole_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = StateDir::new(directory.path().to_owned());
+    let request = request(&WALKTHROUGH);
+    let journal = state.lock(&request.attachment).unwrap();
+    let header = Header {
+        version: super::journal::VERSION,
+        attachment: request.attachment.clone(),
+        plugin: request.plugin.clone(),
+        ordinal: 0,
+        netns: "/run/netns/ä".to_owned(),
+        netns_id: None,
+        plugins: Vec::new(),
+        created: 1,
+    };
+    let mut writer = journal.begin(&header).unwrap();
+    writer.intent(&[]).unwrap();
+    let dns = crate::plan::Dns { domain: Some("ü".to_owned()), ..Default::default() };
+    writer.complete(&crate::plan::Report { dns, ..Default::default() }).unwrap();
+    let file = std::fs::read_dir(directory.path().join("attachments")).unwrap().next().unwrap().unwrap();
+    let file = file.path().join("bridge.0");
+    let bytes = std::fs::read(&file).unwrap();
+    for cut in (0..=bytes.len()).rev() {
+        std::fs::write(&file, &bytes[..cut]).unwrap();
+        let lines = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+        let sections = journal.sections().unwrap();
+        let told = sections.first().map_or(0, |section| {
+            assert_eq!(section.header, header);
+            1 + section.steps.len() + usize::from(section.report.is_some())
+        });
+        assert_eq!(told, lines, "cut at {cut}");
+    }
+}
+
+#[test]
 fn the_plan_of_everything_has_every_kind_of_action() {
     let kind = |action: &Action| {
         let value = serde_json::to_value(action).unwrap();
@@ -270,7 +336,7 @@ fn the_plan_of_everything_has_every_kind_of_action() {
     };
     let plan = checked_plan(&EVERYTHING);
     let kinds: BTreeSet<String> = plan.entries().iter().map(|entry| kind(&entry.action)).collect();
-    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    assert_eq!(kinds.len(), 17, "{kinds:?}");
 }
 
 #[test]
@@ -283,10 +349,10 @@ fn an_add_of_everything_verifies_and_its_del_leaves_the_operators_bridge() {
         add(scene, Fault::Fails, usize::MAX, false).unwrap();
         let plan = checked_plan(scene);
         let actions: Vec<Action> = plan.entries().iter().map(|entry| entry.action.clone()).collect();
-        assert_eq!(kernel().verify(&actions), [""; 0]);
+        assert_eq!(texts(kernel().verify(&actions)), [""; 0]);
         assert_eq!(bridge(), before);
         assert!(sh("ip addr show cni_bridge0").contains("fd00:77::1/64"), "it is in nobody's way");
-        let sections = journal().sections();
+        let sections = journal().sections().unwrap();
         undo_section(&sections[0], true);
         assert_eq!(bridge(), before);
         let after = snapshot();

@@ -1,8 +1,9 @@
 //! What takes back what was done: derived from recorded effects, never from the plugin.
 
 use super::journal::{Section, Step};
-use crate::kernel::{Before, Effect, Undo};
-use crate::plan::action::{AddAddress, EnsureBridge, ReserveLease};
+use crate::kernel::iptables::filter;
+use crate::kernel::{Before, Effect, Undo, shared_by};
+use crate::plan::action::{AddAddress, EnsureBridge, FilterRule, ReserveLease};
 use crate::plan::{Action, Entry, IfName, Lifetime, LinkRef, Netns};
 use ipnetwork::IpNetwork;
 
@@ -23,7 +24,7 @@ impl Section {
 
     /// Whether anything is here that a rollback may take from others: then the shared lock is held meanwhile.
     pub fn has_shared(&self) -> bool {
-        self.entries().any(|entry| entry.lifetime != Lifetime::Attachment)
+        self.entries().any(Entry::is_shared)
     }
 }
 
@@ -43,7 +44,7 @@ pub fn undos(section: &Section, reason: Reason, others: &[Section]) -> Vec<Undo>
                 (Lifetime::Node, Reason::Rollback) => !others.is_empty(),
             };
             if !skip {
-                undos.extend(undo(section, entry, &done(step, index, before), reason));
+                undos.extend(undo(section, entry, &done(step, index, before), reason, others));
             }
         }
     }
@@ -54,9 +55,9 @@ pub fn undos(section: &Section, reason: Reason, others: &[Section]) -> Vec<Undo>
 enum Done<'a> {
     /// It reported this effect.
     Effect(&'a Effect),
-    /// The process ended before it could tell; this was there before.
+    /// The process ended before it could tell, or it failed, perhaps halfway; this was there before.
     Unknown(&'a Before),
-    /// It failed or was not tried.
+    /// It changed nothing, or was not tried.
     Not,
 }
 
@@ -64,6 +65,7 @@ fn done<'a>(step: &'a Step, index: usize, before: &'a Before) -> Done<'a> {
     match &step.effects {
         None => Done::Unknown(before),
         Some(effects) => match effects.get(index) {
+            Some(Some(Effect::Unclear)) => Done::Unknown(before),
             Some(Some(effect)) => Done::Effect(effect),
             Some(None) | None => Done::Not,
         },
@@ -90,7 +92,7 @@ impl Done<'_> {
 }
 
 /// The undo of one action.
-fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Vec<Undo> {
+fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason, others: &[Section]) -> Vec<Undo> {
     match &entry.action {
         Action::ReserveLease(lease) if done.made() => release(lease, done, reason),
         Action::CreateVeth(veth) => match done {
@@ -127,9 +129,19 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
             }],
             None => Vec::new(),
         },
+        Action::SetUp(up) if done.made() && !goes_with_link(section, &up.link) => {
+            vec![Undo::SetDown { link: up.link.clone() }]
+        }
         Action::SetPromiscuous(set) if done.made() && !goes_with_link(section, &set.link) => {
             vec![Undo::ClearPromiscuous { link: set.link.clone() }]
         }
+        Action::SetLink(set) if !goes_with_link(section, &set.link) => {
+            let old = done.old().and_then(|old| set.attribute.with_text(old));
+            let restore =
+                |old| Undo::RestoreLink { link: set.link.clone(), set: Some(set.attribute.clone()), old };
+            old.map(restore).into_iter().collect()
+        }
+        Action::SaveLink(save) if done.made() => vec![Undo::ForgetLink { path: save.path.clone() }],
         Action::SetSysctl(set) => {
             let link = set.key.link().and_then(|(_, name)| IfName::parse(name).ok());
             let gone = link.is_some_and(|name| goes_with_link(section, &LinkRef { netns: set.netns, name }));
@@ -152,6 +164,21 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         Action::CheckSourceMac(check) if owns_rules(done, reason) => {
             vec![Undo::DeleteCheckSourceMac { check: check.clone(), table: made_table(done, reason) }]
         }
+        Action::MapPorts(ports) if owns_rules(done, reason) => {
+            vec![Undo::DeleteMapPorts {
+                ports: ports.clone(),
+                unmake: made_shared(shared_by(ports), done, reason),
+            }]
+        }
+        Action::Filter(rule) if owns_rules(done, reason) => {
+            let mut unmake = made_shared(filter::shared_by(rule), done, reason);
+            unmake.retain(|name| !others.iter().any(|other| shares(other, rule, name)));
+            vec![Undo::DeleteFilter { rule: rule.clone(), unmake }]
+        }
+        Action::Shape(shape) if done.made() => {
+            let queue_length = done.old().and_then(|old| old.parse().ok());
+            vec![Undo::Unshape { shape: shape.clone(), queue_length }]
+        }
         Action::Delegate(delegate) if done.made() => vec![Undo::EndDelegate(delegate.clone())],
         // Goes with its link, was not made, or leaves nothing.
         Action::ReserveLease(_)
@@ -161,10 +188,17 @@ fn undo(section: &Section, entry: &Entry, done: &Done<'_>, reason: Reason) -> Ve
         | Action::SetUp(_)
         | Action::SetPromiscuous(_)
         | Action::Settle(_)
+        | Action::Announce(_)
         | Action::Masquerade(_)
         | Action::MasqueradeNft(_)
         | Action::CheckSourceMac(_)
+        | Action::MapPorts(_)
+        | Action::DeletePortMap(_)
+        | Action::Filter(_)
+        | Action::Shape(_)
         | Action::Delegate(_)
+        | Action::SetLink(_)
+        | Action::SaveLink(_)
         | Action::AddRoute(_) => Vec::new(),
     }
 }
@@ -177,6 +211,24 @@ fn owns_rules(done: &Done<'_>, reason: Reason) -> bool {
 /// A table in nftables stays, as in the reference, unless it was made by an ADD that is rolled back.
 fn made_table(done: &Done<'_>, reason: Reason) -> bool {
     reason == Reason::Rollback && matches!(done, Done::Effect(Effect::Created) | Done::Unknown(_))
+}
+
+/// Whether another attachment has use for what a filter's rule shares.
+fn shares(other: &Section, rule: &FilterRule, name: &String) -> bool {
+    other.entries().any(|used| match &used.action {
+        Action::Filter(used) => used.iptables() == rule.iptables() && filter::shared_by(used).contains(name),
+        _ => false,
+    })
+}
+
+/// What rules share with others stays, as in the reference, but what an ADD made that is rolled back.
+fn made_shared(shared: Vec<String>, done: &Done<'_>, reason: Reason) -> Vec<String> {
+    // What could not be read may be anybody's.
+    if reason == Reason::Delete || matches!(done, Done::Unknown(Before::Unknown)) {
+        return Vec::new();
+    }
+    let there: Vec<&str> = done.old().map(|there| there.split(' ').collect()).unwrap_or_default();
+    shared.into_iter().filter(|name| !there.contains(&name.as_str())).collect()
 }
 
 fn release(lease: &ReserveLease, done: &Done<'_>, reason: Reason) -> Vec<Undo> {
@@ -231,7 +283,7 @@ fn uses(other: &Section, section: &Section, entry: &Entry) -> bool {
         };
         return has(other, &entry.action) || other.entries().any(took_its_place);
     }
-    if matches!(entry.action, Action::AddAddress(_)) {
+    if matches!(entry.action, Action::AddAddress(_) | Action::Filter(_)) {
         return has(other, &entry.action);
     }
     let link = match &entry.action {

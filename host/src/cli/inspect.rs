@@ -1,7 +1,10 @@
 //! `wasm-cni inspect`: what a component is, read from its imports and exports; it is not run.
 
+use super::effective::Effective;
 use super::{Format, Printed};
-use crate::cni::CniError;
+use crate::cni::{CniError, code};
+use crate::plan::{NetworkName, PluginName};
+use crate::policy::Capability;
 use crate::run::Host;
 use crate::sandbox::{self, Kind};
 use serde::Serialize;
@@ -13,6 +16,12 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// The component: a `.wasm` file.
     file: PathBuf,
+    /// Show the policy of a plugin of this type; without it, the type is the file's name.
+    #[arg(long)]
+    plugin: Option<String>,
+    /// Show its policy on this network; without it, what counts on every network.
+    #[arg(long)]
+    network: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -30,6 +39,7 @@ struct Inspection {
     /// The imported functions of each interface.
     capabilities: BTreeMap<String, Vec<String>>,
     wasi: Vec<String>,
+    effective: Effective,
 }
 
 /// Compiles the component if that has not been done, and prints its manifest.
@@ -41,7 +51,16 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
         let (interface, function) = import.split_once('.').unwrap_or((import, ""));
         capabilities.entry(interface.to_owned()).or_default().push(function.to_owned());
     }
+    let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+    let stem = arguments.file.file_stem().unwrap_or_default().to_string_lossy();
+    let plugin = PluginName::parse(arguments.plugin.as_deref().unwrap_or(&stem)).map_err(invalid)?;
+    let network = arguments.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;
+    let mut imported: Vec<Capability> =
+        manifest.imports.iter().filter_map(|import| Capability::of_import(import)).collect();
+    imported.dedup();
+    let effective = Effective::of(host.policy()?, &plugin, network.as_ref(), &imported, Some(&found.digest));
     let inspection = Inspection {
+        effective,
         file: arguments.file.clone(),
         sha256: found.digest,
         interface: manifest.interface,
@@ -82,6 +101,6 @@ impl Inspection {
                 functions.iter().map(|name| name.split_once(']').map_or(name.as_str(), |(_, name)| name));
             text += &format!("  {interface:<12}  {}\n", plain.collect::<Vec<_>>().join(" "));
         }
-        text
+        text + &self.effective.text()
     }
 }

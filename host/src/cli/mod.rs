@@ -1,9 +1,21 @@
 //! `wasm-cni …`: what an operator types.
 
+pub mod attach;
+pub mod attachments;
+pub mod diff;
+mod effective;
+pub mod gc;
 pub mod inspect;
+pub mod install;
 pub mod plan;
+pub mod policy;
+pub mod repair;
+mod runtime;
+mod table;
 
-use crate::cni::{CniError, result::go_json};
+use crate::cni::{CniError, code, result::go_json};
+use crate::error::printable;
+use crate::plan::NetworkName;
 use crate::run::Host;
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -22,10 +34,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Attach a container to a network, as a runtime does: ADD of each of its plugins, components and native ones.
+    Add(attach::Add),
+    /// Detach a container from a network, whoever attached it: DEL of each plugin, in reverse.
+    Del(attach::Del),
+    /// Ask each plugin of a network whether an attachment is as it was made.
+    Check(attach::Check),
+    /// Ask each plugin of a network whether an ADD would work.
+    Status(attach::Status),
     /// Print what ADD would do, and change nothing.
     Plan(plan::Arguments),
-    /// Print what a component is and which capabilities it imports, without running it.
+    /// List what is attached on this node.
+    Attachments(attachments::Arguments),
+    /// Print how attachments differ from what was made, as the plan that would mend it; exit code 1 if any does, 2 on trouble.
+    Diff(diff::Arguments),
+    /// Apply what `diff` prints: links, addresses and containers stay as they are.
+    Repair(diff::Arguments),
+    /// Remove what is left of attachments that are no more.
+    Gc(gc::Arguments),
+    /// Print what a component is, which capabilities it imports, and what policy says of them, without running it.
     Inspect(inspect::Arguments),
+    /// Read the administrator's policy.
+    Policy(policy::Arguments),
+    /// Put this program, its plugins and their components where a runtime looks for them; what they replace is kept.
+    Install(install::Install),
+    /// Take away what was installed, and put back what it had replaced.
+    Uninstall(install::Uninstall),
 }
 
 /// How a command prints.
@@ -46,20 +80,41 @@ struct Printed {
 /// Runs a command; `host` makes the places it works with, given whether it is dry and whether our own namespace is meant.
 pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
     let arguments = Arguments::parse();
+    // As diff(1): 1 is an answer.
+    let trouble = if matches!(arguments.command, Command::Diff(_)) { 2 } else { 1 };
     let printed = match arguments.command {
+        Command::Add(arguments) => {
+            attach::add(&host(arguments.dry_run, arguments.netns_override), &arguments)
+        }
+        Command::Del(arguments) => attach::del(&host(arguments.dry_run, false), &arguments),
+        Command::Check(arguments) => attach::check(&host(false, arguments.netns_override), &arguments),
+        Command::Status(arguments) => attach::status(&host(false, false), &arguments),
+        Command::Attachments(arguments) => attachments::run(&host(true, false), &arguments),
+        Command::Diff(arguments) => diff::run(&host(true, false), &arguments),
+        Command::Repair(arguments) => repair::run(&host(false, false), &arguments),
+        Command::Gc(arguments) => gc::run(&host(arguments.dry_run, false), &arguments),
         Command::Plan(arguments) => plan::run(&host(true, arguments.netns_override), &arguments),
         Command::Inspect(arguments) => inspect::run(&host(true, false), &arguments),
+        Command::Install(arguments) => install::install(&host(false, false), &arguments),
+        Command::Uninstall(arguments) => install::uninstall(&host(true, false), &arguments),
+        Command::Policy(arguments) => policy::run(host(true, false), &arguments),
     };
     match printed {
         Ok(Printed { text, success }) => {
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let _ = std::io::stdout().write_all(printable(&text).as_bytes());
             ExitCode::from(u8::from(!success))
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{}", text(&error));
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "{}", printable(&text(&error)));
+            ExitCode::from(trouble)
         }
     }
+}
+
+/// The network that a command is about, if it names one.
+fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
+    let parsed = name.map(NetworkName::parse).transpose();
+    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
 }
 
 /// An error for people.

@@ -1,7 +1,7 @@
 //! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
 
 use super::{CniError, code, version};
-use crate::plan::{ContainerId, IfName};
+use crate::plan::{ContainerId, IDENTIFIER_BYTES, IfName};
 use serde::{Deserialize, Serialize};
 
 /// The `CNI_*` variables as they are; an empty one counts as missing.
@@ -78,6 +78,10 @@ pub fn decode(env: &Environment) -> Result<Call, CniError> {
     if require(attachment, "CNI_CONTAINERID", &env.container_id)
         && ContainerId::parse(&env.container_id).is_err()
     {
+        if env.container_id.len() > IDENTIFIER_BYTES {
+            let msg = format!("containerID is longer than {IDENTIFIER_BYTES} bytes");
+            return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+        }
         return Err(CniError::new(code::INVALID_ENVIRONMENT, "invalid characters in containerID")
             .with_details(env.container_id.clone()));
     }

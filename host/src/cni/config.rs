@@ -1,12 +1,14 @@
 //! The network configuration on standard input, as far as the host itself reads it.
 
+use super::named::{self, NamedAddresses};
 use super::result::Interface;
 use super::{CniError, code, previous};
-use crate::plan::{NetworkName, PluginName, Report};
-use ipnetwork::IpNetwork;
+use crate::plan::{IDENTIFIER_BYTES, NetworkName, PluginName, Report};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+
+/// More than any real configuration: a bound on memory. Who reads one reads one byte more, which [`network`] refuses.
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration, decoded in the reference's order: object, then name, then version.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,10 @@ pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName)
     let decoding = |what: &str| {
         CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
     };
+    if stdin.len() as u64 > MAX_BYTES {
+        let msg = format!("network configuration is larger than {MAX_BYTES} bytes");
+        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
+    }
     if stdin.iter().all(u8::is_ascii_whitespace) {
         return Err(decoding("unexpected end of JSON input"));
     }
@@ -54,15 +60,20 @@ pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName)
     let name = text_of(&object, "name").map_err(|kind| {
         decoding(&format!("json: cannot unmarshal {kind} into Go struct field .name of type string"))
     })?;
-    match name.as_deref() {
-        None | Some("") => Err(CniError::new(code::INVALID_NETWORK_CONFIG, "missing network name")),
-        Some(name) => match NetworkName::parse(name) {
-            Ok(name) => Ok((text, object, name)),
-            Err(_) => {
-                let msg = "invalid characters found in network name";
-                Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg).with_details(name))
-            }
-        },
+    let name = network_name(name.as_deref().unwrap_or_default())?;
+    Ok((text, object, name))
+}
+
+/// Validates a network's name, with the reference's texts.
+pub fn network_name(name: &str) -> Result<NetworkName, CniError> {
+    let invalid = |msg: String| CniError::new(code::INVALID_NETWORK_CONFIG, msg);
+    match NetworkName::parse(name) {
+        Ok(name) => Ok(name),
+        Err(_) if name.is_empty() => Err(invalid("missing network name".into())),
+        Err(_) if name.len() > IDENTIFIER_BYTES => {
+            Err(invalid(format!("network name is longer than {IDENTIFIER_BYTES} bytes")))
+        }
+        Err(_) => Err(invalid("invalid characters found in network name".into()).with_details(name)),
     }
 }
 
@@ -148,15 +159,10 @@ impl Config {
         }
     }
 
-    /// Every text anywhere in the configuration but in `prevResult`: what policy lets a plugin name.
-    pub fn texts(&self) -> BTreeSet<&str> {
-        let mut texts = BTreeSet::new();
-        for (key, value) in &self.object {
-            if !key.eq_ignore_ascii_case("prevResult") {
-                collect(value, &mut texts);
-            }
-        }
-        texts
+    /// Every text in which the network's author may name a link: not what has a meaning of its own, nor what comes from the
+    /// runtime, and through it from whoever starts the container.
+    pub fn link_names(&self) -> BTreeSet<&str> {
+        named::links(&self.object)
     }
 
     /// The VLAN IDs that `vlan` and `vlanTrunk` name; what makes no sense names none.
@@ -176,43 +182,55 @@ impl Config {
         vlans
     }
 
-    /// Every address anywhere in the configuration, with or without prefix length.
-    pub fn addresses(&self) -> Vec<IpAddr> {
-        let address = |text: &&str| match text.parse::<IpNetwork>() {
-            Ok(network) => Some(network.ip()),
-            Err(_) => None,
-        };
-        self.texts().iter().filter_map(address).collect()
+    /// Which ports the runtime wants mapped, and what the configuration says of that.
+    pub fn ports(&self) -> named::PortConfig {
+        named::ports(&self.object)
+    }
+
+    /// What the configuration, and `prevResult`, say of the firewall.
+    pub fn firewall(&self, previous: Option<&Report>) -> named::FirewallConfig {
+        named::firewall(&self.object, previous)
+    }
+
+    /// `forceAddress`: a bridge's other addresses make room for the gateway.
+    pub fn forces_address(&self) -> bool {
+        self.get("forceAddress").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// The addresses that the configuration and `CNI_ARGS` name, by what they may be used for.
+    pub fn named_addresses(&self, args: &str) -> NamedAddresses {
+        named::addresses(&self.object, args)
     }
 
     /// `cni.dev/valid-attachments` (GC): container and interface of each; none when the key is absent.
     pub fn valid_attachments(&self) -> Result<Option<Vec<(String, String)>>, CniError> {
         let list = match self.get("cni.dev/valid-attachments").or_else(|| self.get("cni.dev/attachments")) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::Array(list)) => list,
-            Some(_) => {
-                return Err(CniError::new(
-                    code::DECODING_FAILURE,
-                    "cni.dev/valid-attachments is not an array",
-                ));
-            }
+            Some(list) => list,
         };
-        let entry = |value: &Value| {
-            let object = value.as_object()?;
-            let text = |key| Some(member(object, key)?.as_str()?.to_owned());
-            Some((text("containerID")?, text("ifname")?))
-        };
-        let entries = list.iter().map(|value| {
-            entry(value).ok_or_else(|| {
-                CniError::new(
-                    code::DECODING_FAILURE,
-                    "cni.dev/valid-attachments has an entry without containerID and ifname",
-                )
-                .with_details(value.to_string())
-            })
-        });
-        entries.collect::<Result<_, _>>().map(Some)
+        attachments(list)
+            .map(Some)
+            .map_err(|error| CniError { msg: format!("cni.dev/valid-attachments {}", error.msg), ..error })
     }
+}
+
+/// A list of attachments as GC has it (SPEC 1.1.0): `[{"containerID": "…", "ifname": "…"}]`.
+pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
+    let Some(list) = list.as_array() else {
+        return Err(CniError::new(code::DECODING_FAILURE, "is not an array"));
+    };
+    let entry = |value: &Value| {
+        let object = value.as_object()?;
+        let text = |key| Some(member(object, key)?.as_str()?.to_owned());
+        Some((text("containerID")?, text("ifname")?))
+    };
+    let entries = list.iter().map(|value| {
+        entry(value).ok_or_else(|| {
+            CniError::new(code::DECODING_FAILURE, "has an entry without containerID and ifname")
+                .with_details(value.to_string())
+        })
+    });
+    entries.collect()
 }
 
 /// A member by name: exactly, else ignoring case, the last one in byte order, as the sdk reads it for plugins; `null` is none.
@@ -242,17 +260,6 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
-    }
-}
-
-fn collect<'a>(value: &'a Value, texts: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::String(text) => {
-            texts.insert(text);
-        }
-        Value::Array(list) => list.iter().for_each(|value| collect(value, texts)),
-        Value::Object(object) => object.values().for_each(|value| collect(value, texts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -320,14 +327,5 @@ mod tests {
         assert_eq!(ipam(r#""resolvconf": "c", "RESOLVCONF": "a", "ResolvConf": "b""#).as_deref(), Some("c"));
         assert_eq!(ipam(r#""resolvconf": "c", "resolvConf": "exact""#).as_deref(), Some("exact"));
         assert_eq!(ipam(r#""RESOLVCONF": "a", "resolvConf": null"#).as_deref(), Some("a"));
-    }
-
-    #[test]
-    fn addresses_anywhere_are_found_and_those_of_prev_result_are_not() {
-        let config = decode(
-            br#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24"}]}, "prevResult": {"ips": ["10.9.9.9"]}}"#,
-        )
-        .unwrap();
-        assert_eq!(config.addresses(), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
     }
 }

@@ -3,6 +3,8 @@
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod list;
+pub mod named;
 pub mod previous;
 pub mod result;
 pub mod version;
@@ -12,7 +14,7 @@ pub use config::Config;
 pub use error::{CniError, code};
 pub use result::CniResult;
 
-use crate::plan::{Attachment, PluginName};
+use crate::plan::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -35,4 +37,11 @@ pub struct Request {
     pub config: String,
     /// `cniVersion` of it; `0.1.0` when it has none.
     pub cni_version: String,
+}
+
+impl Request {
+    /// `prevResult` of the configuration, if it has one that can be read.
+    pub fn previous(&self) -> Option<Report> {
+        config::decode(self.config.as_bytes()).ok()?.previous().ok()?
+    }
 }

@@ -13,13 +13,16 @@ type Object = Map<String, Value>;
 /// The versions of one shape; the first shape has none by default. A result of one version can stand in for another of its shape.
 const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.0"], &["1.0.0", "1.1.0"]];
 
-/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Its links are claims, which
-/// [`interfaces`] reads: they are not ours.
+/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Its links are claims, to be
+/// passed on: they are not ours.
 ///
 /// Its own version has to be of the configuration's shape; where it tells none, it is the configuration's.
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
-    read(value, config_version)
-        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
+    let report = read(value, config_version)
+        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))?;
+    let has_interfaces = !SHAPES[0].contains(&config_version);
+    let passed = if has_interfaces { interfaces(value)? } else { Vec::new() };
+    Ok(Report { passed, ..report })
 }
 
 /// Reads what a delegate printed: of whatever version it says, else of the configuration's.

@@ -1,6 +1,8 @@
 //! The CNI result of every version: encoded as the reference encodes it.
 
-use super::{CniError, code};
+use super::config::member;
+use super::{CniError, code, previous, version};
+pub use crate::plan::Interface;
 use crate::plan::{Dns, Ip, Report, Route};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,19 +21,6 @@ pub struct CniResult {
     pub dns: Dns,
 }
 
-/// An entry of `interfaces`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Interface {
-    /// The name.
-    pub name: String,
-    /// The Ethernet address, or empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub mac: String,
-    /// `CNI_NETNS` as given for a link in the container, empty for one of the host.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub sandbox: String,
-}
-
 /// A result as JSON: four spaces, no line end, the key order and the escapes of the reference.
 pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
     match cni_version {
@@ -47,9 +36,13 @@ pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError>
     }
 }
 
-/// Whether a result with these addresses has a shape in that version: before 0.3.0 it takes an address.
-pub fn check(ips: &[Ip], cni_version: &str) -> Result<(), CniError> {
-    if ips.is_empty() && matches!(cni_version, "0.1.0" | "0.2.0") {
+/// Whether a report has a shape in that version: before 0.3.0 it takes an address.
+pub fn check(report: &Report, cni_version: &str) -> Result<(), CniError> {
+    check_ips(report.ips.is_empty() && report.with_addresses.is_empty(), cni_version)
+}
+
+fn check_ips(is_without: bool, cni_version: &str) -> Result<(), CniError> {
+    if is_without && matches!(cni_version, "0.1.0" | "0.2.0") {
         return Err(CniError::new(code::INTERNAL, "cannot convert: no valid IP addresses"));
     }
     Ok(())
@@ -58,7 +51,7 @@ pub fn check(ips: &[Ip], cni_version: &str) -> Result<(), CniError> {
 /// What is left of a delegate's result on its way to the plugin that asked: before 0.3.0 the first address of each family,
 /// the routes of these families, and of a route its destination and gateway.
 pub fn told(mut report: Report, cni_version: &str) -> Result<Report, CniError> {
-    check(&report.ips, cni_version)?;
+    check(&report, cni_version)?;
     if matches!(cni_version, "0.1.0" | "0.2.0") {
         let first = |v4: bool| report.ips.iter().find(|ip| ip.address.is_ipv4() == v4).cloned();
         let (ip4, ip6) = (first(true), first(false));
@@ -141,7 +134,7 @@ fn legacy(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
         Some(Family { ip: ip.address.to_string(), gateway: ip.gateway, routes })
     };
     let (ip4, ip6) = (family(true), family(false));
-    check(&result.ips, cni_version)?;
+    check_ips(result.ips.is_empty(), cni_version)?;
     Ok(go_json(&Legacy { cni_version, ip4, ip6, dns: &result.dns }))
 }
 
@@ -177,8 +170,29 @@ pub fn go_json(value: &impl Serialize) -> String {
     go_escape(&String::from_utf8_lossy(&bytes))
 }
 
-/// These characters occur in JSON only inside strings, so replacing them anywhere is right.
-fn go_escape(json: &str) -> String {
+/// A result of whatever version as one of another, without what that has no shape for.
+pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
+    let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
+    if own.is_some_and(|own| own == cni_version && version::ALL.contains(&own)) {
+        return Ok(value.clone());
+    }
+    let report = previous::of_delegate(value, "0.1.0")?;
+    let told = CniResult {
+        interfaces: previous::interfaces(value)?,
+        ips: report.ips,
+        routes: report.routes,
+        dns: report.dns,
+    };
+    let cni_version = if cni_version.is_empty() { "0.1.0" } else { cni_version };
+    if !version::ALL.contains(&cni_version) {
+        return Err(CniError::new(code::INTERNAL, format!("unsupported CNI result version {cni_version:?}")));
+    }
+    serde_json::from_str(&encode(&told, cni_version)?)
+        .map_err(|e| CniError::new(code::INTERNAL, format!("failed to convert the result: {e}")))
+}
+
+/// Escapes as Go does. These characters occur in JSON only inside strings, so replacing them anywhere is right.
+pub fn go_escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -193,7 +207,6 @@ fn go_escape(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{previous, version};
     use super::*;
 
     fn walkthrough() -> CniResult {

@@ -1,7 +1,9 @@
 //! The machine: what is asked of it and what is done to it.
 
+pub mod difference;
 pub mod errno;
 pub mod fake;
+pub mod firewalld;
 pub mod host;
 pub mod iptables;
 pub mod lease;
@@ -9,20 +11,32 @@ pub mod native;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
+pub mod process;
+pub mod saved;
 pub mod step;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod vlans;
 
-use crate::plan::action::{CheckSourceMac, Delegate, Masquerade, MasqueradeNft, ReserveLease};
-use crate::plan::{Action, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
+pub use difference::Difference;
+
+use crate::plan::action::{
+    CheckSourceMac, Delegate, DeletePortMap, FilterRule, LinkAttribute, MapPorts, Masquerade, MasqueradeNft,
+    ReserveLease, Shape,
+};
+use crate::plan::{Action, Backend, Facts, IfName, LinkRef, Mac, Netns, SysctlKey};
+use crate::signal::Ended;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 /// A machine that can be changed: the real one, or a stand-in that fails on purpose.
 pub trait Kernel: Facts {
+    /// Tells all that will be done, before the first step: what can be prepared without changing anything may be.
+    fn foresee(&mut self, _actions: &[&Action]) {}
+
     /// The state that each action of a step finds, read before it is done: with it a killed step can be undone.
     fn observe(&mut self, step: &[Action]) -> Vec<Before>;
 
@@ -32,8 +46,8 @@ pub trait Kernel: Facts {
     /// Undoes, in the given order, after having seen that each thing is still the one meant.
     fn undo(&mut self, undos: &[Undo]) -> Vec<Undone>;
 
-    /// How the machine differs from what the actions made: one sentence per difference, none when it does not.
-    fn verify(&mut self, actions: &[Action]) -> Vec<String>;
+    /// How the machine differs from what the actions made: a list for each action, empty where it does not.
+    fn verify(&mut self, actions: &[Action]) -> Vec<Vec<Difference>>;
 
     /// Ends what is held between planning and the first step: the locks of lease stores.
     fn unlock_leases(&mut self);
@@ -47,7 +61,8 @@ pub enum Before {
     Absent,
     /// The very thing, already: the action will not make it.
     Present,
-    /// Another value in its place: of a sysctl, of `last_reserved_ip.N`; of an address to delete, the address.
+    /// Another value in its place: of a sysctl ([`sysctl::saved`]), of an attribute of a link, of `last_reserved_ip.N`; of an address to delete, the
+    /// address; of a port map or a filter's rule, what it shares with others and was there.
     Value(String),
     /// It could not be read.
     Unknown,
@@ -60,8 +75,17 @@ pub enum Outcome {
     Done(Effect),
     /// Refused or failed; it changed nothing.
     Failed(KernelError),
+    /// Failed, perhaps when it was done or half done: undo looks at what is there.
+    Halfway(KernelError),
     /// Not begun, because one before it in the step failed.
     NotTried,
+}
+
+impl From<Result<Effect, KernelError>> for Outcome {
+    /// Of an action that is done in whole or not at all.
+    fn from(result: Result<Effect, KernelError>) -> Self {
+        result.map_or_else(Outcome::Failed, Outcome::Done)
+    }
 }
 
 /// What an action changed: all that undo goes by.
@@ -74,9 +98,11 @@ pub enum Effect {
     Created,
     /// It was there already: undo leaves it.
     AlreadyThere,
-    /// Another value stood there: of a sysctl, of `last_reserved_ip.N`; the address that was deleted, in prefix
-    /// notation, perhaps followed by more that is known of it; for rules, `table`: it
-    /// was there already.
+    /// It failed, and may have been done all the same: undo goes by what was there before.
+    Unclear,
+    /// Another value stood there: of a sysctl ([`sysctl::saved`]), of an attribute of a link, of `last_reserved_ip.N`; the address that was deleted, in prefix
+    /// notation, perhaps followed by more that is known of it; for rules, `table`, or
+    /// the chains that are shared with others: they were there already.
     Replaced(String),
 }
 
@@ -133,10 +159,29 @@ pub enum Undo {
         /// What was known of it: see [`Effect::Replaced`].
         saved: String,
     },
+    /// Takes a link down again, unless it has IPv6 addresses that would not come back: the kernel removes them.
+    SetDown {
+        /// Which.
+        link: LinkRef,
+    },
     /// Lets a link take only its own frames again.
     ClearPromiscuous {
         /// Which.
         link: LinkRef,
+    },
+    /// Gives an attribute of a link its old value, if it still has the one that was set.
+    RestoreLink {
+        /// Which link.
+        link: LinkRef,
+        /// What was set; none: whatever it has.
+        set: Option<LinkAttribute>,
+        /// What it had before.
+        old: LinkAttribute,
+    },
+    /// Removes the file in which a link was saved.
+    ForgetLink {
+        /// Which file.
+        path: PathBuf,
     },
     /// Writes a sysctl's old value, if it still has the one that was written.
     RestoreSysctl {
@@ -146,7 +191,7 @@ pub enum Undo {
         key: SysctlKey,
         /// What was written.
         written: String,
-        /// What stood there.
+        /// What stood there: [`sysctl::saved`].
         old: String,
     },
     /// Deletes the rules of an address, and the chain when nothing is left in it.
@@ -158,12 +203,40 @@ pub enum Undo {
         /// The table goes too, when nothing is left in it.
         table: bool,
     },
+    /// Deletes the rules of mapped ports.
+    DeleteMapPorts {
+        /// Which.
+        ports: MapPorts,
+        /// The shared chains, or the table, that go too when nobody uses them.
+        unmake: Vec<String>,
+    },
+    /// Deletes all rules of mapped ports of a container.
+    DeletePortMap(DeletePortMap),
     /// Deletes the chains that check a source MAC, and the jump to them.
     DeleteCheckSourceMac {
         /// Which.
         check: CheckSourceMac,
         /// The table goes too, when nothing is left in it.
         table: bool,
+    },
+    /// Deletes what the host passes on.
+    DeleteFilter {
+        /// Which.
+        rule: FilterRule,
+        /// The shared chains, and what isolates a bridge, that go too when nobody uses them.
+        unmake: Vec<String>,
+    },
+    /// Ends what holds packets of a link back, as far as it is ours.
+    Unshape {
+        /// What that is.
+        shape: Shape,
+        /// The length of the link's queue before, in packets: the kernel gives a link without one another with its first bucket.
+        queue_length: Option<u32>,
+    },
+    /// Deletes an ifb of the reference's: of that name, and without an alias.
+    DeleteIfb {
+        /// In the host's namespace.
+        name: IfName,
     },
     /// Executes a native plugin for DEL.
     EndDelegate(Delegate),
@@ -234,22 +307,51 @@ pub enum KernelError {
     /// Somebody changed it while it was looked at, without taking its lock.
     #[error("{0}: try again")]
     Changed(String),
+    /// A signal asked us to end.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// The address that the kernel gave to `lo` because that came up: it does so again next time, if there is no other one.
+fn given_to_loopback(link: &LinkRef, addresses: &[IpNetwork]) -> Option<IpNetwork> {
+    let mut v4 = addresses.iter().filter(|address| address.is_ipv4());
+    let only = v4.next().filter(|_| v4.next().is_none() && link.name.as_str() == "lo");
+    only.copied().filter(|address| address.ip() == Ipv4Addr::LOCALHOST && address.prefix() == 8)
+}
+
+/// What a port map shares with others and may have made: chains and rules of iptables, or a table of nftables.
+pub fn shared_by(ports: &MapPorts) -> Vec<String> {
+    match ports.backend {
+        Backend::Iptables => iptables::portmap::shared_by(ports),
+        Backend::Nftables => vec![nft::portmap::TABLE.to_owned()],
+    }
 }
 
 /// Whether a program is on the search path.
 fn on_path(program: &str) -> bool {
+    find_on_path(program).is_some()
+}
+
+/// The first program of that name on the search path.
+fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
 impl KernelError {
+    /// Whether a file system is full or cannot be written to.
+    pub fn is_storage(&self) -> bool {
+        use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
+        matches!(self, KernelError::File { source, .. } if matches!(source.kind(), StorageFull | ReadOnlyFilesystem))
+    }
+
     /// Whether the same call may succeed a little later: CNI code 11.
     pub fn is_retryable(&self) -> bool {
         match self {
             KernelError::Netlink { source, .. } => {
                 matches!(source.kind(), std::io::ErrorKind::ResourceBusy | std::io::ErrorKind::Interrupted)
             }
-            KernelError::Busy { .. } | KernelError::Changed(_) => true,
+            KernelError::Busy { .. } | KernelError::Changed(_) | KernelError::Ended(_) => true,
             KernelError::File { .. } | KernelError::Tool { .. } | KernelError::Conflict(_) => false,
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
@@ -35,6 +35,12 @@ pub enum OpenNetnsError {
         /// `f_type`.
         magic: FsType,
     },
+    /// It is a file of `/proc`, or a namespace of another kind.
+    #[error("{} is no network namespace", path.display())]
+    Kind {
+        /// As given.
+        path: PathBuf,
+    },
     /// It could not be opened.
     #[error("open {}", path.display())]
     Open {
@@ -53,7 +59,7 @@ impl OpenNetnsError {
             OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
                 source.kind() == io::ErrorKind::NotFound
             }
-            OpenNetnsError::Magic { .. } => false,
+            OpenNetnsError::Magic { .. } | OpenNetnsError::Kind { .. } => false,
         }
     }
 
@@ -63,7 +69,7 @@ impl OpenNetnsError {
             OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
                 source.kind() == io::ErrorKind::PermissionDenied
             }
-            OpenNetnsError::Magic { .. } => false,
+            OpenNetnsError::Magic { .. } | OpenNetnsError::Kind { .. } => false,
         }
     }
 }
@@ -77,6 +83,16 @@ pub struct NetnsId {
     pub inode: u64,
     /// `SO_NETNS_COOKIE`, which no other one ever gets; none where it cannot be read.
     pub cookie: Option<u64>,
+}
+
+/// Whether a file is a network namespace.
+#[expect(unsafe_code, reason = "nix does not have this ioctl")]
+fn is_network(file: &File) -> bool {
+    /// `NS_GET_NSTYPE` of `linux/nsfs.h`.
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: no memory is involved, and files that are no namespaces refuse it.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    kind == libc::CLONE_NEWNET
 }
 
 /// `SO_NETNS_COOKIE` of the namespace of a socket.
@@ -111,8 +127,10 @@ impl NetnsFile {
         if magic != NSFS_MAGIC && magic != PROC_SUPER_MAGIC {
             return Err(OpenNetnsError::Magic { path, magic });
         }
-        let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-        match opened {
+        // What the path leads to may be another file by now: one that would make us wait, or no namespace at all.
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        match opened.and_then(|file| file.metadata().map(|metadata| (file, metadata))) {
+            Ok((file, _)) if !is_network(&file) => Err(OpenNetnsError::Kind { path }),
             Ok((file, metadata)) => {
                 Ok(NetnsFile { path, file, device: metadata.dev(), inode: metadata.ino() })
             }
@@ -202,6 +220,13 @@ mod tests {
             assert!(!plain.is_not_exist());
             assert_eq!(chain(&plain), "unknown FS magic on \"/run/plain\": 1021994");
         });
+        for path in ["/proc/self/ns/mnt", "/proc/self/status", "/proc"] {
+            let other = NetnsFile::open(path).unwrap_err();
+            assert_eq!(
+                (chain(&other), other.is_not_exist()),
+                (format!("{path} is no network namespace"), false)
+            );
+        }
     }
 
     #[test]

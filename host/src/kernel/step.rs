@@ -3,8 +3,8 @@
 use super::netlink::route;
 use super::{KernelError, Outcome};
 use crate::plan::action::{
-    AddAddress, AddRoute, CreateVeth, DeleteAddress, EnsureBridge, Masquerade, MasqueradeNft, SetPromiscuous,
-    SetUp, VethPeer,
+    AddAddress, AddRoute, Announce, CreateVeth, DeleteAddress, EnsureBridge, FilterRule, LinkAttribute,
+    Masquerade, MasqueradeNft, SetLink, SetPromiscuous, SetUp,
 };
 use crate::plan::{Action, IfName, LinkRef, Mac, Netns};
 
@@ -21,10 +21,18 @@ pub enum Way {
     VlanGateway,
     /// Questions to one namespace, until it is ready.
     Wait(Netns),
+    /// A file with what was asked of one namespace.
+    Saves(Netns),
     /// One transaction per family.
     Rules,
     /// One transaction.
     MasqueradeNft,
+    /// One transaction for each family, with what makes room for it.
+    MapPorts,
+    /// Messages about a link and its queues, each after the other's answer.
+    Shape,
+    /// One transaction for each family, and calls of firewalld.
+    Filter,
     /// One transaction each.
     CheckSourceMac,
     /// A process of its own, whose answer is waited for: not part of a step.
@@ -45,11 +53,17 @@ impl Way {
             Action::SetPromiscuous(action) => Way::Netlink(action.link.netns),
             Action::DeleteAddress(action) => Way::Netlink(action.link.netns),
             Action::Settle(action) => Way::Wait(action.link.netns),
+            Action::Announce(action) => Way::Netlink(action.link.netns),
             Action::AddAddress(action) => Way::Netlink(action.link.netns),
             Action::AddRoute(action) => Way::Netlink(action.link.netns),
             Action::SetSysctl(action) => Way::Sysctls(action.netns),
+            Action::SetLink(action) => Way::Netlink(action.link.netns),
+            Action::SaveLink(action) => Way::Saves(action.link.netns),
             Action::Masquerade(_) => Way::Rules,
             Action::MasqueradeNft(_) => Way::MasqueradeNft,
+            Action::MapPorts(_) | Action::DeletePortMap(_) => Way::MapPorts,
+            Action::Filter(_) => Way::Filter,
+            Action::Shape(_) => Way::Shape,
             Action::CheckSourceMac(_) => Way::CheckSourceMac,
             Action::Delegate(_) => Way::Native,
         }
@@ -73,19 +87,32 @@ pub fn needs(action: &Action) -> Vec<&IfName> {
     match action {
         Action::CreateVeth(veth) => veth.peer.master.iter().chain([&veth.peer.name]).collect(),
         Action::SetUp(action) => vec![&action.link.name],
+        Action::SetLink(action) => {
+            let bridge = match &action.attribute {
+                LinkAttribute::Port(port) => Some(&port.bridge),
+                _ => None,
+            };
+            bridge.into_iter().chain([&action.link.name]).collect()
+        }
         Action::SetPromiscuous(action) => vec![&action.link.name],
         Action::DeleteAddress(action) => vec![&action.link.name],
         Action::AddAddress(action) => vec![&action.link.name],
+        Action::Announce(action) => vec![&action.link.name],
         Action::AddRoute(action) => vec![&action.link.name],
         Action::DeleteStaleLink(action) => vec![&action.name],
         Action::EnsureBridge(action) => vec![&action.name],
         Action::ReserveLease(_)
         | Action::EnsureVlanGateway(_)
         | Action::SetSysctl(_)
+        | Action::SaveLink(_)
         | Action::Settle(_)
         | Action::Masquerade(_)
         | Action::MasqueradeNft(_)
+        | Action::MapPorts(_)
+        | Action::DeletePortMap(_)
         | Action::CheckSourceMac(_)
+        | Action::Filter(_)
+        | Action::Shape(_)
         | Action::Delegate(_) => Vec::new(),
     }
 }
@@ -162,9 +189,28 @@ pub fn failed_up(action: &SetUp) -> String {
     format!("failed to set {:?} UP", action.link.name.as_str())
 }
 
+/// The text for a link that does not get an attribute.
+pub fn failed_set_link(action: &SetLink) -> String {
+    let (name, value) = (action.link.name.as_str(), action.attribute.text());
+    match &action.attribute {
+        LinkAttribute::Mac(_) => format!("failed to set the MAC of {name:?} to {value}"),
+        LinkAttribute::Mtu(_) => format!("failed to set the MTU of {name:?} to {value}"),
+        LinkAttribute::QueueLength(_) => format!("failed to set the queue length of {name:?} to {value}"),
+        LinkAttribute::AllMulticast(_)
+        | LinkAttribute::Promiscuous(_)
+        | LinkAttribute::Alias(_)
+        | LinkAttribute::Port(_) => format!("failed to restore {name:?}"),
+    }
+}
+
 /// The text for a link that does not take every frame.
 pub fn failed_promiscuous(action: &SetPromiscuous) -> String {
     format!("could not set promiscuous mode on {:?}", action.link.name.as_str())
+}
+
+/// The text for addresses that are not announced.
+pub fn failed_announcement(action: &Announce) -> String {
+    format!("failed to announce the addresses of {:?}", action.link.name.as_str())
 }
 
 /// The reference's text for an address that is not removed.
@@ -186,14 +232,6 @@ pub fn failed_route(action: &AddRoute) -> String {
     format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
 }
 
-/// How the settings of a bridge port differ from those with which it was made.
-pub fn compare_port(link: &LinkRef, peer: &VethPeer, hairpin: bool, isolated: bool) -> Vec<String> {
-    let on = |is_on: bool| if is_on { "on" } else { "off" };
-    let modes = [("hairpin mode", hairpin, peer.hairpin), ("isolation", isolated, peer.isolated)];
-    let differ = modes.into_iter().filter(|(_, is, wanted)| is != wanted);
-    differ.map(|(mode, is, wanted)| format!("{mode} of {link} is {}, not {}", on(is), on(wanted))).collect()
-}
-
 /// Why a native plugin is not executed as part of a step.
 pub fn not_in_a_step() -> KernelError {
     KernelError::Conflict("a native plugin is executed between the stages of a plan".to_owned())
@@ -201,13 +239,21 @@ pub fn not_in_a_step() -> KernelError {
 
 /// Whether an action failed.
 pub fn is_failure(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_))
+    matches!(outcome, Outcome::Failed(_) | Outcome::Halfway(_))
 }
 
 /// The masquerade of an action in nftables, if it is one.
 pub fn as_masquerade_nft(action: &Action) -> Option<&MasqueradeNft> {
     match action {
         Action::MasqueradeNft(masquerade) => Some(masquerade),
+        _ => None,
+    }
+}
+
+/// The filter's rule of an action, if it is one.
+pub fn as_filter(action: &Action) -> Option<&FilterRule> {
+    match action {
+        Action::Filter(rule) => Some(rule),
         _ => None,
     }
 }

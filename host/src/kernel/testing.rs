@@ -1,6 +1,7 @@
 //! Private namespaces for tests: nothing here touches the machine's own links, rules or files.
 
 use super::netns::NetnsFile;
+use super::{Difference, KernelError};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
@@ -30,10 +31,23 @@ pub fn new_netns() -> NetnsFile {
     made.join().unwrap()
 }
 
+/// The differences alone.
+pub fn texts(found: Vec<Vec<Difference>>) -> Vec<String> {
+    found.into_iter().flatten().map(|difference| difference.text).collect()
+}
+
 /// Runs a command line in the thread's namespaces and gives its output; it must succeed.
 pub fn sh(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Looks for something, and everything can be looked at.
+pub fn all_read<T>(look: impl FnOnce(&mut Vec<KernelError>) -> T) -> T {
+    let mut unread = Vec::new();
+    let found = look(&mut unread);
+    assert!(unread.is_empty(), "{unread:?}");
+    found
 }

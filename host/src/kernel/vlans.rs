@@ -103,6 +103,45 @@ fn ranges(vids: impl Iterator<Item = u16>) -> String {
     ranges.into_iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
+/// What a link of a gateway's name is; `P` is what is told of the port at its other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<P> {
+    /// The gateway.
+    Gateway(P),
+    /// The gateway that we made, whose port left the bridge or the VLAN, or never got there.
+    CutOff(P),
+    /// Something else.
+    Other,
+}
+
+impl<P> Standing<P> {
+    /// Of the end of a pair that has our mark or not: by its port, and that one's bridge and native VLAN. One that somebody put
+    /// on another bridge is his.
+    pub fn of_pair(
+        gateway: &EnsureVlanGateway,
+        is_marked: bool,
+        port: P,
+        (master, bridge): (Option<u32>, Option<u32>),
+        pvid: Option<u16>,
+    ) -> Self {
+        let is_port = master.is_some() && master == bridge;
+        match is_port && pvid == Some(gateway.vid) {
+            true => Standing::Gateway(port),
+            false if is_marked && (is_port || master.is_none()) => Standing::CutOff(port),
+            false => Standing::Other,
+        }
+    }
+
+    /// The same with something else told of the port.
+    pub fn map<Q>(self, tell: impl FnOnce(P) -> Q) -> Standing<Q> {
+        match self {
+            Standing::Gateway(port) => Standing::Gateway(tell(port)),
+            Standing::CutOff(port) => Standing::CutOff(tell(port)),
+            Standing::Other => Standing::Other,
+        }
+    }
+}
+
 /// The reference's text for a default VLAN that stays.
 pub fn failed_drop(port: &IfName) -> String {
     format!("failed to remove default vlan on interface {:?}", port.as_str())
@@ -133,6 +172,7 @@ pub fn conflict(gateway: &EnsureVlanGateway) -> KernelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Mac;
 
     fn given(drop_default: bool, added: &[(u16, u16, bool)]) -> PortVlans {
         let vlan = |&(first, last, native): &(u16, u16, bool)| PortVlan { first, last, native };
@@ -153,6 +193,34 @@ mod tests {
         // A tag in a trunk counts more, as in the reference.
         assert_eq!(port(&given(true, &[(8, 8, true), (7, 9, false)])).text(), "7 8 9");
         assert_eq!(port(&PortVlans::default()).pvid(), Some(1));
+    }
+
+    #[test]
+    fn a_gateway_that_was_cut_off_is_ours_by_its_mark_and_no_other_bridge_s() {
+        let name = |name| IfName::parse(name).unwrap();
+        let gateway = EnsureVlanGateway {
+            name: name("br0.100"),
+            mac: Mac([2; 6]),
+            alias: "wasm-cni gateway br0.100".to_owned(),
+            port: name("veth01"),
+            port_mac: Mac([4; 6]),
+            bridge: name("br0"),
+            vid: 100,
+            drop_default: true,
+        };
+        let standing = |is_marked, master, bridge, pvid| {
+            Standing::of_pair(&gateway, is_marked, (), (master, bridge), pvid)
+        };
+        for is_marked in [true, false] {
+            assert_eq!(standing(is_marked, Some(1), Some(1), Some(100)), Standing::Gateway(()));
+            assert_eq!(standing(is_marked, Some(2), Some(1), Some(100)), Standing::Other);
+            assert_eq!(standing(is_marked, Some(2), None, Some(100)), Standing::Other);
+        }
+        for (master, bridge, pvid) in [(Some(1), Some(1), Some(1)), (None, Some(1), None), (None, None, None)]
+        {
+            assert_eq!(standing(true, master, bridge, pvid), Standing::CutOff(()));
+            assert_eq!(standing(false, master, bridge, pvid), Standing::Other);
+        }
     }
 
     #[test]

@@ -14,6 +14,30 @@ pub fn chain(attachment: &Attachment) -> String {
     format!("CNI-{}", hex(&digest[..12]))
 }
 
+/// The chain of a container's mapped ports on a network, as the reference names it: 28 bytes in all.
+pub fn port_chain(attachment: &Attachment) -> String {
+    let digest = Sha512::new()
+        .chain_update(attachment.network.as_str())
+        .chain_update(attachment.container.as_str())
+        .finalize();
+    format!("CNI-DN-{}", hex(&digest[..11]).get(..21).unwrap_or_default())
+}
+
+/// The link through which a container's packets on a network go to be held back, as the reference names it: 15 bytes in all.
+pub fn ifb(attachment: &Attachment) -> Result<IfName, NameError> {
+    let digest = Sha512::new()
+        .chain_update(attachment.network.as_str())
+        .chain_update(attachment.container.as_str())
+        .finalize();
+    IfName::parse(&format!("bwp{}", hex(&digest[..6])))
+}
+
+/// The comment of the jumps to it, as the reference writes it and the kernel keeps it: at most 255 bytes.
+pub fn port_comment(attachment: &Attachment) -> String {
+    let comment = format!("dnat name: \"{}\" id: \"{}\"", attachment.network, attachment.container);
+    if comment.len() <= 255 { comment } else { format!("{}..", comment.get(..253).unwrap_or_default()) }
+}
+
 /// The comment of the container's rules, as the reference writes it.
 pub fn comment(attachment: &Attachment) -> String {
     format!("name: \"{}\" id: \"{}\"", attachment.network, attachment.container)
@@ -72,7 +96,20 @@ pub fn host_veth(attachment: &Attachment, candidate: u32) -> Result<IfName, Name
 
 /// The alias that shows a link on the host to be this attachment's.
 pub fn alias(attachment: &Attachment) -> String {
-    format!("wasm-cni {}", hex(&identity(attachment, "alias")[..16]))
+    format!("{ALIAS}{}", hex(&identity(attachment, "alias")[..16]))
+}
+
+/// Whether a link's alias is that of some attachment.
+pub fn is_alias(alias: &str) -> bool {
+    alias.starts_with(ALIAS)
+}
+
+/// What all aliases begin with.
+const ALIAS: &str = "wasm-cni ";
+
+/// The file in which the reference's tuning saves what the interface had before, below a directory.
+pub fn saved_link(attachment: &Attachment) -> String {
+    format!("{}_{}.json", attachment.container, attachment.interface)
 }
 
 /// The key of the attachment's journal: a file name.
@@ -158,6 +195,9 @@ mod tests {
     fn chains_and_comments_are_those_of_the_reference() {
         assert_eq!(chain(&attachment("test", "1234")), "CNI-2bbe0c48b91a7d1b8a6753a8");
         assert_eq!(chain(&attachment("mybridge", "1234567890")), "CNI-26633426ea992aa1f0477097");
+        assert_eq!(port_chain(&attachment("test", "1234")), "CNI-DN-2bbe0c48b91a7d1b8a675");
+        assert_eq!(port_comment(&attachment("n", "c1")), "dnat name: \"n\" id: \"c1\"");
+        assert_eq!(port_comment(&attachment("n", &"a".repeat(240))).len(), 255);
         assert_eq!(comment(&attachment("mynet", "abc")), "name: \"mynet\" id: \"abc\"");
     }
 

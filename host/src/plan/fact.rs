@@ -1,6 +1,6 @@
 //! Questions that a planner asks about the machine, and their answers: data both, so that they cross a socket.
 
-use super::action::{LinkRef, Netns, Owner, StoreRef};
+use super::action::{DeletePortMap, LinkRef, Netns, Owner, StoreRef};
 use super::name::{IfName, Mac};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,26 @@ pub enum Query {
     Free(StoreRef, AddressRange),
     /// What hides addresses when nobody says: [`Answer::Backend`].
     Backend,
+    /// The host's end of the veth pair whose other end in the container has that name: [`Answer::HostEnd`].
+    HostEnd(IfName),
+    /// Who is told what the host passes on, when nobody says: [`Answer::Firewall`].
+    Firewall,
+    /// The link of the host through which packets to an address leave: [`Answer::RouteTo`].
+    RouteTo(IpAddr),
+    /// Who has one of these ports of the host, of the containers that are no more: [`Answer::PortOwners`].
+    StalePorts {
+        /// Where the rules live.
+        backend: Backend,
+        /// Of which family.
+        is_ipv4: bool,
+        /// Which ports.
+        ports: Vec<u16>,
+    },
     /// The contents of a file: [`Answer::File`].
     File(PathBuf),
+    /// The same of a file, the second path, that has to be below a directory, whatever symbolic links say. Policy asks it; no
+    /// plugin does.
+    FileBelow(PathBuf, PathBuf),
 }
 
 /// An answer.
@@ -40,14 +58,45 @@ pub enum Answer {
     Free(Fact<Vec<AddressRange>>),
     /// To [`Query::Backend`].
     Backend(Backend),
-    /// To [`Query::File`]: at most [`MAX_FILE_BYTES`]. A file that is missing is [`Answer::Failed`], with the reason.
+    /// To [`Query::HostEnd`].
+    HostEnd(Fact<IfName>),
+    /// To [`Query::Firewall`].
+    Firewall(Firewall),
+    /// To [`Query::RouteTo`].
+    RouteTo(Fact<IfName>),
+    /// To [`Query::StalePorts`].
+    PortOwners(Vec<PortOwner>),
+    /// To [`Query::File`] and [`Query::FileBelow`]: at most [`MAX_FILE_BYTES`].
     File(Fact<Vec<u8>>),
     /// It cannot be told, and the plugin gets this text.
     Failed(String),
 }
 
-/// Where rules that hide addresses live.
+/// Somebody to whom ports of the host lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortOwner {
+    /// As the rules tell it; nftables' do not.
+    pub network: Option<String>,
+    /// As the rules tell it.
+    pub container: String,
+    /// Where they lead.
+    pub address: Option<IpAddr>,
+    /// What removes them.
+    pub map: DeletePortMap,
+}
+
+/// Who is told what the host passes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firewall {
+    /// Table `filter` of `iptables`.
+    Iptables,
+    /// firewalld, over D-Bus.
+    Firewalld,
+}
+
+/// Where rules that hide addresses live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Table `nat` of `iptables`.

@@ -59,15 +59,18 @@ macro_rules! name {
 
 name!(
     /// A link's name: 1 to 15 bytes, not `.` or `..`, without `/`, `:` or white space (`dev_valid_name` in the kernel's
-    /// `net/core/dev.c`), and without a control character or `%`, which the kernel would expand.
+    /// `net/core/dev.c`), not `all` or `default`, which are parameters of every link (`sysctl_dev_name_is_allowed`), and without
+    /// a control character, U+FFFD, which stands for bytes that are no UTF-8, or `%`, which the kernel would expand.
     IfName, "interface name", |value| match value {
         "" => Err("is empty"),
         "." | ".." => Err("is . or .."),
+        "all" | "default" => Err("stands for every link"),
         _ if value.len() > 15 => Err("is longer than 15 bytes"),
         _ if value.chars().any(|c| c == '/' || c == ':' || c.is_whitespace()) => {
             Err("contains / or : or whitespace characters")
         }
         _ if value.chars().any(|c| c.is_control() || c == '%') => Err("contains a control character or %"),
+        _ if value.contains('\u{fffd}') => Err("is not UTF-8"),
         _ => Ok(()),
     }
 );
@@ -109,6 +112,12 @@ name!(
 );
 
 impl SysctlKey {
+    /// What tells whether a link takes addresses and routes from router advertisements.
+    pub fn accept_ra(link: &IfName) -> Self {
+        // A link's name is one part of a path.
+        SysctlKey(format!("net/ipv6/conf/{link}/accept_ra"))
+    }
+
     /// Family and link of a parameter of one link, `net/ipv4/conf/eth0/arp_notify`; none for any other, `all` and
     /// `default` included.
     pub fn link(&self) -> Option<(&str, &str)> {
@@ -119,7 +128,14 @@ impl SysctlKey {
     }
 }
 
+/// So long a container ID or a network's name may be, in bytes: both name directories or files of runtimes and plugins. The reference
+/// has no limit, and an owner that does not fit into a lease or a comment of a rule could not be found again.
+pub const IDENTIFIER_BYTES: usize = 255;
+
 fn identifier(value: &str) -> Result<(), &'static str> {
+    if value.len() > IDENTIFIER_BYTES {
+        return Err("is longer than 255 bytes");
+    }
     let mut bytes = value.bytes();
     let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     match bytes.next() {

@@ -1,19 +1,29 @@
 //! The default policy: what follows from the request and its configuration alone (design, section 4).
 
+use super::rules::Rules;
+use super::{Policy, Thing, Violation};
+use crate::cni::named::{FirewallConfig, PortConfig};
 use crate::cni::{CniError, Config, Request};
-use crate::plan::{Attachment, IfName, PluginName, Report, StoreRef, derive};
+use crate::plan::action::DeletePortMap;
+use crate::plan::{Answer, Attachment, Fact, IfName, LinkRef, Netns, PluginName, Report, StoreRef, derive};
+use ipnetwork::IpNetwork;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where host-local keeps its stores unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/networks";
 
+/// Where tuning saves what a link had before unless told otherwise.
+pub const DEFAULT_TUNING_DIR: &str = "/run/cni/tuning";
+
 /// So many names are tried for a host veth before giving up.
 pub const VETH_CANDIDATES: u32 = 8;
 
-/// What one request may touch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What one request may touch: what follows from it, and the policy that narrows and widens that.
+#[derive(Debug, Clone)]
 pub struct Grants {
     /// Whose grants these are.
     pub plugin: PluginName,
@@ -21,30 +31,56 @@ pub struct Grants {
     pub attachment: Attachment,
     /// Names of host links that the plugin may use: those in the configuration, and the reference's default.
     pub host_links: BTreeSet<String>,
+    /// The links that `prevResult` tells.
+    pub previous_links: BTreeSet<LinkRef>,
     /// Names that the host's end of a veth may have.
     pub host_veths: Vec<IfName>,
     /// IDs of VLANs that the configuration names.
     pub vlans: BTreeSet<u16>,
-    /// Addresses that the configuration and `prevResult` name.
+    /// Addresses that configuration, `CNI_ARGS`, `prevResult` and native delegates name for the container.
     pub addresses: BTreeSet<IpAddr>,
+    /// Gateways that they name.
+    pub gateways: BTreeSet<IpAddr>,
+    /// Networks that they name: what is leased is in one of them.
+    pub networks: BTreeSet<IpNetwork>,
+    /// Ports that the runtime wants mapped, and how.
+    pub ports: PortConfig,
+    /// Of the firewall, what the configuration names.
+    pub firewall: FirewallConfig,
+    /// Links of the host that lead to the attachment's own addresses, as the host itself has said.
+    pub routes_to_own: BTreeSet<IfName>,
+    /// The host's end of the attachment's veth pair, as the host itself has said.
+    pub host_end: Option<IfName>,
+    /// Rules of containers that are no more, as the host itself has said.
+    pub stale_maps: Vec<DeletePortMap>,
+    /// Whether addresses of a bridge may be taken away for a gateway: the configuration's `forceAddress`.
+    pub forces_address: bool,
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
-    /// The file that may be read: the configuration's `ipam.resolvConf`.
-    pub file: Option<PathBuf>,
+    /// Where what a link had before may be saved: where the reference's tuning does.
+    pub tuning_dirs: Vec<PathBuf>,
+    /// Files that may be read: the configuration's `ipam.resolvConf`, and what a plugin that we ship is known to need.
+    pub files: Vec<PathBuf>,
     /// Which plugin may be delegated to: the configuration's IPAM.
     pub delegate: Option<String>,
+    /// The administrator's.
+    pub policy: Arc<Policy>,
 }
 
 impl Grants {
-    /// The default policy for a request.
-    pub fn for_request(request: &Request, config: &Config, previous: Option<&Report>) -> Self {
-        let mut host_links: BTreeSet<String> = config.texts().into_iter().map(str::to_owned).collect();
+    /// The default policy for a request, with the administrator's.
+    pub fn for_request(
+        request: &Request,
+        config: &Config,
+        previous: Option<&Report>,
+        policy: &Arc<Policy>,
+    ) -> Self {
+        let mut host_links: BTreeSet<String> = config.link_names().into_iter().map(str::to_owned).collect();
         if let Some(name) = default_link(request.plugin.as_str()) {
             host_links.insert(name.to_owned());
         }
-        let mut addresses: BTreeSet<IpAddr> = config.addresses().into_iter().collect();
-        addresses.extend(previous.into_iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.ip())));
-        Grants {
+        let named = config.named_addresses(&request.args);
+        let mut grants = Grants {
             plugin: request.plugin.clone(),
             delegate: config.ipam_type().map(str::to_owned),
             host_veths: (0..VETH_CANDIDATES)
@@ -52,11 +88,62 @@ impl Grants {
                 .collect(),
             attachment: request.attachment.clone(),
             host_links,
+            previous_links: previous_links(request, config),
             vlans: config.vlans(),
-            addresses,
+            addresses: named.addresses,
+            gateways: named.gateways,
+            networks: named.networks,
+            ports: config.ports(),
+            firewall: config.firewall(previous),
+            routes_to_own: BTreeSet::new(),
+            host_end: None,
+            stale_maps: Vec::new(),
+            forces_address: config.forces_address(),
             data_dirs: data_dirs(config),
-            file: config.resolv_conf().map(PathBuf::from),
+            tuning_dirs: tuning_dirs(config),
+            files: config
+                .resolv_conf()
+                .into_iter()
+                .chain(needed_file(&request.plugin))
+                .map(PathBuf::from)
+                .collect(),
+            policy: Arc::clone(policy),
+        };
+        if let Some(previous) = previous {
+            grants.trust(previous);
         }
+        grants
+    }
+
+    /// Lets the container have what somebody reported who is not in the sandbox: an earlier plugin, or a native delegate.
+    pub fn trust(&mut self, report: &Report) {
+        for ip in &report.ips {
+            self.addresses.insert(ip.address.ip());
+            self.networks.insert(ip.address);
+            self.gateways.extend(ip.gateway);
+        }
+    }
+
+    /// Notes what the host itself has answered to a question of the plugin: with that it may go on.
+    pub fn note(&mut self, answer: &Answer) {
+        match answer {
+            Answer::HostEnd(Fact::Known(link)) => self.host_end = Some(link.clone()),
+            Answer::RouteTo(Fact::Known(link)) => drop(self.routes_to_own.insert(link.clone())),
+            Answer::PortOwners(owners) => {
+                self.stale_maps.extend(owners.iter().map(|owner| owner.map.clone()))
+            }
+            _ => {}
+        }
+    }
+
+    /// The administrator's rules for a plugin that takes part in this request.
+    pub fn rules(&self, plugin: &PluginName) -> Rules<'_> {
+        self.policy.rules(plugin, Some(&self.attachment.network))
+    }
+
+    /// Whether an address is in a network that is named.
+    pub fn is_in_network(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address) || self.networks.iter().any(|network| network.contains(address))
     }
 
     /// Whether the name is that of the gateway of a VLAN that the configuration names, on a link that it names.
@@ -67,26 +154,56 @@ impl Grants {
         })
     }
 
-    /// Whether a plugin may be delegated to.
-    pub fn check_delegate(&self, delegate: &PluginName) -> Result<(), CniError> {
-        if self.delegate.as_deref() == Some(delegate.as_str()) {
-            return Ok(());
-        }
-        let rule = match &self.delegate {
+    /// What is wrong with it when `plugin` delegates to `delegate`.
+    pub fn check_delegate(&self, plugin: &PluginName, delegate: &PluginName) -> Vec<Violation> {
+        let rules = self.rules(plugin);
+        let rule = || match &self.delegate {
             Some(ipam) => format!("the configuration delegates to {ipam:?} alone"),
             None => "the configuration names no plugin under `ipam`".to_owned(),
         };
+        let configured = self.delegate.as_deref() == Some(delegate.as_str());
+        let mut refusals = rules.refuse(&Thing::Delegate(delegate.as_str()), configured, rule);
+        refusals.extend(rules.refuse_capability(super::Capability::Delegate));
         let action = format!("delegate to {:?}", delegate.as_str());
-        Err(super::denied(
-            self.plugin.as_str(),
-            &[super::Violation { plugin: self.plugin.to_string(), action, rule }],
-        ))
+        let violation = |refusal| Violation { plugin: plugin.clone(), action: action.clone(), refusal };
+        refusals.into_iter().map(violation).collect()
+    }
+
+    /// Violations as the error of this request.
+    pub fn denied(&self, violations: &[Violation]) -> CniError {
+        super::violation::denied(&self.plugin, &self.attachment.network, violations, &self.policy.path)
     }
 
     /// The data directories for a message.
     pub fn data_dirs_text(&self) -> String {
         self.data_dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" or ")
     }
+}
+
+/// The links of `prevResult` in the two namespaces of the request.
+fn previous_links(request: &Request, config: &Config) -> BTreeSet<LinkRef> {
+    let interfaces = config.previous_interfaces().unwrap_or_default();
+    let link = |interface: &crate::cni::result::Interface| {
+        let netns = match interface.sandbox.as_str() {
+            "" => Netns::Host,
+            sandbox if sandbox == request.netns => Netns::Container,
+            _ => return None,
+        };
+        Some(LinkRef { netns, name: IfName::parse(&interface.name).ok()? })
+    };
+    interfaces.iter().filter_map(link).collect()
+}
+
+/// Where the reference's tuning saves what a link had before: the default directory, and the configured one if it is absolute.
+pub fn tuning_dirs(config: &Config) -> Vec<PathBuf> {
+    let configured = config.get("dataDir").and_then(Value::as_str).map(PathBuf::from);
+    let configured = configured.filter(|dir| dir.is_absolute());
+    [PathBuf::from(DEFAULT_TUNING_DIR)].into_iter().chain(configured).collect()
+}
+
+/// The file that the reference plugin of that name reads whatever the configuration says.
+fn needed_file(plugin: &PluginName) -> Option<&'static str> {
+    (plugin.as_str() == "tuning").then_some("/etc/cni/tuning/allowlist.conf")
 }
 
 /// The default data directory and the configured one, if it is absolute.

@@ -2,13 +2,12 @@
 
 use super::bindings::wasm_cni::plugin::types;
 use super::guest::Guest;
+use super::limits::Limits;
 use super::recorder::Level;
-use super::{host, limits, lower, tunables, wasi};
+use super::{host, limits, lower, mapping, tunables, wasi};
 use crate::cni::{CniError, code};
 use crate::plan::Report;
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsRawFd;
 use wasmtime::component::{Component, Instance, Linker, TypedFunc};
 use wasmtime::{Engine, Store, Trap};
 
@@ -17,7 +16,9 @@ const LAST_LINES: usize = 10;
 
 /// An engine for code made by `wasm-cni-compile`.
 pub fn new() -> Result<Engine, CniError> {
-    Engine::new(&tunables::config()).map_err(|e| internal("the WebAssembly engine does not start", &e))
+    let mut config = tunables::config();
+    mapping::configure(&mut config);
+    Engine::new(&config).map_err(|e| internal("the WebAssembly engine does not start", &e))
 }
 
 /// A verb of a component.
@@ -36,6 +37,7 @@ pub enum Verb {
 pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let plugin = guest.plugin.clone();
     let engine = guest.engine.clone();
+    let limits = guest.recorder().limits;
     let component = load(&engine, code)
         .map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
 
@@ -43,6 +45,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let linked = host::link(&mut linker, &component).and_then(|()| wasi::link(&mut linker, &component));
     linked.map_err(|e| internal("the contract does not link", &e))?;
 
+    let depth = guest.depth;
     let mut store = Store::new(&engine, guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(limits::CALL_BYTES);
@@ -51,7 +54,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
 
     let returned = linker
         .instantiate(&mut store, &component)
-        .map_err(|e| match ended(&e) {
+        .map_err(|e| match ended(&e, &limits) {
             Some(error) => error,
             None if e.is::<Trap>() => trapped(&e),
             None => not_a_plugin(&plugin.to_string(), &e),
@@ -62,14 +65,19 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
         })
         .and_then(|function| match function.call(&mut store, ()) {
             Ok((returned,)) => Ok(returned),
-            Err(e) => Err(ended(&e).unwrap_or_else(|| trapped(&e))),
+            Err(e) => Err(ended(&e, &limits).unwrap_or_else(|| trapped(&e))),
         });
 
-    let guest = store.into_data();
+    let guest = store.data_mut();
     let output = guest.wasi.output();
     guest.recorder().log(&guest.plugin, Level::Warn, &output);
+    let report = std::mem::take(&mut guest.report);
+    if depth == 0 {
+        // The process ends now, and all of it with it.
+        std::mem::forget((store, linker, component));
+    }
     match returned {
-        Ok(Ok(())) => guest.report.finish(),
+        Ok(Ok(())) => report.finish(),
         Ok(Err(error)) => Err(lower::error(error)),
         Err(error) if error.code == code::TRAPPED => {
             let lines: Vec<&str> = output.lines().collect();
@@ -98,31 +106,35 @@ fn export(store: &mut Store<Guest>, instance: &Instance, verb: Verb) -> wasmtime
 
 /// Maps machine code.
 #[expect(unsafe_code, reason = "machine code is executed as it is")]
-fn load(engine: &Engine, mut code: &File) -> wasmtime::Result<Component> {
-    let path = format!("/proc/self/fd/{}", code.as_raw_fd());
-    if std::path::Path::new(&path).exists() {
-        // SAFETY: the descriptor is the parent's, who passes on only what the cache vouches for: written by our compiler,
-        // from an engine with the same settings, to a file that nobody but root or us could have changed since, with
-        // the digest that it had when it was written. The file is never written in place, so the mapping stays what it is.
-        return unsafe { Component::deserialize_file(engine, path) };
-    }
-    // No /proc: a copy instead of a mapping.
-    let mut bytes = Vec::new();
-    code.read_to_end(&mut bytes)?;
-    // SAFETY: as above.
-    unsafe { Component::deserialize(engine, bytes) }
+fn load(engine: &Engine, code: &File) -> wasmtime::Result<Component> {
+    let memory = mapping::code(code)?;
+    // SAFETY: the descriptor is the parent's, who passes on only what the cache vouches for: written by our compiler,
+    // from an engine with the same settings, to a file that nobody but root or us could have changed since, with
+    // the digest that it had when it was written. The file is never written in place, so the mapping stays what it is, and
+    // it is never unmapped.
+    unsafe { Component::deserialize_raw(engine, memory) }
 }
 
 /// How a run ended that one of our own functions, or a limit, ended.
-fn ended(error: &wasmtime::Error) -> Option<CniError> {
+fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CniError> {
     if let Some(error) = error.downcast_ref::<CniError>() {
         return Some(error.clone());
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Some(limits::exceeded("time", format!("{} s", limits::TIME.as_secs()))),
-        Some(Trap::StackOverflow) => Some(limits::exceeded("depth of calls", "512 KiB of stack")),
-        _ => None,
+        Some(Trap::Interrupt) => return Some(limits.too_long()),
+        Some(Trap::StackOverflow) => return Some(limits::exceeded("depth of calls", "512 KiB of stack")),
+        _ => {}
     }
+    // wasmtime has no types for these.
+    let cause = error.root_cause().to_string();
+    if let Some(counted) = cause.strip_prefix("resource limit exceeded: ") {
+        let most = if counted.starts_with("memory") { limits::MEMORIES } else { limits::INSTANCES };
+        let what = counted.split(" count").next().unwrap_or_default();
+        return Some(limits::exceeded(&format!("{what} count"), most));
+    }
+    cause
+        .contains("fuel allocated for hostcalls")
+        .then(|| limits::exceeded("size of a call's arguments", format!("{} MiB", limits::CALL_BYTES >> 20)))
 }
 
 /// How a run ended that nobody wanted to end so.

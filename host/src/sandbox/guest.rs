@@ -44,12 +44,13 @@ pub struct Guest {
 impl Guest {
     /// A plugin that has done nothing yet.
     pub fn new(plugin: PluginName, depth: usize, engine: Engine, recorder: Arc<Mutex<Recorder>>) -> Self {
+        let memory = Memory::new(lock(&recorder).limits.memory_bytes);
         Guest {
             plugin,
             depth,
             engine,
             wasi: Wasi::new(),
-            memory: Memory::default(),
+            memory,
             links: Handles::default(),
             drafts: Handles::default(),
             stores: Handles::default(),
@@ -64,7 +65,7 @@ impl Guest {
 
     /// The plan so far. Not held while a guest runs, or the delegate could not record.
     pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recorder)
     }
 
     /// A delegate of this plugin, which records into the same plan.
@@ -76,4 +77,8 @@ impl Guest {
     pub fn record(&self, action: crate::plan::Action) -> Result<usize, crate::cni::CniError> {
         self.recorder().record(&self.plugin, action)
     }
+}
+
+fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }

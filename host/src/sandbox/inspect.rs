@@ -19,6 +19,6 @@ pub struct Inspection {
 /// Reads a component's digest and manifest; a dry cache stores nothing.
 pub fn inspect(cache: &Cache, component: &Path) -> Result<Inspection, CodeError> {
     let file = File::open(component).map_err(CodeError::Read)?;
-    let code = cache.code(&file)?;
+    let code = cache.code(&file, None)?;
     Ok(Inspection { digest: code.digest, manifest: code.manifest })
 }

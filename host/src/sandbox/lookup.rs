@@ -33,7 +33,7 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     if path.is_empty() {
         return Err(CniError::new(code::INTERNAL, "no paths provided"));
     }
-    let ourselves = fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()));
+    let ourselves = ourselves();
     let mut looked_at = Vec::new();
     for directory in path {
         let component = directory.join(format!("{plugin}.wasm"));
@@ -57,6 +57,18 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     let directories: Vec<String> = path.iter().map(|d| d.display().to_string()).collect();
     let message = format!("failed to find plugin {:?} in path [{}]", plugin.as_str(), directories.join(" "));
     Err(CniError::new(code::INTERNAL, message).with_details(looked_at.join("\n")))
+}
+
+/// Whether a runtime that executes `<type>` would execute this very binary: the first file of that name on `path` is a link to it.
+pub fn is_our_link(path: &[PathBuf], plugin: &PluginName) -> bool {
+    let mut files =
+        path.iter().filter_map(|dir| fs::metadata(dir.join(plugin.as_str())).ok()).filter(|m| m.is_file());
+    files.next().is_some_and(|m| ourselves() == Some((m.dev(), m.ino())))
+}
+
+/// Device and inode of this binary.
+fn ourselves() -> Option<(u64, u64)> {
+    fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()))
 }
 
 /// Opens a component; a file that turned into a pipe meanwhile must not make us wait.
@@ -110,5 +122,7 @@ mod test {
             .unwrap();
         let error = find(&[directory.path().to_owned()], &name("bridge")).unwrap_err();
         assert!(error.details.contains("bridge: wasm-cni itself"), "{}", error.details);
+        let path = [directory.path().to_owned()];
+        assert!(is_our_link(&path, &name("bridge")) && !is_our_link(&path, &name("portmap")));
     }
 }

@@ -6,10 +6,11 @@
 //!                                         planner: parent ──▶ DraftPlan
 //! ```
 
-mod bindings;
+pub mod bindings;
 pub mod cache;
+mod confine;
 mod engine;
-mod guest;
+pub mod guest;
 mod handle;
 mod host;
 pub mod inspect;
@@ -17,9 +18,10 @@ pub mod limits;
 pub mod lookup;
 mod lower;
 pub mod manifest;
+mod mapping;
 mod overlay;
 pub mod planner;
-mod recorder;
+pub mod recorder;
 mod tunables;
 mod wasi;
 

@@ -3,9 +3,13 @@
 use super::limits;
 use super::recorder::Recorder;
 use crate::cni::{CniError, code};
-use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, ReserveLease};
+use crate::plan::action::{
+    CreateVeth, DeletePortMap, EnsureBridge, EnsureVlanGateway, MapPorts, ReserveLease,
+};
 use crate::plan::fact::MAX_GAPS;
-use crate::plan::{Action, AddressRange, Answer, Backend, Fact, LinkFact, LinkRef, Netns, Query, StoreRef};
+use crate::plan::{
+    Action, AddressRange, Answer, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, Netns, Query, StoreRef,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -115,11 +119,70 @@ pub fn free(
     Ok(gaps)
 }
 
-/// The contents of a file; of one that may not be read, nothing.
-pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Vec<u8>, CniError> {
+/// The host's end of the veth pair whose end in the container has that name, as it will be.
+pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>, CniError> {
+    let made = recorder.done().find_map(|action| match action {
+        Action::CreateVeth(veth) if veth.name == *name => Some(veth.peer.name.clone()),
+        _ => None,
+    });
+    if made.is_some() {
+        return Ok(made);
+    }
+    let query = Query::HostEnd(name.clone());
+    match recorder.ask(query.clone())? {
+        Answer::HostEnd(fact) => Ok(known(recorder, query, fact)),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
+/// Who is told what the host passes on, when nobody says.
+pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
+    let query = Query::Firewall;
+    match recorder.ask(query.clone())? {
+        Answer::Firewall(firewall) => Ok(firewall),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
+/// The link of the host through which packets to an address will leave: what the plan adds there counts, in networks that lead to the
+/// address.
+pub fn route_to(recorder: &mut Recorder, address: IpAddr) -> Result<Option<IfName>, CniError> {
+    let query = Query::RouteTo(address);
+    let actual = match recorder.ask(query.clone())? {
+        Answer::RouteTo(fact) => known(recorder, query, fact),
+        other => return Err(unanswered(&query, other)),
+    };
+    let mut planned = recorder.done().filter_map(|action| match action {
+        Action::AddAddress(add) if add.link.netns == Netns::Host && add.address.contains(address) => {
+            Some(add.link.name.clone())
+        }
+        Action::AddRoute(add) if add.link.netns == Netns::Host && add.route.dst.contains(address) => {
+            Some(add.link.name.clone())
+        }
+        _ => None,
+    });
+    Ok(planned.next_back().or(actual))
+}
+
+/// Rules by which ports of the host lead to containers that are no more.
+pub fn stale_ports(recorder: &mut Recorder, ports: &MapPorts) -> Result<Vec<DeletePortMap>, CniError> {
+    let mut numbers: Vec<u16> = ports.mappings.iter().map(|mapping| mapping.host_port).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let query =
+        Query::StalePorts { backend: ports.backend, is_ipv4: ports.address.is_ipv4(), ports: numbers };
+    match recorder.ask(query.clone())? {
+        Answer::PortOwners(owners) => Ok(owners.into_iter().map(|owner| owner.map).collect()),
+        other => Err(unanswered(&query, other)),
+    }
+}
+
+/// The contents of a file, if it is there; of one that may not be read, nothing.
+pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, CniError> {
     let query = Query::File(path.to_owned());
     match recorder.ask(query.clone())? {
-        Answer::File(fact) => Ok(known(recorder, query, fact).unwrap_or_default()),
+        Answer::File(Fact::Absent) => Ok(None),
+        Answer::File(fact) => Ok(Some(known(recorder, query, fact).unwrap_or_default())),
         other => Err(unanswered(&query, other)),
     }
 }
@@ -197,13 +260,7 @@ fn of_peer(veth: &CreateVeth) -> LinkFact {
 }
 
 /// A link that does not exist yet: index 0; MAC and MTU 0 where the kernel or the end of the plan chooses.
-fn planned(
-    netns: Netns,
-    name: &crate::plan::IfName,
-    kind: &str,
-    mac: crate::plan::Mac,
-    mtu: Option<u32>,
-) -> LinkFact {
+fn planned(netns: Netns, name: &IfName, kind: &str, mac: crate::plan::Mac, mtu: Option<u32>) -> LinkFact {
     LinkFact {
         netns,
         name: name.clone(),

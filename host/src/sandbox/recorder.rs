@@ -1,12 +1,13 @@
 //! The plan while it is recorded, shared by a plugin and its delegates.
 
-use super::limits;
+use super::limits::{self, Limits};
 use super::lower::UNSET;
+use super::overlay;
 use crate::cni::{CniError, Request};
 use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
 use crate::plan::{
-    Action, Answer, Attachment, DraftPlan, Entry, Facts, Ip, LinkRef, Mac, Netns, PluginName, Query, Report,
-    derive, lifetime,
+    Action, Answer, Attachment, DraftPlan, Entry, LinkRef, Mac, Netns, PluginName, Query, Report, derive,
+    lifetime, with_macs,
 };
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -36,9 +37,12 @@ pub enum Loaded {
 }
 
 /// Whom a planner turns to: the parent process across a socket, or a test.
-pub trait Upstream: Facts + Send {
-    /// The machine code of another plugin.
-    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError>;
+pub trait Upstream: Send {
+    /// Answers a question of the plugin `asks`.
+    fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer;
+
+    /// The machine code of another plugin, which `caller` delegates to.
+    fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError>;
 
     /// Ends a stage: applies what was recorded so far, executes a native plugin, and gives its answer.
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Report, CniError>;
@@ -51,29 +55,35 @@ pub trait Upstream: Facts + Send {
 pub struct Recorder {
     /// What was asked for.
     pub request: Request,
+    /// How much it may take.
+    pub limits: Limits,
+    /// Who runs: the plugin that the runtime called, and below it the one that it delegates to.
+    running: Vec<PluginName>,
     earlier: Vec<Action>,
     entries: Vec<(PluginName, Action)>,
     /// So many of the entries belong to earlier stages.
     applied: usize,
-    granted: Vec<Ip>,
     unreadable: Vec<Query>,
-    known: Vec<(Query, Answer)>,
+    known: Vec<(PluginName, Query, Answer)>,
     log_bytes: usize,
+    delegations: usize,
     upstream: Box<dyn Upstream>,
 }
 
 impl Recorder {
     /// Nothing recorded yet, on a machine where `earlier` was done.
-    pub fn new(request: Request, earlier: Vec<Action>, upstream: Box<dyn Upstream>) -> Self {
+    pub fn new(request: Request, limits: Limits, earlier: Vec<Action>, upstream: Box<dyn Upstream>) -> Self {
         Recorder {
+            limits,
+            running: vec![request.plugin.clone()],
             request,
             earlier,
             entries: Vec::new(),
             applied: 0,
-            granted: Vec::new(),
             unreadable: Vec::new(),
             known: Vec::new(),
             log_bytes: 0,
+            delegations: 0,
             upstream,
         }
     }
@@ -85,8 +95,8 @@ impl Recorder {
 
     /// Records an action and tells its number.
     pub fn record(&mut self, plugin: &PluginName, action: Action) -> Result<usize, CniError> {
-        if self.entries.len() >= limits::ACTIONS {
-            return Err(limits::exceeded("actions of a plan", limits::ACTIONS));
+        if self.entries.len() >= self.limits.actions {
+            return Err(self.limits.too_many_actions());
         }
         self.entries.push((plugin.clone(), action));
         Ok(self.entries.len() - 1)
@@ -118,21 +128,33 @@ impl Recorder {
         self.entries.truncate(mark);
     }
 
-    /// Notes what a delegate gave.
-    pub fn grant(&mut self, ips: &[Ip]) {
-        self.granted.extend_from_slice(ips);
+    /// From here on it is a delegate that asks.
+    pub fn enter(&mut self, delegate: &PluginName) {
+        self.running.push(delegate.clone());
     }
 
-    /// Asks upstream, each question once: the same question has the same answer throughout a request.
+    /// The delegate has ended.
+    pub fn leave(&mut self) {
+        self.running.pop();
+    }
+
+    /// Who runs now.
+    fn asks(&self) -> &PluginName {
+        self.running.last().unwrap_or(&self.request.plugin)
+    }
+
+    /// Asks upstream, each question of a plugin once: it has the same answer throughout a request.
     pub fn ask(&mut self, query: Query) -> Result<Answer, CniError> {
-        if let Some((_, answer)) = self.known.iter().find(|(known, _)| *known == query) {
+        let asks = self.asks().clone();
+        if let Some((_, _, answer)) = self.known.iter().find(|(by, known, _)| *by == asks && *known == query)
+        {
             return Ok(answer.clone());
         }
         if self.known.len() >= limits::QUESTIONS {
             return Err(limits::exceeded("questions about the machine", limits::QUESTIONS));
         }
-        let answer = self.upstream.ask(&query);
-        self.known.push((query, answer.clone()));
+        let answer = self.upstream.ask(&asks, &query);
+        self.known.push((asks, query, answer.clone()));
         Ok(answer)
     }
 
@@ -145,7 +167,12 @@ impl Recorder {
 
     /// See [`Upstream::load`].
     pub fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
-        self.upstream.load(plugin)
+        self.delegations += 1;
+        if self.delegations > limits::DELEGATIONS {
+            return Err(limits::exceeded("calls of delegates", limits::DELEGATIONS));
+        }
+        let caller = self.asks().clone();
+        self.upstream.load(&caller, plugin)
     }
 
     /// See [`Upstream::delegate`]: what was recorded so far is applied by now, or the request has failed.
@@ -157,28 +184,43 @@ impl Recorder {
 
     /// See [`Upstream::log`]; what is beyond the limit is dropped, with one note that it was.
     pub fn log(&mut self, plugin: &PluginName, level: Level, message: &str) {
-        if self.log_bytes > limits::LOG_BYTES {
-            return;
-        }
-        let room = limits::LOG_BYTES - self.log_bytes;
-        self.log_bytes = self.log_bytes.saturating_add(message.len().max(1));
-        for line in message.get(..message.floor_char_boundary(room)).unwrap_or_default().lines() {
+        let most = self.limits.log_bytes;
+        for line in message.lines() {
+            let Some(room) = most.checked_sub(self.log_bytes) else { return };
+            self.log_bytes = self.log_bytes.saturating_add(line.len().max(limits::LOG_LINE_BYTES));
+            let line = line.get(..line.floor_char_boundary(room)).unwrap_or_default();
             self.upstream.log(plugin, level, line);
-        }
-        if self.log_bytes > limits::LOG_BYTES {
-            let note =
-                format!("the rest of the log is dropped: it is limited to {} KiB", limits::LOG_BYTES >> 10);
-            self.upstream.log(plugin, Level::Warn, &note);
+            if self.log_bytes > most {
+                let note = format!("the rest of the log is dropped: it is limited to {} KiB", most >> 10);
+                self.upstream.log(plugin, Level::Warn, &note);
+            }
         }
     }
 
     /// The plan, or what is left of it after earlier stages.
     ///
     /// Leases come first: everything else is made only once they are ours, and their store is not locked meanwhile.
-    pub fn finish(&mut self, report: Report) -> DraftPlan {
-        let mut plan = self.stage(report);
+    pub fn finish(&mut self, report: Report) -> Result<DraftPlan, CniError> {
+        let passed = with_macs(report.passed, &self.request.netns, self.actions());
+        let mut plan = self.stage(Report { passed, ..report });
+        self.make_room(&mut plan)?;
         plan.entries.sort_by_key(|entry| !matches!(entry.action, Action::ReserveLease(_)));
-        plan
+        Ok(plan)
+    }
+
+    /// Rules of containers that are no more go before mapped ports that they would keep from being reached.
+    fn make_room(&mut self, plan: &mut DraftPlan) -> Result<(), CniError> {
+        let mut entries = Vec::with_capacity(plan.entries.len());
+        for entry in std::mem::take(&mut plan.entries) {
+            if let Action::MapPorts(ports) = &entry.action {
+                for map in overlay::stale_ports(self, ports)? {
+                    entries.push(Entry { action: Action::DeletePortMap(map), ..entry.clone() });
+                }
+            }
+            entries.push(entry);
+        }
+        plan.entries = entries;
+        Ok(())
     }
 
     /// What is to be applied next: MACs that nobody set are derived, lifetimes follow from the actions.
@@ -203,7 +245,6 @@ impl Recorder {
         DraftPlan {
             entries: self.entries.iter().skip(self.applied).map(entry).collect(),
             report,
-            granted: self.granted.clone(),
             unreadable: self.unreadable.clone(),
         }
     }

@@ -135,6 +135,17 @@ pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Resu
     Ok(())
 }
 
+/// The type of a resource: that of `wasi:io`, where it is only used, or one of which there is nothing.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "pollable" => ResourceType::host::<sync::io::poll::Pollable>(),
+        "input-stream" => ResourceType::host::<sync::io::streams::InputStream>(),
+        "output-stream" => ResourceType::host::<sync::io::streams::OutputStream>(),
+        "error" => ResourceType::host::<sync::io::error::Error>(),
+        _ => ResourceType::host::<()>(),
+    }
+}
+
 /// Links an interface whose functions trap, but for those that somebody else links.
 fn trap(
     linker: &mut Linker<Guest>,
@@ -151,9 +162,7 @@ fn trap(
                 let message = format!("the plugin called {interface}#{name}, which plugins do not have");
                 functions.func_new(name, move |_, _, _, _| Err(wasmtime::format_err!("{message}")))?;
             }
-            ComponentItem::Resource(_) => {
-                functions.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
-            }
+            ComponentItem::Resource(_) => functions.resource(name, resource(name), |_, _| Ok(()))?,
             _ => {}
         }
     }

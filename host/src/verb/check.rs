@@ -2,17 +2,21 @@
 //! run: of an IPAM plugin, what it imports tells whether it keeps leases.
 
 use super::claims;
+use super::made::{self, Tuned};
 use crate::apply::Section;
+use crate::cni::result::Interface;
 use crate::cni::{CniError, Config, Request, code};
 use crate::delegate;
-use crate::kernel::{Effect, Kernel};
+use crate::kernel::Kernel;
+use crate::kernel::host::HostKernel;
 use crate::plan::action::{AddAddress, AddRoute};
 use crate::plan::{
-    Action, Answer, Attachment, Fact, Facts, LinkRef, Netns, PluginName, Query, Report, StoreRef,
+    Action, Answer, Attachment, Fact, Facts, LinkRef, Mac, Netns, PluginName, Query, Report, StoreRef,
 };
 use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::run::{Host, Plugin};
 use crate::sandbox::Kind;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -21,38 +25,116 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
     match plugin.code.manifest.kind {
         Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(host, &plugin.name, request, config),
         Kind::Ipam => {
-            let previous = previous(config)?;
+            let previous = previous(request, config)?;
             let given = section(host, request)?.and_then(|section| section.report);
             told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
         }
-        Kind::Main | Kind::Chained => {
-            let netns = plugin.netns(host, request)?;
+        Kind::Chained => {
+            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
             let section = section(host, request)?;
-            if section.is_none() {
-                find_lease_of_ipam(host, request, config)?;
+            // It began a chain: its ADD had none either.
+            let began = section.as_ref().is_some_and(|section| !has_passed(section));
+            if !began || config.previous()?.is_some() {
+                previous(request, config)?;
             }
-            if let Some(ipam) = delegate::of_ipam(request, config) {
-                delegate::forward("CHECK", &ipam)?;
-            }
-            let previous = previous(config)?;
-            let mut actions = of_result(&previous, request);
-            for action in section.iter().flat_map(of_journal) {
-                if !actions.contains(&action) {
-                    actions.push(action);
-                }
-            }
-            let mut kernel = host.kernel(netns, false);
-            let mut differences = kernel.verify(&actions);
+            // Addresses and routes are for the plugin that made them to check.
             let claims = config.previous_interfaces()?;
-            let own = reports_own_link(section.as_ref(), request);
-            for claimed in claims::differences(&claims, own, request, &mut kernel) {
-                if !differences.contains(&claimed) {
-                    differences.push(claimed);
-                }
+            let tuned = tuned(host, request, section.as_ref());
+            let mut texts =
+                machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut kernel);
+            texts.extend(claims::differences(&claims, false, request, &mut kernel));
+            told(request, once(texts))
+        }
+        Kind::Main => {
+            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
+            // One that somebody else has made again has no journal.
+            let section = section(host, request)?.filter(|section| !made::is_replaced(section, &mut kernel));
+            let of_ipam = check_ipam(host, request, config, section.as_ref());
+            let told_by_runtime = previous(request, config)
+                .and_then(|previous| config.previous_interfaces().map(|claims| (previous, claims)));
+            let (previous, claims) = match told_by_runtime {
+                Ok(told) => told,
+                Err(error) => return of_ipam.and(Err(error)),
+            };
+            let tuned = tuned(host, request, section.as_ref());
+            let differences = differences(&previous, &claims, section.as_ref(), &tuned, request, &mut kernel);
+            match of_ipam {
+                Err(error) if differences.is_empty() => Err(error),
+                Err(error) => told(request, std::iter::once(error.msg).chain(differences).collect()),
+                Ok(()) => told(request, differences),
             }
-            told(request, differences)
         }
     }
+}
+
+/// What the IPAM plugin says, or without a journal the lease that it keeps.
+fn check_ipam(
+    host: &Host,
+    request: &Request,
+    config: &Config,
+    section: Option<&Section>,
+) -> Result<(), CniError> {
+    if section.is_none() {
+        find_lease_of_ipam(host, request, config)?;
+    }
+    delegate::of_ipam(request, config).map_or(Ok(()), |ipam| delegate::forward("CHECK", &ipam))
+}
+
+/// How the machine differs from `prevResult` and from the journal, each difference once.
+fn differences(
+    previous: &Report,
+    claims: &[Interface],
+    section: Option<&Section>,
+    tuned: &Tuned,
+    request: &Request,
+    kernel: &mut HostKernel,
+) -> Vec<String> {
+    let mut texts =
+        machine_differences(of_result(previous, request), claims, section, tuned, request, kernel);
+    texts.extend(claims::differences(claims, reports_own_link(section, request), request, kernel));
+    once(texts)
+}
+
+/// How the machine differs from what these actions and those of the journal make.
+fn machine_differences(
+    mut actions: Vec<Action>,
+    claims: &[Interface],
+    section: Option<&Section>,
+    tuned: &Tuned,
+    request: &Request,
+    kernel: &mut HostKernel,
+) -> Vec<String> {
+    for entry in section.iter().flat_map(|section| made::entries(section)) {
+        let action = as_told(entry.action, claims, request);
+        if !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
+    let found =
+        kernel.verify(&actions).into_iter().flatten().filter(|difference| !tuned.explains(difference));
+    found.map(|difference| difference.text).collect()
+}
+
+/// What plugins that ran later in the chain changed.
+fn tuned(host: &Host, request: &Request, section: Option<&Section>) -> Tuned {
+    Tuned::after(section, &request.attachment, &host.state.sections_of(&request.attachment))
+}
+
+/// Each of several texts once.
+fn once(mut texts: Vec<String>) -> Vec<String> {
+    let mut told = BTreeSet::new();
+    texts.retain(|text| told.insert(text.clone()));
+    texts
+}
+
+/// A later plugin of the chain may have given the container's link another Ethernet address; then it told so in `prevResult`.
+fn as_told(mut action: Action, claims: &[Interface], request: &Request) -> Action {
+    if let Action::CreateVeth(veth) = &mut action {
+        let is_it = |claim: &&Interface| claim.name == veth.name.as_str() && claim.sandbox == request.netns;
+        let mac = claims.iter().find(is_it).and_then(|claim| Mac::try_from(claim.mac.to_lowercase()).ok());
+        veth.mac = mac.unwrap_or(veth.mac);
+    }
+    action
 }
 
 /// Whether ADD told the runtime of the container's interface; what the reference made, it did.
@@ -61,14 +143,25 @@ fn reports_own_link(section: Option<&Section>, request: &Request) -> bool {
     section.is_none_or(|section| section.report.as_ref().is_some_and(|report| report.links.iter().any(own)))
 }
 
-fn previous(config: &Config) -> Result<Report, CniError> {
-    config.previous()?.ok_or_else(|| CniError::new(code::INTERNAL, "Required prevResult missing"))
+/// Whether an ADD passed a `prevResult` on.
+fn has_passed(section: &Section) -> bool {
+    section.report.as_ref().is_some_and(|report| !report.passed.is_empty() || report.links.is_empty())
+}
+
+fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
+    // In the words of the plugin whose CHECK it is.
+    let text = match request.plugin.as_str() {
+        "firewall" => "missing prevResult from earlier plugin",
+        "bandwidth" => "must be called as a chained plugin",
+        _ => "Required prevResult missing",
+    };
+    config.previous()?.ok_or_else(|| CniError::new(code::INTERNAL, text))
 }
 
 /// What the journal has of this plugin, while nobody changes it.
 fn section(host: &Host, request: &Request) -> Result<Option<Section>, CniError> {
     let journal = host.state.lock(&request.attachment)?;
-    Ok(journal.sections().into_iter().find(|section| section.header.plugin == request.plugin))
+    Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
 }
 
 fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
@@ -84,7 +177,7 @@ fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
 /// we know.
 fn find_lease_of_ipam(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
     let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
-    match named.and_then(|ipam| Plugin::find(host, &request.path, &ipam).ok()) {
+    match named.and_then(|ipam| Plugin::find(host, request, &ipam).ok()) {
         Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(host, &ipam.name, request, config),
         _ => Ok(()),
     }
@@ -130,26 +223,12 @@ fn gateways(given: &Report, previous: &Report) -> Vec<String> {
     differences
 }
 
-/// What was done and is meant to last; a failed optional action was not done.
-fn of_journal(section: &Section) -> Vec<Action> {
-    let mut actions = Vec::new();
-    for step in &section.steps {
-        for (index, (entry, _)) in step.intent.iter().enumerate() {
-            let effect = step.effects.as_ref().and_then(|effects| effects.get(index)?.as_ref());
-            let optional = matches!(&entry.action, Action::SetSysctl(set) if set.optional);
-            if effect.is_some_and(|effect| !(optional && *effect == Effect::AlreadyThere)) {
-                actions.push(entry.action.clone());
-            }
-        }
-    }
-    actions
-}
-
 /// The addresses and routes that `prevResult` claims for the container's interface.
 fn of_result(previous: &Report, request: &Request) -> Vec<Action> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
-    let address =
-        |ip: &crate::plan::Ip| Action::AddAddress(AddAddress { link: link.clone(), address: ip.address });
+    let address = |ip: &crate::plan::Ip| {
+        Action::AddAddress(AddAddress { link: link.clone(), address: ip.address, nodad: false })
+    };
     let route =
         |route: &crate::plan::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
     previous.ips.iter().map(address).chain(previous.routes.iter().map(route)).collect()

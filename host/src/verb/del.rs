@@ -1,12 +1,14 @@
 //! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
 
-use crate::apply::{self, Section};
+use super::{chained, made};
+use crate::apply::{self, Section, Stuck};
 use crate::cni::command::gate_version;
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, Request};
 use crate::delegate;
-use crate::kernel::Undo;
 use crate::kernel::host::HostKernel;
+use crate::kernel::host::remains::{Inside, Remains};
 use crate::kernel::netns::NetnsFile;
+use crate::kernel::{KernelError, Undo};
 use crate::policy::grant::stores;
 use crate::run::{self, Host};
 
@@ -14,14 +16,37 @@ use crate::run::{self, Host};
 pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
     gate_version(&config.cni_version, &super::all_versions())?;
     let netns = usable_netns(host, &request.netns);
-    let netns_id = netns.as_ref().map(NetnsFile::id);
-    let mut kernel = host.kernel(netns, false);
-    let journal = host.state.lock(&request.attachment)?;
+    let journal = match host.state.lock(&request.attachment) {
+        Ok(journal) => journal,
+        // A file system without room has room for no journal, and a DEL makes none.
+        Err(error) if error.is_storage() => {
+            tracing::warn!(%error, "DEL goes on without journal and lock");
+            return without_journal(host, request, config, &mut host.kernel(netns, false));
+        }
+        Err(error) => return Err(error.into()),
+    };
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
-    match journal.sections().into_iter().find(own) {
-        Some(section) => run::undo_section(host, &journal, &section, netns_id, &mut kernel),
-        None => without_journal(request, config, &mut kernel),
+    let section = journal.sections()?.into_iter().find(own);
+    let netns = section.as_ref().and_then(|section| noted_netns(host, section)).or(netns);
+    let netns_id = netns.as_ref().map(NetnsFile::id);
+    let mut kernel = host.locked_kernel(netns, &journal);
+    match section {
+        Some(section) => {
+            // What somebody else has made again under the attachment's names is to be deleted too; and a journal without its end
+            // may have lost more than that. Looked for before the lease goes that tells whose the link is.
+            let same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
+            let is_doubtful =
+                section.report.is_none() || same_netns && made::is_replaced(&section, &mut kernel);
+            let others = if is_doubtful && chained::remains(host, request, config).is_none() {
+                derived(request, config, Inside::IfLeased, &mut kernel)
+            } else {
+                Remains::default()
+            };
+            run::undo_section(host, &journal, &section, netns_id, &mut kernel)?;
+            undo(request, others, &mut kernel)
+        }
+        None => without_journal(host, request, config, &mut kernel),
     }
 }
 
@@ -32,21 +57,58 @@ fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
     (host.netns_override || !netns.same_as(&own)).then_some(netns)
 }
 
-/// Removes what follows from the attachment's name: whoever made it, the reference included.
-///
-/// An IPAM plugin has leases alone; a configuration without IPAM has none.
-fn without_journal(request: &Request, config: &Config, kernel: &mut HostKernel) -> Result<(), CniError> {
-    let is_ipam = config.is_ipam(&request.plugin);
-    let has_ipam = config.ipam_type().is_some();
-    let stores = if has_ipam { stores(config) } else { Vec::new() };
-    let mut undos = kernel.remains(&request.attachment, &stores);
-    undos.retain(|undo| !is_ipam || matches!(undo, Undo::ReleaseLease(_)));
-    undos.extend(delegate::of_ipam(request, config).filter(|_| !is_ipam).map(Undo::EndDelegate));
-    let stuck = apply::undo_all(&undos, kernel);
+/// The namespace that the ADD was given, if it is still there: also where a runtime tells none or another one, what was changed in it
+/// is taken back.
+fn noted_netns(host: &Host, section: &Section) -> Option<NetnsFile> {
+    let id = section.header.netns_id?;
+    usable_netns(host, &section.header.netns).filter(|netns| netns.id() == id)
+}
+
+/// Removes what follows from the attachment's name, whoever made it, the reference included.
+fn without_journal(
+    host: &Host,
+    request: &Request,
+    config: &Config,
+    kernel: &mut HostKernel,
+) -> Result<(), CniError> {
+    if let Some(undos) = chained::remains(host, request, config) {
+        return undo(request, Remains { undos, ..Remains::default() }, kernel);
+    }
+    let mut found = derived(request, config, Inside::ByName, kernel);
+    let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
+    found.undos.extend(ipam.map(Undo::EndDelegate));
+    undo(request, found, kernel)
+}
+
+/// What follows from the attachment's name: an IPAM plugin has leases alone; a configuration without IPAM has none.
+fn derived(request: &Request, config: &Config, inside: Inside, kernel: &mut HostKernel) -> Remains {
+    let stores = if config.ipam_type().is_some() { stores(config) } else { Vec::new() };
+    match config.is_ipam(&request.plugin) {
+        true => kernel.remaining_leases(&request.attachment, &stores),
+        false => kernel.remains(&request.attachment, &stores, inside),
+    }
+}
+
+/// Succeeds when it could be looked for everywhere, and nothing of it is found afterwards.
+fn undo(request: &Request, found: Remains, kernel: &mut HostKernel) -> Result<(), CniError> {
+    let Remains { undos, mut unread } = found;
+    let mut stuck = apply::undo_all(&undos, &request.netns, kernel);
     if stuck.is_empty() {
-        return Ok(());
+        let is_left = |undo| Stuck {
+            undo,
+            netns: request.netns.clone(),
+            error: KernelError::Conflict("it is still there".to_owned()),
+        };
+        let left = kernel.still_there(undos);
+        stuck.extend(left.undos.into_iter().map(is_left));
+        unread.extend(left.unread);
+    }
+    if stuck.is_empty() {
+        let Some(error) = unread.into_iter().next() else { return Ok(()) };
+        return Err(CniError::from(error).with_details(
+            "all that was found of the attachment is removed; this could not be looked at, and there may be more: DEL tries again",
+        ));
     }
     let what = format!("container {} without a journal", request.attachment.container);
-    Err(CniError::new(code::STUCK, "not everything could be undone")
-        .with_details(crate::error::left(&what, &stuck)))
+    Err(crate::error::stuck("not everything could be undone", &what, &stuck))
 }

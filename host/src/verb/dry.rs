@@ -5,19 +5,25 @@ use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
 use crate::kernel::{Before, Kernel};
 use crate::plan::render::{self, Picture, State};
-use crate::plan::{Action, Attachment, DraftPlan, Entry, Lifetime, LinkRef, Mac, Netns, Report};
+use crate::plan::{self, Action, Attachment, DraftPlan, Entry, Lifetime, LinkRef, Mac, Netns, Report};
 use crate::planning::{self, Planned, Stages};
-use crate::policy::{self, CheckedPlan, Grants, Violation};
+use crate::policy::{self, Grants, Policy, Violation};
+use crate::remedy;
 use crate::run::{Host, Plugin};
+use crate::sandbox::planner::Planner;
+use std::sync::Arc;
 
 /// A plan that was not applied, with all that is to be shown of it.
 #[derive(Debug)]
 pub struct DryPlan {
     draft: DraftPlan,
     plugins: Vec<(String, String)>,
+    digest: String,
     states: Vec<State>,
     violations: Vec<Violation>,
+    tolerated: Vec<Violation>,
     rest: Option<String>,
+    policy: Arc<Policy>,
 }
 
 /// Plans and checks; changes nothing, takes no lock, makes no file.
@@ -27,7 +33,9 @@ pub fn plan(
     config: &Config,
     earlier: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
-    let plugin = Plugin::find(host, &request.path, &request.plugin)?;
+    let policy = host.policy()?;
+    let planner = Planner::spawn(request)?;
+    let plugin = Plugin::find(host, request, &request.plugin)?;
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
@@ -35,24 +43,19 @@ pub fn plan(
     let mut kernel = host.kernel(netns, true);
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
-    let grants = Grants::for_request(request, config, previous.as_ref());
-    let Planned { mut draft, plugins, opaque, .. } =
-        planning::plan(host, request, plugin, &grants, earlier, &mut kernel, Stages::Shown)?;
+    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
+        planning::plan(host, request, (planner, plugin), grants, earlier, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
-    let states =
-        kernel.observe(&actions).into_iter().zip(&actions).map(|(before, action)| match (before, action) {
-            (Before::Unknown, _) => State::Unknown,
-            // What is there is what goes, the value before a lease is that of another one, and a wait finds nothing.
-            (_, Action::DeleteStaleLink(_) | Action::Settle(_))
-            | (Before::Absent, _)
-            | (Before::Value(_), Action::ReserveLease(_) | Action::DeleteAddress(_)) => State::Absent,
-            (Before::Present, _) => State::Present,
-            (Before::Value(_), _) => State::Other,
-        });
-    let mut states: Vec<State> = states.collect();
-    let grants = Grants::for_request(request, config, previous.as_ref());
-    let violations =
-        policy::check(draft.clone(), &[], &grants).map(|_: CheckedPlan| Vec::new()).unwrap_or_else(|v| v);
+    let mut states = states(&actions, &mut kernel);
+    let digest = plan::digest(draft.entries.iter(), &draft.report);
+    let violations = match policy::check(draft.clone(), &[], &grants) {
+        Ok(plan) => {
+            tolerated.extend_from_slice(plan.tolerated());
+            Vec::new()
+        }
+        Err(violations) => violations,
+    };
     let rest = opaque.map(|delegate| {
         let rest =
             format!("the rest depends on what {} answers, which is native", delegate.program.display());
@@ -61,26 +64,50 @@ pub fn plan(
         states.push(State::Absent);
         rest
     });
-    Ok(DryPlan { draft, plugins, states, violations, rest })
+    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, rest, policy: Arc::clone(policy) })
+}
+
+/// What each action would find.
+pub fn states(actions: &[Action], kernel: &mut dyn Kernel) -> Vec<State> {
+    let state = |(before, action): (Before, &Action)| match (before, action) {
+        (Before::Unknown, _) => State::Unknown,
+        // What is there is what goes, the value before a lease is that of another one, and a wait finds nothing.
+        (_, Action::DeleteStaleLink(_) | Action::Settle(_) | Action::Announce(_))
+        | (Before::Absent, _)
+        | (_, Action::SaveLink(_))
+        | (Before::Value(_), Action::ReserveLease(_) | Action::DeleteAddress(_)) => State::Absent,
+        (Before::Present, _) => State::Present,
+        (Before::Value(_), _) => State::Other,
+    };
+    kernel.observe(actions).into_iter().zip(actions).map(state).collect()
 }
 
 impl DryPlan {
     /// What is shown.
     pub fn picture<'a>(&'a self, request: &'a Request) -> Picture<'a> {
         Picture {
+            title: "plan",
+            differences: &[],
+            beyond: Vec::new(),
             attachment: &request.attachment,
             netns: &request.netns,
             plugins: &self.plugins,
+            digest: &self.digest,
             actions: Picture::lines(&self.draft.entries, &self.states),
-            result: &self.draft.report,
+            result: Some(&self.draft.report),
             rest: self.rest.as_deref(),
             unreadable: self.draft.unreadable.iter().map(render::unreadable).collect(),
-            violations: self
-                .violations
-                .iter()
-                .map(|v| format!("{}: `{}`: {}", v.plugin, v.action, v.rule))
-                .collect(),
+            violations: self.violations.iter().map(Violation::text).collect(),
+            tolerated: self.tolerated.iter().map(Violation::text).collect(),
+            remedy: self.remedy(request),
         }
+    }
+
+    /// The lines of policy that would allow what is refused, and what only audit mode lets through.
+    fn remedy(&self, request: &Request) -> Option<String> {
+        let all: Vec<Violation> = self.violations.iter().chain(&self.tolerated).cloned().collect();
+        let rules = policy::violation::remedy(&all, &request.attachment.network)?;
+        Some(format!("# {}\n{rules}", self.policy.path.display()))
     }
 
     /// What the plugin reports.
@@ -118,7 +145,10 @@ pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Out
     let plan = plan(host, request, config, &[])?;
     let error = match plan.is_allowed() {
         true => refused("ADD"),
-        false => policy::denied(request.plugin.as_str(), &plan.violations),
+        false => {
+            let (plugin, network) = (&request.plugin, &request.attachment.network);
+            policy::violation::denied(plugin, network, &plan.violations, &plan.policy.path)
+        }
     };
     Ok(Output::Dry(plan.picture(request).text(), error))
 }
@@ -128,7 +158,7 @@ pub fn del_of_runtime(host: &Host, request: &Request) -> Output {
     let own = |section: &&Section| section.header.plugin == request.plugin;
     let sections = host.state.sections_of(&request.attachment);
     let undos = sections.iter().find(own).map(|section| apply::undo::undos(section, section.reason(), &[]));
-    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", crate::error::remedy(undo)));
+    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", remedy::command(undo, &request.netns)));
     let Attachment { network, container, interface } = &request.attachment;
     let text = format!("undo: interface {interface} of container {container} on network {network}\n");
     Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL"))

@@ -1,17 +1,25 @@
 //! The verbs but ADD, and how a call of the runtime finds its verb.
 
+pub mod attached;
+pub mod chained;
 pub mod check;
 pub mod claims;
+pub mod collect;
 pub mod del;
+pub mod drift;
 pub mod dry;
 pub mod gc;
+pub mod made;
+pub mod repair;
+pub mod stale;
 pub mod status;
 
+use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
 use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::run::{self, Host, Plugin};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 /// What a call prints, and where.
@@ -27,13 +35,15 @@ pub enum Output {
 
 /// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
 ///
-/// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`.
+/// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`. The result of an ADD is written
+/// to `stdout` at once: nothing is left of one whose result nobody gets.
 pub fn call(
     host: &Host,
     plugin: &PluginName,
     env: &Environment,
     own_dir: Option<PathBuf>,
     stdin: &mut dyn Read,
+    stdout: &mut dyn Write,
 ) -> Result<Output, CniError> {
     let mut path: Vec<PathBuf> =
         env.path.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
@@ -51,13 +61,9 @@ pub fn call(
     };
     let mut bytes = Vec::new();
     stdin
-        .take(MAX_STDIN_BYTES + 1)
+        .take(config::MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| CniError::new(code::IO_FAILURE, format!("error reading from stdin: {e}")))?;
-    if bytes.len() as u64 > MAX_STDIN_BYTES {
-        let msg = format!("network configuration is larger than {MAX_STDIN_BYTES} bytes");
-        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
-    }
     let Some(verb) = verb else {
         config::network(&bytes)?;
         let msg = format!("unknown CNI_COMMAND: {}", env.command);
@@ -65,7 +71,7 @@ pub fn call(
     };
     let config = config::decode(&bytes)?;
     let version = config.cni_version.as_str();
-    let stdout = |()| Output::Stdout(String::new());
+    let nothing = |()| Output::Stdout(String::new());
     match verb {
         Command::Version => Ok(Output::Stdout(String::new())),
         Command::Add => {
@@ -73,41 +79,55 @@ pub fn call(
             if env.dry_run {
                 dry::of_runtime(host, &request, &config)
             } else {
-                run::add(host, &request, &config).map(Output::Stdout)
+                let mut record = host.record(Audited::Add, (&request).into());
+                let added = run::add(host, &request, &config, &mut record, stdout);
+                record.end(&added);
+                added.map(nothing)
             }
         }
         Command::Del if env.dry_run => {
             Ok(dry::del_of_runtime(host, &request(verb, plugin, env, path, &config)?))
         }
-        Command::Del => del::del(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout),
+        Command::Del => {
+            let request = request(verb, plugin, env, path, &config)?;
+            let record = host.record(Audited::Del, (&request).into());
+            let deleted = del::del(host, &request, &config);
+            record.end(&deleted);
+            deleted.map(nothing)
+        }
         Command::Check => {
             let request = request(verb, plugin, env, path, &config)?;
             gate_config("CHECK", "0.4.0", version)?;
-            let plugin = Plugin::find(host, &request.path, plugin)?;
+            let plugin = Plugin::find(host, &request, plugin)?;
             gate_plugin("CHECK", version, &plugin.code.manifest.cni_versions)?;
             plugin.check_config(&config)?;
-            check::check(host, &request, &config, &plugin).map(stdout)
+            check::check(host, &request, &config, &plugin).map(nothing)
         }
-        Command::Gc if env.dry_run => Err(dry::refused("GC")),
         Command::Gc => {
             // As DEL, GC needs no component.
             gate_config("GC", "1.1.0", version)?;
             gate_plugin("GC", version, &all_versions())?;
-            gc::gc(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout)
+            let request = request(verb, plugin, env, path, &config)?;
+            if env.dry_run {
+                let told = gc::gc(host, &request, &config, true)?;
+                return Ok(Output::Dry(told, dry::refused("GC")));
+            }
+            let subject = Subject { attachment: None, ..(&request).into() };
+            let record = host.record(Audited::Gc, subject);
+            let collected = gc::gc(host, &request, &config, false);
+            record.end(&collected);
+            collected.map(|_| nothing(()))
         }
         Command::Status => {
             gate_config("STATUS", "1.1.0", version)?;
-            status::status(host, &request(verb, plugin, env, path, &config)?, &config).map(stdout)
+            status::status(host, &request(verb, plugin, env, path, &config)?, &config).map(nothing)
         }
     }
 }
 
-/// More than any real configuration; a bound on memory.
-const MAX_STDIN_BYTES: u64 = 1 << 20;
-
 /// The versions that the component says it supports.
 fn supported(host: &Host, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
-    Ok(Plugin::find(host, path, plugin)?.code.manifest.cni_versions)
+    Ok(Plugin::find_on(host, path, None, plugin)?.code.manifest.cni_versions)
 }
 
 /// Every version: for verbs that need no component.
@@ -122,10 +142,10 @@ fn versions(supported: &[String]) -> String {
 }
 
 /// STATUS and GC are about no attachment. What stands in for one is nobody's: nothing that is recorded for it is ever done.
-const NOBODY: &str = "nobody";
+pub const NOBODY: &str = "nobody";
 
 /// A request from variables that [`command::decode`] has validated.
-fn request(
+pub fn request(
     verb: Command,
     plugin: &PluginName,
     env: &Environment,

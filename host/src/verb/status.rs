@@ -8,11 +8,14 @@ use crate::policy::Grants;
 use crate::run::{Host, Plugin};
 use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
+use crate::sandbox::planner::Planner;
 
 /// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
 pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
     let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
-    let plugin = Plugin::find(host, &request.path, &request.plugin).map_err(unavailable)?;
+    let policy = host.policy().map_err(unavailable)?;
+    let plugin = Plugin::find(host, request, &request.plugin).map_err(unavailable)?;
+    plugin.check_imports(policy).map_err(unavailable)?;
     gate_plugin("STATUS", &config.cni_version, &plugin.code.manifest.cni_versions)?;
     plugin.check_config(config)?;
     let is_ipam = plugin.code.manifest.kind == Kind::Ipam;
@@ -24,7 +27,10 @@ pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), Cni
             match lookup::find(&request.path, &ipam).map_err(unavailable)? {
                 Found::Native(program) => delegate::offer("STATUS", &delegate::of(request, &ipam, &program)),
                 Found::Component(path, file) => {
-                    let plugin = Plugin::from_component(host, &ipam, &path, &file).map_err(unavailable)?;
+                    let network = Some(&request.attachment.network);
+                    let plugin = Plugin::from_component(host, &ipam, network, &path, &file);
+                    let plugin = plugin.map_err(unavailable)?;
+                    plugin.check_imports(policy).map_err(unavailable)?;
                     plugin.gate_version(&config.cni_version)?;
                     ask(host, &Request { plugin: ipam, ..request.clone() }, config, plugin)
                 }
@@ -38,7 +44,16 @@ fn ask(host: &Host, request: &Request, config: &Config, plugin: Plugin) -> Resul
     if !plugin.code.manifest.has_status() {
         return Ok(());
     }
-    let grants = Grants::for_request(request, config, None);
+    let grants = Grants::for_request(request, config, None, host.policy()?);
     let mut kernel = host.kernel(None, true);
-    planning::plan(host, request, plugin, &grants, Vec::new(), &mut kernel, Stages::Shown).map(drop)
+    planning::plan(
+        host,
+        request,
+        (Planner::spawn(request)?, plugin),
+        grants,
+        Vec::new(),
+        &mut kernel,
+        Stages::Shown,
+    )
+    .map(drop)
 }

@@ -10,6 +10,8 @@ pub struct Case {
     pub name: String,
     /// Where it is.
     pub directory: PathBuf,
+    /// Whether it needs what this machine's kernel may lack: `cargo xtask vm` runs it.
+    pub needs_vm: bool,
     /// In order.
     pub steps: Vec<Step>,
     /// The files beside `steps`, by name.
@@ -40,6 +42,8 @@ pub struct Invocation {
     pub file: String,
     /// Whether the result of the attachment's last ADD goes in as `prevResult`.
     pub prev_result: bool,
+    /// Whether that is so also for an ADD: it goes on with a chain.
+    pub is_chained: bool,
     /// Variables that replace what is told above; `$CNI_PATH` in one is the plugin's own directory.
     pub env: Vec<(String, String)>,
 }
@@ -65,8 +69,9 @@ impl Case {
             files.insert(file, std::fs::read_to_string(&path).expect("a file is text"));
         }
         let steps = files.get("steps").unwrap_or_else(|| panic!("{name} has no steps"));
+        let needs_vm = steps.lines().any(|line| line == VM);
         let steps = steps.lines().filter_map(|line| step(line.trim())).collect();
-        Case { name, directory: directory.to_owned(), steps, files }
+        Case { name, directory: directory.to_owned(), needs_vm, steps, files }
     }
 
     /// What only HEAD does has no live reference: it is compared with this file.
@@ -94,8 +99,11 @@ impl Case {
     }
 }
 
+/// The line that says so.
+const VM: &str = "vm";
+
 fn step(line: &str) -> Option<Step> {
-    if line.is_empty() || line.starts_with('#') {
+    if line.is_empty() || line.starts_with('#') || line == VM {
         return None;
     }
     if let Some(script) = line.strip_prefix("sh:") {
@@ -109,12 +117,14 @@ fn step(line: &str) -> Option<Step> {
         plugin: "bridge".to_owned(),
         file: "conf.json".to_owned(),
         prev_result: true,
+        is_chained: false,
         env: Vec::new(),
     };
     let mut names = 0;
     for word in words {
         match word.split_once('=') {
             None if word == "noprev" => call.prev_result = false,
+            None if word == "prev" => call.is_chained = true,
             None => {
                 assert!(names < 2, "{word:?} in {line:?}");
                 *(if names == 0 { &mut call.container } else { &mut call.interface }) = word;

@@ -3,7 +3,7 @@
 //! A block for each call: its label, then fields; `NAME: VALUE`, or `NAME:` and indented lines. A field of the machine
 //! that is as after the call before is left out.
 
-use super::{Fields, Record, STATE};
+use super::{Fields, OWN, Record, STATE};
 
 /// The expectation as records, each with all fields.
 pub fn parse(text: &str) -> Vec<Record> {
@@ -36,11 +36,12 @@ pub fn render(records: &[Record]) -> String {
     for record in records {
         text += &format!("{}\n", record.label);
         let gone = before.keys().filter(|name| {
-            *name != "own-alias" && STATE.contains(&name.as_str()) && !record.fields.contains_key(*name)
+            !OWN.contains(&name.as_str())
+                && STATE.contains(&name.as_str())
+                && !record.fields.contains_key(*name)
         });
         gone.for_each(|name| text += &format!("{name}:\n"));
-        // Links of the reference have no alias.
-        for (name, lines) in record.fields.iter().filter(|(name, _)| *name != "own-alias") {
+        for (name, lines) in record.fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
             let is_state = STATE.contains(&name.as_str());
             match lines.as_slice() {
                 lines if is_state && before.get(name).is_some_and(|old| old == lines) => {}

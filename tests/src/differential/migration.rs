@@ -2,7 +2,7 @@
 
 use super::case::Invocation;
 use super::record::{Run, record_from};
-use super::{Case, Difference, Implementation, Record, Step, compare};
+use super::{Case, Difference, Implementation, OWN, Record, Step, compare};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn relevant(case: &Case, records: &[Record]) -> Vec<Record> {
             record.fields.retain(|name, _| {
                 ["exit", "code", "msg", "details"].contains(&name.as_str())
                     || (number == last
-                        && !["own-alias", "veth-txqlen", "lease-modes"].contains(&name.as_str()))
+                        && !["veth-txqlen", "lease-modes"].iter().chain(&OWN).any(|own| name == *own))
             });
             record
         })
@@ -56,9 +56,7 @@ pub fn collected(case: &Case, ours: &[Record]) -> Vec<Difference> {
     for step in &case.steps {
         match step {
             Step::Shell(script) => run.shell(script),
-            Step::Call(call) if call.verb == "ADD" => {
-                run.call(call, Implementation::Reference);
-            }
+            Step::Call(call) if call.verb == "ADD" => run.make(call, Implementation::Reference),
             Step::Call(_) => break,
         }
     }

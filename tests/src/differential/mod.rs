@@ -12,12 +12,14 @@ pub mod record;
 pub mod reply;
 pub mod score;
 pub mod state;
+pub mod suite;
 
 pub use case::{Case, Step};
 pub use difference::{Difference, compare};
 pub use listed::Listed;
 pub use record::{Implementation, Record, record};
 pub use score::Score;
+pub use suite::Outcome;
 
 use std::collections::BTreeMap;
 
@@ -25,18 +27,25 @@ use std::collections::BTreeMap;
 pub type Fields = BTreeMap<String, Vec<String>>;
 
 /// The fields of the machine, as opposed to those of the reply.
-pub const STATE: [&str; 13] = [
+pub const STATE: [&str; 17] = [
     "links",
     "alias",
     "own-alias",
     "veth-txqlen",
     "mac",
+    "vlans",
     "addresses",
+    "nodad",
     "routes",
     "neighbours",
+    "qdiscs",
     "sysctls",
+    "own-sysctls",
     "iptables",
     "nft",
     "leases",
     "lease-modes",
 ];
+
+/// Those of them that the reference's links never have.
+pub const OWN: [&str; 3] = ["own-alias", "nodad", "own-sysctls"];

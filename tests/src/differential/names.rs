@@ -18,7 +18,14 @@ impl Names {
         for (space, links_here) in links {
             for link in links_here {
                 names.macs.insert((space.clone(), text(link, "ifname")), text(link, "address"));
-                if space == "host" || link["linkinfo"]["info_kind"] != "veth" {
+                if link["linkinfo"]["info_kind"] != "veth" {
+                    continue;
+                }
+                if space == "host" {
+                    // A pair with both ends here: that of a VLAN's gateway, whose port has the free name.
+                    if link["link"].is_string() && link["master"].is_string() {
+                        names.roles.insert(text(link, "ifname"), format!("veth({})", text(link, "link")));
+                    }
                     continue;
                 }
                 let peer = links["host"].iter().find(|host| {

@@ -83,6 +83,23 @@ impl<'a> Run<'a> {
         assert!(output.status.success(), "{}: `{script}`: {}\n{stderr}", self.case.name, output.status);
     }
 
+    /// The machine, to do there what is no step of the case.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// A call as it would be made now.
+    pub fn prepare(&self, call: &Invocation, implementation: Implementation) -> Call {
+        prepared(call, implementation, &self.input(call))
+    }
+
+    /// A call after which nobody looks at the machine.
+    pub fn make(&mut self, call: &Invocation, implementation: Implementation) {
+        let is_observed = std::mem::replace(&mut self.is_observed, false);
+        self.call(call, implementation);
+        self.is_observed = is_observed;
+    }
+
     /// A call, and what is seen after it.
     pub fn call(&mut self, call: &Invocation, implementation: Implementation) -> Record {
         let config = self.input(call);
@@ -106,13 +123,18 @@ impl<'a> Run<'a> {
         Record { label: format!("{}.{}", self.number, call.verb), fields }
     }
 
-    /// Standard input: the file, with the result of the last ADD as libcni puts it in.
-    fn input(&self, call: &Invocation) -> String {
+    /// Standard input of a call as it would be made now: the file, with the result of the last ADD as libcni puts it in.
+    pub fn input(&self, call: &Invocation) -> String {
         let file = self.case.files.get(&call.file);
         let file = file.unwrap_or_else(|| panic!("{} has no {}", self.case.name, call.file));
         let result = self.results.get(&(call.container.clone(), call.interface.clone()));
         let is_old = ["\"0.1.0\"", "\"0.2.0\"", "\"0.3.0\"", "\"0.3.1\""].iter().any(|v| file.contains(v));
-        let takes = call.verb == "CHECK" || (call.verb == "DEL" && !is_old);
+        let takes = match call.verb.as_str() {
+            "CHECK" => true,
+            "DEL" => !is_old,
+            "ADD" => call.is_chained,
+            _ => false,
+        };
         match (result, file.trim_end().strip_suffix('}')) {
             (Some(result), Some(file)) if takes && call.prev_result => {
                 format!("{}, \"prevResult\": {result}}}", file.trim_end())

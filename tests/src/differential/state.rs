@@ -12,6 +12,9 @@ const SCRIPT: &str = include_str!("state.sh");
 const DERIVED_FLAGS: [&str; 7] =
     ["LOWER_UP", "NO-CARRIER", "M-DOWN", "BROADCAST", "MULTICAST", "LOOPBACK", "RUNNING"];
 
+/// Parameters that the reference's bridge leaves alone in the container, and at the gateway in a VLAN.
+const OWN_SYSCTLS: [&str; 2] = ["accept_ra", "ndisc_notify"];
+
 /// Tables that `iptables-save` shows.
 const IPTABLES: [&str; 5] = ["nat", "filter", "mangle", "raw", "security"];
 
@@ -54,7 +57,10 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
         json(lines)
             .iter()
             .flat_map(|link| address_lines(space, link))
-            .for_each(|line| put("addresses", line));
+            .for_each(|(field, line)| put(field, line));
+    }
+    for (space, lines) in of("vlans") {
+        json(lines).iter().filter_map(|port| vlan_line(space, port)).for_each(|line| put("vlans", line));
     }
     for section in ["routes4", "routes6"] {
         for (space, lines) in of(section) {
@@ -68,7 +74,13 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
         lines.iter().for_each(|line| put("neighbours", format!("{space} {line}")));
     }
     for (space, lines) in of("sysctls") {
-        sysctl_lines(space, lines).into_iter().for_each(|line| put("sysctls", line));
+        for (key, line) in sysctl_lines(space, lines) {
+            let is_own = OWN_SYSCTLS.contains(&key.as_str()) && (space != "host" || is_vlan_gateway(&line));
+            put(if is_own { "own-sysctls" } else { "sysctls" }, line);
+        }
+    }
+    for (space, lines) in of("qdiscs") {
+        lines.iter().for_each(|line| put("qdiscs", format!("{space} {}", line.trim())));
     }
     for (space, lines) in of("nft") {
         nft_lines(lines, space == "host").for_each(|line| put("nft", format!("{space} {line}")));
@@ -79,7 +91,8 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
         }
     }
     for (_, lines) in of("files") {
-        lines.iter().flat_map(|line| file_lines(line)).for_each(|(field, line)| put(field, line));
+        let lines = lines.iter().flat_map(|line| file_lines(line));
+        lines.for_each(|(field, line)| put(field, without_macs(&line, case)));
     }
     for field in [
         "links",
@@ -87,8 +100,12 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
         "own-alias",
         "veth-txqlen",
         "mac",
+        "vlans",
         "neighbours",
+        "nodad",
+        "qdiscs",
         "sysctls",
+        "own-sysctls",
         "leases",
         "lease-modes",
     ] {
@@ -150,12 +167,26 @@ fn link_lines(space: &str, link: &Value, case: &Case) -> Vec<(&'static str, Stri
     lines
 }
 
-fn address_lines(space: &str, link: &Value) -> Vec<String> {
+/// The VLANs of a port; none for what every port has that nobody put into any.
+fn vlan_line(space: &str, port: &Value) -> Option<String> {
+    let vlans = port["vlans"].as_array().into_iter().flatten().map(|vlan| {
+        let flags = vlan["flags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let flags: String = flags.map(|flag| format!(" {flag}")).collect();
+        let last = vlan["vlanEnd"].as_u64().map(|last| format!("-{last}")).unwrap_or_default();
+        format!("{}{last}{flags}", vlan["vlan"])
+    });
+    let vlans = vlans.collect::<Vec<_>>().join(", ");
+    let name = port["ifname"].as_str().unwrap_or_default();
+    (vlans != "1 PVID Egress Untagged").then(|| format!("{space} {name} {vlans}"))
+}
+
+fn address_lines(space: &str, link: &Value) -> Vec<(&'static str, String)> {
     let name = link["ifname"].as_str().unwrap_or_default();
     let addresses = link["addr_info"].as_array().into_iter().flatten();
     let wanted = addresses.filter(|address| name != "lo" && address["scope"] != "link");
-    let lines = wanted.map(|address| {
+    let lines = wanted.flat_map(|address| {
         let mut line = format!("{space} {name}");
+        let nodad = (address["nodad"] == true).then(|| ("nodad", format!("{line} {}", address["local"])));
         for key in [
             "local",
             "address",
@@ -165,7 +196,6 @@ fn address_lines(space: &str, link: &Value) -> Vec<String> {
             "label",
             "noprefixroute",
             "secondary",
-            "nodad",
             "valid_life_time",
         ] {
             match &address[key] {
@@ -175,7 +205,7 @@ fn address_lines(space: &str, link: &Value) -> Vec<String> {
                 value => line += &format!(" {key}={}", value.to_string().trim_matches('"')),
             }
         }
-        line
+        nodad.into_iter().chain([("addresses", line)])
     });
     lines.collect()
 }
@@ -204,8 +234,8 @@ fn route_line(space: &str, route: &Value) -> Option<String> {
     Some(line)
 }
 
-/// What is not as the namespace's default for new links, of every link; and forwarding.
-fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<String> {
+/// What is not as the namespace's default for new links, of every link, and forwarding: each with its key.
+fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<(String, String)> {
     let values: BTreeMap<(&str, &str, &str), &str> = lines
         .iter()
         .filter_map(|line| {
@@ -223,14 +253,19 @@ fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<String> {
             _ => *key != "mtu" && values.get(&(*family, "default", *key)) != Some(value),
         };
         if is_told {
-            out.push(format!("{space} {family} {link} {key}={value}"));
+            out.push(((*key).to_owned(), format!("{space} {family} {link} {key}={value}")));
         }
     }
     out
 }
 
+/// Whether a parameter is that of a link called `BRIDGE.VID`.
+fn is_vlan_gateway(line: &str) -> bool {
+    line.split(' ').nth(2).is_some_and(|link| link.contains('.'))
+}
+
 /// Everything but the tables of iptables, which `iptables-save` shows.
-fn nft_lines<'a>(lines: &'a [&'a str], is_host: bool) -> impl Iterator<Item = &'a str> {
+pub(crate) fn nft_lines<'a>(lines: &'a [&'a str], is_host: bool) -> impl Iterator<Item = &'a str> {
     let mut is_shown = true;
     lines.iter().copied().filter(move |line| {
         if let Some(table) = line.strip_prefix("table ") {
@@ -242,7 +277,7 @@ fn nft_lines<'a>(lines: &'a [&'a str], is_host: bool) -> impl Iterator<Item = &'
 }
 
 /// Chains of somebody, policies that are not ACCEPT, and rules.
-fn rule_lines(program: &str, lines: &[&str]) -> Vec<String> {
+pub(crate) fn rule_lines(program: &str, lines: &[&str]) -> Vec<String> {
     let mut table = "";
     let mut out = Vec::new();
     for line in lines {
@@ -255,6 +290,17 @@ fn rule_lines(program: &str, lines: &[&str]) -> Vec<String> {
         }
     }
     out
+}
+
+/// A line with `MAC` for each Ethernet address in quotes that the case does not name.
+fn without_macs(line: &str, case: &Case) -> String {
+    let is_mac = |text: &str| {
+        text.split(':').count() == 6
+            && text.split(':').all(|byte| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok())
+    };
+    let part =
+        |part: &str| if is_mac(part) && !case.names(part) { "MAC".to_owned() } else { part.to_owned() };
+    line.split('"').map(part).collect::<Vec<_>>().join("\"")
 }
 
 fn file_lines(line: &str) -> Vec<(&'static str, String)> {

@@ -2,10 +2,12 @@
 space() {
   echo "@links $1"; ip -json -details link
   echo "@addresses $1"; ip -json address
+  echo "@vlans $1"; bridge -json -compressvlans vlan show 2>/dev/null || true
   echo "@routes4 $1"; ip -json -4 route show table all
   echo "@routes6 $1"; ip -json -6 route show table all
   echo "@neighbours $1"; ip neighbour show nud permanent
   echo "@sysctls $1"; (cd /proc/sys/net && grep -rH . ipv4/conf ipv6/conf 2>/dev/null) || true
+  echo "@qdiscs $1"; tc qdisc show | grep -E "^qdisc (tbf|ingress|htb)"; for link in $(ls /sys/class/net); do tc filter show dev $link ingress 2>/dev/null | grep -o "match .*\|mirred .*" | sed "s/^/filter $link /" | sort -u; done
   echo "@nft $1"; nft list ruleset
 }
 if [ $# -gt 0 ]; then

@@ -18,6 +18,11 @@ impl Space {
         }
     }
 
+    /// The Ethernet address that it has, once more: the kernel tells the neighbours.
+    pub fn announce(&mut self, index: u32) -> Result<(), Errno> {
+        self.get_mut(index).map(drop)
+    }
+
     /// `ip address del`; of a subnet's first IPv4 address, those that came later go too.
     pub fn delete_address(&mut self, index: u32, address: IpNetwork) -> Result<(), Errno> {
         let link = self.get_mut(index)?;

@@ -4,9 +4,10 @@ use super::super::netlink::refused;
 use super::super::{Effect, KernelError, Outcome, sysctl::same};
 use super::{FakeKernel, no_entry, no_netns};
 use crate::kernel::errno::as_go;
+use crate::kernel::saved::SavedLink;
 use crate::kernel::step::{self, Way, as_masquerade, as_masquerade_nft, is_failure, not_running};
 use crate::plan::Action;
-use crate::plan::action::{Masquerade, MasqueradeNft, SetSysctl, Settle};
+use crate::plan::action::{Masquerade, MasqueradeNft, SaveLink, SetSysctl, Settle};
 use nix::errno::Errno;
 use std::io;
 
@@ -19,9 +20,17 @@ impl FakeKernel {
     fn execute_run(&mut self, run: &[Action]) -> Vec<Outcome> {
         match run.first().map(Way::of) {
             Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
-            Some(Way::Leases | Way::Sysctls(_) | Way::Wait(_) | Way::VlanGateway | Way::CheckSourceMac) => {
-                self.one_by_one(run)
-            }
+            Some(
+                Way::Leases
+                | Way::Sysctls(_)
+                | Way::Wait(_)
+                | Way::Saves(_)
+                | Way::VlanGateway
+                | Way::MapPorts
+                | Way::Filter
+                | Way::Shape
+                | Way::CheckSourceMac,
+            ) => self.one_by_one(run),
             Some(Way::Rules) => {
                 let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
                 let results = self.nat.add(&rules).into_iter();
@@ -45,16 +54,28 @@ impl FakeKernel {
                 Action::SetSysctl(action) => Some(outcome(self.set_sysctl(action))),
                 Action::EnsureVlanGateway(gateway) => Some(outcome(self.ensure_vlan_gateway(gateway))),
                 Action::Settle(settle) => Some(outcome(self.settle(settle))),
+                Action::SaveLink(save) => {
+                    Some(self.save_link(save).map_or_else(Outcome::Halfway, Outcome::Done))
+                }
+                Action::MapPorts(ports) => Some(Outcome::Done(self.ports.add(ports))),
+                Action::Filter(rule) => Some(Outcome::Done(self.filters.add(rule))),
+                Action::Shape(shape) => Some(outcome(self.shapes.add(shape))),
+                Action::DeletePortMap(map) => {
+                    self.ports.delete_map(map);
+                    Some(Outcome::Done(Effect::AlreadyThere))
+                }
                 Action::CheckSourceMac(check) => Some(outcome(Ok(self.nft.check_source_mac(check)))),
                 // Done in another way.
                 Action::DeleteStaleLink(_)
                 | Action::EnsureBridge(_)
                 | Action::CreateVeth(_)
                 | Action::SetUp(_)
+                | Action::SetLink(_)
                 | Action::SetPromiscuous(_)
                 | Action::DeleteAddress(_)
                 | Action::AddAddress(_)
                 | Action::AddRoute(_)
+                | Action::Announce(_)
                 | Action::Masquerade(_)
                 | Action::MasqueradeNft(_)
                 | Action::Delegate(_) => None,
@@ -64,6 +85,16 @@ impl FakeKernel {
             }
         }
         outcomes
+    }
+
+    fn save_link(&mut self, save: &SaveLink) -> Result<Effect, KernelError> {
+        let found = self.find(save.link.netns, &save.link.name)?;
+        let name = save.link.name.as_str();
+        let found =
+            found.ok_or_else(|| KernelError::Conflict(format!("failed to get {name:?}: Link not found")))?;
+        let now = save.attributes.iter().filter_map(|attribute| found.attribute(attribute));
+        self.saved.insert(save.path.clone(), SavedLink::of(now).text());
+        Ok(Effect::Created)
     }
 
     /// Nothing changes by waiting: a link is ready or never will be.
@@ -83,11 +114,12 @@ impl FakeKernel {
             if same(&old, &action.value) {
                 return Ok(Effect::AlreadyThere);
             }
+            let old = space.sysctls.saved(key, &old);
             space.write_sysctl(key, &action.value).map(|()| Effect::Replaced(old))
         });
         match replaced {
             Ok(effect) => Ok(effect),
-            Err(_) if action.optional => Ok(Effect::AlreadyThere),
+            Err(Errno::ENOENT | Errno::EINVAL) if action.optional => Ok(Effect::AlreadyThere),
             Err(errno) => {
                 let what = format!("failed to set sysctl {key:?} to {:?}", action.value);
                 Err(KernelError::File { what, source: as_go(errno.into()) })

@@ -2,7 +2,8 @@
 
 use super::super::lease::gaps::{gaps, number};
 use super::FakeKernel;
-use crate::plan::{Answer, Backend, Fact, Facts, LinkFact, LinkRef, Query};
+use super::link::Link;
+use crate::plan::{Answer, Backend, Fact, Facts, Firewall, IfName, LinkFact, LinkRef, Netns, Query};
 use std::net::IpAddr;
 
 impl Facts for FakeKernel {
@@ -19,6 +20,11 @@ impl Facts for FakeKernel {
                 Answer::LastReserved(last.map_or(Fact::Absent, Fact::Known))
             }
             Query::Backend => Answer::Backend(Backend::Iptables),
+            Query::Firewall => Answer::Firewall(Firewall::Iptables),
+            // It knows the pairs that were made by name alone.
+            Query::HostEnd(_) => Answer::HostEnd(Fact::Absent),
+            Query::RouteTo(address) => Answer::RouteTo(self.route_to(*address)),
+            Query::StalePorts { .. } => Answer::PortOwners(Vec::new()),
             Query::Free(store, within) => {
                 let found = self.stores.planning(store, self.dry);
                 let free = match found {
@@ -37,15 +43,23 @@ impl Facts for FakeKernel {
                 };
                 Answer::Free(Fact::Known(free))
             }
-            Query::File(path) => match self.files.get(path) {
+            Query::File(path) | Query::FileBelow(_, path) => match self.files.get(path) {
                 Some(bytes) => Answer::File(Fact::Known(bytes.clone())),
-                None => Answer::Failed(format!("open {}: no such file or directory", path.display())),
+                None => Answer::File(Fact::Absent),
             },
         }
     }
 }
 
 impl FakeKernel {
+    /// By the networks of the host's links; it knows no other routes.
+    fn route_to(&self, address: IpAddr) -> Fact<IfName> {
+        let links = self.machine.space(Netns::Host).map(|space| space.links.as_slice()).unwrap_or_default();
+        let leads = |link: &&Link| link.up && link.addresses().iter().any(|own| own.contains(address));
+        let name = links.iter().find(leads).and_then(|link| IfName::parse(&link.name).ok());
+        name.map_or(Fact::Absent, Fact::Known)
+    }
+
     fn link_fact(&mut self, link: &LinkRef) -> Fact<LinkFact> {
         let Ok(Some(found)) = self.find(link.netns, &link.name) else { return Fact::Absent };
         Fact::Known(LinkFact {

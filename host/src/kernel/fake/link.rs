@@ -2,6 +2,7 @@
 
 use crate::kernel::step::MAX_MTU;
 use crate::kernel::vlans::Vlans;
+use crate::plan::action::LinkAttribute;
 use crate::plan::{Mac, Netns};
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use nix::errno::Errno;
@@ -14,6 +15,9 @@ const MIN_MTU_V6: u32 = 1280;
 
 /// The longest that Linux 6.18 takes as our requests send it; `IFALIASZ` is 256.
 const MAX_ALIAS_BYTES: usize = 254;
+
+/// `DEFAULT_TX_QUEUE_LEN`, packets.
+pub const DEFAULT_QUEUE_LENGTH: u32 = 1000;
 
 /// An IPv4 address of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,10 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// `IFF_PROMISC`.
     pub promiscuous: bool,
+    /// `IFF_ALLMULTI`.
+    pub all_multicast: bool,
+    /// `IFLA_TXQLEN`, packets.
+    pub queue_length: u32,
     /// The other end of a veth pair.
     pub peer: Option<(Netns, u32)>,
     /// In the kernel's order.
@@ -83,6 +91,8 @@ impl Link {
             vlans: Vlans::default(),
             vlan_filtering: false,
             promiscuous: false,
+            all_multicast: false,
+            queue_length: DEFAULT_QUEUE_LENGTH,
             peer: None,
             v4: Vec::new(),
             v6: Vec::new(),
@@ -104,6 +114,19 @@ impl Link {
             return Err(Errno::EINVAL);
         }
         Ok(())
+    }
+
+    /// An attribute, as it is now; a port tells none.
+    pub fn attribute(&self, kind: &LinkAttribute) -> Option<LinkAttribute> {
+        Some(match kind {
+            LinkAttribute::Mac(_) => LinkAttribute::Mac(self.mac),
+            LinkAttribute::Mtu(_) => LinkAttribute::Mtu(self.mtu),
+            LinkAttribute::AllMulticast(_) => LinkAttribute::AllMulticast(self.all_multicast),
+            LinkAttribute::QueueLength(_) => LinkAttribute::QueueLength(self.queue_length),
+            LinkAttribute::Promiscuous(_) => LinkAttribute::Promiscuous(self.promiscuous),
+            LinkAttribute::Alias(_) => LinkAttribute::Alias(self.alias.clone().unwrap_or_default()),
+            LinkAttribute::Port(_) => return None,
+        })
     }
 
     /// Whether it is a loopback device.

@@ -5,10 +5,10 @@ use super::FakeKernel;
 use super::execute::{answer, without_netns};
 use super::link::Link;
 use crate::kernel::step::{
-    a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
-    needs, port_of,
+    a_bridge, failed_address, failed_announcement, failed_promiscuous, failed_removal, failed_route,
+    failed_set_link, failed_up, is_failure, makes, needs, port_of,
 };
-use crate::plan::action::{CreateVeth, DeleteStaleLink, EnsureBridge};
+use crate::plan::action::{CreateVeth, DeleteStaleLink, EnsureBridge, LinkAttribute, SetLink};
 use crate::plan::{Action, IfName, LinkRef, Netns, Route};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -24,7 +24,10 @@ enum Request<'a> {
     SetPromiscuous(u32),
     DeleteAddress(u32, IpNetwork),
     AddAddress(u32, IpNetwork),
+    /// Its Ethernet address again.
+    Announce(u32),
     AddRoute(u32, &'a Route),
+    Set(u32, &'a LinkAttribute, Option<u32>),
 }
 
 /// The kernel's answers: to the request, and of a pair to its mark.
@@ -72,7 +75,7 @@ impl FakeKernel {
                 None => Ok(Effect::AlreadyThere),
                 Some(answers) => self.conclude(action, answers),
             };
-            outcomes.push(result.map_or_else(Outcome::Failed, Outcome::Done));
+            outcomes.push(result.map_or_else(Outcome::Halfway, Outcome::Done));
         }
         if !outcomes.iter().any(is_failure) {
             outcomes.extend(refusal);
@@ -89,6 +92,8 @@ impl FakeKernel {
                     a_bridge(bridge, &found.kind)?;
                     if found.mac != bridge.mac {
                         self.foreign_bridges.insert(bridge.name.clone());
+                    } else if !found.up {
+                        self.machine.ignore_advertisements(&bridge.name);
                     }
                     Ok(None)
                 }
@@ -102,6 +107,10 @@ impl FakeKernel {
             Action::AddAddress(action) => {
                 Ok(Some(Request::AddAddress(self.index(&action.link)?, action.address)))
             }
+            Action::Announce(action) => {
+                Ok(Some(Request::Announce(self.require(netns, &action.link.name)?.index)))
+            }
+            Action::SetLink(action) => self.set_link(action),
             Action::AddRoute(action) => {
                 let index = self.index(&action.link)?;
                 let Route { dst, gw, .. } = &action.route;
@@ -123,10 +132,15 @@ impl FakeKernel {
             Action::ReserveLease(_)
             | Action::EnsureVlanGateway(_)
             | Action::SetSysctl(_)
+            | Action::SaveLink(_)
             | Action::Settle(_)
             | Action::Masquerade(_)
             | Action::MasqueradeNft(_)
+            | Action::MapPorts(_)
+            | Action::DeletePortMap(_)
             | Action::CheckSourceMac(_)
+            | Action::Filter(_)
+            | Action::Shape(_)
             | Action::Delegate(_) => Ok(None),
         }
     }
@@ -139,6 +153,27 @@ impl FakeKernel {
             }
             Some(_) => Err(KernelError::Conflict(format!("link {:?} is not ours", action.name.as_str()))),
         }
+    }
+
+    /// A port with the index of its bridge.
+    fn set_link<'a>(&mut self, set: &'a SetLink) -> Result<Option<Request<'a>>, KernelError> {
+        let found = self.require(set.link.netns, &set.link.name)?;
+        let old = match found.attribute(&set.attribute) {
+            Some(now) if now == set.attribute => return Ok(None),
+            now => now.map(|now| now.text()),
+        };
+        self.old_attributes.extend(old.map(|old| (set.clone(), old)));
+        let mut bridge = None;
+        if let LinkAttribute::Port(port) = &set.attribute {
+            let index = self.require(Netns::Host, &port.bridge)?.index;
+            if found.master != Some(index) && self.foreign_bridges.contains(&port.bridge) {
+                let kept = self.machine.keep_bridge(index, (found.mac, found.mtu));
+                let text = format!("failed to keep {:?} as it is", port.bridge.as_str());
+                kept.map_err(|errno| answer(text, errno))?;
+            }
+            bridge = Some(index);
+        }
+        Ok(Some(Request::Set(found.index, &set.attribute, bridge)))
     }
 
     fn create_veth<'a>(&mut self, veth: &'a CreateVeth) -> Result<Request<'a>, KernelError> {
@@ -180,8 +215,12 @@ impl FakeKernel {
             Request::AddAddress(index, address) => {
                 machine.in_space(netns).and_then(|space| space.add_address(index, address))
             }
+            Request::Announce(index) => machine.in_space(netns).and_then(|space| space.announce(index)),
             Request::AddRoute(index, route) => {
                 machine.in_space(netns).and_then(|space| space.add_route(index, route))
+            }
+            Request::Set(index, attribute, bridge) => {
+                machine.in_space(netns).and_then(|space| space.set_attribute(index, attribute, bridge))
             }
         };
         (result, Ok(()))
@@ -196,6 +235,7 @@ impl FakeKernel {
             return match action {
                 Action::EnsureBridge(bridge) => {
                     self.foreign_bridges.remove(&bridge.name);
+                    self.machine.ignore_advertisements(&bridge.name);
                     let identity = self.identify(Netns::Host, &bridge.name)?;
                     Ok(Effect::CreatedLinks(vec![identity]))
                 }
@@ -205,6 +245,13 @@ impl FakeKernel {
                     Ok(Effect::AlreadyThere)
                 }
                 Action::DeleteAddress(action) => Ok(Effect::Replaced(action.address.to_string())),
+                // Nothing is another than before.
+                Action::Announce(_) => Ok(Effect::AlreadyThere),
+                Action::SetLink(action) => {
+                    let place = self.old_attributes.iter().rposition(|(known, _)| known == action);
+                    let old = place.map(|place| self.old_attributes.swap_remove(place).1);
+                    Ok(old.map_or(Effect::Created, Effect::Replaced))
+                }
                 _ => Ok(Effect::Created),
             };
         };
@@ -216,6 +263,7 @@ impl FakeKernel {
             Action::DeleteStaleLink(_) if errno == Errno::ENODEV => return Ok(Effect::AlreadyThere),
             Action::DeleteStaleLink(stale) => format!("failed to delete {:?}", stale.name.as_str()),
             Action::SetUp(action) => failed_up(action),
+            Action::SetLink(action) => failed_set_link(action),
             Action::SetPromiscuous(action) => failed_promiscuous(action),
             // It was there when we looked, so it went with the first one of its subnet.
             Action::DeleteAddress(action) if errno == Errno::EADDRNOTAVAIL => {
@@ -230,6 +278,7 @@ impl FakeKernel {
                 failed_address(action)
             }
             Action::AddRoute(action) => failed_route(action),
+            Action::Announce(action) => failed_announcement(action),
             _ => "netlink request failed".to_owned(),
         };
         Err(answer(what, errno))

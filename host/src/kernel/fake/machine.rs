@@ -4,7 +4,7 @@ use super::link::Link;
 use super::space::Space;
 use crate::kernel::step::{self, DEFAULT_MTU};
 use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, VethPeer};
-use crate::plan::{Mac, Netns};
+use crate::plan::{IfName, Mac, Netns, SysctlKey};
 use nix::errno::Errno;
 
 /// The host's namespace and the container's, if it has one.
@@ -63,11 +63,17 @@ impl Machine {
         Ok(())
     }
 
+    /// A link of the host takes nothing out of router advertisements; one without IPv6 does not anyway.
+    pub fn ignore_advertisements(&mut self, link: &IfName) {
+        let _ = self.host.write_sysctl(SysctlKey::accept_ra(link).as_str(), "0");
+    }
+
     /// A pair on the host, both ends up, one a port of the bridge.
     pub fn create_vlan_gateway(&mut self, gateway: &EnsureVlanGateway, bridge: u32) -> Result<(), Errno> {
         let mtu = self.host.get_mut(bridge)?.mtu;
         let mut outside = Link::new(gateway.name.as_str(), "veth", gateway.mac, mtu);
         let port = Link::new(gateway.port.as_str(), "veth", gateway.port_mac, mtu);
+        let port = Link { queue_length: 0, ..port };
         outside.check()?;
         port.check()?;
         outside.set_alias(&gateway.alias)?;
@@ -76,6 +82,8 @@ impl Machine {
         let port = self.host.get_mut(index)?;
         port.vlans.give(&gateway.vlans());
         let outside = port.peer.map(|(_, index)| index).ok_or(Errno::ENODEV)?;
+        self.ignore_advertisements(&gateway.port);
+        self.ignore_advertisements(&gateway.name);
         self.host.set_up(index)?;
         self.host.set_up(outside)
     }
@@ -84,6 +92,7 @@ impl Machine {
     pub fn create_veth(&mut self, veth: &CreateVeth, master: Option<u32>) -> Result<(), Errno> {
         let mtu = veth.mtu.unwrap_or(DEFAULT_MTU);
         let outside = Link::new(veth.peer.name.as_str(), "veth", veth.peer.mac, mtu);
+        let outside = Link { queue_length: 0, ..outside };
         let inside = Link::new(veth.name.as_str(), "veth", veth.mac, mtu);
         if self.host.find(&outside.name).is_some() {
             return Err(Errno::EEXIST);

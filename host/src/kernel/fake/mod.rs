@@ -10,13 +10,16 @@ mod address;
 mod build;
 mod execute;
 mod facts;
+mod filters;
 mod link;
 mod links;
 mod machine;
 mod nat;
 mod nft;
 mod observe;
+mod ports;
 mod route;
+mod shapes;
 mod snapshot;
 mod space;
 mod store;
@@ -26,12 +29,16 @@ mod verify;
 mod vlan;
 
 use super::netlink::refused;
-use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};
+use super::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone};
+use crate::plan::action::SetLink;
 use crate::plan::{Action, IfName, LinkRef, Netns};
+use filters::Filters;
 use link::Link;
 use machine::Machine;
 use nat::Nat;
 use nft::Nft;
+use ports::Ports;
+use shapes::Shapes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -47,8 +54,18 @@ pub struct FakeKernel {
     nat: Nat,
     /// The same of nftables.
     nft: Nft,
+    /// Mapped ports.
+    ports: Ports,
+    /// What is passed on.
+    filters: Filters,
+    /// What is held back.
+    shapes: Shapes,
     stores: Stores,
     files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Files in which links were saved.
+    saved: BTreeMap<PathBuf, String>,
+    /// What attributes of links had before they were set.
+    old_attributes: Vec<(SetLink, String)>,
     /// Bridges that were found and are none of ours.
     foreign_bridges: BTreeSet<IfName>,
     /// As in the real one, a link is not looked up again, so that what went with its peer is found to be gone late.
@@ -69,6 +86,11 @@ impl FakeKernel {
             machine: Machine::new(),
             nat: Nat::default(),
             nft: Nft::default(),
+            ports: Ports::default(),
+            filters: Filters::default(),
+            shapes: Shapes::default(),
+            saved: BTreeMap::new(),
+            old_attributes: Vec::new(),
             foreign_bridges: BTreeSet::new(),
             stores: Stores::default(),
             files: BTreeMap::new(),
@@ -144,7 +166,7 @@ impl Kernel for FakeKernel {
         self.undo_all(undos)
     }
 
-    fn verify(&mut self, actions: &[Action]) -> Vec<String> {
+    fn verify(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         self.verify_all(actions)
     }
 

@@ -4,7 +4,7 @@ use super::super::lease::Holder;
 use super::super::{Before, KernelError, sysctl::same};
 use super::FakeKernel;
 use super::link::Link;
-use crate::plan::action::{DeleteAddress, ReserveLease, SetSysctl};
+use crate::plan::action::{DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, LinkRef, Netns};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -51,10 +51,38 @@ impl FakeKernel {
                     unknown => unknown,
                 }
             }
-            Action::Settle(_) => Before::Present,
+            Action::SetLink(action) => self.observe_attribute(action),
+            Action::SaveLink(action) if self.saved.contains_key(&action.path) => Before::Present,
+            Action::SaveLink(_) => Before::Absent,
+            Action::Settle(_) | Action::Announce(_) => Before::Present,
             Action::SetSysctl(action) => self.observe_sysctl(action),
             Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
+            Action::Shape(shape) => match &shape.through {
+                Some(ifb) if self.shapes.has_ifb(&ifb.name) => Before::Present,
+                _ => Before::Absent,
+            },
+            Action::Filter(rule) => match self.filters.shared_of(rule) {
+                there if there.is_empty() => Before::Absent,
+                there => Before::Value(there.join(" ")),
+            },
+            Action::MapPorts(ports) => match self.ports.shared_of(ports) {
+                there if there.is_empty() => Before::Absent,
+                there => Before::Value(there.join(" ")),
+            },
+            Action::DeletePortMap(_) => Before::Present,
             Action::Delegate(_) => Before::Absent,
+        }
+    }
+
+    fn observe_attribute(&mut self, action: &SetLink) -> Before {
+        match self.find(action.link.netns, &action.link.name) {
+            Ok(Some(found)) => match found.attribute(&action.attribute) {
+                Some(now) if now == action.attribute => Before::Present,
+                Some(now) => Before::Value(now.text()),
+                None => Before::Absent,
+            },
+            Ok(None) => Before::Absent,
+            Err(_) => Before::Unknown,
         }
     }
 
@@ -75,7 +103,7 @@ impl FakeKernel {
         let Some(space) = self.machine.space(action.netns) else { return Before::Unknown };
         match space.sysctls.read(action.key.as_str()) {
             Ok(value) if same(&value, &action.value) => Before::Present,
-            Ok(value) => Before::Value(value),
+            Ok(value) => Before::Value(space.sysctls.saved(action.key.as_str(), &value)),
             Err(Errno::ENOENT) => Before::Absent,
             Err(_) => Before::Unknown,
         }

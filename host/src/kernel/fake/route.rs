@@ -19,8 +19,6 @@ const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
 /// `IP6_RT_PRIO_USER` and `IP6_RT_PRIO_ADDRCONF`.
 const PRIORITY_V6: (u32, u32) = (1024, 256);
-/// What `ip_metrics_convert` lets through at most.
-const MAX_METRICS: (u32, u32) = (65535 - 15, 65535 - 40);
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +59,12 @@ pub struct Entry {
 impl Entry {
     /// Whether a plan's route is this one, by what the plan says.
     pub fn is(&self, index: u32, route: &Route) -> bool {
+        let route = route.kept();
         self.kind == Kind::Unicast
             && self.oif == index
-            && self.table == table(route)
-            // A destination with host bits is none that the kernel has.
+            // One that names no table may have been moved to another.
+            && route.table.is_none_or(|table| table == 0 || table == self.table)
+            && route.scope.is_none_or(|scope| !self.dst.is_ipv4() || self.scope == scope)
             && self.dst.ip() == route.dst.ip()
             && self.dst.prefix() == route.dst.prefix()
             && (route.gw.is_none() || route.gw == self.gw)
@@ -78,19 +78,18 @@ impl Space {
     /// `ip route prepend … proto boot`. The gateway's family must be the destination's.
     pub fn add_route(&mut self, index: u32, route: &Route) -> Result<(), Errno> {
         let is_v4 = route.dst.is_ipv4();
-        let metric = |value: Option<u32>, most: u32| value.map(|v| v.min(most)).filter(|v| *v != 0);
+        let kept = route.kept();
         let mut entry = Entry {
             table: table(route),
             dst: without_host_bits(route.dst),
             oif: index,
-            // A gateway of zeros is none in IPv4.
-            gw: route.gw.filter(|gw| !(gw.is_ipv4() && gw.is_unspecified())),
+            gw: kept.gw,
             priority: route.priority.unwrap_or_default(),
             scope: route.scope.unwrap_or_default(),
             by_kernel: false,
             kind: Kind::Unicast,
-            mtu: metric(route.mtu, MAX_METRICS.0),
-            advmss: metric(route.advmss, MAX_METRICS.1),
+            mtu: kept.mtu,
+            advmss: kept.advmss,
         };
         if is_v4 {
             self.check_v4(&entry, route.dst)?;

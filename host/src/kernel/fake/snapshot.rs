@@ -2,6 +2,7 @@
 
 use super::super::iptables::Family;
 use super::FakeKernel;
+use super::link::DEFAULT_QUEUE_LENGTH;
 use super::route::{Entry, Kind, MAIN};
 use super::space::Space;
 use crate::kernel::vlans::Vlans;
@@ -21,6 +22,9 @@ impl FakeKernel {
         for (family, place) in [(Family::V4, "nat"), (Family::V6, "nat6")] {
             lines.extend(self.nat.lines(family).into_iter().map(|line| format!("{place}: {line}")));
         }
+        lines.extend(self.ports.lines().into_iter().map(|line| format!("ports: {line}")));
+        lines.extend(self.filters.lines().into_iter().map(|line| format!("filter: {line}")));
+        lines.extend(self.shapes.lines().into_iter().map(|line| format!("shape: {line}")));
         lines.extend(self.nft.lines().into_iter().map(|line| format!("nft: {line}")));
         for (reference, store) in &self.stores.stores {
             let place = reference.directory().display().to_string();
@@ -32,6 +36,10 @@ impl FakeKernel {
             let last = store.last.iter();
             lines.extend(last.map(|(set, address)| format!("leases {place}: last {set} = {address}")));
         }
+        let saved = self.saved.iter();
+        lines.extend(
+            saved.map(|(path, text)| format!("saved {}: {}", path.display(), text.replace('\n', ""))),
+        );
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }
@@ -62,6 +70,12 @@ fn space_lines(space: &Space) -> Vec<String> {
         }
         if link.promiscuous {
             line += " promisc";
+        }
+        if link.all_multicast {
+            line += " allmulticast";
+        }
+        if link.queue_length != DEFAULT_QUEUE_LENGTH {
+            line += &format!(" qlen {}", link.queue_length);
         }
         if let Some(alias) = &link.alias {
             line += &format!(" alias {alias:?}");

@@ -5,6 +5,7 @@ use super::route::Entry;
 use super::sysctl::Sysctls;
 use crate::kernel::step::DEFAULT_MTU;
 use crate::kernel::vlans::Vlans;
+use crate::plan::action::LinkAttribute;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -107,6 +108,58 @@ impl Space {
         Ok(())
     }
 
+    /// Gives a link an attribute; a port with the index of its bridge.
+    pub fn set_attribute(
+        &mut self,
+        index: u32,
+        attribute: &LinkAttribute,
+        bridge: Option<u32>,
+    ) -> Result<(), Errno> {
+        let link = self.get_mut(index)?;
+        match attribute {
+            LinkAttribute::Mac(mac) if mac.0 == [0; 6] || mac.0[0] & 1 == 1 => {
+                return Err(Errno::EADDRNOTAVAIL);
+            }
+            LinkAttribute::Mac(mac) => link.mac = *mac,
+            LinkAttribute::AllMulticast(on) => link.all_multicast = *on,
+            LinkAttribute::QueueLength(packets) => link.queue_length = *packets,
+            LinkAttribute::Promiscuous(on) => link.promiscuous = *on,
+            LinkAttribute::Alias(alias) => link.set_alias(alias)?,
+            LinkAttribute::Mtu(mtu) => {
+                let (had_v6, old) = (link.has_v6(), std::mem::replace(&mut link.mtu, *mtu));
+                if link.check().is_err() {
+                    link.mtu = old;
+                    return Err(Errno::EINVAL);
+                }
+                let (has_v6, name, master) = (link.has_v6(), link.name.clone(), link.master);
+                self.follow_mtu(index, &name, had_v6, has_v6);
+                if let Some(master) = master {
+                    self.follow_ports(master);
+                }
+            }
+            LinkAttribute::Port(port) => {
+                let bridge = bridge.ok_or(Errno::ENODEV)?;
+                if link.master != Some(bridge) {
+                    self.enslave(index, bridge)?;
+                }
+                let link = self.get_mut(index)?;
+                (link.hairpin, link.isolated) = (port.hairpin, port.isolated);
+                link.vlans.give(&port.vlans);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a link down, and with it what goes through it.
+    pub fn set_down(&mut self, index: u32) -> Result<(), Errno> {
+        let link = self.get_mut(index)?;
+        link.up = false;
+        // What it gets by itself when it comes up again.
+        link.v6.retain(|address| !address.ip().is_loopback());
+        self.routes.retain(|route| route.oif != index);
+        Ok(())
+    }
+
     /// A bridge has the least MTU of its ports, the default one without any, unless it was set.
     fn follow_ports(&mut self, bridge: u32) {
         let ports = self.links.iter().filter(|link| link.master == Some(bridge));
@@ -118,12 +171,17 @@ impl Space {
         let had_v6 = link.has_v6();
         link.mtu = mtu;
         let (has_v6, name) = (link.has_v6(), link.name.clone());
+        self.follow_mtu(bridge, &name, had_v6, has_v6);
+    }
+
+    /// Below an MTU of 1280 a link has no IPv6.
+    fn follow_mtu(&mut self, index: u32, name: &str, had_v6: bool, has_v6: bool) {
         if had_v6 && !has_v6 {
-            link.v6.clear();
-            self.routes.retain(|route| route.oif != bridge || route.dst.is_ipv4());
-            self.sysctls.remove_v6(&name);
+            self.links.iter_mut().filter(|link| link.index == index).for_each(|link| link.v6.clear());
+            self.routes.retain(|route| route.oif != index || route.dst.is_ipv4());
+            self.sysctls.remove_v6(name);
         } else if has_v6 && !had_v6 {
-            self.sysctls.add_v6(&name, false);
+            self.sysctls.add_v6(name, false);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The parameters below `/proc/sys/net` of a namespace.
 
+use super::super::sysctl::{followers, with_followers};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 
@@ -152,26 +153,30 @@ impl Sysctls {
         values.filter(|(key, value)| first.read(key).as_ref() != Ok(value)).collect()
     }
 
-    /// What the kernel writes because of a write to `all` (`inet_forward_change`, `addrconf_fixup_forwarding`,
-    /// `addrconf_disable_ipv6`).
+    /// What undo needs to know of a parameter that has this value.
+    pub fn saved(&self, key: &str, value: &str) -> String {
+        let Some(followers) = followers(key) else { return value.to_owned() };
+        let there = self.values.keys().filter_map(|key| {
+            let link = key.strip_prefix(followers.before)?.strip_suffix(followers.after)?;
+            Some((link.to_owned(), self.read(key).ok()?))
+        });
+        let redirects = followers.redirects().and_then(|key| self.read(key).ok());
+        with_followers(value, followers, there, redirects.as_deref())
+    }
+
+    /// What the kernel writes because of a write to `all`.
     fn follow(&mut self, key: &str, old: i32, written: i32) {
-        let followers: Option<(&str, &str)> = match key {
-            "net/ipv4/conf/all/forwarding" => Some(("net/ipv4/conf/", "/forwarding")),
-            "net/ipv6/conf/all/forwarding" => Some(("net/ipv6/conf/", "/forwarding")),
-            "net/ipv6/conf/all/disable_ipv6" => Some(("net/ipv6/conf/", "/disable_ipv6")),
-            _ => None,
-        };
-        let Some((start, end)) = followers.filter(|_| old != written) else { return };
+        let Some(followers) = followers(key).filter(|_| old != written) else { return };
         for (key, value) in &mut self.values {
-            if key.starts_with(start)
-                && key.ends_with(end)
+            if key.starts_with(followers.before)
+                && key.ends_with(followers.after)
                 && let Value::Number(number) = value
             {
                 *number = written;
             }
         }
-        if start.contains("ipv4") {
-            self.set("net/ipv4/conf/all/accept_redirects", i32::from(written == 0));
+        if let Some(redirects) = followers.redirects() {
+            self.set(redirects, i32::from(written == 0));
         }
     }
 

@@ -1,11 +1,12 @@
 //! Undoing: each thing is looked at first, and only what is still the one meant goes.
 
-use super::super::sysctl::same;
-use super::super::{KernelError, LinkIdentity, Undo, Undone};
+use super::super::sysctl::{parse_saved, same};
+use super::super::{KernelError, LinkIdentity, Undo, Undone, given_to_loopback};
 use super::execute::answer;
 use super::{FakeKernel, Link};
 use crate::kernel::errno::as_go;
-use crate::plan::action::Masquerade;
+use crate::kernel::step::failed_set_link;
+use crate::plan::action::{LinkAttribute, Masquerade, SetLink};
 use crate::plan::{IfName, LinkRef, Mac, Netns, SysctlKey};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -41,12 +42,21 @@ impl FakeKernel {
             },
             Undo::DeleteEmptyBridge { name, mac, addresses } => self.delete_bridge(name, *mac, addresses),
             Undo::DeleteAddress { link, address } => self.delete_address(link, *address),
+            Undo::RestoreLink { link, set, old } => self.restore_link(link, set.as_ref(), old),
+            Undo::ForgetLink { path } => Ok(self.saved.remove(path).map_or(Undone::Gone, |_| Undone::Done)),
             Undo::RestoreSysctl { netns, key, written, old } => {
                 Ok(self.restore_sysctl(*netns, key, written, old))
             }
             Undo::RestoreAddress { link, address, saved: _ } => self.restore_address(link, *address),
+            Undo::SetDown { link } => self.set_down(link),
             Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
             Undo::DeleteMasqueradeNft { rule, table } => Ok(self.nft.delete_masquerade(rule, *table)),
+            Undo::DeleteMapPorts { ports, unmake } => Ok(self.ports.delete(ports, unmake)),
+            Undo::DeletePortMap(map) => Ok(self.ports.delete_map(map)),
+            Undo::Unshape { shape, .. } => Ok(self.shapes.delete(shape)),
+            // Nobody else makes one.
+            Undo::DeleteIfb { .. } => Ok(Undone::Gone),
+            Undo::DeleteFilter { rule, unmake } => Ok(self.filters.delete(rule, unmake)),
             // It executes nothing.
             Undo::EndDelegate(_) => Ok(Undone::Gone),
             Undo::DeleteCheckSourceMac { check, table } => Ok(self.nft.delete_check(check, *table)),
@@ -114,6 +124,40 @@ impl FakeKernel {
         done(added, || format!("failed to add {address} to {:?} again", link.name.as_str()))
     }
 
+    fn restore_link(
+        &mut self,
+        link: &LinkRef,
+        set: Option<&LinkAttribute>,
+        old: &LinkAttribute,
+    ) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
+        let now = found.attribute(old);
+        if now.as_ref() == Some(old) {
+            return Ok(Undone::Gone);
+        }
+        if set.is_some() && now.as_ref() != set {
+            let is = now.map(|now| now.text()).unwrap_or_default();
+            return Ok(Undone::Left(format!("link {} was changed to {is:?} by somebody else", link.name)));
+        }
+        let restored =
+            self.machine.in_space(link.netns).and_then(|space| space.set_attribute(found.index, old, None));
+        done(restored, || failed_set_link(&SetLink { link: link.clone(), attribute: old.clone() }))
+    }
+
+    fn set_down(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)?.filter(|found| found.up) else { return Ok(Undone::Gone) };
+        let comes_back = |address: &IpNetwork| is_link_local(*address) || address.ip().is_loopback();
+        if found.addresses().iter().any(|address| address.is_ipv6() && !comes_back(address)) {
+            return Ok(Undone::Left(format!("link {} would lose its IPv6 addresses", link.name)));
+        }
+        let address = given_to_loopback(link, &found.addresses());
+        let down = self.machine.in_space(link.netns).and_then(|space| {
+            space.set_down(found.index)?;
+            address.map_or(Ok(()), |address| space.delete_address(found.index, address))
+        });
+        done(down, || format!("failed to set {:?} down", link.name.as_str()))
+    }
+
     fn clear_promiscuous(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
         match self.seen(link)? {
             Some(found) if found.promiscuous => {
@@ -138,13 +182,21 @@ impl FakeKernel {
             Err(Errno::ENOENT) => return Undone::Gone,
             Err(errno) => return failed(errno),
         };
+        let (old, others) = parse_saved(old);
         if same(&now, old) {
             return Undone::Gone;
         }
         if !same(&now, written) {
             return Undone::Left(format!("sysctl {key} was changed to {now:?} by somebody else"));
         }
-        space.write_sysctl(key.as_str(), old).map_or_else(failed, |()| Undone::Done)
+        let mut restored = space.write_sysctl(key.as_str(), old);
+        for (key, value) in others {
+            restored = restored.and_then(|()| match space.write_sysctl(key.as_str(), value) {
+                Err(Errno::ENOENT) => Ok(()),
+                written => written,
+            });
+        }
+        restored.map_or_else(failed, |()| Undone::Done)
     }
 
     fn delete_found(&mut self, netns: Netns, name: &IfName, found: &Link) -> Result<Undone, KernelError> {

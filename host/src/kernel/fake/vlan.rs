@@ -1,19 +1,24 @@
 //! Gateways in VLANs.
 
-use super::super::vlans::{conflict, failed_gateway, not_the_gateway};
+use super::super::difference::{self, Difference};
+use super::super::vlans::{Standing, conflict, failed_gateway};
 use super::super::{Effect, KernelError, LinkIdentity};
 use super::FakeKernel;
 use super::execute::answer;
 use super::link::Link;
-use crate::plan::action::EnsureVlanGateway;
-use crate::plan::{LinkRef, Netns};
+use crate::plan::action::{EnsureVlanGateway, LinkAttribute};
+use crate::plan::{LinkRef, Mac, Netns};
 
 impl FakeKernel {
-    /// Makes a gateway, or uses the one that is there; either way it is up.
+    /// Makes a gateway, or uses the one that is there; either way it is up, and in its VLAN.
     pub(super) fn ensure_vlan_gateway(&mut self, gateway: &EnsureVlanGateway) -> Result<Effect, KernelError> {
         let failed = |errno| answer(failed_gateway(gateway), errno);
         if let Some(found) = self.find(Netns::Host, &gateway.name)? {
-            let Some(port) = self.gateway_port(gateway, &found)? else { return Err(conflict(gateway)) };
+            let port = match self.standing(gateway, &found)? {
+                Standing::Gateway(port) => port,
+                Standing::CutOff(port) => self.rejoin(gateway, port)?,
+                Standing::Other => return Err(conflict(gateway)),
+            };
             let space = self.machine.in_space(Netns::Host).map_err(failed)?;
             space.set_up(port.index).and_then(|()| space.set_up(found.index)).map_err(failed)?;
             return Ok(Effect::AlreadyThere);
@@ -23,44 +28,62 @@ impl FakeKernel {
             return Err(KernelError::Conflict(format!("{}: {text}", failed_gateway(gateway))));
         }
         let bridge = self.require(Netns::Host, &gateway.bridge)?;
-        if self.foreign_bridges.contains(&gateway.bridge) {
-            let kept = self.machine.keep_bridge(bridge.index, (gateway.port_mac, bridge.mtu));
-            let text = format!("failed to keep {:?} as it is", gateway.bridge.as_str());
-            kept.map_err(|errno| answer(text, errno))?;
-        }
+        self.keep_bridge(gateway, bridge.index, (gateway.port_mac, bridge.mtu))?;
         self.machine.create_vlan_gateway(gateway, bridge.index).map_err(failed)?;
         let Link { index, kind, mac, alias, .. } = self.require(Netns::Host, &gateway.name)?;
         let link = LinkRef { netns: Netns::Host, name: gateway.name.clone() };
         Ok(Effect::CreatedLinks(vec![LinkIdentity { link, index, kind, mac, alias }]))
     }
 
-    /// The port at the gateway's other end; none, when the link is something else. There are no 802.1Q devices here.
-    fn gateway_port(
+    /// Pins what joining would change of a foreign bridge.
+    fn keep_bridge(
         &mut self,
         gateway: &EnsureVlanGateway,
-        found: &Link,
-    ) -> Result<Option<Link>, KernelError> {
-        let Some((Netns::Host, other)) = found.peer else { return Ok(None) };
-        let Some(bridge) = self.find(Netns::Host, &gateway.bridge)? else { return Ok(None) };
+        bridge: u32,
+        port: (Mac, u32),
+    ) -> Result<(), KernelError> {
+        if !self.foreign_bridges.contains(&gateway.bridge) {
+            return Ok(());
+        }
+        let text = format!("failed to keep {:?} as it is", gateway.bridge.as_str());
+        self.machine.keep_bridge(bridge, port).map_err(|errno| answer(text, errno))
+    }
+
+    fn rejoin(&mut self, gateway: &EnsureVlanGateway, port: Link) -> Result<Link, KernelError> {
+        let failed = |errno| answer(failed_gateway(gateway), errno);
+        let bridge = self.require(Netns::Host, &gateway.bridge)?.index;
+        if port.master != Some(bridge) {
+            self.keep_bridge(gateway, bridge, (port.mac, port.mtu))?;
+        }
+        let attribute = LinkAttribute::Port(gateway.bridge_port());
+        let space = self.machine.in_space(Netns::Host).map_err(failed)?;
+        space.set_attribute(port.index, &attribute, Some(bridge)).map_err(failed)?;
+        self.machine.ignore_advertisements(&gateway.port);
+        self.machine.ignore_advertisements(&gateway.name);
+        Ok(port)
+    }
+
+    /// What a link of the gateway's name is, with the port at its other end. There are no 802.1Q devices here.
+    fn standing(&mut self, gateway: &EnsureVlanGateway, found: &Link) -> Result<Standing<Link>, KernelError> {
+        let Some((Netns::Host, other)) = found.peer else { return Ok(Standing::Other) };
+        let bridge = self.find(Netns::Host, &gateway.bridge)?;
         let port = self.machine.space(Netns::Host).and_then(|space| space.get(other)).cloned();
-        let is_gateway =
-            |port: &Link| port.master == Some(bridge.index) && port.vlans.pvid() == Some(gateway.vid);
-        Ok(port.filter(is_gateway))
+        let Some(port) = port else { return Ok(Standing::Other) };
+        let is_marked = found.alias.as_deref() == Some(&gateway.alias) && port.name == gateway.port.as_str();
+        let (place, pvid) = ((port.master, bridge.map(|bridge| bridge.index)), port.vlans.pvid());
+        Ok(Standing::of_pair(gateway, is_marked, port, place, pvid))
     }
 
     /// What became of a gateway.
     pub(super) fn verify_vlan_gateway(
         &mut self,
         gateway: &EnsureVlanGateway,
-    ) -> Result<Option<String>, KernelError> {
-        let Some(found) = self.find(Netns::Host, &gateway.name)? else {
-            let EnsureVlanGateway { name, vid, .. } = gateway;
-            return Ok(Some(format!("link {name}, the gateway of VLAN {vid}, is missing")));
+    ) -> Result<Vec<Difference>, KernelError> {
+        let found = self.find(Netns::Host, &gateway.name)?;
+        let standing = match &found {
+            Some(found) => Some(self.standing(gateway, found)?.map(|port| found.up && port.up)),
+            None => None,
         };
-        Ok(match self.gateway_port(gateway, &found)? {
-            None => Some(not_the_gateway(gateway)),
-            Some(port) if !(found.up && port.up) => Some(format!("link {} is down", gateway.name)),
-            Some(_) => None,
-        })
+        Ok(difference::of_vlan_gateway(gateway, standing))
     }
 }

@@ -1,13 +1,61 @@
-//! A bridge that somebody else made: it stays as it was, whatever becomes a port of it.
+//! Bridges and their ports: one that somebody else made stays as it was, and a port gets back what it was made with.
 
-use super::super::netlink::{Link, link, refused};
-use super::super::{KernelError, netlink::Request};
+use super::super::netlink::{Link, link, refused, vlan};
+use super::super::{Effect, KernelError, netlink::Request, sysctl};
 use super::HostKernel;
 use crate::kernel::step::{self, MAX_MTU};
-use crate::plan::action::EnsureBridge;
+use crate::plan::action::{EnsureBridge, LinkAttribute, SetLink};
 use crate::plan::{IfName, Mac, Netns};
 
 impl HostKernel {
+    /// What gives an attribute its value; nothing, if it has that. What it had is remembered.
+    pub(super) fn set_link(&mut self, set: &SetLink) -> Result<Vec<Request>, KernelError> {
+        let SetLink { link, attribute } = set;
+        let found = self.require(link.netns, &link.name)?;
+        match found.attribute(attribute) {
+            Some(now) if now == *attribute => return Ok(Vec::new()),
+            Some(now) => self.old_attributes.push((set.clone(), now.text())),
+            None => {}
+        }
+        self.attribute_requests(&found, attribute)
+    }
+
+    /// The value that an attribute had before it was set.
+    pub(super) fn old_attribute(&mut self, set: &SetLink) -> Effect {
+        match self.old_attributes.iter().rposition(|(known, _)| known == set) {
+            Some(place) => Effect::Replaced(self.old_attributes.swap_remove(place).1),
+            None => Effect::Created,
+        }
+    }
+
+    /// The messages that give a link an attribute.
+    pub(super) fn attribute_requests(
+        &mut self,
+        found: &Link,
+        attribute: &LinkAttribute,
+    ) -> Result<Vec<Request>, KernelError> {
+        let index = found.index;
+        Ok(match attribute {
+            LinkAttribute::Mac(mac) => vec![link::set_mac(index, *mac)],
+            LinkAttribute::Mtu(mtu) => vec![link::set_mtu(index, *mtu)],
+            LinkAttribute::AllMulticast(on) => vec![link::set_all_multicast(index, *on)],
+            LinkAttribute::QueueLength(packets) => vec![link::set_queue_length(index, *packets)],
+            LinkAttribute::Promiscuous(on) => vec![link::set_promiscuous(index, *on)],
+            LinkAttribute::Alias(alias) => vec![link::set_alias(index, alias)],
+            LinkAttribute::Port(port) => {
+                let bridge = self.require(Netns::Host, &port.bridge)?.index;
+                let mut requests = Vec::new();
+                if found.master != Some(bridge) {
+                    self.keep_bridge(&port.bridge, (found.mac(), found.mtu))?;
+                    requests.push(link::set_master(index, bridge));
+                }
+                requests.push(link::set_port(index, port));
+                requests.extend(vlan::give(index, &port.vlans));
+                requests
+            }
+        })
+    }
+
     /// Notes a bridge that was there: its Ethernet address shows whether we made it.
     pub(super) fn found_bridge(&mut self, bridge: &EnsureBridge, found: &Link) {
         if found.mac() == bridge.mac {
@@ -15,6 +63,13 @@ impl HostKernel {
         } else {
             self.foreign_bridges.insert(bridge.name.clone());
         }
+    }
+
+    /// Uses a bridge that was there. One of ours that is not up is finished: who made it may have been killed.
+    pub(super) fn use_bridge(&mut self, bridge: &EnsureBridge, found: &Link) -> Result<(), KernelError> {
+        self.found_bridge(bridge, found);
+        let is_unfinished = !found.up && !self.foreign_bridges.contains(&bridge.name);
+        if is_unfinished { sysctl::ignore_advertisements(&bridge.name) } else { Ok(()) }
     }
 
     /// Pins what the kernel would change of a foreign bridge, before the port joins: so it never has another value, not even

@@ -3,8 +3,9 @@
 use super::super::iptables::masquerade;
 use super::super::{Effect, KernelError, Outcome, nft, sysctl};
 use super::{HostKernel, enter, no_entry};
+use crate::kernel::saved::SavedLink;
 use crate::kernel::step::{self, Way, as_masquerade, as_masquerade_nft};
-use crate::plan::action::{Masquerade, MasqueradeNft, ReserveLease, SetSysctl};
+use crate::plan::action::{FilterRule, Masquerade, MasqueradeNft, ReserveLease, SaveLink, SetSysctl};
 use crate::plan::{Action, Netns};
 
 impl HostKernel {
@@ -17,29 +18,50 @@ impl HostKernel {
         match run.first().map(Way::of) {
             Some(Way::Netlink(netns)) => self.execute_netlink(netns, run),
             Some(Way::Sysctls(netns)) => self.set_sysctls(netns, run),
+            Some(Way::Saves(_)) => {
+                let saves = run.iter().filter_map(|action| match action {
+                    Action::SaveLink(save) => Some(save),
+                    _ => None,
+                });
+                perhaps_halfway(until_failure(saves, |save| self.save_link(save).into()))
+            }
             Some(Way::Wait(_)) => {
                 let links = run.iter().filter_map(|action| match action {
                     Action::Settle(settle) => Some(&settle.link),
                     _ => None,
                 });
-                until_failure(links, |link| self.settle(link))
+                until_failure(links, |link| self.settle(link).into())
             }
             Some(Way::VlanGateway) => {
                 let gateways = run.iter().filter_map(|action| match action {
                     Action::EnsureVlanGateway(gateway) => Some(gateway),
                     _ => None,
                 });
-                until_failure(gateways, |gateway| self.ensure_vlan_gateway(gateway))
+                perhaps_halfway(until_failure(gateways, |gateway| self.ensure_vlan_gateway(gateway).into()))
             }
             Some(Way::MasqueradeNft) => {
+                let _lock = self.inherited_lock();
                 let rules: Vec<&MasqueradeNft> = run.iter().filter_map(as_masquerade_nft).collect();
                 nft::masquerade::add(&rules)
+            }
+            Some(Way::MapPorts) => self.map_ports(run),
+            Some(Way::Shape) => {
+                let shapes = run.iter().filter_map(|action| match action {
+                    Action::Shape(shape) => Some(shape),
+                    _ => None,
+                });
+                perhaps_halfway(until_failure(shapes, |shape| self.shape(shape).into()))
+            }
+            Some(Way::Filter) => {
+                let rules: Vec<&FilterRule> = run.iter().filter_map(step::as_filter).collect();
+                self.add_filters(&rules)
             }
             Some(Way::CheckSourceMac) => {
                 let checks = run.iter().filter_map(|action| match action {
                     Action::CheckSourceMac(check) => Some(check),
                     _ => None,
                 });
+                let _lock = self.inherited_lock();
                 until_failure(checks, nft::source_mac::add)
             }
             Some(Way::Native) => vec![Outcome::Failed(step::not_in_a_step())],
@@ -48,16 +70,28 @@ impl HostKernel {
                     Action::ReserveLease(lease) => Some(lease),
                     _ => None,
                 });
-                until_failure(leases, |lease| self.reserve(lease))
+                perhaps_halfway(until_failure(leases, |lease| self.reserve(lease).into()))
             }
             Some(Way::Rules) => {
+                let _lock = self.inherited_lock();
                 let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
-                let mut outcomes = masquerade::add(&rules);
+                let mut outcomes = masquerade::add(&rules, &mut self.prepared);
                 outcomes.resize_with(run.len(), || Outcome::NotTried);
                 outcomes
             }
             None => Vec::new(),
         }
+    }
+
+    fn save_link(&mut self, save: &SaveLink) -> Result<Effect, KernelError> {
+        // Nothing to save is nobody's link.
+        let found = self.find(save.link.netns, &save.link.name)?;
+        let name = save.link.name.as_str();
+        let found =
+            found.ok_or_else(|| KernelError::Conflict(format!("failed to get {name:?}: Link not found")))?;
+        let now = save.attributes.iter().filter_map(|attribute| found.attribute(attribute));
+        SavedLink::of(now).write(&save.path)?;
+        Ok(Effect::Created)
     }
 
     fn reserve(&mut self, lease: &ReserveLease) -> Result<Effect, KernelError> {
@@ -69,26 +103,32 @@ impl HostKernel {
             Ok(guard) => guard,
             Err(error) => return vec![Outcome::Failed(no_entry(error))],
         };
-        until_failure(run.iter().filter_map(as_sysctl), sysctl::set)
+        until_failure(run.iter().filter_map(as_sysctl), |sysctl| sysctl::set(sysctl).into())
     }
 }
 
 /// Does one after the other, and nothing after a failure.
 fn until_failure<'a, T: 'a>(
     actions: impl Iterator<Item = &'a T>,
-    mut execute: impl FnMut(&T) -> Result<Effect, KernelError>,
+    mut execute: impl FnMut(&T) -> Outcome,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for action in actions {
-        match execute(action) {
-            Ok(effect) => outcomes.push(Outcome::Done(effect)),
-            Err(error) => {
-                outcomes.push(Outcome::Failed(error));
-                break;
-            }
+        outcomes.push(execute(action));
+        if !matches!(outcomes.last(), Some(Outcome::Done(_))) {
+            break;
         }
     }
     outcomes
+}
+
+/// Outcomes of actions that are more than one change.
+fn perhaps_halfway(outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let halfway = |outcome| match outcome {
+        Outcome::Failed(error) => Outcome::Halfway(error),
+        other => other,
+    };
+    outcomes.into_iter().map(halfway).collect()
 }
 
 fn as_sysctl(action: &Action) -> Option<&SetSysctl> {

@@ -1,12 +1,13 @@
 //! Answers to a planner's questions.
 
 use super::super::errno::chain;
-use super::super::netlink::{address, refused};
-use super::super::{KernelError, iptables, netlink::Link, nft};
+use super::super::netlink::{address, link, refused, route};
+use super::super::{KernelError, firewalld, iptables, netlink::Link, nft};
 use super::{HostKernel, file};
-use crate::plan::{Answer, Backend, Fact, Facts, IfName, LinkFact, LinkRef, Query};
+use crate::plan::{Answer, Backend, Fact, Facts, Firewall, IfName, LinkFact, LinkRef, Netns, Query};
 use ipnetwork::IpNetwork;
 use std::io;
+use std::net::IpAddr;
 
 impl Facts for HostKernel {
     fn ask(&mut self, query: &Query) -> Answer {
@@ -15,18 +16,31 @@ impl Facts for HostKernel {
             Query::Held(store, owner) => self.held(store, owner).map(Answer::Held),
             Query::LastReserved(store, set) => self.last_reserved(store, *set).map(Answer::LastReserved),
             Query::Backend => Ok(Answer::Backend(backend())),
+            Query::Firewall => Ok(Answer::Firewall(firewall())),
+            Query::HostEnd(name) => self.host_end_of(name).map(Answer::HostEnd),
             Query::Free(store, within) => self.free(store, *within).map(Answer::Free),
-            Query::File(path) => file::read(path).map(|bytes| Answer::File(Fact::Known(bytes))),
+            Query::RouteTo(address) => self.route_to(*address).map(Answer::RouteTo),
+            Query::StalePorts { backend, is_ipv4, ports } => {
+                self.port_owners(*backend, *is_ipv4, Some(ports)).map(Answer::PortOwners)
+            }
+            Query::File(path) => contents(file::read(path)),
+            Query::FileBelow(directory, path) => contents(file::read_below(directory, path)),
         };
         match (result, query) {
             (Ok(answer), _) => answer,
             (Err(error), Query::Link(_)) if self.is_hidden(&error) => Answer::Link(Fact::Unreadable),
+            (Err(error), Query::HostEnd(_)) if self.is_hidden(&error) => Answer::HostEnd(Fact::Unreadable),
+            (Err(error), Query::RouteTo(_)) if self.is_hidden(&error) => Answer::RouteTo(Fact::Unreadable),
+            // A dry run by an ordinary user: it cannot be told whose they are.
+            (Err(_), Query::StalePorts { .. }) if self.dry => Answer::PortOwners(Vec::new()),
             (Err(error), Query::Held(..)) if self.is_hidden(&error) => Answer::Held(Fact::Unreadable),
             (Err(error), Query::LastReserved(..)) if self.is_hidden(&error) => {
                 Answer::LastReserved(Fact::Unreadable)
             }
             (Err(error), Query::Free(..)) if self.is_hidden(&error) => Answer::Free(Fact::Unreadable),
-            (Err(error), Query::File(_)) if self.is_hidden(&error) => Answer::File(Fact::Unreadable),
+            (Err(error), Query::File(_) | Query::FileBelow(..)) if self.is_hidden(&error) => {
+                Answer::File(Fact::Unreadable)
+            }
             (Err(error), _) => {
                 let text = chain(&error);
                 self.refusal = Some(error);
@@ -36,7 +50,21 @@ impl Facts for HostKernel {
     }
 }
 
+fn firewall() -> Firewall {
+    if firewalld::is_running() { Firewall::Firewalld } else { Firewall::Iptables }
+}
+
 impl HostKernel {
+    /// The other end of a veth of the container, if that is here.
+    fn host_end_of(&mut self, name: &IfName) -> Result<Fact<IfName>, KernelError> {
+        let Some(inside) = self.find(Netns::Container, name)? else { return Ok(Fact::Absent) };
+        let Some(peer) = inside.peer.filter(|_| inside.kind == "veth") else { return Ok(Fact::Absent) };
+        let found = self.socket(Netns::Host).and_then(|socket| link::find_index(socket, peer));
+        let found = found.map_err(|e| refused("failed to lookup a veth's peer", e))?;
+        let host = found.filter(|host| host.kind == "veth" && host.peer == Some(inside.index));
+        Ok(host.and_then(|host| IfName::parse(&host.name).ok()).map_or(Fact::Absent, Fact::Known))
+    }
+
     /// Only a dry run may go on without knowing.
     fn is_hidden(&self, error: &KernelError) -> bool {
         match error {
@@ -46,7 +74,8 @@ impl HostKernel {
             KernelError::Tool { .. }
             | KernelError::Conflict(_)
             | KernelError::Busy { .. }
-            | KernelError::Changed(_) => false,
+            | KernelError::Changed(_)
+            | KernelError::Ended(_) => false,
         }
     }
 
@@ -61,6 +90,17 @@ impl HostKernel {
         // Asked for by an alternative name, it still has its own.
         let (netns, name) = (link.netns, IfName::parse(&found.name).unwrap_or_else(|_| link.name.clone()));
         Ok(Fact::Known(LinkFact { netns, name, index, kind, mac, mtu, up, alias, master, addresses }))
+    }
+
+    fn route_to(&mut self, address: IpAddr) -> Result<Fact<IfName>, KernelError> {
+        let failed = |error| refused(format!("failed to look for the route to {address}"), error);
+        let index =
+            self.socket(Netns::Host).and_then(|socket| route::output(socket, address)).map_err(failed)?;
+        let Some(index) = index else { return Ok(Fact::Absent) };
+        let found =
+            self.socket(Netns::Host).and_then(|socket| link::find_index(socket, index)).map_err(failed)?;
+        let name = found.and_then(|found| IfName::parse(&found.name).ok());
+        Ok(name.map_or(Fact::Absent, Fact::Known))
     }
 
     /// The addresses of a link.
@@ -78,6 +118,17 @@ impl HostKernel {
     ) -> Result<Option<String>, KernelError> {
         let found = self.socket(link.netns).and_then(|socket| address::saved(socket, index, address));
         found.map_err(|e| refused(failed_list(link), e))
+    }
+}
+
+/// A file that is not there is no failure.
+fn contents(read: Result<Vec<u8>, KernelError>) -> Result<Answer, KernelError> {
+    match read {
+        Ok(bytes) => Ok(Answer::File(Fact::Known(bytes))),
+        Err(KernelError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Answer::File(Fact::Absent))
+        }
+        Err(error) => Err(error),
     }
 }
 

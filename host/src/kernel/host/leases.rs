@@ -2,11 +2,10 @@
 
 use super::super::KernelError;
 use super::super::errno::as_go;
-use super::super::lease::{Holder, Store};
+use super::super::lease::{Held, Holder, Store};
 use super::HostKernel;
 use crate::plan::action::ReserveLease;
 use crate::plan::{AddressRange, Attachment, Fact, Owner, StoreRef};
-use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -38,17 +37,36 @@ impl HostKernel {
     }
 
     /// The leases that an attachment has without a journal; those that name the container alone, only when none names the
-    /// interface too (the reference's rule). What cannot be read is left out.
-    pub(super) fn held_leases(&self, attachment: &Attachment, stores: &[StoreRef]) -> Vec<ReserveLease> {
+    /// interface too (the reference's rule). Why one may be missing is added to `unread`.
+    pub(super) fn held_leases(
+        &self,
+        attachment: &Attachment,
+        stores: &[StoreRef],
+        unread: &mut Vec<KernelError>,
+    ) -> Vec<ReserveLease> {
         let owner = attachment.owner();
         let mut leases = Vec::new();
         for reference in stores {
-            let Ok(Some(mut store)) = self.open_store(reference) else { continue };
+            let mut unreadable = |source| {
+                let what = format!("failed to read the leases of {}", reference.directory().display());
+                unread.push(KernelError::File { what, source });
+            };
+            let mut store = match self.open_store(reference) {
+                Ok(Some(store)) => store,
+                Ok(None) => continue,
+                Err(error) => {
+                    unreadable(error);
+                    continue;
+                }
+            };
             // With the lock, what had to be read serves the next one too; it can be told without.
             if let Err(error) = store.lock() {
                 tracing::debug!(%error, "leases are looked up without the lock");
             }
-            let held = store.held(&owner).unwrap_or_default();
+            let held = store.held(&owner).unwrap_or_else(|error| {
+                unreadable(error);
+                Held::default()
+            });
             let held = if held.exact.is_empty() { held.legacy } else { held.exact };
             leases.extend(held.into_iter().map(|address| ReserveLease {
                 store: reference.clone(),
@@ -74,25 +92,32 @@ impl HostKernel {
         })
     }
 
-    /// Removes every lease of a store whose owner (container, interface) is not listed, whoever made it, and what crashes
-    /// left. Gives what could not be removed.
-    pub fn release_unlisted(&mut self, store: &StoreRef, listed: &[(String, String)]) -> Vec<KernelError> {
-        let attachments: BTreeSet<(&str, &str)> =
-            listed.iter().map(|(container, interface)| (container.as_str(), interface.as_str())).collect();
-        let containers: BTreeSet<&str> = attachments.iter().map(|(container, _)| *container).collect();
-        let is_listed = |container: &str, interface: Option<&str>| match interface {
-            Some(interface) => attachments.contains(&(container, interface)),
-            None => containers.contains(container),
+    /// Removes every lease of a store whose owner (container, and interface unless it is of the old form) `is_kept` refuses,
+    /// whoever made it, and what crashes left. Gives the addresses, and what could not be removed.
+    ///
+    /// Of a store that may be another network's too, no lease tells which network it is of: there all stay. Dry, nothing is removed.
+    pub fn release_unlisted(
+        &mut self,
+        store: &StoreRef,
+        is_kept: &dyn Fn(&str, Option<&str>) -> bool,
+    ) -> Result<(Vec<IpAddr>, Vec<KernelError>), KernelError> {
+        let dry = self.dry;
+        let mut collect = || {
+            let found = if dry { self.planning_store(store)? } else { self.existing_store(store)? };
+            let Some(found) = found else { return Ok((Vec::new(), Vec::new())) };
+            if found.is_shared().map_err(|e| unreadable(store, e))? {
+                tracing::warn!(store = %store.directory().display(), "leases of a store with two names stay");
+                return Ok((Vec::new(), Vec::new()));
+            }
+            let unlisted = found.unlisted(is_kept).map_err(|e| unreadable(store, e))?;
+            let failed = if dry { Vec::new() } else { found.remove_all(&unlisted) };
+            Ok((unlisted, failed))
         };
-        let failed = match self.existing_store(store) {
-            Ok(Some(found)) => found.collect(&is_listed).map_err(|e| unreadable(store, e)),
-            Ok(None) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        };
+        let collected = collect();
         if let Some(found) = self.stores.get_mut(store) {
             found.unlock();
         }
-        failed.unwrap_or_else(|error| vec![error])
+        collected
     }
 
     /// The store with its lock, unless dry; none only when dry.

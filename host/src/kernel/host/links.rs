@@ -1,11 +1,11 @@
 //! Doing netlink actions: everything whose links are known goes out in one send.
 
 use super::super::netlink::{Request, address, link, refused, route};
-use super::super::{Effect, KernelError, LinkIdentity, Outcome};
+use super::super::{Effect, KernelError, LinkIdentity, Outcome, sysctl};
 use super::HostKernel;
 use crate::kernel::step::{
-    a_bridge, failed_address, failed_promiscuous, failed_removal, failed_route, failed_up, is_failure, makes,
-    needs, port_of,
+    a_bridge, failed_address, failed_announcement, failed_promiscuous, failed_removal, failed_route,
+    failed_set_link, failed_up, is_failure, makes, needs, port_of,
 };
 use crate::plan::action::{AddAddress, CreateVeth, DeleteAddress, DeleteStaleLink, EnsureBridge, VethPeer};
 use crate::plan::{Action, IfName, LinkRef, Netns};
@@ -60,7 +60,7 @@ impl HostKernel {
         for (action, count) in actions.iter().zip(counts) {
             let answers: Answers = answers.by_ref().take(count).collect();
             let result = if count == 0 { Ok(Effect::AlreadyThere) } else { self.conclude(action, answers) };
-            outcomes.push(result.map_or_else(Outcome::Failed, Outcome::Done));
+            outcomes.push(result.map_or_else(Outcome::Halfway, Outcome::Done));
         }
         if !outcomes.iter().any(is_failure) {
             outcomes.extend(refusal);
@@ -75,7 +75,7 @@ impl HostKernel {
             Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
                 Some(found) => {
                     a_bridge(bridge, &found.kind)?;
-                    self.found_bridge(bridge, &found);
+                    self.use_bridge(bridge, &found)?;
                     Ok(Vec::new())
                 }
                 None => Ok(vec![link::create_bridge(bridge)]),
@@ -94,7 +94,14 @@ impl HostKernel {
                 })
             }
             Action::DeleteAddress(action) => self.delete_address_if_there(action),
-            Action::AddAddress(action) => Ok(vec![address::add(self.index(&action.link)?, action.address)]),
+            Action::AddAddress(action) => {
+                Ok(vec![address::add(self.index(&action.link)?, action.address, action.nodad)])
+            }
+            Action::Announce(action) => {
+                let found = self.require(netns, &action.link.name)?;
+                Ok(vec![link::set_mac(found.index, found.mac())])
+            }
+            Action::SetLink(action) => self.set_link(action),
             Action::AddRoute(action) => {
                 let index = self.index(&action.link)?;
                 let request = route::add(index, &action.route);
@@ -106,10 +113,15 @@ impl HostKernel {
             Action::ReserveLease(_)
             | Action::EnsureVlanGateway(_)
             | Action::SetSysctl(_)
+            | Action::SaveLink(_)
             | Action::Settle(_)
             | Action::Masquerade(_)
             | Action::MasqueradeNft(_)
+            | Action::MapPorts(_)
+            | Action::DeletePortMap(_)
             | Action::CheckSourceMac(_)
+            | Action::Filter(_)
+            | Action::Shape(_)
             | Action::Delegate(_) => Ok(Vec::new()),
         }
     }
@@ -172,6 +184,9 @@ impl HostKernel {
                     Ok(Effect::AlreadyThere)
                 }
                 Action::DeleteAddress(action) => Ok(self.deleted_address(action)),
+                // Nothing is another than before.
+                Action::Announce(_) => Ok(Effect::AlreadyThere),
+                Action::SetLink(action) => Ok(self.old_attribute(action)),
                 _ => Ok(Effect::Created),
             };
         };
@@ -180,7 +195,7 @@ impl HostKernel {
             Action::EnsureBridge(bridge) => {
                 if exists && let Some(found) = self.find(Netns::Host, &bridge.name)? {
                     a_bridge(bridge, &found.kind)?;
-                    self.found_bridge(bridge, &found);
+                    self.use_bridge(bridge, &found)?;
                     return Ok(Effect::AlreadyThere);
                 }
                 let name = bridge.name.as_str();
@@ -191,6 +206,7 @@ impl HostKernel {
                 Err(refused(format!("failed to delete {:?}", stale.name.as_str()), error))
             }
             Action::SetUp(action) => Err(refused(failed_up(action), error)),
+            Action::SetLink(action) => Err(refused(failed_set_link(action), error)),
             Action::SetPromiscuous(action) => Err(refused(failed_promiscuous(action), error)),
             // It was there when we looked, so it went with the first one of its subnet.
             Action::DeleteAddress(action) if is(&error, Errno::EADDRNOTAVAIL) => {
@@ -204,6 +220,7 @@ impl HostKernel {
                 Err(refused(failed_address(action), error))
             }
             Action::AddRoute(action) => Err(refused(failed_route(action), error)),
+            Action::Announce(action) => Err(refused(failed_announcement(action), error)),
             _ => Err(refused("netlink request failed", error)),
         }
     }
@@ -215,6 +232,7 @@ impl HostKernel {
 
     fn made_bridge(&mut self, bridge: &EnsureBridge) -> Result<Effect, KernelError> {
         self.foreign_bridges.remove(&bridge.name);
+        sysctl::ignore_advertisements(&bridge.name)?;
         self.identify(Netns::Host, &bridge.name).map(|identity| Effect::CreatedLinks(vec![identity]))
     }
 

@@ -4,25 +4,34 @@ mod bridge;
 mod execute;
 mod facts;
 mod file;
+mod filter;
 mod leases;
 mod links;
 mod observe;
-mod remains;
+mod portmap;
+pub mod remains;
+mod rules;
 mod settle;
+mod shape;
 pub mod stale;
 mod undo;
 mod verify;
 mod vlan;
 
 use super::errno::as_go;
+use super::iptables::restore::Prepared;
+use super::iptables::{Family, masquerade};
 use super::lease::Store;
 use super::netlink::{Link, Netlink, link, refused};
 use super::netns::{Guard, NetnsFile};
-use super::{Before, Kernel, KernelError, Outcome, Undo, Undone};
-use crate::plan::{Action, IfName, LinkRef, Netns, StoreRef};
+use super::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone, step};
+use crate::plan::action::{Masquerade, SetLink};
+use crate::plan::{Action, Backend, IfName, LinkRef, Netns, StoreRef};
 use ipnetwork::IpNetwork;
+use nix::unistd::dup;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,10 +47,20 @@ pub struct HostKernel {
     indexes: HashMap<LinkRef, u32>,
     /// What was known of addresses before they were deleted here.
     deleted_addresses: BTreeMap<(LinkRef, IpNetwork), String>,
+    /// What attributes of links had before they were set here.
+    old_attributes: Vec<(SetLink, String)>,
     /// Bridges that were found and are none of ours.
     foreign_bridges: BTreeSet<IfName>,
+    /// What was listed last of each backend and family (IPv4: true) of port maps.
+    shared_by_ports: HashMap<(Backend, bool), String>,
+    /// Table `filter` of each family, as it was looked at last.
+    filters: HashMap<Family, String>,
     stores: BTreeMap<StoreRef, Store>,
     lease_indexes: Option<PathBuf>,
+    /// The lock of the attachment, for the processes that are started here.
+    lock: Option<OwnedFd>,
+    /// Transactions that lack but their last line.
+    prepared: Vec<Prepared>,
     /// How long a link may take to settle.
     patience: Duration,
     refusal: Option<KernelError>,
@@ -59,9 +78,14 @@ impl HostKernel {
             container_socket: None,
             indexes: HashMap::new(),
             deleted_addresses: BTreeMap::new(),
+            old_attributes: Vec::new(),
             foreign_bridges: BTreeSet::new(),
+            shared_by_ports: HashMap::new(),
+            filters: HashMap::new(),
             stores: BTreeMap::new(),
             lease_indexes: None,
+            lock: None,
+            prepared: Vec::new(),
             patience: settle::PATIENCE,
             refusal: None,
         }
@@ -71,6 +95,19 @@ impl HostKernel {
     pub fn with_lease_indexes(mut self, directory: PathBuf) -> Self {
         self.lease_indexes = Some(directory);
         self
+    }
+
+    /// Firewall processes that are started here hold this lock too (`flock`). When this process is killed, one of them may still be
+    /// about to add rules: whoever takes the lock next comes after that.
+    pub fn with_lock(mut self, lock: BorrowedFd<'_>) -> Self {
+        self.lock = lock.try_clone_to_owned().ok();
+        self
+    }
+
+    /// The shared lock as a descriptor that a new process inherits, until it is dropped.
+    fn inherited_lock(&self) -> Option<OwnedFd> {
+        // Too many open files: then it is as if the lock were not shared.
+        self.lock.as_ref().and_then(|lock| dup(lock).ok())
     }
 
     /// Opens both sockets now: what can be done while a planner computes. A failure shows again when they are used.
@@ -161,6 +198,15 @@ fn no_entry(source: io::Error) -> KernelError {
 }
 
 impl Kernel for HostKernel {
+    fn foresee(&mut self, actions: &[&Action]) {
+        if self.dry {
+            return;
+        }
+        let rules: Vec<&Masquerade> =
+            actions.iter().filter_map(|action| step::as_masquerade(action)).collect();
+        self.prepared = masquerade::prepare(&rules, || self.inherited_lock());
+    }
+
     fn observe(&mut self, step: &[Action]) -> Vec<Before> {
         self.observe_step(step)
     }
@@ -180,7 +226,7 @@ impl Kernel for HostKernel {
         self.undo_all(undos)
     }
 
-    fn verify(&mut self, actions: &[Action]) -> Vec<String> {
+    fn verify(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         self.verify_all(actions)
     }
 

@@ -4,7 +4,7 @@ use super::super::lease::Holder;
 use super::super::netlink::Link;
 use super::super::{Before, KernelError, sysctl};
 use super::{HostKernel, enter};
-use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetSysctl};
+use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, Netns};
 use std::io;
 
@@ -43,11 +43,42 @@ impl HostKernel {
             Action::AddAddress(action) if action.link.netns == Netns::Host => self.observe_address(action),
             // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
             Action::AddAddress(_) | Action::AddRoute(_) => Before::Absent,
-            Action::Settle(_) => Before::Present,
+            Action::SetLink(action) => self.observe_attribute(action),
+            Action::SaveLink(action) => {
+                if action.path.exists() {
+                    Before::Present
+                } else {
+                    Before::Absent
+                }
+            }
+            Action::Settle(_) | Action::Announce(_) => Before::Present,
             Action::SetSysctl(action) => self.observe_sysctl(action),
             // Our comment tells our rules; a listing would cost more than adding them.
             Action::Masquerade(_) | Action::MasqueradeNft(_) | Action::CheckSourceMac(_) => Before::Absent,
+            Action::MapPorts(ports) => self.observe_ports(ports),
+            Action::Filter(rule) => self.observe_filter(rule),
+            Action::Shape(shape) => match &shape.through {
+                Some(ifb) => presence(self.find(Netns::Host, &ifb.name), |_| true),
+                None => match self.find(Netns::Host, &shape.link) {
+                    Ok(Some(found)) => Before::Value(found.queue_length.to_string()),
+                    _ => Before::Unknown,
+                },
+            },
+            Action::DeletePortMap(_) => Before::Present,
             Action::Delegate(_) => Before::Absent,
+        }
+    }
+
+    /// Absent: of a port nothing is undone, since it is only set where something else was found.
+    fn observe_attribute(&mut self, action: &SetLink) -> Before {
+        match self.find(action.link.netns, &action.link.name) {
+            Ok(Some(found)) => match found.attribute(&action.attribute) {
+                Some(now) if now == action.attribute => Before::Present,
+                Some(now) => Before::Value(now.text()),
+                None => Before::Absent,
+            },
+            Ok(None) => Before::Absent,
+            Err(_) => Before::Unknown,
         }
     }
 
@@ -96,7 +127,7 @@ impl HostKernel {
         let Ok(_guard) = enter(self.container.as_ref(), action.netns) else { return Before::Unknown };
         match sysctl::read(&action.key) {
             Ok(value) if sysctl::same(&value, &action.value) => Before::Present,
-            Ok(value) => Before::Value(value),
+            Ok(_) => sysctl::saved(&action.key).map_or(Before::Unknown, Before::Value),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Before::Absent,
             Err(_) => Before::Unknown,
         }

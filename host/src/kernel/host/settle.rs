@@ -5,6 +5,7 @@ use super::super::{Effect, KernelError};
 use super::HostKernel;
 use crate::kernel::step::not_running;
 use crate::plan::LinkRef;
+use crate::signal;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,10 @@ impl HostKernel {
             match self.obstacle(link)? {
                 None => return Ok(Effect::AlreadyThere),
                 Some(obstacle) if Instant::now() >= deadline => return Err(KernelError::Conflict(obstacle)),
-                Some(_) => sleep(PAUSE),
+                Some(_) => {
+                    signal::check()?;
+                    sleep(PAUSE);
+                }
             }
         }
     }

@@ -1,36 +1,70 @@
 //! Undoing: each thing is looked at first, and only what is still the one meant goes.
 
-use super::super::iptables::masquerade;
 use super::super::netlink::{Link, Request, address, link, refused};
-use super::super::{KernelError, LinkIdentity, Undo, Undone, native, nft, sysctl};
-use super::{HostKernel, enter, no_entry};
-use crate::plan::action::{Masquerade, MasqueradeNft};
+use super::super::{KernelError, LinkIdentity, Undo, Undone, given_to_loopback, native, saved, sysctl};
+use super::{HostKernel, enter, no_entry, rules};
+use crate::kernel::step::failed_set_link;
+use crate::plan::action::{LinkAttribute, SetLink};
 use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::thread;
 
 impl HostKernel {
     pub(super) fn undo_all(&mut self, undos: &[Undo]) -> Vec<Undone> {
+        // What was yet to come does not any more.
+        self.prepared.clear();
         let held: BTreeSet<StoreRef> =
             self.stores.iter().filter(|(_, store)| store.is_locked()).map(|(key, _)| key.clone()).collect();
-        let mut results = Vec::with_capacity(undos.len());
-        for run in undos.chunk_by(at_once) {
-            let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
-            let (nft_rules, tables): (Vec<&MasqueradeNft>, Vec<bool>) =
-                run.iter().filter_map(as_masquerade_nft).unzip();
-            if !rules.is_empty() {
-                results.extend(masquerade::delete(&rules));
-            } else if !nft_rules.is_empty() {
-                results.extend(nft::masquerade::delete(&nft_rules, tables.contains(&true)));
-            } else {
-                results.extend(run.iter().map(|undo| self.undo_one(undo).unwrap_or_else(Undone::Failed)));
-            }
-        }
+        let (rules, others): (Vec<&Undo>, Vec<&Undo>) = undos.iter().partition(|undo| rules::are(undo));
+        let is_slow = |undo: &&Undo| matches!(undo, Undo::DeleteLink(_) | Undo::DeleteLinkByAlias { .. });
+        let (rules_undone, others_undone) = if !rules.is_empty() && others.iter().any(is_slow) {
+            self.undo_at_once(&rules, &others)
+        } else {
+            (self.undo_rules(&rules), self.undo_each(&others))
+        };
         // Locks that were taken only for this.
         let taken = self.stores.iter_mut().filter(|(key, _)| !held.contains(key));
         taken.for_each(|(_, store)| store.unlock());
-        results
+        let (mut rules_undone, mut others_undone) = (rules_undone.into_iter(), others_undone.into_iter());
+        let next = |undo: &Undo| if rules::are(undo) { rules_undone.next() } else { others_undone.next() };
+        undos.iter().filter_map(next).collect()
+    }
+
+    /// Undoes rules beside all else: after removing a rule, and after removing a link, the kernel waits until no packet can be on its
+    /// way there any more, some 15 ms each. It waits for both at once.
+    fn undo_at_once(&mut self, rules: &[&Undo], others: &[&Undo]) -> (Vec<Undone>, Vec<Undone>) {
+        // What a native plugin leaves running would inherit the lock that the rules' processes hold.
+        let native = others.iter().position(|undo| matches!(undo, Undo::EndDelegate(_)));
+        let (first, last) = others.split_at(native.unwrap_or(others.len()));
+        let lock = self.inherited_lock();
+        let (rules_undone, mut undone) = thread::scope(|scope| {
+            let start = thread::Builder::new().spawn_scoped(scope, || {
+                let _lock = lock;
+                rules::undo(rules)
+            });
+            match start {
+                Ok(thread) => {
+                    let undone = self.undo_each(first);
+                    (thread.join().unwrap_or_else(|panic| resume_unwind(panic)), undone)
+                }
+                // No more threads: one after the other.
+                Err(_) => (self.undo_rules(rules), self.undo_each(first)),
+            }
+        });
+        undone.extend(self.undo_each(last));
+        (rules_undone, undone)
+    }
+
+    fn undo_rules(&self, undos: &[&Undo]) -> Vec<Undone> {
+        let _lock = self.inherited_lock();
+        rules::undo(undos)
+    }
+
+    fn undo_each(&mut self, undos: &[&Undo]) -> Vec<Undone> {
+        undos.iter().map(|undo| self.undo_one(undo).unwrap_or_else(Undone::Failed)).collect()
     }
 
     fn undo_one(&mut self, undo: &Undo) -> Result<Undone, KernelError> {
@@ -40,7 +74,10 @@ impl HostKernel {
             Undo::DeleteEmptyBridge { name, mac, addresses } => self.delete_bridge(name, *mac, addresses),
             Undo::DeleteAddress { link, address } => self.delete_address(link, *address),
             Undo::RestoreAddress { link, address, saved } => self.restore_address(link, *address, saved),
+            Undo::SetDown { link } => self.set_down(link),
             Undo::ClearPromiscuous { link } => self.clear_promiscuous(link),
+            Undo::RestoreLink { link, set, old } => self.restore_link(link, set.as_ref(), old),
+            Undo::ForgetLink { path } => saved::forget(path),
             Undo::RestoreSysctl { netns, key, written, old } => {
                 if !self.has(*netns) {
                     return Ok(Undone::Gone);
@@ -48,11 +85,14 @@ impl HostKernel {
                 let _guard = enter(self.container.as_ref(), *netns).map_err(no_entry)?;
                 Ok(sysctl::restore(key, written, old))
             }
-            Undo::DeleteMasquerade(rules) => Ok(masquerade::delete(&[rules]).pop().unwrap_or(Undone::Gone)),
-            Undo::DeleteMasqueradeNft { rule, table } => {
-                Ok(nft::masquerade::delete(&[rule], *table).pop().unwrap_or(Undone::Gone))
-            }
-            Undo::DeleteCheckSourceMac { check, table } => nft::source_mac::delete(check, *table),
+            Undo::DeleteMasquerade(_)
+            | Undo::DeleteMasqueradeNft { .. }
+            | Undo::DeleteMapPorts { .. }
+            | Undo::DeletePortMap(_)
+            | Undo::DeleteFilter { .. }
+            | Undo::DeleteCheckSourceMac { .. } => Ok(self.undo_rules(&[undo]).pop().unwrap_or(Undone::Gone)),
+            Undo::Unshape { shape, queue_length } => self.unshape(shape, *queue_length),
+            Undo::DeleteIfb { name } => self.delete_ifb(name),
             Undo::EndDelegate(delegate) => Ok(native::end(delegate, self.has(Netns::Container))),
             Undo::ReleaseLease(lease) => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
@@ -140,8 +180,46 @@ impl HostKernel {
         }
         let what = format!("failed to add {address} to {:?} again", link.name.as_str());
         let request =
-            address::restore(found.index, saved).unwrap_or_else(|| address::add(found.index, address));
+            address::restore(found.index, saved).unwrap_or_else(|| address::add(found.index, address, false));
         self.request(link.netns, request, what)
+    }
+
+    fn restore_link(
+        &mut self,
+        link: &LinkRef,
+        set: Option<&LinkAttribute>,
+        old: &LinkAttribute,
+    ) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
+        let now = found.attribute(old);
+        if now.as_ref() == Some(old) {
+            return Ok(Undone::Gone);
+        }
+        if set.is_some() && now.as_ref() != set {
+            let is = now.map(|now| now.text()).unwrap_or_default();
+            return Ok(Undone::Left(format!("link {} was changed to {is:?} by somebody else", link.name)));
+        }
+        let set = SetLink { link: link.clone(), attribute: old.clone() };
+        let requests = self.attribute_requests(&found, old)?.into_iter();
+        let mut undone = Undone::Gone;
+        for request in requests {
+            undone = self.request(link.netns, request, failed_set_link(&set))?;
+        }
+        Ok(undone)
+    }
+
+    fn set_down(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
+        let Some(found) = self.seen(link)?.filter(|found| found.up) else { return Ok(Undone::Gone) };
+        let addresses = self.addresses(link, found.index)?;
+        if addresses.iter().any(|address| address.is_ipv6() && !comes_back(*address)) {
+            return Ok(Undone::Left(format!("link {} would lose its IPv6 addresses", link.name)));
+        }
+        let what = format!("failed to set {:?} down", link.name.as_str());
+        let undone = self.request(link.netns, link::set_down(found.index), what)?;
+        if let Some(address) = given_to_loopback(link, &addresses) {
+            self.delete_address(link, address)?;
+        }
+        Ok(undone)
     }
 
     fn clear_promiscuous(&mut self, link: &LinkRef) -> Result<Undone, KernelError> {
@@ -154,7 +232,12 @@ impl HostKernel {
         }
     }
 
-    fn delete_found(&mut self, netns: Netns, name: &IfName, found: &Link) -> Result<Undone, KernelError> {
+    pub(super) fn delete_found(
+        &mut self,
+        netns: Netns,
+        name: &IfName,
+        found: &Link,
+    ) -> Result<Undone, KernelError> {
         self.indexes.remove(&LinkRef { netns, name: name.clone() });
         self.request(netns, link::delete(found.index), format!("failed to delete {:?}", name.as_str()))
     }
@@ -173,22 +256,7 @@ impl HostKernel {
     }
 }
 
-/// Whether two are undone as one transaction.
-fn at_once(a: &Undo, b: &Undo) -> bool {
-    let nft = |undo| as_masquerade_nft(undo).map(|(_, table)| table);
-    (as_masquerade(a).is_some() && as_masquerade(b).is_some()) || (nft(a).is_some() && nft(a) == nft(b))
-}
-
-fn as_masquerade_nft(undo: &Undo) -> Option<(&MasqueradeNft, bool)> {
-    match undo {
-        Undo::DeleteMasqueradeNft { rule, table } => Some((rule, *table)),
-        _ => None,
-    }
-}
-
-fn as_masquerade(undo: &Undo) -> Option<&Masquerade> {
-    match undo {
-        Undo::DeleteMasquerade(masquerade) => Some(masquerade),
-        _ => None,
-    }
+/// Whether the kernel gives an IPv6 address to a link by itself whenever that comes up.
+fn comes_back(address: IpNetwork) -> bool {
+    address::is_link_local(address) || address.ip().is_loopback()
 }

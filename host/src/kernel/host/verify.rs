@@ -1,171 +1,182 @@
-//! CHECK: what differs between the machine and what was made, one sentence for each.
+//! How the machine differs from what was made.
 
+use super::super::difference::{self, Difference, End, Port};
 use super::super::errno::{as_go, chain};
 use super::super::iptables::masquerade;
 use super::super::lease::{Holder, Store};
 use super::super::netlink::{Link, route};
-use super::super::{KernelError, nft, sysctl};
-use super::{HostKernel, enter, no_entry};
-use crate::kernel::step::{self, as_masquerade, as_masquerade_nft};
-use crate::plan::action::{CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer};
-use crate::plan::{Action, IfName, LinkRef, Mac, Netns, render};
+use super::super::{KernelError, LinkIdentity, nft, sysctl};
+use super::{HostKernel, enter, no_entry, refused};
+use crate::kernel::netlink::link;
+use crate::kernel::step::{as_masquerade, as_masquerade_nft};
+use crate::plan::action::{
+    AddRoute, CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer,
+};
+use crate::plan::{Action, LinkRef, Netns, render};
 
 impl HostKernel {
-    pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<String> {
-        let mut differences = Vec::new();
-        for action in actions {
-            match self.verify_action(action) {
-                Ok(found) => differences.extend(found),
-                Err(error) => differences.push(chain(&error)),
-            }
-        }
+    pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         let rules: Vec<&Masquerade> = actions.iter().filter_map(as_masquerade).collect();
-        differences.extend(masquerade::verify(&rules));
-        let rules: Vec<&MasqueradeNft> = actions.iter().filter_map(as_masquerade_nft).collect();
-        differences.extend(nft::masquerade::verify(&rules));
-        differences
+        let mut rules = masquerade::verify(&rules).into_iter();
+        let nft_rules: Vec<&MasqueradeNft> = actions.iter().filter_map(as_masquerade_nft).collect();
+        let mut nft_rules = nft::masquerade::verify(&nft_rules).into_iter();
+        let of_action = |action: &Action| match action {
+            // All of them are listed at once.
+            Action::Masquerade(_) => Ok(rules.next().unwrap_or_default()),
+            Action::MasqueradeNft(_) => Ok(nft_rules.next().unwrap_or_default()),
+            action => self.verify_action(action),
+        };
+        let all = actions.iter().map(of_action);
+        all.map(|found| found.unwrap_or_else(|error| vec![Difference::beyond(chain(&error))])).collect()
     }
 
-    fn verify_action(&mut self, action: &Action) -> Result<Vec<String>, KernelError> {
-        let difference = match action {
-            Action::ReserveLease(lease) => verify_lease(lease)?,
+    fn verify_action(&mut self, action: &Action) -> Result<Vec<Difference>, KernelError> {
+        Ok(match action {
+            Action::ReserveLease(lease) => difference::of_lease(lease, holder(lease)?),
             // All rules are verified together.
-            Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => None,
+            Action::DeleteStaleLink(_) | Action::Masquerade(_) | Action::MasqueradeNft(_) => Vec::new(),
             // What another attachment of the bridge put there meanwhile is its own.
-            Action::DeleteAddress(_) | Action::Settle(_) => None,
+            Action::DeleteAddress(_) | Action::Settle(_) | Action::Announce(_) => Vec::new(),
             // It has its own CHECK.
-            Action::Delegate(_) => None,
-            Action::CheckSourceMac(check) => return Ok(nft::source_mac::verify(check)),
-            Action::SetPromiscuous(action) => match self.seen(&action.link)? {
-                None => Some(format!("link {} is missing", action.link)),
-                Some(found) if !found.promiscuous => Some(format!("link {} is not promiscuous", action.link)),
-                Some(_) => None,
-            },
-            Action::EnsureBridge(bridge) => match self.find(Netns::Host, &bridge.name)? {
-                None => Some(format!("bridge {} is missing", bridge.name)),
-                Some(found) if found.kind != "bridge" => Some(format!("{} is not a bridge", bridge.name)),
-                Some(_) => None,
-            },
-            Action::CreateVeth(veth) => return self.verify_veth(veth),
-            Action::EnsureVlanGateway(gateway) => self.verify_vlan_gateway(gateway)?,
-            Action::SetUp(action) => match self.seen(&action.link)? {
-                None => Some(format!("link {} is missing", action.link)),
-                Some(found) if !found.up => Some(format!("link {} is down", action.link)),
-                Some(_) => None,
-            },
-            Action::AddAddress(action) => match self.seen(&action.link)? {
-                None => Some(format!("link {} is missing, and with it {}", action.link, action.address)),
-                Some(found) => {
-                    let there = self.addresses(&action.link, found.index)?.contains(&action.address);
-                    (!there).then(|| format!("address {} is missing on {}", action.address, action.link))
-                }
-            },
-            Action::AddRoute(action) => {
-                let text = render::route(&action.route, action.link.name.as_str());
-                match self.seen(&action.link)? {
-                    None => Some(format!("link {} is missing, and with it the route {text}", action.link)),
-                    Some(found) => {
-                        let socket = self.socket(action.link.netns);
-                        let there = socket.and_then(|s| route::is_there(s, found.index, &action.route));
-                        let there = there.map_err(|e| super::refused("failed to list routes", e))?;
-                        (!there).then(|| format!("route {text} is missing"))
-                    }
-                }
+            Action::Delegate(_) => Vec::new(),
+            Action::SetLink(set) => {
+                let found = self.seen(&set.link)?;
+                difference::of_attribute(set, found.map(|found| found.attribute(&set.attribute)))
             }
-            Action::SetSysctl(action) => self.verify_sysctl(action)?,
-        };
-        Ok(difference.into_iter().collect())
+            // The journal knows better.
+            Action::SaveLink(_) => Vec::new(),
+            Action::CheckSourceMac(check) => nft::source_mac::verify(check),
+            Action::MapPorts(ports) => super::portmap::verify(ports),
+            Action::Filter(rule) => super::filter::verify(rule),
+            Action::Shape(shape) => self.verify_shape(shape)?,
+            // Who is gone stays so.
+            Action::DeletePortMap(_) => Vec::new(),
+            Action::EnsureBridge(bridge) => {
+                let found = self.find(Netns::Host, &bridge.name)?;
+                if let Some(found) = found.as_ref().filter(|found| found.kind == "bridge") {
+                    self.found_bridge(bridge, found);
+                }
+                difference::of_bridge(bridge, found.as_ref().map(|found| found.kind.as_str()))
+            }
+            Action::CreateVeth(veth) => self.verify_veth(veth)?,
+            Action::EnsureVlanGateway(gateway) => self.verify_vlan_gateway(gateway)?,
+            Action::SetPromiscuous(set) => {
+                let holds = self.seen(&set.link)?.map(|found| found.promiscuous);
+                let text = format!("link {} is not promiscuous", set.link);
+                difference::on_link(action, &set.link, holds, "", text)
+            }
+            Action::SetUp(up) => {
+                let holds = self.seen(&up.link)?.map(|found| found.up);
+                difference::on_link(action, &up.link, holds, "", format!("link {} is down", up.link))
+            }
+            Action::AddAddress(add) if !difference::is_kept(&add.address) => Vec::new(),
+            Action::AddAddress(add) => {
+                let (link, address) = (&add.link, add.address);
+                let found = self.seen(link)?;
+                let holds = match &found {
+                    Some(found) => Some(self.addresses(link, found.index)?.contains(&address)),
+                    None => None,
+                };
+                // A link that is down has no such route.
+                if let (Some(true), Some(found), Some(route)) =
+                    (holds, found.filter(|found| found.up), difference::connected(add))
+                {
+                    let there = self.has_route(&route, found.index)?;
+                    return Ok(if there { Vec::new() } else { difference::of_connected(add, route) });
+                }
+                let text = format!("address {address} is missing on {link}");
+                difference::on_link(action, link, holds, &format!(", and with it {address}"), text)
+            }
+            Action::AddRoute(add) => {
+                let holds = match self.seen(&add.link)? {
+                    Some(found) => Some(self.has_route(add, found.index)?),
+                    None => None,
+                };
+                let route = render::route(&add.route, add.link.name.as_str());
+                let text = format!("route {route} is missing");
+                difference::on_link(
+                    action,
+                    &add.link,
+                    holds,
+                    &format!(", and with it the route {route}"),
+                    text,
+                )
+            }
+            Action::SetSysctl(set) => self.verify_sysctl(set)?,
+        })
+    }
+
+    fn has_route(&mut self, add: &AddRoute, index: u32) -> Result<bool, KernelError> {
+        let there = self.socket(add.link.netns).and_then(|socket| route::is_there(socket, index, &add.route));
+        there.map_err(|e| refused("failed to list routes", e))
     }
 
     pub(super) fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, KernelError> {
         if self.has(link.netns) { self.find(link.netns, &link.name) } else { Ok(None) }
     }
 
-    fn verify_veth(&mut self, veth: &CreateVeth) -> Result<Vec<String>, KernelError> {
-        let mut differences = Vec::new();
+    /// Whether there is a link of that name.
+    pub fn has_link(&mut self, link: &LinkRef) -> bool {
+        matches!(self.seen(link), Ok(Some(_)))
+    }
+
+    /// Whether a link that was made still exists, under whatever name.
+    pub fn is_there(&mut self, identity: &LinkIdentity) -> Result<bool, KernelError> {
+        let LinkRef { netns, name } = &identity.link;
+        if !self.has(*netns) {
+            return Ok(false);
+        }
+        let found = self.socket(*netns).and_then(|socket| link::find_index(socket, identity.index));
+        let found = found.map_err(|e| refused(format!("failed to lookup {:?}", name.as_str()), e))?;
+        Ok(found.is_some_and(|found| found.kind == identity.kind))
+    }
+
+    fn verify_veth(&mut self, veth: &CreateVeth) -> Result<Vec<Difference>, KernelError> {
         let inside = LinkRef { netns: Netns::Container, name: veth.name.clone() };
         let outside = LinkRef { netns: Netns::Host, name: veth.peer.name.clone() };
-        let found = self.seen(&inside)?;
-        compare_end(&inside, found.as_ref(), veth.mac, veth.mtu, &mut differences);
-        let found = self.seen(&outside)?;
-        compare_end(&outside, found.as_ref(), veth.peer.mac, veth.mtu, &mut differences);
-        let Some(found) = found else { return Ok(differences) };
-        if found.alias.as_deref() != Some(&veth.peer.alias) {
-            differences.push(format!("link {outside} is not ours: it has another alias"));
-        }
-        if let Some(master) = &veth.peer.master {
-            differences.extend(self.compare_port(&outside, &found, master, &veth.peer)?);
-        }
-        Ok(differences)
+        let inside = self.seen(&inside)?.map(|found| end(&found, None));
+        let outside = match self.seen(&outside)? {
+            Some(found) => Some(end(&found, self.port(&found, &veth.peer)?)),
+            None => None,
+        };
+        Ok(difference::of_pair(veth, inside.as_ref(), outside.as_ref()))
     }
 
-    fn compare_port(
-        &mut self,
-        link: &LinkRef,
-        found: &Link,
-        master: &IfName,
-        peer: &VethPeer,
-    ) -> Result<Vec<String>, KernelError> {
+    /// A link as a port of its master.
+    fn port(&mut self, found: &Link, peer: &VethPeer) -> Result<Option<Port>, KernelError> {
+        let Some(master) = &peer.master else { return Ok(None) };
         let bridge = self.find(Netns::Host, master)?.map(|bridge| bridge.index);
         if bridge.is_none() || found.master != bridge {
-            return Ok(vec![format!("link {link} is not a port of {master}")]);
-        }
-        let mut differences = step::compare_port(link, peer, found.hairpin, found.isolated);
-        if !peer.vlans.is_default() {
-            let vlans = self.vlans(&peer.name, found.index)?;
-            differences.extend(vlans.differences(&peer.name, &peer.vlans));
-        }
-        Ok(differences)
-    }
-
-    fn verify_sysctl(&mut self, action: &SetSysctl) -> Result<Option<String>, KernelError> {
-        if action.optional {
             return Ok(None);
         }
-        let _guard = enter(self.container.as_ref(), action.netns).map_err(no_entry)?;
-        Ok(match sysctl::read(&action.key) {
-            Ok(value) if sysctl::same(&value, &action.value) => None,
-            Ok(value) => Some(format!("sysctl {} is {value:?}, not {:?}", action.key, action.value)),
-            Err(_) => Some(format!("sysctl {} cannot be read", action.key)),
-        })
+        let mut vlans = Vec::new();
+        if !peer.vlans.is_default() {
+            vlans = self.vlans(&peer.name, found.index)?.differences(&peer.name, &peer.vlans);
+        }
+        Ok(Some(Port { hairpin: found.hairpin, isolated: found.isolated, vlans }))
+    }
+
+    fn verify_sysctl(&mut self, set: &SetSysctl) -> Result<Vec<Difference>, KernelError> {
+        // Of the container's own, what may be missing may also be set otherwise, by who runs the container.
+        if set.optional && set.netns == Netns::Container {
+            return Ok(Vec::new());
+        }
+        let _guard = enter(self.container.as_ref(), set.netns).map_err(no_entry)?;
+        Ok(difference::of_sysctl(set, sysctl::read(&set.key).ok().as_deref()))
     }
 }
 
-/// Without the lock, which a CHECK has no need of: one file is looked at.
-fn verify_lease(lease: &ReserveLease) -> Result<Option<String>, KernelError> {
-    let address = lease.address;
-    let network = &lease.store.network;
-    let holder = Store::open(&lease.store)
-        .and_then(|store| store.map_or(Ok(Holder::Nobody), |store| store.holder(address, &lease.owner)));
-    let holder = holder.map_err(|source| KernelError::File {
+fn end(found: &Link, port: Option<Port>) -> End {
+    End { kind: found.kind.clone(), mac: found.mac(), mtu: found.mtu, alias: found.alias.clone(), port }
+}
+
+/// Without the lock, which looking has no need of: one file is read.
+pub(super) fn holder(lease: &ReserveLease) -> Result<Holder, KernelError> {
+    let holder = Store::open(&lease.store).and_then(|store| {
+        store.map_or(Ok(Holder::Nobody), |store| store.holder(lease.address, &lease.owner))
+    });
+    holder.map_err(|source| KernelError::File {
         what: format!("failed to read {}", lease.store.directory().display()),
         source: as_go(source),
-    })?;
-    Ok(match holder {
-        Holder::Owner => None,
-        Holder::Nobody => Some(format!("lease {address} of network {network} is missing")),
-        Holder::Other => Some(format!("lease {address} of network {network} belongs to another container")),
     })
-}
-
-fn compare_end(
-    link: &LinkRef,
-    found: Option<&Link>,
-    mac: Mac,
-    mtu: Option<u32>,
-    differences: &mut Vec<String>,
-) {
-    let Some(found) = found else {
-        differences.push(format!("link {link} is missing"));
-        return;
-    };
-    if found.kind != "veth" {
-        differences.push(format!("link {link} is not of type veth"));
-    }
-    if found.mac() != mac {
-        differences.push(format!("MAC of {link} is {}, not {mac}", found.mac()));
-    }
-    if let Some(mtu) = mtu.filter(|mtu| *mtu != found.mtu) {
-        differences.push(format!("MTU of {link} is {}, not {mtu}", found.mtu));
-    }
 }

@@ -1,11 +1,12 @@
 //! VLANs of ports, and the gateways in them.
 
+use super::super::difference::{self, Difference};
 use super::super::netlink::{Link, Request, link, refused, vlan};
-use super::super::vlans::{Vlans, conflict, failed_add, failed_drop, failed_gateway, not_the_gateway};
-use super::super::{Effect, KernelError};
+use super::super::vlans::{Standing, Vlans, conflict, failed_add, failed_drop, failed_gateway};
+use super::super::{Effect, KernelError, sysctl};
 use super::HostKernel;
 use super::links::identity;
-use crate::plan::action::{EnsureVlanGateway, PortVlans};
+use crate::plan::action::{EnsureVlanGateway, LinkAttribute, PortVlans};
 use crate::plan::{IfName, LinkRef, Netns};
 use std::io;
 
@@ -17,19 +18,13 @@ impl HostKernel {
         index: u32,
         vlans: &PortVlans,
     ) -> Result<(), KernelError> {
-        let mut requests: Vec<Request> = Vec::new();
-        let mut texts = Vec::new();
-        if vlans.drop_default {
-            requests.push(vlan::drop_all(index));
-            texts.push(failed_drop(port));
-        }
-        for (number, added) in vlans.added.iter().enumerate() {
-            requests.push(vlan::add(index, added));
-            texts.push(failed_add(port, number, added));
-        }
+        let requests = vlan::give(index, vlans);
         if requests.is_empty() {
             return Ok(());
         }
+        let dropped = vlans.drop_default.then(|| failed_drop(port));
+        let added = vlans.added.iter().enumerate().map(|(number, vlan)| failed_add(port, number, vlan));
+        let texts = dropped.into_iter().chain(added);
         let answers = match self.socket(Netns::Host) {
             Ok(socket) => socket.batch(requests),
             Err(error) => vec![Err(error)],
@@ -44,12 +39,22 @@ impl HostKernel {
         found.map_err(|e| refused(format!("failed to list the VLANs of {:?}", port.as_str()), e))
     }
 
-    /// Makes a gateway, or uses the one that is there; either way it is up.
+    /// Makes a gateway, or uses the one that is there; either way it is up, and in its VLAN.
     pub(super) fn ensure_vlan_gateway(&mut self, gateway: &EnsureVlanGateway) -> Result<Effect, KernelError> {
         if let Some(found) = self.find(Netns::Host, &gateway.name)? {
-            let Some(port) = self.gateway_port(gateway, &found)? else { return Err(conflict(gateway)) };
-            let down = [&port, &found].into_iter().filter(|link| !link.up);
-            self.send_for(gateway, down.map(|link| link::set_up(link.index)).collect())?;
+            match self.standing(gateway, &found)? {
+                Standing::Gateway(port) => {
+                    let down = [&port, &found].into_iter().filter(|link| !link.up);
+                    self.send_for(gateway, down.map(|link| link::set_up(link.index)).collect())?;
+                }
+                Standing::CutOff(port) => {
+                    let attribute = LinkAttribute::Port(gateway.bridge_port());
+                    let requests = self.attribute_requests(&port, &attribute)?;
+                    self.send_for(gateway, requests)?;
+                    self.complete_pair(gateway)?;
+                }
+                Standing::Other => return Err(conflict(gateway)),
+            }
             return Ok(Effect::AlreadyThere);
         }
         if self.find(Netns::Host, &gateway.port)?.is_some() {
@@ -88,6 +93,9 @@ impl HostKernel {
         let port = self.require(Netns::Host, &gateway.port)?;
         self.give_vlans(&gateway.port, port.index, &gateway.vlans())?;
         let found = self.require(Netns::Host, &gateway.name)?;
+        for end in [&gateway.port, &gateway.name] {
+            sysctl::ignore_advertisements(end)?;
+        }
         self.send_for(gateway, vec![link::set_up(port.index), link::set_up(found.index)])?;
         let link = LinkRef { netns: Netns::Host, name: gateway.name.clone() };
         Ok(Effect::CreatedLinks(vec![identity(link, found)]))
@@ -99,39 +107,34 @@ impl HostKernel {
         answered.map_err(|error| refused(failed_gateway(gateway), error))
     }
 
-    /// What of a link makes it the gateway: the port at its other end, or the bridge itself under an 802.1Q device. None: it is
-    /// something else.
-    fn gateway_port(
-        &mut self,
-        gateway: &EnsureVlanGateway,
-        found: &Link,
-    ) -> Result<Option<Link>, KernelError> {
-        let Some(other) = found.other_end else { return Ok(None) };
-        let Some(bridge) = self.find(Netns::Host, &gateway.bridge)? else { return Ok(None) };
+    /// What a link of the gateway's name is, with the port at its other end; under an 802.1Q device, that is the bridge itself.
+    fn standing(&mut self, gateway: &EnsureVlanGateway, found: &Link) -> Result<Standing<Link>, KernelError> {
+        let bridge = self.find(Netns::Host, &gateway.bridge)?;
+        let Some(other) = found.other_end else { return Ok(Standing::Other) };
         if found.kind == "vlan" {
-            let is_gateway = other == bridge.index && found.vlan_id == Some(gateway.vid);
-            return Ok(is_gateway.then_some(bridge));
+            let is_below = |bridge: &Link| bridge.index == other && found.vlan_id == Some(gateway.vid);
+            return Ok(bridge.filter(is_below).map_or(Standing::Other, Standing::Gateway));
         }
         let port = self.socket(Netns::Host).and_then(|socket| link::find_index(socket, other));
-        let port = port.map_err(|e| refused(failed_gateway(gateway), e))?;
-        let Some(port) = port.filter(|port| port.master == Some(bridge.index)) else { return Ok(None) };
+        let Some(port) = port.map_err(|e| refused(failed_gateway(gateway), e))? else {
+            return Ok(Standing::Other);
+        };
+        let is_marked = found.alias.as_deref() == Some(&gateway.alias) && port.name == gateway.port.as_str();
+        let place = (port.master, bridge.map(|bridge| bridge.index));
         let pvid = self.vlans(&gateway.port, port.index)?.pvid();
-        Ok((pvid == Some(gateway.vid)).then_some(port))
+        Ok(Standing::of_pair(gateway, is_marked, port, place, pvid))
     }
 
     /// What became of a gateway.
     pub(super) fn verify_vlan_gateway(
         &mut self,
         gateway: &EnsureVlanGateway,
-    ) -> Result<Option<String>, KernelError> {
-        let Some(found) = self.find(Netns::Host, &gateway.name)? else {
-            let EnsureVlanGateway { name, vid, .. } = gateway;
-            return Ok(Some(format!("link {name}, the gateway of VLAN {vid}, is missing")));
+    ) -> Result<Vec<Difference>, KernelError> {
+        let found = self.find(Netns::Host, &gateway.name)?;
+        let standing = match &found {
+            Some(found) => Some(self.standing(gateway, found)?.map(|port| found.up && port.up)),
+            None => None,
         };
-        Ok(match self.gateway_port(gateway, &found)? {
-            None => Some(not_the_gateway(gateway)),
-            Some(port) if !(found.up && port.up) => Some(format!("link {} is down", gateway.name)),
-            Some(_) => None,
-        })
+        Ok(difference::of_vlan_gateway(gateway, standing))
     }
 }

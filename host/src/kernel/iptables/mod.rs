@@ -1,6 +1,10 @@
-//! Rules of `nat`, through `iptables-restore`: one transaction per family.
+//! Rules of `nat` and `filter`, through `iptables-restore`: one transaction per family.
 
+mod change;
+pub mod filter;
 pub mod masquerade;
+mod part;
+pub mod portmap;
 pub mod restore;
 pub mod rule;
 

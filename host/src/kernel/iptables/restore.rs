@@ -1,10 +1,15 @@
 //! The two processes: one that lists, one that changes.
 
 use super::super::KernelError;
+use super::super::find_on_path;
+use super::super::process::{self, Started, TOOL};
 use ipnetwork::IpNetwork;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::{Command, Output, Stdio};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Output};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
 /// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
 const WAIT_SECONDS: u64 = 5;
@@ -13,7 +18,7 @@ const WAIT_SECONDS: u64 = 5;
 const RESOURCE_PROBLEM: i32 = 4;
 
 /// Whose rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// `iptables`.
     V4,
@@ -61,7 +66,9 @@ pub enum IptablesError {
     Missing(KernelError),
     /// It said no, and nothing was changed: another try on a new listing may succeed.
     Refused(KernelError),
-    /// Anything else: the lock is held, the process could not be run.
+    /// It was killed, by us after its time or by others, perhaps when it had done all.
+    Killed(KernelError),
+    /// Anything else, and nothing was changed: the lock is held, the process could not be run.
     Failed(KernelError),
 }
 
@@ -69,35 +76,160 @@ impl IptablesError {
     /// What to tell.
     pub fn into_kernel_error(self) -> KernelError {
         match self {
-            IptablesError::Missing(error) | IptablesError::Refused(error) | IptablesError::Failed(error) => {
-                error
-            }
+            IptablesError::Missing(error)
+            | IptablesError::Refused(error)
+            | IptablesError::Killed(error)
+            | IptablesError::Failed(error) => error,
         }
     }
 }
 
-/// `iptables -t nat -S`. A kernel without the table has no rules.
+/// Which rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// `nat`.
+    Nat,
+    /// `filter`.
+    Filter,
+}
+
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Table::Nat => "nat",
+            Table::Filter => "filter",
+        }
+    }
+
+    /// A chain that is in every whole listing.
+    fn built_in(self) -> &'static str {
+        match self {
+            Table::Nat => "POSTROUTING",
+            Table::Filter => "FORWARD",
+        }
+    }
+}
+
+/// `iptables -t nat -S`.
 pub fn list(family: Family) -> Result<String, IptablesError> {
+    list_table(Table::Nat, family)
+}
+
+/// `iptables -t TABLE -S`. A kernel without the table has no rules.
+pub fn list_table(table: Table, family: Family) -> Result<String, IptablesError> {
     let wait = WAIT_SECONDS.to_string();
-    match run(family.program(), family, &["-t", "nat", "-S", "--wait", &wait], "") {
+    match run(family.program(), family, &["-t", table.name(), "-S", "--wait", &wait], "") {
         Err(IptablesError::Refused(KernelError::Tool { message, .. })) if is_absence(&message) => {
             Ok(String::new())
+        }
+        // It succeeds also when it cannot write what it lists.
+        Ok(text) if !text.contains(&format!("-P {} ", table.built_in())) => {
+            let what = format!("running [{} -t {} -S]", family.program(), table.name());
+            Err(IptablesError::Failed(KernelError::Tool {
+                what,
+                message: "its listing is cut off".to_owned(),
+            }))
         }
         result => result,
     }
 }
 
 /// Does all lines or none. The chains that are there are not declared: `:CHAIN` would flush them.
-pub fn restore(family: Family, lines: &[String]) -> Result<(), IptablesError> {
-    let script = format!("*nat\n{}\nCOMMIT\n", lines.join("\n"));
-    let program = format!("{}-restore", family.program());
+pub fn restore(table: Table, family: Family, lines: &[String]) -> Result<(), IptablesError> {
     let wait = WAIT_SECONDS.to_string();
-    run(&program, family, &["--noflush", "--wait", &wait], &script).map(drop)
+    run(&restorer(family), family, &arguments(&wait), &format!("{}{COMMIT}", script(table, lines))).map(drop)
+}
+
+/// The last line of a transaction; without it nothing of it is done.
+const COMMIT: &str = "COMMIT\n";
+
+fn script(table: Table, lines: &[String]) -> String {
+    format!("*{}\n{}\n", table.name(), lines.join("\n"))
+}
+
+fn restorer(family: Family) -> String {
+    format!("{}-restore", family.program())
+}
+
+fn arguments(wait: &str) -> [&str; 3] {
+    ["--noflush", "--wait", wait]
+}
+
+/// A transaction whose process reads all lines but the last, while its thread waits: nothing is done yet, nor is if it is dropped.
+#[derive(Debug)]
+pub struct Prepared {
+    family: Family,
+    lines: Vec<String>,
+    commit: Option<Sender<()>>,
+    /// The kernel ends a process with the thread that started it.
+    thread: Option<JoinHandle<Option<io::Result<Output>>>>,
+}
+
+impl Prepared {
+    /// Starts the process, if it is the nft variant: the legacy one would hold its lock from the first line. It inherits `lock`.
+    pub fn begin(family: Family, lines: Vec<String>, lock: Option<OwnedFd>) -> Option<Self> {
+        let (commit, committed) = mpsc::channel();
+        let script = script(Table::Nat, &lines);
+        let thread = thread::Builder::new().spawn(move || {
+            let started = start(family, &script);
+            drop(lock);
+            let started = started?;
+            // Who gives it up drops the other end.
+            committed.recv().ok().map(|()| started.finish(COMMIT))
+        });
+        Some(Prepared { family, lines, commit: Some(commit), thread: Some(thread.ok()?) })
+    }
+
+    /// Whether it is this transaction.
+    pub fn is(&self, family: Family, lines: &[String]) -> bool {
+        self.family == family && self.lines == lines
+    }
+
+    /// Does it, as [`restore`].
+    pub fn commit(mut self) -> Result<(), IptablesError> {
+        let wait = WAIT_SECONDS.to_string();
+        let told_to = self.commit.take().is_some_and(|commit| commit.send(()).is_ok());
+        let output = self.thread.take().filter(|_| told_to).and_then(|thread| thread.join().ok()?);
+        match output {
+            Some(output) => told(&restorer(self.family), self.family, &arguments(&wait), output).map(drop),
+            None => restore(Table::Nat, self.family, &self.lines),
+        }
+    }
+}
+
+impl Drop for Prepared {
+    /// Its process ends before this does.
+    fn drop(&mut self) {
+        self.commit = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start(family: Family, script: &str) -> Option<Started> {
+    let path = std::fs::canonicalize(find_on_path(&restorer(family))?).ok()?;
+    if !path.file_name()?.to_string_lossy().contains("nft") {
+        return None;
+    }
+    let wait = WAIT_SECONDS.to_string();
+    process::begin(Command::new(restorer(family)).args(arguments(&wait)), script, TOOL).ok()?
 }
 
 fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, IptablesError> {
+    let output = process::run(Command::new(program).args(arguments), input, TOOL);
+    told(program, family, arguments, output)
+}
+
+/// What a process printed, or why it did not do it.
+fn told(
+    program: &str,
+    family: Family,
+    arguments: &[&str],
+    output: io::Result<Output>,
+) -> Result<String, IptablesError> {
     let what = format!("running [{program} {}]", arguments.join(" "));
-    let output = match spawn(program, arguments, input) {
+    let output = match output {
         Ok(output) => output,
         // A directory of $PATH that may not be read counts as one without the program, as in Go.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
@@ -106,7 +238,9 @@ fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result
             return Err(IptablesError::Missing(KernelError::Tool { what, message }));
         }
         Err(error) => {
-            return Err(IptablesError::Failed(KernelError::Tool { what, message: error.to_string() }));
+            let is_ended = matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::TimedOut);
+            let error = KernelError::Tool { what, message: error.to_string() };
+            return Err(if is_ended { IptablesError::Killed(error) } else { IptablesError::Failed(error) });
         }
     };
     if output.status.success() {
@@ -119,28 +253,23 @@ fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result
         return Err(IptablesError::Failed(KernelError::Busy { what, seconds: WAIT_SECONDS }));
     }
     let message = format!("{}: {said}", output.status).replace("exit status: ", "exit status ");
-    Err(IptablesError::Refused(KernelError::Tool { what, message }))
-}
-
-fn spawn(program: &str, arguments: &[&str], input: &str) -> io::Result<Output> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A process that ends before it has read all says why itself.
-        let _ = stdin.write_all(input.as_bytes());
+    if output.status.code().is_none() {
+        return Err(IptablesError::Killed(KernelError::Tool { what, message }));
     }
-    child.wait_with_output()
+    Err(IptablesError::Refused(KernelError::Tool { what, message }))
 }
 
 /// What the reference takes to mean "it is not there", as far as a listing can say it.
 fn is_absence(message: &str) -> bool {
-    ["No chain/target/match by that name", "No such file or directory", "does not exist"]
-        .iter()
-        .any(|text| message.contains(text))
+    [
+        "No chain/target/match by that name",
+        "No such file or directory",
+        "does not exist",
+        // `ipv6.disable=1`, as the legacy variant says it.
+        "Address family not supported by protocol",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
 }
 
 #[cfg(test)]

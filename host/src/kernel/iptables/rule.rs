@@ -30,6 +30,8 @@ pub struct Rule {
     pub comment: Option<String>,
     /// It has nothing else.
     pub plain: bool,
+    /// All words but the chain.
+    pub words: Vec<String>,
 }
 
 impl Listing {
@@ -50,8 +52,10 @@ impl Listing {
 impl Rule {
     fn parse(line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
+        let chain = words.next()?;
         let mut rule = Rule {
-            chain: words.next()?,
+            chain,
+            words: words.as_slice().to_vec(),
             line: line.to_owned(),
             source: None,
             destination: None,

@@ -57,6 +57,12 @@ impl Content {
     }
 }
 
+/// Whether a container ID looks like one that a runtime made up: hexadecimal digits, at least 32 (a SHA-256, a UUID).
+pub fn is_generated(container: &str) -> bool {
+    let digits = container.bytes().filter(u8::is_ascii_hexdigit).count();
+    digits >= 32 && digits + container.bytes().filter(|b| *b == b'-').count() == container.len()
+}
+
 /// A lease's file as the reference writes it.
 pub fn text(owner: &Owner) -> String {
     format!("{}\r\n{}", owner.container, owner.interface)

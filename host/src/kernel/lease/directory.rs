@@ -141,7 +141,11 @@ impl Directory {
     pub fn write_last_reserved(&self, set: u32, address: IpAddr) -> io::Result<()> {
         let name = format!("{LAST_RESERVED}{set}");
         let temporary = self.write_temporary(&name, &address.to_string())?;
-        self.dir.rename(&temporary, &self.dir, &name)
+        let renamed = self.dir.rename(&temporary, &self.dir, &name);
+        if renamed.is_err() {
+            let _ = self.dir.remove_file(&temporary);
+        }
+        renamed
     }
 
     /// Removes `last_reserved_ip.N`.
@@ -158,16 +162,35 @@ impl Directory {
         }
     }
 
+    /// Removes what a killed process left on its way to a lease. The store's lock must be held.
+    pub fn remove_temporary(&self, address: IpAddr) -> io::Result<()> {
+        self.remove(&temporary(&address.to_string())).map(drop)
+    }
+
+    /// The same on its way to `last_reserved_ip.N`.
+    pub fn remove_last_temporary(&self, set: u32) -> io::Result<()> {
+        self.remove(&temporary(&format!("{LAST_RESERVED}{set}"))).map(drop)
+    }
+
     /// A whole file under a name that is no address, so nobody takes it for a lease. The reference lists only names that are
     /// addresses; its release goes by content, and so removes what a killed process left here.
     fn write_temporary(&self, name: &str, content: &str) -> io::Result<String> {
-        let temporary = format!(".{name}.new");
+        let temporary = temporary(name);
         self.remove(&temporary)?;
         let mut file =
             self.dir.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-        file.write_all(content.as_bytes())?;
-        Ok(temporary)
+        match file.write_all(content.as_bytes()) {
+            Ok(()) => Ok(temporary),
+            Err(error) => {
+                let _ = self.dir.remove_file(&temporary);
+                Err(error)
+            }
+        }
     }
+}
+
+fn temporary(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 /// Whether a name is one that `write_temporary` gives: under the lock, what a killed process left.

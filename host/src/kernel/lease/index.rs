@@ -102,7 +102,8 @@ impl Index {
 impl Run {
     fn length(&self) -> usize {
         // So many fit into no directory; a run that claims them is refused when it is read.
-        usize::try_from(self.last - self.first).map_or(usize::MAX, |more| more.saturating_add(1))
+        usize::try_from(self.last.saturating_sub(self.first))
+            .map_or(usize::MAX, |more| more.saturating_add(1))
     }
 }
 

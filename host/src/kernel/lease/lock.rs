@@ -3,6 +3,7 @@
 use super::super::KernelError;
 use super::super::errno::as_go;
 use crate::plan::StoreRef;
+use crate::signal;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -40,6 +41,7 @@ pub fn take(dir: &Dir, store: &StoreRef) -> Result<Lock, KernelError> {
             }
             Err((_, errno)) => return Err(failed(errno.into())),
         }
+        signal::check()?;
         sleep(PAUSE);
     }
 }

@@ -22,7 +22,7 @@ use sidecar::Sidecar;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 /// Who holds an address.
@@ -207,10 +207,11 @@ impl Store {
         }
     }
 
-    /// Removes a lease, if it still names its owner. The lock must be held.
+    /// Removes a lease, if it still names its owner, and what a killed process left on its way to it. The lock must be held.
     pub fn release(&mut self, lease: &ReserveLease) -> Undone {
         let name = lease.address.to_string();
-        match self.holder(lease.address, &lease.owner) {
+        let found = self.directory.remove_temporary(lease.address);
+        match found.and_then(|()| self.holder(lease.address, &lease.owner)) {
             Ok(Holder::Nobody) => Undone::Gone,
             Ok(Holder::Other) => Undone::Left(format!("lease {name} belongs to another container by now")),
             Ok(Holder::Owner) => match self.remove(lease.address) {
@@ -225,7 +226,8 @@ impl Store {
     /// Puts `last_reserved_ip.N` back, if it still holds the lease's address. The lock must be held.
     pub fn restore_last(&mut self, lease: &ReserveLease, old: Option<IpAddr>) -> Undone {
         let set = lease.set;
-        let result = self.last_reserved(set).and_then(|now| match now {
+        let found = self.directory.remove_last_temporary(set);
+        let result = found.and_then(|()| self.last_reserved(set)).and_then(|now| match now {
             now if now == old => Ok(Undone::Gone),
             Some(now) if now == lease.address => {
                 let put_back = |directory: &Directory| match old {
@@ -240,23 +242,48 @@ impl Store {
         result.unwrap_or_else(|error| Undone::Failed(self.failed("restore", &name, error)))
     }
 
-    /// Removes every lease whose container and interface `is_valid` refuses, and what crashes left; gives what could not be
-    /// removed. A file that names no owner stays. The lock must be held.
-    pub fn collect(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<KernelError>> {
+    /// Every lease whose container and interface `is_valid` refuses, and what crashes left; ascending.
+    ///
+    /// A file that names no owner is none of them. Of the old form, which names a container alone, a word that no runtime gives as
+    /// an ID may be an operator's note: in doubt the address is taken.
+    pub fn unlisted(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<IpAddr>> {
         let mut invalid = Vec::new();
         // Not from the index: what is removed, and what stays, is told by the files.
         self.known = Some(self.scan(&mut |address, content| match content {
-            Content::Owner { container, interface } if !is_valid(container, interface.as_deref()) => {
-                invalid.push(address);
+            Content::Owner { container, interface } => {
+                let is_owner = interface.is_some() || content::is_generated(container);
+                if is_owner && !is_valid(container, interface.as_deref()) {
+                    invalid.push(address);
+                }
             }
             Content::Broken => invalid.push(address),
-            Content::Owner { .. } | Content::Unknown => {}
+            Content::Unknown => {}
         })?);
-        let failed = invalid.into_iter().filter_map(|address| {
-            let result = self.remove(address);
+        invalid.sort_unstable();
+        Ok(invalid)
+    }
+
+    /// Removes leases, whoever holds them; gives what could not be removed. The lock must be held.
+    pub fn remove_all(&mut self, addresses: &[IpAddr]) -> Vec<KernelError> {
+        let failed = addresses.iter().filter_map(|address| {
+            let result = self.remove(*address);
             result.err().map(|error| self.failed("release", &address.to_string(), error))
         });
-        Ok(failed.collect())
+        failed.collect()
+    }
+
+    /// Whether the directory has another name, so that it may be the store of another network too.
+    pub fn is_shared(&self) -> io::Result<bool> {
+        let (path, own) = (self.reference.directory(), self.directory.state()?);
+        if path.symlink_metadata()?.is_symlink() {
+            return Ok(true);
+        }
+        let is_it = |entry: std::fs::DirEntry| {
+            let found = entry.path().metadata();
+            found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev, own.ino))
+        };
+        let entries = std::fs::read_dir(&self.reference.data_dir)?;
+        Ok(entries.flatten().filter(|entry| entry.path() != path).any(is_it))
     }
 
     /// Removes a lease; false: it was gone.

@@ -5,7 +5,7 @@ use crate::plan::derive::hex;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use rtnetlink::AddressMessageBuilder;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,6 +24,16 @@ pub struct Address {
 /// The addresses of a link, in the kernel's order: IPv4 first.
 pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Vec<IpNetwork>> {
     Ok(states(netlink, index)?.into_iter().map(|found| found.address).collect())
+}
+
+/// The addresses of all links of the namespace.
+pub fn all(netlink: &mut Netlink) -> io::Result<Vec<IpNetwork>> {
+    let found = netlink.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    let address = |answer: &RouteNetlinkMessage| match answer {
+        RouteNetlinkMessage::NewAddress(message) => parse(message).map(|found| found.address),
+        _ => None,
+    };
+    Ok(found.iter().filter_map(address).collect())
 }
 
 /// The same with what duplicate address detection says.
@@ -61,20 +71,40 @@ pub fn is_link_local(address: IpNetwork) -> bool {
     }
 }
 
-/// `ip address add`; an IPv4 prefix shorter than 31 gets its broadcast address, as in the reference.
-pub fn add(index: u32, address: IpNetwork) -> Request {
+/// `ip address add`, with `nodad` an IPv6 one; an IPv4 prefix shorter than 31 gets its broadcast address, as in the reference.
+pub fn add(index: u32, address: IpNetwork, nodad: bool) -> Request {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
-    Request { message: RouteNetlinkMessage::NewAddress(build(index, address)), flags }
+    let mut message = build(index, address);
+    if nodad && address.is_ipv6() {
+        message.header.flags |= AddressHeaderFlags::Nodad;
+    }
+    Request { message: RouteNetlinkMessage::NewAddress(message), flags }
 }
 
 /// The address that [`saved`] gave, as it was: none, if that is no such text.
 pub fn restore(index: u32, saved: &str) -> Option<Request> {
+    let mut message = decode(saved)?;
+    message.header.index = index;
+    Some(Request { message: RouteNetlinkMessage::NewAddress(message), flags: NLM_F_CREATE | NLM_F_EXCL })
+}
+
+/// What `ip address add` takes besides the address to make it as it was; empty, if that is no such text.
+pub fn words(saved: &str) -> Vec<String> {
+    let Some(message) = decode(saved) else { return Vec::new() };
+    let words = message.attributes.iter().flat_map(|attribute| match attribute {
+        AddressAttribute::Broadcast(broadcast) => vec!["broadcast".to_owned(), broadcast.to_string()],
+        AddressAttribute::Label(label) => vec!["label".to_owned(), label.clone()],
+        AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Nodad) => vec!["nodad".to_owned()],
+        _ => Vec::new(),
+    });
+    words.collect()
+}
+
+fn decode(saved: &str) -> Option<AddressMessage> {
     let digits = saved.split_once(' ')?.1;
     let byte = |place: usize| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
-    let mut message = AddressMessage::parse(bytes?.as_slice()).ok()?;
-    message.header.index = index;
-    Some(Request { message: RouteNetlinkMessage::NewAddress(message), flags: NLM_F_CREATE | NLM_F_EXCL })
+    AddressMessage::parse(bytes?.as_slice()).ok()
 }
 
 /// `ip address del`.

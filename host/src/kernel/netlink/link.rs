@@ -1,7 +1,8 @@
 //! Links: `ip link`.
 
 use super::socket::{Netlink, Request};
-use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway, VethPeer};
+use crate::plan::action::LinkAttribute as Attribute;
+use crate::plan::action::{BridgePort, CreateVeth, EnsureBridge, EnsureVlanGateway, VethPeer};
 use crate::plan::{IfName, Mac};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -35,10 +36,16 @@ pub struct Link {
     pub master: Option<u32>,
     /// `IFLA_LINK` in this namespace: of a veth the other end, of an 802.1Q device the link below it.
     pub other_end: Option<u32>,
+    /// `IFLA_LINK` in whatever namespace: of a veth the index of the other end.
+    pub peer: Option<u32>,
     /// `IFLA_VLAN_ID`, of an 802.1Q device.
     pub vlan_id: Option<u16>,
     /// `IFF_PROMISC`, as somebody asked for it.
     pub promiscuous: bool,
+    /// `IFF_ALLMULTI`, as somebody asked for it.
+    pub all_multicast: bool,
+    /// `IFLA_TXQLEN`, packets.
+    pub queue_length: u32,
     /// `IFLA_OPERSTATE` is up.
     pub running: bool,
     /// `IFLA_BRPORT_MODE`, of a bridge port.
@@ -51,6 +58,19 @@ impl Link {
     /// The Ethernet address.
     pub fn mac(&self) -> Mac {
         Mac(self.mac)
+    }
+
+    /// An attribute, as it is now; a port tells none.
+    pub fn attribute(&self, kind: &Attribute) -> Option<Attribute> {
+        Some(match kind {
+            Attribute::Mac(_) => Attribute::Mac(self.mac()),
+            Attribute::Mtu(_) => Attribute::Mtu(self.mtu),
+            Attribute::AllMulticast(_) => Attribute::AllMulticast(self.all_multicast),
+            Attribute::QueueLength(_) => Attribute::QueueLength(self.queue_length),
+            Attribute::Promiscuous(_) => Attribute::Promiscuous(self.promiscuous),
+            Attribute::Alias(_) => Attribute::Alias(self.alias.clone().unwrap_or_default()),
+            Attribute::Port(_) => return None,
+        })
     }
 }
 
@@ -139,9 +159,25 @@ pub fn unmark(name: &IfName) -> Request {
     mark(name, "", false, false)
 }
 
+/// An intermediate functional block, up, without a queue of its own.
+pub fn create_ifb(name: &IfName, mtu: u32) -> Request {
+    let ifb = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Ifb).name(name.as_str());
+    create(ifb.mtu(mtu).txqueuelen(0).up().build())
+}
+
+/// The alias of a new ifb, by its name.
+pub fn mark_ifb(name: &IfName, alias: &str) -> Request {
+    mark(name, alias, false, false)
+}
+
 /// Brings a link up.
 pub fn set_up(index: u32) -> Request {
     change(LinkUnspec::new_with_index(index).up().build())
+}
+
+/// Takes a link down.
+pub fn set_down(index: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).down().build())
 }
 
 /// Lets a link take every frame, or its own alone.
@@ -157,6 +193,31 @@ pub fn set_mac(index: u32, mac: Mac) -> Request {
 /// Gives a link its largest packet, in bytes.
 pub fn set_mtu(index: u32, mtu: u32) -> Request {
     change(LinkUnspec::new_with_index(index).mtu(mtu).build())
+}
+
+/// Lets a link take every multicast frame, or those of its groups alone.
+pub fn set_all_multicast(index: u32, on: bool) -> Request {
+    change(LinkUnspec::new_with_index(index).allmulticast(on).build())
+}
+
+/// Gives a link the length of its queue, in packets.
+pub fn set_queue_length(index: u32, packets: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).txqueuelen(packets).build())
+}
+
+/// Marks a link as somebody's.
+pub fn set_alias(index: u32, alias: &str) -> Request {
+    change(LinkUnspec::new_with_index(index).alias(alias).build())
+}
+
+/// Makes a link a port of a bridge.
+pub fn set_master(index: u32, bridge: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).controller(bridge).build())
+}
+
+/// The settings of a port.
+pub fn set_port(index: u32, port: &BridgePort) -> Request {
+    change(LinkBridgePort::new(index).hairpin(port.hairpin).isolated(port.isolated).build())
 }
 
 /// Deletes a link; of a pair, both ends.
@@ -201,6 +262,7 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
         index: message.header.index,
         up: message.header.flags.contains(LinkFlags::Up),
         promiscuous: message.header.flags.contains(LinkFlags::Promisc),
+        all_multicast: message.header.flags.contains(LinkFlags::Allmulti),
         ..Link::default()
     };
     let mut elsewhere = false;
@@ -209,10 +271,11 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(mac) => link.mac = mac.try_into().unwrap_or_default(),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::TxQueueLen(packets) => link.queue_length = packets,
             LinkAttribute::OperState(state) => link.running = state == State::Up,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Controller(master) => link.master = Some(master),
-            LinkAttribute::Link(index) => link.other_end = Some(index),
+            LinkAttribute::Link(index) => (link.other_end, link.peer) = (Some(index), Some(index)),
             LinkAttribute::LinkNetNsId(_) => elsewhere = true,
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| parse_info(info, &mut link)),
             _ => {}

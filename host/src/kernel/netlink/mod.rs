@@ -1,7 +1,9 @@
 //! `NETLINK_ROUTE`: links, addresses and routes.
 
 pub mod address;
+pub mod conntrack;
 pub mod link;
+pub mod qdisc;
 pub mod route;
 pub mod socket;
 pub mod vlan;

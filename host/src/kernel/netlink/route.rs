@@ -5,9 +5,10 @@ use crate::plan::{IfName, Route};
 use ipnetwork::IpNetwork;
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -58,7 +59,39 @@ fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> Rout
     message
 }
 
-/// Whether the link has this route: destination and table, and what else the route says.
+/// The index of the link through which packets to an address leave for a neighbour, as `ip route get` tells; none where there is no
+/// route, or one to a gateway.
+pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>> {
+    let mut message = RouteMessage::default();
+    let (family, destination, bits) = match address {
+        IpAddr::V4(v4) => (AddressFamily::Inet, RouteAddress::Inet(v4), 32),
+        IpAddr::V6(v6) => (AddressFamily::Inet6, RouteAddress::Inet6(v6), 128),
+    };
+    (message.header.address_family, message.header.destination_prefix_length) = (family, bits);
+    message.attributes.push(RouteAttribute::Destination(destination));
+    let no_route = [Errno::ENETUNREACH as i32, Errno::EHOSTUNREACH as i32, Errno::EACCES as i32];
+    match netlink.get(RouteNetlinkMessage::GetRoute(message)) {
+        Ok(RouteNetlinkMessage::NewRoute(route)) => {
+            let is_behind = route
+                .attributes
+                .iter()
+                .any(|one| matches!(one, RouteAttribute::Gateway(_) | RouteAttribute::Via(_)));
+            let index = route.attributes.iter().find_map(|one| match one {
+                RouteAttribute::Oif(index) => Some(*index),
+                _ => None,
+            });
+            Ok(index.filter(|_| !is_behind))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.raw_os_error().is_some_and(|number| no_route.contains(&number)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the link has this route: destination, and what else the route says.
+///
+/// One that names no table may have been moved: the reference's `sbr` takes the routes of an interface into a table of its own,
+/// and so does a VRF.
 pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<bool> {
     let mut message = RouteMessage::default();
     message.header.address_family = match route.dst {
@@ -67,8 +100,8 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
     };
     message.attributes.push(RouteAttribute::Oif(index));
     // A table that was never used does not exist: the kernel's filter answers ENOENT.
-    let table = route.table.filter(|table| *table != 0).unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN));
-    message.attributes.push(RouteAttribute::Table(table));
+    let table = route.table.filter(|table| *table != 0);
+    message.attributes.extend(table.map(RouteAttribute::Table));
     let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -77,8 +110,9 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
     Ok(found.iter().any(|answer| matches(answer, index, table, route)))
 }
 
-fn matches(answer: &RouteNetlinkMessage, index: u32, table: u32, route: &Route) -> bool {
+fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: &Route) -> bool {
     let RouteNetlinkMessage::NewRoute(found) = answer else { return false };
+    let route = route.kept();
     let zero: IpAddr = match route.dst {
         IpNetwork::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpNetwork::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -113,8 +147,12 @@ fn matches(answer: &RouteNetlinkMessage, index: u32, table: u32, route: &Route) 
     destination == route.dst.ip()
         && found.header.destination_prefix_length == route.dst.prefix()
         && oif == index
-        && in_table == table
+        && table.is_none_or(|table| table == in_table)
+        && found.header.kind == RouteType::Unicast
         && (route.gw.is_none() || gateway == route.gw)
+        && route
+            .scope
+            .is_none_or(|scope| route.dst.is_ipv6() || found.header.scope == RouteScope::from(scope))
         && route.priority.is_none_or(|wanted| wanted == 0 || wanted == priority)
         && route.mtu.is_none_or(|mtu| metrics.contains(&RouteMetric::Mtu(mtu)))
         && route.advmss.is_none_or(|advmss| metrics.contains(&RouteMetric::Advmss(advmss)))

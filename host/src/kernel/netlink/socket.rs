@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// The kernel answers at once; this is for a kernel that does not.
 const TIMEOUT_SECONDS: i64 = 5;
@@ -18,8 +20,11 @@ const TIMEOUT_SECONDS: i64 = 5;
 /// So many requests in one send: their answers fit the smallest receive buffer.
 const MAX_BATCH: usize = 64;
 
-/// A dump during which something changed is asked for again, so many times in all.
-const MAX_DUMPS: usize = 10;
+/// A dump during which something changed is asked for again, so many times in all, with a pause between.
+const MAX_DUMPS: usize = 40;
+
+/// Until whoever changes links may have done a part of it.
+const DUMP_PAUSE: Duration = Duration::from_millis(2);
 
 /// The kernel sends no datagram of a dump that is larger (`NLMSG_GOODSIZE` and `max_recvmsg_len`).
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -82,6 +87,7 @@ impl Netlink {
             if let Some(found) = self.dump_once(message.clone())? {
                 return Ok(found);
             }
+            sleep(DUMP_PAUSE);
         }
         Err(io::Error::new(io::ErrorKind::Interrupted, "the list changed whenever it was read"))
     }
@@ -155,7 +161,12 @@ impl Netlink {
                 message.serialize(place);
             }
         }
-        let sent = self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
+        let sent = loop {
+            match self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => break sent?,
+            }
+        };
         if sent == bytes.len() { Ok(first) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 

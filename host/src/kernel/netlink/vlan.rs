@@ -2,7 +2,7 @@
 
 use super::socket::{Netlink, Request};
 use crate::kernel::vlans::{MAX_VID, Membership, Vlans};
-use crate::plan::action::PortVlan;
+use crate::plan::action::{PortVlan, PortVlans};
 use netlink_packet_route::link::{
     AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags as Flags, LinkAttribute, LinkExtentMask, LinkMessage,
 };
@@ -10,16 +10,22 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::io;
 
 /// Takes a port out of every VLAN. What it is not in is no error.
-pub fn drop_all(port: u32) -> Request {
+fn drop_all(port: u32) -> Request {
     let message = message(port, range(1, MAX_VID, Flags::empty()));
     Request { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
 }
 
 /// Puts a port into VLANs; one in which it is gets the new tags.
-pub fn add(port: u32, vlan: &PortVlan) -> Request {
+fn add(port: u32, vlan: &PortVlan) -> Request {
     let flags = if vlan.native { Flags::Pvid | Flags::Untagged } else { Flags::empty() };
     let message = message(port, range(vlan.first, vlan.last, flags));
     Request { message: RouteNetlinkMessage::SetLink(message), flags: 0 }
+}
+
+/// Gives a port its VLANs, the first taking it out of all others where that is wanted.
+pub fn give(port: u32, vlans: &PortVlans) -> Vec<Request> {
+    let dropped = vlans.drop_default.then(|| drop_all(port));
+    dropped.into_iter().chain(vlans.added.iter().map(|vlan| add(port, vlan))).collect()
 }
 
 /// The VLANs of a port; none without `CONFIG_BRIDGE_VLAN_FILTERING`.

@@ -1,6 +1,7 @@
 //! Rules of nftables, through `nft`: a listing, then one transaction.
 
 pub mod masquerade;
+pub mod portmap;
 mod process;
 pub mod source_mac;
 mod table;

@@ -1,10 +1,11 @@
 //! The two processes: one that lists a table, one that changes it.
 
 use super::super::KernelError;
+use super::super::process::{self, TOOL};
 use super::table::Table;
 use serde_json::{Value, json};
-use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
+use std::io;
+use std::process::Command;
 
 /// A transaction that somebody else's made impossible is made again from a new listing, so many times in all.
 const MAX_TRIES: usize = 4;
@@ -31,6 +32,10 @@ pub enum NftError {
     Missing,
     /// It said no, and nothing was changed: another try on a new listing may succeed.
     Refused(String),
+    /// It was killed, by us after its time or by others, perhaps when it had done all.
+    Killed(String),
+    /// It said no each time, and others had changed the table in between.
+    Changed(String),
     /// It could not be run, or its listing not be read.
     Failed(String),
 }
@@ -39,8 +44,11 @@ impl NftError {
     /// In the words of the reference, one for a missing program and one for all else.
     pub fn into_kernel_error(self, missing: &str, failed: &str) -> KernelError {
         let (what, message) = match self {
+            NftError::Changed(message) => return KernelError::Changed(format!("{failed}: {message}")),
             NftError::Missing => (missing, "exec: \"nft\": executable file not found in $PATH".to_owned()),
-            NftError::Refused(message) | NftError::Failed(message) => (failed, message),
+            NftError::Refused(message) | NftError::Killed(message) | NftError::Failed(message) => {
+                (failed, message)
+            }
         };
         KernelError::Tool { what: what.to_owned(), message }
     }
@@ -55,6 +63,21 @@ pub fn list(TableName(family, name): TableName) -> Result<Table, NftError> {
     }
 }
 
+/// A table as far as it can be listed. Why something may be missing is added to `unread`, in these words.
+pub fn list_for(
+    name: TableName,
+    unread: &mut Vec<KernelError>,
+    words: impl FnOnce(NftError) -> KernelError,
+) -> Table {
+    list(name).unwrap_or_else(|error| {
+        // Without the program there are no rules of ours.
+        if !matches!(error, NftError::Missing) {
+            unread.push(words(error));
+        }
+        Table::default()
+    })
+}
+
 /// Lists a table and does what follows from it, again if others have changed the table between the two.
 pub fn change<T>(name: TableName, decide: impl Fn(&Table) -> (Script, T)) -> Result<T, NftError> {
     let mut table = list(name)?;
@@ -62,6 +85,14 @@ pub fn change<T>(name: TableName, decide: impl Fn(&Table) -> (Script, T)) -> Res
     loop {
         tries += 1;
         let (script, result) = decide(&table);
+        if script == Script::Empty && tries < MAX_TRIES {
+            // `nft` leaves out what it cannot get from the kernel, and succeeds: that there is nothing to do, two listings have to say.
+            let now = list(name)?;
+            if now != table {
+                table = now;
+                continue;
+            }
+        }
         match submit(&script) {
             Ok(()) => return Ok(result),
             Err(NftError::Refused(message)) if tries < MAX_TRIES => {
@@ -71,6 +102,7 @@ pub fn change<T>(name: TableName, decide: impl Fn(&Table) -> (Script, T)) -> Res
                 }
                 table = now;
             }
+            Err(NftError::Refused(message)) => return Err(NftError::Changed(message)),
             Err(error) => return Err(error),
         }
     }
@@ -88,11 +120,17 @@ pub fn submit(script: &Script) -> Result<(), NftError> {
 }
 
 fn run(arguments: &[&str], input: &str) -> Result<String, NftError> {
-    let output = match spawn(arguments, input) {
+    let mut nft = Command::new("nft");
+    // What it says is looked at.
+    nft.args(arguments).env("LC_ALL", "C");
+    let output = match process::run(&mut nft, input, TOOL) {
         Ok(output) => output,
         // A directory of $PATH that may not be read counts as one without the program, as in Go.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
             return Err(NftError::Missing);
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::TimedOut) => {
+            return Err(NftError::Killed(error.to_string()));
         }
         Err(error) => return Err(NftError::Failed(error.to_string())),
     };
@@ -101,23 +139,8 @@ fn run(arguments: &[&str], input: &str) -> Result<String, NftError> {
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let status = output.status.to_string().replace("exit status: ", "exit status ");
-    Err(NftError::Refused(format!("nft {}: {status}: {said}", arguments.join(" "))))
-}
-
-fn spawn(arguments: &[&str], input: &str) -> io::Result<Output> {
-    let mut child = Command::new("nft")
-        .args(arguments)
-        // What it says is looked at.
-        .env("LC_ALL", "C")
-        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A process that ends before it has read all says why itself.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    child.wait_with_output()
+    let message = format!("nft {}: {status}: {said}", arguments.join(" "));
+    Err(if output.status.code().is_some() { NftError::Refused(message) } else { NftError::Killed(message) })
 }
 
 /// Whether a listing failed because there is nothing: no such table, or no nftables in the kernel (no such protocol of

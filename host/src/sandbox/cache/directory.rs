@@ -3,6 +3,7 @@
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +13,13 @@ use std::time::{Duration, SystemTime};
 
 /// A file that a killed process left is removed after that time.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// So many files of each kind are kept, the newest: a node has some twenty plugins, and a component's code is about a megabyte. Stops a
+/// disk that fills with the code of plugins that were replaced.
+pub const KEPT: usize = 256;
+
+/// The kinds of files that are ours.
+const KINDS: [&str; 3] = ["cwasm", "record", "index"];
 
 /// An open directory that passed [`trusted`].
 #[derive(Debug)]
@@ -68,18 +76,36 @@ impl Directory {
         draft.publish(name).map(drop)
     }
 
-    /// Removes what processes that were killed left behind.
+    /// Removes what processes that were killed left behind, and what is older than the newest [`KEPT`] of its kind: if it is
+    /// used after all, it is made again, and new.
     pub fn sweep(&self) {
-        let old = |m: &Metadata| {
-            m.modified().is_ok_and(|t| SystemTime::now().duration_since(t).is_ok_and(|age| age > ABANDONED))
-        };
         let Ok(entries) = self.path.read_dir() else { return };
-        for entry in entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".new-")) {
-            if entry.metadata().is_ok_and(|m| old(&m)) {
-                // Another process may have done it already.
-                let _ = unlinkat(self.fd.as_fd(), entry.file_name().as_os_str(), UnlinkatFlags::NoRemoveDir);
+        let mut kinds: [Vec<(SystemTime, OsString)>; KINDS.len()] = Default::default();
+        for entry in entries.flatten() {
+            let Ok(changed) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(".new-") {
+                if SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED) {
+                    self.remove(&name);
+                }
+                continue;
+            }
+            let extension = Path::new(&name).extension();
+            let kind = KINDS.iter().position(|kind| extension == Some(OsStr::new(kind)));
+            if let Some(files) = kind.and_then(|kind| kinds.get_mut(kind)) {
+                files.push((changed, name));
             }
         }
+        for mut files in kinds {
+            files.sort_unstable();
+            let surplus = files.len().saturating_sub(KEPT);
+            files.iter().take(surplus).for_each(|(_, name)| self.remove(name));
+        }
+    }
+
+    fn remove(&self, name: &OsStr) {
+        // Another process may have done it already.
+        let _ = unlinkat(self.fd.as_fd(), name, UnlinkatFlags::NoRemoveDir);
     }
 }
 

@@ -10,6 +10,9 @@ pub enum CodeError {
     /// The file is no component, or one for another version of the interface; the text says what was found.
     #[error("not a plugin: {0}")]
     NotAPlugin(String),
+    /// Policy pins the plugin to other digests.
+    #[error(transparent)]
+    Pinned(CniError),
     /// The component cannot be read.
     #[error("failed to read the component")]
     Read(#[source] io::Error),
@@ -17,7 +20,7 @@ pub enum CodeError {
     #[error("failed to store machine code")]
     Write(#[source] io::Error),
     /// The component is being written to.
-    #[error("the component changed while it was compiled")]
+    #[error("the component is being written to")]
     Changing,
     /// The compiler cannot be executed.
     #[error("failed to execute the compiler {path:?}")]
@@ -28,12 +31,9 @@ pub enum CodeError {
         #[source]
         source: io::Error,
     },
-    /// The compiler took too long.
-    #[error("compiling took longer than {seconds} s and was ended")]
-    Deadline {
-        /// The limit.
-        seconds: u64,
-    },
+    /// The compiler needed more than it may have.
+    #[error("compiling it exceeded a limit: {0}")]
+    Limit(String),
     /// The compiler failed.
     #[error("the compiler {status}: {message}")]
     Compiler {
@@ -48,9 +48,13 @@ impl CodeError {
     /// What the runtime is told about the component at `path`.
     pub fn to_cni(&self, path: &Path) -> CniError {
         let code = match self {
+            CodeError::Pinned(refusal) => {
+                let msg = format!("{}: {}", path.display(), refusal.msg);
+                return CniError { msg, ..refusal.clone() };
+            }
             CodeError::NotAPlugin(_) => code::NOT_A_PLUGIN,
             CodeError::Changing => code::TRY_AGAIN_LATER,
-            CodeError::Deadline { .. } => code::LIMIT,
+            CodeError::Limit(_) => code::LIMIT,
             CodeError::Read(_)
             | CodeError::Write(_)
             | CodeError::Execute { .. }

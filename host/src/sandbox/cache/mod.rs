@@ -10,19 +10,25 @@ mod error;
 mod stamp;
 
 pub use error::CodeError;
+pub use stamp::digest;
 
 use super::manifest::Manifest;
 use super::tunables::ENGINE_ID;
+use crate::cni::{CniError, code};
 use directory::Directory;
+use nix::sys::statvfs::{FsFlags, fstatvfs};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stamp::{Stamp, digest};
+use stamp::Stamp;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 /// An index entry or record is that long at most: a manifest lists functions, at most a few hundred.
 const NOTE_BYTES: u64 = 1 << 20;
+
+/// So much of a component is read; the compiler refuses what is longer than a byte less.
+const WASM_BYTES: u64 = 64 << 20;
 
 /// A component that can be run.
 #[derive(Debug)]
@@ -34,6 +40,31 @@ pub struct Code {
     /// SHA-256 of the component, lower-case hexadecimal.
     pub digest: String,
 }
+
+impl Code {
+    /// Code that can be mapped: on a file system that is mounted `noexec`, as `/run` often is, that is a copy in memory.
+    fn mappable(self) -> Result<Self, CodeError> {
+        if !fstatvfs(&self.file).map_err(|e| CodeError::Read(e.into()))?.flags().contains(FsFlags::ST_NOEXEC)
+        {
+            return Ok(self);
+        }
+        let copy = compiler::memory("wasm-cni code").map_err(CodeError::Write)?;
+        io::copy(&mut &self.file, &mut &copy).map_err(CodeError::Write)?;
+        compiler::seal(&copy).map_err(CodeError::Write)?;
+        Ok(Code { file: copy, ..self })
+    }
+
+    /// The same code by another descriptor.
+    pub fn try_clone(&self) -> Result<Self, CniError> {
+        let file = self.file.try_clone().map_err(|e| {
+            CniError::new(code::INTERNAL, "no second descriptor of machine code").with_details(e.to_string())
+        })?;
+        Ok(Code { file, manifest: self.manifest.clone(), digest: self.digest.clone() })
+    }
+}
+
+/// Refuses a component by its digest.
+pub type Pin<'a> = &'a dyn Fn(&str) -> Result<(), CniError>;
 
 /// Where machine code comes from.
 #[derive(Debug)]
@@ -75,37 +106,58 @@ impl Cache {
     }
 
     /// The machine code of a component, from the cache or from the compiler.
-    pub fn code(&self, wasm: &File) -> Result<Code, CodeError> {
+    ///
+    /// What is pinned to digests is hashed anew, the component as well as its machine code, and refused before it is compiled
+    /// (`docs/security.md`, S6).
+    pub fn code(&self, wasm: &File, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
         let stamp = Stamp::of(wasm).map_err(CodeError::Read)?;
-        if let Some(directory) = &self.directory
+        if let Some(directory) = self.directory.as_ref().filter(|_| pin.is_none())
             && let Some(digest) = known(directory, &stamp)
-            && let Some(code) = cached(directory, &digest, self.dry)
+            && let Some(code) = cached(directory, &digest, self.dry, false)
         {
-            return Ok(code);
+            return code.mappable();
         }
-        self.slow(wasm, stamp)
+        self.slow(wasm, stamp, pin)?.mappable()
     }
 
     /// The way of a file that is new here.
-    fn slow(&self, wasm: &File, stamp: Stamp) -> Result<Code, CodeError> {
-        let digest = digest(wasm).map_err(CodeError::Read)?;
-        let code = match self.directory.as_ref().and_then(|d| cached(d, &digest, self.dry)) {
-            Some(code) => code,
-            None => self.compile(wasm, digest)?,
-        };
-        // Also after compiling: what was hashed is what was compiled.
-        if Stamp::of(wasm).map_err(CodeError::Read)? != stamp {
-            return Err(CodeError::Changing);
-        }
+    fn slow(&self, wasm: &File, stamp: Stamp, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
         if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry) {
-            note(directory, &index_name(&stamp), &Index { wasm: stamp, digest: code.digest.clone() });
+            directory.sweep();
         }
-        Ok(code)
+        // What is hashed is what is compiled, whatever becomes of the file meanwhile.
+        let copy = compiler::memory("wasm-cni component").map_err(CodeError::Write)?;
+        (&mut &*wasm).seek(SeekFrom::Start(0)).map_err(CodeError::Read)?;
+        io::copy(&mut wasm.take(WASM_BYTES + 1), &mut &copy).map_err(CodeError::Read)?;
+        compiler::seal(&copy).map_err(CodeError::Write)?;
+        let digest = digest(&copy).map_err(CodeError::Read)?;
+        if let Some(pin) = pin {
+            pin(&digest).map_err(CodeError::Pinned)?;
+        }
+        let known = |directory| cached(directory, &digest, self.dry, pin.is_some());
+        let code = match self.directory.as_ref().and_then(known) {
+            Some(code) => Ok(code),
+            None => self.compile(&copy, digest),
+        };
+        let unchanged = Stamp::of(wasm).map_err(CodeError::Read)? == stamp;
+        match code {
+            Err(CodeError::NotAPlugin(_)) if !unchanged => Err(CodeError::Changing),
+            Err(error) => Err(error),
+            Ok(code) => {
+                if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry)
+                    && unchanged
+                    && stamp.is_settled()
+                {
+                    let index = Index { wasm: stamp, digest: code.digest.clone() };
+                    note(directory, &index_name(&stamp), &index);
+                }
+                Ok(code)
+            }
+        }
     }
 
     fn compile(&self, wasm: &File, digest: String) -> Result<Code, CodeError> {
         if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry) {
-            directory.sweep();
             match directory.draft() {
                 Ok(draft) => {
                     let manifest = compiler::run(&self.compiler, wasm, draft.file())?;
@@ -130,17 +182,17 @@ fn known(directory: &Directory, stamp: &Stamp) -> Option<String> {
     (index.wasm == *stamp).then_some(index.digest)
 }
 
-/// The code of a component, if it is what was noted.
-fn cached(directory: &Directory, component: &str, dry: bool) -> Option<Code> {
+/// The code of a component, if it is what was noted; `pinned`, its digest is computed again in any case.
+fn cached(directory: &Directory, component: &str, dry: bool, pinned: bool) -> Option<Code> {
     let record: Record = read(directory, &record_name(component))?;
     let file = directory.read(&code_name(component))?;
     let stamp = Stamp::of(&file).ok()?;
-    if stamp != record.code {
+    if pinned || stamp != record.code {
         if digest(&file).ok()? != record.code_digest {
             tracing::warn!("the machine code of {component} was changed; it is compiled again");
             return None;
         }
-        if !dry {
+        if !dry && stamp != record.code {
             note(directory, &record_name(component), &Record { code: stamp, ..record_of(&record) });
         }
     }
@@ -157,12 +209,12 @@ fn keep(
     draft: directory::Draft<'_>,
     component: &str,
     manifest: &Manifest,
-) -> std::io::Result<File> {
+) -> io::Result<File> {
     let code_digest = digest(draft.file())?;
     let file = draft.publish(&code_name(component))?;
     // Another process may have put its own in the same place meanwhile.
     if digest(&file)? != code_digest {
-        return Err(std::io::Error::other("it was replaced while it was stored"));
+        return Err(io::Error::other("it was replaced while it was stored"));
     }
     let record = Record { code: Stamp::of(&file)?, code_digest, manifest: manifest.clone() };
     note(directory, &record_name(component), &record);

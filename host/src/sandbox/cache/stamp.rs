@@ -5,6 +5,10 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+/// The clock of a file system may stand still for so long: two changes within it can have one time.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Device, inode, size and the time of the last change: an equal stamp stands for equal contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,14 @@ impl Stamp {
             changed_seconds: metadata.ctime(),
             changed_nanoseconds: metadata.ctime_nsec(),
         })
+    }
+
+    /// Whether the last change was long enough ago that another one, or another file with the same inode, has another stamp.
+    pub fn is_settled(&self) -> bool {
+        let changed =
+            u64::try_from(self.changed_seconds).ok().zip(u32::try_from(self.changed_nanoseconds).ok());
+        let changed = changed.and_then(|(s, ns)| SystemTime::UNIX_EPOCH.checked_add(Duration::new(s, ns)));
+        changed.is_some_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > TICK))
     }
 }
 

@@ -22,8 +22,17 @@ impl HostAddress for Guest {
     fn new(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<Resource<Handle>> {
         let link = self.links.get(&link)?.link.clone();
         let address = lower::prefix(address)?;
-        let action = self.record(Action::AddAddress(AddAddress { link, address }))?;
+        let action = self.record(Action::AddAddress(AddAddress { link, address, nodad: false }))?;
         Ok(self.drafts.push(action)?)
+    }
+
+    fn nodad(&mut self, address: Resource<Handle>) -> wasmtime::Result<()> {
+        match self.recorder().action(*self.drafts.get(&address)?) {
+            // Nobody is asked about an IPv4 address.
+            Some(Action::AddAddress(add)) => add.nodad = add.address.is_ipv6(),
+            _ => return Err(wasmtime::format_err!("an address without the action that adds it")),
+        }
+        Ok(())
     }
 
     fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::wit::answers::{Answer as Handle, Host, HostAnswer};
 use super::wit::types::{IpAddress, Prefix};
-use crate::plan::{Ip, Route};
+use crate::plan::{Interface, Ip, Route};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower;
 use wasmtime::component::Resource;
@@ -10,12 +10,32 @@ use wasmtime::component::Resource;
 impl Host for Guest {}
 
 impl HostAnswer for Guest {
+    fn interface_count(&mut self, answer: Resource<Handle>) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.answers.get(&answer)?.passed.len())?)
+    }
+
+    fn interface_name(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<String> {
+        Ok(self.answered_interface(&answer, index)?.name.clone())
+    }
+
+    fn interface_mac(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<String> {
+        Ok(self.answered_interface(&answer, index)?.mac.clone())
+    }
+
+    fn interface_sandbox(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<String> {
+        Ok(self.answered_interface(&answer, index)?.sandbox.clone())
+    }
+
     fn ip_count(&mut self, answer: Resource<Handle>) -> wasmtime::Result<u32> {
         Ok(u32::try_from(self.answers.get(&answer)?.ips.len())?)
     }
 
     fn ip_address(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<Prefix> {
         Ok(lower::raise_prefix(&self.answered_ip(&answer, index)?.address))
+    }
+
+    fn ip_interface(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<Option<u32>> {
+        Ok(self.answered_ip(&answer, index)?.interface.and_then(|interface| u32::try_from(interface).ok()))
     }
 
     fn ip_gateway(&mut self, answer: Resource<Handle>, index: u32) -> wasmtime::Result<Option<IpAddress>> {
@@ -76,6 +96,13 @@ impl HostAnswer for Guest {
 }
 
 impl Guest {
+    fn answered_interface(&self, answer: &Resource<Handle>, index: u32) -> wasmtime::Result<&Interface> {
+        let interfaces = &self.answers.get(answer)?.passed;
+        interfaces.get(usize::try_from(index)?).ok_or_else(|| {
+            wasmtime::format_err!("interface {index} of an answer that has {}", interfaces.len())
+        })
+    }
+
     fn answered_ip(&self, answer: &Resource<Handle>, index: u32) -> wasmtime::Result<&Ip> {
         let ips = &self.answers.get(answer)?.ips;
         ips.get(usize::try_from(index)?)

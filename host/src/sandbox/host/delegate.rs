@@ -9,16 +9,25 @@ use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::recorder::Loaded;
 use crate::sandbox::{engine, limits, lookup, lower};
+use std::fs::File;
 use wasmtime::component::Resource;
 
 impl Host for Guest {
     fn add(&mut self, plugin: String) -> wasmtime::Result<Result<Resource<Answer>, Error>> {
+        self.add_delegate(&plugin, |code, delegate| engine::run(code, delegate, Verb::Add))
+    }
+}
+
+impl Guest {
+    /// Delegates to a plugin, whose code `run` runs.
+    pub fn add_delegate(
+        &mut self,
+        plugin: &str,
+        run: impl FnOnce(&File, Guest) -> Result<Report, CniError>,
+    ) -> wasmtime::Result<Result<Resource<Answer>, Error>> {
         let mark = self.recorder().mark();
-        match self.run_delegate(&plugin) {
-            Ok(report) => {
-                self.recorder().grant(&report.ips);
-                Ok(Ok(self.answers.push(report)?))
-            }
+        match self.run_delegate(plugin, run) {
+            Ok(report) => Ok(Ok(self.answers.push(report)?)),
             // A limit is the request's, not the delegate's: its plugin gets no second try.
             Err(error) if error.code == code::LIMIT => Err(error.into()),
             Err(error) => {
@@ -27,10 +36,12 @@ impl Host for Guest {
             }
         }
     }
-}
 
-impl Guest {
-    fn run_delegate(&self, plugin: &str) -> Result<Report, CniError> {
+    fn run_delegate(
+        &self,
+        plugin: &str,
+        run: impl FnOnce(&File, Guest) -> Result<Report, CniError>,
+    ) -> Result<Report, CniError> {
         let plugin = lookup::plugin_name(plugin)?;
         if self.depth >= limits::DELEGATION_DEPTH {
             let message =
@@ -39,7 +50,12 @@ impl Guest {
         }
         let loaded = self.recorder().load(&plugin)?;
         let report = match loaded {
-            Loaded::Code(code) => engine::run(&code, self.delegate(plugin), Verb::Add)?,
+            Loaded::Code(code) => {
+                self.recorder().enter(&plugin);
+                let ran = run(&code, self.delegate(plugin));
+                self.recorder().leave();
+                ran?
+            }
             Loaded::Native if self.depth > 0 => {
                 let message =
                     format!("{plugin} is native: only the plugin that the runtime called can delegate to it");

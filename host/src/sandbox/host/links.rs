@@ -1,17 +1,22 @@
 //! `links`: bridges and veth pairs.
 
+use super::PATH_BYTES;
 use super::wit::links::{Host, HostLink, Link as Handle};
-use super::wit::types::MacAddress;
+use super::wit::types::{MacAddress, Netns as WitNetns};
 use crate::cni::{CniError, code};
 use crate::plan::action::{
-    CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, PortVlan, PortVlans, SetPromiscuous, SetUp,
-    Settle, VethPeer,
+    Announce, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlan,
+    PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
 };
 use crate::plan::{Action, IfName, LinkRef, Netns, derive};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, UNSET, violation};
 use crate::sandbox::{limits, overlay};
+use std::path::PathBuf;
 use wasmtime::component::Resource;
+
+/// Where the reference's tuning saves what a link had before.
+const TUNING_DIR: &str = "/run/cni/tuning";
 
 /// So many names are tried for the host's end of a veth pair.
 const CANDIDATES: u32 = 8;
@@ -19,8 +24,8 @@ const CANDIDATES: u32 = 8;
 /// A link of the plan: which action makes it, and which of its links it is.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// The number of the action.
-    pub action: usize,
+    /// The number of the action; none for a link that is there already.
+    pub action: Option<usize>,
     /// Which end.
     pub end: End,
     /// Place and name.
@@ -40,6 +45,10 @@ pub enum End {
     Container,
     /// A veth's end on the host.
     Host,
+    /// An intermediate functional block.
+    Ifb,
+    /// None: it is there already.
+    Existing,
 }
 
 impl Host for Guest {}
@@ -54,7 +63,7 @@ impl HostLink for Guest {
             mac: UNSET,
             vlan_filtering: false,
         }))?;
-        Ok(self.links.push(Link { action, end: End::Bridge, link })?)
+        Ok(self.links.push(Link { action: Some(action), end: End::Bridge, link })?)
     }
 
     fn veth(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
@@ -72,7 +81,15 @@ impl HostLink for Guest {
         };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
         let action = self.record(Action::CreateVeth(CreateVeth { name, mtu: None, mac: UNSET, peer }))?;
-        Ok(self.links.push(Link { action, end: End::Container, link })?)
+        Ok(self.links.push(Link { action: Some(action), end: End::Container, link })?)
+    }
+
+    fn existing(&mut self, netns: WitNetns, name: String) -> wasmtime::Result<Option<Resource<Handle>>> {
+        let link = LinkRef { netns: lower::netns(netns), name: lower::if_name(&name)? };
+        if overlay::link(&mut self.recorder(), &link)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.links.push(Link { action: None, end: End::Existing, link })?))
     }
 
     fn vlan_gateway(&mut self, bridge: Resource<Handle>, vid: u16) -> wasmtime::Result<Resource<Handle>> {
@@ -97,12 +114,13 @@ impl HostLink for Guest {
             drop_default: false,
         };
         let action = self.record(Action::EnsureVlanGateway(gateway))?;
-        Ok(self.links.push(Link { action, end: End::Gateway, link })?)
+        Ok(self.links.push(Link { action: Some(action), end: End::Gateway, link })?)
     }
 
     fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
         let Link { action, end, .. } = self.links.get(&link)?.clone();
-        let (name, end) = match self.recorder().action(action) {
+        let mut recorder = self.recorder();
+        let (name, end) = match action.and_then(|action| recorder.action(action)) {
             Some(Action::CreateVeth(veth)) if end == End::Container => (veth.peer.name.clone(), End::Host),
             Some(Action::EnsureVlanGateway(gateway)) if end == End::Gateway => {
                 (gateway.port.clone(), End::GatewayPort)
@@ -113,6 +131,7 @@ impl HostLink for Guest {
                 ));
             }
         };
+        drop(recorder);
         let link = LinkRef { netns: Netns::Host, name };
         Ok(self.links.push(Link { action, end, link })?)
     }
@@ -122,6 +141,9 @@ impl HostLink for Guest {
     }
 
     fn set_mtu(&mut self, link: Resource<Handle>, mtu: u32) -> wasmtime::Result<()> {
+        if self.links.get(&link)?.end == End::Existing {
+            return self.set_attribute(&link, LinkAttribute::Mtu(mtu));
+        }
         let mtu = (mtu != 0).then_some(mtu);
         self.complete(&link, |made, _| match made {
             Made::Bridge(bridge) => bridge.mtu = mtu,
@@ -144,6 +166,9 @@ impl HostLink for Guest {
 
     fn set_mac(&mut self, link: Resource<Handle>, mac: MacAddress) -> wasmtime::Result<()> {
         let mac = lower::mac(mac)?;
+        if self.links.get(&link)?.end == End::Existing {
+            return self.set_attribute(&link, LinkAttribute::Mac(mac));
+        }
         self.complete(&link, |made, end| match made {
             Made::Bridge(bridge) => bridge.mac = mac,
             Made::Veth(veth) if end == End::Host => veth.peer.mac = mac,
@@ -198,8 +223,29 @@ impl HostLink for Guest {
         self.add_vlan(&link, PortVlan { first, last, native: false })
     }
 
+    fn set_all_multicast(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        self.set_attribute(&link, LinkAttribute::AllMulticast(on))
+    }
+
+    fn set_queue_length(&mut self, link: Resource<Handle>, packets: u32) -> wasmtime::Result<()> {
+        self.set_attribute(&link, LinkAttribute::QueueLength(packets))
+    }
+
+    fn save(&mut self, link: Resource<Handle>, directory: Option<String>) -> wasmtime::Result<()> {
+        let directory = directory.unwrap_or_else(|| TUNING_DIR.to_owned());
+        if !directory.starts_with('/') || directory.len() > PATH_BYTES || directory.contains('\0') {
+            return Err(violation(format!("the directory {directory:?} is no absolute path")).into());
+        }
+        let link = self.links.get(&link)?.link.clone();
+        let name = derive::saved_link(self.recorder().attachment());
+        let save = SaveLink { link, path: PathBuf::from(directory).join(name), attributes: Vec::new() };
+        self.record(Action::SaveLink(save))?;
+        Ok(())
+    }
+
     fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
         let link = self.links.get(&link)?.link.clone();
+        self.note(&link, LinkAttribute::Promiscuous(true));
         self.record(Action::SetPromiscuous(SetPromiscuous { link }))?;
         Ok(())
     }
@@ -207,6 +253,12 @@ impl HostLink for Guest {
     fn settle(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
         let link = self.links.get(&link)?.link.clone();
         self.record(Action::Settle(Settle { link }))?;
+        Ok(())
+    }
+
+    fn announce(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::Announce(Announce { link }))?;
         Ok(())
     }
 
@@ -234,6 +286,25 @@ fn check_vid(vid: u16) -> Result<(), CniError> {
 }
 
 impl Guest {
+    fn set_attribute(&self, link: &Resource<Handle>, attribute: LinkAttribute) -> wasmtime::Result<()> {
+        let link = self.links.get(link)?.link.clone();
+        self.note(&link, attribute.clone());
+        self.record(Action::SetLink(SetLink { link, attribute }))?;
+        Ok(())
+    }
+
+    /// What is set after a link was to be saved, is what is saved of it.
+    fn note(&self, link: &LinkRef, attribute: LinkAttribute) {
+        let mut recorder = self.recorder();
+        let is_it = |action: &Action| matches!(action, Action::SaveLink(save) if save.link == *link);
+        let Some(number) = recorder.actions().position(is_it) else { return };
+        if let Some(Action::SaveLink(save)) = recorder.action(number)
+            && !save.attributes.iter().any(|noted| noted.is_same_kind(&attribute))
+        {
+            save.attributes.push(attribute);
+        }
+    }
+
     /// Completes the action that makes a link.
     fn complete<T>(
         &self,
@@ -241,11 +312,20 @@ impl Guest {
         set: impl FnOnce(Made<'_>, End) -> T,
     ) -> wasmtime::Result<T> {
         let Link { action, end, .. } = *self.links.get(link)?;
-        match self.recorder().action(action) {
+        let mut recorder = self.recorder();
+        match action.and_then(|action| recorder.action(action)) {
             Some(Action::EnsureBridge(bridge)) => Ok(set(Made::Bridge(bridge), end)),
             Some(Action::CreateVeth(veth)) => Ok(set(Made::Veth(veth), end)),
             Some(Action::EnsureVlanGateway(gateway)) => Ok(set(Made::Gateway(gateway), end)),
-            _ => Err(wasmtime::format_err!("a link without the action that makes it")),
+            Some(Action::Shape(_)) => {
+                Err(violation("an ifb has only what its link gives it".to_owned()).into())
+            }
+            Some(_) => Err(wasmtime::format_err!("a link without the action that makes it")),
+            None => {
+                drop(recorder);
+                let name = &self.links.get(link)?.link;
+                Err(violation(format!("{name} was not made by this plan")).into())
+            }
         }
     }
 

@@ -9,6 +9,7 @@ pub mod links;
 pub mod log;
 pub mod nat;
 pub mod observe;
+pub mod qdiscs;
 pub mod request;
 pub mod results;
 pub mod routes;
@@ -40,6 +41,7 @@ pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Resu
             Some("sysctls") => wit::sysctls::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("nat") => wit::nat::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("filter") => wit::filter::add_to_linker::<_, Own>(linker, |guest| guest)?,
+            Some("qdiscs") => wit::qdiscs::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("leases") => wit::leases::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("answers") => wit::answers::add_to_linker::<_, Own>(linker, |guest| guest)?,
             Some("delegate") => wit::delegate::add_to_linker::<_, Own>(linker, |guest| guest)?,

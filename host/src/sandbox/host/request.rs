@@ -1,12 +1,19 @@
 //! `request`: what the runtime asked for.
 
+use super::wit::answers::Answer;
 use super::wit::request::Host;
 use crate::cni::{Command, Request};
 use crate::sandbox::guest::Guest;
+use wasmtime::component::Resource;
 
 impl Host for Guest {
     fn config(&mut self) -> wasmtime::Result<String> {
         Ok(self.recorder().request.config.clone())
+    }
+
+    fn previous(&mut self) -> wasmtime::Result<Option<Resource<Answer>>> {
+        let previous = self.recorder().request.previous();
+        Ok(previous.map(|previous| self.answers.push(previous)).transpose()?)
     }
 
     fn network(&mut self) -> wasmtime::Result<String> {

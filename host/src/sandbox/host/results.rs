@@ -4,7 +4,7 @@ use super::wit::links::Link;
 use super::wit::results::{Host, HostIp, HostRoute, Ip as IpHandle, Route as RouteHandle};
 use super::wit::types::{IpAddress, Prefix};
 use crate::cni::CniError;
-use crate::plan::{Dns, Ip, LinkRef, Report, Route};
+use crate::plan::{Dns, Interface, Ip, LinkRef, Report, Route};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::limits;
 use crate::sandbox::lower::{self, violation};
@@ -13,7 +13,9 @@ use wasmtime::component::Resource;
 /// A report in which an address may still name a link that is reported later.
 #[derive(Debug, Default)]
 pub struct DraftReport {
+    passed: Option<Vec<Interface>>,
     links: Vec<LinkRef>,
+    with_addresses: Vec<LinkRef>,
     ips: Vec<(Ip, Option<LinkRef>)>,
     routes: Vec<Route>,
     dns: Dns,
@@ -22,18 +24,30 @@ pub struct DraftReport {
 impl DraftReport {
     /// The report, each address with the index of its link.
     pub fn finish(self) -> Result<Report, CniError> {
-        let DraftReport { links, ips, routes, dns } = self;
+        let DraftReport { passed, links, with_addresses, ips, routes, dns } = self;
+        let passed = passed.unwrap_or_default();
         let resolve = |(ip, link): (Ip, Option<LinkRef>)| {
-            let interface = link.map(|link| {
-                let index = links.iter().position(|reported| *reported == link);
-                index.ok_or_else(|| {
-                    violation(format!("{} is reported on {link}, which is not reported", ip.address))
-                })
-            });
-            Ok(Ip { interface: interface.transpose()?, ..ip })
+            let Some(link) = link else { return Ok(ip) };
+            let index = links.iter().position(|reported| *reported == link);
+            let index = index.ok_or_else(|| {
+                violation(format!("{} is reported on {link}, which is not reported", ip.address))
+            })?;
+            Ok(Ip { interface: Some(passed.len() + index), ..ip })
         };
         let ips = ips.into_iter().map(resolve).collect::<Result<_, CniError>>()?;
-        Ok(Report { links, ips, routes, dns })
+        if let Some(link) = with_addresses.iter().find(|link| !links.contains(link)) {
+            return Err(violation(format!("the addresses of {link} are reported, which is not")));
+        }
+        Ok(Report { passed, links, with_addresses, ips, routes, dns })
+    }
+
+    /// Begins with a report that is passed on; its texts and lists have been bounded by the configuration's size.
+    fn pass(&mut self, previous: Report) {
+        let Report { passed, ips, routes, dns, .. } = previous;
+        self.passed = Some(passed);
+        self.ips = ips.into_iter().map(|ip| (ip, None)).collect();
+        self.routes = routes;
+        self.dns = dns;
     }
 
     fn room(length: usize) -> Result<(), CniError> {
@@ -41,6 +55,17 @@ impl DraftReport {
             Ok(())
         } else {
             Err(limits::exceeded("entries of a result", limits::ACTIONS))
+        }
+    }
+
+    /// Changes the DNS settings, which have room for so much.
+    fn set_dns(&mut self, set: impl FnOnce(&mut Dns)) -> wasmtime::Result<()> {
+        set(&mut self.dns);
+        if self.dns.bytes() <= limits::DNS_BYTES {
+            Ok(())
+        } else {
+            let most = format!("{} KiB", limits::DNS_BYTES >> 10);
+            Err(limits::exceeded("DNS settings of a result", most).into())
         }
     }
 }
@@ -55,27 +80,43 @@ impl Host for Guest {
         Ok(())
     }
 
-    fn set_dns_nameservers(&mut self, nameservers: Vec<String>) -> wasmtime::Result<()> {
-        DraftReport::room(nameservers.len())?;
-        self.report.dns.nameservers = nameservers;
+    fn add_addresses_of(&mut self, link: Resource<Link>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        if !self.report.with_addresses.contains(&link) {
+            DraftReport::room(self.report.with_addresses.len())?;
+            self.report.with_addresses.push(link);
+        }
         Ok(())
+    }
+
+    fn pass_previous(&mut self) -> wasmtime::Result<()> {
+        if self.report.passed.is_some() {
+            return Ok(());
+        }
+        if !self.report.ips.is_empty() || !self.report.routes.is_empty() {
+            return Err(violation("prevResult is passed on before anything else is reported").into());
+        }
+        let previous = self.recorder().request.previous();
+        if let Some(previous) = previous {
+            self.report.pass(previous);
+        }
+        Ok(())
+    }
+
+    fn set_dns_nameservers(&mut self, nameservers: Vec<String>) -> wasmtime::Result<()> {
+        self.report.set_dns(|dns| dns.nameservers = nameservers)
     }
 
     fn set_dns_domain(&mut self, domain: String) -> wasmtime::Result<()> {
-        self.report.dns.domain = Some(domain).filter(|domain| !domain.is_empty());
-        Ok(())
+        self.report.set_dns(|dns| dns.domain = Some(domain).filter(|domain| !domain.is_empty()))
     }
 
     fn set_dns_search(&mut self, search: Vec<String>) -> wasmtime::Result<()> {
-        DraftReport::room(search.len())?;
-        self.report.dns.search = search;
-        Ok(())
+        self.report.set_dns(|dns| dns.search = search)
     }
 
     fn set_dns_options(&mut self, options: Vec<String>) -> wasmtime::Result<()> {
-        DraftReport::room(options.len())?;
-        self.report.dns.options = options;
-        Ok(())
+        self.report.set_dns(|dns| dns.options = options)
     }
 }
 

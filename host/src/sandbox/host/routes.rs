@@ -15,7 +15,7 @@ impl HostRoute for Guest {
     fn new(&mut self, link: Resource<Link>, destination: Prefix) -> wasmtime::Result<Resource<Handle>> {
         let link = self.links.get(&link)?.link.clone();
         let dst = lower::prefix(destination)?;
-        if dst.ip() != dst.network() {
+        if dst.is_ipv4() && dst.ip() != dst.network() {
             return Err(violation(format!("route to {dst}: bits are set right of the prefix")).into());
         }
         let action = self.record(Action::AddRoute(AddRoute { link, route: Route::to(dst) }))?;

@@ -2,13 +2,13 @@
 
 use super::wit::links::Link as Handle;
 use super::wit::sysctls::Host;
-use super::wit::types::IpFamily;
+use super::wit::types::{IpFamily, Netns as WitNetns};
 use crate::cni::CniError;
 use crate::plan::action::SetSysctl;
 use crate::plan::{Action, Netns, SysctlKey};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::limits;
-use crate::sandbox::lower::violation;
+use crate::sandbox::lower::{self, violation};
 use wasmtime::component::Resource;
 
 impl Host for Guest {
@@ -30,6 +30,13 @@ impl Host for Guest {
         value: String,
     ) -> wasmtime::Result<()> {
         self.set_of_link(&link, family, &key, value, true)
+    }
+
+    fn set(&mut self, netns: WitNetns, key: String, value: String) -> wasmtime::Result<()> {
+        check_value(&key, &value)?;
+        let set = SetSysctl { netns: lower::netns(netns), key: parse(&key)?, value, optional: false };
+        self.record(Action::SetSysctl(set))?;
+        Ok(())
     }
 
     fn enable_forwarding(&mut self, family: IpFamily) -> wasmtime::Result<()> {
@@ -59,9 +66,7 @@ impl Guest {
                 violation(format!("sysctl key {key:?} has a character other than a-z, 0-9 and _")).into()
             );
         }
-        if value.len() > limits::SYSCTL_BYTES || value.chars().any(|c| c.is_control()) {
-            return Err(violation(format!("sysctl {key}: the value {value:?} is no line of text")).into());
-        }
+        check_value(key, &value)?;
         let family = match family {
             IpFamily::Ipv4 => "ipv4",
             IpFamily::Ipv6 => "ipv6",
@@ -70,6 +75,14 @@ impl Guest {
         self.record(Action::SetSysctl(SetSysctl { netns: link.netns, key, value, optional }))?;
         Ok(())
     }
+}
+
+/// One line; the kernel separates numbers by tabs.
+fn check_value(key: &str, value: &str) -> Result<(), CniError> {
+    if value.len() > limits::SYSCTL_BYTES || value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(violation(format!("sysctl {key}: the value {value:?} is no line of text")));
+    }
+    Ok(())
 }
 
 fn parse(key: &str) -> Result<SysctlKey, CniError> {

@@ -2,61 +2,73 @@
 
 use super::clock::Clock;
 use super::frame::{self, FrameError};
-use super::message::{Message, Reply};
+use super::message::{Begin, Message, Reply};
 use crate::cni::{CniError, Command, Request, code};
-use crate::plan::{Action, Answer, DraftPlan, Facts, PluginName, Query, Report};
+use crate::panic;
+use crate::plan::{Answer, DraftPlan, PluginName, Query, Report};
+use crate::sandbox::confine::{self, User};
+use crate::sandbox::engine;
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
+use crate::sandbox::limits;
 use crate::sandbox::recorder::{Level, Loaded, Recorder, Upstream};
-use crate::sandbox::{engine, limits};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::{Pid, getppid};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs the plugin of a request and exits.
-pub fn run(request: Request, earlier: Vec<Action>, code: File, socket: UnixStream, parent: Pid) -> ! {
+pub fn run(request: Request, socket: UnixStream, parent: Pid) -> ! {
+    let socket = Arc::new(socket);
+    panic::silence();
     // A panic would unwind into the parent's code, in the wrong process.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        isolate(&[socket.as_raw_fd(), code.as_raw_fd()], parent);
-        let Ok(sender) = socket.try_clone() else { exit(1) };
-        let result = match plan(request, earlier, code, socket) {
-            Ok(plan) => Message::Plan(plan),
-            Err(error) => Message::Failed(error),
-        };
-        match frame::send(&sender, &result, None, None) {
-            Ok(()) => exit(0),
-            Err(FrameError::TooLarge(_)) => {
-                let error =
-                    limits::exceeded("size of the plan", format!("{} MiB", limits::FRAME_BYTES >> 20));
-                let _ = frame::send(&sender, &Message::Failed(error), None, None);
-                exit(0)
-            }
-            // Nobody is left to tell.
-            Err(_) => exit(1),
+    let planned = panic::caught(|| {
+        isolate(socket.as_raw_fd(), parent)?;
+        plan(request, Arc::clone(&socket))
+    });
+    let result = match planned.flatten() {
+        Ok(plan) => Message::Plan(plan),
+        Err(error) => Message::Failed(error),
+    };
+    match frame::send(&socket, &result, None, None) {
+        Ok(()) => exit(0),
+        Err(FrameError::TooLarge(_)) => {
+            let error = limits::exceeded("size of the plan", format!("{} MiB", limits::FRAME_BYTES >> 20));
+            let _ = frame::send(&socket, &Message::Failed(error), None, None);
+            exit(0)
         }
-    }));
-    exit(1)
+        // Nobody is left to tell.
+        Err(_) => exit(1),
+    }
 }
 
-/// Makes this process the planner: nothing of the parent's but its memory, the socket and the code.
-fn isolate(kept: &[RawFd], parent: Pid) {
-    if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
+/// Makes this process the planner (`docs/security.md`, S8): nothing of the parent's but its memory and the socket.
+/// [`confine`] by system calls follows, when all is made that guests are run with.
+fn isolate(kept: RawFd, parent: Pid) -> Result<(), CniError> {
+    let step = |what: &'static str| {
+        move |errno: Errno| {
+            CniError::new(code::INTERNAL, "the planner cannot be confined")
+                .with_details(format!("{what}: {errno}"))
+        }
+    };
+    confine::limit(&limits::PLANNER).map_err(step("limits"))?;
+    if confine::give_up().map_err(step("user and capabilities"))? == User::Unchanged {
+        tracing::debug!("the planner keeps its user: there is no other that it could become");
+    }
+    // After that: a change of user clears it.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("end with the parent"))?;
+    if getppid() != parent {
         exit(1);
     }
     default_signals();
     close_all_but(kept);
-    // Here capabilities, groups and the user are going to be given up, and a filter of system calls set: machine code is
-    // opened through its descriptor alone, which needs no rights.
-    if prctl::set_no_new_privs().is_err() {
-        exit(1);
-    }
+    Ok(())
 }
 
 #[expect(unsafe_code, reason = "signal dispositions")]
@@ -70,16 +82,10 @@ fn default_signals() {
 }
 
 #[expect(unsafe_code, reason = "close_range is not in nix")]
-fn close_all_but(kept: &[RawFd]) {
-    let mut kept: Vec<libc::c_uint> = kept.iter().filter_map(|fd| libc::c_uint::try_from(*fd).ok()).collect();
-    kept.sort_unstable();
-    let mut first = 0;
-    for (end, next) in kept.iter().map(|fd| (Some(*fd), fd + 1)).chain([(None, 0)]) {
-        let last = match end {
-            Some(fd) => fd.checked_sub(1),
-            None => Some(libc::c_uint::MAX),
-        };
-        if let Some(last) = last.filter(|last| *last >= first) {
+fn close_all_but(kept: RawFd) {
+    let kept = libc::c_uint::try_from(kept).unwrap_or_default();
+    for (first, last) in [(Some(0), kept.checked_sub(1)), (kept.checked_add(1), Some(libc::c_uint::MAX))] {
+        if let (Some(first), Some(last)) = (first, last) {
             // SAFETY: what else owns a descriptor in this process is the parent's copy and never used again; its
             // destructors do not run.
             let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
@@ -87,7 +93,6 @@ fn close_all_but(kept: &[RawFd]) {
                 exit(1);
             }
         }
-        first = next;
     }
 }
 
@@ -98,29 +103,48 @@ fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-fn plan(
-    request: Request,
-    earlier: Vec<Action>,
-    code: File,
-    socket: UnixStream,
-) -> Result<DraftPlan, CniError> {
+/// What a planner needs beside what any process does: to ask its parent and let it work, to stop its clock meanwhile and at the end, to
+/// map code.
+pub const SYSTEM_CALLS: [libc::c_long; 6] = [
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sched_yield,
+    libc::SYS_timer_settime,
+    libc::SYS_timer_delete,
+    libc::SYS_fstat,
+];
+
+fn plan(request: Request, socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
+    let internal = |what: &'static str| {
+        move |e: io::Error| CniError::new(code::INTERNAL, what).with_details(e.to_string())
+    };
     // The standard library of a guest prints through wasmtime-wasi, which would start threads without a runtime of ours.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime =
-        runtime.map_err(|e| CniError::new(code::INTERNAL, "no runtime").with_details(e.to_string()))?;
-    let _entered = runtime.enter();
+    let runtime = runtime.map_err(internal("no runtime"))?;
+    let runtime_is_entered = runtime.enter();
     let engine = engine::new()?;
-    let clock = Clock::start(&engine)?;
+    let clock = Clock::new(&engine)?;
+    confine::filter(&SYSTEM_CALLS, true).map_err(internal("the planner cannot be confined"))?;
+    let Ok((Begin { limits, earlier }, Some(code))) = frame::receive_with_descriptor(&socket) else {
+        // Its plugin was not found.
+        exit(1)
+    };
+    let code = File::from(code);
+    let clock = clock.start(limits.time)?;
     let plugin = request.plugin.clone();
     let verb = if request.command == Command::Status { Verb::Status } else { Verb::Add };
-    let recorder = Arc::new(Mutex::new(Recorder::new(request, earlier, Box::new(Parent { socket, clock }))));
+    let upstream = Box::new(Parent { socket, clock });
+    let recorder = Arc::new(Mutex::new(Recorder::new(request, limits, earlier, upstream)));
     let report = engine::run(&code, Guest::new(plugin, 0, engine, Arc::clone(&recorder)), verb)?;
-    Ok(recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report))
+    // The guest is at its end, and its time with it.
+    std::mem::forget(runtime_is_entered);
+    std::mem::forget(runtime);
+    recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report)
 }
 
 /// The parent, as a recorder sees it.
 struct Parent {
-    socket: UnixStream,
+    socket: Arc<UnixStream>,
     clock: Clock,
 }
 
@@ -130,7 +154,7 @@ impl Parent {
         let socket = &self.socket;
         let reply = self.clock.stopped(|| {
             frame::send(socket, message, None, None)?;
-            frame::receive(socket, None)
+            frame::receive_with_descriptor(socket)
         });
         match reply {
             Ok((reply, descriptor)) => (reply, descriptor.map(File::from)),
@@ -139,18 +163,16 @@ impl Parent {
     }
 }
 
-impl Facts for Parent {
-    fn ask(&mut self, query: &Query) -> Answer {
-        match self.ask_parent(&Message::Ask(query.clone())) {
+impl Upstream for Parent {
+    fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer {
+        match self.ask_parent(&Message::Ask(asks.clone(), query.clone())) {
             (Reply::Answer(answer), _) => answer,
             _ => exit(1),
         }
     }
-}
 
-impl Upstream for Parent {
-    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
-        match self.ask_parent(&Message::Load(plugin.clone())) {
+    fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
+        match self.ask_parent(&Message::Load(caller.clone(), plugin.clone())) {
             (Reply::Code, Some(file)) => Ok(Loaded::Code(file)),
             (Reply::Native, _) => Ok(Loaded::Native),
             (Reply::Refused(error), _) => Err(error),

@@ -1,7 +1,6 @@
 //! The planner's clock: when guest code has run long enough, a signal counts the engine's epoch up, which ends it.
 
 use crate::cni::{CniError, code};
-use crate::sandbox::limits;
 use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
@@ -28,20 +27,22 @@ pub struct Clock {
 unsafe impl Send for Clock {}
 
 impl Clock {
-    /// Starts the clock of this process. There is one.
-    pub fn start(engine: &Engine) -> Result<Self, CniError> {
-        let failed = |e: nix::Error| {
-            CniError::new(code::INTERNAL, "the planner's clock does not start").with_details(e.to_string())
-        };
+    /// The clock of this process, which stands still yet. There is one.
+    pub fn new(engine: &Engine) -> Result<Self, CniError> {
         if ENGINE.set(engine.clone()).is_err() {
             return Err(CniError::new(code::INTERNAL, "the planner's clock runs already"));
         }
-        handle().map_err(failed)?;
+        handle().map_err(stands)?;
         let event = SigEvent::new(SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 });
-        let timer = Timer::new(ClockId::CLOCK_MONOTONIC, event).map_err(failed)?;
-        let mut clock = Clock { timer, left: limits::TIME, since: Instant::now() };
-        clock.resume().map_err(failed)?;
-        Ok(clock)
+        let timer = Timer::new(ClockId::CLOCK_MONOTONIC, event).map_err(stands)?;
+        Ok(Clock { timer, left: Duration::ZERO, since: Instant::now() })
+    }
+
+    /// Starts it, for that long.
+    pub fn start(mut self, time: Duration) -> Result<Self, CniError> {
+        self.left = time;
+        self.resume().map_err(stands)?;
+        Ok(self)
     }
 
     /// Runs `wait` without counting its time.
@@ -60,6 +61,10 @@ impl Clock {
         let first = self.left.max(Duration::from_micros(1));
         self.timer.set(Expiration::IntervalDelayed(first.into(), AGAIN.into()), TimerSetTimeFlags::empty())
     }
+}
+
+fn stands(errno: nix::Error) -> CniError {
+    CniError::new(code::INTERNAL, "the planner's clock does not start").with_details(errno.to_string())
 }
 
 #[expect(unsafe_code, reason = "a signal handler")]

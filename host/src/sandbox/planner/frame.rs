@@ -1,6 +1,8 @@
 //! Messages on a socket: four bytes of length, little-endian, then JSON. One descriptor may come along.
 
 use crate::sandbox::limits::FRAME_BYTES;
+use crate::signal::{self, Ended};
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,6 +10,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+
+/// A message mostly comes within this time: to sleep and be woken takes longer than the answer to most questions.
+const SOON: Duration = Duration::from_micros(150);
 
 /// Why a message was not sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,9 @@ pub enum FrameError {
     /// The time is over.
     #[error("no answer in time")]
     Deadline,
+    /// A signal asked us to end.
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// A message is longer than [`FRAME_BYTES`].
     #[error("a message of {0} bytes, more than {FRAME_BYTES}")]
     TooLarge(usize),
@@ -62,48 +70,76 @@ pub fn send(
     Ok(())
 }
 
-/// Receives a message, by `deadline` if there is one, and the descriptor that came with it.
-pub fn receive<T: DeserializeOwned>(
+/// Receives a message by `deadline`, from somebody who has no descriptors to give.
+pub fn receive<T: DeserializeOwned>(socket: &UnixStream, deadline: Instant) -> Result<T, FrameError> {
+    message(socket, None, Some(deadline))
+}
+
+/// Receives a message, and the descriptor that came with it.
+pub fn receive_with_descriptor<T: DeserializeOwned>(
     socket: &UnixStream,
-    deadline: Option<Instant>,
 ) -> Result<(T, Option<OwnedFd>), FrameError> {
-    let mut header = [0; 4];
     let mut descriptor = None;
-    fill(socket, &mut header, &mut descriptor, deadline)?;
+    let message = message(socket, Some(&mut descriptor), None)?;
+    Ok((message, descriptor))
+}
+
+fn message<T: DeserializeOwned>(
+    socket: &UnixStream,
+    descriptor: Option<&mut Option<OwnedFd>>,
+    deadline: Option<Instant>,
+) -> Result<T, FrameError> {
+    let mut header = [0; 4];
+    fill(socket, &mut header, descriptor, deadline)?;
     let length = usize::try_from(u32::from_le_bytes(header)).map_err(|_| FrameError::TooLarge(usize::MAX))?;
     if length > FRAME_BYTES {
         return Err(FrameError::TooLarge(length));
     }
     let mut json = vec![0; length];
-    fill(socket, &mut json, &mut None, deadline)?;
-    let message = serde_json::from_slice(&json).map_err(|e| FrameError::Garbage(e.to_string()))?;
-    Ok((message, descriptor))
+    fill(socket, &mut json, None, deadline)?;
+    serde_json::from_slice(&json).map_err(|e| FrameError::Garbage(e.to_string()))
 }
 
 fn fill(
     socket: &UnixStream,
     buffer: &mut [u8],
-    descriptor: &mut Option<OwnedFd>,
+    mut descriptor: Option<&mut Option<OwnedFd>>,
     deadline: Option<Instant>,
 ) -> Result<(), FrameError> {
     let mut filled = 0;
+    let mut soon = Some(Instant::now() + SOON);
     while filled < buffer.len() {
-        if let Some(deadline) = deadline {
+        if soon.is_some_and(|soon| Instant::now() >= soon) {
+            soon = None;
+        }
+        let waits = if soon.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::empty() };
+        if soon.is_none()
+            && let Some(deadline) = deadline
+        {
             socket.set_read_timeout(Some(left(deadline)?)).map_err(FrameError::Socket)?;
         }
-        let mut control = nix::cmsg_space!(RawFd);
+        // Without room for them, descriptors are not received: the kernel drops them, and says so.
+        let mut control = descriptor.is_some().then(|| nix::cmsg_space!(RawFd));
         let mut into = [IoSliceMut::new(buffer.get_mut(filled..).unwrap_or_default())];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), flags) {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | waits;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut into, control.as_deref_mut(), flags) {
             Ok(received) => {
-                let messages = received.cmsgs().map_err(|e| FrameError::Socket(e.into()))?;
-                for fd in messages.filter_map(rights).flatten() {
-                    *descriptor = Some(own(fd));
+                if let Some(descriptor) = &mut descriptor {
+                    let messages = received.cmsgs().map_err(|e| FrameError::Socket(e.into()))?;
+                    for fd in messages.filter_map(rights).flatten() {
+                        **descriptor = Some(own(fd));
+                    }
+                } else if received.flags.contains(MsgFlags::MSG_CTRUNC) {
+                    return Err(FrameError::Garbage("descriptors came with it".to_owned()));
                 }
                 match received.bytes {
                     0 => return Err(FrameError::Closed),
                     bytes => filled += bytes,
                 }
+            }
+            Err(Errno::EAGAIN) if soon.is_some() => {
+                // The other side may need this processor to answer.
+                let _ = nix::sched::sched_yield();
             }
             Err(errno) => retry(errno)?,
         }
@@ -125,10 +161,11 @@ fn own(descriptor: RawFd) -> OwnedFd {
 }
 
 /// An interrupted call is repeated, one that ran out of time finds so when it is.
-fn retry(errno: nix::errno::Errno) -> Result<(), FrameError> {
+fn retry(errno: Errno) -> Result<(), FrameError> {
     match errno {
-        nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN => Ok(()),
-        nix::errno::Errno::EPIPE | nix::errno::Errno::ECONNRESET => Err(FrameError::Closed),
+        Errno::EINTR => Ok(signal::check()?),
+        Errno::EAGAIN => Ok(()),
+        Errno::EPIPE | Errno::ECONNRESET => Err(FrameError::Closed),
         errno => Err(FrameError::Socket(errno.into())),
     }
 }

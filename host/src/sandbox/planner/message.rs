@@ -1,18 +1,28 @@
 //! What planner and parent say to each other.
 
 use crate::cni::CniError;
-use crate::plan::{Answer, DraftPlan, PluginName, Query, Report};
+use crate::plan::{Action, Answer, DraftPlan, PluginName, Query, Report};
+use crate::sandbox::limits::Limits;
 use crate::sandbox::recorder::Level;
 use serde::{Deserialize, Serialize};
+
+/// What the planner waits for, with the code of the plugin as a descriptor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Begin {
+    /// What the plugin may take.
+    pub limits: Limits,
+    /// Actions that it takes as done.
+    pub earlier: Vec<Action>,
+}
 
 /// From the planner. After [`Message::Plan`] or [`Message::Failed`] it says nothing more.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Message {
-    /// A question: [`Reply::Answer`].
-    Ask(Query),
-    /// Another plugin's code: [`Reply::Code`], [`Reply::Native`] or [`Reply::Refused`].
-    Load(PluginName),
+    /// A question of a plugin: [`Reply::Answer`].
+    Ask(PluginName, Query),
+    /// The code of another plugin, which the first delegates to: [`Reply::Code`], [`Reply::Native`] or [`Reply::Refused`].
+    Load(PluginName, PluginName),
     /// What is to be applied before a native plugin is executed: [`Reply::Answered`] or [`Reply::Refused`].
     Delegate(PluginName, DraftPlan),
     /// A line for the log; no reply.

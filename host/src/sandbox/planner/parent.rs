@@ -5,43 +5,57 @@ use super::message::{Message, Reply};
 use super::{Delegated, Planner, Service, Services, verify};
 use crate::cni::{CniError, code};
 use crate::plan::{DraftPlan, PluginName};
-use crate::sandbox::limits;
 use crate::sandbox::recorder::Level;
+use crate::sandbox::{limits, lower};
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+/// Room for what a planner says in its log about the log.
+const NOTE_BYTES: usize = 1 << 10;
 
 /// What an honest planner can say: more is a lie, and ends it.
 #[derive(Default)]
 struct Said {
     questions: usize,
+    loads: usize,
     delegations: usize,
-    lines: usize,
+    log_bytes: usize,
     plugins: Vec<PluginName>,
 }
 
 impl Planner {
-    /// Serves the planner until it has a plan. The time of the services does not count as the planner's.
-    pub fn serve(mut self, services: &mut dyn Services) -> Result<DraftPlan, CniError> {
+    /// Serves the planner until it has a plan. The time of the services does not count as the planner's. Nothing more is read of it.
+    pub fn serve(&mut self, services: &mut dyn Services) -> Result<DraftPlan, CniError> {
         let mut said = Said { plugins: vec![self.request.plugin.clone()], ..Said::default() };
         let mut left = limits::PLANNER_TIME;
         loop {
             let (message, took) = self.receive(left)?;
             left = left.saturating_sub(took);
             let reply = match message {
-                Message::Ask(query) => {
+                Message::Ask(asks, query) => {
                     said.questions += 1;
                     if said.questions > limits::QUESTIONS {
                         return Err(self.lied(format!("more than {} questions", limits::QUESTIONS)));
                     }
-                    (Reply::Answer(services.ask(&query)), None)
-                }
-                Message::Load(plugin) => {
-                    if said.plugins.len() > limits::HANDLES {
-                        return Err(self.lied(format!("more than {} delegates", limits::HANDLES)));
+                    if !said.plugins.contains(&asks) {
+                        return Err(self.lied(format!("a question of plugin {asks}, which did not run")));
                     }
-                    let loaded = services.load(&plugin);
-                    said.plugins.push(plugin);
+                    (Reply::Answer(services.ask(&asks, &query)), None)
+                }
+                Message::Load(caller, plugin) => {
+                    if !said.plugins.contains(&caller) {
+                        return Err(self.lied(format!("a delegation by plugin {caller}, which did not run")));
+                    }
+                    said.loads += 1;
+                    if said.loads > limits::DELEGATIONS {
+                        return Err(self.lied(format!("more than {} delegates", limits::DELEGATIONS)));
+                    }
+                    let loaded = services.load(&caller, &plugin);
+                    if loaded.is_ok() && !said.plugins.contains(&plugin) {
+                        said.plugins.push(plugin);
+                    }
                     match loaded {
                         Ok(Service::Component(code)) => (Reply::Code, Some(code.file)),
                         Ok(Service::Native) => (Reply::Native, None),
@@ -50,10 +64,10 @@ impl Planner {
                 }
                 Message::Delegate(plugin, stage) => {
                     said.delegations += 1;
-                    if said.delegations > limits::HANDLES {
-                        return Err(self.lied(format!("more than {} delegations", limits::HANDLES)));
+                    if said.delegations > limits::DELEGATIONS {
+                        return Err(self.lied(format!("more than {} delegations", limits::DELEGATIONS)));
                     }
-                    if let Err(lie) = verify::check(&stage, &said.plugins) {
+                    if let Err(lie) = verify::check(&stage, &self.request, &said.plugins, &self.limits) {
                         return Err(self.lied(lie));
                     }
                     match services.delegate(&plugin, stage)? {
@@ -63,39 +77,53 @@ impl Planner {
                     }
                 }
                 Message::Log { plugin, level, text } => {
-                    said.lines += 1;
-                    if said.lines > 2 * limits::LOG_BYTES {
+                    // An honest planner ends with a note that the rest is dropped.
+                    said.log_bytes = said.log_bytes.saturating_add(text.len().max(limits::LOG_LINE_BYTES));
+                    if said.log_bytes > limits::LOG_BYTES + NOTE_BYTES {
                         return Err(self.lied("an endless log".to_owned()));
+                    }
+                    if !said.plugins.contains(&plugin) {
+                        return Err(self.lied(format!("a line of plugin {plugin}, which did not run")));
                     }
                     log(&plugin, level, &text);
                     continue;
                 }
                 Message::Plan(plan) => {
-                    return match verify::check(&plan, &said.plugins) {
+                    return match verify::check(&plan, &self.request, &said.plugins, &self.limits) {
                         Ok(()) => Ok(plan),
                         Err(lie) => Err(self.lied(lie)),
                     };
                 }
-                Message::Failed(error) => return Err(error),
+                Message::Failed(mut error) => {
+                    lower::cut(&mut error.msg, limits::ERROR_MSG_BYTES);
+                    lower::cut(&mut error.details, limits::ERROR_DETAILS_BYTES);
+                    // While something is planned, nothing can be left: whoever reads that runs the commands that come with it.
+                    if error.code == code::STUCK {
+                        error.code = code::INTERNAL;
+                    }
+                    return Err(error);
+                }
             };
             let (reply, descriptor) = reply;
-            let deadline = Some(Instant::now() + left);
-            frame::send(&self.socket, &reply, descriptor.as_ref().map(AsFd::as_fd), deadline)
+            // One that does not listen is using up its time.
+            let begun = Instant::now();
+            frame::send(&self.socket, &reply, descriptor.as_ref().map(AsFd::as_fd), Some(begun + left))
                 .map_err(|error| self.broken(error))?;
+            left = left.saturating_sub(begun.elapsed());
         }
     }
 
     /// The next message, and how long it took to come.
     fn receive(&mut self, left: Duration) -> Result<(Message, Duration), CniError> {
         let begun = Instant::now();
-        match frame::receive(&self.socket, Some(begun + left)) {
-            Ok((message, _)) => Ok((message, begun.elapsed())),
+        match frame::receive(&self.socket, begun + left) {
+            Ok(message) => Ok((message, begun.elapsed())),
             Err(error) => Err(self.broken(error)),
         }
     }
 
     /// The error for a planner that stopped talking.
-    fn broken(&mut self, error: FrameError) -> CniError {
+    pub(super) fn broken(&mut self, error: FrameError) -> CniError {
         let how = match error {
             FrameError::Deadline => {
                 self.end();
@@ -103,6 +131,11 @@ impl Planner {
                     "time of the planner",
                     format!("{} ms", limits::PLANNER_TIME.as_millis()),
                 );
+            }
+            FrameError::Ended(ended) => {
+                self.end();
+                return CniError::new(code::TRY_AGAIN_LATER, ended.to_string())
+                    .with_details("while the plugin was planning; nothing is left of it");
             }
             FrameError::Closed => self.post_mortem(),
             FrameError::Socket(source) => format!("the socket failed: {source}"),
@@ -129,7 +162,12 @@ impl Planner {
                 }
                 Ok(WaitStatus::Signaled(_, signal, _)) => {
                     self.reaped = true;
-                    return format!("it was ended by {signal}");
+                    return match signal {
+                        Signal::SIGSYS => {
+                            format!("it was ended by {signal}: it made a system call that it may not")
+                        }
+                        _ => format!("it was ended by {signal}"),
+                    };
                 }
                 Ok(WaitStatus::Exited(_, status)) => {
                     self.reaped = true;

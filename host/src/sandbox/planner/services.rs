@@ -5,9 +5,12 @@ use crate::plan::{Answer, DraftPlan, Facts, PluginName, Query, Report};
 use crate::sandbox::cache::Code;
 
 /// Whoever serves a planner.
-pub trait Services: Facts {
-    /// Finds another plugin.
-    fn load(&mut self, plugin: &PluginName) -> Result<Service, CniError>;
+pub trait Services {
+    /// Answers a question of a plugin.
+    fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer;
+
+    /// Finds another plugin, which `caller` delegates to.
+    fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Service, CniError>;
 
     /// Ends a stage: applies it, executes a native plugin, and tells what came of it. An error ends the planner.
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Delegated, CniError>;
@@ -41,14 +44,12 @@ pub struct Components<'a> {
     pub load: &'a mut dyn FnMut(&PluginName) -> Result<Code, CniError>,
 }
 
-impl Facts for Components<'_> {
-    fn ask(&mut self, query: &Query) -> Answer {
+impl Services for Components<'_> {
+    fn ask(&mut self, _: &PluginName, query: &Query) -> Answer {
         self.facts.ask(query)
     }
-}
 
-impl Services for Components<'_> {
-    fn load(&mut self, plugin: &PluginName) -> Result<Service, CniError> {
+    fn load(&mut self, _: &PluginName, plugin: &PluginName) -> Result<Service, CniError> {
         (self.load)(plugin).map(Service::Component)
     }
 

@@ -4,26 +4,44 @@ use super::message::Message;
 use super::{Components, Planner};
 use crate::cni::{CniError, code};
 use crate::plan::action::SetUp;
-use crate::plan::{Action, DraftPlan, Entry, IfName, Lifetime, LinkRef, Netns};
+use crate::plan::{
+    Action, Answer, Dns, DraftPlan, Entry, Fact, Facts, IfName, Interface, Ip, Lifetime, LinkRef, Netns,
+    Query, Report,
+};
+use crate::sandbox::limits::{self, Limits};
+use crate::sandbox::recorder::Level;
 use crate::sandbox::test::{Machine, plugin, request};
 use nix::sys::signal::kill;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
-use std::io::Write;
+use std::io::{IoSlice, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What becomes of a planner that says this; `hang` keeps its connection open.
 fn said(bytes: &[u8], hang: bool) -> CniError {
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let bytes = bytes.to_vec();
+    said_to(&mut Machine::default(), hang, |theirs| {
+        let mut theirs = theirs.try_clone().unwrap();
+        // More than a socket holds; and nobody may be listening to the end.
+        std::thread::spawn(move || theirs.write_all(&bytes));
+    })
+}
+
+fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> CniError {
+    let (ours, theirs) = UnixStream::pair().unwrap();
     let process =
         Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
-    theirs.write_all(bytes).unwrap();
+    say(&theirs);
     let kept = hang.then_some(theirs);
-    let planner = Planner { request: request(), process, reaped: false, socket: ours };
+    let mut planner =
+        Planner { request: request(), limits: Limits::default(), process, reaped: false, socket: ours };
     let error = planner
-        .serve(&mut Components { facts: &mut Machine::default(), load: &mut |_| unreachable!() })
+        .serve(&mut Components { facts, load: &mut |name| Err(CniError::new(999, name.as_str())) })
         .unwrap_err();
+    drop(planner);
     assert!(kill(process, None).is_err(), "it was ended and reaped");
     drop(kept);
     error
@@ -62,4 +80,102 @@ fn a_planner_cannot_act_for_a_plugin_that_did_not_run() {
     let entry = Entry { plugin: plugin("portmap"), lifetime: Lifetime::Attachment, action };
     let plan = Message::Plan(DraftPlan { entries: vec![entry], ..DraftPlan::default() });
     assert_eq!(said(&frame(&plan), true).details, "an action of plugin portmap, which did not run");
+}
+
+#[test]
+fn a_planner_passes_on_nothing_but_what_came_before() {
+    let passed = vec![Interface { name: "eth9".to_owned(), mac: String::new(), sandbox: String::new() }];
+    let ip = Ip { address: "10.1.2.3/24".parse().unwrap(), gateway: None, interface: Some(0) };
+    for (report, lie) in [
+        (Report { passed, ..Report::default() }, "other interfaces than those of prevResult"),
+        (Report { ips: vec![ip], ..Report::default() }, "10.1.2.3/24 on a link that is not reported"),
+    ] {
+        let plan = Message::Plan(DraftPlan { report, ..DraftPlan::default() });
+        assert_eq!(said(&frame(&plan), true).details, lie);
+    }
+}
+
+#[test]
+fn a_planner_cannot_speak_for_a_plugin_that_did_not_run() {
+    let line = Message::Log { plugin: plugin("portmap\nERROR"), level: Level::Error, text: "x".to_owned() };
+    assert_eq!(said(&frame(&line), true).details, "a line of plugin portmap\nERROR, which did not run");
+    // One that was asked for and is not to be had did not run either.
+    let both = [frame(&Message::Load(plugin("bridge"), plugin("portmap\nERROR"))), frame(&line)].concat();
+    assert_eq!(said(&both, true).details, "a line of plugin portmap\nERROR, which did not run");
+}
+
+/// What becomes of a planner that says this again and again.
+fn repeated(message: &Message, times: usize) -> CniError {
+    let bytes = frame(message);
+    said_to(&mut Machine::default(), true, |theirs| {
+        let mut theirs = theirs.try_clone().unwrap();
+        // It ends when the other side does.
+        std::thread::spawn(move || (0..times).try_for_each(|_| theirs.write_all(&bytes)));
+    })
+}
+
+#[test]
+fn a_planner_that_says_more_than_an_honest_one_can_is_ended() {
+    let question = Message::Ask(plugin("bridge"), Query::Backend);
+    assert_eq!(repeated(&question, usize::MAX).details, "more than 256 questions");
+    assert_eq!(
+        repeated(&Message::Load(plugin("bridge"), plugin("x")), usize::MAX).details,
+        "more than 16 delegates"
+    );
+    let line = |text: String| Message::Log { plugin: plugin("bridge"), level: Level::Debug, text };
+    // Whatever comes first: lines, or the time that they take.
+    assert!(matches!(repeated(&line(String::new()), usize::MAX).code, code::TRAPPED | code::LIMIT));
+    assert_eq!(repeated(&line("x".repeat(1 << 20)), usize::MAX).details, "an endless log");
+}
+
+#[test]
+fn a_planner_that_gives_descriptors_is_ended_and_they_are_not_taken() {
+    let question = frame(&Message::Ask(plugin("bridge"), Query::Backend));
+    for count in [1, 2, 64, 253] {
+        let error = said_to(&mut Machine::default(), true, |theirs| {
+            let rights = vec![theirs.as_raw_fd(); count];
+            let with = [ControlMessage::ScmRights(&rights)];
+            let sent =
+                sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(&question)], &with, MsgFlags::empty(), None);
+            assert_eq!(sent, Ok(question.len()));
+        });
+        assert_eq!(error.code, code::TRAPPED);
+        assert_eq!(error.details, "a message that makes no sense: descriptors came with it");
+    }
+}
+
+/// Answers everything with as much as there is in an answer.
+struct Long;
+
+impl Facts for Long {
+    fn ask(&mut self, _: &Query) -> Answer {
+        Answer::File(Fact::Known(vec![255; limits::FILE_BYTES]))
+    }
+}
+
+#[test]
+fn a_planner_that_asks_and_does_not_listen_is_ended_in_time() {
+    let questions = frame(&Message::Ask(plugin("bridge"), Query::Backend)).repeat(100);
+    let begun = Instant::now();
+    let error = said_to(&mut Long, true, |mut theirs| theirs.write_all(&questions).unwrap());
+    assert_eq!(error.code, code::LIMIT, "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_planner_cannot_fill_the_journal_or_the_runtime() {
+    let details = |plan: DraftPlan| said(&frame(&Message::Plan(plan)), false).details;
+    let dns = Dns { domain: Some("x".repeat(limits::DNS_BYTES + 1)), ..Dns::default() };
+    let report = Report { dns, ..Report::default() };
+    assert_eq!(details(DraftPlan { report, ..DraftPlan::default() }), "65537 bytes of DNS settings");
+    let link = LinkRef { netns: Netns::Host, name: IfName::parse("cni0").unwrap() };
+    let report = Report { links: vec![link.clone(); 4097], ..Report::default() };
+    assert_eq!(details(DraftPlan { report, ..DraftPlan::default() }), "a result of 4097 entries");
+    let action = Action::SetUp(SetUp { link });
+    let entry = Entry { plugin: plugin("bridge"), lifetime: Lifetime::Attachment, action };
+    assert_eq!(details(DraftPlan { entries: vec![entry; 4097], ..DraftPlan::default() }), "4097 actions");
+
+    let error = CniError::new(999, "x".repeat(1 << 20)).with_details("y".repeat(1 << 20));
+    let cut = said(&frame(&Message::Failed(error)), false);
+    assert_eq!((cut.msg.len(), cut.details.len()), (limits::ERROR_MSG_BYTES, limits::ERROR_DETAILS_BYTES));
 }

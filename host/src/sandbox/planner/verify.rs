@@ -1,18 +1,46 @@
 //! What the parent looks at before it believes that a planner is one; what the plan may do is for policy to say.
 
-use crate::plan::{DraftPlan, PluginName};
-use crate::sandbox::limits;
+use crate::cni::Request;
+use crate::plan::{DraftPlan, Ip, PluginName, with_macs};
+use crate::sandbox::limits::{self, Limits};
 
 /// Refuses a plan that no honest planner can have made, with the reason.
-pub fn check(plan: &DraftPlan, plugins: &[PluginName]) -> Result<(), String> {
-    if plan.entries.len() > limits::ACTIONS {
+pub fn check(
+    plan: &DraftPlan,
+    request: &Request,
+    plugins: &[PluginName],
+    limits: &Limits,
+) -> Result<(), String> {
+    if plan.entries.len() > limits.actions {
         return Err(format!("{} actions", plan.entries.len()));
     }
     if let Some(entry) = plan.entries.iter().find(|entry| !plugins.contains(&entry.plugin)) {
         return Err(format!("an action of plugin {}, which did not run", entry.plugin));
     }
-    let links = plan.report.links.len();
-    match plan.report.ips.iter().find(|ip| ip.interface.is_some_and(|index| index >= links)) {
+    let report = &plan.report;
+    let links = report.links.len();
+    for entries in [links, report.ips.len(), report.routes.len(), plan.unreadable.len()] {
+        if entries > limits::ACTIONS {
+            return Err(format!("a result of {entries} entries"));
+        }
+    }
+    if report.dns.bytes() > limits::DNS_BYTES {
+        return Err(format!("{} bytes of DNS settings", report.dns.bytes()));
+    }
+    let count = report.passed.len() + links;
+    let is_dangling = |ip: &&Ip| ip.interface.is_some_and(|index| index >= count);
+    let dangling: Vec<&Ip> = report.ips.iter().filter(is_dangling).collect();
+    if report.passed.is_empty() && dangling.is_empty() {
+        return Ok(());
+    }
+    let previous = request.previous().unwrap_or_default();
+    let actions = plan.entries.iter().map(|entry| &entry.action);
+    let passed = with_macs(previous.passed.clone(), &request.netns, actions);
+    if !report.passed.is_empty() && report.passed != passed {
+        return Err("other interfaces than those of prevResult".to_owned());
+    }
+    // What is passed on may be wrong already.
+    match dangling.iter().find(|ip| !previous.ips.contains(ip)) {
         Some(ip) => Err(format!("{} on a link that is not reported", ip.address)),
         None => Ok(()),
     }

@@ -6,6 +6,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// A cache, a component, and the place of its machine code.
@@ -29,12 +30,12 @@ impl Case {
     }
 
     fn code(&self) -> super::Code {
-        self.cache(compiler()).code(&File::open(&self.wasm).unwrap()).unwrap()
+        self.cache(compiler()).code(&File::open(&self.wasm).unwrap(), None).unwrap()
     }
 
     /// Whether the cache alone, without any compiler, has the code.
     fn is_cached(&self) -> bool {
-        self.cache("/nonexistent".into()).code(&File::open(&self.wasm).unwrap()).is_ok()
+        self.cache("/nonexistent".into()).code(&File::open(&self.wasm).unwrap(), None).is_ok()
     }
 
     fn stored(&self, extension: &str) -> PathBuf {
@@ -133,6 +134,34 @@ fn stored_files_are_private_and_unchangeable() {
 }
 
 #[test]
+fn of_a_thousand_replaced_components_the_newest_are_kept_and_of_others_files_all() {
+    let case = Case::new();
+    let cache = case.directory.path().join("cache");
+    let file = |name: String, age: u64| {
+        let changed = SystemTime::now() - Duration::from_secs(age);
+        File::create(cache.join(name)).unwrap().set_modified(changed).unwrap();
+    };
+    for number in 0..1000 {
+        for kind in ["cwasm", "record", "index", "txt"] {
+            file(format!("{number}.{kind}"), 10 + number);
+        }
+    }
+    file(".new-1-0".to_owned(), 7200);
+    file(".new-1-1".to_owned(), 60);
+    // One that is new here.
+    fs::write(&case.wasm, plain("(i32.const 8)")).unwrap();
+    case.code();
+    let names: Vec<String> =
+        fs::read_dir(&cache).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let count = |kind: &str| names.iter().filter(|name| name.ends_with(kind)).count();
+    assert_eq!((count(".cwasm"), count(".record"), count(".txt")), (257, 257, 1000));
+    assert!(count(".index") <= 257, "{}", count(".index"));
+    assert!(names.contains(&"0.cwasm".to_owned()) && !names.contains(&"999.cwasm".to_owned()));
+    assert!(!names.contains(&".new-1-0".to_owned()) && names.contains(&".new-1-1".to_owned()));
+    assert!(case.is_cached());
+}
+
+#[test]
 fn a_dry_run_stores_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (wasm, cache) = (directory.path().join("x.wasm"), directory.path().join("cache"));
@@ -144,7 +173,7 @@ fn a_dry_run_stores_nothing() {
 
 #[test]
 fn a_compiler_that_cannot_be_executed_is_named() {
-    let error = Cache::new(&[], "/nonexistent/compile".into(), true).code(&file(b"")).unwrap_err();
+    let error = Cache::new(&[], "/nonexistent/compile".into(), true).code(&file(b""), None).unwrap_err();
     assert_eq!(error.to_string(), "failed to execute the compiler \"/nonexistent/compile\"");
 }
 
@@ -167,6 +196,6 @@ fn the_compiler_sees_no_environment_and_is_nobody() {
     };
     assert_eq!(printed_by("/usr/bin/env"), "");
     if nix::unistd::geteuid().is_root() {
-        assert!(printed_by("/usr/bin/id").starts_with("uid=65534"), "{}", printed_by("/usr/bin/id"));
+        assert_eq!(printed_by("/usr/bin/id"), "uid=4294901760 gid=4294901760 groups=4294901760\n");
     }
 }

@@ -1,6 +1,7 @@
 //! Guests written by hand, each one attack or one feature, run in a real planner.
 
 mod cache;
+mod confine;
 mod overlay;
 mod planner;
 
@@ -96,6 +97,16 @@ fn linking(text: &str, body: &str) -> Vec<u8> {
 
 /// A component that delegates to `name` and fails as its delegate does.
 fn delegating(name: &str) -> Vec<u8> {
+    delegating_in(name, "(call $again) (i32.const 400)")
+}
+
+/// A component that delegates to `name` whatever becomes of it.
+fn delegating_for_ever(name: &str) -> Vec<u8> {
+    delegating_in(name, "(loop $l (call $again) (br $l)) unreachable")
+}
+
+/// A component whose `add` is `body`, in which `$again` delegates to `name`; the answer is at 400.
+fn delegating_in(name: &str, body: &str) -> Vec<u8> {
     let imports = r#"
         (import "wasm-cni:plugin/answers@0.1.0" (instance $answers (export "answer" (type (sub resource)))))
         (alias export $answers "answer" (type $answer))
@@ -110,9 +121,8 @@ fn delegating(name: &str) -> Vec<u8> {
     let main = format!(
         r#"(import "delegate" "add" (func $delegate (param i32 i32 i32)))
         (data (i32.const 200) "{name}")
-        (func (export "add") (result i32)
-          (call $delegate (i32.const 200) (i32.const {length}) (i32.const 400))
-          (i32.const 400))"#,
+        (func $again (call $delegate (i32.const 200) (i32.const {length}) (i32.const 400)))
+        (func (export "add") (result i32) {body})"#,
         length = name.len()
     );
     wat::parse_str(component_text(imports, lowered, &main)).unwrap()
@@ -135,7 +145,7 @@ fn file(bytes: &[u8]) -> File {
 }
 
 fn compile(wasm: &[u8]) -> Result<Code, CodeError> {
-    Cache::new(&[], compiler(), true).code(&file(wasm))
+    Cache::new(&[], compiler(), true).code(&file(wasm), None)
 }
 
 pub fn plugin(name: &str) -> PluginName {
@@ -178,7 +188,13 @@ impl Facts for Machine {
             Query::LastReserved(..) => Answer::LastReserved(Fact::Absent),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
             Query::Backend => Answer::Backend(Backend::Iptables),
-            Query::File(_) => Answer::File(Fact::Known(b"nameserver 10.0.0.53".to_vec())),
+            Query::HostEnd(_) => Answer::HostEnd(Fact::Absent),
+            Query::Firewall => Answer::Firewall(crate::plan::Firewall::Iptables),
+            Query::RouteTo(_) => Answer::RouteTo(Fact::Absent),
+            Query::StalePorts { .. } => Answer::PortOwners(Vec::new()),
+            Query::File(_) | Query::FileBelow(..) => {
+                Answer::File(Fact::Known(b"nameserver 10.0.0.53".to_vec()))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Facts with the plan laid over them.
 
+use super::super::limits::Limits;
 use super::super::overlay;
 use super::super::recorder::{Level, Loaded, Recorder, Upstream};
 use super::{Machine, plugin, request};
@@ -12,7 +13,11 @@ use crate::plan::{
 use std::path::Path;
 
 impl Upstream for Machine {
-    fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
+    fn ask(&mut self, _: &PluginName, query: &Query) -> Answer {
+        Facts::ask(self, query)
+    }
+
+    fn load(&mut self, _: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
         Err(CniError::new(code::INTERNAL, plugin.to_string()))
     }
 
@@ -24,7 +29,7 @@ impl Upstream for Machine {
 }
 
 fn recorder(links: Vec<LinkFact>) -> Recorder {
-    Recorder::new(request(), Vec::new(), Box::new(Machine { links, ..Machine::default() }))
+    Recorder::new(request(), Limits::default(), Vec::new(), Box::new(Machine { links, ..Machine::default() }))
 }
 
 fn name(name: &str) -> IfName {
@@ -60,7 +65,7 @@ fn bridge(link: &str) -> Action {
 }
 
 fn address(link: LinkRef, address: &str) -> Action {
-    Action::AddAddress(AddAddress { link, address: address.parse().unwrap() })
+    Action::AddAddress(AddAddress { link, address: address.parse().unwrap(), nodad: false })
 }
 
 fn record(recorder: &mut Recorder, action: Action) {
@@ -139,7 +144,7 @@ fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
     record(&mut recorder, address(host("cni0"), "fd00::1/64"));
     record(&mut recorder, address(host("cni0"), "10.15.20.1/24"));
     let attachment = recorder.attachment().clone();
-    let plan = recorder.finish(Report::default());
+    let plan = recorder.finish(Report::default()).unwrap();
     let [bridge, veth, ..] = plan.entries.as_slice() else { panic!("{plan:?}") };
     assert!(matches!(&bridge.action, Action::EnsureBridge(b) if b.mac.to_string() == "0a:58:0a:0f:14:01"));
     let Action::CreateVeth(veth) = &veth.action else { panic!("{veth:?}") };
@@ -150,13 +155,12 @@ fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
 #[test]
 fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
     struct Hidden;
-    impl Facts for Hidden {
-        fn ask(&mut self, _: &Query) -> Answer {
+    impl Upstream for Hidden {
+        fn ask(&mut self, _: &PluginName, _: &Query) -> Answer {
             Answer::File(Fact::Unreadable)
         }
-    }
-    impl Upstream for Hidden {
-        fn load(&mut self, plugin: &PluginName) -> Result<Loaded, CniError> {
+
+        fn load(&mut self, _: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
             Err(CniError::new(code::INTERNAL, plugin.to_string()))
         }
 
@@ -168,9 +172,41 @@ fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
     }
     let path = Path::new("/etc/resolv.conf");
     let mut told = recorder(Vec::new());
-    assert_eq!(overlay::file(&mut told, path).unwrap(), b"nameserver 10.0.0.53");
-    assert!(told.finish(Report::default()).unreadable.is_empty());
-    let mut hidden = Recorder::new(request(), Vec::new(), Box::new(Hidden));
-    assert!(overlay::file(&mut hidden, path).unwrap().is_empty());
-    assert_eq!(hidden.finish(Report::default()).unreadable, [Query::File(path.into())]);
+    assert_eq!(overlay::file(&mut told, path).unwrap().unwrap(), b"nameserver 10.0.0.53");
+    assert!(told.finish(Report::default()).unwrap().unreadable.is_empty());
+    let mut hidden = Recorder::new(request(), Limits::default(), Vec::new(), Box::new(Hidden));
+    assert!(overlay::file(&mut hidden, path).unwrap().unwrap().is_empty());
+    assert_eq!(hidden.finish(Report::default()).unwrap().unreadable, [Query::File(path.into())]);
+}
+
+#[test]
+fn each_plugin_asks_for_itself() {
+    struct Named;
+    impl Upstream for Named {
+        fn ask(&mut self, asks: &PluginName, _: &Query) -> Answer {
+            Answer::File(Fact::Known(asks.as_str().as_bytes().to_vec()))
+        }
+
+        fn load(&mut self, caller: &PluginName, _: &PluginName) -> Result<Loaded, CniError> {
+            Err(CniError::new(code::INTERNAL, caller.to_string()))
+        }
+
+        fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
+            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+        }
+
+        fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
+    }
+    let mut recorder = Recorder::new(request(), Limits::default(), Vec::new(), Box::new(Named));
+    let path = Path::new("/etc/resolv.conf");
+    assert_eq!(overlay::file(&mut recorder, path).unwrap().unwrap(), b"bridge");
+    recorder.enter(&plugin("host-local"));
+    assert_eq!(
+        overlay::file(&mut recorder, path).unwrap().unwrap(),
+        b"host-local",
+        "not what bridge was told"
+    );
+    assert_eq!(recorder.load(&plugin("other")).unwrap_err().msg, "host-local");
+    recorder.leave();
+    assert_eq!(recorder.load(&plugin("other")).unwrap_err().msg, "bridge");
 }

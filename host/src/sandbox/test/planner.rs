@@ -79,6 +79,74 @@ fn a_million_handles_are_too_many() {
 }
 
 #[test]
+fn tables_are_limited_when_they_are_made_and_when_they_grow() {
+    let with_table = |size: u32, body: &str| {
+        let main = format!(r#"(table $t {size} funcref) (func (export "add") (result i32) {body})"#);
+        let lowered = r#"(core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
+        plan(&wat::parse_str(super::component_text("", lowered, &main)).unwrap())
+    };
+    let grow = "(loop $l (drop (table.grow $t (ref.null func) (i32.const 1000))) (br $l)) (unreachable)";
+    for error in [with_table(1, grow).unwrap_err(), with_table(200_000, "(i32.const 0)").unwrap_err()] {
+        assert_eq!(error.msg, "the plugin exceeded a limit: table elements (100000)");
+        assert_eq!(error.code, code::LIMIT);
+    }
+}
+
+#[test]
+fn a_memory_that_begins_too_large_is_refused_as_one_that_grows() {
+    let lowered = r#"(core module $big (memory 1025)) (core instance (instantiate $big))
+        (core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
+    let main = r#"(func (export "add") (result i32) (i32.const 0))"#;
+    let error = plan(&wat::parse_str(super::component_text("", lowered, main)).unwrap()).unwrap_err();
+    assert_eq!(
+        (error.code, error.msg.as_str()),
+        (code::LIMIT, "the plugin exceeded a limit: memory (64 MiB)")
+    );
+}
+
+#[test]
+fn a_component_of_many_modules_or_memories_is_refused() {
+    let of = |module: &str, times: usize| {
+        let instances = "(core instance (instantiate $tiny))".repeat(times);
+        let lowered = format!(
+            r#"(core module $tiny {module}) {instances}
+            (core instance $main (instantiate $main (with "libc" (instance $libc))))"#
+        );
+        let main = r#"(func (export "add") (result i32) (i32.const 0))"#;
+        plan(&wat::parse_str(super::component_text("", &lowered, main)).unwrap())
+    };
+    for (module, times, what) in [
+        ("", 100, "instance count (100)"),
+        ("(table 1 funcref) (table 1 funcref)", 60, "table count (100)"),
+        ("(memory 0)", 8, "memory count (8)"),
+    ] {
+        let error = of(module, times).unwrap_err();
+        assert_eq!(error.code, code::LIMIT, "{error:?}");
+        assert_eq!(error.msg, format!("the plugin exceeded a limit: {what}"));
+    }
+    assert!(of("(memory 0)", 7).is_ok());
+}
+
+#[test]
+fn what_a_call_hands_over_is_limited() {
+    let body = "(drop (memory.grow (i32.const 600)))
+        (drop (call $bridge (i32.const 0) (i32.const 30000000))) (i32.const 0)";
+    let error = plan(&linking("", body)).unwrap_err();
+    assert_eq!(error.code, code::LIMIT, "{error:?}");
+    assert_eq!(error.msg, "the plugin exceeded a limit: size of a call's arguments (16 MiB)");
+}
+
+#[test]
+fn a_delegate_is_not_called_for_ever() {
+    // A delegate that fails is an answer, after which its caller goes on.
+    let error = plan_with(&super::delegating_for_ever("x"), &|_| plain("(unreachable)")).unwrap_err();
+    assert_eq!(
+        (error.code, error.msg.as_str()),
+        (code::LIMIT, "the plugin exceeded a limit: calls of delegates (16)")
+    );
+}
+
+#[test]
 fn names_that_the_kernel_would_refuse_are_refused_while_they_are_recorded() {
     for name in
         ["", "..", "a/b", "a:b", "a b", "eth%d", "sixteen-bytes-xx", "../../proc/x", "tab\\09", "nul\\00x"]

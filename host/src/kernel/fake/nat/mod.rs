@@ -75,12 +75,9 @@ impl Nat {
     }
 
     /// What is missing, in one sentence for each rule.
-    pub fn verify(&self, actions: &[&Masquerade]) -> Vec<String> {
-        let families = Family::ALL.into_iter();
-        let missing = families.flat_map(|family| {
-            let members = actions.iter().filter(move |action| Family::of(action.address) == family);
-            members.flat_map(|action| parts(action)).filter(move |part| !self.table(family).has(part))
-        });
+    pub fn verify(&self, action: &Masquerade) -> Vec<String> {
+        let table = self.table(Family::of(action.address));
+        let missing = parts(action).into_iter().filter(|part| !table.has(part));
         missing.map(|part| format!("the rule `{}` is gone", part.line)).collect()
     }
 

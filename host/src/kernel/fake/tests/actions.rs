@@ -100,6 +100,10 @@ pub fn settle(link: LinkRef) -> Action {
     Action::Settle(Settle { link })
 }
 
+pub fn announce(link: LinkRef) -> Action {
+    Action::Announce(Announce { link })
+}
+
 pub fn remove(link: LinkRef, address: &str) -> Action {
     Action::DeleteAddress(DeleteAddress { link, address: address.parse().unwrap() })
 }
@@ -109,7 +113,7 @@ pub fn restore(link: LinkRef, address: &str) -> Undo {
 }
 
 pub fn add(link: LinkRef, address: &str) -> Action {
-    Action::AddAddress(AddAddress { link, address: address.parse().unwrap() })
+    Action::AddAddress(AddAddress { link, address: address.parse().unwrap(), nodad: false })
 }
 
 pub fn to(dst: &str, gw: Option<&str>) -> Route {
@@ -142,4 +146,13 @@ pub fn masquerade(address: &str) -> Action {
 pub fn delete_bridge(last: u8, addresses: &[&str]) -> Undo {
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
     Undo::DeleteEmptyBridge { name: name("cni0"), mac: mac(last), addresses }
+}
+
+pub fn set(link: LinkRef, attribute: LinkAttribute) -> Action {
+    Action::SetLink(SetLink { link, attribute })
+}
+
+pub fn save(link: LinkRef, attributes: &[LinkAttribute]) -> Action {
+    let path = std::path::Path::new("/run/cni/tuning").join(derive::saved_link(&attachment("eth0")));
+    Action::SaveLink(SaveLink { link, path, attributes: attributes.to_vec() })
 }

@@ -9,7 +9,7 @@ use super::FakeKernel;
 use crate::kernel::errno::chain;
 use crate::kernel::host::HostKernel;
 use crate::kernel::netns::NetnsFile;
-use crate::kernel::testing::{new_netns, private, sh};
+use crate::kernel::testing::{new_netns, private, sh, texts};
 use crate::kernel::{Before, Effect, Kernel, Outcome, Undo, Undone};
 use crate::plan::action::{CheckSourceMac, MasqueradeNft};
 use crate::plan::{Action, AddressRange, Answer, Fact, Facts, IfName, LinkRef, Netns, Query, derive};
@@ -130,7 +130,9 @@ impl Case {
     /// What differs, and what a planner is told.
     fn look(&self, kernel: &mut impl Kernel, actions: &[Action], said: &mut Vec<String>) {
         said.push("# verify".to_owned());
-        said.extend(kernel.verify(actions));
+        let found = kernel.verify(actions);
+        assert_eq!(found.len(), actions.len());
+        said.extend(found.into_iter().flatten().map(|d| format!("{} <- {:?}", d.text, d.mend)));
         let links: BTreeSet<LinkRef> = actions.iter().flat_map(links_of).collect();
         said.extend(links.into_iter().map(|link| fact_text(&kernel.ask(&Query::Link(link)))));
         let owner = actions::attachment("eth0").owner();
@@ -189,7 +191,9 @@ fn outcome_text(action: &Action, outcome: &Outcome) -> String {
             format!("done, links {:?}", links.collect::<Vec<_>>())
         }
         Outcome::Done(effect) => format!("done, {effect:?}"),
-        Outcome::Failed(error) => format!("failed, {} {}", kind(error), chain(error)),
+        Outcome::Failed(error) | Outcome::Halfway(error) => {
+            format!("failed, {} {}", kind(error), chain(error))
+        }
         Outcome::NotTried => "not tried".to_owned(),
     }
 }
@@ -230,6 +234,8 @@ fn links_of(action: &Action) -> Vec<LinkRef> {
         Action::SetPromiscuous(set) => vec![set.link.clone()],
         Action::DeleteAddress(delete) => vec![delete.link.clone()],
         Action::AddAddress(add) => vec![add.link.clone()],
+        Action::Announce(announce) => vec![announce.link.clone()],
+        Action::SetLink(set) => vec![set.link.clone()],
         Action::AddRoute(add) => vec![add.link.clone()],
         _ => Vec::new(),
     }
@@ -285,18 +291,37 @@ fn a_table_of_nftables_goes_only_where_it_was_made_and_is_empty() {
     };
     let mut fake = FakeKernel::new();
     let empty = fake.snapshot();
-    assert_eq!(fake.verify(&step("eth0")).len(), 5);
+    assert_eq!(texts(fake.verify(&step("eth0"))).len(), 5);
     assert_eq!(effects(fake.execute(&step("eth0"))), [Effect::Created, Effect::Created]);
     assert_eq!(effects(fake.execute(&step("eth0"))), [Effect::AlreadyThere, Effect::AlreadyThere]);
     let replaced = || Effect::Replaced("table".to_owned());
     assert_eq!(effects(fake.execute(&step("eth1"))), [replaced(), replaced()]);
-    assert_eq!(fake.verify(&[step("eth0"), step("eth1")].concat()), [""; 0]);
+    assert_eq!(texts(fake.verify(&[step("eth0"), step("eth1")].concat())), [""; 0]);
     assert!(fake.undo(&undo("eth0", true)).iter().all(|undone| matches!(undone, Undone::Done)));
     assert!(fake.undo(&undo("eth0", true)).iter().all(|undone| matches!(undone, Undone::Gone)));
-    assert_eq!(fake.verify(&step("eth1")), [""; 0], "those of others stay");
+    assert_eq!(texts(fake.verify(&step("eth1"))), [""; 0], "those of others stay");
     fake.undo(&undo("eth1", false));
     assert!(fake.snapshot().contains("nft: table bridge nat\n"), "a DEL leaves the tables");
     fake.execute(&step("eth1"));
     fake.undo(&undo("eth1", true));
     assert_eq!(fake.snapshot(), empty);
+}
+
+#[test]
+fn what_the_kernel_takes_and_does_not_keep_is_not_missing() {
+    use actions::{add, bridge, host, inside, route, up, veth};
+    let Action::AddRoute(mut large) = route("10.7.0.0/16", None) else { unreachable!() };
+    (large.route.mtu, large.route.advmss) = (Some(u32::MAX), Some(u32::MAX));
+    let actions = [
+        bridge(None),
+        add(host("cni0"), "0.0.0.0/24"),
+        veth("eth0", "vethx"),
+        add(inside("eth0"), "10.1.2.2/24"),
+        up(inside("eth0")),
+        route("0.0.0.0/0", Some("0.0.0.0")),
+        Action::AddRoute(large),
+    ];
+    let mut fake = FakeKernel::new();
+    assert!(fake.execute(&actions).iter().all(|outcome| matches!(outcome, Outcome::Done(_))));
+    assert_eq!(texts(fake.verify(&actions)), [""; 0]);
 }

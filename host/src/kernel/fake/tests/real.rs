@@ -40,6 +40,7 @@ pub fn snapshot(container: Option<&NetnsFile>) -> String {
     lines.extend(nat("iptables").into_iter().map(|line| format!("nat: {line}")));
     lines.extend(nat("ip6tables").into_iter().map(|line| format!("nat6: {line}")));
     lines.extend(leases());
+    lines.extend(saved());
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
@@ -71,8 +72,14 @@ fn space() -> Vec<String> {
                 line += " isolated";
             }
         }
-        if link["flags"].as_array().unwrap().iter().any(|flag| flag == "PROMISC") {
-            line += " promisc";
+        for (flag, text) in [("PROMISC", " promisc"), ("ALLMULTI", " allmulticast")] {
+            if link["flags"].as_array().unwrap().iter().any(|found| found == flag) {
+                line += text;
+            }
+        }
+        let packets = link["txqlen"].as_u64().unwrap_or_default();
+        if packets != 1000 {
+            line += &format!(" qlen {packets}");
         }
         if let Some(alias) = link["ifalias"].as_str() {
             line += &format!(" alias {alias:?}");
@@ -160,6 +167,15 @@ fn nat(program: &str) -> Vec<String> {
         rules.entry((chain == "POSTROUTING", chain)).or_default().push(line);
     }
     chains.into_iter().chain(rules.into_values().flatten()).map(str::to_owned).collect()
+}
+
+fn saved() -> Vec<String> {
+    let Ok(files) = fs::read_dir("/run/cni/tuning") else { return Vec::new() };
+    let paths: BTreeSet<_> = files.map(|file| file.unwrap().path()).collect();
+    let line = |path: &std::path::PathBuf| {
+        format!("saved {}: {}", path.display(), fs::read_to_string(path).unwrap().replace('\n', ""))
+    };
+    paths.iter().map(line).collect()
 }
 
 fn leases() -> Vec<String> {

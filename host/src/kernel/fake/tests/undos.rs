@@ -24,6 +24,12 @@ pub fn of(action: &Action, effect: &Effect) -> Vec<Undo> {
         (Action::SetPromiscuous(set), Effect::Created) => {
             vec![Undo::ClearPromiscuous { link: set.link.clone() }]
         }
+        (Action::SetLink(set), Effect::Replaced(old)) => vec![Undo::RestoreLink {
+            link: set.link.clone(),
+            set: Some(set.attribute.clone()),
+            old: set.attribute.with_text(old).unwrap(),
+        }],
+        (Action::SaveLink(save), Effect::Created) => vec![Undo::ForgetLink { path: save.path.clone() }],
         (Action::SetSysctl(set), Effect::Replaced(old)) => vec![Undo::RestoreSysctl {
             netns: set.netns,
             key: set.key.clone(),

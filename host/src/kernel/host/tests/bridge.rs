@@ -30,13 +30,13 @@ fn an_existing_bridge_becomes_promiscuous_and_its_own_again() {
         let before = sh("ip -j link");
         let set = promiscuous(host("cni0"));
         let difference = ["link cni0 is not promiscuous"];
-        assert_eq!(kernel.verify(std::slice::from_ref(&set)), difference);
+        assert_eq!(texts(kernel.verify(std::slice::from_ref(&set))), difference);
         assert_eq!(kernel.observe(std::slice::from_ref(&set)), [Before::Absent]);
         assert_eq!(done(&mut kernel, std::slice::from_ref(&set)), [Effect::Created]);
         assert!(sh("ip link show cni0").contains("PROMISC"));
         assert_eq!(kernel.observe(std::slice::from_ref(&set)), [Before::Present]);
         assert_eq!(done(&mut kernel, std::slice::from_ref(&set)), [Effect::AlreadyThere]);
-        assert_eq!(kernel.verify(&[set]), [""; 0]);
+        assert_eq!(texts(kernel.verify(&[set])), [""; 0]);
         undone(&mut kernel, Undo::ClearPromiscuous { link: host("cni0") });
         assert_eq!(sh("ip -j link"), before);
     });
@@ -56,10 +56,10 @@ fn an_isolated_port_is_one_and_its_loss_is_named() {
             assert!(port.contains(&format!("hairpin {}", on(hairpin))), "{port}");
             assert!(port.contains(&format!("isolated {}", on(isolated))), "{port}");
             assert!(sh("ip link show vethx").contains("alias wasm-cni "));
-            assert_eq!(kernel.verify(&step), [""; 0]);
+            assert_eq!(texts(kernel.verify(&step)), [""; 0]);
             sh(&format!("bridge link set dev vethx isolated {}", on(!isolated)));
             let text = format!("isolation of vethx is {}, not {}", on(!isolated), on(isolated));
-            assert_eq!(kernel.verify(&step), [text]);
+            assert_eq!(texts(kernel.verify(&step)), [text]);
             sh("ip link del vethx");
         }
     });
@@ -90,7 +90,7 @@ fn a_deleted_address_comes_back_with_all_that_was_known_of_it() {
         assert!(!sh("ip addr show dev cni0").contains("9::1"));
         assert_eq!(done(&mut kernel, &step), std::array::from_fn::<_, 5, _>(|_| Effect::AlreadyThere));
         assert_eq!(kernel.observe(&step), std::array::from_fn::<_, 5, _>(|_| Before::Present));
-        assert_eq!(kernel.verify(&step), [""; 0]);
+        assert_eq!(texts(kernel.verify(&step)), [""; 0]);
         for (action, effect) in step.iter().zip(&effects).rev() {
             let (Action::DeleteAddress(delete), Effect::Replaced(saved)) = (action, effect) else {
                 unreachable!()
@@ -131,7 +131,7 @@ fn a_link_settles_when_both_ends_are_up_and_its_addresses_are_its_own() {
         assert_eq!(done(&mut kernel, &step), [Effect::AlreadyThere, Effect::AlreadyThere]);
         let addresses = in_container(&kernel, || sh("ip -6 addr show dev eth0 scope global"));
         assert!(addresses.contains("fd00:1::2/64") && !addresses.contains("tentative"), "{addresses}");
-        assert_eq!(kernel.verify(&step), [""; 0]);
+        assert_eq!(texts(kernel.verify(&step)), [""; 0]);
     });
 }
 

@@ -90,19 +90,25 @@ fn without_a_journal_everything_of_the_attachment_is_found() {
         apply(&mut kernel, dir.path());
         kernel.unlock_leases();
         // Another interface of the container, whose rules share chain and comment.
+        in_container(&kernel, || sh("ip addr add 10.7.7.7/24 dev lo"));
         let sibling = masquerade("10.7.7.7/24");
         done(&mut kernel, std::slice::from_ref(&sibling));
         let stores = [store(dir.path())];
-        let undos = kernel.remains(&attachment(), &stores);
+        let found = |kernel: &mut HostKernel| {
+            let found = kernel.remains(&attachment(), &stores, Inside::ByName);
+            assert!(found.unread.is_empty(), "{found:?}");
+            found.undos
+        };
+        let undos = found(&mut kernel);
         assert_eq!(undos.len(), 5, "two families of rules, both ends, a lease: {undos:?}");
         let undone = kernel.undo(&undos);
         assert!(undone.iter().all(|u| matches!(u, Undone::Done | Undone::Gone)), "{undone:?}");
-        assert_eq!(kernel.verify(&[sibling]), [""; 0]);
+        assert_eq!(texts(kernel.verify(&[sibling])), [""; 0]);
         assert!(!sh("iptables -t nat -S").contains("10.1.2"));
-        assert_eq!(kernel.remains(&attachment(), &stores), []);
+        assert_eq!(found(&mut kernel), []);
 
         // With the container gone too, only what is left of the host is looked for, and nothing fails.
         let mut blind = HostKernel::open(None, false);
-        assert_eq!(blind.remains(&attachment(), &stores).len(), 1);
+        assert_eq!(found(&mut blind).len(), 1);
     });
 }

@@ -2,32 +2,42 @@
 
 mod part;
 
-use super::super::{Effect, KernelError, Outcome, Undone};
-use super::restore::{Family, IptablesError, list, restore};
+use super::super::{Difference, Effect, KernelError, Outcome, Undone};
+use super::restore::{Family, IptablesError, Prepared, Table, list, restore};
 use super::rule::{Listing, Rule};
+use crate::plan::Action;
 use crate::plan::action::Masquerade;
 use ipnetwork::IpNetwork;
 use part::{Part, network, parts};
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 
 /// A transaction that somebody else's made impossible is made again from a new listing, so many times in all.
 const MAX_TRIES: usize = 4;
+
+/// Why the others of a transaction were not done.
+const WITH_IT: &str = "the transaction that it is part of failed";
 
 /// Adds the rules of all actions, as one transaction per family; one outcome for each.
 ///
 /// A new chain takes one process. Only when the chain exists (another interface of the container, or the reference made
 /// it) is it listed, and what is missing is sent.
-pub fn add(actions: &[&Masquerade]) -> Vec<Outcome> {
+pub fn add(actions: &[&Masquerade], prepared: &mut Vec<Prepared>) -> Vec<Outcome> {
     let mut failed = false;
     each_family(actions, |family, members| {
         if failed {
             return members.iter().map(|_| Outcome::NotTried).collect();
         }
-        match add_family(family, members) {
+        match add_family(family, members, prepared) {
             Ok(effects) => effects.into_iter().map(Outcome::Done).collect(),
             Err(error) => {
                 failed = true;
-                all_failed(error, members.len(), Outcome::Failed, || Outcome::NotTried)
+                match error {
+                    IptablesError::Killed(_) => all_failed(error, members.len(), Outcome::Halfway, || {
+                        Outcome::Halfway(KernelError::Conflict(WITH_IT.to_owned()))
+                    }),
+                    _ => all_failed(error, members.len(), Outcome::Failed, || Outcome::NotTried),
+                }
             }
         }
     })
@@ -37,55 +47,70 @@ pub fn add(actions: &[&Masquerade]) -> Vec<Outcome> {
 pub fn delete(actions: &[&Masquerade]) -> Vec<Undone> {
     each_family(actions, |family, members| match delete_family(family, members) {
         Ok(undone) => undone,
+        Err(error) => all_failed(error, members.len(), Undone::Failed, || Undone::Left(WITH_IT.to_owned())),
+    })
+}
+
+/// What is missing of each action, in one sentence for each rule.
+pub fn verify(actions: &[&Masquerade]) -> Vec<Vec<Difference>> {
+    each_family(actions, |family, members| match list(family) {
+        Ok(text) => {
+            let listing = Listing::parse(&text);
+            let missing = |action: &&Masquerade| {
+                let parts = parts(action).into_iter();
+                let gone = parts.filter(|part| !listing.rules.iter().any(|rule| part.is(rule)));
+                let texts = gone.map(|part| format!("the rule `{}` is gone", part.line())).collect();
+                Difference::all(texts, &Action::Masquerade((*action).clone()))
+            };
+            members.iter().map(missing).collect()
+        }
         Err(error) => {
-            let reason = "the transaction that it is part of failed";
-            all_failed(error, members.len(), Undone::Failed, || Undone::Left(reason.to_owned()))
+            let mut differences = vec![Vec::new(); members.len()];
+            let text = error.into_kernel_error().to_string();
+            differences.first_mut().into_iter().for_each(|of| of.push(Difference::beyond(text.as_str())));
+            differences
         }
     })
 }
 
-/// What is missing, in one sentence for each thing.
-pub fn verify(actions: &[&Masquerade]) -> Vec<String> {
-    let mut differences = Vec::new();
-    for family in Family::ALL {
-        let members: Vec<&Masquerade> = of_family(actions, family).collect();
-        if members.is_empty() {
-            continue;
+/// What can be listed of both families.
+fn listings(unread: &mut Vec<KernelError>) -> Vec<(Family, Listing)> {
+    let mut listed = |family| match list(family) {
+        Ok(text) => Some((family, Listing::parse(&text))),
+        // Without the program there are no rules of ours.
+        Err(IptablesError::Missing(_)) => None,
+        Err(error) => {
+            unread.push(error.into_kernel_error());
+            None
         }
-        match list(family) {
-            Ok(text) => {
-                let listing = Listing::parse(&text);
-                for action in members {
-                    let missing =
-                        parts(action).into_iter().filter(|part| !listing.rules.iter().any(|r| part.is(r)));
-                    differences.extend(missing.map(|part| format!("the rule `{}` is gone", part.line())));
-                }
-            }
-            Err(error) => differences.push(error.into_kernel_error().to_string()),
-        }
-    }
-    differences
+    };
+    Family::ALL.into_iter().filter_map(&mut listed).collect()
 }
 
 /// The chain's jumps with this comment, as actions that [`delete`] undoes; none when there are no rules.
-pub fn find(chain: &str, comment: &str) -> Vec<Masquerade> {
+///
+/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or ::. Why something may be missing is added to
+/// `unread`.
+pub fn find(chain: &str, comment: &str, unread: &mut Vec<KernelError>) -> Vec<Masquerade> {
     let mut found = Vec::new();
-    for family in Family::ALL {
-        // Without the program there are no rules of ours.
-        let Ok(text) = list(family) else { continue };
-        found.extend(jumps(&Listing::parse(&text), chain, comment));
+    for (family, listing) in listings(unread) {
+        found.extend(jumps(&listing, chain, comment));
+        let is_used = listing.rules.iter().any(|rule| rule.target.as_deref() == Some(chain));
+        if !is_used && listing.chains.iter().any(|there| there == chain) {
+            let address = IpNetwork::from(family.unspecified());
+            found.push(Masquerade { address, chain: chain.to_owned(), comment: comment.to_owned() });
+        }
     }
     found
 }
 
 /// The rules of a network, each with the ID of the container in its comment, as actions that [`delete`] undoes.
 ///
-/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or :: if it has none.
-pub fn of_network(network: &str) -> Vec<(String, Masquerade)> {
+/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or :: if it has none. Why something
+/// may be missing is added to `unread`.
+pub fn of_network(network: &str, unread: &mut Vec<KernelError>) -> Vec<(String, Masquerade)> {
     let mut found = Vec::new();
-    for family in Family::ALL {
-        let Ok(text) = list(family) else { continue };
-        let listing = Listing::parse(&text);
+    for (family, listing) in listings(unread) {
         for chain in listing.chains.iter().filter(|chain| chain.starts_with("CNI-")) {
             let concerns =
                 |rule: &&Rule| rule.chain == *chain || rule.target.as_deref() == Some(chain.as_str());
@@ -127,20 +152,45 @@ fn jumps(listing: &Listing, chain: &str, comment: &str) -> Vec<Masquerade> {
     jumps.collect()
 }
 
-fn add_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Effect>, IptablesError> {
+/// Begins what [`add`] will do, where that changes nothing yet: most of a transaction's time is its process's start. Each process
+/// inherits a `lock`.
+pub fn prepare(actions: &[&Masquerade], lock: impl Fn() -> Option<OwnedFd>) -> Vec<Prepared> {
+    let begin = |family| {
+        let members: Vec<&Masquerade> = of_family(actions, family).collect();
+        let is_valid = members.iter().all(|action| validate(action).is_ok());
+        let lines = lines(&members, &Listing::default());
+        (is_valid && !lines.is_empty()).then(|| Prepared::begin(family, lines, lock()))?
+    };
+    Family::ALL.into_iter().filter_map(begin).collect()
+}
+
+fn add_family(
+    family: Family,
+    actions: &[&Masquerade],
+    prepared: &mut Vec<Prepared>,
+) -> Result<Vec<Effect>, IptablesError> {
     for action in actions {
         validate(action).map_err(IptablesError::Failed)?;
     }
-    let mut refusal = match restore(family, &lines(actions, &Listing::default())) {
+    let all = lines(actions, &Listing::default());
+    let begun = prepared.iter().position(|begun| begun.is(family, &all));
+    let first = match begun {
+        Some(index) => prepared.swap_remove(index).commit(),
+        None => restore(Table::Nat, family, &all),
+    };
+    let mut refusal = match first {
         Ok(()) => return Ok(vec![Effect::Created; actions.len()]),
         Err(IptablesError::Refused(error)) => error,
         Err(error) => return Err(error),
     };
+    let mut seen = BTreeSet::new();
     for _ in 1..MAX_TRIES {
-        let listing = Listing::parse(&list(family)?);
+        let text = list(family)?;
+        let listing = Listing::parse(&text);
+        seen.insert(text);
         let missing = lines(actions, &listing);
         if !missing.is_empty() {
-            match restore(family, &missing) {
+            match restore(Table::Nat, family, &missing) {
                 Ok(()) => {}
                 Err(IptablesError::Refused(error)) => {
                     refusal = error;
@@ -155,7 +205,15 @@ fn add_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Effect>, Ip
         };
         return Ok(actions.iter().map(effect).collect());
     }
-    Err(IptablesError::Refused(refusal))
+    Err(worn_out(refusal, seen.len()))
+}
+
+/// The error when no try succeeded, of a table that looked so many different ways meanwhile.
+fn worn_out(refusal: KernelError, looks: usize) -> IptablesError {
+    if looks > 1 {
+        return IptablesError::Failed(KernelError::Changed(refusal.to_string()));
+    }
+    IptablesError::Refused(refusal)
 }
 
 /// The lines that make what a listing lacks.
@@ -184,17 +242,36 @@ fn delete_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Undone>,
     for action in actions {
         validate(action).map_err(IptablesError::Failed)?;
     }
+    let mut seen = BTreeSet::new();
     let mut tries = 0;
+    let mut is_confirmed = false;
+    let mut all_touched = vec![false; actions.len()];
     loop {
+        let text = list(family)?;
+        let (lines, touched) = deletion(&Listing::parse(&text), actions);
+        seen.insert(text);
+        if touched.contains(&false) && !is_confirmed {
+            // `iptables -S` leaves out what it cannot get from the kernel, and succeeds: that there is nothing, it has to say twice.
+            is_confirmed = true;
+            continue;
+        }
         tries += 1;
-        let (lines, touched) = deletion(&Listing::parse(&list(family)?), actions);
-        let result = if lines.is_empty() { Ok(()) } else { restore(family, &lines) };
+        let result = if lines.is_empty() { Ok(()) } else { restore(Table::Nat, family, &lines) };
         match result {
             Ok(()) => {
+                all_touched.iter_mut().zip(touched).for_each(|(all, now)| *all |= now);
+                let is_gone =
+                    |action: &&Masquerade| lines.iter().any(|line| *line == format!("-X {}", action.chain));
+                // Of two interfaces that leave a chain at once each sees the other's jump: who looks last removes the chain.
+                if !lines.is_empty() && !actions.iter().all(is_gone) && tries < MAX_TRIES {
+                    is_confirmed = true;
+                    continue;
+                }
                 let undone = |touched| if touched { Undone::Done } else { Undone::Gone };
-                return Ok(touched.into_iter().map(undone).collect());
+                return Ok(all_touched.into_iter().map(undone).collect());
             }
             Err(IptablesError::Refused(_)) if tries < MAX_TRIES => {}
+            Err(IptablesError::Refused(refusal)) => return Err(worn_out(refusal, seen.len())),
             Err(error) => return Err(error),
         }
     }

@@ -41,7 +41,7 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
             let undone = store.restore_last(&lease(&reference, "fd00::4", &me), Some(address("10.1.2.4")));
             assert!(matches!(undone, Undone::Done));
         },
-        &mut |store: &mut Store| assert_eq!(store.collect(&|_, _| true).unwrap().len(), 0),
+        &mut |store: &mut Store| assert_eq!(store.unlisted(&|_, _| true).unwrap().len(), 0),
     ] as [&mut dyn FnMut(&mut Store); 5]
     {
         let mut store = locked(&reference, &indexes);

@@ -2,11 +2,11 @@
 
 mod rule;
 
-use super::super::{Effect, KernelError, Outcome, Undone};
-use super::process::{NftError, Script, TableName, change, list};
+use super::super::{Difference, Effect, KernelError, Outcome, Undone};
+use super::process::{NftError, Script, TableName, change, list, list_for};
 use super::table::{Rule, Table};
 use crate::plan::action::MasqueradeNft;
-use crate::plan::{Attachment, derive};
+use crate::plan::{Action, Attachment, derive};
 use rule::{FRAME, address, delete_rule, frame, is, is_owned, owner, source, validate, words};
 
 const TABLE: TableName = TableName("inet", "cni_plugins_masquerade");
@@ -17,17 +17,26 @@ const POSTROUTING: &str = "postrouting";
 ///
 /// Rules of the same owners go first, so that a second ADD leaves what the first one did.
 pub fn add(actions: &[&MasqueradeNft]) -> Vec<Outcome> {
-    let added = match actions.iter().try_for_each(|action| validate(action)) {
-        Ok(()) => change(TABLE, |table| addition(table, actions)).map_err(failed),
-        Err(error) => Err(error),
-    };
-    match added {
+    if let Err(error) = actions.iter().try_for_each(|action| validate(action)) {
+        return all_failed(error, actions.len(), Outcome::Failed);
+    }
+    match change(TABLE, |table| addition(table, actions)) {
         Ok(effects) => effects.into_iter().map(Outcome::Done).collect(),
         Err(error) => {
-            let others = actions.iter().skip(1).map(|_| Outcome::NotTried);
-            std::iter::once(Outcome::Failed(error)).chain(others).collect()
+            let outcome =
+                if matches!(error, NftError::Killed(_)) { Outcome::Halfway } else { Outcome::Failed };
+            all_failed(failed(error), actions.len(), outcome)
         }
     }
+}
+
+/// The error for the first of a transaction; the others fell with it.
+fn all_failed(error: KernelError, count: usize, failed: fn(KernelError) -> Outcome) -> Vec<Outcome> {
+    let with_it = || KernelError::Conflict("the transaction that it is part of failed".to_owned());
+    std::iter::once(error)
+        .chain(std::iter::repeat_with(with_it).take(count.saturating_sub(1)))
+        .map(failed)
+        .collect()
 }
 
 /// Deletes the rules of addresses as one transaction; the table too, if `table` and nothing is left in it. One result for
@@ -49,40 +58,51 @@ pub fn delete(rules: &[&MasqueradeNft], table: bool) -> Vec<Undone> {
     }
 }
 
-/// What is missing, in one sentence for each thing.
-pub fn verify(actions: &[&MasqueradeNft]) -> Vec<String> {
-    if actions.is_empty() {
-        return Vec::new();
+/// What is missing of each action, in one sentence for each thing; what leads to all rules, of the last.
+pub fn verify(actions: &[&MasqueradeNft]) -> Vec<Vec<Difference>> {
+    let mut differences: Vec<Vec<Difference>> = vec![Vec::new(); actions.len()];
+    let Some(last) = actions.last() else { return differences };
+    let mut of_all = Vec::new();
+    match list(TABLE) {
+        Ok(table) => {
+            for (action, of_action) in actions.iter().zip(&mut differences) {
+                if !table.rules_of(CHECKS).any(|rule| is(rule, action)) {
+                    let text = format!("the rule `{}` is gone", words(action));
+                    of_action.push(Difference::mended(text, &Action::MasqueradeNft((*action).clone())));
+                }
+            }
+            if !table.is_filled(POSTROUTING, &frame()) {
+                let text =
+                    format!("chain {POSTROUTING} of table {} {} does not lead to {CHECKS}", TABLE.0, TABLE.1);
+                of_all.push(Difference::mended(text, &Action::MasqueradeNft((*last).clone())));
+            }
+        }
+        Err(error) => of_all.push(Difference::beyond(failed(error).to_string())),
     }
-    let table = match list(TABLE) {
-        Ok(table) => table,
-        Err(error) => return vec![failed(error).to_string()],
-    };
-    let missing = actions.iter().filter(|action| !table.rules_of(CHECKS).any(|rule| is(rule, action)));
-    let mut differences: Vec<String> =
-        missing.map(|action| format!("the rule `{}` is gone", words(action))).collect();
-    if !table.is_filled(POSTROUTING, &frame()) {
-        differences
-            .push(format!("chain {POSTROUTING} of table {} {} does not lead to {CHECKS}", TABLE.0, TABLE.1));
-    }
+    differences.last_mut().into_iter().for_each(|of_last| of_last.append(&mut of_all));
     differences
 }
 
+/// Whether the rule of an address is there, as [`delete`] would find it.
+pub fn is_there(one: &MasqueradeNft, unread: &mut Vec<KernelError>) -> bool {
+    let table = list_for(TABLE, unread, failed);
+    table.rules_of(CHECKS).any(|rule| is_owned(rule, one) && source(rule) == Some(one.address.ip()))
+}
+
 /// The rules of an attachment, whoever made them, as actions that [`delete`] undoes.
-pub fn find(attachment: &Attachment) -> Vec<MasqueradeNft> {
+pub fn find(attachment: &Attachment, unread: &mut Vec<KernelError>) -> Vec<MasqueradeNft> {
     let owner = derive::nft_owner(attachment);
-    found(&owner).into_iter().map(|(_, rule)| rule).collect()
+    found(&owner, unread).into_iter().map(|(_, rule)| rule).collect()
 }
 
 /// The rules of a network, each with its owner as in [`derive::nft_owner`], as actions that [`delete`] undoes.
-pub fn of_network(network: &str) -> Vec<(String, MasqueradeNft)> {
-    found(&format!("{}-", derive::nft_hash(network)))
+pub fn of_network(network: &str, unread: &mut Vec<KernelError>) -> Vec<(String, MasqueradeNft)> {
+    found(&format!("{}-", derive::nft_hash(network)), unread)
 }
 
-/// The rules whose comment begins so.
-fn found(prefix: &str) -> Vec<(String, MasqueradeNft)> {
-    // Without the program there are no rules of ours.
-    let table = list(TABLE).unwrap_or_default();
+/// The rules whose comment begins so. Why something may be missing is added to `unread`.
+fn found(prefix: &str, unread: &mut Vec<KernelError>) -> Vec<(String, MasqueradeNft)> {
+    let table = list_for(TABLE, unread, failed);
     let rules = table.rules_of(CHECKS).filter_map(|rule| {
         let comment = rule.comment.clone().filter(|comment| comment.starts_with(prefix))?;
         Some((owner(&comment)?.to_owned(), MasqueradeNft { address: address(rule)?, comment }))

@@ -1,8 +1,16 @@
-use super::super::super::testing::{private, sh};
+use super::super::super::testing::{all_read, private, sh, texts};
 use super::super::process::submit;
 use super::*;
 use crate::plan::{ContainerId, IfName, NetworkName};
 use std::slice;
+
+fn find(attachment: &Attachment) -> Vec<MasqueradeNft> {
+    all_read(|unread| super::find(attachment, unread))
+}
+
+fn of_network(network: &str) -> Vec<(String, MasqueradeNft)> {
+    all_read(|unread| super::of_network(network, unread))
+}
 
 fn attachment(network: &str, interface: &str, container: &str) -> Attachment {
     Attachment {
@@ -51,6 +59,10 @@ add rule inet cni_plugins_masquerade postrouting goto masq_checks"#;
 }
 
 const ONE: &str = "6fd94d501e58f0aa-287fc69eff0574a2, net: unit-test, if: eth0, id: one";
+
+fn verify(made: &[&MasqueradeNft]) -> Vec<String> {
+    texts(super::verify(made))
+}
 
 #[test]
 fn the_ruleset_is_that_of_the_reference() {

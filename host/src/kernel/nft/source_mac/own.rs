@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 /// Every rule's comment begins so.
 const MARK: &str = "macspoofchk-";
 
+/// Whose rule it is that has this comment.
+pub fn identity(comment: &str) -> Option<&str> {
+    comment.strip_prefix(MARK)
+}
+
 /// What an action makes.
 #[derive(Debug)]
 pub struct Own<'a> {
@@ -54,7 +59,7 @@ impl<'a> Own<'a> {
 
     /// One of the two chains, if it is another attachment's by the comment of a rule in it: that of `eth0` for addresses has
     /// the name that the first one of `eth0-mac` would have.
-    fn taken<'t>(&self, table: &'t Table) -> Option<&'t str> {
+    pub fn taken<'t>(&self, table: &'t Table) -> Option<&'t str> {
         let other = |rule: &&Rule| {
             let comment = rule.comment.as_deref().unwrap_or_default();
             (rule.chain == self.chain || rule.chain == self.macs)

@@ -1,6 +1,11 @@
-use super::super::super::testing::{private, sh};
+use super::super::super::Effect;
+use super::super::super::testing::{all_read, private, sh, texts};
 use super::*;
 use crate::plan::{ContainerId, NetworkName};
+
+fn find(attachment: &Attachment) -> Option<CheckSourceMac> {
+    all_read(|unread| super::find(attachment, unread))
+}
 
 fn attachment(interface: &str) -> Attachment {
     Attachment {
@@ -18,8 +23,20 @@ fn check(interface: &str, port: &str) -> CheckSourceMac {
     }
 }
 
+fn add(check: &CheckSourceMac) -> Result<Effect, KernelError> {
+    match super::add(check) {
+        Outcome::Done(effect) => Ok(effect),
+        Outcome::Failed(error) => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn ruleset() -> String {
     sh("nft list ruleset")
+}
+
+fn verify(made: &CheckSourceMac) -> Vec<String> {
+    texts(vec![super::verify(made)])
 }
 
 #[test]

@@ -35,6 +35,22 @@ fn addresses() {
 }
 
 #[test]
+fn addresses_that_are_announced() {
+    let links = [inside("eth0"), host("vethx"), host("cni0"), inside("lo"), host("nowhere")];
+    let cases = singly(connected(), links.map(announce).to_vec());
+    Case::new("announced", cases.clone()).agree();
+    Case { gone: true, ..Case::new("announced in a container that is gone", cases) }.agree();
+    let at_once = vec![
+        vec![bridge(None), veth("eth0", "vethx")],
+        vec![add(inside("eth0"), "10.1.2.2/24"), announce(inside("eth0")), announce(inside("eth1"))],
+    ];
+    Case::new("announced while it is down", at_once).agree();
+    let Action::AddAddress(address) = add(inside("eth0"), "fd00:1::3/64") else { unreachable!() };
+    let address = Action::AddAddress(crate::plan::action::AddAddress { nodad: true, ..address });
+    Case::new("nobody is asked", then(connected(), vec![address])).agree();
+}
+
+#[test]
 fn a_first_address_takes_those_of_its_subnet_and_the_last_one_all_routes_with_it() {
     let steps = then(
         connected(),

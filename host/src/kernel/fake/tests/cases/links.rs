@@ -50,8 +50,6 @@ fn links_that_the_kernel_refuses() {
         wrong(&|veth| veth.mtu = Some(70_000)),
         wrong(&|veth| veth.mac.0[0] = 1),
         wrong(&|veth| veth.peer.mac.0 = [0; 6]),
-        wrong(&|veth| veth.name = name("all")),
-        wrong(&|veth| veth.peer.name = name("default")),
         wrong(&|veth| veth.peer.alias = "a".repeat(255)),
         wrong(&|veth| veth.peer.master = Some(name("nowhere"))),
         vec![up(host("nowhere"))],
@@ -222,4 +220,13 @@ fn a_bridge_of_somebody_else_stays_as_it_was() {
             .fake(|fake| fake.with_link(foreign(mtu)).unwrap())
             .agree();
     }
+}
+
+#[test]
+fn loopback_comes_up_with_its_addresses_and_goes_down() {
+    let down = |link| Undo::SetDown { link };
+    let steps = vec![vec![up(inside("lo"))], vec![up(inside("lo")), add(inside("lo"), "fd00::1/128")]];
+    Case::new("lo", steps[..1].to_vec()).undos(vec![down(inside("lo"))]).agree();
+    Case::new("lo with another address", steps.clone()).undos(vec![down(inside("lo"))]).agree();
+    Case { gone: true, ..Case::new("lo, gone", steps) }.undos(vec![down(inside("lo"))]).agree();
 }

@@ -2,6 +2,7 @@ mod addresses;
 mod links;
 mod routes;
 mod rules;
+mod settings;
 mod sysctls;
 
 use super::Case;

@@ -1,0 +1,58 @@
+//! What the plugins before this one in the chain reported: `prevResult`.
+
+use crate::bindings::wasm_cni::plugin::answers::Answer;
+use crate::delegate;
+use crate::{Ip, request};
+use ipnetwork::IpNetwork;
+
+/// `prevResult`.
+#[derive(Debug)]
+pub struct Previous(Answer);
+
+/// An entry of `interfaces`, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// `name`.
+    pub name: String,
+    /// `mac`; may be empty.
+    pub mac: String,
+    /// `sandbox`; empty for an interface of the host.
+    pub sandbox: String,
+}
+
+impl Previous {
+    /// That of the request; none for the first plugin of a chain.
+    pub fn get() -> Option<Self> {
+        request::previous().map(Previous)
+    }
+
+    /// `interfaces`; none before 0.3.0.
+    pub fn interfaces(&self) -> Vec<Interface> {
+        let interface = |index| Interface {
+            name: self.0.interface_name(index),
+            mac: self.0.interface_mac(index),
+            sandbox: self.0.interface_sandbox(index),
+        };
+        (0..self.0.interface_count()).map(interface).collect()
+    }
+
+    /// `ips`, each with the index that it tells of its interface.
+    pub fn ips(&self) -> Vec<(Ip, Option<u32>)> {
+        (0..self.0.ip_count())
+            .map(|index| (delegate::ip(&self.0, index), self.0.ip_interface(index)))
+            .collect()
+    }
+
+    /// The first address of each family that is, as far as is told, one of the request's interface.
+    pub fn own_addresses(&self) -> Vec<IpNetwork> {
+        let (name, interfaces) = (request::interface_name(), self.interfaces());
+        let is_own = |index: &Option<u32>| {
+            let told = index.and_then(|index| interfaces.get(usize::try_from(index).ok()?));
+            told.is_none_or(|interface| interface.name == name && !interface.sandbox.is_empty())
+        };
+        let own: Vec<IpNetwork> =
+            self.ips().into_iter().filter(|(_, index)| is_own(index)).map(|(ip, _)| ip.address).collect();
+        let first = |v4: bool| own.iter().find(|address| address.is_ipv4() == v4).copied();
+        [first(true), first(false)].into_iter().flatten().collect()
+    }
+}

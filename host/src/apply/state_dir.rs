@@ -1,0 +1,164 @@
+//! The directory of all journals, and who may use which.
+
+use super::journal::{Journal, Section, entries, file_error, read_directory};
+use super::lock;
+use crate::kernel::KernelError;
+use crate::plan::{Attachment, derive};
+use nix::fcntl::Flock;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directory of all journals.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+impl StateDir {
+    /// Below `path` (`/run/wasm-cni`, or `WASM_CNI_STATE_DIR`); nothing is made yet.
+    pub fn new(path: PathBuf) -> Self {
+        StateDir { path }
+    }
+
+    /// Locks an attachment, making its directory: two verbs on one attachment wait for each other.
+    pub fn lock(&self, attachment: &Attachment) -> Result<Journal, KernelError> {
+        let directory = self.attachments().join(derive::key(attachment));
+        let what = format!("attachment {} of container {}", attachment.interface, attachment.container);
+        loop {
+            let is_new = self.make(&directory)?;
+            // One that we made and could not lock would stay for nothing; somebody else's has his sections, or goes with his lock.
+            let locked = lock_directory(&directory, &what).inspect_err(|_| {
+                let _ = is_new.then(|| std::fs::remove_dir(&directory));
+            })?;
+            if let Some(lock) = locked {
+                return Ok(Journal { directory, lock });
+            }
+        }
+    }
+
+    /// Makes an attachment's directory; whether there was none.
+    fn make(&self, directory: &Path) -> Result<bool, KernelError> {
+        let above = self.attachments();
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        let made = match builder.create(directory) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                builder.recursive(true).create(&above).map_err(|e| file_error("make", &above, e))?;
+                builder.recursive(false).create(directory)
+            }
+            made => made,
+        };
+        match made {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+            made => made.map(|()| true).map_err(|e| file_error("make", directory, e)),
+        }
+    }
+
+    /// The same without waiting, and without making anything: none, if somebody holds the lock or there is nothing to lock.
+    pub fn try_lock(&self, attachment: &Attachment) -> Result<Option<Journal>, KernelError> {
+        self.try_lock_directory(self.attachments().join(derive::key(attachment)))
+    }
+
+    fn try_lock_directory(&self, directory: PathBuf) -> Result<Option<Journal>, KernelError> {
+        let file = match File::open(&directory) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| file_error("open", &directory, e))?,
+        };
+        let inode = file.metadata().map_err(|e| file_error("read", &directory, e))?.ino();
+        let Some(lock) = lock::try_exclusive(file, &directory.display().to_string())? else {
+            return Ok(None);
+        };
+        let is_same = std::fs::metadata(&directory).is_ok_and(|now| now.ino() == inode);
+        Ok(is_same.then(|| Journal { directory, lock }))
+    }
+
+    /// Removes what verbs left here that were killed before they had noted anything: directories without a section.
+    pub fn sweep(&self) {
+        for entry in entries(&self.attachments()).unwrap_or_default() {
+            if let Ok(Some(journal)) = self.try_lock_directory(entry.path()) {
+                // What tells nothing goes as it is read, and the directory with the lock.
+                let _ = journal.sections();
+            }
+        }
+    }
+
+    /// Whether a verb of this attachment runs now. Nobody waits for this question, nor does it make anything.
+    pub fn is_locked(&self, attachment: &Attachment) -> bool {
+        let opened = File::open(self.attachments().join(derive::key(attachment)));
+        opened.is_ok_and(lock::is_held)
+    }
+
+    /// Refuses who may not read the journals: to an ordinary user it would seem that there are none.
+    pub fn check_readable(&self) -> Result<(), KernelError> {
+        match std::fs::read_dir(self.attachments()) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("read", &self.attachments(), e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Locks what attachments share (bridges, forwarding) against other applying and undoing processes.
+    pub fn lock_shared(&self) -> Result<Flock<File>, KernelError> {
+        let path = self.path.join("shared.lock");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(|e| file_error("make", &self.path, e))?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        lock::exclusive(file.map_err(|e| file_error("open", &path, e))?, "the lock of shared objects")
+    }
+
+    /// All sections of all attachments but those of `except`; what cannot be read is left out.
+    pub fn sections(&self, except: Option<&Attachment>) -> Vec<Section> {
+        let except = except.map(derive::key);
+        let keys = std::fs::read_dir(self.attachments()).into_iter().flatten().flatten();
+        keys.filter(|entry| Some(entry.file_name().to_string_lossy().as_ref()) != except.as_deref())
+            .flat_map(|entry| read_directory(&entry.path()).unwrap_or_default().0)
+            .collect()
+    }
+
+    /// The sections of all other attachments; none when not all can be read: then anything may be in use.
+    pub fn others(&self, attachment: &Attachment) -> Option<Vec<Section>> {
+        let own = derive::key(attachment);
+        let mut others = Vec::new();
+        for key in entries(&self.attachments()).ok()? {
+            if key.file_name() == own.as_str() {
+                continue;
+            }
+            let (sections, useless) = read_directory(&key.path()).ok()?;
+            if useless.iter().any(|(_, error)| error.is_some()) {
+                return None;
+            }
+            others.extend(sections);
+        }
+        Some(others)
+    }
+
+    /// The sections of an attachment as they are now, without its lock: for looking, not for undoing.
+    pub fn sections_of(&self, attachment: &Attachment) -> Vec<Section> {
+        read_directory(&self.attachments().join(derive::key(attachment))).unwrap_or_default().0
+    }
+
+    /// Where the indexes of lease stores are kept, beside the journals.
+    pub fn lease_indexes(&self) -> PathBuf {
+        self.path.join("leases")
+    }
+
+    fn attachments(&self) -> PathBuf {
+        self.path.join("attachments")
+    }
+}
+
+/// Locks an attachment's directory; none, if it went before.
+fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, KernelError> {
+    let file = match File::open(directory) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| file_error("open", directory, e))?,
+    };
+    let inode = file.metadata().map_err(|e| file_error("read", directory, e))?.ino();
+    let lock = lock::exclusive(file, what)?;
+    // A DEL that held the lock before us removed the directory with it.
+    Ok(std::fs::metadata(directory).is_ok_and(|now| now.ino() == inode).then_some(lock))
+}

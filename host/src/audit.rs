@@ -1,0 +1,316 @@
+//! The audit log: a line of JSON for each plan that was applied, refused or undone (`docs/security.md`, S16; `docs/policy.md`).
+
+use crate::cni::{CniError, Request, code};
+use crate::plan::{Attachment, NetworkName, PluginName};
+use crate::policy::{AuditLog, Violation};
+use serde::Serialize;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+/// What makes a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Audited {
+    /// The verb.
+    Add,
+    /// The verb.
+    Del,
+    /// The verb, and `wasm-cni gc`.
+    Gc,
+    /// `wasm-cni repair`, of one attachment.
+    Repair,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Subject<'a> {
+    /// Which network; none, if all of them.
+    pub network: Option<&'a NetworkName>,
+    /// Which plugin, if one in particular.
+    pub plugin: Option<&'a PluginName>,
+    /// Which attachment, if one in particular.
+    pub attachment: Option<&'a Attachment>,
+}
+
+impl<'a> From<&'a Request> for Subject<'a> {
+    fn from(request: &'a Request) -> Self {
+        let Request { plugin, attachment, .. } = request;
+        Subject { network: Some(&attachment.network), plugin: Some(plugin), attachment: Some(attachment) }
+    }
+}
+
+/// What became of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    /// All of it was done.
+    Applied,
+    /// Policy refused it, and nothing was done.
+    Refused,
+    /// There is no plan, or nothing of it was begun.
+    Failed,
+    /// It failed halfway, and all is as before.
+    RolledBack,
+    /// What was done is undone: DEL, GC.
+    Undone,
+    /// Something could not be undone.
+    Stuck,
+    /// Part of it was done, and stays: a repair.
+    Incomplete,
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    /// RFC 3339, UTC.
+    time: String,
+    verb: Audited,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    /// The components that were run.
+    components: Vec<Component<'a>>,
+    /// SHA-256 of the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a str>,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a CniError>,
+    /// What policy would have refused, were it not in audit mode.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tolerated: &'a [String],
+    duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Component<'a> {
+    plugin: &'a str,
+    sha256: &'a str,
+}
+
+/// One call, while it runs.
+#[derive(Debug)]
+pub struct Record<'a> {
+    log: Option<&'a AuditLog>,
+    trace_id: Option<&'a str>,
+    begun: Instant,
+    verb: Audited,
+    subject: Subject<'a>,
+    components: Vec<(String, String)>,
+    plan: Option<String>,
+    tolerated: Vec<String>,
+    is_begun: Cell<bool>,
+    is_written: bool,
+}
+
+impl<'a> Record<'a> {
+    /// The record of a verb that begins now; without a `log` it goes nowhere. `traceparent` is the runtime's (W3C Trace Context).
+    pub fn begin(
+        log: Option<&'a AuditLog>,
+        traceparent: &'a str,
+        verb: Audited,
+        subject: Subject<'a>,
+    ) -> Self {
+        Record {
+            log,
+            trace_id: trace_id(traceparent),
+            begun: Instant::now(),
+            verb,
+            subject,
+            components: Vec::new(),
+            plan: None,
+            tolerated: Vec::new(),
+            is_begun: Cell::new(false),
+            is_written: false,
+        }
+    }
+
+    /// Notes which components were run, and what they want.
+    pub fn plan(&mut self, components: &[(String, String)], digest: String) {
+        self.components = components.to_vec();
+        self.plan = Some(digest);
+    }
+
+    /// Notes, and warns of, what only audit mode lets through.
+    pub fn tolerate(&mut self, violations: &[Violation]) {
+        for violation in violations {
+            let text = violation.text();
+            tracing::warn!("policy would refuse, were it not in audit mode: {text}");
+            self.tolerated.push(text);
+        }
+    }
+
+    /// Notes that from here on the machine is changed. An error when the log is required and cannot be opened.
+    pub fn begin_applying(&self) -> Result<(), CniError> {
+        if let Some(log) = self.log.filter(|log| log.required && !self.is_begun.get()) {
+            open(&log.file).map_err(|error| required(log, &error))?;
+        }
+        self.is_begun.set(true);
+        Ok(())
+    }
+
+    /// Writes that the plan was applied, before the runtime is told. An error when the log is required and cannot be written.
+    pub fn applied(&mut self) -> Result<(), CniError> {
+        let written = self.write(Outcome::Applied, None);
+        match (written, self.log) {
+            (Err(error), Some(log)) if log.required => Err(required(log, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes how the call ended; of an ADD that was applied only if it was undone again.
+    pub fn end<T>(mut self, result: &Result<T, CniError>) {
+        if self.is_written && result.is_ok() {
+            return;
+        }
+        let outcome = match result {
+            Ok(_) if matches!(self.verb, Audited::Add | Audited::Repair) => Outcome::Applied,
+            Ok(_) => Outcome::Undone,
+            Err(error) => match error.code {
+                code::DENIED => Outcome::Refused,
+                code::STUCK => Outcome::Stuck,
+                _ if self.is_begun.get() && self.verb == Audited::Repair => Outcome::Incomplete,
+                _ if self.is_begun.get() => Outcome::RolledBack,
+                _ => Outcome::Failed,
+            },
+        };
+        // Told on stderr by `write`; what was done is done.
+        let _ = self.write(outcome, result.as_ref().err());
+    }
+
+    fn write(&mut self, outcome: Outcome, error: Option<&CniError>) -> io::Result<()> {
+        let Some(log) = self.log else { return Ok(()) };
+        let line = Line {
+            time: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+            verb: self.verb,
+            network: self.subject.network.map(NetworkName::as_str),
+            container: self.subject.attachment.map(|attachment| attachment.container.as_str()),
+            interface: self.subject.attachment.map(|attachment| attachment.interface.as_str()),
+            plugin: self.subject.plugin.map(PluginName::as_str),
+            components: self.components.iter().map(|(plugin, sha256)| Component { plugin, sha256 }).collect(),
+            plan: self.plan.as_deref(),
+            outcome,
+            error,
+            tolerated: &self.tolerated,
+            duration_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            trace_id: self.trace_id,
+        };
+        let appended =
+            serde_json::to_string(&line).map_err(Into::into).and_then(|line| append(&log.file, &line));
+        match &appended {
+            Ok(()) => self.is_written = true,
+            Err(error) => tracing::warn!("the audit log {} cannot be written: {error}", log.file.display()),
+        }
+        appended
+    }
+}
+
+fn required(log: &AuditLog, error: &io::Error) -> CniError {
+    let msg = format!("the audit log {} cannot be written, and policy requires it", log.file.display());
+    CniError::new(code::IO_FAILURE, msg).with_details(error.to_string())
+}
+
+/// Opened for every line, so that whoever renames the file gets no line more in it than those that are being written.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let mut options = File::options();
+    let file = options.create(true).append(true).read(true).mode(0o600).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let what = if kind.is_fifo() { "a pipe" } else { "no regular file" };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}")))
+}
+
+/// Adds a line with one write, so that lines of several calls do not mix.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let file = open(path)?;
+    let mut last = [b'\n'];
+    let length = file.metadata()?.len();
+    if let Some(end) = length.checked_sub(1) {
+        file.read_exact_at(&mut last, end)?;
+    }
+    // A full disk may have cut the last line off: it stays alone.
+    let text = if last == [b'\n'] { format!("{line}\n") } else { format!("\n{line}\n") };
+    match (&file).write(text.as_bytes())? {
+        written if written == text.len() => Ok(()),
+        written => Err(io::Error::new(
+            io::ErrorKind::WriteZero,
+            format!("{written} of {} bytes were written: the disk is full", text.len()),
+        )),
+    }
+}
+
+/// The trace of a `traceparent` header, `00-TRACE-PARENT-FLAGS`; none when it is not one (W3C Trace Context, section 3.2).
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let ended = parts.next().is_none() || version != "00";
+    let valid = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let zeros = |text: &str| text.bytes().all(|b| b == b'0');
+    (valid && ended && !zeros(trace) && !zeros(parent)).then_some(trace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_told_by_a_valid_header_alone() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let header = |version: &str, trace: &str, rest: &str| format!("{version}-{trace}-{rest}");
+        let rest = "00f067aa0ba902b7-01";
+        assert_eq!(trace_id(&header("00", trace, rest)), Some(trace));
+        assert_eq!(trace_id(&header("cc", trace, &format!("{rest}-more"))), Some(trace), "a later version");
+        for (wrong, why) in [
+            (header("00", trace, &format!("{rest}-more")), "too long"),
+            (header("ff", trace, rest), "no version"),
+            (header("00", &trace.to_uppercase(), rest), "upper case"),
+            (header("00", &"0".repeat(32), rest), "no trace"),
+            (header("00", trace, "0000000000000000-01"), "no parent"),
+            (header("00", &trace[1..], rest), "too short"),
+            (String::new(), "none"),
+            ("\n\"".to_owned(), "no header"),
+        ] {
+            assert_eq!(trace_id(&wrong), None, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_stays_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        append(&path, "one").unwrap();
+        std::fs::write(&path, "one\ntw").unwrap();
+        append(&path, "three").unwrap();
+        append(&path, "four").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_written_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("elsewhere", path("link")).unwrap();
+        for name in ["fifo", "link", "missing/log"] {
+            assert!(append(&path(name), "line").is_err(), "{name}");
+        }
+        assert!(!path("elsewhere").exists());
+    }
+}

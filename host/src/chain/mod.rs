@@ -1,0 +1,254 @@
+//! A runtime's work: the verbs of a network, which are those of its plugins one after the other, each with what the ones before it
+//! left (libcni's `CNIConfig`; cni-behaviours, section 1.14).
+//!
+//! A component is called as under its own name, in this process; a native plugin is executed.
+
+mod cache;
+mod call;
+mod dry;
+mod gc;
+mod networks;
+
+pub use dry::Dry;
+pub use gc::Valid;
+pub use networks::{from_file, load};
+
+use self::cache::Results;
+use crate::cni::list::{Entry, List};
+use crate::cni::result::go_json;
+use crate::cni::{CniError, code, config, previous};
+use crate::delegate;
+use crate::kernel::KernelError;
+use crate::kernel::netns::NetnsFile;
+use crate::plan::{
+    Answer, Attachment, ContainerId, Fact, Facts as _, IfName, LinkRef, NameError, Netns, NetworkName, Query,
+};
+use crate::run::{self, Host};
+use crate::signal;
+use crate::verb::NOBODY;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// For whom a verb is: libcni's `RuntimeConf`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Whose interface on which network.
+    pub attachment: Attachment,
+    /// `CNI_NETNS`.
+    pub netns: String,
+    /// The pairs of `CNI_ARGS`.
+    pub args: Vec<(String, String)>,
+    /// What the runtime has for plugins with that capability.
+    pub capabilities: Map<String, Value>,
+}
+
+/// A network with the plugins that it is made of.
+#[derive(Debug)]
+pub struct Chain<'a> {
+    host: &'a Host,
+    list: List,
+    network: NetworkName,
+    path: Vec<PathBuf>,
+    results: Results,
+}
+
+impl Target {
+    /// What GC and STATUS are about.
+    fn nobody(network: &NetworkName) -> Result<Self, CniError> {
+        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
+        let attachment = Attachment {
+            network: network.clone(),
+            container: ContainerId::parse(NOBODY).map_err(invalid)?,
+            interface: IfName::parse(NOBODY).map_err(invalid)?,
+        };
+        Ok(Target { attachment, netns: String::new(), args: Vec::new(), capabilities: Map::new() })
+    }
+
+    /// `CNI_ARGS`.
+    fn args(&self) -> String {
+        let pairs: Vec<String> = self.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.join(";")
+    }
+}
+
+impl<'a> Chain<'a> {
+    /// The plugins of a list, to be found in the directories of `path`.
+    pub fn new(host: &'a Host, list: List, path: Vec<PathBuf>) -> Result<Self, CniError> {
+        let network = config::network_name(&list.name)?;
+        Ok(Chain { host, list, network, path, results: Results::new(Path::new(cache::DIRECTORY)) })
+    }
+
+    /// Its name.
+    pub fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    /// ADD: each plugin in turn, then the result of the last one is told, and cached.
+    ///
+    /// libcni leaves what is there when one fails; here all that were executed get their DEL, as the SPEC asks of a runtime.
+    pub fn add(&self, target: &Target) -> Result<String, CniError> {
+        signal::watch();
+        let taken = self.has_interface(target)?;
+        let (mut previous, mut told): (Option<Value>, String) = (None, String::new());
+        for (index, plugin) in self.list.plugins.iter().enumerate() {
+            match self.add_one(plugin, target, previous.as_ref()) {
+                Ok((result, text)) => (previous, told) = (Some(result), text),
+                Err(error) => {
+                    let error = failed(plugin, "add", error);
+                    // Whose interface that is, the first plugin could not say.
+                    let nothing_done = index == 0 && taken;
+                    let begun = self.list.plugins.get(..=index).filter(|_| !nothing_done).unwrap_or_default();
+                    return Err(self.abandon(begun, target, previous.as_ref(), error));
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// The result, and the text of it. It is cached at once: what a killed chain leaves can be deleted with it.
+    fn add_one(
+        &self,
+        plugin: &Entry,
+        target: &Target,
+        previous: Option<&Value>,
+    ) -> Result<(Value, String), CniError> {
+        signal::check().map_err(KernelError::from)?;
+        let config = self.config(plugin, target, previous.cloned());
+        let mut text = self.call("ADD", plugin, target, &config)?;
+        let mut result = delegate::result(text.as_bytes())?;
+        let version = result.get("cniVersion").and_then(Value::as_str).unwrap_or_default();
+        if let (true, Some(object)) = (version.is_empty(), result.as_object_mut()) {
+            let own = Some(self.list.cni_version.as_str()).filter(|own| !own.is_empty()).unwrap_or("0.1.0");
+            object.insert("cniVersion".into(), own.into());
+            text = go_json(&result);
+        }
+        // One that nobody can read is told now, not by the next plugin.
+        previous::of_delegate(&result, &self.list.cni_version)?;
+        self.results.keep(target, &self.list, &result)?;
+        Ok((result, text))
+    }
+
+    /// DEL of all that a failed ADD executed; gives the error to tell.
+    fn abandon(
+        &self,
+        begun: &[Entry],
+        target: &Target,
+        previous: Option<&Value>,
+        error: CniError,
+    ) -> CniError {
+        let mut left = Vec::new();
+        for plugin in begun.iter().rev() {
+            if let Err(error) = self.del_one(plugin, target, previous) {
+                left.push(lines(&error));
+            }
+        }
+        if left.is_empty() {
+            if !begun.is_empty() {
+                self.results.forget(&target.attachment);
+            }
+            return error;
+        }
+        let details: Vec<String> =
+            Some(error.details).into_iter().filter(|d| !d.is_empty()).chain(left).collect();
+        CniError { details: details.join("\n"), ..error }
+    }
+
+    /// DEL, in reverse; the first plugin that fails ends it.
+    pub fn del(&self, target: &Target) -> Result<(), CniError> {
+        signal::watch();
+        let cached = self.results.get(&target.attachment, &self.list.cni_version).unwrap_or_else(|error| {
+            tracing::warn!(msg = error.msg, "DEL goes on without the cached result, which cannot be read");
+            None
+        });
+        let mut added = self.as_added(target);
+        if self.is_own(&added.netns) {
+            added.netns.clear();
+        }
+        for plugin in self.list.plugins.iter().rev() {
+            signal::check().map_err(KernelError::from)?;
+            self.del_one(plugin, &added, cached.as_ref())?;
+        }
+        self.results.forget(&target.attachment);
+        Ok(())
+    }
+
+    /// DEL of one plugin. Before 0.4.0 it gets no result.
+    fn del_one(&self, plugin: &Entry, target: &Target, previous: Option<&Value>) -> Result<(), CniError> {
+        let previous = if self.list.is_at_least("0.4.0")? { previous.cloned() } else { None };
+        let config = self.config(plugin, target, previous);
+        self.call("DEL", plugin, target, &config).map(drop).map_err(|e| failed(plugin, "delete", e))
+    }
+
+    /// CHECK: each plugin in turn, with the cached result.
+    pub fn check(&self, target: &Target) -> Result<(), CniError> {
+        if !self.list.is_at_least("0.4.0")? {
+            let version = &self.list.cni_version;
+            let text = format!("configuration version {version:?} does not support the CHECK command");
+            return Err(CniError::new(code::INCOMPATIBLE_VERSION, text));
+        }
+        if self.list.disable_check {
+            return Ok(());
+        }
+        let cached = self.results.get(&target.attachment, &self.list.cni_version).map_err(|error| {
+            let msg =
+                format!("failed to get network {:?} cached result: {}", self.network.as_str(), error.msg);
+            CniError { msg, ..error }
+        })?;
+        let added = self.as_added(target);
+        self.list.plugins.iter().try_for_each(|plugin| {
+            let config = self.config(plugin, &added, cached.clone());
+            self.call("CHECK", plugin, &added, &config).map(drop)
+        })
+    }
+
+    /// STATUS: the first plugin that cannot work is told. Before 1.1.0 nobody is asked.
+    pub fn status(&self) -> Result<(), CniError> {
+        if !self.list.is_at_least("1.1.0")? {
+            return Ok(());
+        }
+        let nobody = Target::nobody(&self.network)?;
+        self.list.plugins.iter().try_for_each(|plugin| {
+            let config = self.config(plugin, &nobody, None);
+            self.call("STATUS", plugin, &nobody, &config).map(drop)
+        })
+    }
+
+    /// Whether the container has an interface of that name. The host's own namespace is refused, since not every native plugin does.
+    fn has_interface(&self, target: &Target) -> Result<bool, CniError> {
+        let Ok(netns) = NetnsFile::open(&target.netns) else { return Ok(false) };
+        let netns = run::container_netns(self.host, &target.netns, Ok(netns))?;
+        let link = LinkRef { netns: Netns::Container, name: target.attachment.interface.clone() };
+        let answer = self.host.kernel(Some(netns), true).ask(&Query::Link(link));
+        Ok(matches!(answer, Answer::Link(Fact::Known(_))))
+    }
+
+    /// For whom DEL and CHECK are: with the capabilities and the `CNI_ARGS` of the ADD, as its cache tells them, unless others are given.
+    /// Without its port mappings the reference's portmap would leave them.
+    fn as_added(&self, target: &Target) -> Target {
+        let mut target = target.clone();
+        if let Some(cached) = self.results.target(&target.attachment) {
+            if target.args.is_empty() {
+                target.args = cached.args;
+            }
+            if target.capabilities.is_empty() {
+                target.capabilities = cached.capabilities;
+            }
+        }
+        target
+    }
+
+    /// Whether the host's own namespace is at the path now: nobody may look for the container's interface in it.
+    fn is_own(&self, netns: &str) -> bool {
+        let opened = NetnsFile::open(netns);
+        opened.is_ok() && run::container_netns(self.host, netns, opened).is_err()
+    }
+}
+
+fn failed(plugin: &Entry, verb: &str, error: CniError) -> CniError {
+    CniError { msg: format!("plugin {} failed ({verb}): {}", plugin.description(), error.msg), ..error }
+}
+
+/// An error among others.
+fn lines(error: &CniError) -> String {
+    if error.details.is_empty() { error.msg.clone() } else { format!("{}\n{}", error.msg, error.details) }
+}

@@ -1,0 +1,102 @@
+//! The files of networks, read as libcni reads them (cni-behaviours, section 1.14).
+
+use crate::cni::list::{Entry, List};
+use crate::cni::{CniError, code, config};
+use crate::plan::NetworkName;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The network `name` of a directory: the first list (`.conflist`) of that name, else the first configuration (`.conf`, `.json`).
+///
+/// Files are read in the order of their names; one that cannot be read is an error for every network after it.
+pub fn load(dir: &Path, name: &NetworkName) -> Result<List, CniError> {
+    let mut seen = Vec::new();
+    let lists = files(dir, &["conflist"])?;
+    for file in &lists {
+        let list = list(file)?;
+        if list.name == name.as_str() {
+            return Ok(list);
+        }
+        seen.push(list.name);
+    }
+    let singles = files(dir, &["conf", "json"])?;
+    for file in &singles {
+        let plugin = Entry::parse(&read(file)?).map_err(|e| of_file(file, e))?;
+        if plugin.name() == name.as_str() {
+            return single(file);
+        }
+        seen.push(plugin.name().to_owned());
+    }
+    let error = |text: String| CniError::new(code::INVALID_NETWORK_CONFIG, text);
+    if lists.is_empty() && singles.is_empty() {
+        let text = format!("no net configurations found in {}", dir.display());
+        return Err(error(text).with_details("hint: NETCONFPATH tells another directory"));
+    }
+    let text = format!(r#"no net configuration with name "{name}" in {}"#, dir.display());
+    Err(error(text).with_details(format!("networks there: {}", seen.join(", "))))
+}
+
+/// The network of a file: a list where it has `plugins` or is a `.conflist`, else one plugin.
+pub fn from_file(file: &Path) -> Result<List, CniError> {
+    let object: serde_json::Value = serde_json::from_str(&read(file)?).unwrap_or_default();
+    let is_list = file.extension().is_some_and(|extension| extension == "conflist");
+    if is_list || object.get("plugins").is_some() { list(file) } else { single(file) }
+}
+
+/// A list, with what files in the folder of its network's name add to it.
+fn list(file: &Path) -> Result<List, CniError> {
+    let mut list = List::parse(&read(file)?).map_err(|e| of_file(file, e))?;
+    // A name that is none is no folder either.
+    if !list.only_inlined && NetworkName::parse(&list.name).is_ok() {
+        for plugin in files(&file.with_file_name(&list.name), &["conf"])? {
+            list.plugins.push(Entry::parse(&read(&plugin)?).map_err(|e| of_file(&plugin, e))?);
+        }
+    }
+    if list.plugins.is_empty() {
+        return Err(of_file(file, CniError::new(code::INVALID_NETWORK_CONFIG, "no plugin configs found")));
+    }
+    Ok(list)
+}
+
+fn single(file: &Path) -> Result<List, CniError> {
+    List::of_single(&read(file)?).map_err(|e| of_file(file, e))
+}
+
+fn of_file(file: &Path, error: CniError) -> CniError {
+    CniError { msg: format!("{}: {}", file.display(), error.msg), ..error }
+}
+
+/// The files of a directory with one of these extensions, by name; none where there is no directory.
+fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CniError> {
+    let failed =
+        |e: io::Error| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", dir.display()));
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        if extensions.contains(&extension.as_ref()) && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<String, CniError> {
+    let failed =
+        |why: String| CniError::new(code::IO_FAILURE, format!("failed to read {}: {why}", file.display()));
+    let mut text = String::new();
+    let opened = File::open(file).map_err(|e| failed(e.to_string()))?;
+    let length =
+        opened.take(config::MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| failed(e.to_string()))?;
+    if length as u64 > config::MAX_BYTES {
+        return Err(failed(format!("it is larger than {} bytes", config::MAX_BYTES)));
+    }
+    Ok(text)
+}

@@ -1,0 +1,137 @@
+//! `wasm-cni attachments`: what is on this node.
+
+use super::{Format, Printed, table};
+use crate::cni::CniError;
+use crate::plan::{Action, Attachment, Netns};
+use crate::run::Host;
+use crate::verb::attached::{self, Attached, State};
+use serde::Serialize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Which network, and how to print.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The network; without it, all of them.
+    network: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// An attachment as it is printed.
+#[derive(Debug, Serialize)]
+struct Row {
+    #[serde(flatten)]
+    attachment: Attachment,
+    netns: String,
+    /// With prefix lengths, as they were given to the container.
+    addresses: Vec<String>,
+    /// Type and SHA-256 of each component that took part.
+    plugins: Vec<(String, String)>,
+    /// Seconds since 1970 at which its first plugin began.
+    created: u64,
+    state: State,
+}
+
+/// Lists from the journals alone; compares nothing with the machine but the container's namespace.
+pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
+    host.state.check_readable()?;
+    let network = super::network(arguments.network.as_deref())?;
+    let found = attached::all(&host.state, network.as_ref());
+    let rows: Vec<Row> = found.iter().map(|attached| row(attached, attached.state(&host.state))).collect();
+    let text = match arguments.output {
+        Format::Json => super::json(&rows),
+        Format::Text => {
+            let heads = ["NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "PLUGINS", "AGE", "STATE"];
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            table::render(&heads, rows.iter().map(|row| row.cells(now)).collect())
+        }
+    };
+    Ok(Printed { text, success: true })
+}
+
+fn row(attached: &Attached, state: State) -> Row {
+    let first = attached.sections.first();
+    Row {
+        attachment: attached.attachment.clone(),
+        netns: attached.netns_path().to_owned(),
+        addresses: addresses(attached),
+        plugins: attached.plugins(),
+        created: first.map(|section| section.header.created / 1_000_000_000).unwrap_or_default(),
+        state,
+    }
+}
+
+/// What the runtime was told; of an ADD that did not end, what it was about to give.
+fn addresses(attached: &Attached) -> Vec<String> {
+    let mut addresses: Vec<String> = Vec::new();
+    for section in &attached.sections {
+        let planned = section.entries().filter_map(|entry| match &entry.action {
+            Action::AddAddress(add) if add.link.netns == Netns::Container => Some(add.address.to_string()),
+            _ => None,
+        });
+        let told =
+            section.report.iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.to_string()));
+        for address in told.chain(planned) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    addresses
+}
+
+impl Row {
+    fn cells(&self, now: Duration) -> Vec<String> {
+        let Attachment { network, container, interface } = &self.attachment;
+        let plugins = self.plugins.iter().map(|(plugin, digest)| format!("{plugin}@{}", start(digest, 8)));
+        let age = now.saturating_sub(Duration::from_secs(self.created));
+        let state = match self.state {
+            State::Complete => "complete",
+            State::Unfinished => "unfinished",
+            State::InFlight => "in flight",
+            State::NetnsGone => "netns gone",
+        };
+        vec![
+            network.to_string(),
+            short(container.as_str()),
+            interface.to_string(),
+            self.addresses.join(" "),
+            plugins.collect::<Vec<_>>().join(" "),
+            duration(age),
+            state.to_owned(),
+        ]
+    }
+}
+
+/// A container's ID as runtimes print it: what a program made up, by its beginning; JSON has it whole.
+fn short(container: &str) -> String {
+    if container.len() > 32 { start(container, 13).to_owned() } else { container.to_owned() }
+}
+
+fn start(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
+}
+
+/// The largest unit alone.
+fn duration(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds @ 3600..86_400 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_ids_are_short() {
+        let ages = [59, 60, 3599, 3600, 86_399, 86_400, 864_000].map(|s| duration(Duration::from_secs(s)));
+        assert_eq!(ages, ["59s", "1m", "59m", "1h", "23h", "1d", "10d"]);
+        assert_eq!(short("1234567890"), "1234567890");
+        assert_eq!(short(&"ab".repeat(32)), "ababababababa");
+    }
+}

@@ -1,0 +1,127 @@
+//! `wasm-cni gc`: removes what is left of attachments that are no more, by a list or where the container's namespace is gone, or
+//! by the plugins of a network, as a runtime does.
+
+use super::Printed;
+use super::runtime::Places;
+use crate::apply::Section;
+use crate::audit::{Audited, Subject};
+use crate::cni::{CniError, code, config};
+use crate::plan::{Action, NetworkName, StoreRef};
+use crate::policy::grant::DEFAULT_DATA_DIR;
+use crate::run::Host;
+use crate::verb::attached;
+use crate::verb::collect::{Collection, is_listed};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Of which network, and what stays. What stays is never guessed.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("stays").required(true).multiple(true)))]
+pub struct Arguments {
+    /// The network; with `--dead-namespaces` it may be left out for all of them.
+    #[arg(required_unless_present = "dead_namespaces")]
+    network: Option<String>,
+    /// Do as cnitool does, which asks for a namespace here and does not look at it: DEL of every attachment of the network in libcni's
+    /// cache, whoever made it, then GC of each plugin. With `--valid`, what that lists stays; without it, nothing does.
+    #[arg(group = "stays")]
+    netns: Option<String>,
+    /// A file with what stays, as `cni.dev/valid-attachments` has it: `[{"containerID": "…", "ifname": "…"}]`; `-` is standard
+    /// input. All else of the network goes, whoever made it.
+    #[arg(long, group = "stays", value_name = "FILE")]
+    valid: Option<PathBuf>,
+    /// What stays are attachments whose container's namespace is there.
+    #[arg(long, group = "stays", conflicts_with_all = ["valid", "netns"])]
+    dead_namespaces: bool,
+    /// Print what would be removed, and remove nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Does as a runtime does, and prints nothing unless it is dry.
+fn by_plugins(host: &Host, arguments: &Arguments, network: &str) -> Result<Printed, CniError> {
+    let chain = arguments.places.chain(host, network)?;
+    let valid = arguments.valid.as_deref().map(read).transpose()?;
+    let text = match arguments.dry_run {
+        true => chain.plan_gc(valid.as_deref())?,
+        false => chain.gc(valid.as_deref()).map(|()| String::new())?,
+    };
+    Ok(Printed { text, success: true })
+}
+
+/// Removes, and prints what was removed as commands.
+pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
+    if let (Some(network), Some(_)) = (&arguments.network, &arguments.netns) {
+        return by_plugins(host, arguments, network);
+    }
+    host.state.check_readable()?;
+    let network = super::network(arguments.network.as_deref())?;
+    let mut collection = Collection::new(host, arguments.dry_run);
+    match (&arguments.valid, &network) {
+        (Some(file), Some(network)) => {
+            let valid = read(file)?;
+            // Before the journals go that tell them.
+            let stores = stores(&host.state.sections(None), network);
+            collection.sections(|section| {
+                section.header.attachment.network == *network
+                    && !is_listed(&section.header.attachment, &valid)
+            });
+            collection.rules(network, &valid);
+            stores.iter().for_each(|store| collection.leases(store, &valid));
+        }
+        _ => {
+            let dead =
+                attached::all(&host.state, network.as_ref()).into_iter().filter(attached::Attached::is_dead);
+            let dead: BTreeSet<_> =
+                dead.map(|attached| crate::plan::derive::key(&attached.attachment)).collect();
+            collection
+                .sections(|section| dead.contains(&crate::plan::derive::key(&section.header.attachment)));
+        }
+    }
+    let skipped: Vec<String> = collection
+        .skipped
+        .iter()
+        .map(|skipped| format!("left alone, since an ADD or DEL of it runs: {skipped}\n"))
+        .collect();
+    let nothing = if arguments.dry_run { "nothing to remove\n" } else { "nothing was removed\n" };
+    let ended = collection.ended();
+    // What was found and removed, or could not be.
+    if !arguments.dry_run && ended.as_ref().map_or(true, |text| !text.is_empty()) {
+        let subject = Subject { network: network.as_ref(), ..Subject::default() };
+        host.record(Audited::Gc, subject).end(&ended);
+    }
+    let text = ended?;
+    Ok(Printed {
+        text: if text.is_empty() { nothing.to_owned() } else { text } + &skipped.concat(),
+        success: true,
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<(String, String)>, CniError> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)).map(drop)
+    };
+    read.map_err(|e| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", file.display())))?;
+    let list = serde_json::from_slice(&bytes)
+        .map_err(|e| CniError::new(code::DECODING_FAILURE, format!("{} is no JSON: {e}", file.display())))?;
+    config::attachments(&list)
+        .map_err(|error| CniError { msg: format!("{} {}", file.display(), error.msg), ..error })
+}
+
+/// The default store of a network, and those that its journals name.
+fn stores(sections: &[Section], network: &NetworkName) -> BTreeSet<StoreRef> {
+    let own = sections.iter().filter(|section| section.header.attachment.network == *network);
+    let leased = own.flat_map(|section| {
+        section.entries().filter_map(|entry| match &entry.action {
+            Action::ReserveLease(lease) => Some(lease.store.clone()),
+            _ => None,
+        })
+    });
+    let default = StoreRef { data_dir: PathBuf::from(DEFAULT_DATA_DIR), network: network.clone() };
+    leased.chain([default]).collect()
+}

@@ -1,0 +1,155 @@
+//! What a runtime knows, as cnitool takes it from its arguments and its environment (cni-behaviours, section 1.14).
+
+use crate::chain::{self, Chain, Target};
+use crate::cni::{CniError, code};
+use crate::plan::{Attachment, ContainerId, IfName, NameError, NetworkName};
+use crate::run::Host;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha512};
+use std::path::{Component, Path, PathBuf};
+
+/// Where networks and plugins are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Places {
+    /// Where the networks are: `*.conflist`, else `*.conf` and `*.json`.
+    #[arg(long, env = "NETCONFPATH", default_value = DIRECTORY)]
+    conf_dir: String,
+    /// Where the plugins are, directories joined by `:`.
+    #[arg(long, env = "CNI_PATH", default_value = "/opt/cni/bin")]
+    cni_path: String,
+}
+
+const DIRECTORY: &str = "/etc/cni/net.d";
+
+/// Which network, for which container.
+#[derive(Debug, clap::Args)]
+pub(super) struct Attached {
+    /// The network's name, as its file has it.
+    network: String,
+    /// The container's namespace.
+    netns: String,
+    /// The container's ID; without it, one that follows from the namespace's path, the same as cnitool's.
+    #[arg(long)]
+    container_id: Option<String>,
+    /// The interface in the container.
+    #[arg(long, env = "CNI_IFNAME", default_value = "eth0")]
+    ifname: String,
+    /// What the runtime has for plugins with that capability, as JSON: `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
+    #[arg(long, env = "CAP_ARGS", default_value = "")]
+    cap_args: String,
+    /// As in `CNI_ARGS`: `KEY=VALUE;KEY=VALUE`.
+    #[arg(long, env = "CNI_ARGS", default_value = "")]
+    args: String,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Places {
+    /// The network of that name.
+    pub(super) fn chain<'a>(&self, host: &'a Host, network: &str) -> Result<Chain<'a>, CniError> {
+        let dir = if self.conf_dir.is_empty() { DIRECTORY } else { &self.conf_dir };
+        let name = NetworkName::parse(network).map_err(invalid)?;
+        Chain::new(host, chain::load(Path::new(dir), &name)?, path(&self.cni_path))
+    }
+}
+
+impl Attached {
+    /// The network, and for whom.
+    pub(super) fn read<'a>(&self, host: &'a Host) -> Result<(Chain<'a>, Target), CniError> {
+        let chain = self.places.chain(host, &self.network)?;
+        let netns = absolute(&self.netns)?;
+        let container = self.container_id.clone().unwrap_or_else(|| container_id(&netns));
+        let target = Target {
+            attachment: attachment(chain.network(), &container, &self.ifname)?,
+            netns,
+            args: pairs(&self.args)?,
+            capabilities: capabilities(&self.cap_args)?,
+        };
+        Ok((chain, target))
+    }
+}
+
+fn invalid(error: NameError) -> CniError {
+    CniError::new(code::INVALID_ENVIRONMENT, error.to_string())
+}
+
+pub(super) fn attachment(
+    network: &NetworkName,
+    container: &str,
+    interface: &str,
+) -> Result<Attachment, CniError> {
+    Ok(Attachment {
+        network: network.clone(),
+        container: ContainerId::parse(container).map_err(invalid)?,
+        interface: IfName::parse(interface).map_err(invalid)?,
+    })
+}
+
+/// The directories of a `CNI_PATH`.
+pub(super) fn path(text: &str) -> Vec<PathBuf> {
+    text.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
+}
+
+/// The pairs of `CNI_ARGS`.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
+    let pair = |pair: &str| match pair.split('=').collect::<Vec<_>>().as_slice() {
+        [key, value] if !key.is_empty() && !value.is_empty() => Ok(((*key).to_owned(), (*value).to_owned())),
+        _ => Err(CniError::new(code::INVALID_ENVIRONMENT, format!("invalid CNI_ARGS pair {pair:?}"))),
+    };
+    if text.is_empty() { Ok(Vec::new()) } else { text.split(';').map(pair).collect() }
+}
+
+/// What `CAP_ARGS` has.
+pub(super) fn capabilities(text: &str) -> Result<Map<String, Value>, CniError> {
+    let text = if text.is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|e| {
+        let hint = r#"hint: CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'"#;
+        CniError::new(code::INVALID_ENVIRONMENT, format!("CAP_ARGS is no JSON object: {e}")).with_details(hint)
+    })
+}
+
+/// A path from the root without `.`, `..` and doubled slashes, by its text alone (Go's `filepath.Abs`).
+fn absolute(path: &str) -> Result<String, CniError> {
+    let absolute = std::path::absolute(path)
+        .map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, format!("netns {path:?} is no path: {e}")))?;
+    let mut clean = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            part => clean.push(part),
+        }
+    }
+    Ok(clean.display().to_string())
+}
+
+/// What cnitool calls the container of a namespace: the first ten bytes of a SHA-512, in hexadecimal.
+fn container_id(netns: &str) -> String {
+    let digest = Sha512::digest(netns);
+    digest.iter().take(10).fold("cnitool-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_has_the_id_that_cnitool_gives_it() {
+        for path in ["/var/run/netns/testing", "/var/run//netns/./x/../testing/", "/../var/run/netns/testing"]
+        {
+            assert_eq!(container_id(&absolute(path).unwrap()), "cnitool-77383ca0a0715733ca6f", "{path}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_pairs_and_capabilities_an_object() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(pairs("a=1;b=2"), Ok(vec![pair("a", "1"), pair("b", "2")]));
+        assert_eq!(pairs(""), Ok(vec![]));
+        for (text, wrong) in [("a=1;", ""), ("a", "a"), ("a=", "a="), ("=1", "=1"), ("a=1=2", "a=1=2")] {
+            assert_eq!(pairs(text).unwrap_err().msg, format!("invalid CNI_ARGS pair {wrong:?}"));
+        }
+        assert!(capabilities("").unwrap().is_empty());
+        assert!(capabilities("[]").unwrap_err().msg.starts_with("CAP_ARGS is no JSON object"));
+    }
+}

@@ -1,0 +1,230 @@
+//! The directory that is installed into. What we need to know of it later is in `.wasm-cni` there, so that it goes where the directory
+//! goes, be it a volume that another machine's container has mounted:
+//!
+//! ```text
+//! installed.json   every digest that was ever installed under a name: what is ours
+//! replaced/        what was there under our names before us, for `uninstall`
+//! new/, old/       what is being put in place, and what that replaces of ours; empty between two runs
+//! ```
+
+use crate::apply::lock;
+use crate::cni::{CniError, code};
+use crate::sandbox::cache::digest;
+use nix::errno::Errno;
+use nix::fcntl::Flock;
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The binary that every plugin's name is a link to.
+pub const HOST: &str = "wasm-cni";
+
+/// The binary that compiles components.
+pub const COMPILER: &str = "wasm-cni-compile";
+
+const OWN: &str = ".wasm-cni";
+
+const NOTE: &str = "installed.json";
+
+/// What is noted in a directory.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Installed {
+    digests: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A directory of plugins, locked against another `install` or `uninstall`.
+#[derive(Debug)]
+pub struct Place {
+    /// Where the runtime looks.
+    pub dir: PathBuf,
+    own: PathBuf,
+    installed: Installed,
+    made: bool,
+    _lock: Flock<File>,
+}
+
+impl Place {
+    /// Opens it; `create` makes what is missing.
+    pub fn open(dir: &Path, create: bool) -> Result<Self, CniError> {
+        if !geteuid().is_root() {
+            let msg = format!("only root can do this: runtimes execute what is in {} as root", dir.display());
+            return Err(CniError::new(code::INTERNAL, msg).with_details("hint: sudo"));
+        }
+        let own = dir.join(OWN);
+        let made_dir = create && !dir.exists();
+        if create {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
+            made.map_err(|e| failed("create", dir, &e))?;
+        }
+        let metadata = fs::metadata(dir).map_err(|e| failed("open", dir, &e))?;
+        if metadata.mode() & 0o002 != 0 {
+            let msg = format!("everybody can write to {}", dir.display());
+            let details = format!("who puts a plugin there is root\nhint: chmod o-w {}", dir.display());
+            return Err(CniError::new(code::INTERNAL, msg).with_details(details));
+        }
+        if create {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&own);
+            made.map_err(|e| failed("create", &own, &e))?;
+        }
+        let opened = match File::open(&own) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let msg = format!("wasm-cni is not installed in {}", dir.display());
+                return Err(CniError::new(code::INTERNAL, msg).with_details("hint: --dir"));
+            }
+            opened => opened.map_err(|e| failed("open", &own, &e))?,
+        };
+        let lock = lock::exclusive(opened, &own.display().to_string())?;
+        let note = own.join(NOTE);
+        let installed = match fs::read(&note) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| failed("read", &note, &e.into()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Installed::default(),
+            Err(error) => return Err(failed("read", &note, &error)),
+        };
+        let place = Place { dir: dir.to_owned(), own, installed, made: made_dir, _lock: lock };
+        place.clean()?;
+        Ok(place)
+    }
+
+    /// Where a plugin is executed from.
+    pub fn live(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Where a file is made before it is put in place.
+    pub fn staged(&self, name: &str) -> PathBuf {
+        self.own.join("new").join(name)
+    }
+
+    /// Where an older file of ours is until the newer one is in place.
+    pub fn old(&self, name: &str) -> PathBuf {
+        self.own.join("old").join(name)
+    }
+
+    /// Where somebody else's file is that ours replaced.
+    pub fn replaced(&self, name: &str) -> PathBuf {
+        self.own.join("replaced").join(name)
+    }
+
+    /// Makes the folders of these.
+    pub fn prepare(&self) -> Result<(), CniError> {
+        ["new", "old", "replaced"].into_iter().try_for_each(|name| {
+            let dir = self.own.join(name);
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| failed("create", &dir, &e))
+        })
+    }
+
+    /// Removes what a run leaves that was killed.
+    pub fn clean(&self) -> Result<(), CniError> {
+        for name in ["new", "old"] {
+            let dir = self.own.join(name);
+            match fs::remove_dir_all(&dir) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &dir, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The names under which files were installed.
+    pub fn names(&self) -> Vec<String> {
+        self.installed.digests.keys().cloned().collect()
+    }
+
+    /// Whether a name is as we left it, or as an earlier version of ours did.
+    pub fn is_ours(&self, name: &str) -> bool {
+        let path = self.live(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => is_our_link(&path),
+            Ok(metadata) if metadata.is_file() => {
+                let digest = File::open(&path).and_then(|file| digest(&file));
+                let known = self.installed.digests.get(name);
+                digest.is_ok_and(|digest| known.is_some_and(|known| known.contains(&digest)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes what is about to be put in place: from now on it is ours. Gives what was noted before.
+    pub fn note<'a>(
+        &mut self,
+        files: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Installed, CniError> {
+        let before = self.installed.clone();
+        for (name, digest) in files {
+            self.installed.digests.entry(name.to_owned()).or_default().insert(digest.to_owned());
+        }
+        match self.write() {
+            Ok(()) => Ok(before),
+            Err(error) => {
+                self.installed = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes again what was noted before.
+    pub fn note_again(&mut self, before: Installed) {
+        self.installed = before;
+        let undone = if self.installed.digests.is_empty() {
+            fs::remove_file(self.own.join(NOTE)).map_err(|e| failed("remove", &self.own, &e))
+        } else {
+            self.write()
+        };
+        if let Err(error) = undone {
+            tracing::warn!(msg = error.msg, "what is ours is noted, though it is not there");
+        }
+    }
+
+    fn write(&self) -> Result<(), CniError> {
+        let (note, new) = (self.own.join(NOTE), self.staged(NOTE));
+        let text = serde_json::to_vec_pretty(&self.installed).map_err(io::Error::from);
+        text.and_then(|text| fs::write(&new, text))
+            .and_then(|()| File::open(&new)?.sync_all())
+            .and_then(|()| fs::rename(&new, &note))
+            .map_err(|e| failed("write", &note, &e))
+    }
+
+    /// Forgets all of it, what was replaced included.
+    pub fn forget(&mut self) -> Result<(), CniError> {
+        self.installed = Installed::default();
+        fs::remove_dir_all(&self.own).map_err(|e| failed("remove", &self.own, &e))
+    }
+}
+
+impl Drop for Place {
+    /// Where nothing was installed, nothing is left.
+    fn drop(&mut self) {
+        let _ = self.clean();
+        if self.installed.digests.is_empty() {
+            let _ = fs::remove_dir(self.own.join("replaced"));
+            let _ = fs::remove_dir(&self.own);
+            if self.made {
+                let _ = fs::remove_dir(&self.dir);
+            }
+        }
+    }
+}
+
+/// Whether it is a link as we make them: relative, so that the directory may be mounted elsewhere.
+pub fn is_our_link(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|target| target == Path::new(HOST))
+}
+
+/// An error of a file, with a hint where there is one.
+pub fn failed(what: &str, path: &Path, error: &io::Error) -> CniError {
+    let hint = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EROFS) => {
+            "hint: install into a directory that can be written, with --dir, and tell the runtime: containerd `bin_dirs`, \
+             CRI-O `plugin_dirs`, podman `cni_plugin_dirs`"
+        }
+        _ => "",
+    };
+    CniError::new(code::IO_FAILURE, format!("failed to {what} {}: {error}", path.display()))
+        .with_details(hint)
+}

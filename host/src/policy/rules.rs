@@ -1,0 +1,172 @@
+//! The rules that count for a plugin on a network: the one function that planning, `inspect` and `policy check` ask.
+
+use super::capability::Capability;
+use super::file::{Mode, Policy, Rule, Sha256};
+use super::scope::{Key, Scope, Thing};
+use super::violation::{Refusal, Remedy};
+use crate::cni::{CniError, code};
+use crate::plan::{NetworkName, PluginName};
+
+/// See [`Policy::rules`].
+#[derive(Debug, Clone)]
+pub struct Rules<'a> {
+    policy: &'a Policy,
+    rules: Vec<&'a Rule>,
+}
+
+/// Something in the file, with its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// From 1.
+    pub line: usize,
+    /// As it is written there.
+    pub text: String,
+}
+
+/// What a request may take of the machine, where policy says less than the host gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lowered {
+    /// Mebibytes.
+    pub memory_mib: Option<u32>,
+    /// Milliseconds.
+    pub time_ms: Option<u32>,
+    /// How many.
+    pub actions: Option<u32>,
+    /// Kibibytes.
+    pub log_kib: Option<u32>,
+}
+
+impl Policy {
+    /// The rules for a plugin on a network; without a network, those that count on every one.
+    pub fn rules(&self, plugin: &PluginName, network: Option<&NetworkName>) -> Rules<'_> {
+        let matching = self.content.rules.iter().map(|rule| rule.get_ref()).filter(|rule| {
+            let named = match (&rule.network, network) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(patterns), Some(network)) => patterns.matches(network.as_str()),
+            };
+            named && rule.plugin.as_ref().is_none_or(|patterns| patterns.matches(plugin.as_str()))
+        });
+        Rules { policy: self, rules: matching.collect() }
+    }
+
+    fn told(&self, offset: usize, text: String) -> Told {
+        Told { line: self.line(offset), text }
+    }
+}
+
+impl Rules<'_> {
+    /// What becomes of violations. Where rules disagree they are refused.
+    pub fn mode(&self) -> Mode {
+        let modes: Vec<Mode> = self.rules.iter().filter_map(|rule| rule.mode).collect();
+        match modes.iter().find(|mode| **mode == Mode::Enforce).or(modes.first()) {
+            Some(mode) => *mode,
+            None => self.policy.content.mode,
+        }
+    }
+
+    /// Where a capability is denied, if it is.
+    pub fn denied(&self, capability: Capability) -> Option<Told> {
+        let denials = self.rules.iter().flat_map(|rule| &rule.deny);
+        let found = denials.into_iter().find(|denied| *denied.get_ref() == capability)?;
+        Some(self.policy.told(found.span().start, format!("deny = [\"{capability}\"]")))
+    }
+
+    /// Every list of `allow`, or of `only`.
+    pub fn lists(&self, only: bool) -> Vec<(Key, Told)> {
+        let scopes = self.rules.iter().map(|rule| if only { &rule.only } else { &rule.allow });
+        let lists = scopes.flat_map(Scope::lists);
+        lists.map(|(key, offset, text)| (key, self.policy.told(offset, text))).collect()
+    }
+
+    /// Refuses a capability that is denied.
+    pub fn refuse_capability(&self, capability: Capability) -> Option<Refusal> {
+        self.denied(capability).map(|told| Refusal {
+            rule: format!("line {} of {} denies `{capability}`", told.line, self.policy.path.display()),
+            remedy: Remedy::Stands(told),
+        })
+    }
+
+    /// Refuses a thing that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
+    /// not cover, whatever allows it.
+    pub fn refuse(&self, thing: &Thing<'_>, by_default: bool, rule: impl FnOnce() -> String) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let allows = |rule: &&Rule| rule.allow.covers(thing).is_some_and(|(_, _, covers)| covers);
+        if !by_default && !self.rules.iter().any(allows) {
+            let remedy = match thing.literal() {
+                Some(value) => Remedy::Allow(thing.key(), value),
+                None => Remedy::Never("a name that reads as a pattern cannot be allowed"),
+            };
+            refusals.push(Refusal { rule: rule(), remedy });
+        }
+        for (offset, text, covers) in self.rules.iter().filter_map(|rule| rule.only.covers(thing)) {
+            if !covers {
+                let key = thing.key().as_str();
+                let told = self.policy.told(offset, format!("only.{key}"));
+                let path = self.policy.path.display();
+                let rule = format!("line {} of {path} allows only {text} (`only.{key}`)", told.line);
+                refusals.push(Refusal { rule, remedy: Remedy::Stands(told) });
+            }
+        }
+        refusals
+    }
+
+    /// The granted directory that a file is in, if it is read for that reason.
+    pub fn directory_above(&self, file: &std::path::Path) -> Option<std::path::PathBuf> {
+        let lists = self.rules.iter().filter_map(|rule| rule.allow.files.as_ref());
+        lists.into_iter().find_map(|list| list.get_ref().above(file)).map(std::path::Path::to_owned)
+    }
+
+    /// The lists of digests of which each has to have the component's.
+    pub fn pins(&self) -> Vec<(Told, Vec<&str>)> {
+        let lists = self.rules.iter().filter_map(|rule| rule.sha256.as_ref());
+        let pins = lists.map(|list| {
+            let told = self.policy.told(list.span().start, "sha256".to_owned());
+            (told, list.get_ref().iter().map(Sha256::as_str).collect())
+        });
+        pins.collect()
+    }
+
+    /// Refuses a component whose digest some list does not have.
+    pub fn check_digest(&self, plugin: &PluginName, digest: &str) -> Result<(), CniError> {
+        let missing = self.pins().into_iter().find(|(_, pins)| !pins.contains(&digest));
+        let Some((told, pins)) = missing else { return Ok(()) };
+        let msg = format!("policy pins plugin {:?} to another digest", plugin.as_str());
+        let pinned = if pins.is_empty() { "nothing".to_owned() } else { pins.join(" ") };
+        let path = self.policy.path.display();
+        let details =
+            format!("sha256 of the component: {digest}\nline {} of {path} has: {pinned}", told.line);
+        Err(CniError::new(code::DENIED, msg).with_details(details))
+    }
+
+    /// Refuses a component that imports a capability which it is denied.
+    pub fn check_imports(&self, plugin: &PluginName, imports: &[String]) -> Result<(), CniError> {
+        let denied = |import: &String| {
+            let told = self.denied(Capability::of_import(import)?)?;
+            Some(format!("{import}: line {} of {}: `{}`", told.line, self.policy.path.display(), told.text))
+        };
+        let denied: Vec<String> = imports.iter().filter_map(denied).collect();
+        if denied.is_empty() || self.mode() == Mode::Audit {
+            return Ok(());
+        }
+        let msg = format!("plugin {:?} is not started: policy denies what it imports", plugin.as_str());
+        Err(CniError::new(code::DENIED, msg).with_details(denied.join("\n")))
+    }
+
+    /// The lowest of each limit.
+    pub fn limits(&self) -> Lowered {
+        let mut lowered = Lowered::default();
+        for limits in self.rules.iter().map(|rule| &rule.limits) {
+            let lower = |so_far: &mut Option<u32>, limit: &Option<toml::Spanned<u32>>| {
+                if let Some(limit) = limit.as_ref().map(|limit| *limit.get_ref()) {
+                    *so_far = Some(so_far.map_or(limit, |lowest| lowest.min(limit)));
+                }
+            };
+            lower(&mut lowered.memory_mib, &limits.memory_mib);
+            lower(&mut lowered.time_ms, &limits.time_ms);
+            lower(&mut lowered.actions, &limits.actions);
+            lower(&mut lowered.log_kib, &limits.log_kib);
+        }
+        lowered
+    }
+}

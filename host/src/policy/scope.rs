@@ -1,0 +1,337 @@
+//! What a rule allows beyond the default, or allows alone: a list for each kind of thing.
+
+use super::capability::Capability;
+use super::pattern::Patterns;
+use crate::plan::SysctlKey;
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use toml::Spanned;
+
+/// The keys of `allow` and of `only`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Scope {
+    /// Links of the host, by name.
+    pub links: Option<Spanned<Patterns>>,
+    /// Addresses: on links, leased, masqueraded, or led to by routes of the host.
+    pub addresses: Option<Spanned<Networks>>,
+    /// Destinations of routes of the host.
+    pub host_routes: Option<Spanned<Networks>>,
+    /// Parameters of the host's namespace.
+    pub sysctls: Option<Spanned<Sysctls>>,
+    /// Parameters of the container's namespace.
+    pub container_sysctls: Option<Spanned<Sysctls>>,
+    /// IDs of VLANs.
+    pub vlans: Option<Spanned<Vlans>>,
+    /// Directories with files that may be read.
+    pub files: Option<Spanned<Directories>>,
+    /// Directories of lease stores.
+    pub leases: Option<Spanned<Directories>>,
+    /// Types of plugins to delegate to.
+    pub delegates: Option<Spanned<Patterns>>,
+}
+
+/// A key of a [`Scope`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// See [`Scope::links`].
+    Links,
+    /// See [`Scope::addresses`].
+    Addresses,
+    /// See [`Scope::host_routes`].
+    HostRoutes,
+    /// See [`Scope::sysctls`].
+    Sysctls,
+    /// See [`Scope::container_sysctls`].
+    ContainerSysctls,
+    /// See [`Scope::vlans`].
+    Vlans,
+    /// See [`Scope::files`].
+    Files,
+    /// See [`Scope::leases`].
+    Leases,
+    /// See [`Scope::delegates`].
+    Delegates,
+}
+
+impl Key {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Key::Links => "links",
+            Key::Addresses => "addresses",
+            Key::HostRoutes => "host-routes",
+            Key::Sysctls => "sysctls",
+            Key::ContainerSysctls => "container-sysctls",
+            Key::Vlans => "vlans",
+            Key::Files => "files",
+            Key::Leases => "leases",
+            Key::Delegates => "delegates",
+        }
+    }
+
+    /// Of which capability it says more.
+    pub fn capability(self) -> Capability {
+        match self {
+            Key::Links | Key::Vlans => Capability::Links,
+            Key::Addresses => Capability::Addresses,
+            Key::HostRoutes => Capability::Routes,
+            Key::Sysctls | Key::ContainerSysctls => Capability::Sysctls,
+            Key::Files => Capability::Observe,
+            Key::Leases => Capability::Leases,
+            Key::Delegates => Capability::Delegate,
+        }
+    }
+}
+
+/// One thing that a list covers or does not.
+#[derive(Debug, Clone)]
+pub enum Thing<'a> {
+    /// A link of the host.
+    Link(&'a str),
+    /// An address, with the network that its link leads to where that is the host's.
+    Address(IpNetwork),
+    /// The destination of a route of the host.
+    HostRoute(IpNetwork),
+    /// A parameter of the host's namespace.
+    Sysctl(&'a SysctlKey),
+    /// A parameter of the container's namespace.
+    ContainerSysctl(&'a SysctlKey),
+    /// A VLAN.
+    Vlan(u16),
+    /// A file.
+    File(&'a Path),
+    /// A directory of lease stores.
+    Leases(&'a Path),
+    /// A plugin to delegate to.
+    Delegate(&'a str),
+}
+
+impl Thing<'_> {
+    /// The key whose list has to cover it.
+    pub fn key(&self) -> Key {
+        match self {
+            Thing::Link(_) => Key::Links,
+            Thing::Address(_) => Key::Addresses,
+            Thing::HostRoute(_) => Key::HostRoutes,
+            Thing::Sysctl(_) => Key::Sysctls,
+            Thing::ContainerSysctl(_) => Key::ContainerSysctls,
+            Thing::Vlan(_) => Key::Vlans,
+            Thing::File(_) => Key::Files,
+            Thing::Leases(_) => Key::Leases,
+            Thing::Delegate(_) => Key::Delegates,
+        }
+    }
+
+    /// What a list has to have to cover this and nothing else, if it can be written so.
+    pub fn literal(&self) -> Option<String> {
+        let name = |name: &str| super::pattern::is_literal(name).then(|| name.to_owned());
+        match self {
+            Thing::Link(link) => name(link),
+            Thing::Address(network) | Thing::HostRoute(network) => {
+                Some(format!("{}/{}", network.network(), network.prefix()))
+            }
+            Thing::Sysctl(key) | Thing::ContainerSysctl(key) => name(key.as_str()),
+            Thing::Vlan(vid) => Some(vid.to_string()),
+            Thing::File(path) => Some(path.parent()?.display().to_string()),
+            Thing::Leases(path) => Some(path.display().to_string()),
+            Thing::Delegate(plugin) => name(plugin),
+        }
+    }
+}
+
+impl Scope {
+    /// Where the list of a thing is, what it has, and whether that covers the thing; none without such a list.
+    pub fn covers(&self, thing: &Thing<'_>) -> Option<(usize, String, bool)> {
+        fn found<T: fmt::Display>(
+            list: &Option<Spanned<T>>,
+            covers: impl Fn(&T) -> bool,
+        ) -> Option<(usize, String, bool)> {
+            let list = list.as_ref()?;
+            Some((list.span().start, list.get_ref().to_string(), covers(list.get_ref())))
+        }
+        match thing {
+            Thing::Link(name) => found(&self.links, |list| list.matches(name)),
+            Thing::Address(network) => found(&self.addresses, |list| list.contain(*network)),
+            Thing::HostRoute(network) => found(&self.host_routes, |list| list.contain(*network)),
+            Thing::Sysctl(key) => found(&self.sysctls, |list| list.match_key(key)),
+            Thing::ContainerSysctl(key) => found(&self.container_sysctls, |list| list.match_key(key)),
+            Thing::Vlan(vid) => found(&self.vlans, |list| list.contain(*vid)),
+            Thing::File(path) => found(&self.files, |list| list.above(path).is_some()),
+            Thing::Leases(path) => found(&self.leases, |list| list.have(path)),
+            Thing::Delegate(plugin) => found(&self.delegates, |list| list.matches(plugin)),
+        }
+    }
+
+    /// Every list that is given: its key, where it is, and what it has.
+    pub fn lists(&self) -> Vec<(Key, usize, String)> {
+        fn list<T: fmt::Display>(key: Key, list: &Option<Spanned<T>>) -> Option<(Key, usize, String)> {
+            list.as_ref().map(|list| (key, list.span().start, list.get_ref().to_string()))
+        }
+        let lists = [
+            list(Key::Links, &self.links),
+            list(Key::Addresses, &self.addresses),
+            list(Key::HostRoutes, &self.host_routes),
+            list(Key::Sysctls, &self.sysctls),
+            list(Key::ContainerSysctls, &self.container_sysctls),
+            list(Key::Vlans, &self.vlans),
+            list(Key::Files, &self.files),
+            list(Key::Leases, &self.leases),
+            list(Key::Delegates, &self.delegates),
+        ];
+        lists.into_iter().flatten().collect()
+    }
+}
+
+fn joined<T>(f: &mut fmt::Formatter<'_>, list: &[T], text: impl Fn(&T) -> String) -> fmt::Result {
+    if list.is_empty() {
+        return f.write_str("nothing");
+    }
+    f.write_str(&list.iter().map(text).collect::<Vec<_>>().join(" "))
+}
+
+/// Networks: `10.1.0.0/16`; a bare address is a network of one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Networks(Vec<NetworkText>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct NetworkText(IpNetwork);
+
+impl TryFrom<String> for NetworkText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse::<IpNetwork>() {
+            Ok(network) if network.ip() == network.network() => Ok(NetworkText(network)),
+            Ok(network) => Err(format!("{text} is an address in {}/{}", network.network(), network.prefix())),
+            Err(error) => Err(format!("{text:?} is no network such as 10.1.0.0/16: {error}")),
+        }
+    }
+}
+
+impl Networks {
+    fn contain(&self, network: IpNetwork) -> bool {
+        self.0.iter().any(|NetworkText(own)| own.contains(network.ip()) && own.prefix() <= network.prefix())
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        joined(f, &self.0, |NetworkText(network)| network.to_string())
+    }
+}
+
+/// Patterns of parameters: `net.ipv4.conf.*.rp_filter`, or with slashes, as `sysctl(8)` takes both.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Sysctls(Patterns);
+
+impl Sysctls {
+    fn match_key(&self, key: &SysctlKey) -> bool {
+        // A dot in a link's name is a dot in both; only a pattern without a slash has dots for its slashes.
+        self.0.matches(key.as_str()) || self.0.matches(&key.as_str().replace('/', "."))
+    }
+}
+
+impl fmt::Display for Sysctls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// VLANs: `100`, `"200-299"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Vlans(Vec<VlanRange>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct VlanRange {
+    first: u16,
+    last: u16,
+}
+
+impl<'de> Deserialize<'de> for VlanRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrRange;
+        impl serde::de::Visitor<'_> for NumberOrRange {
+            type Value = VlanRange;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the ID of a VLAN, 1 to 4094, or a range such as \"100-199\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, id: i64) -> Result<VlanRange, E> {
+                let vid = u16::try_from(id).ok().filter(|vid| (1..=4094).contains(vid));
+                let vid = vid.ok_or_else(|| E::custom(format!("no VLAN can have the ID {id}")))?;
+                Ok(VlanRange { first: vid, last: vid })
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<VlanRange, E> {
+                let (first, last) = text.split_once('-').unwrap_or((text, text));
+                let vid = |text: &str| text.parse().ok().filter(|vid| (1..=4094).contains(vid));
+                match (vid(first), vid(last)) {
+                    (Some(first), Some(last)) if first <= last => Ok(VlanRange { first, last }),
+                    _ => Err(E::custom(format!("{text:?} is no range of VLANs such as \"100-199\""))),
+                }
+            }
+        }
+        deserializer.deserialize_any(NumberOrRange)
+    }
+}
+
+impl Vlans {
+    fn contain(&self, vid: u16) -> bool {
+        self.0.iter().any(|range| (range.first..=range.last).contains(&vid))
+    }
+}
+
+impl fmt::Display for Vlans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        joined(f, &self.0, |range| match range.first == range.last {
+            true => range.first.to_string(),
+            false => format!("{}-{}", range.first, range.last),
+        })
+    }
+}
+
+/// Absolute paths of directories, without `.` and `..`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Directories(Vec<Directory>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PathBuf")]
+struct Directory(PathBuf);
+
+impl TryFrom<PathBuf> for Directory {
+    type Error = String;
+
+    fn try_from(path: PathBuf) -> Result<Self, String> {
+        if is_plain(&path) { Ok(Directory(path)) } else { Err(format!("{path:?} is no absolute path")) }
+    }
+}
+
+impl Directories {
+    /// The directory that a file is in, at whatever depth, by its text.
+    pub fn above(&self, file: &Path) -> Option<&Path> {
+        let above = self.0.iter().find(|Directory(directory)| file.starts_with(directory));
+        above.filter(|_| is_plain(file)).map(|Directory(directory)| directory.as_path())
+    }
+
+    fn have(&self, path: &Path) -> bool {
+        self.0.iter().any(|Directory(directory)| directory == path)
+    }
+}
+
+/// Whether a path says by its text where it leads, symbolic links apart.
+fn is_plain(path: &Path) -> bool {
+    path.is_absolute()
+        && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+}
+
+impl fmt::Display for Directories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        joined(f, &self.0, |Directory(directory)| directory.display().to_string())
+    }
+}

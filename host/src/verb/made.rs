@@ -1,0 +1,72 @@
+//! What of a section is meant to be on the machine still.
+
+use crate::apply::Section;
+use crate::kernel::host::HostKernel;
+use crate::kernel::saved::SavedLink;
+use crate::kernel::{Difference, Effect};
+use crate::plan::action::SetLink;
+use crate::plan::{Action, Attachment, Entry, LinkRef, Netns, derive};
+use crate::policy::grant::DEFAULT_TUNING_DIR;
+use std::path::Path;
+
+/// What was done and is meant to last, in the order of doing.
+///
+/// A failed optional action was not done, and of two values of a parameter the later one lasts.
+pub fn entries(section: &Section) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (entry, effect) in section.done() {
+        if let Action::SetSysctl(set) = &entry.action {
+            if set.optional && *effect == Effect::AlreadyThere {
+                continue;
+            }
+            entries.retain(|earlier| {
+                !matches!(&earlier.action, Action::SetSysctl(other)
+                    if (other.netns, &other.key) == (set.netns, &set.key))
+            });
+        }
+        entries.push(entry.clone());
+    }
+    entries
+}
+
+/// Whether the container's link of a section is gone, and another one has its name: somebody else has made the attachment again,
+/// and the journal is about something that is no more.
+pub fn is_replaced(section: &Section, kernel: &mut HostKernel) -> bool {
+    let Some(identity) = section.container_link() else { return false };
+    matches!(kernel.is_there(identity), Ok(false)) && kernel.has_link(&identity.link)
+}
+
+/// What plugins that run later in a chain changed of the container's link.
+#[derive(Debug)]
+pub struct Tuned(Vec<SetLink>);
+
+impl Tuned {
+    /// By the `sections` of the attachment, as far as they are later than `one`; and, if none of them notes it, by the file in which
+    /// the reference's `tuning` notes what was there before, where it keeps that unless told otherwise (cni-behaviours, section 3.15).
+    pub fn after(one: Option<&Section>, attachment: &Attachment, sections: &[Section]) -> Self {
+        let set = |entry: &Entry| match &entry.action {
+            Action::SetLink(set) => Some(set.clone()),
+            _ => None,
+        };
+        let at = |section: &Section| (section.header.created, section.header.ordinal);
+        let later = sections.iter().filter(|section| one.is_none_or(|one| at(section) > at(one)));
+        let mut tuned: Vec<SetLink> = later.flat_map(Section::entries).filter_map(set).collect();
+        let is_ours = |entry: &Entry| matches!(entry.action, Action::SaveLink(_));
+        let path = Path::new(DEFAULT_TUNING_DIR).join(derive::saved_link(attachment));
+        if !sections.iter().flat_map(Section::entries).any(is_ours)
+            && let Some(saved) = SavedLink::read(&path)
+        {
+            let link = LinkRef { netns: Netns::Container, name: attachment.interface.clone() };
+            let noted = saved.attributes().into_iter();
+            tuned.extend(noted.map(|attribute| SetLink { link: link.clone(), attribute }));
+        }
+        Tuned(tuned)
+    }
+
+    /// Whether a difference is their doing.
+    pub fn explains(&self, difference: &Difference) -> bool {
+        let Some(Action::SetLink(mend)) = &difference.mend else { return false };
+        let is_it = |set: &SetLink| set.link == mend.link && set.attribute.is_same_kind(&mend.attribute);
+        self.0.iter().any(is_it)
+    }
+}

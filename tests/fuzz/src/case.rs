@@ -1,0 +1,135 @@
+//! An input for [`crate::plan`], as text: what the machine was like and what the runtime says, one thing a line, then the
+//! configuration from the first line that begins with `{`.
+//!
+//! ```text
+//! args IgnoreUnknown=1;IP=10.1.2.9
+//! bridge br0 10.1.2.1/24 fd00::1/64
+//! lease 10.1.2.2
+//! fail 7
+//! {"cniVersion": "1.0.0", "name": "net", "type": "bridge", …
+//! ```
+//!
+//! A line that makes no sense says nothing: every input is one.
+
+use ipnetwork::IpNetwork;
+use std::net::IpAddr;
+use wasm_cni::cni::{Command, Config, Request, config};
+use wasm_cni::kernel::fake::FakeKernel;
+use wasm_cni::plan::action::ReserveLease;
+use wasm_cni::plan::{
+    Attachment, ContainerId, IfName, LinkFact, Mac, Netns, Owner, PluginName, StoreRef, SysctlKey,
+};
+use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
+
+/// See the module.
+pub struct Case {
+    /// ADD, under the name of the plugin that the configuration is of.
+    pub request: Request,
+    /// Its configuration.
+    pub config: Config,
+    /// The machine.
+    pub before: FakeKernel,
+    /// So many actions are done, and then one fails.
+    pub fails: Option<usize>,
+}
+
+impl Case {
+    /// Reads an input; none, if the host refuses the configuration before it looks for a plugin.
+    pub fn parse(data: &[u8]) -> Option<Case> {
+        let text = String::from_utf8_lossy(data);
+        let start = if text.starts_with('{') { 0 } else { text.find("\n{")? + 1 };
+        let (head, json) = text.split_at(start);
+        let config = config::decode(json.as_bytes()).ok()?;
+        let mut case = Case { request: request(&config)?, before: FakeKernel::new(), fails: None, config };
+        for line in head.lines() {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            case.say(word, rest);
+        }
+        Some(case)
+    }
+
+    fn say(&mut self, word: &str, rest: &str) {
+        let before = self.before.clone();
+        let lease = |address: &str, owner| Some(self.lease(address.parse().ok()?, owner));
+        let after = match word {
+            "args" => {
+                self.request.args = rest.to_owned();
+                None
+            }
+            "fail" => {
+                self.fails = rest.parse().ok();
+                None
+            }
+            "bridge" => link(Netns::Host, "bridge", rest).and_then(|fact| before.with_link(fact).ok()),
+            "link" => link(Netns::Host, "dummy", rest).and_then(|fact| before.with_link(fact).ok()),
+            "inside" => link(Netns::Container, "dummy", rest).and_then(|fact| before.with_link(fact).ok()),
+            "lease" => lease(rest, owner("other", "eth0")).map(|lease| before.with_lease(&lease)),
+            "held" => {
+                lease(rest, Some(self.request.attachment.owner())).map(|lease| before.with_lease(&lease))
+            }
+            "last" => rest.parse().ok().map(|address| before.with_last_reserved(&self.store(), 0, address)),
+            "file" => self.config.resolv_conf().map(|path| before.with_file(path, rest.as_bytes())),
+            "sysctl" => rest.split_once('=').and_then(|(key, value)| {
+                Some(before.with_sysctl(Netns::Host, &SysctlKey::parse(key).ok()?, value))
+            }),
+            _ => None,
+        };
+        if let Some(after) = after {
+            self.before = after;
+        }
+    }
+
+    /// The network's store.
+    fn store(&self) -> StoreRef {
+        let data_dir = self.config.data_dir().unwrap_or(DEFAULT_DATA_DIR);
+        StoreRef { data_dir: data_dir.into(), network: self.config.name.clone() }
+    }
+
+    fn lease(&self, address: IpAddr, owner: Option<Owner>) -> ReserveLease {
+        let owner = owner.unwrap_or_else(|| self.request.attachment.owner());
+        ReserveLease { store: self.store(), address, set: 0, owner }
+    }
+}
+
+fn owner(container: &str, interface: &str) -> Option<Owner> {
+    Some(Owner { container: ContainerId::parse(container).ok()?, interface: IfName::parse(interface).ok()? })
+}
+
+/// `NAME ADDRESS…`, up.
+fn link(netns: Netns, kind: &str, text: &str) -> Option<LinkFact> {
+    let mut words = text.split(' ');
+    let name = IfName::parse(words.next()?).ok()?;
+    let addresses: Vec<IpNetwork> = words.filter_map(|word| word.parse().ok()).collect();
+    Some(LinkFact {
+        netns,
+        name,
+        index: 0,
+        kind: kind.to_owned(),
+        mac: Mac([2, 0, 0, 0, 0, 9]),
+        mtu: 1500,
+        up: true,
+        alias: None,
+        master: None,
+        addresses,
+    })
+}
+
+/// The ADD of a configuration for `eth0` of container `c`.
+pub fn request(config: &Config) -> Option<Request> {
+    let kind = config.get("type").and_then(|value| value.as_str());
+    let plugin = kind.filter(|kind| ["host-local", "loopback", "static"].contains(kind)).unwrap_or("bridge");
+    Some(Request {
+        command: Command::Add,
+        plugin: PluginName::parse(plugin).ok()?,
+        attachment: Attachment {
+            network: config.name.clone(),
+            container: ContainerId::parse("c").ok()?,
+            interface: IfName::parse("eth0").ok()?,
+        },
+        netns: "/run/netns/c".to_owned(),
+        path: Vec::new(),
+        args: String::new(),
+        config: config.text.clone(),
+        cni_version: config.cni_version.clone(),
+    })
+}

@@ -1,0 +1,128 @@
+//! The journal's reader: any bytes in the place of a section.
+
+use crate::machine;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wasm_cni::apply::undo::undos;
+use wasm_cni::apply::{self, Journal, Reason, Section, StateDir};
+use wasm_cni::cni::config;
+use wasm_cni::kernel::Kernel;
+use wasm_cni::kernel::fake::FakeKernel;
+use wasm_cni::plan::{Attachment, derive};
+
+/// Reads a section. What is understood is undone on an empty machine, and written again.
+///
+/// # Panics
+/// If any of that does; if what is written is read otherwise; if one that a crash cut off, at whatever byte, is more or less than
+/// its whole lines.
+pub fn run(data: &[u8]) {
+    machine::with_state(|state| {
+        let journal = Place::new(state);
+        fs::write(&journal.section, data).expect("a section");
+        let read = journal.read();
+        drop(journal);
+        for section in &read {
+            undo(section, state);
+        }
+        if let [section] = read.as_slice() {
+            write_again(section, state, data.len());
+        }
+    });
+}
+
+fn undo(section: &Section, state: &StateDir) {
+    for reason in [Reason::Rollback, Reason::Delete] {
+        drop(undos(section, reason, std::slice::from_ref(section)));
+        drop(apply::revert(section, reason, state, &mut FakeKernel::new()));
+    }
+    let actions: Vec<_> = section.entries().map(|entry| entry.action.clone()).collect();
+    drop(FakeKernel::new().verify(&actions));
+    let _ = (section.container_link(), section.has_shared(), section.done().count());
+}
+
+/// Writes a section as an ADD would, and reads it again: whole, and cut off at some places, of which `seed` is one.
+fn write_again(section: &Section, state: &StateDir, seed: usize) {
+    let place = Place::new(state);
+    let mut writer = place.journal.begin(&section.header).expect("a section");
+    for step in &section.steps {
+        writer.intent(&step.intent).expect("an intent");
+        if let Some(effects) = &step.effects {
+            writer.effect(effects).expect("an effect");
+        }
+    }
+    if let Some(report) = &section.report {
+        writer.complete(report).expect("an end");
+    }
+    drop(writer);
+    let again = place.read();
+    assert_eq!(again.len(), 1);
+    assert_eq!(parts(&again[0]), parts(section));
+
+    let written = place.written();
+    let bytes = fs::read(&written).expect("a section");
+    // Within a character, if there is one of several bytes.
+    let within = bytes.iter().position(|byte| !byte.is_ascii()).map_or(0, |first| first + 1);
+    let places = [seed, seed.wrapping_mul(31), bytes.len() / 2, bytes.len().saturating_sub(3), within];
+    for cut in places.map(|place| place % bytes.len()) {
+        let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+        fs::write(&written, &bytes[..cut]).expect("a section");
+        let read = place.read();
+        assert_eq!(read.len(), usize::from(whole > 0), "cut at {cut}");
+        for read in read {
+            let lines = 1
+                + read.steps.len()
+                + read.steps.iter().filter(|step| step.effects.is_some()).count()
+                + usize::from(read.report.is_some());
+            assert_eq!((&read.header, lines), (&section.header, whole), "cut at {cut}");
+        }
+    }
+}
+
+/// All but where it is.
+fn parts(section: &Section) -> impl PartialEq + std::fmt::Debug + '_ {
+    (&section.header, &section.steps, &section.report)
+}
+
+/// The journal of an attachment, with one section; all of it goes with this.
+struct Place {
+    journal: Journal,
+    directory: PathBuf,
+    section: PathBuf,
+}
+
+impl Place {
+    fn new(state: &StateDir) -> Self {
+        let attachment = attachment();
+        let journal = state.lock(&attachment).expect("the lock is free");
+        let directory = state.lease_indexes().with_file_name("attachments").join(derive::key(&attachment));
+        let section = directory.join("bridge.0");
+        Place { journal, directory, section }
+    }
+
+    fn read(&self) -> Vec<Section> {
+        self.journal.sections().expect("the journal is read")
+    }
+
+    /// The one file in it.
+    fn written(&self) -> PathBuf {
+        files(&self.directory).remove(0)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for file in files(&self.directory) {
+            fs::remove_file(file).expect("a file goes");
+        }
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn attachment() -> Attachment {
+    let config = config::decode(br#"{"name": "n"}"#).expect("a configuration");
+    crate::case::request(&config).expect("a request").attachment
+}

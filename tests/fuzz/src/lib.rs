@@ -1,0 +1,24 @@
+//! What is fuzzed: for each target a function that takes any bytes, and panics when something does not hold that the product
+//! promises. `fuzz/` runs them under cargo-fuzz, and `tests/replay.rs` on every file of the corpora with the stable compiler.
+
+mod case;
+mod faulty;
+pub mod journal;
+mod machine;
+pub mod plan;
+pub mod planner;
+pub mod policy;
+pub mod request;
+mod world;
+
+/// A target: any bytes in.
+pub type Target = fn(&[u8]);
+
+/// The targets by their names, which are those of their corpora.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("journal", journal::run),
+    ("plan", plan::run),
+    ("planner", planner::run),
+    ("policy", policy::run),
+    ("request", request::run),
+];

@@ -1,0 +1,65 @@
+//! Configuration → plan of each of our plugins → the machine in memory → DEL.
+
+use crate::case::Case;
+use crate::machine;
+use crate::world::{Shared, World};
+use wasm_cni::cni::command::gate_version;
+use wasm_cni::cni::{CniError, code, result};
+use wasm_cni::kernel::fake::FakeKernel;
+use wasm_cni::plan::{DraftPlan, Report};
+use wasm_cni::policy::{self, Grants};
+use wasm_cni::verb::all_versions;
+
+/// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.
+///
+/// # Panics
+/// If the plugin does; if it plans something else the second time; if it asks for more than its configuration names; if CHECK
+/// would not find what was made; if anything does not hold of [`machine::apply_and_undo`].
+pub fn run(data: &[u8]) {
+    let Some(case) = Case::parse(data) else { return };
+    let Case { request, config, before, fails } = &case;
+    let (has_common, is_chained) = match request.plugin.as_str() {
+        "bridge" => (true, false),
+        "loopback" => (true, true),
+        _ => (false, false),
+    };
+    if gate_version(&config.cni_version, &all_versions()).is_err() {
+        return;
+    }
+    // As `Plugin` does.
+    if has_common && config.check_common().is_err() {
+        return;
+    }
+    let previous = match config.previous() {
+        Err(_) if is_chained => return,
+        previous => previous.unwrap_or_else(|_| Some(Report::default())),
+    };
+    let grants = Grants::for_request(request, config, previous.as_ref(), &Default::default());
+    let planned = plan(&case, &grants);
+    assert_eq!(
+        planned.as_ref().map(|(draft, _)| draft),
+        plan(&case, &grants).as_ref().map(|(draft, _)| draft)
+    );
+    let Ok((draft, kernel)) = planned else { return };
+    // It crosses a socket.
+    let told: DraftPlan = serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
+    assert_eq!(told, draft);
+    assert_eq!(machine::seen(&kernel), machine::seen(before), "planning has changed something");
+    let Ok(plan) = policy::check(draft, &[], &grants) else { return };
+    if result::check(plan.report(), &config.cni_version).is_ok() {
+        let differences = machine::apply_and_undo(&plan, request, &kernel, *fails);
+        assert!(differences.is_empty(), "CHECK after ADD: {differences:?}");
+    }
+}
+
+/// The plan, and the machine with the locks that planning has taken.
+fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, FakeKernel), CniError> {
+    let shared = Shared::new(World::new(case.before.clone(), grants.clone()));
+    let planned = wasm_cni_native_guests::run(&case.request, Box::new(shared.clone()));
+    let world = shared.world();
+    assert!(world.violations.is_empty(), "it asks for more than is granted: {:?}", world.violations);
+    if let Err(error) = &planned {
+        assert_ne!(error.code, code::TRAPPED, "{error:?}");
+    }
+    Ok((planned?, world.kernel.clone()))
+}

@@ -1,0 +1,86 @@
+//! What a planner asks, answered from the machine in memory as far as policy grants it.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::cni::{CniError, code};
+use wasm_cni::kernel::fake::FakeKernel;
+use wasm_cni::plan::{Answer, DraftPlan, Facts as _, PluginName, Query, Report};
+use wasm_cni::policy::{GrantedFacts, Grants, Violation};
+use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
+
+/// Our plugins.
+const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+
+/// The machine, and what a request may see of it.
+pub struct World {
+    /// The machine.
+    pub kernel: FakeKernel,
+    /// What is granted.
+    pub grants: Grants,
+    /// What was asked beyond that.
+    pub violations: Vec<Violation>,
+}
+
+/// A world that is looked at again when the plugin has ended.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<World>>);
+
+impl World {
+    /// Nothing was asked yet.
+    pub fn new(kernel: FakeKernel, grants: Grants) -> Self {
+        World { kernel, grants, violations: Vec::new() }
+    }
+
+    /// Answers a question of a plugin.
+    pub fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer {
+        let mut facts = GrantedFacts::new(&mut self.kernel, &self.grants, asks);
+        let answer = facts.ask(query);
+        self.violations.extend(facts.violations().0);
+        answer
+    }
+
+    /// Whether one plugin may delegate to another, which is one of ours.
+    pub fn find(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<(), CniError> {
+        let refused = self.grants.check_delegate(caller, plugin);
+        if !refused.is_empty() {
+            let error = self.grants.denied(&refused);
+            self.violations.extend(refused);
+            return Err(error);
+        }
+        if PLUGINS.contains(&plugin.as_str()) {
+            return Ok(());
+        }
+        Err(CniError::new(code::INTERNAL, format!("failed to find plugin {:?} in path []", plugin.as_str())))
+    }
+}
+
+impl Shared {
+    /// Shares a world with a planner.
+    pub fn new(world: World) -> Self {
+        Shared(Arc::new(Mutex::new(world)))
+    }
+
+    /// The world, while no plugin asks.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Upstream for Shared {
+    fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer {
+        self.world().ask(asks, query)
+    }
+
+    fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
+        self.world().find(caller, plugin)?;
+        // Whoever runs it has it linked in.
+        let file = File::open("/dev/null").map_err(|e| CniError::new(code::INTERNAL, e.to_string()))?;
+        Ok(Loaded::Code(file))
+    }
+
+    fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
+        Err(CniError::new(code::INTERNAL, format!("{plugin} is no component")))
+    }
+
+    fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
+}

@@ -1,0 +1,5 @@
+;; Leases the address that another container has leased.
+;; code: 999
+;; told: 10.15.20.2
+(call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
+(call $leases.store.reserve (i32.load (i32.const 516)) (address 10.15.20.2) (i32.const 0))

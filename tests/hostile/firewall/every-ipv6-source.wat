@@ -1,0 +1,4 @@
+;; Hides the IPv6 packets of everybody behind the host.
+;; code: 100
+;; told: it is no address of this attachment
+(drop (call $nat.masquerade (prefix ::/0)))

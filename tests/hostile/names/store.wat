@@ -1,0 +1,4 @@
+;; Keeps leases below a directory that is no absolute path.
+;; code: 103
+;; told: no absolute path
+(call $leases.store.open (i32.const 1) (text "../../../etc") (i32.const 512))

@@ -1,0 +1,5 @@
+;; Never ends, as the delegate of an honest plugin.
+;; as: host-local
+;; code: 102
+;; told: the plugin exceeded a limit: time (1 s)
+(loop $again (br $again))

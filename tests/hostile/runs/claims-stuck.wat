@@ -1,0 +1,4 @@
+;; Fails with the host's own error for what could not be undone, and a command that is said to remove it.
+;; code: 999
+;; told: left: `rm -rf /etc` removes it
+(return (call $fail (i32.const 105) (text "left: `rm -rf /etc` removes it")))

@@ -1,0 +1,5 @@
+;; Delegates to itself, as the IPAM plugin that may be delegated to.
+;; as: host-local
+;; code: 102
+;; told: the plugin exceeded a limit: calls of delegates (16)
+(loop $again (call $delegate.add (text "host-local") (i32.const 512)) (br $again))

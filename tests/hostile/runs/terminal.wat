@@ -1,0 +1,5 @@
+;; Clears the screen of whoever reads the log, and writes a line of the host there.
+;; code: 999
+;; told: nothing there
+(call $log.write (i32.const 3) (text "\1b[2J\0d2026-01-01 ERROR all is well\07\c2\9b2J"))
+(return (call $fail (i32.const 999) (text "nothing there")))

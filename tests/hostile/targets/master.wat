@@ -1,0 +1,6 @@
+;; Makes the container a port of its own pair.
+;; code: 101
+;; told: is no bridge of this plan
+(local $link i32)
+(local.set $link (call $links.link.veth (text "eth12")))
+(call $links.link.set-master (call $links.link.peer (local.get $link)) (local.get $link))

@@ -1,0 +1,9 @@
+//! Nodes on which a real runtime starts real containers, with wasm-cni as its network.
+
+pub mod containerd;
+pub mod cri;
+pub mod image;
+pub mod node;
+pub mod podman;
+
+pub use node::Node;

@@ -1,0 +1,123 @@
+//! Running cases, and what of their differences is not meant.
+
+use super::{Case, Difference, Implementation, Listed, Score, compare, expect, migration, record};
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The figures.
+    pub score: Score,
+    /// What nobody listed.
+    pub unlisted: Vec<Difference>,
+    /// What is listed, and no difference any more.
+    pub gone: Vec<Listed>,
+}
+
+impl Outcome {
+    /// Whether all is as it is meant to be.
+    pub fn is_good(&self) -> bool {
+        self.unlisted.is_empty() && self.gone.is_empty()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}\nnot in docs/differences.md (- the reference or the expectation, + ours):",
+            self.score
+        )?;
+        self.unlisted.iter().try_for_each(|difference| write!(f, "{difference}"))?;
+        writeln!(f, "listed there, and no difference any more:")?;
+        self.gone
+            .iter()
+            .try_for_each(|line| writeln!(f, "| {} | {} | {} |", line.case, line.place, line.reason))
+    }
+}
+
+/// Runs cases, a few at once; `told` hears of each at its end, with the number of its differences that nobody listed.
+///
+/// A listed difference must show, if its case is among these; with `is_whole`, one of no case at all must, too.
+pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -> Outcome {
+    let listed = Listed::all();
+    let line = |difference: &Difference| listed.iter().find(|line| line.covers(difference));
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get() + 1);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = std::panic::catch_unwind(|| run_case(case))
+                        .unwrap_or_else(|panic| stopped(case, &*panic));
+                    told(case, result.0.iter().filter(|difference| line(difference).is_none()).count());
+                    results.lock().expect("no thread panics").push(result);
+                }
+            });
+        }
+    });
+    let mut outcome = Outcome::default();
+    let mut seen: BTreeSet<&Listed> = BTreeSet::new();
+    for (differences, score) in results.into_inner().expect("no thread panics") {
+        outcome.score.add(score);
+        for difference in differences {
+            match line(&difference) {
+                Some(line) => {
+                    *if line.is_age() { &mut outcome.score.age } else { &mut outcome.score.listed } += 1;
+                    seen.insert(line);
+                }
+                None => outcome.unlisted.push(difference),
+            }
+        }
+    }
+    outcome.unlisted.sort_by(|one, other| (&one.case, &one.place).cmp(&(&other.case, &other.place)));
+    outcome.score.unlisted = outcome.unlisted.len();
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    let all = Case::all();
+    let is_elsewhere = |name: &str| !names.contains(name) && all.iter().any(|case| case.name == name);
+    let must_show =
+        |line: &&Listed| names.contains(line.case.as_str()) || (is_whole && !is_elsewhere(&line.case));
+    outcome.gone = listed.iter().filter(must_show).filter(|line| !seen.contains(line)).cloned().collect();
+    outcome
+}
+
+/// A case's differences, and what of its score does not depend on whether they are listed.
+fn run_case(case: &Case) -> (Vec<Difference>, Score) {
+    let ours = record(case, |_| Implementation::Ours);
+    let mut score = Score { cases: 1, calls: ours.len(), ..Score::default() };
+    if let Some(expectation) = case.expectation() {
+        score.head_only = 1;
+        if expectation.is_empty() && std::env::var_os("BLESS").is_some() {
+            std::fs::write(case.directory.join("expect"), expect::render(&ours))
+                .expect("the folder is writable");
+        }
+        let expected = expect::parse(expectation);
+        let (differences, equal) = compare(&case.name, "", &expected, &ours);
+        score.equal = equal;
+        return (differences, score);
+    }
+    let reference = record(case, |_| Implementation::Reference);
+    let (mut differences, equal) = compare(&case.name, "", &reference, &ours);
+    score.equal = equal;
+    if migration::applies(case, &reference, &ours) {
+        let (found, equal) = migration::both_ways(case, &reference, &ours);
+        differences.extend(found);
+        differences.extend(migration::collected(case, &ours));
+        score.equal += equal;
+        score.migrations = 3;
+    }
+    (differences, score)
+}
+
+/// A case that could not be run to its end is a difference too.
+fn stopped(case: &Case, panic: &(dyn Any + Send)) -> (Vec<Difference>, Score) {
+    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    let added = text.lines().map(str::to_owned).collect();
+    let place = "the run".to_owned();
+    let difference = Difference { case: case.name.clone(), place, missing: Vec::new(), added };
+    (vec![difference], Score { cases: 1, ..Score::default() })
+}

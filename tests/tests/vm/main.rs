@@ -1,0 +1,9 @@
+//! What takes VLAN filtering, which small kernels are built without: `cargo xtask vm` runs these under Debian's.
+
+mod check;
+mod differential;
+mod failure;
+mod gateway;
+mod network;
+mod port;
+mod repair;

@@ -1,0 +1,58 @@
+//! `cargo xtask test faults`: the fault suite by itself, and its table.
+
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{dist, test};
+use anyhow::{Context, Result};
+use std::fs;
+
+/// Where the table is in the document: between these lines.
+const BEGIN: &str = "<!-- the table of `cargo xtask test faults` -->\n";
+const END: &str = "<!-- end of the table -->\n";
+
+/// Builds, runs the suite and prints its table, which it has left in `target/faults.json` and `target/faults.md`.
+pub fn run(all: bool, seed: Option<u64>, update: bool) -> Result<()> {
+    test::ensure_packages()?;
+    let workspace = Workspace::read()?;
+    dist::build(&workspace)?;
+    let mut process = test::cargo_test(&workspace, &["wasm-cni-tests"])?;
+    process.args(["--test", "faults"]);
+    if all {
+        process.env("FAULTS", "all");
+    }
+    if let Some(seed) = seed {
+        process.env("FAULTS_SEED", seed.to_string());
+    }
+    let mut tally = Tally::default();
+    tally.tests(&mut process)?;
+    let path = workspace.target_dir.join("faults.md");
+    let table = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    println!("\n{table}");
+    if update {
+        let document = workspace.root.join("docs/faults.md");
+        let text = fs::read_to_string(&document)
+            .with_context(|| format!("failed to read {}", document.display()))?;
+        fs::write(&document, replaced(&text, &table)?)
+            .with_context(|| format!("failed to write {}", document.display()))?;
+    }
+    tally.end()
+}
+
+/// The document with another table.
+fn replaced(document: &str, table: &str) -> Result<String> {
+    let (before, rest) = document.split_once(BEGIN).context("docs/faults.md has no place for the table")?;
+    let (_, after) = rest.split_once(END).context("docs/faults.md does not tell where the table ends")?;
+    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_table_is_replaced() {
+        let document = format!("before\n{BEGIN}old\n{END}after\n");
+        assert_eq!(replaced(&document, "new").unwrap(), format!("before\n{BEGIN}\nnew\n{END}after\n"));
+        assert!(replaced("nothing", "new").is_err());
+    }
+}
