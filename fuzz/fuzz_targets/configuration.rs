@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// What a configuration may say, by key.
-const WORDS: [(&str, &[&str]); 44] = [
+const WORDS: [(&str, &[&str]); 68] = [
     (
         "addresses",
         &[r#"[{"address": "10.1.2.9/24"}]"#, r#"[{"address": "fd00::9/64", "gateway": "fd00::1"}]"#],
@@ -76,7 +76,10 @@ const WORDS: [(&str, &[&str]); 44] = [
     ("preserveDefaultVlan", &["true", "false"]),
     (
         "prevResult",
-        &[r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.9/24"}], "interfaces": [{"name": "br0"}]}"#],
+        &[
+            r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.9/24"}], "interfaces": [{"name": "br0"}]}"#,
+            r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.9/24", "interface": 2}, {"address": "fd00::9/64", "interface": 2}], "interfaces": [{"name": "br0"}, {"name": "veth0"}, {"name": "eth0", "sandbox": "/run/netns/c"}]}"#,
+        ],
     ),
     ("priority", &["0", "1", "4294967295"]),
     ("promiscMode", &["true", "false"]),
@@ -97,7 +100,15 @@ const WORDS: [(&str, &[&str]); 44] = [
             r#"[{"dst": "::/0", "gw": "fd00::1"}, {"dst": "10.9.0.0/16", "gw": "10.1.2.1"}]"#,
         ],
     ),
-    ("runtimeConfig", &[r#"{"ips": ["10.1.2.7/24"]}"#, r#"{"mac": "0a:00:00:00:00:02"}"#]),
+    (
+        "runtimeConfig",
+        &[
+            r#"{"ips": ["10.1.2.7/24"]}"#,
+            r#"{"mac": "0a:00:00:00:00:02"}"#,
+            r#"{"portMappings": [{"hostPort": 53, "containerPort": 53, "protocol": "udp"}]}"#,
+            r#"{"bandwidth": {"ingressRate": 8000, "ingressBurst": 8000}}"#,
+        ],
+    ),
     (
         "subnet",
         &[
@@ -109,9 +120,62 @@ const WORDS: [(&str, &[&str]); 44] = [
             r#""::/0""#,
         ],
     ),
-    ("type", &[r#""bridge""#, r#""host-local""#, r#""static""#]),
+    (
+        "type",
+        &[
+            r#""bandwidth""#,
+            r#""firewall""#,
+            r#""portmap""#,
+            r#""tuning""#,
+            r#""bridge""#,
+            r#""host-local""#,
+            r#""static""#,
+        ],
+    ),
     ("vlan", &["0", "1", "100", "4094"]),
     ("vlanTrunk", &[r#"[{"id": 7}]"#, r#"[{"minID": 100, "maxID": 200}, {"id": 4094}]"#, "[]"]),
+    ("allmulti", &["true", "false"]),
+    ("backend", &[r#""iptables""#, r#""nftables""#, r#""firewalld""#, r#""""#]),
+    (
+        "bandwidth",
+        &[r#"{"ingressRate": 8000, "ingressBurst": 8000}"#, r#"{"egressRate": 123, "egressBurst": 456}"#],
+    ),
+    ("conditionsV4", &[r#"["!", "-d", "192.0.2.0/24"]"#, r#"["-i", "eth0"]"#, "[]"]),
+    ("conditionsV6", &[r#"["!", "-d", "fd00:2::/64"]"#, "[]"]),
+    ("containerPort", &["80", "0", "65535", "65536"]),
+    ("egressBurst", &["0", "8", "34359738360", "34359738368"]),
+    ("egressRate", &["0", "8", "100000", "18446744073709551615"]),
+    ("externalSetMarkChain", &[r#""KUBE-MARK-MASQ""#, r#""""#, r#""CNI-HOSTPORT-SETMARK""#]),
+    ("firewalldZone", &[r#""trusted""#, r#""other zone""#, r#""""#]),
+    ("hostIP", &[r#""127.0.0.1""#, r#""::1""#, r#""0.0.0.0""#, r#""::""#, r#""10.0.0.1""#, r#""x""#]),
+    ("hostPort", &["8080", "0", "1", "65535", "-1"]),
+    ("ingressBurst", &["0", "8", "34359738360", "34359738368"]),
+    ("ingressPolicy", &[r#""open""#, r#""same-bridge""#, r#""isolated""#, r#""""#]),
+    ("ingressRate", &["0", "8", "100000", "18446744073709551615"]),
+    ("iptablesAdminChainName", &[r#""OWN""#, r#""""#, r#""INPUT""#]),
+    ("markMasqBit", &["0", "13", "31", "32"]),
+    ("masqAll", &["true", "false"]),
+    (
+        "portMappings",
+        &[
+            r#"[{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]"#,
+            r#"[{"hostPort": 8080, "containerPort": 80, "protocol": "udp", "hostIP": "::"}, {"hostPort": 8080, "containerPort": 81, "protocol": "tcp"}]"#,
+            "[]",
+        ],
+    ),
+    ("promisc", &["true", "false"]),
+    ("protocol", &[r#""tcp""#, r#""UDP""#, r#""sctp""#, r#""icmp""#]),
+    ("snat", &["true", "false"]),
+    (
+        "sysctl",
+        &[
+            r#"{"net.core.somaxconn": "500"}"#,
+            r#"{"net.ipv4.conf.IFNAME.log_martians": "1"}"#,
+            r#"{"kernel.shmmax": "1"}"#,
+            r#"{"net/ipv4/../x": "1"}"#,
+        ],
+    ),
+    ("txQLen", &["0", "1000", "-1", "4294967295"]),
 ];
 
 /// Numbers that follow from a seed (xorshift).

@@ -3,6 +3,7 @@
 use crate::cni::{CniError, Request, code};
 use crate::plan::{Attachment, NetworkName, PluginName};
 use crate::policy::{AuditLog, Violation};
+use crate::timings::{self, Phases};
 use serde::Serialize;
 use std::cell::Cell;
 use std::fs::File;
@@ -89,6 +90,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tolerated: &'a [String],
     duration_us: u64,
+    /// Of the call, up to here.
+    phases_us: Phases,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
 }
@@ -137,9 +140,12 @@ impl<'a> Record<'a> {
     }
 
     /// Notes which components were run, and what they want.
-    pub fn plan(&mut self, components: &[(String, String)], digest: String) {
+    pub fn plan(&mut self, components: &[(String, String)], digest: impl FnOnce() -> String) {
+        if self.log.is_none() {
+            return;
+        }
         self.components = components.to_vec();
-        self.plan = Some(digest);
+        self.plan = Some(digest());
     }
 
     /// Notes, and warns of, what only audit mode lets through.
@@ -204,6 +210,7 @@ impl<'a> Record<'a> {
             error,
             tolerated: &self.tolerated,
             duration_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            phases_us: timings::phases(),
             trace_id: self.trace_id,
         };
         let appended =

@@ -13,19 +13,20 @@ use wasm_cni::apply::StateDir;
 use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, code, result::go_json};
 use wasm_cni::error::printable;
+use wasm_cni::memory::Allocator;
 use wasm_cni::plan::PluginName;
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::{self, Policy, PolicyError};
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::verb::{self, Output};
-use wasm_cni::{panic, signal};
+use wasm_cni::{panic, signal, timings};
 
-/// musl's allocator gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for.
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    timings::begin();
     let level = match variable("WASM_CNI_LOG").as_str() {
         "debug" => tracing::Level::DEBUG,
         "info" => tracing::Level::INFO,
@@ -56,7 +57,12 @@ fn main() -> ExitCode {
     let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
     let host = host(env.dry_run, env.netns_override);
     let call = || verb::call(&host, &plugin, &env, own_dir, &mut Input, &mut *unbuffered_stdout());
-    exit(match panic::caught(call).flatten() {
+    let called = panic::caught(call).flatten();
+    if switch("WASM_CNI_TIMINGS") {
+        timings::ended("end");
+        print(&mut io::stderr(), &timings::phases().text());
+    }
+    exit(match called {
         Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),
         Ok(Output::Stderr(text)) => print(&mut io::stderr(), &text),
         Ok(Output::Dry(plan, error)) => {

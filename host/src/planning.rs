@@ -16,6 +16,7 @@ use crate::sandbox::Code;
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::{Delegated, Planner, Service, Services};
+use crate::timings;
 use crate::verb::stale;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -99,7 +100,9 @@ pub fn plan(
         writer: None,
         opaque: None,
     };
+    timings::ended("sockets");
     let draft = planner.serve(&mut planning);
+    timings::ended("plan");
     planning.conclude(draft, planner)
 }
 

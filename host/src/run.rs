@@ -7,6 +7,7 @@ use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::KernelError;
 use crate::kernel::host::HostKernel;
+use crate::kernel::iptables::Family;
 use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
 use crate::plan::{
     self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, NetworkName, PluginName, Query, Report,
@@ -18,7 +19,9 @@ use crate::sandbox::cache::{Cache, Code, Pin};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Planner;
 use crate::verb::made;
-use crate::{panic, signal};
+use crate::{panic, signal, timings};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -89,7 +92,9 @@ fn attach(
 ) -> Result<(), CniError> {
     let policy = host.policy()?;
     let planner = Planner::spawn(request)?;
+    timings::ended("fork");
     let plugin = Plugin::find(host, request, &request.plugin)?;
+    timings::ended("find");
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
@@ -98,11 +103,13 @@ fn attach(
     let journal = host.state.lock(&request.attachment)?;
     let mut kernel = host.locked_kernel(netns, &journal);
     undo_old(host, request, &journal, netns_id, previous.is_some(), &mut kernel)?;
+    kernel.expect_rules(&expected_rules(request, config));
+    timings::ended("state");
     let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } =
         planning::plan(host, request, (planner, plugin), grants, Vec::new(), &mut kernel, stages)?;
-    record.plan(&plugins, plan::digest(applied.iter().chain(&draft.entries), &draft.report));
+    record.plan(&plugins, || plan::digest(applied.iter().chain(&draft.entries), &draft.report));
     record.tolerate(&tolerated);
     let plan = policy::check(draft, &applied, &grants)
         .map_err(|violations| grants.denied(&violations))
@@ -111,12 +118,14 @@ fn attach(
     if let Ok(plan) = &plan {
         record.tolerate(plan.tolerated());
     }
+    timings::ended("check");
     let (plan, mut writer) = match (plan, writer) {
         (Ok(plan), Some(writer)) => (plan, writer),
         (Ok(plan), None) => (plan, journal.begin(&header(request, &journal, netns_id, plugins)?)?),
         (Err(error), Some(writer)) => return Err(abandon(host, &journal, &writer, &mut kernel, error)),
         (Err(error), None) => return Err(error),
     };
+    timings::ended("journal");
     if let Err(error) = apply::execute(&plan, &mut writer, &host.state, &mut kernel) {
         forget_if_done(&journal, &writer, error.stuck.is_empty());
         return Err(error.into());
@@ -129,12 +138,23 @@ fn attach(
         })
         .and_then(|finished| result::encode(&finished, &config.cni_version))
         .and_then(|text| {
+            timings::ended("result");
             writer.complete(plan.report())?;
+            timings::ended("journal");
             signal::check().map_err(KernelError::from)?;
             record.applied()?;
             deliver(&text, stdout)
         });
     finished.map_err(|error| abandon(host, &journal, &writer, &mut kernel, error))
+}
+
+/// The families of which rules are likely to be planned. Whether they are, the plan alone says: at worst a process was started for nothing.
+fn expected_rules(request: &Request, config: &Config) -> BTreeSet<Family> {
+    let says = |key, value: &Value| config.get(key) == Some(value);
+    if !says("ipMasq", &true.into()) || says("ipMasqBackend", &"nftables".into()) {
+        return BTreeSet::new();
+    }
+    config.named_addresses(&request.args).networks.into_iter().map(Family::of).collect()
 }
 
 fn deliver(text: &str, stdout: &mut dyn Write) -> Result<(), CniError> {

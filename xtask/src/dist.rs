@@ -13,8 +13,13 @@ use std::path::{Path, PathBuf};
 const HOST: &str = "wasm-cni";
 /// The binary that compiles components.
 const COMPILER: &str = "wasm-cni-compile";
-/// The profile of components: small, because they are compiled where they are dropped in.
-const GUEST_PROFILE: &str = "guest";
+/// The profile of the host and of components: small, because they start at every call.
+pub const INSTALLED: &str = "installed";
+/// The profile of the compiler, as of tests: cargo's own.
+const RELEASE: &str = "release";
+
+/// What is installed of the native programs, and how it is built.
+const PROGRAMS: [(&str, &str); 2] = [(HOST, INSTALLED), (COMPILER, RELEASE)];
 
 /// Builds and says where it is.
 pub fn run() -> Result<()> {
@@ -32,19 +37,20 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let target = host_target();
     machine::ensure_targets(&[&target, GUEST_TARGET])?;
     // Two calls: in one, cargo would unify features and the host would carry the compiler.
-    for package in [HOST, COMPILER] {
-        sh::run(&mut workspace.cargo(&["build", "--release", "--target", &target, "--package", package]))?;
+    for (package, profile) in PROGRAMS {
+        let words = ["build", "--profile", profile, "--target", &target, "--package", package];
+        sh::run(&mut workspace.cargo(&words))?;
     }
     let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
-    let mut guests = workspace.cargo(&["build", "--profile", GUEST_PROFILE, "--target", GUEST_TARGET]);
+    let mut guests = workspace.cargo(&["build", "--profile", INSTALLED, "--target", GUEST_TARGET]);
     for guest in plugins.iter().chain(&examples) {
         guests.args(["--package", &guest.package]);
     }
     sh::run(&mut guests)?;
 
     let mut dist = Folder::open(workspace.dist_dir())?;
-    for program in [HOST, COMPILER] {
-        dist.copy(&workspace.release_dir(&target).join(program), program)?;
+    for (program, profile) in PROGRAMS {
+        dist.copy(&workspace.target_dir.join(&target).join(profile).join(program), program)?;
     }
     for plugin in &plugins {
         dist.link(HOST, &plugin.name)?;
@@ -61,7 +67,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Where cargo built it.
 fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
-    workspace.target_dir.join(GUEST_TARGET).join(GUEST_PROFILE).join(&guest.artifact)
+    workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact)
 }
 
 /// A folder that is filled while others may use it: every file appears whole under its name, by a rename.

@@ -2,7 +2,6 @@
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
-mod bench_leases;
 mod demo;
 mod dependencies;
 mod dist;
@@ -50,17 +49,26 @@ enum Xtask {
     },
     /// Build, then plan, ADD, CHECK and DEL an attachment in namespaces that end with the demo.
     Demo,
-    /// Time ADD and DEL beside Debian's bridge plugin.
+    /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor.
     Bench {
-        /// How many pairs of ADD and DEL each plugin is measured with.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        /// How many turns each is measured with.
+        #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
         pairs: u16,
-        /// Time host-local and the bridge with 10 to 60 000 leases held instead.
+        /// Only these, with commas between: verbs, start, dual, ports, crowd, growth, memory, size, first.
         #[arg(long)]
-        leases: bool,
+        only: Option<String>,
+        /// Put what was measured into docs/performance.md.
+        #[arg(long, conflicts_with = "only")]
+        update: bool,
         /// Set by the benchmark itself, once it is in its own namespaces: where ours are.
-        #[arg(long, hide = true)]
+        #[arg(long, hide = true, requires_all = ["programs", "out"])]
         inside: Option<PathBuf>,
+        /// Likewise: where the programs are that are compared with.
+        #[arg(long, hide = true)]
+        programs: Option<PathBuf>,
+        /// Likewise: where the results go.
+        #[arg(long, hide = true)]
+        out: Option<PathBuf>,
     },
 }
 
@@ -104,9 +112,10 @@ fn main() -> ExitCode {
             vm::run(&session, Duration::from_secs(limit))
         }
         Xtask::Demo => demo::run(),
-        Xtask::Bench { pairs, leases, inside: None } => bench::run(pairs, leases),
-        Xtask::Bench { pairs, leases: false, inside: Some(dist) } => bench::measure(pairs, &dist),
-        Xtask::Bench { pairs, leases: true, inside: Some(dist) } => bench_leases::measure(pairs, &dist),
+        Xtask::Bench {
+            pairs, only, inside: Some(dist), programs: Some(programs), out: Some(out), ..
+        } => bench::measure(pairs, only.as_deref(), &bench::Places { dist, programs, out }),
+        Xtask::Bench { pairs, only, update, .. } => bench::run(pairs, only.as_deref(), update),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -74,11 +74,6 @@ impl Workspace {
         process
     }
 
-    /// Where cargo puts what it builds with the release profile for this target.
-    pub fn release_dir(&self, target: &str) -> PathBuf {
-        self.target_dir.join(target).join("release")
-    }
-
     /// What `cargo xtask dist` makes.
     pub fn dist_dir(&self) -> PathBuf {
         self.target_dir.join("dist")

@@ -7,7 +7,7 @@ use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
 use crate::plan::render::{self, Place};
 use crate::plan::{Action, Entry, Netns};
 use crate::policy::CheckedPlan;
-use crate::signal;
+use crate::{signal, timings};
 use nix::fcntl::Flock;
 use std::fs::File;
 
@@ -45,6 +45,7 @@ pub fn execute(
     kernel: &mut dyn Kernel,
 ) -> Result<(), ApplyError> {
     kernel.foresee(&plan.entries().iter().map(|entry| &entry.action).collect::<Vec<_>>());
+    timings::ended("foresee");
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let result = steps(leases, None, writer, kernel);
     // Before any other lock: the order is attachment, shared, leases (design rule 13).
@@ -100,12 +101,16 @@ fn steps(
         };
         signal::check().map_err(|ended| (name(step.first()), ended.into()))?;
         let before = kernel.observe(&actions);
+        timings::ended("observe");
         let before = before.into_iter().chain(std::iter::repeat(Before::Unknown));
         let intent: Vec<_> = step.iter().cloned().zip(before).collect();
         writer.intent(&intent).map_err(|e| (name(step.first()), e))?;
+        timings::ended("journal");
         let mut failure = None;
         let mut effects: Vec<Option<Effect>> = Vec::new();
-        for (index, outcome) in kernel.execute(&actions).into_iter().enumerate() {
+        let outcomes = kernel.execute(&actions);
+        timings::ended(phase(step));
+        for (index, outcome) in outcomes.into_iter().enumerate() {
             effects.push(match outcome {
                 Outcome::Done(effect) => Some(effect),
                 Outcome::NotTried => None,
@@ -121,12 +126,28 @@ fn steps(
         }
         // Lost effects would be lost undos: the intent stays, and undo looks at each action.
         let noted = writer.effect(&effects).map_err(|e| (name(step.first()), e));
+        timings::ended("journal");
         if let Some(failure) = failure {
             return Err(failure);
         }
         noted?;
     }
     Ok(())
+}
+
+/// What the time of a step counts for.
+fn phase(step: &[Entry]) -> &'static str {
+    match step.first() {
+        Some(first) if is_wait(first) => "settle",
+        Some(first) => match render::place(&first.action) {
+            Place::Store => "leases",
+            Place::Netns(Netns::Host) => "host",
+            Place::Netns(Netns::Container) => "container",
+            Place::Rules => "rules",
+            Place::Native => "delegate",
+        },
+        None => "apply",
+    }
 }
 
 /// Takes back a section whose ADD did not end well; gives what is left.
@@ -148,7 +169,10 @@ pub fn revert(section: &Section, reason: Reason, state: &StateDir, kernel: &mut 
 /// Undoes in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
 pub fn undo_all(undos: &[Undo], netns: &str, kernel: &mut dyn Kernel) -> Vec<Stuck> {
     let mut stuck = Vec::new();
-    for (undo, undone) in undos.iter().zip(kernel.undo(undos)) {
+    timings::ended("state");
+    let all_undone = kernel.undo(undos);
+    timings::ended("undo");
+    for (undo, undone) in undos.iter().zip(all_undone) {
         match undone {
             Undone::Done | Undone::Gone => {}
             Undone::Left(reason) => tracing::info!(?undo, reason, "left alone"),

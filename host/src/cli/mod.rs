@@ -17,6 +17,7 @@ use crate::cni::{CniError, code, result::go_json};
 use crate::error::printable;
 use crate::plan::NetworkName;
 use crate::run::Host;
+use crate::timings;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Print the phases of the call, in microseconds, on standard error.
+    #[arg(long, global = true, env = "WASM_CNI_TIMINGS", value_parser = clap::builder::FalseyValueParser::new())]
+    timings: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +103,10 @@ pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
         Command::Uninstall(arguments) => install::uninstall(&host(true, false), &arguments),
         Command::Policy(arguments) => policy::run(host(true, false), &arguments),
     };
+    if arguments.timings {
+        timings::ended("end");
+        let _ = write!(std::io::stderr(), "{}", timings::phases().text());
+    }
     match printed {
         Ok(Printed { text, success }) => {
             let _ = std::io::stdout().write_all(printable(&text).as_bytes());

@@ -16,12 +16,14 @@ use crate::plan::{
 use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::run::{Host, Plugin};
 use crate::sandbox::Kind;
+use crate::timings;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Succeeds when the machine is as ADD left it.
 pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
+    timings::ended("find");
     match plugin.code.manifest.kind {
         Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(host, &plugin.name, request, config),
         Kind::Ipam => {

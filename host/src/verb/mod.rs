@@ -19,6 +19,7 @@ use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
 use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::run::{self, Host, Plugin};
+use crate::timings;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -70,6 +71,7 @@ pub fn call(
         return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
     };
     let config = config::decode(&bytes)?;
+    timings::ended("request");
     let version = config.cni_version.as_str();
     let nothing = |()| Output::Stdout(String::new());
     match verb {

@@ -73,7 +73,7 @@ fn mend(host: &Host, lock: &Journal, attached: Attached, record: &mut Record<'_>
         if drift.mends.iter().all(|mend| matches!(mend.action, Action::Settle(_))) {
             break;
         }
-        record.plan(&[], plan::digest(done.iter().chain(&drift.mends), &Report::default()));
+        record.plan(&[], || plan::digest(done.iter().chain(&drift.mends), &Report::default()));
         let plan = policy::check_again(drift.mends.clone(), &journal).map_err(|violations| {
             let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
             CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))

@@ -5,12 +5,14 @@
 //! args IgnoreUnknown=1;IP=10.1.2.9
 //! bridge br0 10.1.2.1/24 fd00::1/64
 //! lease 10.1.2.2
+//! veth eth0 veth0
 //! fail 7
 //! {"cniVersion": "1.0.0", "name": "net", "type": "bridge", …
 //! ```
 //!
 //! A line that makes no sense says nothing: every input is one.
 
+use crate::world::PLUGINS;
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 use wasm_cni::cni::{Command, Config, Request, config};
@@ -20,6 +22,9 @@ use wasm_cni::plan::{
     Attachment, ContainerId, IfName, LinkFact, Mac, Netns, Owner, PluginName, StoreRef, SysctlKey,
 };
 use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
+
+/// What `tuning` reads.
+const ALLOWLIST: &str = "/etc/cni/tuning/allowlist.conf";
 
 /// See the module.
 pub struct Case {
@@ -63,12 +68,17 @@ impl Case {
             "bridge" => link(Netns::Host, "bridge", rest).and_then(|fact| before.with_link(fact).ok()),
             "link" => link(Netns::Host, "dummy", rest).and_then(|fact| before.with_link(fact).ok()),
             "inside" => link(Netns::Container, "dummy", rest).and_then(|fact| before.with_link(fact).ok()),
+            "veth" => rest.split_once(' ').and_then(|(inside, host)| {
+                let inside = link(Netns::Container, "veth", inside)?;
+                before.with_pair(inside, link(Netns::Host, "veth", host)?).ok()
+            }),
             "lease" => lease(rest, owner("other", "eth0")).map(|lease| before.with_lease(&lease)),
             "held" => {
                 lease(rest, Some(self.request.attachment.owner())).map(|lease| before.with_lease(&lease))
             }
             "last" => rest.parse().ok().map(|address| before.with_last_reserved(&self.store(), 0, address)),
             "file" => self.config.resolv_conf().map(|path| before.with_file(path, rest.as_bytes())),
+            "allowlist" => Some(before.with_file(ALLOWLIST, rest.as_bytes())),
             "sysctl" => rest.split_once('=').and_then(|(key, value)| {
                 Some(before.with_sysctl(Netns::Host, &SysctlKey::parse(key).ok()?, value))
             }),
@@ -117,7 +127,7 @@ fn link(netns: Netns, kind: &str, text: &str) -> Option<LinkFact> {
 /// The ADD of a configuration for `eth0` of container `c`.
 pub fn request(config: &Config) -> Option<Request> {
     let kind = config.get("type").and_then(|value| value.as_str());
-    let plugin = kind.filter(|kind| ["host-local", "loopback", "static"].contains(kind)).unwrap_or("bridge");
+    let plugin = kind.filter(|kind| PLUGINS.contains(kind)).unwrap_or("bridge");
     Some(Request {
         command: Command::Add,
         plugin: PluginName::parse(plugin).ok()?,

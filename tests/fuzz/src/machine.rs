@@ -6,7 +6,8 @@ use tempfile::TempDir;
 use wasm_cni::apply::{self, Header, Reason, Section, StateDir};
 use wasm_cni::cni::{Request, result};
 use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::kernel::{Difference, Kernel};
+use wasm_cni::kernel::iptables::filter;
+use wasm_cni::kernel::{Difference, Kernel, shared_by};
 use wasm_cni::plan::{Action, derive};
 use wasm_cni::policy::CheckedPlan;
 use wasm_cni::run;
@@ -103,6 +104,7 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
     own.push(format!(" = {} {}", attachment.container, attachment.interface));
     own.push(derive::nft_owner(attachment));
     let mut shared: BTreeSet<&str> = BTreeSet::new();
+    let mut chains: BTreeSet<String> = BTreeSet::new();
     for entry in plan.entries() {
         match &entry.action {
             Action::EnsureBridge(bridge) => drop(shared.insert(bridge.name.as_str())),
@@ -110,6 +112,8 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
                 shared.extend([gateway.name.as_str(), gateway.port.as_str()]);
             }
             Action::CheckSourceMac(check) => own.push(check.identity.clone()),
+            Action::MapPorts(ports) => chains.extend(shared_by(ports)),
+            Action::Filter(rule) => chains.extend(filter::shared_by(rule)),
             _ => {}
         }
     }
@@ -118,12 +122,17 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
         let words = line.split([' ', '/', ':']);
         line.contains(": sysctl ") || words.into_iter().any(|word| shared.contains(word))
     };
+    // `ports: IPv4 CNI-HOSTPORT-DNAT`, `filter: ipv4 CNI-FORWARD`.
+    let chain = |line: &str| {
+        let parts: Vec<&str> = line.splitn(3, ' ').collect();
+        ["ports:", "filter:"].contains(&parts[0]) && parts.get(2).is_some_and(|name| chains.contains(*name))
+    };
     let last = |line: &str| line.starts_with("leases ") && line.contains(": last ");
     for line in has.difference(&had) {
         assert!(!own.iter().any(|own| line.contains(own.as_str())), "DEL has left {line:?}");
         assert!(!line.starts_with("container: "), "DEL has left {line:?}");
         let table = line.starts_with("nft: ") || line.starts_with("nat");
-        assert!(of_shared(line) || last(line) || table, "DEL has left {line:?}");
+        assert!(of_shared(line) || last(line) || table || chain(line), "DEL has left {line:?}");
     }
     for line in had.difference(&has) {
         assert!(of_shared(line) || last(line), "DEL has taken {line:?}");

@@ -5,7 +5,6 @@ use crate::machine;
 use crate::world::{Shared, World};
 use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result};
-use wasm_cni::kernel::fake::FakeKernel;
 use wasm_cni::plan::{DraftPlan, Report};
 use wasm_cni::policy::{self, Grants};
 use wasm_cni::verb::all_versions;
@@ -20,7 +19,7 @@ pub fn run(data: &[u8]) {
     let Case { request, config, before, fails } = &case;
     let (has_common, is_chained) = match request.plugin.as_str() {
         "bridge" => (true, false),
-        "loopback" => (true, true),
+        "bandwidth" | "firewall" | "loopback" | "portmap" | "tuning" => (true, true),
         _ => (false, false),
     };
     if gate_version(&config.cni_version, &all_versions()).is_err() {
@@ -40,7 +39,7 @@ pub fn run(data: &[u8]) {
         planned.as_ref().map(|(draft, _)| draft),
         plan(&case, &grants).as_ref().map(|(draft, _)| draft)
     );
-    let Ok((draft, kernel)) = planned else { return };
+    let Ok((draft, World { kernel, grants, .. })) = planned else { return };
     // It crosses a socket.
     let told: DraftPlan = serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
     assert_eq!(told, draft);
@@ -52,8 +51,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The plan, and the machine with the locks that planning has taken.
-fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, FakeKernel), CniError> {
+/// The plan, and the world with the locks that planning has taken and what the answers grant.
+fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, World), CniError> {
     let shared = Shared::new(World::new(case.before.clone(), grants.clone()));
     let planned = wasm_cni_native_guests::run(&case.request, Box::new(shared.clone()));
     let world = shared.world();
@@ -61,5 +60,5 @@ fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, FakeKernel), CniErro
     if let Err(error) = &planned {
         assert_ne!(error.code, code::TRAPPED, "{error:?}");
     }
-    Ok((planned?, world.kernel.clone()))
+    Ok((planned?, World::new(world.kernel.clone(), world.grants.clone())))
 }

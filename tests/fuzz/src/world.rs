@@ -9,7 +9,8 @@ use wasm_cni::policy::{GrantedFacts, Grants, Violation};
 use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
 
 /// Our plugins.
-const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+pub const PLUGINS: [&str; 8] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
 /// The machine, and what a request may see of it.
 pub struct World {
@@ -36,6 +37,7 @@ impl World {
         let mut facts = GrantedFacts::new(&mut self.kernel, &self.grants, asks);
         let answer = facts.ask(query);
         self.violations.extend(facts.violations().0);
+        self.grants.note(&answer);
         answer
     }
 

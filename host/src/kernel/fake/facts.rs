@@ -21,8 +21,7 @@ impl Facts for FakeKernel {
             }
             Query::Backend => Answer::Backend(Backend::Iptables),
             Query::Firewall => Answer::Firewall(Firewall::Iptables),
-            // It knows the pairs that were made by name alone.
-            Query::HostEnd(_) => Answer::HostEnd(Fact::Absent),
+            Query::HostEnd(name) => Answer::HostEnd(self.host_end(name)),
             Query::RouteTo(address) => Answer::RouteTo(self.route_to(*address)),
             Query::StalePorts { .. } => Answer::PortOwners(Vec::new()),
             Query::Free(store, within) => {
@@ -58,6 +57,15 @@ impl FakeKernel {
         let leads = |link: &&Link| link.up && link.addresses().iter().any(|own| own.contains(address));
         let name = links.iter().find(leads).and_then(|link| IfName::parse(&link.name).ok());
         name.map_or(Fact::Absent, Fact::Known)
+    }
+
+    fn host_end(&mut self, name: &IfName) -> Fact<IfName> {
+        let inside = self.find(Netns::Container, name).ok().flatten();
+        let peer = inside.filter(|inside| inside.kind == "veth").and_then(|inside| inside.peer);
+        let Some((Netns::Host, index)) = peer else { return Fact::Absent };
+        let links = self.machine.space(Netns::Host).map(|space| space.links.as_slice()).unwrap_or_default();
+        let host = links.iter().find(|link| link.index == index);
+        host.and_then(|host| IfName::parse(&host.name).ok()).map_or(Fact::Absent, Fact::Known)
     }
 
     fn link_fact(&mut self, link: &LinkRef) -> Fact<LinkFact> {

@@ -117,6 +117,12 @@ impl HostKernel {
         }
     }
 
+    /// Starts a process for rules of each family that a plan is likely to have, while there is none yet.
+    pub fn expect_rules(&mut self, families: &BTreeSet<Family>) {
+        let begin = |family: &Family| Prepared::begin(*family, self.inherited_lock());
+        self.prepared = families.iter().filter_map(begin).collect();
+    }
+
     /// The error behind the last [`crate::plan::Answer::Failed`]: whether the call is worth repeating.
     pub fn take_refusal(&mut self) -> Option<KernelError> {
         self.refusal.take()
@@ -204,7 +210,8 @@ impl Kernel for HostKernel {
         }
         let rules: Vec<&Masquerade> =
             actions.iter().filter_map(|action| step::as_masquerade(action)).collect();
-        self.prepared = masquerade::prepare(&rules, || self.inherited_lock());
+        let begun = std::mem::take(&mut self.prepared);
+        self.prepared = masquerade::prepare(&rules, begun, || self.inherited_lock());
     }
 
     fn observe(&mut self, step: &[Action]) -> Vec<Before> {

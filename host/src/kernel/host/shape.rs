@@ -56,18 +56,28 @@ impl HostKernel {
             self.restore_queue_length(&host, queue_length)?;
             return Ok(Undone::Done);
         };
-        let through = match self.find(Netns::Host, &ifb.name)? {
-            Some(found) if is_ours(&found, ifb) => found,
-            Some(_) => return Ok(Undone::Left(format!("{} is not the ifb that was made", ifb.name))),
-            None => return Ok(Undone::Gone),
-        };
-        if let Some(host) = host
-            && self.redirects(&host)? == [through.index]
-        {
-            self.queue(qdisc::delete_ingress(host.index), "delete ingress qdisc")?;
-            self.restore_queue_length(&host, queue_length)?;
+        let through = self.find(Netns::Host, &ifb.name)?;
+        if through.as_ref().is_some_and(|found| !is_ours(found, ifb)) {
+            return Ok(Undone::Left(format!("{} is not the ifb that was made", ifb.name)));
         }
-        self.delete_found(Netns::Host, &ifb.name, &through)
+        if let Some(host) = host
+            && self.queues(&host)?.has_ingress
+        {
+            let redirects = self.redirects(&host)?;
+            // What led to an ifb that is deleted leads to 0; without any filter yet, the step failed half-way.
+            let is_ours = match &through {
+                Some(through) => redirects.iter().all(|to| [0, through.index].contains(to)),
+                None => redirects == [0],
+            };
+            if is_ours {
+                self.queue(qdisc::delete_ingress(host.index), "delete ingress qdisc")?;
+                self.restore_queue_length(&host, queue_length)?;
+            }
+        }
+        match through {
+            Some(through) => self.delete_found(Netns::Host, &ifb.name, &through),
+            None => Ok(Undone::Gone),
+        }
     }
 
     /// Deletes an ifb of the reference's.

@@ -35,7 +35,7 @@ mod route;
 
 pub use bindings::wasm_cni::plugin::types::{Error, IpFamily, MacAddress, Netns, Prefix};
 pub use bindings::wasm_cni::plugin::{
-    addresses, filter, leases, links, nat, observe, request, results, sysctls,
+    addresses, filter, leases, links, nat, observe, qdiscs, request, results, sysctls,
 };
 pub use chain::Previous;
 pub use dns::Dns;
@@ -52,11 +52,19 @@ macro_rules! plugin {
     };
 }
 
+#[path = "../../../../guest-plugins/bandwidth/src/lib.rs"]
+pub mod bandwidth;
 #[path = "../../../../guest-plugins/bridge/src/lib.rs"]
 pub mod bridge;
+#[path = "../../../../guest-plugins/firewall/src/lib.rs"]
+pub mod firewall;
 #[path = "../../../../guest-plugins/host-local/src/lib.rs"]
 pub mod host_local;
 #[path = "../../../../guest-plugins/loopback/src/lib.rs"]
 pub mod loopback;
+#[path = "../../../../guest-plugins/portmap/src/lib.rs"]
+pub mod portmap;
 #[path = "../../../../guest-plugins/static/src/lib.rs"]
 pub mod static_;
+#[path = "../../../../guest-plugins/tuning/src/lib.rs"]
+pub mod tuning;

@@ -49,10 +49,14 @@ fn run_guest(guest: Guest) -> Result<Report, CniError> {
 
 fn add_of(plugin: &PluginName) -> Result<fn() -> Result<(), Error>, CniError> {
     let verbs = match plugin.as_str() {
+        "bandwidth" => crate::bandwidth::VERBS,
         "bridge" => crate::bridge::VERBS,
+        "firewall" => crate::firewall::VERBS,
         "host-local" => crate::host_local::VERBS,
         "loopback" => crate::loopback::VERBS,
+        "portmap" => crate::portmap::VERBS,
         "static" => crate::static_::VERBS,
+        "tuning" => crate::tuning::VERBS,
         _ => &[],
     };
     let add = verbs.first().copied();

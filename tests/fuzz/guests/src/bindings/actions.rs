@@ -87,6 +87,21 @@ pub mod links {
         }
 
         /// See `wit/links.wit`.
+        pub fn set_all_multicast(&self, on: bool) {
+            call(|guest| guest.set_all_multicast(self.lend(), on));
+        }
+
+        /// See `wit/links.wit`.
+        pub fn set_queue_length(&self, packets: u32) {
+            call(|guest| guest.set_queue_length(self.lend(), packets));
+        }
+
+        /// See `wit/links.wit`.
+        pub fn save(&self, directory: Option<&str>) {
+            call(|guest| guest.save(self.lend(), directory.map(str::to_owned)));
+        }
+
+        /// See `wit/links.wit`.
         pub fn up(&self) {
             call(|guest| guest.up(self.lend()));
         }
@@ -192,6 +207,11 @@ pub mod sysctls {
     }
 
     /// See `wit/sysctls.wit`.
+    pub fn set(netns: Netns, key: &str, value: &str) {
+        call(|guest| guest.set(netns.into(), key.to_owned(), value.to_owned()));
+    }
+
+    /// See `wit/sysctls.wit`.
     pub fn enable_forwarding(family: IpFamily) {
         call(|guest| guest.enable_forwarding(family.into()));
     }
@@ -200,15 +220,15 @@ pub mod sysctls {
 /// `nat`.
 pub mod nat {
     use super::*;
-    use host::nat::HostMasquerade;
+    use host::nat::{Host, HostMasquerade, HostPortMap};
+
+    pub use host::nat::Backend;
+
+    handle!(PortMap, host::nat::PortMap);
 
     /// See `wit/nat.wit`.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Backend {
-        /// `iptables`.
-        Iptables,
-        /// `nft`.
-        Nftables,
+    pub fn default_backend() -> Backend {
+        call(|guest| guest.default_backend())
     }
 
     /// See `wit/nat.wit`: a handle for which there is no use.
@@ -224,12 +244,42 @@ pub mod nat {
 
         /// See `wit/nat.wit`.
         pub fn with_backend(address: Prefix, backend: Backend) -> Masquerade {
-            let backend = match backend {
-                Backend::Iptables => host::nat::Backend::Iptables,
-                Backend::Nftables => host::nat::Backend::Nftables,
-            };
             call(|guest| guest.with_backend(address.into(), backend));
             Masquerade(())
+        }
+    }
+
+    impl PortMap {
+        /// See `wit/nat.wit`.
+        pub fn new(address: Prefix, backend: Backend) -> PortMap {
+            PortMap::own(call(|guest| HostPortMap::new(guest, address.into(), backend)))
+        }
+
+        /// See `wit/nat.wit`.
+        pub fn add(
+            &self,
+            protocol: &str,
+            host_port: u16,
+            container_port: u16,
+            host_address: Option<IpAddress>,
+        ) {
+            let (protocol, host_address) = (protocol.to_owned(), host_address.map(Into::into));
+            call(|guest| guest.add(self.lend(), protocol, host_port, container_port, host_address));
+        }
+
+        /// See `wit/nat.wit`.
+        pub fn add_condition(&self, word: &str) {
+            call(|guest| guest.add_condition(self.lend(), word.to_owned()));
+        }
+
+        /// See `wit/nat.wit`.
+        pub fn masquerade(&self, all: bool, bit: u8) {
+            call(|guest| guest.masquerade(self.lend(), all, bit));
+        }
+
+        /// See `wit/nat.wit`.
+        pub fn masquerade_by(&self, all: bool, chain: &str) {
+            call(|guest| guest.masquerade_by(self.lend(), all, chain.to_owned()));
         }
     }
 }
@@ -240,8 +290,47 @@ pub mod filter {
     use super::*;
     use host::filter::Host;
 
+    pub use host::filter::{Firewall, Ingress};
+
     /// See `wit/filter.wit`.
     pub fn check_source_mac(port: &Link) {
         call(|guest| guest.check_source_mac(port.lend()));
+    }
+
+    /// See `wit/filter.wit`.
+    pub fn default_firewall() -> Firewall {
+        call(|guest| guest.default_firewall())
+    }
+
+    /// See `wit/filter.wit`.
+    pub fn allow_forward(address: IpAddress, admin_chain: &str) {
+        call(|guest| guest.allow_forward(address.into(), admin_chain.to_owned()));
+    }
+
+    /// See `wit/filter.wit`.
+    pub fn isolate(bridge: &str, family: IpFamily, ingress: Ingress) {
+        call(|guest| guest.isolate(bridge.to_owned(), family.into(), ingress));
+    }
+
+    /// See `wit/filter.wit`.
+    pub fn trust_source(address: IpAddress, zone: &str) {
+        call(|guest| guest.trust_source(address.into(), zone.to_owned()));
+    }
+}
+
+/// `qdiscs`.
+pub mod qdiscs {
+    use super::links::Link;
+    use super::*;
+    use host::qdiscs::Host;
+
+    /// See `wit/qdiscs.wit`.
+    pub fn limit(link: &Link, rate: u64, burst: u64) {
+        call(|guest| guest.limit(link.lend(), rate, burst));
+    }
+
+    /// See `wit/qdiscs.wit`.
+    pub fn limit_incoming(link: &Link, rate: u64, burst: u64) -> Link {
+        Link::own(call(|guest| guest.limit_incoming(link.lend(), rate, burst)))
     }
 }

@@ -61,6 +61,16 @@ pub mod observe {
     }
 
     /// See `wit/observe.wit`.
+    pub fn host_end() -> Option<String> {
+        call(|guest| guest.host_end())
+    }
+
+    /// See `wit/observe.wit`.
+    pub fn route_to(address: IpAddress) -> Option<String> {
+        call(|guest| guest.route_to(address.into()))
+    }
+
+    /// See `wit/observe.wit`.
     pub fn read_file(path: &str) -> Result<Vec<u8>, Error> {
         Ok(call(|guest| guest.read_file(path.to_owned()))?)
     }

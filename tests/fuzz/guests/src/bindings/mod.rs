@@ -34,7 +34,7 @@ pub mod types;
 pub mod wasm_cni {
     /// The interfaces.
     pub mod plugin {
-        pub use crate::bindings::actions::{addresses, filter, links, nat, routes, sysctls};
+        pub use crate::bindings::actions::{addresses, filter, links, nat, qdiscs, routes, sysctls};
         pub use crate::bindings::facts::{answers, delegate, leases, observe, request};
         pub use crate::bindings::{results, types};
     }

@@ -1,0 +1,88 @@
+//! An ADD without its planning: the same plan, read from JSON, checked and applied by the same code.
+//!
+//! `planned --record PLAN` runs the planner for the call that environment and standard input tell, and writes its plan; `planned PLAN` applies it.
+
+use anyhow::{Context, Result, anyhow, bail};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasm_cni::apply::{self, StateDir};
+use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config, result};
+use wasm_cni::kernel::netns::NetnsFile;
+use wasm_cni::memory::Allocator;
+use wasm_cni::plan::{DraftPlan, PluginName};
+use wasm_cni::planning::{self, Stages};
+use wasm_cni::policy::{self, Grants, Policy};
+use wasm_cni::run::{self, Host, Plugin};
+use wasm_cni::sandbox::cache::Cache;
+use wasm_cni::sandbox::planner::Planner;
+use wasm_cni::verb;
+
+/// As the host's.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes)?;
+    let config = config::decode(&bytes).map_err(told)?;
+    let env = Environment {
+        command: "ADD".to_owned(),
+        container_id: variable("CNI_CONTAINERID"),
+        netns: variable("CNI_NETNS"),
+        interface: variable("CNI_IFNAME"),
+        args: String::new(),
+        path: variable("CNI_PATH"),
+        netns_override: false,
+        dry_run: false,
+    };
+    let path = PathBuf::from(&env.path);
+    let host = Host {
+        state: StateDir::new("/run/wasm-cni".into()),
+        cache: Cache::new(&[variable("WASM_CNI_CACHE_DIR").into()], path.join("wasm-cni-compile"), false),
+        netns_override: false,
+        policy: Ok(Arc::new(Policy::default())),
+        traceparent: String::new(),
+    };
+    let plugin = PluginName::parse("bridge").map_err(|e| anyhow!("{e}"))?;
+    let request = verb::request(Command::Add, &plugin, &env, vec![path], &config).map_err(told)?;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--record", plan] => record(&host, &request, &config, Path::new(plan)),
+        [plan] => apply(&host, &request, &config, Path::new(plan)),
+        _ => bail!("usage: planned [--record] PLAN"),
+    }
+}
+
+fn told(error: CniError) -> anyhow::Error {
+    anyhow!("{}: {}", error.msg, error.details)
+}
+
+fn record(host: &Host, request: &Request, config: &Config, to: &Path) -> Result<()> {
+    let grants = Grants::for_request(request, config, None, host.policy().map_err(told)?);
+    let planner = Planner::spawn(request).map_err(told)?;
+    let plugin = Plugin::find(host, request, &request.plugin).map_err(told)?;
+    let mut kernel = host.kernel(plugin.netns(host, request).map_err(told)?, true);
+    let planned =
+        planning::plan(host, request, (planner, plugin), grants, Vec::new(), &mut kernel, Stages::Shown);
+    Ok(std::fs::write(to, serde_json::to_vec(&planned.map_err(told)?.draft)?)?)
+}
+
+fn apply(host: &Host, request: &Request, config: &Config, from: &Path) -> Result<()> {
+    let draft: DraftPlan = serde_json::from_slice(&std::fs::read(from)?).context("the plan")?;
+    let netns = NetnsFile::open(&request.netns)?;
+    let id = Some(netns.id());
+    let journal = host.state.lock(&request.attachment)?;
+    let mut kernel = host.locked_kernel(Some(netns), &journal);
+    kernel.prepare();
+    let grants = Grants::for_request(request, config, None, host.policy().map_err(told)?);
+    let plan = policy::check(draft, &[], &grants).map_err(|refused| told(grants.denied(&refused)))?;
+    let header = run::header(request, &journal, id, Vec::new()).map_err(told)?;
+    let mut writer = journal.begin(&header)?;
+    apply::execute(&plan, &mut writer, &host.state, &mut kernel)?;
+    let finished = run::finish(plan.report(), request, &mut kernel).map_err(told)?;
+    let text = result::encode(&finished, &config.cni_version).map_err(told)?;
+    writer.complete(plan.report())?;
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,41 @@
+//! The allocator: dlmalloc behind a lock that costs a single instruction while nobody else holds it, which here is nearly always.
+//!
+//! musl's own gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for; and of what dlmalloc's ready-made
+//! allocator takes, most is the C library's mutex.
+
+use dlmalloc::Dlmalloc;
+use spin::mutex::SpinMutex;
+use spin::relax::Yield;
+use std::alloc::{GlobalAlloc, Layout};
+
+/// See the module. There is one heap, whatever the number of these.
+#[derive(Debug)]
+pub struct Allocator;
+
+static HEAP: SpinMutex<Dlmalloc, Yield> = SpinMutex::new(Dlmalloc::new());
+
+// SAFETY: all is passed on to dlmalloc as it is, which promises what is asked of an allocator, to one thread at a time. The lock allocates
+// nothing. A process that is forked while another thread holds it must not allocate: the planner is forked while there is no other
+// thread, and between fork and exec of a program nothing is allocated.
+#[expect(unsafe_code, reason = "GlobalAlloc")]
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are those that dlmalloc asks for.
+        unsafe { HEAP.lock().malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: likewise.
+        unsafe { HEAP.lock().free(pointer, layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: likewise.
+        unsafe { HEAP.lock().calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: likewise.
+        unsafe { HEAP.lock().realloc(pointer, layout.size(), layout.align(), size) }
+    }
+}

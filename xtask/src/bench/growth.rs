@@ -1,0 +1,130 @@
+//! How an ADD grows with what is there already: leases, ports of the bridge, rules.
+
+use super::row::Row;
+use super::rows::walkthrough;
+use super::world::{Call, KEPT_LEASES, Side, World, median};
+use crate::sh;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// ADD's time by how much is there.
+#[derive(Debug, Clone, Serialize)]
+pub struct Curve {
+    /// Of what.
+    pub of: &'static str,
+    /// How much, and the medians of ours and the reference's in milliseconds.
+    pub points: Vec<(u32, f64, f64)>,
+}
+
+/// Something that grows.
+struct Grown {
+    of: &'static str,
+    levels: &'static [u32],
+    target: f64,
+    /// Puts so much of it there, once an attachment was made and taken away.
+    fill: fn(u32) -> Result<()>,
+}
+
+const ALL: [Grown; 3] = [
+    Grown { of: "leases held", levels: &[10, 1_000, 10_000, 60_000], target: 1.1, fill: hold },
+    Grown { of: "veths on the bridge", levels: &[1, 100, 1_000], target: 1.3, fill: plug },
+    Grown { of: "nat rules", levels: &[10, 500, 5_000], target: 1.3, fill: rule },
+];
+
+/// Measures each at each level; gives a row for ours, and one for the reference's own growth.
+pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> {
+    let mut config = walkthrough();
+    config["ipam"]["subnet"] = "10.0.0.0/15".into();
+    config["ipam"]["routes"] = serde_json::json!([{"dst": "0.0.0.0/0"}]);
+    let text = config.to_string();
+    let (mut rows, mut curves) = (Vec::new(), Vec::new());
+    for grown in ALL {
+        let mut points = Vec::new();
+        for level in grown.levels {
+            let world = World::new(1)?;
+            let calls = [&sides[0], &sides[1]].map(|side| Call {
+                side,
+                plugin: "bridge",
+                config: &text,
+                container: 0,
+            });
+            let pair = |call: &Call<'_>| -> Result<f64> {
+                let took = call.millis("ADD")?;
+                call.run("DEL").map(|_| took)
+            };
+            pair(&calls[0])?;
+            (grown.fill)(*level)?;
+            let mut times = [Vec::new(), Vec::new()];
+            for turn in 0..=pairs {
+                for (call, times) in calls.iter().zip(&mut times) {
+                    let took = pair(call)?;
+                    if turn > 0 {
+                        times.push(took);
+                    }
+                }
+            }
+            points.push((*level, median(&times[0]), median(&times[1])));
+            world.end()?;
+        }
+        let (first, last) = (points[0], points[points.len() - 1]);
+        let row = |whose: &str, few, many, target| Row {
+            what: format!("{whose} with {} {} / with {}", last.0, grown.of, first.0),
+            unit: "ms",
+            ours: many,
+            other: Some(few),
+            against: format!("with {}", first.0),
+            target,
+        };
+        rows.push(row("ADD", first.1, last.1, grown.target));
+        rows.push(row("Debian's ADD", first.2, last.2, f64::INFINITY));
+        curves.push(Curve { of: grown.of, points });
+    }
+    Ok((rows, curves))
+}
+
+/// Leases of others, from the subnet's beginning.
+fn hold(leases: u32) -> Result<()> {
+    let store = Path::new(KEPT_LEASES).join("mybridge");
+    fs::create_dir_all(&store)?;
+    let mut last = Ipv4Addr::new(10, 0, 0, 1);
+    for number in 0..leases {
+        // The first address is the gateway's.
+        last = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 2).to_bits() + number);
+        // As long as the identifiers of containerd.
+        fs::write(store.join(last.to_string()), format!("{number:064x}\r\neth0"))?;
+    }
+    Ok(fs::write(store.join("last_reserved_ip.0"), last.to_string())?)
+}
+
+/// Ports of the bridge.
+fn plug(veths: u32) -> Result<()> {
+    let mut lines = String::new();
+    for number in 0..veths {
+        let _ = writeln!(lines, "link add v{number} type veth peer name p{number}");
+        let _ = writeln!(lines, "link set v{number} master cni_bridge0 up");
+    }
+    feed(Command::new("ip").args(["-batch", "-"]), &lines)
+}
+
+/// Rules of others.
+fn rule(rules: u32) -> Result<()> {
+    let mut lines = "*nat\n:OTHERS - [0:0]\n".to_owned();
+    for number in 0..rules {
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(172, 16, 0, 0).to_bits() + number);
+        let _ = writeln!(lines, "-A OTHERS -s {address}/32 -j RETURN");
+    }
+    lines += "COMMIT\n";
+    feed(Command::new("iptables-restore").arg("--noflush"), &lines)
+}
+
+fn feed(process: &mut Command, text: &str) -> Result<()> {
+    let mut child = process.stdin(Stdio::piped()).spawn()?;
+    child.stdin.take().context("no pipe")?.write_all(text.as_bytes())?;
+    sh::check(process, child.wait()?)
+}

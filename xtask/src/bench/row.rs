@@ -1,0 +1,62 @@
+//! A line of the table.
+
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Something measured against something else, and what it was to be.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub what: String,
+    /// Of what.
+    pub unit: &'static str,
+    /// Ours.
+    pub ours: f64,
+    /// What it is compared with; none, if the target is absolute.
+    pub other: Option<f64>,
+    /// Whose that is.
+    pub against: String,
+    /// The most that ours may be, as a multiple of the other, or absolute.
+    pub target: f64,
+}
+
+impl Row {
+    /// Ours as a multiple of the other; without one, ours.
+    pub fn ratio(&self) -> f64 {
+        self.other.map_or(self.ours, |other| self.ours / other)
+    }
+
+    /// Whether the target is met.
+    pub fn is_met(&self) -> bool {
+        self.ratio() <= self.target
+    }
+}
+
+/// The table, in Markdown.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = "| What | ours | against | ratio | target | met |\n|---|---|---|---|---|---|\n".to_owned();
+    for row in rows {
+        let unit = row.unit;
+        let times = if row.other.is_some() { "×".to_owned() } else { format!(" {unit}") };
+        let other = row.other.map_or("–".to_owned(), |other| format!("{} {}", number(other), row.against));
+        let _ = writeln!(
+            text,
+            "| {} | {} {unit} | {other} | {:.2}{times} | ≤ {}{times} | {} |",
+            row.what,
+            number(row.ours),
+            row.ratio(),
+            row.target,
+            if row.is_met() { "yes" } else { "no" }
+        );
+    }
+    text
+}
+
+/// Three digits that mean something.
+fn number(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
