@@ -86,6 +86,7 @@ pub fn plan(
     planner.begin(limits, plugin.code, earlier)?;
     // While the planner maps its code.
     kernel.prepare();
+    let ipam = grants.delegate.as_deref().and_then(|name| PluginName::parse(name).ok());
     let mut planning = Planning {
         host,
         request,
@@ -100,6 +101,9 @@ pub fn plan(
         writer: None,
         opaque: None,
     };
+    if let Some(ipam) = ipam.filter(|ipam| planning.grants.check_delegate(&request.plugin, ipam).is_empty()) {
+        planning.look_up(&ipam);
+    }
     timings::ended("sockets");
     let draft = planner.serve(&mut planning);
     timings::ended("plan");
@@ -177,6 +181,13 @@ impl Planning<'_> {
     }
 
     /// Looks a delegate up. Once in a request: the second time it is the same one, however long it takes to compile.
+    fn look_up(&mut self, plugin: &PluginName) {
+        if !self.found.contains_key(plugin) {
+            let found = self.find(plugin);
+            self.found.insert(plugin.clone(), found);
+        }
+    }
+
     fn find(&mut self, plugin: &PluginName) -> Result<Delegatee, CniError> {
         match lookup::find(&self.request.path, plugin)? {
             Found::Native(program) => Ok(Delegatee::Native(program)),
@@ -185,7 +196,6 @@ impl Planning<'_> {
                 let found = Plugin::from_component(self.host, plugin, network, &path, &file)?;
                 found.check_imports(&self.grants.policy)?;
                 found.gate_version(&self.request.cni_version)?;
-                self.plugins.push((plugin.to_string(), found.code.digest.clone()));
                 Ok(Delegatee::Component(found.code))
             }
         }
@@ -261,12 +271,15 @@ impl Services for Planning<'_> {
             self.violations.extend(refused);
             return Err(error);
         }
-        if !self.found.contains_key(plugin) {
-            let found = self.find(plugin);
-            self.found.insert(plugin.clone(), found);
-        }
+        self.look_up(plugin);
         match self.found.get(plugin) {
-            Some(Ok(Delegatee::Component(code))) => Ok(Service::Component(code.try_clone()?)),
+            Some(Ok(Delegatee::Component(code))) => {
+                let took_part = (plugin.to_string(), code.digest.clone());
+                if !self.plugins.contains(&took_part) {
+                    self.plugins.push(took_part);
+                }
+                Ok(Service::Component(code.try_clone()?))
+            }
             Some(Ok(Delegatee::Native(_))) => Ok(Service::Native),
             Some(Err(error)) => Err(error.clone()),
             None => Err(CniError::new(code::INTERNAL, format!("plugin {plugin} was not found"))),

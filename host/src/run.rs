@@ -7,7 +7,6 @@ use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::KernelError;
 use crate::kernel::host::HostKernel;
-use crate::kernel::iptables::Family;
 use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
 use crate::plan::{
     self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, NetworkName, PluginName, Query, Report,
@@ -20,8 +19,6 @@ use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Planner;
 use crate::verb::made;
 use crate::{panic, signal, timings};
-use serde_json::Value;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -103,7 +100,6 @@ fn attach(
     let journal = host.state.lock(&request.attachment)?;
     let mut kernel = host.locked_kernel(netns, &journal);
     undo_old(host, request, &journal, netns_id, previous.is_some(), &mut kernel)?;
-    kernel.expect_rules(&expected_rules(request, config));
     timings::ended("state");
     let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
@@ -146,15 +142,6 @@ fn attach(
             deliver(&text, stdout)
         });
     finished.map_err(|error| abandon(host, &journal, &writer, &mut kernel, error))
-}
-
-/// The families of which rules are likely to be planned. Whether they are, the plan alone says: at worst a process was started for nothing.
-fn expected_rules(request: &Request, config: &Config) -> BTreeSet<Family> {
-    let says = |key, value: &Value| config.get(key) == Some(value);
-    if !says("ipMasq", &true.into()) || says("ipMasqBackend", &"nftables".into()) {
-        return BTreeSet::new();
-    }
-    config.named_addresses(&request.args).networks.into_iter().map(Family::of).collect()
 }
 
 fn deliver(text: &str, stdout: &mut dyn Write) -> Result<(), CniError> {
@@ -407,7 +394,7 @@ pub fn header(
 pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Result<CniResult, CniError> {
     let mut interfaces = report.passed.clone();
     for link in &report.links {
-        let fact = fact(link, facts)?;
+        let fact = fact(link, facts.ask_link_alone(link))?;
         let sandbox = match link.netns {
             Netns::Host => String::new(),
             Netns::Container => request.netns.clone(),
@@ -418,7 +405,7 @@ pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Resu
     for link in &report.with_addresses {
         let place = report.links.iter().position(|reported| reported == link);
         let interface = place.map(|place| report.passed.len() + place);
-        let addresses = fact(link, facts)?.addresses;
+        let addresses = fact(link, facts.ask(&Query::Link(link.clone())))?.addresses;
         let first = |v4: bool| addresses.iter().find(|address| address.is_ipv4() == v4);
         let both = [first(true), first(false)].into_iter().flatten();
         ips.extend(both.map(|address| Ip { address: *address, gateway: None, interface }));
@@ -426,10 +413,10 @@ pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Resu
     Ok(CniResult { interfaces, ips, routes: report.routes.clone(), dns: report.dns.clone() })
 }
 
-fn fact(link: &LinkRef, facts: &mut dyn Facts) -> Result<LinkFact, CniError> {
+fn fact(link: &LinkRef, answer: Answer) -> Result<LinkFact, CniError> {
     let gone =
         |why: &str| CniError::new(code::INTERNAL, format!("link {link} was made and is not there: {why}"));
-    match facts.ask(&Query::Link(link.clone())) {
+    match answer {
         Answer::Link(fact) => fact.known().ok_or_else(|| gone("not found")),
         Answer::Failed(why) => Err(gone(&why)),
         _ => Err(gone("another question was answered")),

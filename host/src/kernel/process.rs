@@ -43,19 +43,25 @@ pub fn run(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Out
     start(command, input, bounds)?.finish("")
 }
 
-/// Starts a program that gets its input part by part, and does nothing before the last. Unlike others it does not die with us, for which
-/// it would have to be forked: it finds the end of its input in the place of the last part.
-pub fn begin(command: &mut Command, bounds: Bounds) -> io::Result<Started> {
-    spawn(command, Stdio::piped(), bounds)
+/// What a pipe holds at least that nobody reads (`pipe(7)`, a page).
+const PIPE_BYTES: usize = 4096;
+
+/// Starts a program that is to read a first part of its input now and the last part later; none, if that is too long for a pipe that
+/// nobody reads.
+pub fn begin(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Option<Started>> {
+    if input.len() >= PIPE_BYTES {
+        return Ok(None);
+    }
+    let mut started = start(command, Stdio::piped(), bounds)?;
+    if let Some(stdin) = &mut started.child.stdin {
+        stdin.write_all(input.as_bytes())?;
+    }
+    Ok(Some(started))
 }
 
 fn start(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Started> {
-    die_with_us(command);
-    spawn(command, input, bounds)
-}
-
-fn spawn(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Started> {
     command.process_group(0).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    die_with_us(command);
     Ok(Started { child: command.spawn()?, bounds, is_reaped: false })
 }
 
@@ -68,14 +74,6 @@ pub struct Started {
 }
 
 impl Started {
-    /// Gives it a part of its input that its pipe holds, whether it reads or not.
-    pub fn feed(&mut self, part: &str) -> io::Result<()> {
-        match &mut self.child.stdin {
-            Some(stdin) => stdin.write_all(part.as_bytes()),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
     /// Gives it the last of its input, and waits for its end.
     pub fn finish(mut self, input: &str) -> io::Result<Output> {
         if let Some(mut stdin) = self.child.stdin.take() {

@@ -171,4 +171,9 @@ pub struct AddressRange {
 pub trait Facts {
     /// Answers a question; each kind of question gets its kind of answer, or [`Answer::Failed`].
     fn ask(&mut self, query: &Query) -> Answer;
+
+    /// A link without its addresses, where those would cost another question to the kernel.
+    fn ask_link_alone(&mut self, link: &LinkRef) -> Answer {
+        self.ask(&Query::Link(link.clone()))
+    }
 }

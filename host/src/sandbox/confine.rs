@@ -134,7 +134,12 @@ pub fn program(calls: &[libc::c_long], code: bool) -> Result<BpfProgram, seccomp
     let data = SeccompRule::new(vec![protection(0, libc::PROT_EXEC)?])?;
     let mut mmap = vec![data.clone()];
     if code {
-        let private = SeccompCondition::new(3, Qword, SeccompCmpOp::Eq, bits(libc::MAP_PRIVATE))?;
+        let private = SeccompCondition::new(
+            3,
+            Qword,
+            SeccompCmpOp::MaskedEq(bits(!libc::MAP_POPULATE)),
+            bits(libc::MAP_PRIVATE),
+        )?;
         mmap.push(SeccompRule::new(vec![protection(libc::PROT_READ | libc::PROT_EXEC, !0)?, private])?);
     }
     let always = ANY_PROCESS.iter().chain(calls).map(|call| (*call, Vec::new()));

@@ -4,11 +4,11 @@ use super::bindings::wasm_cni::plugin::types;
 use super::guest::Guest;
 use super::limits::Limits;
 use super::recorder::Level;
-use super::{host, limits, lower, mapping, tunables, wasi};
+use super::{limits, lower, mapping, tunables};
 use crate::cni::{CniError, code};
 use crate::plan::Report;
 use std::fs::File;
-use wasmtime::component::{Component, Instance, Linker, TypedFunc};
+use wasmtime::component::{Component, Instance, TypedFunc};
 use wasmtime::{Engine, Store, Trap};
 
 /// So much of what a plugin wrote last goes into the error when it traps.
@@ -41,9 +41,11 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let component = load(&engine, code)
         .map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
 
-    let mut linker = Linker::<Guest>::new(&engine);
-    let linked = host::link(&mut linker, &component).and_then(|()| wasi::link(&mut linker, &component));
-    linked.map_err(|e| internal("the contract does not link", &e))?;
+    let prepared = {
+        let mut linked = guest.linked();
+        linked.link(&component).map_err(|e| internal("the contract does not link", &e))?;
+        linked.prepare(&component)
+    };
 
     let depth = guest.depth;
     let mut store = Store::new(&engine, guest);
@@ -52,8 +54,8 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     // The clock counts an epoch up when the time is over.
     store.set_epoch_deadline(1);
 
-    let returned = linker
-        .instantiate(&mut store, &component)
+    let returned = prepared
+        .and_then(|prepared| prepared.instantiate(&mut store))
         .map_err(|e| match ended(&e, &limits) {
             Some(error) => error,
             None if e.is::<Trap>() => trapped(&e),
@@ -74,7 +76,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let report = std::mem::take(&mut guest.report);
     if depth == 0 {
         // The process ends now, and all of it with it.
-        std::mem::forget((store, linker, component));
+        std::mem::forget((store, component));
     }
     match returned {
         Ok(Ok(())) => report.finish(),

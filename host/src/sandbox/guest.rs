@@ -4,6 +4,7 @@ use super::handle::Handles;
 use super::host::links::Link;
 use super::host::results::DraftReport;
 use super::limits::Memory;
+use super::linked::Linked;
 use super::recorder::Recorder;
 use super::wasi::Wasi;
 use crate::plan::{LinkFact, PluginName, Report, StoreRef};
@@ -18,6 +19,7 @@ pub struct Guest {
     pub depth: usize,
     /// For delegates.
     pub engine: Engine,
+    linked: Arc<Mutex<Linked>>,
     /// What it has of WASI.
     pub wasi: Wasi,
     /// What it has of memory.
@@ -44,11 +46,23 @@ pub struct Guest {
 impl Guest {
     /// A plugin that has done nothing yet.
     pub fn new(plugin: PluginName, depth: usize, engine: Engine, recorder: Arc<Mutex<Recorder>>) -> Self {
+        let linked = Arc::new(Mutex::new(Linked::new(&engine)));
+        Guest::with(plugin, depth, engine, linked, recorder)
+    }
+
+    fn with(
+        plugin: PluginName,
+        depth: usize,
+        engine: Engine,
+        linked: Arc<Mutex<Linked>>,
+        recorder: Arc<Mutex<Recorder>>,
+    ) -> Self {
         let memory = Memory::new(lock(&recorder).limits.memory_bytes);
         Guest {
             plugin,
             depth,
             engine,
+            linked,
             wasi: Wasi::new(),
             memory,
             links: Handles::default(),
@@ -68,9 +82,15 @@ impl Guest {
         lock(&self.recorder)
     }
 
+    /// What is linked so far. Not held while a guest runs, or a delegate could not be linked.
+    pub fn linked(&self) -> MutexGuard<'_, Linked> {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A delegate of this plugin, which records into the same plan.
     pub fn delegate(&self, plugin: PluginName) -> Guest {
-        Guest::new(plugin, self.depth + 1, self.engine.clone(), Arc::clone(&self.recorder))
+        let (linked, recorder) = (Arc::clone(&self.linked), Arc::clone(&self.recorder));
+        Guest::with(plugin, self.depth + 1, self.engine.clone(), linked, recorder)
     }
 
     /// Records an action under this plugin's name.

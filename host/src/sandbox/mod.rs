@@ -15,6 +15,7 @@ mod handle;
 mod host;
 pub mod inspect;
 pub mod limits;
+mod linked;
 pub mod lookup;
 mod lower;
 pub mod manifest;

@@ -5,7 +5,7 @@ use super::guest::Guest;
 use super::limits;
 use std::time::Duration;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasData, Linker, ResourceTable, ResourceType};
+use wasmtime::component::{HasData, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, random, sync};
@@ -81,58 +81,47 @@ impl HasData for Io {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Links what a component imports of WASI: only that, for linking all of it takes longer than running a plugin.
-pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
-    let engine = linker.engine().clone();
-    for (name, import) in component.component_type().imports(&engine) {
-        let Some((interface, _)) = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')) else {
-            continue;
-        };
-        match interface {
-            "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
-            "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
-            "io/poll" => sync::io::poll::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
-            "cli/stdin" => cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/stdout" => cli::stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/stderr" => cli::stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/exit" => cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/environment" => cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-input" => cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-output" => {
-                cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
-            }
-            "cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
-            "cli/terminal-stdout" => {
-                cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
-            }
-            "cli/terminal-stderr" => {
-                cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?
-            }
-            "clocks/wall-clock" => {
-                clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?
-            }
-            "random/random" => {
-                random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
-            }
-            "random/insecure" => {
-                random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
-            }
-            "random/insecure-seed" => {
-                random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| {
-                    g.wasi.context.random()
-                })?;
-            }
-            "clocks/monotonic-clock" => {
-                // Its timers would wait in real time.
-                trap(linker, name, &import.ty, &["now", "resolution"])?;
-                let mut functions = linker.instance(name)?;
-                functions.func_wrap("now", |_, ()| Ok((HostMonotonicClock::now(&Still),)))?;
-                functions.func_wrap("resolution", |_, ()| Ok((HostMonotonicClock::resolution(&Still),)))?;
-            }
-            _ => trap(linker, name, &import.ty, &[])?,
+/// Links an interface of WASI; tells whether all of it, or as much as `ty` imports.
+pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmtime::Result<bool> {
+    let interface = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'));
+    let Some((interface, _)) = interface else { return Ok(false) };
+    match interface {
+        "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+        "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+        "io/poll" => sync::io::poll::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+        "cli/stdin" => cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/stdout" => cli::stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/stderr" => cli::stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/exit" => cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/environment" => cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/terminal-input" => cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/terminal-output" => cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/terminal-stdout" => cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
+        "clocks/wall-clock" => clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?,
+        "random/random" => {
+            random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+        }
+        "random/insecure" => {
+            random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+        }
+        "random/insecure-seed" => {
+            random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+        }
+        "clocks/monotonic-clock" => {
+            // Its timers would wait in real time.
+            trap(linker, name, ty, &["now", "resolution"])?;
+            let mut functions = linker.instance(name)?;
+            functions.func_wrap("now", |_, ()| Ok((HostMonotonicClock::now(&Still),)))?;
+            functions.func_wrap("resolution", |_, ()| Ok((HostMonotonicClock::resolution(&Still),)))?;
+        }
+        _ => {
+            trap(linker, name, ty, &[])?;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The type of a resource: that of `wasi:io`, where it is only used, or one of which there is nothing.

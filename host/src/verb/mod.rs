@@ -60,7 +60,8 @@ pub fn call(
         Call::Verb(verb) => Some(verb),
         Call::Unknown(_) => None,
     };
-    let mut bytes = Vec::new();
+    // One system call for all but a large one.
+    let mut bytes = Vec::with_capacity(8 << 10);
     stdin
         .take(config::MAX_BYTES + 1)
         .read_to_end(&mut bytes)

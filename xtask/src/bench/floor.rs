@@ -37,18 +37,33 @@ impl Floor {
         let call = Call { side, plugin: "bridge", config: &text, container: 0 };
         let floor = Floor { program, add: "/run/floor.add".into(), del: "/run/floor.del".into() };
         for (verb, to) in [("ADD", &floor.add), ("DEL", &floor.del)] {
-            let trace = Path::new("/run/floor.trace");
+            let traces = tempfile::tempdir()?;
             let of = call.process(verb)?;
             let mut strace = Command::new("strace");
-            strace
-                .args(["-f", "-qq", "-xx", "-s", "1000000", "-e", "trace=setns,socket,sendto,sendmsg", "-o"])
-                .arg(trace);
-            strace.arg(of.get_program()).stdin(call.stdin()?).stdout(fs::File::create("/dev/null")?);
+            // A file for each process; data as a dump, for strace knows better than bytes what most of it means.
+            strace.args(["-ff", "-qq", "-e", "trace=setns,socket,sendto,sendmsg", "-e", "write=all", "-o"]);
+            strace.arg(traces.path().join("trace")).arg(of.get_program());
+            strace.stdin(call.stdin()?).stdout(fs::File::create("/dev/null")?);
             strace.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
             if !strace.status()?.success() {
                 bail!("{verb} under strace failed");
             }
-            fs::write(to, messages(&fs::read_to_string(trace)?)?)?;
+            let mut processes: Vec<(u32, String)> = Vec::new();
+            for entry in fs::read_dir(traces.path())? {
+                let path = entry?.path();
+                let pid = path.extension().and_then(|pid| pid.to_str()).and_then(|pid| pid.parse().ok());
+                processes.push((pid.context("a trace of no process")?, fs::read_to_string(&path)?));
+            }
+            // The host first: its children have later numbers.
+            processes.sort();
+            let mut text = String::new();
+            for (place, (_, trace)) in processes.iter().enumerate() {
+                messages(trace, place == 0, &mut text)?;
+            }
+            if !text.contains("host ") {
+                bail!("no message was found in the trace");
+            }
+            fs::write(to, text)?;
         }
         world.end()?;
         Ok(floor)
@@ -63,70 +78,67 @@ enum Socket {
     Nft,
 }
 
-/// The lines for the program.
-fn messages(trace: &str) -> Result<String> {
-    let mut text = String::new();
-    let mut sockets: HashMap<(u32, u32), Socket> = HashMap::new();
-    let mut inside: HashMap<u32, bool> = HashMap::new();
-    let main = trace.split_whitespace().next().and_then(|pid| pid.parse().ok()).context("an empty trace")?;
-    for line in trace.lines() {
-        let Some((pid, call)) = line.split_once(' ') else { continue };
-        let (pid, call): (u32, &str) = (pid.parse()?, call.trim_start());
+/// Adds the lines for the program that a process's trace has: of the host rtnetlink and nf_tables, of another nf_tables alone.
+fn messages(trace: &str, is_host: bool, text: &mut String) -> Result<()> {
+    let mut sockets: HashMap<u32, Socket> = HashMap::new();
+    let mut is_inside = false;
+    let mut lines = trace.lines().peekable();
+    while let Some(call) = lines.next() {
         let returned = call
             .rsplit_once(" = ")
             .and_then(|(_, value)| value.split_whitespace().next()?.parse::<u32>().ok());
         if call.starts_with("setns(") {
-            let is_inside = inside.entry(pid).or_default();
-            *is_inside = !*is_inside;
+            is_inside = !is_inside;
         } else if let (true, Some(fd)) = (call.starts_with("socket(AF_NETLINK"), returned) {
-            let socket = match (call.contains("NETLINK_NETFILTER"), inside.get(&pid)) {
+            let socket = match (call.contains("NETLINK_NETFILTER"), is_inside) {
                 (true, _) => Socket::Nft,
-                (false, Some(true)) => Socket::Container,
-                (false, _) => Socket::Host,
+                (false, true) => Socket::Container,
+                (false, false) => Socket::Host,
             };
-            sockets.insert((pid, fd), socket);
+            sockets.insert(fd, socket);
         } else if call.starts_with("send") {
-            let Some(fd) = call.split(['(', ',']).nth(1).and_then(|fd| fd.parse().ok()) else { continue };
-            let Some(socket) =
-                sockets.get(&(pid, fd)).copied().filter(|socket| *socket == Socket::Nft || pid == main)
-            else {
-                continue;
-            };
-            let bytes = payload(call)?;
-            if socket == Socket::Nft {
-                let changed = split(&bytes);
-                if changed.first().is_some_and(|first| kind(first) == BATCH_BEGIN) {
-                    let _ = writeln!(text, "nft {}", hex(&without_generation(&changed)));
-                }
-                continue;
+            let mut bytes = Vec::new();
+            while let Some(line) = lines.next_if(|line| line.starts_with([' ', '*'])) {
+                bytes.extend(dumped(line));
             }
-            for message in split(&bytes) {
-                if kind(message) < RTM_NEWLINK || (kind(message) - RTM_NEWLINK) % 4 == GET {
-                    continue;
+            let fd = call.split(['(', ',']).nth(1).and_then(|fd| fd.parse().ok());
+            let Some(socket) = fd.and_then(|fd| sockets.get(&fd)) else { continue };
+            match socket {
+                Socket::Nft => {
+                    let batch = split(&bytes);
+                    if batch.first().is_some_and(|first| kind(first) == BATCH_BEGIN) {
+                        let _ = writeln!(text, "nft {}", hex(&without_generation(&batch)));
+                    }
                 }
-                if let Some(fd) = netns_fd(message) {
-                    let _ = writeln!(text, "netns-fd {fd}");
+                Socket::Host | Socket::Container if is_host => {
+                    let place = if *socket == Socket::Host { "host" } else { "container" };
+                    for message in split(&bytes).into_iter().filter(|message| is_change(kind(message))) {
+                        if let Some(fd) = netns_fd(message) {
+                            let _ = writeln!(text, "netns-fd {fd}");
+                        }
+                        let _ = writeln!(text, "{place} {}", hex(message));
+                    }
                 }
-                let place = if socket == Socket::Host { "host" } else { "container" };
-                let _ = writeln!(text, "{place} {}", hex(message));
+                Socket::Host | Socket::Container => {}
             }
         }
     }
-    if !text.contains("host ") {
-        bail!("no message was found in the trace");
-    }
-    Ok(text)
+    Ok(())
 }
 
-/// All strings of a call that are bytes, one after the other: `"\x10\x00…"`.
-fn payload(call: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for part in call.split('"').skip(1).step_by(2) {
-        for byte in part.split("\\x").skip(1) {
-            bytes.push(u8::from_str_radix(byte, 16)?);
-        }
-    }
-    Ok(bytes)
+fn is_change(kind: u16) -> bool {
+    kind >= RTM_NEWLINK && (kind - RTM_NEWLINK) % 4 != GET
+}
+
+/// The bytes of a line of a dump: ` | 00010  00 00 00 00 …  ........ |`.
+fn dumped(line: &str) -> Vec<u8> {
+    let Some(rest) = line.strip_prefix(" | ").and_then(|rest| rest.get(5..)) else { return Vec::new() };
+    // Sixteen of them, in two halves; then the same as text.
+    let bytes = rest.get(..51).unwrap_or(rest);
+    bytes
+        .split_whitespace()
+        .map_while(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2))
+        .collect()
 }
 
 fn word(bytes: &[u8], at: usize) -> usize {

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 impl Facts for HostKernel {
     fn ask(&mut self, query: &Query) -> Answer {
         let result = match query {
-            Query::Link(link) => self.link_fact(link).map(Answer::Link),
+            Query::Link(link) => self.link_fact(link, true).map(Answer::Link),
             Query::Held(store, owner) => self.held(store, owner).map(Answer::Held),
             Query::LastReserved(store, set) => self.last_reserved(store, *set).map(Answer::LastReserved),
             Query::Backend => Ok(Answer::Backend(backend())),
@@ -26,6 +26,18 @@ impl Facts for HostKernel {
             Query::File(path) => contents(file::read(path)),
             Query::FileBelow(directory, path) => contents(file::read_below(directory, path)),
         };
+        self.told(result, query)
+    }
+
+    fn ask_link_alone(&mut self, link: &LinkRef) -> Answer {
+        let result = self.link_fact(link, false).map(Answer::Link);
+        self.told(result, &Query::Link(link.clone()))
+    }
+}
+
+impl HostKernel {
+    /// An answer, or what is told of a failure.
+    fn told(&mut self, result: Result<Answer, KernelError>, query: &Query) -> Answer {
         match (result, query) {
             (Ok(answer), _) => answer,
             (Err(error), Query::Link(_)) if self.is_hidden(&error) => Answer::Link(Fact::Unreadable),
@@ -79,12 +91,12 @@ impl HostKernel {
         }
     }
 
-    fn link_fact(&mut self, link: &LinkRef) -> Result<Fact<LinkFact>, KernelError> {
+    fn link_fact(&mut self, link: &LinkRef, with_addresses: bool) -> Result<Fact<LinkFact>, KernelError> {
         if !self.has(link.netns) {
             return Ok(Fact::Absent);
         }
         let Some(found) = self.find(link.netns, &link.name)? else { return Ok(Fact::Absent) };
-        let addresses = self.addresses(link, found.index)?;
+        let addresses = if with_addresses { self.addresses(link, found.index)? } else { Vec::new() };
         let mac = found.mac();
         let Link { index, kind, mtu, up, alias, master, .. } = found;
         // Asked for by an alternative name, it still has its own.

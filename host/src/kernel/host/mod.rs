@@ -45,6 +45,8 @@ pub struct HostKernel {
     container_socket: Option<Netlink>,
     /// Indexes of links seen or made here; the kernel gives none twice, so at worst there is no such link any more.
     indexes: HashMap<LinkRef, u32>,
+    /// While a step is looked at, the links that were found: each is asked for once.
+    looked_at: Option<HashMap<LinkRef, Option<Link>>>,
     /// What was known of addresses before they were deleted here.
     deleted_addresses: BTreeMap<(LinkRef, IpNetwork), String>,
     /// What attributes of links had before they were set here.
@@ -77,6 +79,7 @@ impl HostKernel {
             host_socket: None,
             container_socket: None,
             indexes: HashMap::new(),
+            looked_at: None,
             deleted_addresses: BTreeMap::new(),
             old_attributes: Vec::new(),
             foreign_bridges: BTreeSet::new(),
@@ -117,12 +120,6 @@ impl HostKernel {
         }
     }
 
-    /// Starts a process for rules of each family that a plan is likely to have, while there is none yet.
-    pub fn expect_rules(&mut self, families: &BTreeSet<Family>) {
-        let begin = |family: &Family| Prepared::begin(*family, self.inherited_lock());
-        self.prepared = families.iter().filter_map(begin).collect();
-    }
-
     /// The error behind the last [`crate::plan::Answer::Failed`]: whether the call is worth repeating.
     pub fn take_refusal(&mut self) -> Option<KernelError> {
         self.refusal.take()
@@ -155,10 +152,16 @@ impl HostKernel {
 
     /// The link of that name as the kernel has it now.
     fn find(&mut self, netns: Netns, name: &IfName) -> Result<Option<Link>, KernelError> {
+        let key = LinkRef { netns, name: name.clone() };
+        if let Some(found) = self.looked_at.as_ref().and_then(|looked_at| looked_at.get(&key)) {
+            return Ok(found.clone());
+        }
         let found = self.socket(netns).and_then(|socket| link::find(socket, name));
         let found =
             found.map_err(|source| refused(format!("failed to lookup {:?}", name.as_str()), source))?;
-        let key = LinkRef { netns, name: name.clone() };
+        if let Some(looked_at) = &mut self.looked_at {
+            looked_at.insert(key.clone(), found.clone());
+        }
         match &found {
             Some(link) => self.indexes.insert(key, link.index),
             None => self.indexes.remove(&key),
@@ -210,8 +213,7 @@ impl Kernel for HostKernel {
         }
         let rules: Vec<&Masquerade> =
             actions.iter().filter_map(|action| step::as_masquerade(action)).collect();
-        let begun = std::mem::take(&mut self.prepared);
-        self.prepared = masquerade::prepare(&rules, begun, || self.inherited_lock());
+        self.prepared = masquerade::prepare(&rules, || self.inherited_lock());
     }
 
     fn observe(&mut self, step: &[Action]) -> Vec<Before> {

@@ -6,10 +6,12 @@ use super::super::{Before, KernelError, sysctl};
 use super::{HostKernel, enter};
 use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, Netns};
+use std::collections::HashMap;
 use std::io;
 
 impl HostKernel {
     pub(super) fn observe_step(&mut self, step: &[Action]) -> Vec<Before> {
+        self.looked_at = Some(HashMap::new());
         let mut observed = Vec::with_capacity(step.len());
         let mut deleted = Vec::new();
         for action in step {
@@ -22,6 +24,7 @@ impl HostKernel {
                 deleted.push(&stale.name);
             }
         }
+        self.looked_at = None;
         observed
     }
 

@@ -159,46 +159,25 @@ fn arguments(wait: &str) -> [&str; 3] {
 #[derive(Debug)]
 pub struct Prepared {
     family: Family,
-    /// None, while nobody knows yet what there is to do.
     lines: Vec<String>,
-    input: Option<Sender<String>>,
-    /// Of its process the thread takes the output.
+    commit: Option<Sender<()>>,
+    /// The kernel ends a process with the thread that started it.
     thread: Option<JoinHandle<Option<io::Result<Output>>>>,
 }
 
 impl Prepared {
     /// Starts the process, if it is the nft variant: the legacy one would hold its lock from the first line. It inherits `lock`.
-    pub fn begin(family: Family, lock: Option<OwnedFd>) -> Option<Self> {
-        let (input, parts) = mpsc::channel::<String>();
-        let thread = thread::Builder::new().spawn(move || {
-            let started = start(family);
-            drop(lock);
-            let mut started = started?;
-            // Who gives it up drops the other end.
-            loop {
-                match parts.recv().ok()? {
-                    last if last == COMMIT => return Some(started.finish(COMMIT)),
-                    part => started.feed(&part).ok()?,
-                }
-            }
-        });
-        Some(Prepared { family, lines: Vec::new(), input: Some(input), thread: Some(thread.ok()?) })
-    }
-
-    /// Whether it can be given lines of that family.
-    pub fn is_empty(&self, family: Family) -> bool {
-        self.family == family && self.lines.is_empty()
-    }
-
-    /// Gives it the lines; it is none any more if they are too many for a pipe that nobody may read.
-    pub fn fill(mut self, lines: Vec<String>) -> Option<Self> {
+    pub fn begin(family: Family, lines: Vec<String>, lock: Option<OwnedFd>) -> Option<Self> {
+        let (commit, committed) = mpsc::channel();
         let script = script(Table::Nat, &lines);
-        if script.len() >= PIPE_BYTES {
-            return None;
-        }
-        self.input.as_ref()?.send(script).ok()?;
-        self.lines = lines;
-        Some(self)
+        let thread = thread::Builder::new().spawn(move || {
+            let started = start(family, &script);
+            drop(lock);
+            let started = started?;
+            // Who gives it up drops the other end.
+            committed.recv().ok().map(|()| started.finish(COMMIT))
+        });
+        Some(Prepared { family, lines, commit: Some(commit), thread: Some(thread.ok()?) })
     }
 
     /// Whether it is this transaction.
@@ -209,7 +188,7 @@ impl Prepared {
     /// Does it, as [`restore`].
     pub fn commit(mut self) -> Result<(), IptablesError> {
         let wait = WAIT_SECONDS.to_string();
-        let told_to = self.input.take().is_some_and(|input| input.send(COMMIT.to_owned()).is_ok());
+        let told_to = self.commit.take().is_some_and(|commit| commit.send(()).is_ok());
         let output = self.thread.take().filter(|_| told_to).and_then(|thread| thread.join().ok()?);
         match output {
             Some(output) => told(&restorer(self.family), self.family, &arguments(&wait), output).map(drop),
@@ -221,24 +200,20 @@ impl Prepared {
 impl Drop for Prepared {
     /// Its process ends before this does.
     fn drop(&mut self) {
-        self.input = None;
+        self.commit = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// What a pipe holds at least that nobody reads (`pipe(7)`, a page).
-const PIPE_BYTES: usize = 4096;
-
-fn start(family: Family) -> Option<Started> {
-    let program = find_on_path(&restorer(family))?;
-    let real = std::fs::canonicalize(&program).ok()?;
-    if !real.file_name()?.to_string_lossy().contains("nft") {
+fn start(family: Family, script: &str) -> Option<Started> {
+    let path = std::fs::canonicalize(find_on_path(&restorer(family))?).ok()?;
+    if !path.file_name()?.to_string_lossy().contains("nft") {
         return None;
     }
     let wait = WAIT_SECONDS.to_string();
-    process::begin(Command::new(program).args(arguments(&wait)), TOOL).ok()
+    process::begin(Command::new(restorer(family)).args(arguments(&wait)), script, TOOL).ok()?
 }
 
 fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, IptablesError> {

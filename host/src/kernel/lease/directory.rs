@@ -112,7 +112,7 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(128);
         match (&mut file).take(MAX_CONTENT_BYTES + 1).read_to_end(&mut bytes) {
             Ok(_) if bytes.len() as u64 > MAX_CONTENT_BYTES => Ok(Some(None)),
             Ok(0) => Ok(Some(file.metadata()?.is_file().then_some(bytes))),

@@ -222,7 +222,7 @@ fn keep(
 }
 
 fn read<T: DeserializeOwned>(directory: &Directory, name: &str) -> Option<T> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(4 << 10);
     directory.read(name)?.take(NOTE_BYTES).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }

@@ -17,39 +17,36 @@ pub mod sysctls;
 
 use super::bindings::wasm_cni::plugin as wit;
 use super::guest::Guest;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
 /// The longest path that the kernel takes (`PATH_MAX`).
 const PATH_BYTES: usize = 4096;
 
 impl wit::types::Host for Guest {}
 
-/// Links what a component imports of the contract.
+/// Links an interface of the contract, if that is one.
 ///
 /// A function that this build does not have stays unlinked, and the component is not instantiated.
-pub fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Guest>, name: &str) -> wasmtime::Result<bool> {
     type Own = HasSelf<Guest>;
-    let engine = linker.engine().clone();
-    for (name, _) in component.component_type().imports(&engine) {
-        let Some(name) = name.strip_prefix("wasm-cni:plugin/") else { continue };
-        match name.split_once('@').map(|(interface, _)| interface) {
-            Some("types") => wit::types::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("request") => wit::request::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("links") => wit::links::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("addresses") => wit::addresses::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("routes") => wit::routes::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("sysctls") => wit::sysctls::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("nat") => wit::nat::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("filter") => wit::filter::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("qdiscs") => wit::qdiscs::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("leases") => wit::leases::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("answers") => wit::answers::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("delegate") => wit::delegate::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("observe") => wit::observe::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("results") => wit::results::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            Some("log") => wit::log::add_to_linker::<_, Own>(linker, |guest| guest)?,
-            _ => {}
-        }
+    let Some(name) = name.strip_prefix("wasm-cni:plugin/") else { return Ok(false) };
+    match name.split_once('@').map(|(interface, _)| interface) {
+        Some("types") => wit::types::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("request") => wit::request::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("links") => wit::links::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("addresses") => wit::addresses::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("routes") => wit::routes::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("sysctls") => wit::sysctls::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("nat") => wit::nat::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("filter") => wit::filter::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("qdiscs") => wit::qdiscs::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("leases") => wit::leases::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("answers") => wit::answers::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("delegate") => wit::delegate::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("observe") => wit::observe::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("results") => wit::results::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        Some("log") => wit::log::add_to_linker::<_, Own>(linker, |guest| guest)?,
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }

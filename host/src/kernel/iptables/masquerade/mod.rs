@@ -152,28 +152,16 @@ fn jumps(listing: &Listing, chain: &str, comment: &str) -> Vec<Masquerade> {
     jumps.collect()
 }
 
-/// Begins what [`add`] will do, where that changes nothing yet: most of a transaction's time is its process's start. Of `begun` those that wait
-/// for lines are used; each other process inherits a `lock`.
-pub fn prepare(
-    actions: &[&Masquerade],
-    mut begun: Vec<Prepared>,
-    lock: impl Fn() -> Option<OwnedFd>,
-) -> Vec<Prepared> {
-    let mut prepare = |family| {
+/// Begins what [`add`] will do, where that changes nothing yet: most of a transaction's time is its process's start. Each process
+/// inherits a `lock`.
+pub fn prepare(actions: &[&Masquerade], lock: impl Fn() -> Option<OwnedFd>) -> Vec<Prepared> {
+    let begin = |family| {
         let members: Vec<&Masquerade> = of_family(actions, family).collect();
         let is_valid = members.iter().all(|action| validate(action).is_ok());
         let lines = lines(&members, &Listing::default());
-        if !is_valid || lines.is_empty() {
-            return None;
-        }
-        let waiting = begun.iter().position(|begun| begun.is_empty(family));
-        let begun = match waiting {
-            Some(index) => begun.swap_remove(index),
-            None => Prepared::begin(family, lock())?,
-        };
-        begun.fill(lines)
+        (is_valid && !lines.is_empty()).then(|| Prepared::begin(family, lines, lock()))?
     };
-    Family::ALL.into_iter().filter_map(&mut prepare).collect()
+    Family::ALL.into_iter().filter_map(begin).collect()
 }
 
 fn add_family(

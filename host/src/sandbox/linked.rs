@@ -1,0 +1,48 @@
+//! What is linked: the contract and WASI, once for a plugin and its delegates.
+
+use super::guest::Guest;
+use super::{host, wasi};
+use std::collections::BTreeSet;
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// A linker, with the interfaces that components have imported so far.
+pub struct Linked {
+    linker: Linker<Guest>,
+    /// Those that are there as a whole.
+    whole: BTreeSet<String>,
+}
+
+impl Linked {
+    /// Nothing yet.
+    pub fn new(engine: &Engine) -> Self {
+        let mut linker = Linker::new(engine);
+        // Of an interface that only traps, each component brings the functions that it imports.
+        linker.allow_shadowing(true);
+        Linked { linker, whole: BTreeSet::new() }
+    }
+
+    /// Links what a component imports: only that, for linking all takes longer than running a plugin.
+    pub fn link(&mut self, component: &Component) -> wasmtime::Result<()> {
+        let engine = self.linker.engine().clone();
+        for (name, import) in component.component_type().imports(&engine) {
+            if self.whole.contains(name) {
+                continue;
+            }
+            let is_whole = match name.split_once(':') {
+                Some(("wasm-cni", _)) => host::link(&mut self.linker, name)?,
+                Some(("wasi", _)) => wasi::link(&mut self.linker, name, &import.ty)?,
+                _ => false,
+            };
+            if is_whole {
+                self.whole.insert(name.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// A component with its imports, ready to be made an instance of.
+    pub fn prepare(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        self.linker.instantiate_pre(component)
+    }
+}
