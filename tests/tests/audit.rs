@@ -95,6 +95,9 @@ fn each_plan_that_was_applied_refused_or_undone_is_a_line() {
     assert_eq!(applied["plan"], planned[0]["digest"], "what was shown is what was done");
     assert!(applied["plan"].as_str().is_some_and(|digest| digest.len() == 64), "{applied}");
     assert!(applied["duration_us"].as_u64().is_some_and(|us| us > 100), "{applied}");
+    for phase in ["plan", "check", "journal", "host", "container", "rules"] {
+        assert!(applied["phases_us"][phase].as_u64().is_some_and(|us| us > 0), "{phase} of {applied}");
+    }
     let time = applied["time"].as_str().unwrap();
     assert!(
         time.ends_with('Z') && machine.sh(&format!("date -d {time} +%Y")) == machine.sh("date +%Y"),

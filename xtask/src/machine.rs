@@ -23,6 +23,8 @@ pub const UNSHARE: Need = Need { program: "unshare", package: "util-linux" };
 pub const TCPDUMP: Need = Need { program: "tcpdump", package: "tcpdump" };
 pub const STRACE: Need = Need { program: "strace", package: "strace" };
 pub const DHCP_SERVER: Need = Need { program: "dnsmasq", package: "dnsmasq-base" };
+/// Counts instructions.
+pub const VALGRIND: Need = Need { program: "valgrind", package: "valgrind" };
 /// A system bus, on which a test has a firewalld.
 pub const DBUS: Need = Need { program: "dbus-daemon", package: "dbus" };
 /// The plugins that ours are compared with.

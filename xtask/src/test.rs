@@ -7,8 +7,16 @@ use anyhow::Result;
 use std::process::Command;
 
 /// The crates for our own machine.
-const HOST_PACKAGES: [&str; 7] =
-    ["wasm-cni", "wasm-cni-compile", "wasm-cni-tests", RUNTIMES, FUZZED, "wasm-cni-native-guests", "xtask"];
+const HOST_PACKAGES: [&str; 8] = [
+    "wasm-cni",
+    "wasm-cni-compile",
+    "wasm-cni-benches",
+    "wasm-cni-tests",
+    RUNTIMES,
+    FUZZED,
+    "wasm-cni-native-guests",
+    "xtask",
+];
 /// Those with tests, each run in a call of its own so that none changes another's features. The compiler has none of its own:
 /// others execute it, and a test harness for it would build Cranelift a second time.
 const TESTED_PACKAGES: [&str; 5] = ["wasm-cni", "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
@@ -48,6 +56,7 @@ pub fn ensure_packages() -> Result<()> {
         machine::IP,
         machine::PING,
         machine::STRACE,
+        machine::VALGRIND,
         machine::UNSHARE,
         machine::TCPDUMP,
         machine::DHCP_SERVER,

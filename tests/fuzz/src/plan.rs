@@ -51,6 +51,14 @@ pub fn run(data: &[u8]) {
     }
 }
 
+/// The plan of an input alone: whether there is one.
+pub fn draft(data: &[u8]) -> bool {
+    let Some(case) = Case::parse(data) else { return false };
+    let previous = case.config.previous().unwrap_or_default();
+    let grants = Grants::for_request(&case.request, &case.config, previous.as_ref(), &Default::default());
+    plan(&case, &grants).is_ok()
+}
+
 /// The plan, and the world with the locks that planning has taken and what the answers grant.
 fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, World), CniError> {
     let shared = Shared::new(World::new(case.before.clone(), grants.clone()));

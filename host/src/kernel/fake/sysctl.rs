@@ -2,7 +2,7 @@
 
 use super::super::sysctl::{followers, with_followers};
 use nix::errno::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Those of a link below `net/ipv4/conf`, with the kernel's defaults.
 pub(super) const V4: [(&str, i32); 14] = [
@@ -143,7 +143,7 @@ impl Sysctls {
             let (family, rest) = key.strip_prefix("net/")?.split_once("/conf/")?;
             Some((family, rest.split_once('/')?.0)).filter(|(_, link)| !matches!(*link, "all" | "default"))
         });
-        for (family, link) in links {
+        for (family, link) in links.collect::<BTreeSet<_>>() {
             match family {
                 "ipv4" => first.add_v4(link),
                 _ => first.add_v6(link, link == "lo"),

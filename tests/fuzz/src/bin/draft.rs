@@ -1,0 +1,12 @@
+//! `draft FILE`: plans what an input of the target `plan` says, and nothing else.
+
+use std::process::ExitCode;
+use wasm_cni_fuzz_targets::plan;
+
+fn main() -> ExitCode {
+    let file = std::env::args_os().nth(1).unwrap_or_default();
+    match std::fs::read(file) {
+        Ok(data) => ExitCode::from(u8::from(!plan::draft(&data))),
+        Err(_) => ExitCode::from(2),
+    }
+}

@@ -1,0 +1,110 @@
+//! What a call costs, in counts that no other work on the machine changes: processes, netlink messages, system calls.
+//!
+//! The budgets have a little room. Whoever needs more of it says so here; `cargo xtask bench` has the times.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use wasm_cni_tests::{Call, Machine, WALKTHROUGH, dist};
+
+/// Waits, and looks at whether there is something to wait for: their number is the machine's doing.
+const WAITS: [&str; 9] = [
+    "sched_yield",
+    "recvmsg",
+    "poll",
+    "futex",
+    "wait4",
+    "waitid",
+    "nanosleep",
+    "restart_syscall",
+    "rt_sigreturn",
+];
+
+/// What a call and its children did.
+#[derive(Debug)]
+struct Cost {
+    /// Processes, but for the plugin itself.
+    children: usize,
+    /// Netlink messages that the plugin itself sent.
+    messages: usize,
+    /// System calls of the plugin itself, and of its planner.
+    calls: [usize; 2],
+}
+
+/// Traces a call, which has to succeed.
+fn cost(machine: &Machine, call: &Call) -> (Cost, String) {
+    let traces = machine.files().join("cost");
+    std::fs::create_dir_all(&traces).unwrap();
+    let file = traces.join("trace").display().to_string();
+    let words = ["strace", "-ff", "-qqq", "-e", "signal=none", "-o", &file].map(str::to_owned);
+    let stdout = call.clone().under(&words).ok(machine);
+    let mut processes: BTreeMap<u32, String> = BTreeMap::new();
+    for entry in std::fs::read_dir(&traces).unwrap() {
+        let path = entry.unwrap().path();
+        let pid = path.extension().unwrap().to_str().unwrap().parse().unwrap();
+        processes.insert(pid, std::fs::read_to_string(&path).unwrap());
+    }
+    std::fs::remove_dir_all(&traces).unwrap();
+    let (plugin, first) = processes.first_key_value().unwrap();
+    let name = |line: &str| line.split('(').next().unwrap_or_default().to_owned();
+    let count = |trace: &str| trace.lines().filter(|line| !WAITS.contains(&name(line).as_str())).count();
+    let is_thread = |trace: &String| trace.lines().next().is_some_and(|line| !is_process(line, trace));
+    let sockets: Vec<&str> = first
+        .lines()
+        .filter(|line| line.starts_with("socket(AF_NETLINK"))
+        .filter_map(|line| line.rsplit(" = ").next())
+        .collect();
+    let on_netlink = |line: &&str| sockets.iter().any(|fd| line.starts_with(&format!("sendto({fd}, ")));
+    let messages =
+        first.lines().filter(on_netlink).map(|line| line.matches("nlmsg_len=").count().max(1)).sum();
+    let others = processes.iter().filter(|(pid, trace)| *pid != plugin && !is_thread(trace));
+    let planner = processes.values().find(|trace| trace.contains("PR_CAPBSET_DROP"));
+    let calls = [count(first), planner.map_or(0, |trace| count(trace))];
+    (Cost { children: others.count(), messages, calls }, stdout)
+}
+
+/// Whether a trace is a process's, not a thread's: of the two only a process executes something, or is the planner.
+fn is_process(_: &str, trace: &str) -> bool {
+    trace.contains("execve(") || trace.contains("PR_CAPBSET_DROP")
+}
+
+#[test]
+fn an_add_starts_one_program_beside_its_planner_and_a_del_one() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    // The first compiles.
+    Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    Call::bridge("DEL", WALKTHROUGH).ok(&machine);
+    let (add, _) = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
+    let (del, _) = cost(&machine, &Call::bridge("DEL", WALKTHROUGH));
+    println!("{add:?} {del:?}");
+    assert_eq!(add.children, 2, "{add:?}");
+    assert!(add.messages <= 40, "{add:?}");
+    assert!(add.calls[0] <= 420 && add.calls[1] <= 160, "{add:?}");
+    assert!(del.children <= 2, "{del:?}");
+    assert!(del.messages <= 10 && del.calls[0] <= 260, "{del:?}");
+}
+
+#[test]
+fn twenty_ports_are_mapped_with_no_more_processes_than_one() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let result: Value = serde_json::from_str(&Call::bridge("ADD", WALKTHROUGH).ok(&machine)).unwrap();
+    let mut children = Vec::new();
+    for count in [1, 20] {
+        let ports: Vec<Value> = (0..count)
+            .map(|port| json!({"hostPort": 8000 + port, "containerPort": 80, "protocol": "tcp"}))
+            .collect();
+        let config = json!({
+            "cniVersion": "0.2.0", "name": "mybridge", "type": "portmap", "prevResult": result,
+            "runtimeConfig": {"portMappings": ports}
+        });
+        let call = |verb: &str| Call::new(&dist(), "portmap", verb, &config.to_string());
+        call("ADD").ok(&machine);
+        call("DEL").ok(&machine);
+        let (add, _) = cost(&machine, &call("ADD"));
+        let (del, _) = cost(&machine, &call("DEL"));
+        children.push((add.children, del.children));
+    }
+    println!("{children:?}");
+    assert_eq!(children[0], children[1]);
+}
