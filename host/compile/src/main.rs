@@ -9,6 +9,8 @@ mod confine;
 #[path = "../../src/sandbox/manifest.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod manifest;
+#[path = "../../src/memory.rs"]
+mod memory;
 #[path = "../../src/sandbox/tunables.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod tunables;
@@ -25,6 +27,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::process::ExitCode;
 use wasmtime::Engine;
+
+#[global_allocator]
+static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 /// The largest component that is read. Stops a file that fills memory before it is looked at.
 const WASM_BYTES: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use wasm_cni::cni::{Request, result};
 use wasm_cni::kernel::fake::FakeKernel;
 use wasm_cni::kernel::iptables::filter;
 use wasm_cni::kernel::{Difference, Kernel, shared_by};
-use wasm_cni::plan::{Action, derive};
+use wasm_cni::plan::{Action, Lifetime, derive, render};
 use wasm_cni::policy::CheckedPlan;
 use wasm_cni::run;
 
@@ -104,7 +104,7 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
     own.push(format!(" = {} {}", attachment.container, attachment.interface));
     own.push(derive::nft_owner(attachment));
     let mut shared: BTreeSet<&str> = BTreeSet::new();
-    let mut chains: BTreeSet<String> = BTreeSet::new();
+    let (mut chains, mut rules) = (BTreeSet::<String>::new(), BTreeSet::<String>::new());
     for entry in plan.entries() {
         match &entry.action {
             Action::EnsureBridge(bridge) => drop(shared.insert(bridge.name.as_str())),
@@ -113,7 +113,15 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
             }
             Action::CheckSourceMac(check) => own.push(check.identity.clone()),
             Action::MapPorts(ports) => chains.extend(shared_by(ports)),
-            Action::Filter(rule) => chains.extend(filter::shared_by(rule)),
+            Action::Filter(rule) => {
+                chains.extend(filter::shared_by(rule));
+                // A bridge is kept apart for all of its containers.
+                if entry.lifetime != Lifetime::Attachment {
+                    rules.extend(
+                        render::filter::rules(rule).into_iter().map(|rule| format!("filter: {rule}")),
+                    );
+                }
+            }
             _ => {}
         }
     }
@@ -132,7 +140,8 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
         assert!(!own.iter().any(|own| line.contains(own.as_str())), "DEL has left {line:?}");
         assert!(!line.starts_with("container: "), "DEL has left {line:?}");
         let table = line.starts_with("nft: ") || line.starts_with("nat");
-        assert!(of_shared(line) || last(line) || table || chain(line), "DEL has left {line:?}");
+        let is_shared = of_shared(line) || table || chain(line) || rules.contains(line.as_str());
+        assert!(is_shared || last(line), "DEL has left {line:?}");
     }
     for line in had.difference(&has) {
         assert!(of_shared(line) || last(line), "DEL has taken {line:?}");

@@ -13,21 +13,35 @@ use crate::plan::action::{
     AddRoute, CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer,
 };
 use crate::plan::{Action, LinkRef, Netns, render};
+use std::panic::resume_unwind;
+use std::thread;
 
 impl HostKernel {
     pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         let rules: Vec<&Masquerade> = actions.iter().filter_map(as_masquerade).collect();
-        let mut rules = masquerade::verify(&rules).into_iter();
         let nft_rules: Vec<&MasqueradeNft> = actions.iter().filter_map(as_masquerade_nft).collect();
-        let mut nft_rules = nft::masquerade::verify(&nft_rules).into_iter();
-        let of_action = |action: &Action| match action {
+        let list = || (masquerade::verify(&rules), nft::masquerade::verify(&nft_rules));
+        let mut verify = || -> Vec<_> { actions.iter().map(|action| self.verify_action(action)).collect() };
+        // To list rules is a process of 2 ms.
+        let ((rules, nft_rules), all) = thread::scope(|scope| {
+            let is_worth_it = !rules.is_empty() || !nft_rules.is_empty();
+            match is_worth_it.then(|| thread::Builder::new().spawn_scoped(scope, list)) {
+                Some(Ok(listing)) => {
+                    let all = verify();
+                    (listing.join().unwrap_or_else(|panic| resume_unwind(panic)), all)
+                }
+                // None, or no more threads: one after the other.
+                _ => (list(), verify()),
+            }
+        });
+        let (mut rules, mut nft_rules) = (rules.into_iter(), nft_rules.into_iter());
+        let of_action = |(action, found): (&Action, Result<_, KernelError>)| match action {
             // All of them are listed at once.
-            Action::Masquerade(_) => Ok(rules.next().unwrap_or_default()),
-            Action::MasqueradeNft(_) => Ok(nft_rules.next().unwrap_or_default()),
-            action => self.verify_action(action),
+            Action::Masquerade(_) => rules.next().unwrap_or_default(),
+            Action::MasqueradeNft(_) => nft_rules.next().unwrap_or_default(),
+            _ => found.unwrap_or_else(|error| vec![Difference::beyond(chain(&error))]),
         };
-        let all = actions.iter().map(of_action);
-        all.map(|found| found.unwrap_or_else(|error| vec![Difference::beyond(chain(&error))])).collect()
+        actions.iter().zip(all).map(of_action).collect()
     }
 
     fn verify_action(&mut self, action: &Action) -> Result<Vec<Difference>, KernelError> {
