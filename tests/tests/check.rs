@@ -169,3 +169,16 @@ fn check_passes_right_after_add_for_every_chain() {
         }
     }
 }
+
+#[test]
+fn an_address_whose_network_begins_with_zero_has_no_route_that_could_be_missing() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let config = json!({
+        "cniVersion": "1.0.0", "name": "mynet", "type": "bridge", "bridge": "br0",
+        "ipam": {"type": "static", "addresses": [{"address": "10.7.7.9/0"}]}
+    });
+    let result: Value = serde_json::from_str(&Call::bridge("ADD", &config.to_string()).ok(&machine)).unwrap();
+    assert_eq!(machine.sh("ip -n 1234567890 route"), "");
+    assert_eq!(Call::bridge("CHECK", &with_result(&config, &result)).ok(&machine), "");
+}

@@ -191,11 +191,13 @@ pub fn is_kept(address: &IpNetwork) -> bool {
 pub fn connected(add: &AddAddress) -> Option<AddRoute> {
     let (ip, prefix) = (add.address.ip(), add.address.prefix());
     let whole = if ip.is_ipv4() { 32 } else { 128 };
-    if prefix == whole || ip.is_loopback() || matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 0) {
+    let network = add.address.network();
+    // None to a network that begins with 0, as that of any address with the prefix 0 (`fib_add_ifaddr`).
+    if prefix == whole || ip.is_loopback() || matches!(network, IpAddr::V4(v4) if v4.octets()[0] == 0) {
         return None;
     }
     let scope = ip.is_ipv4().then_some(SCOPE_LINK);
-    let network = IpNetwork::new(add.address.network(), prefix).ok()?;
+    let network = IpNetwork::new(network, prefix).ok()?;
     Some(AddRoute { link: add.link.clone(), route: Route { scope, ..Route::to(network) } })
 }
 

@@ -3,6 +3,7 @@
 use crate::signal;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::sched_yield;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at whether a program ended whose output somebody else keeps open, and whether we are told to end.
 const TICK: Duration = Duration::from_millis(50);
+
+/// A program that closed its output has ended after that, as a rule.
+const SOON: Duration = Duration::from_millis(1);
 
 /// What a program may take.
 #[derive(Debug, Clone, Copy)]
@@ -171,16 +175,22 @@ fn read<T: Read>(pipe: &mut Option<T>, into: &mut Vec<u8>, limit: usize) -> io::
     Ok(())
 }
 
-/// A program that closed its output is about to end, as a rule.
+/// Waits for the end of a program that has closed its output.
 fn wait(child: &mut Child, deadline: Instant, bounds: Bounds) -> io::Result<ExitStatus> {
-    let mut pause = Duration::from_micros(20);
+    let mut pause = Duration::from_micros(100);
+    let closed = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
         check(deadline, bounds)?;
-        sleep(pause);
-        pause = (pause * 2).min(TICK);
+        // To be woken takes longer than most programs still have to do.
+        if closed.elapsed() < SOON {
+            sched_yield()?;
+        } else {
+            sleep(pause);
+            pause = (pause * 2).min(TICK);
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
 pub const PLUGINS: [&str; 8] =
     ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
+/// Those that one may delegate to. A chained plugin in the place of an IPAM plugin has nothing that is granted to it under its own name.
+const DELEGATES: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+
 /// The machine, and what a request may see of it.
 pub struct World {
     /// The machine.
@@ -49,7 +52,7 @@ impl World {
             self.violations.extend(refused);
             return Err(error);
         }
-        if PLUGINS.contains(&plugin.as_str()) {
+        if DELEGATES.contains(&plugin.as_str()) {
             return Ok(());
         }
         Err(CniError::new(code::INTERNAL, format!("failed to find plugin {:?} in path []", plugin.as_str())))
