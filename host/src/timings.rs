@@ -7,35 +7,40 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// When the last phase ended, and all of them in the order in which they ended first.
-static PHASES: Mutex<(Option<Instant>, Vec<(&str, Duration)>)> = Mutex::new((None, Vec::new()));
+static CLOCK: Mutex<Clock> = Mutex::new(Clock { last: None, phases: Phases(Vec::new()) });
 
-/// What phases took.
+/// Since when the present phase goes on, and those before it.
+struct Clock {
+    last: Option<Instant>,
+    phases: Phases,
+}
+
+/// What phases took, in the order in which they ended first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phases(Vec<(&'static str, Duration)>);
 
 /// The first phase begins.
 pub fn begin() {
-    let mut phases = PHASES.lock().unwrap_or_else(PoisonError::into_inner);
-    *phases = (Some(Instant::now()), Vec::new());
+    let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    *clock = Clock { last: Some(Instant::now()), phases: Phases(Vec::new()) };
 }
 
 /// What was done since the last phase ended was this one.
 pub fn ended(phase: &'static str) {
-    let mut phases = PHASES.lock().unwrap_or_else(PoisonError::into_inner);
-    let (last, all) = &mut *phases;
+    let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
-    let Some(last) = last.replace(now) else { return };
+    let Some(last) = clock.last.replace(now) else { return };
     let took = now.duration_since(last);
-    match all.iter_mut().find(|(name, _)| *name == phase) {
+    let Phases(phases) = &mut clock.phases;
+    match phases.iter_mut().find(|(name, _)| *name == phase) {
         Some((_, sum)) => *sum += took,
-        None => all.push((phase, took)),
+        None => phases.push((phase, took)),
     }
 }
 
 /// The phases that have ended.
 pub fn phases() -> Phases {
-    Phases(PHASES.lock().unwrap_or_else(PoisonError::into_inner).1.clone())
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner).phases.clone()
 }
 
 impl Phases {
