@@ -75,7 +75,6 @@ fn an_add_starts_one_program_beside_its_planner_and_a_del_one() {
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     let (add, _) = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
     let (del, _) = cost(&machine, &Call::bridge("DEL", WALKTHROUGH));
-    println!("{add:?} {del:?}");
     assert_eq!(add.children, 2, "{add:?}");
     assert!(add.messages <= 32, "{add:?}");
     assert!(add.calls[0] <= 540 && add.calls[1] <= 180, "{add:?}");
@@ -104,6 +103,5 @@ fn twenty_ports_are_mapped_with_no_more_processes_than_one() {
         let (del, _) = cost(&machine, &call("DEL"));
         children.push((add.children, del.children));
     }
-    println!("{children:?}");
     assert_eq!(children[0], children[1]);
 }

@@ -42,7 +42,6 @@ fn a_plan_takes_no_more_instructions_than_its_budget() {
     );
     for (what, input, budget) in [("walkthrough", walkthrough, WALKTHROUGH), ("20 ports", &portmap, PORTS)] {
         let found = instructions(input);
-        println!("{what}: {found} instructions, budget {budget}");
         assert!(found <= budget, "{what}: {found} instructions, {budget} at most");
         assert!(found * 2 >= budget, "{what}: {found} instructions, half of {budget} would do");
     }
