@@ -46,6 +46,7 @@ fn host_end(previous: &Previous) -> Result<Link, Error> {
     }
     let host = observe::host_end().ok_or_else(|| format!("veth peer of {name} is not in host ns"))?;
     let is_told = interfaces.iter().any(|told| told.name == host && told.sandbox.is_empty());
-    let link = Link::existing(Netns::Host, &host).filter(|_| is_told);
+    // One that nobody told of is not looked at.
+    let link = is_told.then(|| Link::existing(Netns::Host, &host)).flatten();
     link.ok_or_else(|| "no veth peer of container interface found in host ns".into())
 }
