@@ -1,6 +1,6 @@
 //! What a call costs, in counts that no other work on the machine changes: processes, netlink messages, system calls.
 //!
-//! The budgets have a little room. Whoever needs more of it says so here; `cargo xtask bench` has the times.
+//! The budgets have room for a link that is waited for. Whoever needs more of it says so here; `cargo xtask bench` has the times.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -76,10 +76,10 @@ fn an_add_starts_one_program_beside_its_planner_and_a_del_one() {
     let (add, _) = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
     let (del, _) = cost(&machine, &Call::bridge("DEL", WALKTHROUGH));
     assert_eq!(add.children, 2, "{add:?}");
-    assert!(add.messages <= 32, "{add:?}");
-    assert!(add.calls[0] <= 540 && add.calls[1] <= 180, "{add:?}");
+    assert!(add.messages <= 40, "{add:?}");
+    assert!(add.calls[0] <= 640 && add.calls[1] <= 180, "{add:?}");
     assert!(del.children <= 2, "{del:?}");
-    assert!(del.messages <= 4 && del.calls[0] <= 220, "{del:?}");
+    assert!(del.messages <= 6 && del.calls[0] <= 260, "{del:?}");
 }
 
 #[test]
