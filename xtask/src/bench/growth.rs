@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// ADD's time by how much is there.
 #[derive(Debug, Clone, Serialize)]
@@ -27,14 +28,16 @@ struct Grown {
     of: &'static str,
     levels: &'static [u32],
     target: f64,
+    /// The kernel takes so many milliseconds for each of it, when the world ends: in the background, where it would slow what is measured next.
+    end_millis: u64,
     /// Puts so much of it there, once an attachment was made and taken away.
     fill: fn(u32) -> Result<()>,
 }
 
 const ALL: [Grown; 3] = [
-    Grown { of: "leases held", levels: &[10, 1_000, 10_000, 60_000], target: 1.1, fill: hold },
-    Grown { of: "veths on the bridge", levels: &[1, 100, 1_000], target: 1.3, fill: plug },
-    Grown { of: "nat rules", levels: &[10, 500, 5_000], target: 1.3, fill: rule },
+    Grown { of: "leases held", levels: &[10, 1_000, 10_000, 60_000], target: 1.1, end_millis: 0, fill: hold },
+    Grown { of: "veths on the bridge", levels: &[1, 100, 1_000], target: 1.3, end_millis: 20, fill: plug },
+    Grown { of: "nat rules", levels: &[10, 500, 5_000], target: 1.3, end_millis: 0, fill: rule },
 ];
 
 /// Measures each at each level; gives a row for ours, and one for the reference's own growth.
@@ -71,6 +74,7 @@ pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> 
             }
             points.push((*level, median(&times[0]), median(&times[1])));
             world.end()?;
+            std::thread::sleep(Duration::from_millis(u64::from(*level) * grown.end_millis));
         }
         let (first, last) = (points[0], points[points.len() - 1]);
         let row = |whose: &str, few, many, target| Row {
