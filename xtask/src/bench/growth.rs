@@ -14,6 +14,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// Ours, and the reference's.
+const NETWORKS: [&str; 2] = ["ours", "reference"];
+
 /// ADD's time by how much is there.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
@@ -45,18 +48,23 @@ pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> 
     let mut config = walkthrough();
     config["ipam"]["subnet"] = "10.0.0.0/15".into();
     config["ipam"]["routes"] = serde_json::json!([{"dst": "0.0.0.0/0"}]);
-    let text = config.to_string();
+    // A store each: one that somebody else changes is read again by us.
+    let texts = NETWORKS.map(|name| {
+        config["name"] = name.into();
+        config.to_string()
+    });
     let (mut rows, mut curves) = (Vec::new(), Vec::new());
     for grown in ALL {
         let mut points = Vec::new();
         for level in grown.levels {
             let world = World::new(1)?;
-            let calls = [&sides[0], &sides[1]].map(|side| Call {
-                side,
+            let call = |side: usize| Call {
+                side: &sides[side],
                 plugin: "bridge",
-                config: &text,
+                config: &texts[side],
                 container: 0,
-            });
+            };
+            let calls = [call(0), call(1)];
             let pair = |call: &Call<'_>| -> Result<f64> {
                 let took = call.millis("ADD")?;
                 call.run("DEL").map(|_| took)
@@ -94,16 +102,19 @@ pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> 
 
 /// Leases of others, from the subnet's beginning.
 fn hold(leases: u32) -> Result<()> {
-    let store = Path::new(KEPT_LEASES).join("mybridge");
-    fs::create_dir_all(&store)?;
-    let mut last = Ipv4Addr::new(10, 0, 0, 1);
-    for number in 0..leases {
-        // The first address is the gateway's.
-        last = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 2).to_bits() + number);
-        // As long as the identifiers of containerd.
-        fs::write(store.join(last.to_string()), format!("{number:064x}\r\neth0"))?;
+    for network in NETWORKS {
+        let store = Path::new(KEPT_LEASES).join(network);
+        fs::create_dir_all(&store)?;
+        let mut last = Ipv4Addr::new(10, 0, 0, 1);
+        for number in 0..leases {
+            // The first address is the gateway's.
+            last = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 2).to_bits() + number);
+            // As long as the identifiers of containerd.
+            fs::write(store.join(last.to_string()), format!("{number:064x}\r\neth0"))?;
+        }
+        fs::write(store.join("last_reserved_ip.0"), last.to_string())?;
     }
-    Ok(fs::write(store.join("last_reserved_ip.0"), last.to_string())?)
+    Ok(())
 }
 
 /// Ports of the bridge.

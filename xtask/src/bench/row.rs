@@ -39,14 +39,16 @@ pub fn table(rows: &[Row]) -> String {
         let unit = row.unit;
         let times = if row.other.is_some() { "×".to_owned() } else { format!(" {unit}") };
         let other = row.other.map_or("–".to_owned(), |other| format!("{} {}", number(other), row.against));
+        let (target, met) = match (row.target.is_finite(), row.is_met()) {
+            (false, _) => ("–".to_owned(), "–"),
+            (true, is_met) => (format!("≤ {}{times}", row.target), if is_met { "yes" } else { "no" }),
+        };
         let _ = writeln!(
             text,
-            "| {} | {} {unit} | {other} | {:.2}{times} | ≤ {}{times} | {} |",
+            "| {} | {} {unit} | {other} | {:.2}{times} | {target} | {met} |",
             row.what,
             number(row.ours),
             row.ratio(),
-            row.target,
-            if row.is_met() { "yes" } else { "no" }
         );
     }
     text
