@@ -59,8 +59,7 @@ fn main() -> ExitCode {
     let call = || verb::call(&host, &plugin, &env, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if switch("WASM_CNI_TIMINGS") {
-        timings::ended("end");
-        print(&mut io::stderr(), &timings::phases().text());
+        print(&mut io::stderr(), &timings::end());
     }
     exit(match called {
         Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),

@@ -82,11 +82,12 @@ pub fn plan(
 ) -> Result<Planned, CniError> {
     plugin.check_imports(&grants.policy)?;
     let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
+    let ipam = grants.delegate.as_deref().filter(|_| plugin.code.manifest.delegates());
+    let ipam = ipam.and_then(|name| PluginName::parse(name).ok());
     let limits = lowered(grants.rules(&plugin.name).limits());
     planner.begin(limits, plugin.code, earlier)?;
     // While the planner maps its code.
     kernel.prepare();
-    let ipam = grants.delegate.as_deref().and_then(|name| PluginName::parse(name).ok());
     let mut planning = Planning {
         host,
         request,

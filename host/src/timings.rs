@@ -43,9 +43,15 @@ pub fn phases() -> Phases {
     CLOCK.lock().unwrap_or_else(PoisonError::into_inner).phases.clone()
 }
 
+/// The last phase ends, and all are told.
+pub fn end() -> String {
+    ended("end");
+    phases().text()
+}
+
 impl Phases {
     /// A line for each, in microseconds, and the sum.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let sum = self.0.iter().map(|(_, took)| *took).sum();
         let lines = self.0.iter().copied().chain([("sum", sum)]);
         lines.fold(String::new(), |mut text, (phase, took)| {

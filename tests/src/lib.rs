@@ -4,6 +4,7 @@
 //! machine is touched; everything goes with the process that holds the namespaces.
 
 pub mod call;
+pub mod chained;
 pub mod differential;
 pub mod faults;
 pub mod guest;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
+use wasm_cni_tests::chained::after;
 use wasm_cni_tests::{Call, Machine, NOTHING, dist};
 
 fn bridge() -> Value {
@@ -30,12 +31,6 @@ fn call_in(directory: &Path, command: &str, config: &Value) -> Call {
 
 fn call(command: &str, config: &Value) -> Call {
     call_in(&dist(), command, config)
-}
-
-fn after(config: &Value, result: &str) -> Value {
-    let mut config = config.clone();
-    config["prevResult"] = serde_json::from_str(result).unwrap();
-    config
 }
 
 fn machine() -> Machine {

@@ -31,12 +31,12 @@ struct Cost {
 }
 
 /// Traces a call, which has to succeed.
-fn cost(machine: &Machine, call: &Call) -> (Cost, String) {
+fn cost(machine: &Machine, call: &Call) -> Cost {
     let traces = machine.files().join("cost");
     std::fs::create_dir_all(&traces).unwrap();
     let file = traces.join("trace").display().to_string();
     let words = ["strace", "-ff", "-qqq", "-e", "signal=none", "-o", &file].map(str::to_owned);
-    let stdout = call.clone().under(&words).ok(machine);
+    call.clone().under(&words).ok(machine);
     let mut processes: BTreeMap<u32, String> = BTreeMap::new();
     for entry in std::fs::read_dir(&traces).unwrap() {
         let path = entry.unwrap().path();
@@ -58,7 +58,7 @@ fn cost(machine: &Machine, call: &Call) -> (Cost, String) {
     let others = processes.iter().filter(|(pid, trace)| *pid != plugin && is_process(trace));
     let planner = processes.values().find(|trace| trace.contains("PR_CAPBSET_DROP"));
     let calls = [count(first), planner.map_or(0, |trace| count(trace))];
-    (Cost { children: others.count(), messages, calls }, stdout)
+    Cost { children: others.count(), messages, calls }
 }
 
 /// Whether a trace is a process's, not a thread's: of the two only a process executes something, or is the planner.
@@ -73,8 +73,8 @@ fn an_add_starts_one_program_beside_its_planner_and_a_del_one() {
     // The first compiles.
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
-    let (add, _) = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
-    let (del, _) = cost(&machine, &Call::bridge("DEL", WALKTHROUGH));
+    let add = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
+    let del = cost(&machine, &Call::bridge("DEL", WALKTHROUGH));
     assert_eq!(add.children, 2, "{add:?}");
     assert!(add.messages <= 40, "{add:?}");
     assert!(add.calls[0] <= 640 && add.calls[1] <= 180, "{add:?}");
@@ -99,8 +99,8 @@ fn twenty_ports_are_mapped_with_no_more_processes_than_one() {
         let call = |verb: &str| Call::new(&dist(), "portmap", verb, &config.to_string());
         call("ADD").ok(&machine);
         call("DEL").ok(&machine);
-        let (add, _) = cost(&machine, &call("ADD"));
-        let (del, _) = cost(&machine, &call("DEL"));
+        let add = cost(&machine, &call("ADD"));
+        let del = cost(&machine, &call("DEL"));
         children.push((add.children, del.children));
     }
     assert_eq!(children[0], children[1]);

@@ -1,7 +1,8 @@
 //! firewall in a chain after bridge: what the host passes on, by iptables and by firewalld, and what isolates bridges.
 
 use serde_json::{Value, json};
-use wasm_cni_tests::{Background, Call, Machine, NOTHING, dist};
+use wasm_cni_tests::chained::{after, call};
+use wasm_cni_tests::{Background, Machine, NOTHING, dist};
 
 fn bridge(name: &str, network: &str) -> Value {
     json!({"cniVersion": "1.0.0", "name": name, "type": "bridge", "bridge": name, "isDefaultGateway": true,
@@ -13,17 +14,6 @@ fn firewall(network: &str, keys: Value) -> Value {
     for (key, value) in keys.as_object().unwrap() {
         config[key] = value.clone();
     }
-    config
-}
-
-fn call(command: &str, config: &Value, container: &str) -> Call {
-    let plugin = config["type"].as_str().unwrap();
-    Call::new(&dist(), plugin, command, &config.to_string()).container(container).env("CNI_IFNAME", "eth0")
-}
-
-fn after(config: &Value, result: &str) -> Value {
-    let mut config = config.clone();
-    config["prevResult"] = serde_json::from_str(result).unwrap();
     config
 }
 

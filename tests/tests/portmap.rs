@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
+use wasm_cni_tests::chained::{after, call};
 use wasm_cni_tests::{Call, Machine, NOTHING, dist};
 
 /// Both families, with a gateway.
@@ -21,17 +22,6 @@ fn portmap(mappings: Value, keys: Value) -> Value {
 
 fn port(host: u16, container: u16, protocol: &str) -> Value {
     json!({"hostPort": host, "containerPort": container, "protocol": protocol})
-}
-
-fn call(command: &str, config: &Value, container: &str) -> Call {
-    let plugin = config["type"].as_str().unwrap();
-    Call::new(&dist(), plugin, command, &config.to_string()).container(container).env("CNI_IFNAME", "eth0")
-}
-
-fn after(config: &Value, result: &str) -> Value {
-    let mut config = config.clone();
-    config["prevResult"] = serde_json::from_str(result).unwrap();
-    config
 }
 
 /// A host with an outside network: namespace `outside` at 192.0.2.9 and fd00:9::9, the host at 192.0.2.1 and fd00:9::1.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
+use wasm_cni_tests::chained::after;
 use wasm_cni_tests::{Call, Machine, NOTHING, dist};
 
 const C: &str = "1234567890";
@@ -22,12 +23,6 @@ fn tuning(keys: Value) -> Value {
 fn call(command: &str, config: &Value) -> Call {
     let plugin = config["type"].as_str().unwrap();
     Call::new(&dist(), plugin, command, &config.to_string()).env("CNI_IFNAME", "eth0")
-}
-
-fn after(config: &Value, result: &str) -> Value {
-    let mut config = config.clone();
-    config["prevResult"] = serde_json::from_str(result).unwrap();
-    config
 }
 
 /// A container on a bridge, and the result of that.

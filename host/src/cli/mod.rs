@@ -104,8 +104,7 @@ pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
         Command::Policy(arguments) => policy::run(host(true, false), &arguments),
     };
     if arguments.timings {
-        timings::ended("end");
-        let _ = write!(std::io::stderr(), "{}", timings::phases().text());
+        let _ = write!(std::io::stderr(), "{}", timings::end());
     }
     match printed {
         Ok(Printed { text, success }) => {

@@ -1,5 +1,6 @@
 //! The machine: what is asked of it and what is done to it.
 
+mod beside;
 pub mod difference;
 pub mod errno;
 pub mod fake;

@@ -1,7 +1,7 @@
 //! How a step is divided and what it says when it fails: the same for every kernel.
 
 use super::netlink::route;
-use super::{KernelError, Outcome};
+use super::{Before, KernelError, Outcome, Undone};
 use crate::plan::action::{
     AddAddress, AddRoute, Announce, CreateVeth, DeleteAddress, EnsureBridge, FilterRule, LinkAttribute,
     Masquerade, MasqueradeNft, SetLink, SetPromiscuous, SetUp,
@@ -230,6 +230,37 @@ pub fn failed_address(action: &AddAddress) -> String {
 /// The reference's text for a route that is not added.
 pub fn failed_route(action: &AddRoute) -> String {
     format!("failed to add route '{}'", route::describe(&action.route, &action.link.name))
+}
+
+/// Why an attribute is not given its old value again, if it is not: it has it, or somebody else has changed what was `set`.
+pub fn restored_already(
+    link: &LinkRef,
+    set: Option<&LinkAttribute>,
+    old: &LinkAttribute,
+    now: Option<LinkAttribute>,
+) -> Option<Undone> {
+    if now.as_ref() == Some(old) {
+        return Some(Undone::Gone);
+    }
+    (set.is_some() && now.as_ref() != set).then(|| {
+        let is = now.map(|now| now.text()).unwrap_or_default();
+        Undone::Left(format!("link {} was changed to {is:?} by somebody else", link.name))
+    })
+}
+
+/// What is found of an attribute that is to be set: of a link that is there, what it has.
+///
+/// Absent: of a port nothing is undone, since it is only set where something else was found.
+pub fn before_attribute(
+    action: &SetLink,
+    found: Result<Option<Option<LinkAttribute>>, KernelError>,
+) -> Before {
+    match found {
+        Ok(Some(Some(now))) if now == action.attribute => Before::Present,
+        Ok(Some(Some(now))) => Before::Value(now.text()),
+        Ok(Some(None) | None) => Before::Absent,
+        Err(_) => Before::Unknown,
+    }
 }
 
 /// Why a native plugin is not executed as part of a step.

@@ -54,6 +54,11 @@ impl Manifest {
         self.imports.iter().any(|function| function == "leases.[method]store.reserve")
     }
 
+    /// Whether it can delegate to another plugin.
+    pub fn delegates(&self) -> bool {
+        self.imports.iter().any(|function| function == "delegate.add")
+    }
+
     /// Whether it has the verb `status`.
     pub fn has_status(&self) -> bool {
         self.exports.iter().any(|verb| verb == "status")

@@ -6,8 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 /// `RTM_NEWLINK`, and from there on new, delete, get, set of each kind (`linux/rtnetlink.h`).
 const RTM_NEWLINK: u16 = 16;
@@ -38,13 +37,11 @@ impl Floor {
         let floor = Floor { program, add: "/run/floor.add".into(), del: "/run/floor.del".into() };
         for (verb, to) in [("ADD", &floor.add), ("DEL", &floor.del)] {
             let traces = tempfile::tempdir()?;
-            let of = call.process(verb)?;
-            let mut strace = Command::new("strace");
+            let mut strace = call.told_to(Path::new("strace"), verb)?;
             // A file for each process; data as a dump, for strace knows better than bytes what most of it means.
             strace.args(["-ff", "-qq", "-e", "trace=setns,socket,sendto,sendmsg", "-e", "write=all", "-o"]);
-            strace.arg(traces.path().join("trace")).arg(of.get_program());
-            strace.stdin(call.stdin()?).stdout(fs::File::create("/dev/null")?);
-            strace.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            strace.arg(traces.path().join("trace")).arg(call.program());
+            strace.stdout(fs::File::create("/dev/null")?);
             if !strace.status()?.success() {
                 bail!("{verb} under strace failed");
             }

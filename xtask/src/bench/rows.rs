@@ -49,8 +49,8 @@ pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Re
     let config = walkthrough();
     let text = config.to_string();
     let mut times: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    let mut phases: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
+    // In the order in which they end.
+    let mut phases: Vec<(String, Vec<f64>)> = Vec::new();
     let plan = Path::new("/run/bench.plan");
     for turn in 0..=pairs {
         let mut take = |key, took: Duration| {
@@ -67,10 +67,11 @@ pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Re
             for line in stderr.lines().filter(|_| turn > 0 && !side.is_reference) {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 if let [phase, time, "us"] = words.as_slice() {
-                    if !phases.contains_key(*phase) {
-                        order.push((*phase).to_owned());
+                    let time = time.parse()?;
+                    match phases.iter_mut().find(|(name, _)| name == phase) {
+                        Some((_, times)) => times.push(time),
+                        None => phases.push(((*phase).to_owned(), vec![time])),
                     }
-                    phases.entry((*phase).to_owned()).or_default().push(time.parse()?);
                 }
             }
             let text = with_previous(&config, &stdout)?;
@@ -87,26 +88,13 @@ pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Re
 
         let world = World::new(1)?;
         let call = Call { side: &sides[0], plugin: "bridge", config: &text, container: 0 };
-        let program = |words: &[&Path]| -> Result<Command> {
-            let mut process = Command::new(planned);
-            let of = call.process("ADD")?;
-            process.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?)))).args(words);
-            process.stdin(call.stdin()?);
-            Ok(process)
-        };
-        timed(&mut program(&[Path::new("--record"), plan])?)?;
-        take(("planned", "ADD"), timed(&mut program(&[plan])?)?.took);
+        timed(call.told_to(planned, "ADD")?.arg("--record").arg(plan))?;
+        take(("planned", "ADD"), timed(call.told_to(planned, "ADD")?.arg(plan))?.took);
         call.run("DEL")?;
         world.end()?;
     }
     let get = |who, verb| times.get(&(who, verb)).cloned().unwrap_or_default();
-    let phases: Phases = order
-        .into_iter()
-        .map(|phase| {
-            let median = median(&phases[&phase]);
-            (phase, median)
-        })
-        .collect();
+    let phases: Phases = phases.into_iter().map(|(phase, times)| (phase, median(&times))).collect();
     let phase =
         |name: &str| phases.iter().find(|(phase, _)| phase == name).map_or(0.0, |(_, us)| us / 1000.0);
     let (ours, without) = (get("ours", "ADD"), get("planned", "ADD"));
@@ -249,10 +237,8 @@ pub fn memory(sides: &[Side; 2], floor: &Path) -> Result<Row> {
         for _ in 0..5 {
             let world = World::new(1)?;
             let call = Call { side, plugin: "bridge", config: &text, container: 0 };
-            let of = call.process("ADD")?;
-            let mut process = Command::new(floor);
-            process.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            process.arg("--peak").arg(of.get_program()).stdin(call.stdin()?);
+            let mut process = call.told_to(floor, "ADD")?;
+            process.arg("--peak").arg(call.program());
             peaks.push(timed(&mut process)?.stderr.trim().parse::<f64>()? / 1024.0);
             call.run("DEL")?;
             world.end()?;

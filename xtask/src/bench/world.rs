@@ -106,17 +106,29 @@ pub struct Done {
 impl Call<'_> {
     /// The process, with its standard input.
     pub fn process(&self, verb: &str) -> Result<Command> {
-        let dir = &self.side.dir;
-        let mut process = Command::new(dir.join(self.plugin));
+        let mut process = Command::new(self.program());
         let name = format!("c{}", self.container);
         process.env("CNI_COMMAND", verb).env("CNI_CONTAINERID", &name).env("CNI_IFNAME", "eth0");
-        process.env("CNI_NETNS", netns(&name)).env("CNI_PATH", dir);
+        process.env("CNI_NETNS", netns(&name)).env("CNI_PATH", &self.side.dir);
         process.stdin(self.stdin()?);
         Ok(process)
     }
 
+    /// Another program, told what the plugin would be.
+    pub fn told_to(&self, program: &Path, verb: &str) -> Result<Command> {
+        let of = self.process(verb)?;
+        let mut process = Command::new(program);
+        process.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(self.stdin()?);
+        Ok(process)
+    }
+
+    /// The plugin's program.
+    pub fn program(&self) -> PathBuf {
+        self.side.dir.join(self.plugin)
+    }
+
     /// The configuration as a file to read from.
-    pub fn stdin(&self) -> Result<File> {
+    fn stdin(&self) -> Result<File> {
         let path = format!("/run/bench-{}.json", self.container);
         fs::write(&path, self.config)?;
         Ok(File::open(path)?)

@@ -4,6 +4,7 @@ use super::super::lease::Holder;
 use super::super::{Before, KernelError, sysctl::same};
 use super::FakeKernel;
 use super::link::Link;
+use crate::kernel::step::before_attribute;
 use crate::plan::action::{DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, LinkRef, Netns};
 use ipnetwork::IpNetwork;
@@ -75,15 +76,8 @@ impl FakeKernel {
     }
 
     fn observe_attribute(&mut self, action: &SetLink) -> Before {
-        match self.find(action.link.netns, &action.link.name) {
-            Ok(Some(found)) => match found.attribute(&action.attribute) {
-                Some(now) if now == action.attribute => Before::Present,
-                Some(now) => Before::Value(now.text()),
-                None => Before::Absent,
-            },
-            Ok(None) => Before::Absent,
-            Err(_) => Before::Unknown,
-        }
+        let found = self.find(action.link.netns, &action.link.name);
+        before_attribute(action, found.map(|found| found.map(|found| found.attribute(&action.attribute))))
     }
 
     fn observe_lease(&mut self, lease: &ReserveLease) -> Before {

@@ -5,7 +5,7 @@ use super::super::{KernelError, LinkIdentity, Undo, Undone, given_to_loopback};
 use super::execute::answer;
 use super::{FakeKernel, Link};
 use crate::kernel::errno::as_go;
-use crate::kernel::step::failed_set_link;
+use crate::kernel::step::{failed_set_link, restored_already};
 use crate::plan::action::{LinkAttribute, Masquerade, SetLink};
 use crate::plan::{IfName, LinkRef, Mac, Netns, SysctlKey};
 use ipnetwork::IpNetwork;
@@ -131,13 +131,8 @@ impl FakeKernel {
         old: &LinkAttribute,
     ) -> Result<Undone, KernelError> {
         let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
-        let now = found.attribute(old);
-        if now.as_ref() == Some(old) {
-            return Ok(Undone::Gone);
-        }
-        if set.is_some() && now.as_ref() != set {
-            let is = now.map(|now| now.text()).unwrap_or_default();
-            return Ok(Undone::Left(format!("link {} was changed to {is:?} by somebody else", link.name)));
+        if let Some(undone) = restored_already(link, set, old, found.attribute(old)) {
+            return Ok(undone);
         }
         let restored =
             self.machine.in_space(link.netns).and_then(|space| space.set_attribute(found.index, old, None));

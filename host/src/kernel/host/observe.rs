@@ -4,6 +4,7 @@ use super::super::lease::Holder;
 use super::super::netlink::Link;
 use super::super::{Before, KernelError, sysctl};
 use super::{HostKernel, enter};
+use crate::kernel::step::before_attribute;
 use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, Netns};
 use std::collections::HashMap;
@@ -72,17 +73,9 @@ impl HostKernel {
         }
     }
 
-    /// Absent: of a port nothing is undone, since it is only set where something else was found.
     fn observe_attribute(&mut self, action: &SetLink) -> Before {
-        match self.find(action.link.netns, &action.link.name) {
-            Ok(Some(found)) => match found.attribute(&action.attribute) {
-                Some(now) if now == action.attribute => Before::Present,
-                Some(now) => Before::Value(now.text()),
-                None => Before::Absent,
-            },
-            Ok(None) => Before::Absent,
-            Err(_) => Before::Unknown,
-        }
+        let found = self.find(action.link.netns, &action.link.name);
+        before_attribute(action, found.map(|found| found.map(|found| found.attribute(&action.attribute))))
     }
 
     fn observe_lease(&mut self, lease: &ReserveLease) -> Before {

@@ -1,16 +1,15 @@
 //! Undoing: each thing is looked at first, and only what is still the one meant goes.
 
+use super::super::beside::beside;
 use super::super::netlink::{Link, Request, address, link, refused};
 use super::super::{KernelError, LinkIdentity, Undo, Undone, given_to_loopback, native, saved, sysctl};
 use super::{HostKernel, enter, no_entry, rules};
-use crate::kernel::step::failed_set_link;
+use crate::kernel::step::{failed_set_link, restored_already};
 use crate::plan::action::{LinkAttribute, SetLink};
 use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::panic::resume_unwind;
-use std::thread;
 
 impl HostKernel {
     pub(super) fn undo_all(&mut self, undos: &[Undo]) -> Vec<Undone> {
@@ -40,20 +39,8 @@ impl HostKernel {
         let native = others.iter().position(|undo| matches!(undo, Undo::EndDelegate(_)));
         let (first, last) = others.split_at(native.unwrap_or(others.len()));
         let lock = self.inherited_lock();
-        let (rules_undone, mut undone) = thread::scope(|scope| {
-            let start = thread::Builder::new().spawn_scoped(scope, || {
-                let _lock = lock;
-                rules::undo(rules)
-            });
-            match start {
-                Ok(thread) => {
-                    let undone = self.undo_each(first);
-                    (thread.join().unwrap_or_else(|panic| resume_unwind(panic)), undone)
-                }
-                // No more threads: one after the other.
-                Err(_) => (self.undo_rules(rules), self.undo_each(first)),
-            }
-        });
+        let (rules_undone, mut undone) = beside(|| rules::undo(rules), || self.undo_each(first));
+        drop(lock);
         undone.extend(self.undo_each(last));
         (rules_undone, undone)
     }
@@ -191,13 +178,8 @@ impl HostKernel {
         old: &LinkAttribute,
     ) -> Result<Undone, KernelError> {
         let Some(found) = self.seen(link)? else { return Ok(Undone::Gone) };
-        let now = found.attribute(old);
-        if now.as_ref() == Some(old) {
-            return Ok(Undone::Gone);
-        }
-        if set.is_some() && now.as_ref() != set {
-            let is = now.map(|now| now.text()).unwrap_or_default();
-            return Ok(Undone::Left(format!("link {} was changed to {is:?} by somebody else", link.name)));
+        if let Some(undone) = restored_already(link, set, old, found.attribute(old)) {
+            return Ok(undone);
         }
         let set = SetLink { link: link.clone(), attribute: old.clone() };
         let requests = self.attribute_requests(&found, old)?.into_iter();

@@ -1,5 +1,6 @@
 //! How the machine differs from what was made.
 
+use super::super::beside::beside;
 use super::super::difference::{self, Difference, End, Port};
 use super::super::errno::{as_go, chain};
 use super::super::iptables::masquerade;
@@ -13,8 +14,6 @@ use crate::plan::action::{
     AddRoute, CreateVeth, Masquerade, MasqueradeNft, ReserveLease, SetSysctl, VethPeer,
 };
 use crate::plan::{Action, LinkRef, Netns, render};
-use std::panic::resume_unwind;
-use std::thread;
 
 impl HostKernel {
     pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
@@ -23,17 +22,8 @@ impl HostKernel {
         let list = || (masquerade::verify(&rules), nft::masquerade::verify(&nft_rules));
         let mut verify = || -> Vec<_> { actions.iter().map(|action| self.verify_action(action)).collect() };
         // To list rules is a process of 2 ms.
-        let ((rules, nft_rules), all) = thread::scope(|scope| {
-            let is_worth_it = !rules.is_empty() || !nft_rules.is_empty();
-            match is_worth_it.then(|| thread::Builder::new().spawn_scoped(scope, list)) {
-                Some(Ok(listing)) => {
-                    let all = verify();
-                    (listing.join().unwrap_or_else(|panic| resume_unwind(panic)), all)
-                }
-                // None, or no more threads: one after the other.
-                _ => (list(), verify()),
-            }
-        });
+        let ((rules, nft_rules), all) =
+            if rules.is_empty() && nft_rules.is_empty() { (list(), verify()) } else { beside(list, verify) };
         let (mut rules, mut nft_rules) = (rules.into_iter(), nft_rules.into_iter());
         let of_action = |(action, found): (&Action, Result<_, KernelError>)| match action {
             // All of them are listed at once.
