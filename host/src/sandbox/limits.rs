@@ -84,7 +84,7 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// Core instances and tables of one component. Stops a component made of thousands of tiny modules.
 pub const INSTANCES: usize = 100;
 
-/// Memories of one component. Stops empty memories that fill the planner's address space: each reserves [`MEMORY_BYTES`].
+/// Memories of one component. Stops empty memories that fill the planner's address space: each reserves 4 GiB of it.
 pub const MEMORIES: usize = 8;
 
 /// Bytes of the line of an error that a guest returns; more is cut.

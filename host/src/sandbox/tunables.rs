@@ -7,9 +7,9 @@ use wasmtime::{Config, WasmBacktraceDetails, WasmFeatures};
 ///
 /// Change the number after `t` with every change of [`config`]; wasmtime refuses code of another major version by itself.
 pub const ENGINE_ID: &str = if cfg!(target_arch = "x86_64") {
-    "wasmtime48-t2-x86_64"
+    "wasmtime48-t3-x86_64"
 } else if cfg!(target_arch = "aarch64") {
-    "wasmtime48-t2-aarch64"
+    "wasmtime48-t3-aarch64"
 } else {
     panic!("wasm-cni runs on x86_64 and aarch64")
 };
@@ -25,11 +25,12 @@ pub fn config() -> Config {
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         // Mapping a memory's first contents saves 25 µs, and would take an open file or a new one, which a planner may not have.
         .memory_init_cow(false)
-        // Bounds checks instead of 4 GiB of address space: it works under `ulimit -v`, and starts as fast. What a plugin
-        // may have is reserved, so that memory that grows is never copied.
-        .memory_reservation(64 << 20)
-        .memory_guard_size(0)
-        .memory_reservation_for_growth(1 << 20);
+        // All that an index of 32 bits can reach is reserved, for each memory, and what lies behind it never becomes readable: no access
+        // needs a check of its bounds. Compiling takes half as long, and the code has three quarters of the size.
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        // Where in the wasm an instruction came from, which a trap would tell besides the function's name: a tenth of a file that each call maps.
+        .generate_address_map(false);
     // What a plugin has no use for is not there to be attacked.
     for unused in [
         WasmFeatures::THREADS,
