@@ -21,13 +21,11 @@ mod refusal;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::Resource;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use refusal::Refusal;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 use wasmtime::Engine;
 
 #[global_allocator]
@@ -45,11 +43,8 @@ const LIMITS: [(Resource, u64); 6] = [
     (Resource::RLIMIT_NOFILE, 0),
     (Resource::RLIMIT_NPROC, 0),
 ];
-/// What it needs beside what any process does: to read, to write, and to wait for its other threads.
-const SYSTEM_CALLS: [libc::c_long; 4] =
-    [libc::SYS_read, libc::SYS_write, libc::SYS_writev, libc::SYS_sched_yield];
-/// More threads than that have nothing to do: a component has a few hundred functions.
-const THREADS: usize = 8;
+/// What it needs beside what any process does.
+const SYSTEM_CALLS: [libc::c_long; 3] = [libc::SYS_read, libc::SYS_write, libc::SYS_writev];
 
 fn main() -> ExitCode {
     match run() {
@@ -63,8 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
-    let threads = threads();
-    // Whoever started this has given up the rest, which lasts (`docs/security.md`, S10). From here on there are no threads but those.
+    // Whoever started this has given up the rest, which lasts (`docs/security.md`, S10).
     let confined = confine::limit(&LIMITS)
         .and_then(|()| prctl::set_dumpable(false))
         .map_err(io::Error::from)
@@ -77,7 +71,7 @@ fn run() -> Result<(), Refusal> {
         return Err(Refusal::invalid(format!("larger than {} MiB", WASM_BYTES >> 20)));
     }
     let manifest = inspect::manifest(&wasm)?;
-    let code = compile(&wasm, threads.as_ref())?;
+    let code = compile(&wasm)?;
     let json =
         serde_json::to_vec(&manifest).map_err(|e| Refusal::other(format!("writing the manifest: {e}")))?;
     let written = manifest_file().write_all(&json);
@@ -93,27 +87,14 @@ fn manifest_file() -> File {
     unsafe { File::from_raw_fd(3) }
 }
 
-/// The threads that compile, made before anything is read; none: this one compiles.
-fn threads() -> Option<ThreadPool> {
-    let count = available_parallelism().map_or(1, |count| count.get().min(THREADS));
-    let threads = (count > 1).then(|| ThreadPoolBuilder::new().num_threads(count).build().ok()).flatten()?;
-    // All have begun, which takes calls that they may not make later.
-    threads.broadcast(|_| ());
-    Some(threads)
-}
-
 /// Machine code for any processor of this architecture: the host compares no more than architecture and system.
-fn compile(wasm: &[u8], threads: Option<&ThreadPool>) -> Result<Vec<u8>, Refusal> {
+fn compile(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     let target =
         if cfg!(target_arch = "x86_64") { "x86_64-unknown-linux-gnu" } else { "aarch64-unknown-linux-gnu" };
     let mut config = tunables::config();
-    // Left alone, it would make threads now, which it may not.
-    config.parallel_compilation(threads.is_some());
+    // Threads would be one more thing that it may do, for a tenth of a second when a component is new.
+    config.parallel_compilation(false);
     config.target(target).map_err(|e| Refusal::other(format!("target {target}: {e:#}")))?;
     let engine = Engine::new(&config).map_err(|e| Refusal::other(format!("{e:#}")))?;
-    let compiled = match threads {
-        Some(threads) => threads.install(|| engine.precompile_component(wasm)),
-        None => engine.precompile_component(wasm),
-    };
-    compiled.map_err(|e| Refusal::invalid(format!("it cannot be compiled: {e:#}")))
+    engine.precompile_component(wasm).map_err(|e| Refusal::invalid(format!("it cannot be compiled: {e:#}")))
 }

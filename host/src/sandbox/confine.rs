@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter_all_threads,
+    apply_filter,
 };
 use std::io;
 
@@ -117,12 +117,12 @@ const ANY_PROCESS: [libc::c_long; 15] = [
     libc::SYS_exit_group,
 ];
 
-/// From now on, any system call but these and those of any process, made by any of its threads, ends the process with SIGSYS.
+/// From now on, any system call but these and those of any process ends the process with SIGSYS.
 ///
 /// `code`: files may be mapped as code, and only as they are; nothing that was written here ever becomes code.
 pub fn filter(calls: &[libc::c_long], code: bool) -> io::Result<()> {
     let failed = io::Error::other::<seccompiler::Error>;
-    apply_filter_all_threads(&program(calls, code).map_err(|e| failed(e.into()))?).map_err(failed)
+    apply_filter(&program(calls, code).map_err(|e| failed(e.into()))?).map_err(failed)
 }
 
 /// The filter of [`filter`].
