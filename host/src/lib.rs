@@ -25,6 +25,7 @@ pub mod memory;
 pub mod panic;
 pub mod plan;
 pub mod planning;
+pub mod plugin;
 pub mod policy;
 pub mod remedy;
 pub mod run;

@@ -7,22 +7,17 @@ use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
 use crate::kernel::KernelError;
 use crate::kernel::host::HostKernel;
-use crate::kernel::netns::{NetnsFile, NetnsId, OpenNetnsError};
-use crate::plan::{
-    self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, NetworkName, PluginName, Query, Report,
-};
+use crate::kernel::netns::{NetnsFile, NetnsId};
+use crate::plan::{self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, Query, Report};
 use crate::planning::{self, Planned, Stages};
+use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, PolicyError};
-use crate::sandbox::Kind;
-use crate::sandbox::cache::{Cache, Code, Pin};
-use crate::sandbox::lookup::{self, Found};
+use crate::sandbox::cache::Cache;
 use crate::sandbox::planner::Planner;
 use crate::verb::made;
 use crate::{panic, signal, timings};
-use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -190,114 +185,6 @@ pub fn abandon(
     let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
     let msg = format!("{}; and what was done before could not all be undone", error.msg);
     crate::error::stuck(&msg, &what, &stuck)
-}
-
-/// A component that was found, compiled and ready to run.
-#[derive(Debug)]
-pub struct Plugin {
-    /// Its type.
-    pub name: PluginName,
-    /// Its code and what it says of itself.
-    pub code: Code,
-}
-
-impl Plugin {
-    /// Looks a plugin up on the request's `CNI_PATH`.
-    pub fn find(host: &Host, request: &Request, name: &PluginName) -> Result<Self, CniError> {
-        Plugin::find_on(host, &request.path, Some(&request.attachment.network), name)
-    }
-
-    /// The same for a network, or for none in particular.
-    pub fn find_on(
-        host: &Host,
-        path: &[PathBuf],
-        network: Option<&NetworkName>,
-        name: &PluginName,
-    ) -> Result<Self, CniError> {
-        match lookup::find(path, name)? {
-            Found::Component(path, file) => Plugin::from_component(host, name, network, &path, &file),
-            Found::Native(file) => Err(CniError::new(
-                code::INTERNAL,
-                format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
-            )
-            .with_details(format!("hint: put {name}.wasm into a directory of CNI_PATH"))),
-        }
-    }
-
-    /// Reads a component that was found, and compiles it unless that was done before. One that policy pins to other digests
-    /// is refused first; a policy that cannot be used pins nothing, but then nothing is run either.
-    pub fn from_component(
-        host: &Host,
-        name: &PluginName,
-        network: Option<&NetworkName>,
-        path: &Path,
-        file: &File,
-    ) -> Result<Self, CniError> {
-        let rules = host.policy.as_ref().ok().map(|policy| policy.rules(name, network));
-        let pinned = rules.filter(|rules| !rules.pins().is_empty());
-        let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
-        let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
-        let code = host.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
-        Ok(Plugin { name: name.clone(), code })
-    }
-
-    /// Refuses a component that imports what policy denies it on every network (design rule 2).
-    pub fn check_imports(&self, policy: &Policy) -> Result<(), CniError> {
-        policy.rules(&self.name, None).check_imports(&self.name, &self.code.manifest.imports)
-    }
-
-    /// The version gate, with the versions that the component supports.
-    pub fn gate_version(&self, cni_version: &str) -> Result<(), CniError> {
-        crate::cni::command::gate_version(cni_version, &self.code.manifest.cni_versions)
-    }
-
-    /// Refuses a configuration that no plugin of this kind can read.
-    pub fn check_config(&self, config: &Config) -> Result<(), CniError> {
-        match self.code.manifest.kind {
-            Kind::Ipam => Ok(()),
-            Kind::Main | Kind::Chained => config.check_common(),
-        }
-    }
-
-    /// `prevResult`. One that cannot be read matters only to a chained plugin: any other does nothing with it on ADD, as in
-    /// the reference.
-    pub fn previous(&self, config: &Config) -> Result<Option<Report>, CniError> {
-        match self.code.manifest.kind {
-            Kind::Chained => config.previous(),
-            Kind::Main | Kind::Ipam => Ok(config.previous().unwrap_or_else(|_| Some(Report::default()))),
-        }
-    }
-
-    /// The container's namespace; none for an IPAM plugin when there is none: as in the reference, it has no use for one.
-    ///
-    /// The host's own is refused (design rule 10).
-    pub fn netns(&self, host: &Host, request: &Request) -> Result<Option<NetnsFile>, CniError> {
-        match NetnsFile::open(&request.netns) {
-            Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
-            opened => container_netns(host, &request.netns, opened).map(Some),
-        }
-    }
-}
-
-/// The container's namespace, which is not to be the host's own.
-pub fn container_netns(
-    host: &Host,
-    path: &str,
-    opened: Result<NetnsFile, OpenNetnsError>,
-) -> Result<NetnsFile, CniError> {
-    let failed = |e: &(dyn std::error::Error + 'static)| {
-        CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
-    };
-    let netns = opened.map_err(|e| failed(&e))?;
-    let own = NetnsFile::current().map_err(|e| {
-        CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e))
-    })?;
-    if netns.same_as(&own) && !host.netns_override {
-        let msg = "plugin's netns and netns from CNI_NETNS should not be the same";
-        return Err(CniError::new(code::INVALID_NETNS, msg)
-            .with_details(format!("{path} is the namespace of the runtime itself; nothing was changed")));
-    }
-    Ok(netns)
 }
 
 /// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.

@@ -23,7 +23,8 @@ use crate::kernel::netns::NetnsFile;
 use crate::plan::{
     Answer, Attachment, ContainerId, Fact, Facts as _, IfName, LinkRef, NameError, Netns, NetworkName, Query,
 };
-use crate::run::{self, Host};
+use crate::plugin::container_netns;
+use crate::run::Host;
 use crate::signal;
 use crate::verb::NOBODY;
 use serde_json::{Map, Value};
@@ -216,7 +217,7 @@ impl<'a> Chain<'a> {
     /// Whether the container has an interface of that name. The host's own namespace is refused, since not every native plugin does.
     fn has_interface(&self, target: &Target) -> Result<bool, CniError> {
         let Ok(netns) = NetnsFile::open(&target.netns) else { return Ok(false) };
-        let netns = run::container_netns(self.host, &target.netns, Ok(netns))?;
+        let netns = container_netns(self.host, &target.netns, Ok(netns))?;
         let link = LinkRef { netns: Netns::Container, name: target.attachment.interface.clone() };
         let answer = self.host.kernel(Some(netns), true).ask(&Query::Link(link));
         Ok(matches!(answer, Answer::Link(Fact::Known(_))))
@@ -240,7 +241,7 @@ impl<'a> Chain<'a> {
     /// Whether the host's own namespace is at the path now: nobody may look for the container's interface in it.
     fn is_own(&self, netns: &str) -> bool {
         let opened = NetnsFile::open(netns);
-        opened.is_ok() && run::container_netns(self.host, netns, opened).is_err()
+        opened.is_ok() && container_netns(self.host, netns, opened).is_err()
     }
 }
 

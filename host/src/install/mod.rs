@@ -8,7 +8,8 @@ pub use undo::uninstall;
 
 use crate::cni::{CniError, code};
 use crate::plan::PluginName;
-use crate::run::{Host, Plugin};
+use crate::plugin::Plugin;
+use crate::run::Host;
 use crate::sandbox::cache::digest;
 use place::{COMPILER, HOST, failed, is_our_link};
 use std::fs::{self, File, Permissions};

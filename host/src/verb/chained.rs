@@ -5,8 +5,9 @@ use crate::kernel::saved::SavedLink;
 use crate::kernel::{Undo, firewalld};
 use crate::plan::action::{DeletePortMap, FilterRule};
 use crate::plan::{Backend, IfName, LinkRef, Netns, derive};
+use crate::plugin::Plugin;
 use crate::policy::grant::tuning_dirs;
-use crate::run::{Host, Plugin};
+use crate::run::Host;
 use crate::sandbox::Kind;
 use std::net::IpAddr;
 

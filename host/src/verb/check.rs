@@ -13,8 +13,9 @@ use crate::plan::action::{AddAddress, AddRoute};
 use crate::plan::{
     Action, Answer, Attachment, Fact, Facts, LinkRef, Mac, Netns, PluginName, Query, Report, StoreRef,
 };
+use crate::plugin::Plugin;
 use crate::policy::grant::DEFAULT_DATA_DIR;
-use crate::run::{Host, Plugin};
+use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::timings;
 use std::collections::BTreeSet;

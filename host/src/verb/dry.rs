@@ -7,9 +7,10 @@ use crate::kernel::{Before, Kernel};
 use crate::plan::render::{self, Picture, State};
 use crate::plan::{self, Action, Attachment, DraftPlan, Entry, Lifetime, LinkRef, Mac, Netns, Report};
 use crate::planning::{self, Planned, Stages};
+use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, Violation};
 use crate::remedy;
-use crate::run::{Host, Plugin};
+use crate::run::Host;
 use crate::sandbox::planner::Planner;
 use std::sync::Arc;
 
