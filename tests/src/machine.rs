@@ -88,6 +88,11 @@ impl Machine {
         stdout.into_owned()
     }
 
+    /// Whether netfilter looks at packets that stay on a bridge: where the kernel has `br_netfilter`.
+    pub fn filters_bridged(&self) -> bool {
+        self.sh("cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || echo 0").trim() != "0"
+    }
+
     /// A container's namespace; gives its path.
     pub fn netns(&self, name: &str) -> String {
         self.sh(&format!("ip netns add {name}"));

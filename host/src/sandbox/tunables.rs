@@ -26,7 +26,7 @@ pub fn config() -> Config {
         // Mapping a memory's first contents saves 25 µs, and would take an open file or a new one, which a planner may not have.
         .memory_init_cow(false)
         // All that an index of 32 bits can reach is reserved, for each memory, and what lies behind it never becomes readable: no access
-        // needs a check of its bounds. Compiling takes half as long, and the code has three quarters of the size.
+        // needs a check of its bounds. Compiling takes three quarters of the time, and the code has seven tenths of the size.
         .memory_reservation(4 << 30)
         .memory_guard_size(32 << 20)
         // Where in the wasm an instruction came from, which a trap would tell besides the function's name: a tenth of a file that each call maps.
