@@ -1,7 +1,25 @@
 //! How the binary is linked.
 
+use std::path::PathBuf;
+use std::{env, fs};
+
 fn main() {
-    // The 7000 places that hold an address take two bytes each instead of 24. musl's start code reads this form.
-    println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=order.txt");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let script = out.join("order.ld");
+    let order = fs::read_to_string("order.txt").expect("order.txt can be read");
+    fs::write(&script, sections(&order)).expect("OUT_DIR can be written");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    // For `cargo xtask order`, which writes order.txt.
+    println!("cargo::rustc-link-arg-bins=-Wl,-Map,{}", out.join("wasm-cni.map").display());
+}
+
+/// A linker script that puts functions before all others, in their order. One that is not there any more does no harm.
+fn sections(order: &str) -> String {
+    let functions = order.lines().map(|name| format!("    *(.text.{name})\n"));
+    format!(
+        "SECTIONS {{\n  .text_ordered : {{\n{}  }}\n}}\nINSERT BEFORE .text;\n",
+        functions.collect::<String>()
+    )
 }

@@ -1,9 +1,11 @@
-//! What a call costs, in counts that no other work on the machine changes: processes, netlink messages, system calls.
+//! What a call costs, in counts that no other work on the machine changes: processes, netlink messages, system calls, memory.
 //!
 //! The budgets have room for a link that is waited for. Whoever needs more of it says so here; `cargo xtask bench` has the times.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
+use wasm_cni_tests::native::REFERENCE;
 use wasm_cni_tests::{Call, Machine, WALKTHROUGH, dist};
 
 /// Waits, and looks at whether there is something to wait for: their number is the machine's doing.
@@ -104,4 +106,23 @@ fn twenty_ports_are_mapped_with_no_more_processes_than_one() {
         children.push((add.children, del.children));
     }
     assert_eq!(children[0], children[1]);
+}
+
+#[test]
+fn the_largest_process_of_an_add_takes_less_memory_than_the_references() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let peak = |dir: &Path| {
+        let call = |verb: &str| Call::new(dir, "bridge", verb, WALKTHROUGH);
+        // The first compiles.
+        call("ADD").ok(&machine);
+        call("DEL").ok(&machine);
+        let reply = call("ADD").under(&[env!("CARGO_BIN_EXE_peak").to_owned()]).run(&machine);
+        call("DEL").ok(&machine);
+        assert_eq!(reply.code, Some(0), "{}\n{}", reply.stdout, reply.stderr);
+        reply.stderr.lines().last().and_then(|line| line.parse::<u32>().ok()).expect("KiB")
+    };
+    let (ours, reference) = (peak(&dist()), peak(Path::new(REFERENCE)));
+    // What the tracing program has itself is no lower bound of either.
+    assert!(ours > 2048 && ours < reference, "{ours} KiB, the reference {reference} KiB");
 }

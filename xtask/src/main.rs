@@ -1,4 +1,4 @@
-//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`.
+//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `order`.
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
@@ -8,6 +8,8 @@ mod dist;
 mod faults;
 mod machine;
 mod netns;
+#[cfg(target_arch = "x86_64")]
+mod order;
 mod package;
 mod sh;
 mod tally;
@@ -70,6 +72,16 @@ enum Xtask {
         #[arg(long, hide = true)]
         out: Option<PathBuf>,
     },
+    /// Find which functions of the host a call executes, for the linker to put them together: host/order.txt.
+    #[cfg(target_arch = "x86_64")]
+    Order {
+        /// Set by itself, once it is in its own namespaces: where ours are.
+        #[arg(long, hide = true, requires = "map")]
+        inside: Option<PathBuf>,
+        /// Likewise: what the linker says of the host.
+        #[arg(long, hide = true)]
+        map: Option<PathBuf>,
+    },
 }
 
 /// A suite that can be run by itself, with more than `cargo xtask test` has time for.
@@ -115,6 +127,12 @@ fn main() -> ExitCode {
         Xtask::Bench {
             pairs, only, inside: Some(dist), programs: Some(programs), out: Some(out), ..
         } => bench::measure(pairs, only.as_deref(), &bench::Places { dist, programs, out }),
+        #[cfg(target_arch = "x86_64")]
+        Xtask::Order { inside: Some(dist), map: Some(map) } => {
+            order::trace(&dist, &map).map(|order| print!("{order}"))
+        }
+        #[cfg(target_arch = "x86_64")]
+        Xtask::Order { .. } => order::run(),
         Xtask::Bench { pairs, only, update, .. } => bench::run(pairs, only.as_deref(), update),
     };
     match outcome {

@@ -9,7 +9,7 @@ mod confine;
 #[path = "../../src/sandbox/manifest.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod manifest;
-#[path = "../../src/memory.rs"]
+#[path = "../../src/memory/mod.rs"]
 mod memory;
 #[path = "../../src/sandbox/tunables.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]

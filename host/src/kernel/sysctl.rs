@@ -76,9 +76,8 @@ pub fn parse_saved(saved: &str) -> (&str, Vec<(SysctlKey, &str)>) {
     (value, others.collect())
 }
 
-/// What undo needs to know of a parameter: its value, and what [`with_followers`] adds.
-pub fn saved(key: &SysctlKey) -> io::Result<String> {
-    let value = read(key)?;
+/// What undo needs to know of a parameter: its value, which was read, and what [`with_followers`] adds.
+pub fn saved(key: &SysctlKey, value: String) -> io::Result<String> {
     let Some(followers) = followers(key.as_str()) else { return Ok(value) };
     let links = fs::read_dir(Path::new(ROOT).join(followers.before))?.flatten();
     let there = links.filter_map(|link| {
@@ -151,10 +150,11 @@ pub fn same(a: &str, b: &str) -> bool {
 }
 
 fn replace(key: &SysctlKey, value: &str) -> io::Result<Effect> {
-    if same(&read(key)?, value) {
+    let now = read(key)?;
+    if same(&now, value) {
         return Ok(Effect::AlreadyThere);
     }
-    let old = saved(key)?;
+    let old = saved(key, now)?;
     fs::write(path(key), value)?;
     Ok(Effect::Replaced(old))
 }

@@ -5,13 +5,14 @@ mod growth;
 mod plot;
 mod row;
 mod rows;
-mod world;
+pub mod world;
 
 use crate::workspace::{Workspace, host_target};
 use crate::{dist, machine, netns, sh};
 use anyhow::{Context, Result};
 use floor::Floor;
 use row::Row;
+pub use rows::walkthrough;
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
@@ -87,7 +88,7 @@ pub fn measure(pairs: u16, only: Option<&str>, places: &Places) -> Result<()> {
     let (mut rows, mut phases, mut curves): (Vec<Row>, _, _) = (Vec::new(), Vec::new(), Vec::new());
     // It compiles the components, which is measured by itself.
     let warm = world::World::new(1)?;
-    let text = rows::walkthrough().to_string();
+    let text = walkthrough().to_string();
     let call = world::Call { side: &sides[0], plugin: "bridge", config: &text, container: 0 };
     call.run("ADD")?;
     call.run("DEL")?;

@@ -123,7 +123,7 @@ impl HostKernel {
         let Ok(_guard) = enter(self.container.as_ref(), action.netns) else { return Before::Unknown };
         match sysctl::read(&action.key) {
             Ok(value) if sysctl::same(&value, &action.value) => Before::Present,
-            Ok(_) => sysctl::saved(&action.key).map_or(Before::Unknown, Before::Value),
+            Ok(value) => sysctl::saved(&action.key, value).map_or(Before::Unknown, Before::Value),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Before::Absent,
             Err(_) => Before::Unknown,
         }

@@ -19,8 +19,15 @@ pub struct Index {
 struct Family {
     /// Ascending, none adjacent to the next.
     runs: Vec<Run>,
-    owners: Vec<u16>,
+    /// As in the file: so many are not taken apart one by one.
+    owners: Vec<Owner>,
 }
+
+/// A stand-in for an owner, in the machine's own order of bytes: an index is no other machine's.
+type Owner = [u8; 2];
+
+/// An address as a number, big endian.
+type EncodedNumber = [u8; 16];
 
 /// Addresses that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +41,8 @@ impl FromIterator<(IpAddr, u16)> for Index {
     fn from_iter<I: IntoIterator<Item = (IpAddr, u16)>>(entries: I) -> Self {
         let (v4, v6): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(address, _)| address.is_ipv4());
         let [v4, v6] = [v4, v6].map(|entries| {
-            let mut entries: Vec<(u128, u16)> =
-                entries.into_iter().map(|(address, owner)| (number(address), owner)).collect();
+            let mut entries: Vec<(u128, Owner)> =
+                entries.into_iter().map(|(address, owner)| (number(address), owner.to_ne_bytes())).collect();
             entries.sort_unstable();
             let mut family = Family::default();
             entries.into_iter().for_each(|(address, owner)| family.push(address, owner));
@@ -54,7 +61,7 @@ impl Index {
 
     /// Adds an address, or gives it another owner.
     pub fn insert(&mut self, address: IpAddr, owner: u16) {
-        self.family_mut(address.is_ipv4()).insert(number(address), owner);
+        self.family_mut(address.is_ipv4()).insert(number(address), owner.to_ne_bytes());
     }
 
     /// Takes an address out.
@@ -69,25 +76,22 @@ impl Index {
 
     /// The addresses whose owner may be one of these, ascending: their files tell.
     pub fn candidates(&self, owners: [u16; 2]) -> Vec<IpAddr> {
+        let owners = owners.map(u16::to_ne_bytes);
         let v4 = self.v4.of(owners).into_iter().map(|number| address(number, true));
         v4.chain(self.v6.of(owners).into_iter().map(|number| address(number, false))).collect()
     }
 
     /// Writes both families.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        self.v4.encode(&mut bytes);
-        self.v6.encode(&mut bytes);
-        to.write_all(&bytes)
+        self.v4.write(to).and_then(|()| self.v6.write(to))
     }
 
     /// Reads what `write` wrote and was the last, `length` bytes; none when it makes no sense.
     pub fn read(from: &mut impl Read, length: u64) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        from.take(length).read_to_end(&mut bytes)?;
-        let mut rest = if bytes.len() as u64 == length { bytes.as_slice() } else { &[] };
-        let families = Family::decode(&mut rest).zip(Family::decode(&mut rest));
-        Ok(families.filter(|_| rest.is_empty()).map(|(v4, v6)| Index { v4, v6 }))
+        let mut left = usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(v4) = Family::read(from, &mut left)? else { return Ok(None) };
+        let Some(v6) = Family::read(from, &mut left)? else { return Ok(None) };
+        Ok((left == 0).then_some(Index { v4, v6 }))
     }
 
     fn family(&self, v4: bool) -> &Family {
@@ -119,7 +123,7 @@ impl Family {
     }
 
     /// Adds an address behind all others.
-    fn push(&mut self, address: u128, owner: u16) {
+    fn push(&mut self, address: u128, owner: Owner) {
         match self.runs.last_mut() {
             Some(run) if run.last.checked_add(1) == Some(address) => run.last = address,
             _ => self.runs.push(Run { first: address, last: address }),
@@ -127,7 +131,7 @@ impl Family {
         self.owners.push(owner);
     }
 
-    fn insert(&mut self, address: u128, owner: u16) {
+    fn insert(&mut self, address: u128, owner: Owner) {
         let place = self.place(address);
         let rank = self.rank(place);
         match self.runs.get(place).copied() {
@@ -177,55 +181,80 @@ impl Family {
     }
 
     /// The addresses of these owners.
-    fn of(&self, owners: [u16; 2]) -> Vec<u128> {
+    fn of(&self, owners: [Owner; 2]) -> Vec<u128> {
         let mut found = Vec::new();
         let mut rest = self.owners.as_slice();
         for run in &self.runs {
             let (of_run, behind) = rest.split_at(run.length().min(rest.len()));
-            let places = (0..).zip(of_run).filter(|(_, owner)| owners.contains(owner));
-            found.extend(places.map(|(offset, _): (u128, _)| run.first + offset));
+            found.extend(places(of_run, owners).into_iter().map(|place| run.first + place as u128));
             rest = behind;
         }
         found
     }
 
-    /// Numbers of runs and owners, the runs, the owners; all big endian.
-    fn encode(&self, to: &mut Vec<u8>) {
+    /// Numbers of runs and owners, the runs, all big endian; the owners.
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut head = Vec::new();
         for count in [self.runs.len(), self.owners.len()] {
-            to.extend((count as u64).to_be_bytes());
+            head.extend((count as u64).to_be_bytes());
         }
         for run in &self.runs {
-            to.extend(run.first.to_be_bytes());
-            to.extend(run.last.to_be_bytes());
+            head.extend(run.first.to_be_bytes());
+            head.extend(run.last.to_be_bytes());
         }
-        to.extend(self.owners.iter().flat_map(|owner| owner.to_be_bytes()));
+        to.write_all(&head)?;
+        to.write_all(self.owners.as_flattened())
     }
 
-    /// Takes a family from the front; none when the runs are not as they have to be.
-    fn decode(from: &mut &[u8]) -> Option<Self> {
-        let runs = usize::try_from(u64::from_be_bytes(take(from)?)).ok()?;
-        let owners = usize::try_from(u64::from_be_bytes(take(from)?)).ok()?;
-        let (runs, rest) = from.split_at_checked(runs.checked_mul(32)?)?;
-        let (owners, rest) = rest.split_at_checked(owners.checked_mul(2)?)?;
-        *from = rest;
-        let numbers = runs.as_chunks().0.iter().map(|bytes| u128::from_be_bytes(*bytes));
-        let numbers: Vec<u128> = numbers.collect();
-        let runs: Vec<Run> =
-            numbers.as_chunks().0.iter().map(|[first, last]| Run { first: *first, last: *last }).collect();
-        let owners: Vec<u16> = owners.as_chunks().0.iter().map(|bytes| u16::from_be_bytes(*bytes)).collect();
+    /// Reads a family out of `left` bytes; none when the runs are not as they have to be.
+    fn read(from: &mut impl Read, left: &mut usize) -> io::Result<Option<Self>> {
+        // For what is not there no memory is asked.
+        let mut fit = |count: u64, size: usize| {
+            let count = usize::try_from(count).ok()?;
+            *left = left.checked_sub(count.checked_mul(size)?)?;
+            Some(count)
+        };
+        let mut counts = [[0; size_of::<u64>()]; 2];
+        let Some(_) = fit(1, size_of_val(&counts)) else { return Ok(None) };
+        from.read_exact(counts.as_flattened_mut())?;
+        let [runs, owners] = counts.map(u64::from_be_bytes);
+        let (runs, owners) = (fit(runs, size_of::<[EncodedNumber; 2]>()), fit(owners, size_of::<Owner>()));
+        let (Some(runs), Some(owners)) = (runs, owners) else { return Ok(None) };
+        let mut numbers = vec![[EncodedNumber::default(); 2]; runs];
+        from.read_exact(numbers.as_flattened_mut().as_flattened_mut())?;
+        let mut owners = vec![Owner::default(); owners];
+        from.read_exact(owners.as_flattened_mut())?;
+        let runs = numbers.into_iter().map(|numbers| numbers.map(u128::from_be_bytes));
+        let runs: Vec<Run> = runs.map(|[first, last]| Run { first, last }).collect();
         let ascending = runs.iter().all(|run| run.first <= run.last)
             && runs
                 .array_windows()
                 .all(|[one, other]| one.last.checked_add(1).is_some_and(|next| next < other.first));
         let covered = runs.iter().map(Run::length).try_fold(0usize, usize::checked_add);
-        (ascending && covered == Some(owners.len())).then_some(Family { runs, owners })
+        Ok((ascending && covered == Some(owners.len())).then_some(Family { runs, owners }))
     }
 }
 
-fn take<const BYTES: usize>(from: &mut &[u8]) -> Option<[u8; BYTES]> {
-    let (head, rest) = from.split_first_chunk()?;
-    *from = rest;
-    Some(*head)
+/// Where one of two owners stands. Four are looked at at a time: of tens of thousands hardly any is one.
+fn places(owners: &[Owner], wanted: [Owner; 2]) -> Vec<usize> {
+    const EACH: u64 = 0x0001_0001_0001_0001;
+    let wanted_four_times = wanted.map(|owner| u64::from(u16::from_ne_bytes(owner)) * EACH);
+    // Some lane of 16 bits is zero: the trick with which C libraries look for the end of a text.
+    let has_zero = |four: u64| four.wrapping_sub(EACH) & !four & (EACH << 15) != 0;
+    let (fours, _) = owners.as_flattened().as_chunks();
+    let mut found = Vec::new();
+    for (number, four) in fours.iter().enumerate() {
+        let four = u64::from_ne_bytes(*four);
+        if wanted_four_times.iter().any(|wanted| has_zero(four ^ wanted)) {
+            let places = number * 4..number * 4 + 4;
+            found.extend(
+                places.filter(|place| owners.get(*place).is_some_and(|owner| wanted.contains(owner))),
+            );
+        }
+    }
+    let rest = fours.len() * 4..owners.len();
+    found.extend(rest.filter(|place| owners.get(*place).is_some_and(|owner| wanted.contains(owner))));
+    found
 }
 
 #[cfg(test)]
@@ -262,6 +291,20 @@ mod tests {
         for count in [u64::MAX, u64::MAX / 8, 1 << 61] {
             bytes[..8].copy_from_slice(&count.to_be_bytes());
             assert_eq!(Index::read(&mut bytes.as_slice(), length).unwrap(), None, "no memory is asked for");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_found_wherever_it_stands() {
+        for length in 0..40_usize {
+            for place in 0..length {
+                let mut owners = vec![[1, 0]; length];
+                owners[place] = [0, 1];
+                let expected: Vec<usize> = (0..length).filter(|other| *other != place).collect();
+                assert_eq!(places(&owners, [[0, 1]; 2]), [place], "{length}");
+                assert_eq!(places(&owners, [[1, 0], [9, 9]]), expected, "{length}");
+                assert_eq!(places(&owners, [[0, 0], [1, 1]]), [0_usize; 0], "{length}");
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the file begins with; the digit is the version of the format.
-const MAGIC: &[u8; 8] = b"cnilidx2";
+const MAGIC: &[u8; 8] = b"cnilidx3";
 
 /// Where the index of one store is.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod conntrack;
 pub mod link;
+mod needed;
 pub mod qdisc;
 pub mod route;
 pub mod socket;

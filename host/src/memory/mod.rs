@@ -1,7 +1,11 @@
-//! The allocator: dlmalloc behind a lock that costs a single instruction while nobody else holds it, which here is nearly always.
+//! The allocator, and how memory is copied. The allocator is dlmalloc behind a lock that costs a single instruction while nobody else holds it, which here is nearly always.
 //!
 //! musl's own gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for; and of what dlmalloc's ready-made
 //! allocator takes, most is the C library's mutex.
+
+#[cfg(all(target_arch = "x86_64", target_env = "musl", not(debug_assertions)))]
+#[expect(unsafe_code, reason = "C's functions")]
+mod copy;
 
 use dlmalloc::Dlmalloc;
 use spin::mutex::SpinMutex;
