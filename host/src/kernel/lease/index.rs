@@ -26,6 +26,9 @@ struct Family {
 /// A stand-in for an owner, in the machine's own order of bytes: an index is no other machine's.
 type Owner = [u8; 2];
 
+/// A number of 16 bits in each quarter of one of 64.
+const ONE_IN_EACH: u64 = 0x0001_0001_0001_0001;
+
 /// An address as a number, big endian.
 type EncodedNumber = [u8; 16];
 
@@ -235,25 +238,27 @@ impl Family {
     }
 }
 
+/// Some lane of 16 bits is zero: the trick with which C libraries look for the end of a text.
+#[inline(always)]
+fn has_zero(four: u64) -> bool {
+    four.wrapping_sub(ONE_IN_EACH) & !four & (ONE_IN_EACH << 15) != 0
+}
+
 /// Where one of two owners stands. Four are looked at at a time: of tens of thousands hardly any is one.
 fn places(owners: &[Owner], wanted: [Owner; 2]) -> Vec<usize> {
-    const EACH: u64 = 0x0001_0001_0001_0001;
-    let wanted_four_times = wanted.map(|owner| u64::from(u16::from_ne_bytes(owner)) * EACH);
-    // Some lane of 16 bits is zero: the trick with which C libraries look for the end of a text.
-    let has_zero = |four: u64| four.wrapping_sub(EACH) & !four & (EACH << 15) != 0;
+    let [one, other] = wanted.map(|owner| u64::from(u16::from_ne_bytes(owner)) * ONE_IN_EACH);
     let (fours, _) = owners.as_flattened().as_chunks();
+    let is_wanted = |place: &usize| owners.get(*place).is_some_and(|owner| wanted.contains(owner));
     let mut found = Vec::new();
-    for (number, four) in fours.iter().enumerate() {
+    let mut place = 0;
+    for four in fours {
         let four = u64::from_ne_bytes(*four);
-        if wanted_four_times.iter().any(|wanted| has_zero(four ^ wanted)) {
-            let places = number * 4..number * 4 + 4;
-            found.extend(
-                places.filter(|place| owners.get(*place).is_some_and(|owner| wanted.contains(owner))),
-            );
+        if has_zero(four ^ one) | has_zero(four ^ other) {
+            found.extend((place..place + 4).filter(is_wanted));
         }
+        place += 4;
     }
-    let rest = fours.len() * 4..owners.len();
-    found.extend(rest.filter(|place| owners.get(*place).is_some_and(|owner| wanted.contains(owner))));
+    found.extend((place..owners.len()).filter(is_wanted));
     found
 }
 
