@@ -207,10 +207,9 @@ mod tests {
                 for distance in (-150..150).chain([-300, 300]) {
                     let to = usize::try_from(from + distance).unwrap_or_default();
                     let from = usize::try_from(from).unwrap();
-                    let mut expected = original.clone();
-                    for n in 0..length {
-                        expected[to + n] = original[from + n];
-                    }
+                    let written = to..to + length;
+                    let byte = |at: usize| original[if written.contains(&at) { at - to + from } else { at }];
+                    let expected: Vec<u8> = (0..original.len()).map(byte).collect();
                     let mut copied = original.clone();
                     let start = copied.as_mut_ptr();
                     // SAFETY: 150 + 300 + 150 bytes at most.

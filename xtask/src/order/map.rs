@@ -60,8 +60,7 @@ mod tests {
 
     #[test]
     fn a_map_is_read_whatever_the_length_of_its_names() {
-        let map = "\
- .text.main     0x0000000000001040       0x10 a.o
+        let map = " .text.main     0x0000000000001040       0x10 a.o
  .text._ZN1a9very_long17h0123456789abcdefE
                 0x0000000000001050       0x20 a.o
  .text.dropped  0x0000000000000000       0x30 a.o
