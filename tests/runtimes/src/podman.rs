@@ -55,13 +55,15 @@ network_config_dir = "/run/etc/cni"
         ));
     }
 
-    /// One that is killed, with all that it started, as soon as something is there: `pattern` as the shell has it.
-    pub fn killed_at(&self, line: &str, pattern: &str) {
+    /// One that is killed, with all that it started, as soon as something is there: `pattern` as the shell has it. Whether it ever was; by now
+    /// what podman started elsewhere, to clean up, may have taken it away again.
+    pub fn killed_at(&self, line: &str, pattern: &str) -> bool {
         let (conf, storage) = (&self.conf, &self.storage);
-        self.node.try_sh(&format!(
-            "CONTAINERS_CONF={conf} CONTAINERS_STORAGE_CONF={storage} setsid podman {line} & \
-             while kill -0 $! && ! ls {pattern}; do :; done > /dev/null 2>&1; pkill -KILL -g $!; wait $!"
+        let output = self.node.try_sh(&format!(
+            "CONTAINERS_CONF={conf} CONTAINERS_STORAGE_CONF={storage} setsid podman {line} > /dev/null & \
+             while kill -0 $!; do if ls {pattern}; then seen=yes; break; fi; done > /dev/null 2>&1; pkill -KILL -g $!; wait $!; echo $seen"
         ));
+        output.stdout.trim_ascii() == b"yes"
     }
 
     /// One that must succeed; gives its output.
