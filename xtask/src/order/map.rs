@@ -10,7 +10,7 @@ const HASH: usize = 3 + 16 + 1;
 pub struct Function {
     /// Its symbol.
     pub name: String,
-    /// As linked: from the beginning of the binary.
+    /// As linked.
     pub address: u64,
     /// In bytes.
     pub size: u64,

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -58,11 +59,12 @@ impl Breakpoints {
         let mut set = BTreeMap::new();
         for (number, function) in functions.iter().enumerate() {
             let address = base + function.address;
-            let mut byte = [0];
-            memory.read_exact_at(&mut byte, address)?;
-            // Functions that are the same may have been folded into one.
-            if set.insert(address, (number, byte[0])).is_none() {
+            // Functions that are the same may have been folded into one, which has its breakpoint then.
+            if let Entry::Vacant(place) = set.entry(address) {
+                let mut byte = [0];
+                memory.read_exact_at(&mut byte, address)?;
                 memory.write_all_at(&[BREAKPOINT], address)?;
+                place.insert((number, byte[0]));
             }
         }
         Ok(Breakpoints { set })
