@@ -44,8 +44,6 @@ pub fn execute(
     state: &StateDir,
     kernel: &mut dyn Kernel,
 ) -> Result<(), ApplyError> {
-    kernel.foresee(&plan.entries().iter().map(|entry| &entry.action).collect::<Vec<_>>());
-    timings::ended("foresee");
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let result = steps(leases, None, writer, kernel);
     // Before any other lock: the order is attachment, shared, leases (design rule 13).

@@ -35,9 +35,6 @@ use std::path::PathBuf;
 
 /// A machine that can be changed: the real one, or a stand-in that fails on purpose.
 pub trait Kernel: Facts {
-    /// Tells all that will be done, before the first step: what can be prepared without changing anything may be.
-    fn foresee(&mut self, _actions: &[&Action]) {}
-
     /// The state that each action of a step finds, read before it is done: with it a killed step can be undone.
     fn observe(&mut self, step: &[Action]) -> Vec<Before>;
 

@@ -44,23 +44,7 @@ pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 2
 pub fn run(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Output> {
     // A program that does not read its input, or prints before it does, blocks nobody.
     let input = if input.is_empty() { Stdio::null() } else { file(input)? };
-    start(command, input, bounds)?.finish("")
-}
-
-/// What a pipe holds at least that nobody reads (`pipe(7)`, a page).
-const PIPE_BYTES: usize = 4096;
-
-/// Starts a program that is to read a first part of its input now and the last part later; none, if that is too long for a pipe that
-/// nobody reads.
-pub fn begin(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Option<Started>> {
-    if input.len() >= PIPE_BYTES {
-        return Ok(None);
-    }
-    let mut started = start(command, Stdio::piped(), bounds)?;
-    if let Some(stdin) = &mut started.child.stdin {
-        stdin.write_all(input.as_bytes())?;
-    }
-    Ok(Some(started))
+    start(command, input, bounds)?.finish()
 }
 
 fn start(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Started> {
@@ -71,19 +55,15 @@ fn start(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Star
 
 /// A program that runs; one that is not waited for is killed, with all that it started.
 #[derive(Debug)]
-pub struct Started {
+struct Started {
     child: Child,
     bounds: Bounds,
     is_reaped: bool,
 }
 
 impl Started {
-    /// Gives it the last of its input, and waits for its end.
-    pub fn finish(mut self, input: &str) -> io::Result<Output> {
-        if let Some(mut stdin) = self.child.stdin.take() {
-            // One that reads no more tells why itself.
-            let _ = stdin.write_all(input.as_bytes());
-        }
+    /// Waits for its end.
+    fn finish(mut self) -> io::Result<Output> {
         let output = collect(&mut self.child, self.bounds)?;
         self.is_reaped = true;
         Ok(output)

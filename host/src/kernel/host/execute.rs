@@ -75,7 +75,7 @@ impl HostKernel {
             Some(Way::Rules) => {
                 let _lock = self.inherited_lock();
                 let rules: Vec<&Masquerade> = run.iter().filter_map(as_masquerade).collect();
-                let mut outcomes = masquerade::add(&rules, &mut self.prepared);
+                let mut outcomes = masquerade::add(&rules);
                 outcomes.resize_with(run.len(), || Outcome::NotTried);
                 outcomes
             }

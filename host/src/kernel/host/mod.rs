@@ -19,13 +19,12 @@ mod verify;
 mod vlan;
 
 use super::errno::as_go;
-use super::iptables::restore::Prepared;
-use super::iptables::{Family, masquerade};
+use super::iptables::Family;
 use super::lease::Store;
 use super::netlink::{Link, Netlink, link, refused};
 use super::netns::{Guard, NetnsFile};
-use super::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone, step};
-use crate::plan::action::{Masquerade, SetLink};
+use super::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone};
+use crate::plan::action::SetLink;
 use crate::plan::{Action, Backend, IfName, LinkRef, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::unistd::dup;
@@ -61,8 +60,6 @@ pub struct HostKernel {
     lease_indexes: Option<PathBuf>,
     /// The lock of the attachment, for the processes that are started here.
     lock: Option<OwnedFd>,
-    /// Transactions that lack but their last line.
-    prepared: Vec<Prepared>,
     /// How long a link may take to settle.
     patience: Duration,
     refusal: Option<KernelError>,
@@ -88,7 +85,6 @@ impl HostKernel {
             stores: BTreeMap::new(),
             lease_indexes: None,
             lock: None,
-            prepared: Vec::new(),
             patience: settle::PATIENCE,
             refusal: None,
         }
@@ -207,15 +203,6 @@ fn no_entry(source: io::Error) -> KernelError {
 }
 
 impl Kernel for HostKernel {
-    fn foresee(&mut self, actions: &[&Action]) {
-        if self.dry {
-            return;
-        }
-        let rules: Vec<&Masquerade> =
-            actions.iter().filter_map(|action| step::as_masquerade(action)).collect();
-        self.prepared = masquerade::prepare(&rules, || self.inherited_lock());
-    }
-
     fn observe(&mut self, step: &[Action]) -> Vec<Before> {
         self.observe_step(step)
     }

@@ -1,8 +1,10 @@
-//! Rules of `nat` and `filter`, through `iptables-restore`: one transaction per family.
+//! Rules of `nat` and `filter`, of the nft variant over netlink, else through `iptables-restore`: one transaction per family.
 
 mod change;
 pub mod filter;
 pub mod masquerade;
+mod nat;
+mod nf_tables;
 mod part;
 pub mod portmap;
 pub mod restore;

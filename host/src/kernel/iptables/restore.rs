@@ -1,15 +1,11 @@
 //! The two processes: one that lists, one that changes.
 
 use super::super::KernelError;
-use super::super::find_on_path;
-use super::super::process::{self, Started, TOOL};
+use super::super::process::{self, TOOL};
 use ipnetwork::IpNetwork;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::OwnedFd;
 use std::process::{Command, Output};
-use std::sync::mpsc::{self, Sender};
-use std::thread::{self, JoinHandle};
 
 /// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
 const WAIT_SECONDS: u64 = 5;
@@ -51,7 +47,13 @@ impl Family {
         }
     }
 
-    fn program(self) -> &'static str {
+    /// The program that changes its rules.
+    pub fn restorer(self) -> String {
+        format!("{}-restore", self.program())
+    }
+
+    /// The program that lists them.
+    pub fn program(self) -> &'static str {
         match self {
             Family::V4 => "iptables",
             Family::V6 => "ip6tables",
@@ -137,83 +139,8 @@ pub fn list_table(table: Table, family: Family) -> Result<String, IptablesError>
 /// Does all lines or none. The chains that are there are not declared: `:CHAIN` would flush them.
 pub fn restore(table: Table, family: Family, lines: &[String]) -> Result<(), IptablesError> {
     let wait = WAIT_SECONDS.to_string();
-    run(&restorer(family), family, &arguments(&wait), &format!("{}{COMMIT}", script(table, lines))).map(drop)
-}
-
-/// The last line of a transaction; without it nothing of it is done.
-const COMMIT: &str = "COMMIT\n";
-
-fn script(table: Table, lines: &[String]) -> String {
-    format!("*{}\n{}\n", table.name(), lines.join("\n"))
-}
-
-fn restorer(family: Family) -> String {
-    format!("{}-restore", family.program())
-}
-
-fn arguments(wait: &str) -> [&str; 3] {
-    ["--noflush", "--wait", wait]
-}
-
-/// A transaction whose process reads all lines but the last, while its thread waits: nothing is done yet, nor is if it is dropped.
-#[derive(Debug)]
-pub struct Prepared {
-    family: Family,
-    lines: Vec<String>,
-    commit: Option<Sender<()>>,
-    /// The kernel ends a process with the thread that started it.
-    thread: Option<JoinHandle<Option<io::Result<Output>>>>,
-}
-
-impl Prepared {
-    /// Starts the process, if it is the nft variant: the legacy one would hold its lock from the first line. It inherits `lock`.
-    pub fn begin(family: Family, lines: Vec<String>, lock: Option<OwnedFd>) -> Option<Self> {
-        let (commit, committed) = mpsc::channel();
-        let script = script(Table::Nat, &lines);
-        let thread = thread::Builder::new().spawn(move || {
-            let started = start(family, &script);
-            drop(lock);
-            let started = started?;
-            // Who gives it up drops the other end.
-            committed.recv().ok().map(|()| started.finish(COMMIT))
-        });
-        Some(Prepared { family, lines, commit: Some(commit), thread: Some(thread.ok()?) })
-    }
-
-    /// Whether it is this transaction.
-    pub fn is(&self, family: Family, lines: &[String]) -> bool {
-        self.family == family && self.lines == lines
-    }
-
-    /// Does it, as [`restore`].
-    pub fn commit(mut self) -> Result<(), IptablesError> {
-        let wait = WAIT_SECONDS.to_string();
-        let told_to = self.commit.take().is_some_and(|commit| commit.send(()).is_ok());
-        let output = self.thread.take().filter(|_| told_to).and_then(|thread| thread.join().ok()?);
-        match output {
-            Some(output) => told(&restorer(self.family), self.family, &arguments(&wait), output).map(drop),
-            None => restore(Table::Nat, self.family, &self.lines),
-        }
-    }
-}
-
-impl Drop for Prepared {
-    /// Its process ends before this does.
-    fn drop(&mut self) {
-        self.commit = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn start(family: Family, script: &str) -> Option<Started> {
-    let path = std::fs::canonicalize(find_on_path(&restorer(family))?).ok()?;
-    if !path.file_name()?.to_string_lossy().contains("nft") {
-        return None;
-    }
-    let wait = WAIT_SECONDS.to_string();
-    process::begin(Command::new(restorer(family)).args(arguments(&wait)), script, TOOL).ok()?
+    let script = format!("*{}\n{}\nCOMMIT\n", table.name(), lines.join("\n"));
+    run(&family.restorer(), family, &["--noflush", "--wait", &wait], &script).map(drop)
 }
 
 fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, IptablesError> {

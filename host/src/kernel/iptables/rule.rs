@@ -50,7 +50,15 @@ impl Listing {
 }
 
 impl Rule {
-    fn parse(line: &str) -> Option<Self> {
+    /// Whether both do the same in the same chain, if both are plain: a comment can be written in two ways.
+    pub fn is_same(&self, other: &Rule) -> bool {
+        let all = |rule: &Rule| (rule.plain, rule.source, rule.destination, rule.not_destination);
+        all(self) == all(other)
+            && (&self.chain, &self.target, &self.comment) == (&other.chain, &other.target, &other.comment)
+    }
+
+    /// Reads a line after its `-A `.
+    pub fn parse(line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
         let chain = words.next()?;
         let mut rule = Rule {

@@ -1,9 +1,10 @@
-//! `NETLINK_ROUTE`: links, addresses and routes.
+//! `NETLINK_ROUTE`: links, addresses and routes; `NETLINK_NETFILTER`.
 
 pub mod address;
 pub mod conntrack;
 pub mod link;
 mod needed;
+pub mod netfilter;
 pub mod qdisc;
 pub mod route;
 pub mod socket;

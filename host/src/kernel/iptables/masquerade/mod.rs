@@ -3,14 +3,14 @@
 mod part;
 
 use super::super::{Difference, Effect, KernelError, Outcome, Undone};
-use super::restore::{Family, IptablesError, Prepared, Table, list, restore};
+use super::nat::{list, restore};
+use super::restore::{Family, IptablesError};
 use super::rule::{Listing, Rule};
 use crate::plan::Action;
 use crate::plan::action::Masquerade;
 use ipnetwork::IpNetwork;
 use part::{Part, network, parts};
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
 
 /// A transaction that somebody else's made impossible is made again from a new listing, so many times in all.
 const MAX_TRIES: usize = 4;
@@ -22,13 +22,13 @@ const WITH_IT: &str = "the transaction that it is part of failed";
 ///
 /// A new chain takes one process. Only when the chain exists (another interface of the container, or the reference made
 /// it) is it listed, and what is missing is sent.
-pub fn add(actions: &[&Masquerade], prepared: &mut Vec<Prepared>) -> Vec<Outcome> {
+pub fn add(actions: &[&Masquerade]) -> Vec<Outcome> {
     let mut failed = false;
     each_family(actions, |family, members| {
         if failed {
             return members.iter().map(|_| Outcome::NotTried).collect();
         }
-        match add_family(family, members, prepared) {
+        match add_family(family, members) {
             Ok(effects) => effects.into_iter().map(Outcome::Done).collect(),
             Err(error) => {
                 failed = true;
@@ -152,33 +152,11 @@ fn jumps(listing: &Listing, chain: &str, comment: &str) -> Vec<Masquerade> {
     jumps.collect()
 }
 
-/// Begins what [`add`] will do, where that changes nothing yet: most of a transaction's time is its process's start. Each process
-/// inherits a `lock`.
-pub fn prepare(actions: &[&Masquerade], lock: impl Fn() -> Option<OwnedFd>) -> Vec<Prepared> {
-    let begin = |family| {
-        let members: Vec<&Masquerade> = of_family(actions, family).collect();
-        let is_valid = members.iter().all(|action| validate(action).is_ok());
-        let lines = lines(&members, &Listing::default());
-        (is_valid && !lines.is_empty()).then(|| Prepared::begin(family, lines, lock()))?
-    };
-    Family::ALL.into_iter().filter_map(begin).collect()
-}
-
-fn add_family(
-    family: Family,
-    actions: &[&Masquerade],
-    prepared: &mut Vec<Prepared>,
-) -> Result<Vec<Effect>, IptablesError> {
+fn add_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Effect>, IptablesError> {
     for action in actions {
         validate(action).map_err(IptablesError::Failed)?;
     }
-    let all = lines(actions, &Listing::default());
-    let begun = prepared.iter().position(|begun| begun.is(family, &all));
-    let first = match begun {
-        Some(index) => prepared.swap_remove(index).commit(),
-        None => restore(Table::Nat, family, &all),
-    };
-    let mut refusal = match first {
+    let mut refusal = match restore(family, &lines(actions, &Listing::default())) {
         Ok(()) => return Ok(vec![Effect::Created; actions.len()]),
         Err(IptablesError::Refused(error)) => error,
         Err(error) => return Err(error),
@@ -190,7 +168,7 @@ fn add_family(
         seen.insert(text);
         let missing = lines(actions, &listing);
         if !missing.is_empty() {
-            match restore(Table::Nat, family, &missing) {
+            match restore(family, &missing) {
                 Ok(()) => {}
                 Err(IptablesError::Refused(error)) => {
                     refusal = error;
@@ -256,7 +234,7 @@ fn delete_family(family: Family, actions: &[&Masquerade]) -> Result<Vec<Undone>,
             continue;
         }
         tries += 1;
-        let result = if lines.is_empty() { Ok(()) } else { restore(Table::Nat, family, &lines) };
+        let result = if lines.is_empty() { Ok(()) } else { restore(family, &lines) };
         match result {
             Ok(()) => {
                 all_touched.iter_mut().zip(touched).for_each(|(all, now)| *all |= now);

@@ -1,10 +1,6 @@
 use super::super::super::testing::{all_read, private, sh, texts};
 use super::*;
 
-fn add(actions: &[&Masquerade]) -> Vec<Outcome> {
-    super::add(actions, &mut Vec::new())
-}
-
 fn find(chain: &str, comment: &str) -> Vec<Masquerade> {
     all_read(|unread| super::find(chain, comment, unread))
 }
@@ -58,41 +54,6 @@ fn the_rules_are_those_of_the_reference_in_a_fresh_table() {
         assert!(!rules().contains("CNI-"), "{}", rules());
         assert!(matches!(delete(&[&v4, &v6]).as_slice(), [Undone::Gone, Undone::Gone]));
         assert_eq!(verify(&[&v4]).len(), 3);
-    });
-}
-
-#[test]
-fn what_is_prepared_changes_nothing_until_it_is_done() {
-    private(|| {
-        // The first makes the table.
-        add(&[&action("10.1.9.9/24", "first")]);
-        let (v4, v6) = (action("10.1.2.2/24", "abc"), action("fd00:1::2/64", "abc"));
-        let before = rules();
-        let prepared = prepare(&[&v4, &v6], || None);
-        assert_eq!(prepared.len(), 2, "iptables of the nft variant");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        drop(prepared);
-        assert_eq!(rules(), before);
-
-        delete(&[&action("10.1.9.9/24", "first")]);
-        let mut prepared = prepare(&[&v4, &v6], || None);
-        assert_eq!(created(&super::add(&[&v4, &v6], &mut prepared)), [true, true]);
-        assert!(prepared.is_empty());
-        assert_eq!(verify(&[&v4, &v6]), [""; 0]);
-    });
-}
-
-#[test]
-fn what_was_prepared_too_early_is_made_again_from_what_is_there() {
-    private(|| {
-        let (first, second) = (action("10.1.2.2/24", "abc"), action("10.1.2.3/24", "abc"));
-        let mut prepared = prepare(&[&second], || None);
-        // Of the same container: the chain is there when the other is to be done.
-        add(&[&first]);
-        assert_eq!(created(&super::add(&[&second], &mut prepared)), [true]);
-        assert_eq!(verify(&[&first, &second]), [""; 0]);
-        assert!(is_done(&delete(&[&first, &second])));
-        assert!(!rules().contains("CNI-"), "{}", rules());
     });
 }
 

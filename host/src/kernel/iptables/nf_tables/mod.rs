@@ -1,0 +1,263 @@
+//! Table `nat` of the nft variant over netlink, without its process: listed as `iptables -S` does, changed as `iptables-restore` does.
+//!
+//! What is written is what that writes (1.8.9, by `nft --debug=netlink list ruleset`), so that either reads and removes the other's. What
+//! this does not know, it leaves to the process.
+
+mod expression;
+
+use super::super::find_on_path;
+use super::super::netlink::netfilter::{
+    ACK, APPEND, CREATE, DUMP, EXCL, Message, Netfilter, attribute, find, nest, number, number_attribute,
+    text, text_attribute,
+};
+use super::Family;
+use super::rule::Rule;
+use nix::errno::Errno;
+use nix::libc;
+use std::collections::HashMap;
+use std::io;
+
+/// `NFNL_SUBSYS_NFTABLES`, and its messages (`linux/netfilter/nf_tables.h`).
+const SUBSYSTEM: u16 = 10;
+const NEWTABLE: u16 = 0x0a00;
+const NEWCHAIN: u16 = 0x0a03;
+const GETCHAIN: u16 = 0x0a04;
+const DELCHAIN: u16 = 0x0a05;
+const NEWRULE: u16 = 0x0a06;
+const GETRULE: u16 = 0x0a07;
+const DELRULE: u16 = 0x0a08;
+
+const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_HOOK: u16 = 4;
+const NFTA_CHAIN_TYPE: u16 = 7;
+const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_CHAIN: u16 = 2;
+const NFTA_RULE_HANDLE: u16 = 3;
+const NFTA_RULE_EXPRESSIONS: u16 = 4;
+const NFTA_RULE_USERDATA: u16 = 7;
+
+const TABLE: &str = "nat";
+const POSTROUTING: &str = "POSTROUTING";
+/// `NF_INET_POST_ROUTING` and `NF_IP_PRI_NAT_SRC`.
+const POSTROUTING_HOOK: (u32, u32) = (4, 100);
+
+/// A list that changes whenever it is read is left to the process.
+const MAX_DUMPS: usize = 10;
+
+/// What became of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Done {
+    /// All of it.
+    All,
+    /// Nothing: a chain that it is to make is there.
+    ChainExists(String),
+}
+
+/// Whether `iptables` is the variant that has its rules in nf_tables.
+fn is_used(family: Family) -> bool {
+    let path = find_on_path(&family.restorer()).and_then(|path| std::fs::canonicalize(path).ok());
+    path.is_some_and(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("nft")))
+}
+
+/// `iptables -t nat -S`, as far as our rules go: what is not known of a rule is `?`. None if the process is to do it.
+pub fn list(family: Family) -> Option<String> {
+    if !is_used(family) {
+        return None;
+    }
+    let mut socket = Netfilter::open().ok()?;
+    let mut text = String::new();
+    for chain in dump(&mut socket, GETCHAIN, family, NFTA_CHAIN_TABLE)? {
+        if find(&chain, NFTA_CHAIN_HOOK).is_none() {
+            text += &format!("-N {}\n", self::text(&chain, NFTA_CHAIN_NAME)?);
+        }
+    }
+    for rule in dump(&mut socket, GETRULE, family, NFTA_RULE_TABLE)? {
+        text += &format!("-A {}\n", line(&rule, family)?);
+    }
+    Some(text)
+}
+
+/// A rule as `iptables -S` prints it, after `-A`.
+fn line(rule: &[u8], family: Family) -> Option<String> {
+    // A comment of the first versions (1.8.0) may be there.
+    if find(rule, NFTA_RULE_USERDATA).is_some() {
+        return None;
+    }
+    let words = expression::words(find(rule, NFTA_RULE_EXPRESSIONS).unwrap_or_default(), family);
+    Some(format!("{}{words}", text(rule, NFTA_RULE_CHAIN)?))
+}
+
+/// All objects of the table.
+fn dump(socket: &mut Netfilter, kind: u16, family: Family, table: u16) -> Option<Vec<Vec<u8>>> {
+    let request = Message {
+        kind,
+        flags: DUMP,
+        family: address_family(family),
+        attributes: text_attribute(table, TABLE),
+    };
+    for _ in 0..MAX_DUMPS {
+        match socket.ask(&request) {
+            Ok(mut found) => {
+                found.retain(|object| text(object, table) == Some(TABLE));
+                return Some(found);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    None
+}
+
+/// Does all lines of `iptables-restore --noflush` or none. None if the process is to do them, or to say why they cannot be done.
+pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
+    if !is_used(family) {
+        return None;
+    }
+    let lines: Vec<Line> = lines.iter().map(|line| Line::parse(line)).collect::<Option<_>>()?;
+    let mut socket = Netfilter::open().ok()?;
+    let mut messages = Vec::new();
+    let message = |kind, flags, attributes: Vec<Vec<u8>>| Message {
+        kind,
+        flags,
+        family: address_family(family),
+        attributes: attributes.concat(),
+    };
+    let chain_of_rule =
+        |chain: &str| vec![text_attribute(NFTA_RULE_TABLE, TABLE), text_attribute(NFTA_RULE_CHAIN, chain)];
+    let chain_itself =
+        |chain: &str| vec![text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)];
+    let adds = lines.iter().any(|line| matches!(line, Line::Add { .. }));
+    if adds && !has_postrouting(&mut socket, family)? {
+        let (hook, priority) = POSTROUTING_HOOK;
+        let hook = nest(
+            NFTA_CHAIN_HOOK,
+            &[number_attribute(NFTA_HOOK_HOOKNUM, hook), number_attribute(NFTA_HOOK_PRIORITY, priority)],
+        );
+        let kind = text_attribute(NFTA_CHAIN_TYPE, "nat");
+        messages.push(message(NEWTABLE, CREATE, vec![text_attribute(NFTA_TABLE_NAME, TABLE)]));
+        messages.push(message(NEWCHAIN, CREATE, [chain_itself(POSTROUTING), vec![hook, kind]].concat()));
+    }
+    let mut rules = Rules::default();
+    for line in &lines {
+        messages.push(match line {
+            Line::NewChain(chain) => {
+                // The kernel takes back a transaction that fails only after 15 ms.
+                if chain_hook(&mut socket, family, chain)?.is_some() {
+                    return Some(Done::ChainExists(chain.clone()));
+                }
+                message(NEWCHAIN, CREATE | EXCL, chain_itself(chain))
+            }
+            Line::Add { rule, first } => {
+                let expressions = nest(NFTA_RULE_EXPRESSIONS, &expression::of(rule, family)?);
+                let flags = if *first { CREATE } else { CREATE | APPEND };
+                message(NEWRULE, flags, [chain_of_rule(&rule.chain), vec![expressions]].concat())
+            }
+            Line::Delete(rule) => {
+                let handle = rules.take(&mut socket, family, rule)?;
+                message(DELRULE, 0, [chain_of_rule(&rule.chain), vec![handle]].concat())
+            }
+            Line::Flush(chain) => message(DELRULE, 0, chain_of_rule(chain)),
+            Line::DeleteChain(chain) => message(DELCHAIN, 0, chain_itself(chain)),
+        });
+    }
+    socket.batch(SUBSYSTEM, messages).ok().map(|()| Done::All)
+}
+
+/// A line of a transaction.
+enum Line {
+    /// `-N`
+    NewChain(String),
+    /// `-A`, `-I CHAIN 1`
+    Add { rule: Box<Rule>, first: bool },
+    /// `-D`
+    Delete(Box<Rule>),
+    /// `-F`
+    Flush(String),
+    /// `-X`
+    DeleteChain(String),
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        let (verb, rest) = line.split_once(' ')?;
+        let rule = |text: &str| Rule::parse(text).filter(|rule| rule.plain).map(Box::new);
+        Some(match verb {
+            "-N" => Line::NewChain(rest.to_owned()),
+            "-A" => Line::Add { rule: rule(rest)?, first: false },
+            "-I" => Line::Add { rule: rule(&rest.replacen(" 1 ", " ", 1))?, first: true },
+            "-D" => Line::Delete(rule(rest)?),
+            "-F" => Line::Flush(rest.to_owned()),
+            "-X" => Line::DeleteChain(rest.to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+/// The handles of the rules of a chain.
+#[derive(Default)]
+struct Rules {
+    listed: HashMap<String, Vec<(Rule, Vec<u8>)>>,
+}
+
+impl Rules {
+    /// The attribute that names the first rule like this one; the next call gives the next.
+    fn take(&mut self, socket: &mut Netfilter, family: Family, wanted: &Rule) -> Option<Vec<u8>> {
+        if self.listed.is_empty() {
+            for found in dump(socket, GETRULE, family, NFTA_RULE_TABLE)? {
+                let (Some(rule), Some(handle)) =
+                    (Rule::parse(&line(&found, family)?), find(&found, NFTA_RULE_HANDLE))
+                else {
+                    continue;
+                };
+                let handle = attribute(NFTA_RULE_HANDLE, handle);
+                self.listed.entry(rule.chain.clone()).or_default().push((rule, handle));
+            }
+        }
+        let chain = self.listed.get_mut(&wanted.chain)?;
+        let place = chain.iter().position(|(rule, _)| rule.is_same(wanted))?;
+        Some(chain.remove(place).1)
+    }
+}
+
+/// Whether there is the chain in which the kernel looks for what to masquerade; none if it is somebody's of another kind.
+fn has_postrouting(socket: &mut Netfilter, family: Family) -> Option<bool> {
+    match chain_hook(socket, family, POSTROUTING)? {
+        None => Some(false),
+        Some(Some(hook)) if hook == POSTROUTING_HOOK => Some(true),
+        Some(_) => None,
+    }
+}
+
+/// Hook and priority of a chain that has them, if there is the chain.
+#[expect(clippy::option_option, reason = "a chain without a hook is not the same as no chain")]
+fn chain_hook(socket: &mut Netfilter, family: Family, chain: &str) -> Option<Option<Option<(u32, u32)>>> {
+    let attributes =
+        [text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)].concat();
+    let request = Message { kind: GETCHAIN, flags: ACK, family: address_family(family), attributes };
+    match socket.ask(&request) {
+        Ok(found) => {
+            let hook = found.first().and_then(|chain| find(chain, NFTA_CHAIN_HOOK));
+            let both = hook
+                .and_then(|hook| Some((number(hook, NFTA_HOOK_HOOKNUM)?, number(hook, NFTA_HOOK_PRIORITY)?)));
+            Some(Some(both))
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Some(None),
+        Err(_) => None,
+    }
+}
+
+/// As the kernel numbers it.
+fn address_family(family: Family) -> u8 {
+    let number = match family {
+        Family::V4 => libc::AF_INET,
+        Family::V6 => libc::AF_INET6,
+    };
+    u8::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
