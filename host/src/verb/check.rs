@@ -34,6 +34,7 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
         }
         Kind::Chained => {
             let mut kernel = host.kernel(plugin.netns(host, request)?, false);
+            kernel.look_once();
             let section = section(host, request)?;
             // It began a chain: its ADD had none either.
             let began = section.as_ref().is_some_and(|section| !has_passed(section));
@@ -50,6 +51,7 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
         }
         Kind::Main => {
             let mut kernel = host.kernel(plugin.netns(host, request)?, false);
+            kernel.look_once();
             // One that somebody else has made again has no journal.
             let section = section(host, request)?.filter(|section| !made::is_replaced(section, &mut kernel));
             let of_ipam = check_ipam(host, request, config, section.as_ref());

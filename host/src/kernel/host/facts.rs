@@ -117,8 +117,16 @@ impl HostKernel {
 
     /// The addresses of a link.
     pub(super) fn addresses(&mut self, link: &LinkRef, index: u32) -> Result<Vec<IpNetwork>, KernelError> {
+        let key = (link.netns, index);
+        if let Some(found) = self.looked_at.as_ref().and_then(|looked_at| looked_at.addresses.get(&key)) {
+            return Ok(found.clone());
+        }
         let found = self.socket(link.netns).and_then(|socket| address::list(socket, index));
-        found.map_err(|e| refused(failed_list(link), e))
+        let found = found.map_err(|e| refused(failed_list(link), e))?;
+        if let Some(looked_at) = &mut self.looked_at {
+            looked_at.addresses.insert(key, found.clone());
+        }
+        Ok(found)
     }
 
     /// An address with all that undo needs to add it again; none, if the link does not have it.

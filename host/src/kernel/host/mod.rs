@@ -44,8 +44,8 @@ pub struct HostKernel {
     container_socket: Option<Netlink>,
     /// Indexes of links seen or made here; the kernel gives none twice, so at worst there is no such link any more.
     indexes: HashMap<LinkRef, u32>,
-    /// While a step is looked at, the links that were found: each is asked for once.
-    looked_at: Option<HashMap<LinkRef, Option<Link>>>,
+    /// What was found while a step is looked at: each is asked for once.
+    looked_at: Option<LookedAt>,
     /// What was known of addresses before they were deleted here.
     deleted_addresses: BTreeMap<(LinkRef, IpNetwork), String>,
     /// What attributes of links had before they were set here.
@@ -63,6 +63,13 @@ pub struct HostKernel {
     /// How long a link may take to settle.
     patience: Duration,
     refusal: Option<KernelError>,
+}
+
+/// Links, and their addresses by index.
+#[derive(Default)]
+struct LookedAt {
+    links: HashMap<LinkRef, Option<Link>>,
+    addresses: HashMap<(Netns, u32), Vec<IpNetwork>>,
 }
 
 impl HostKernel {
@@ -116,6 +123,11 @@ impl HostKernel {
         }
     }
 
+    /// From now on each link, with its addresses, is asked for once: for who only looks.
+    pub fn look_once(&mut self) {
+        self.looked_at = Some(LookedAt::default());
+    }
+
     /// The error behind the last [`crate::plan::Answer::Failed`]: whether the call is worth repeating.
     pub fn take_refusal(&mut self) -> Option<KernelError> {
         self.refusal.take()
@@ -149,14 +161,14 @@ impl HostKernel {
     /// The link of that name as the kernel has it now.
     fn find(&mut self, netns: Netns, name: &IfName) -> Result<Option<Link>, KernelError> {
         let key = LinkRef { netns, name: name.clone() };
-        if let Some(found) = self.looked_at.as_ref().and_then(|looked_at| looked_at.get(&key)) {
+        if let Some(found) = self.looked_at.as_ref().and_then(|looked_at| looked_at.links.get(&key)) {
             return Ok(found.clone());
         }
         let found = self.socket(netns).and_then(|socket| link::find(socket, name));
         let found =
             found.map_err(|source| refused(format!("failed to lookup {:?}", name.as_str()), source))?;
         if let Some(looked_at) = &mut self.looked_at {
-            looked_at.insert(key.clone(), found.clone());
+            looked_at.links.insert(key.clone(), found.clone());
         }
         match &found {
             Some(link) => self.indexes.insert(key, link.index),

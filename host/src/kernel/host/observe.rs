@@ -7,12 +7,11 @@ use super::{HostKernel, enter};
 use crate::kernel::step::before_attribute;
 use crate::plan::action::{AddAddress, DeleteAddress, ReserveLease, SetLink, SetSysctl};
 use crate::plan::{Action, Netns};
-use std::collections::HashMap;
 use std::io;
 
 impl HostKernel {
     pub(super) fn observe_step(&mut self, step: &[Action]) -> Vec<Before> {
-        self.looked_at = Some(HashMap::new());
+        self.look_once();
         let mut observed = Vec::with_capacity(step.len());
         let mut deleted = Vec::new();
         for action in step {
