@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What the reference is called in the table.
@@ -18,6 +19,10 @@ const REFERENCE: &str = "Debian's";
 const PORTS: u16 = 20;
 /// ADDs at once, and their workers.
 const CROWD: (usize, usize) = (64, 8);
+
+/// Between ADD and DEL: the kernel is done with a new link (duplicate addresses, multicast groups), as with one of a container that
+/// has lived.
+const LIFE: Duration = Duration::from_millis(150);
 
 /// The phases of an ADD, by name, in microseconds.
 pub type Phases = Vec<(String, f64)>;
@@ -77,11 +82,15 @@ pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Re
             let text = with_previous(&config, &stdout)?;
             let again = Call { config: &text, ..call };
             take((name, "CHECK"), again.run("CHECK")?.took);
+            sleep(LIFE);
             take((name, "DEL"), again.run("DEL")?.took);
             world.end()?;
         }
         let world = World::new(1)?;
         for (verb, messages) in [("ADD", &floor.add), ("DEL", &floor.del)] {
+            if verb == "DEL" {
+                sleep(LIFE);
+            }
             take(("floor", verb), timed(Command::new(&floor.program).arg(messages).arg(netns("c0")))?.took);
         }
         world.end()?;

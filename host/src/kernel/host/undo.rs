@@ -10,11 +10,6 @@ use crate::plan::{IfName, LinkRef, Mac, Netns, StoreRef};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::thread::sleep;
-use std::time::Duration;
-
-/// Until the kernel is told to delete the first link.
-const LINKS_FIRST: Duration = Duration::from_micros(500);
 
 impl HostKernel {
     pub(super) fn undo_all(&mut self, undos: &[Undo]) -> Vec<Undone> {
@@ -36,20 +31,13 @@ impl HostKernel {
     }
 
     /// Undoes rules beside all else: after removing a rule, and after removing a link, the kernel waits until no packet can be on its
-    /// way there any more, some 15 ms each. It waits for both at once, if it begins with the link: what it begins for a rule is too
-    /// early for the link.
+    /// way there any more, some 15 ms each. It waits for both at once.
     fn undo_at_once(&mut self, rules: &[&Undo], others: &[&Undo]) -> (Vec<Undone>, Vec<Undone>) {
         // What a native plugin leaves running would inherit the lock that the rules' processes hold.
         let native = others.iter().position(|undo| matches!(undo, Undo::EndDelegate(_)));
         let (first, last) = others.split_at(native.unwrap_or(others.len()));
         let lock = self.inherited_lock();
-        let (rules_undone, mut undone) = beside(
-            || {
-                sleep(LINKS_FIRST);
-                rules::undo(rules)
-            },
-            || self.undo_each(first),
-        );
+        let (rules_undone, mut undone) = beside(|| rules::undo(rules), || self.undo_each(first));
         drop(lock);
         undone.extend(self.undo_each(last));
         (rules_undone, undone)

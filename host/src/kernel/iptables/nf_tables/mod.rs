@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::libc;
 use std::collections::HashMap;
 use std::io;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// `NFNL_SUBSYS_NFTABLES`, and its messages (`linux/netfilter/nf_tables.h`).
 const SUBSYSTEM: u16 = 10;
@@ -47,6 +49,10 @@ const POSTROUTING_HOOK: (u32, u32) = (4, 100);
 
 /// A list that changes whenever it is read is left to the process.
 const MAX_DUMPS: usize = 10;
+
+/// Until a thread of the kernel has taken what was deleted, to wait until no packet is on its way there. Who closes the socket before,
+/// waits with it.
+const TAKEN: Duration = Duration::from_millis(1);
 
 /// What became of a transaction.
 #[derive(Debug, PartialEq, Eq)]
@@ -164,7 +170,11 @@ pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
             Line::DeleteChain(chain) => message(DELCHAIN, 0, chain_itself(chain)),
         });
     }
-    socket.batch(SUBSYSTEM, messages).ok().map(|()| Done::All)
+    socket.batch(SUBSYSTEM, messages).ok()?;
+    if lines.iter().any(Line::deletes) {
+        sleep(TAKEN);
+    }
+    Some(Done::All)
 }
 
 /// A line of a transaction.
@@ -182,6 +192,10 @@ enum Line {
 }
 
 impl Line {
+    fn deletes(&self) -> bool {
+        matches!(self, Line::Delete(_) | Line::Flush(_) | Line::DeleteChain(_))
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let (verb, rest) = line.split_once(' ')?;
         let rule = |text: &str| Rule::parse(text).filter(|rule| rule.plain).map(Box::new);
