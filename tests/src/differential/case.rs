@@ -48,6 +48,11 @@ pub struct Invocation {
     pub env: Vec<(String, String)>,
 }
 
+/// What the names of the cases to run contain.
+pub fn part() -> String {
+    std::env::var("CASE").unwrap_or_default()
+}
+
 impl Case {
     /// All of them, by name.
     pub fn all() -> Vec<Case> {
@@ -58,6 +63,11 @@ impl Case {
         paths.retain(|path| path.is_dir());
         paths.sort();
         paths.iter().map(|path| Case::load(path)).collect()
+    }
+
+    /// Whether it is to be run: `$CASE` has parts of names, with commas between. Without it all are.
+    pub fn is_wanted(&self) -> bool {
+        part().split(',').any(|part| self.name.contains(part))
     }
 
     fn load(directory: &Path) -> Case {

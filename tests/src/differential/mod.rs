@@ -14,7 +14,7 @@ pub mod score;
 pub mod state;
 pub mod suite;
 
-pub use case::{Case, Step};
+pub use case::{Case, Step, part};
 pub use difference::{Difference, compare};
 pub use listed::Listed;
 pub use record::{Implementation, Record, record};

@@ -7,7 +7,18 @@ space() {
   echo "@routes6 $1"; ip -json -6 route show table all
   echo "@neighbours $1"; ip neighbour show nud permanent
   echo "@sysctls $1"; (cd /proc/sys/net && grep -rH . ipv4/conf ipv6/conf 2>/dev/null) || true
-  echo "@qdiscs $1"; tc qdisc show | grep -E "^qdisc (tbf|ingress|htb)"; for link in $(ls /sys/class/net); do tc filter show dev $link ingress 2>/dev/null | grep -o "match .*\|mirred .*" | sed "s/^/filter $link /" | sort -u; done
+  echo "@qdiscs $1"
+  # A process for each link and look is too much where processes are slow.
+  tc qdisc show | while read -r line; do
+    case $line in
+      "qdisc ingress "*)
+        link=${line#* dev } && link=${link%% *}
+        echo "$line"
+        tc filter show dev "$link" ingress 2>/dev/null | grep -o "match .*\|mirred .*" | sed "s/^/filter $link /" | sort -u
+        ;;
+      "qdisc tbf "* | "qdisc htb "*) echo "$line" ;;
+    esac
+  done
   echo "@nft $1"; nft list ruleset
 }
 if [ $# -gt 0 ]; then

@@ -40,6 +40,12 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What is told of a case at its end.
+pub fn line(case: &Case, unlisted: usize) -> String {
+    let result = if unlisted == 0 { "ok".to_owned() } else { format!("{unlisted} differences") };
+    format!("case {} ... {result}", case.name)
+}
+
 /// Runs cases, a few at once; `told` hears of each at its end, with the number of its differences that nobody listed.
 ///
 /// A listed difference must show, if its case is among these; with `is_whole`, one of no case at all must, too.

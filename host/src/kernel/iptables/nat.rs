@@ -16,6 +16,10 @@ pub fn restore(family: Family, lines: &[String]) -> Result<(), IptablesError> {
         Some(Done::ChainExists(chain)) => {
             Err(IptablesError::Refused(KernelError::Conflict(format!("chain {chain} exists already"))))
         }
+        Some(Done::Unknown(message)) => {
+            let what = "changing table nat over netlink".to_owned();
+            Err(IptablesError::Killed(KernelError::Tool { what, message }))
+        }
         None => restore::restore(Table::Nat, family, lines),
     }
 }

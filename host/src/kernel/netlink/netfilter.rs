@@ -98,9 +98,9 @@ impl Netfilter {
         }
     }
 
-    /// Does all messages or none.
-    pub fn batch(&mut self, subsystem: u16, mut messages: Vec<Message>) -> io::Result<()> {
-        let Some(last) = messages.last_mut() else { return Ok(()) };
+    /// Does all messages or none, and tells the kernel's answer. An error of ours means that it was lost, and all may have been done.
+    pub fn batch(&mut self, subsystem: u16, mut messages: Vec<Message>) -> io::Result<io::Result<()>> {
+        let Some(last) = messages.last_mut() else { return Ok(Ok(())) };
         // Errors are answered in any case, in order.
         last.flags |= ACK;
         let [begin, end] = BATCH.map(|kind| Message { kind, flags: 0, family: 0, attributes: Vec::new() });
@@ -112,14 +112,16 @@ impl Netfilter {
             message.write(sequence, 0, &mut bytes);
         }
         end.write(sequence + 1, subsystem, &mut bytes);
-        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
+        if let Err(error) = self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0) {
+            return Ok(Err(error));
+        }
         let mut result = Ok(());
         loop {
             for answer in self.receive()?.into_iter().filter(|answer| answer.kind == libc::NLMSG_ERROR) {
                 result = result.and(errno(answer.payload));
                 // What concerns the whole of it is told of its beginning.
                 if answer.sequence == sequence || answer.sequence == 0 {
-                    return result;
+                    return Ok(result);
                 }
             }
         }

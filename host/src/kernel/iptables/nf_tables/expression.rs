@@ -48,6 +48,9 @@ const NOT_EQUAL: u32 = 1;
 const ACCEPT: u32 = 1;
 const JUMP: u32 = (-3_i32).cast_unsigned();
 
+/// What names of our chains begin with: no target's does.
+pub const OURS: &str = "CNI-";
+
 /// `XT_MAX_COMMENT_LEN`: with the 0 that ends it.
 const COMMENT_BYTES: usize = 256;
 
@@ -78,7 +81,7 @@ pub fn of(rule: &Rule, family: Family) -> Option<Vec<Vec<u8>>> {
     expressions.push(match rule.target.as_deref()? {
         "ACCEPT" => verdict(&[number_attribute(NFTA_VERDICT_CODE, ACCEPT)]),
         "MASQUERADE" => extension("target", "MASQUERADE", &masquerade(family)),
-        chain if chain.starts_with("CNI-") => {
+        chain if chain.starts_with(OURS) => {
             verdict(&[number_attribute(NFTA_VERDICT_CODE, JUMP), text_attribute(NFTA_VERDICT_CHAIN, chain)])
         }
         _ => return None,
@@ -197,8 +200,9 @@ pub fn words(expressions: &[u8], family: Family) -> String {
             }
             "cmp" => comparison(loaded.take(), mask.take(), data, family),
             "match" if text(data, NFTA_XT_NAME) == Some("comment") => {
-                let info = until_nul(find(data, NFTA_XT_INFO).unwrap_or_default());
-                Some(format!(" -m comment --comment {}", quote(&String::from_utf8_lossy(info))))
+                let comment = std::str::from_utf8(until_nul(find(data, NFTA_XT_INFO).unwrap_or_default()));
+                let comment = comment.ok().filter(|comment| !comment.contains(char::is_control));
+                comment.map(|comment| format!(" -m comment --comment {}", quote(comment)))
             }
             "immediate" => decision(data),
             "target" => text(data, NFTA_XT_NAME).map(|target| {
@@ -249,7 +253,7 @@ fn decision(data: &[u8]) -> Option<String> {
     const NFT_GOTO: u32 = (-4_i32).cast_unsigned();
     const NFT_RETURN: u32 = (-5_i32).cast_unsigned();
     let verdict = find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?;
-    let chain = text(verdict, NFTA_VERDICT_CHAIN);
+    let chain = super::chain_name(verdict, NFTA_VERDICT_CHAIN);
     Some(match number(verdict, NFTA_VERDICT_CODE)? {
         ACCEPT => " -j ACCEPT".to_owned(),
         0 => " -j DROP".to_owned(),

@@ -61,24 +61,26 @@ pub enum Done {
     All,
     /// Nothing: a chain that it is to make is there.
     ChainExists(String),
+    /// Nobody knows: the kernel's answer was lost.
+    Unknown(String),
 }
 
-/// Whether `iptables` is the variant that has its rules in nf_tables.
-fn is_used(family: Family) -> bool {
-    let path = find_on_path(&family.restorer()).and_then(|path| std::fs::canonicalize(path).ok());
+/// Whether a program is of the variant that has its rules in nf_tables.
+fn is_nft(program: &str) -> bool {
+    let path = find_on_path(program).and_then(|path| std::fs::canonicalize(path).ok());
     path.is_some_and(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("nft")))
 }
 
 /// `iptables -t nat -S`, as far as our rules go: what is not known of a rule is `?`. None if the process is to do it.
 pub fn list(family: Family) -> Option<String> {
-    if !is_used(family) {
+    if !is_nft(family.program()) {
         return None;
     }
     let mut socket = Netfilter::open().ok()?;
     let mut text = String::new();
     for chain in dump(&mut socket, GETCHAIN, family, NFTA_CHAIN_TABLE)? {
         if find(&chain, NFTA_CHAIN_HOOK).is_none() {
-            text += &format!("-N {}\n", self::text(&chain, NFTA_CHAIN_NAME)?);
+            text += &format!("-N {}\n", chain_name(&chain, NFTA_CHAIN_NAME)?);
         }
     }
     for rule in dump(&mut socket, GETRULE, family, NFTA_RULE_TABLE)? {
@@ -94,7 +96,12 @@ fn line(rule: &[u8], family: Family) -> Option<String> {
         return None;
     }
     let words = expression::words(find(rule, NFTA_RULE_EXPRESSIONS).unwrap_or_default(), family);
-    Some(format!("{}{words}", text(rule, NFTA_RULE_CHAIN)?))
+    Some(format!("{}{words}", chain_name(rule, NFTA_RULE_CHAIN)?))
+}
+
+/// The name of a chain, unless it is more than a word: the kernel takes any.
+fn chain_name(bytes: &[u8], attribute: u16) -> Option<&str> {
+    text(bytes, attribute).filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
 }
 
 /// All objects of the table.
@@ -120,7 +127,7 @@ fn dump(socket: &mut Netfilter, kind: u16, family: Family, table: u16) -> Option
 
 /// Does all lines of `iptables-restore --noflush` or none. None if the process is to do them, or to say why they cannot be done.
 pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
-    if !is_used(family) {
+    if !is_nft(&family.restorer()) {
         return None;
     }
     let lines: Vec<Line> = lines.iter().map(|line| Line::parse(line)).collect::<Option<_>>()?;
@@ -170,7 +177,10 @@ pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
             Line::DeleteChain(chain) => message(DELCHAIN, 0, chain_itself(chain)),
         });
     }
-    socket.batch(SUBSYSTEM, messages).ok()?;
+    match socket.batch(SUBSYSTEM, messages) {
+        Ok(answer) => answer.ok()?,
+        Err(error) => return Some(Done::Unknown(error.to_string())),
+    }
     if lines.iter().any(Line::deletes) {
         sleep(TAKEN);
     }
@@ -200,7 +210,8 @@ impl Line {
         let (verb, rest) = line.split_once(' ')?;
         let rule = |text: &str| Rule::parse(text).filter(|rule| rule.plain).map(Box::new);
         Some(match verb {
-            "-N" => Line::NewChain(rest.to_owned()),
+            // Of other names some are iptables' own.
+            "-N" if rest.starts_with(expression::OURS) => Line::NewChain(rest.to_owned()),
             "-A" => Line::Add { rule: rule(rest)?, first: false },
             "-I" => Line::Add { rule: rule(&rest.replacen(" 1 ", " ", 1))?, first: true },
             "-D" => Line::Delete(rule(rest)?),

@@ -144,6 +144,8 @@ fn all_lines_are_done_or_none() {
             format!("-A {CHAIN} -p tcp -j ACCEPT"),
             format!("-A {CHAIN} -j LOG"),
             format!("-A {CHAIN} -j CNI-none"),
+            new("ACCEPT"),
+            new("POSTROUTING"),
             format!("-A {CHAIN} -m comment --comment \"{}\" -j ACCEPT", "x".repeat(256)),
         ] {
             assert_eq!(restore(Family::V4, &[new("CNI-new"), last.clone()]), None, "{last}");
@@ -161,5 +163,16 @@ fn a_chain_of_that_name_which_no_packet_reaches_is_left_to_iptables() {
             "nft flush ruleset; nft 'table ip nat { chain POSTROUTING { comment \"theirs\"; counter comment \"x\"; }; }'",
         );
         assert_eq!(list(Family::V4), None, "it has user data");
+    });
+}
+
+#[test]
+fn a_comment_of_two_lines_is_none_of_ours() {
+    private(|| {
+        sh("iptables -t nat -A POSTROUTING -m comment --comment 'x\n-N CNI-made-up' -j ACCEPT");
+        let listing = Listing::parse(&list(Family::V4).unwrap());
+        assert_eq!(listing.chains, [""; 0]);
+        let [rule] = listing.rules.as_slice() else { panic!("{listing:?}") };
+        assert!(!rule.plain && rule.comment.is_none(), "{rule:?}");
     });
 }
