@@ -92,6 +92,8 @@ fn compile(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     let target =
         if cfg!(target_arch = "x86_64") { "x86_64-unknown-linux-gnu" } else { "aarch64-unknown-linux-gnu" };
     let mut config = tunables::config();
+    // A plugin runs for a tenth of a millisecond: what optimising would take, when a component is new, no ADD gives back.
+    config.cranelift_opt_level(wasmtime::OptLevel::None);
     // Threads would be one more thing that it may do, for a tenth of a second when a component is new.
     config.parallel_compilation(false);
     config.target(target).map_err(|e| Refusal::other(format!("target {target}: {e:#}")))?;
