@@ -12,10 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// A message mostly comes within this time: to sleep and be woken takes longer than the answer to most questions.
-const SOON: Duration = Duration::from_millis(1);
-
-/// Whoever gave the processor away and got it back only after this time, keeps somebody from it.
-const BUSY: Duration = Duration::from_micros(20);
+const SOON: Duration = Duration::from_micros(150);
 
 /// Why a message was not sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -141,10 +138,8 @@ fn fill(
                 }
             }
             Err(Errno::EAGAIN) if soon.is_some() => {
-                // The other side may need this processor to answer, and so may others.
-                let given = Instant::now();
+                // The other side may need this processor to answer.
                 let _ = nix::sched::sched_yield();
-                soon = soon.filter(|_| given.elapsed() < BUSY);
             }
             Err(errno) => retry(errno)?,
         }
