@@ -1,5 +1,6 @@
 //! How the machine differs from what was made.
 
+use super::super::beside::beside;
 use super::super::difference::{self, Difference, End, Port};
 use super::super::errno::{as_go, chain};
 use super::super::iptables::masquerade;
@@ -18,9 +19,11 @@ impl HostKernel {
     pub(super) fn verify_all(&mut self, actions: &[Action]) -> Vec<Vec<Difference>> {
         let rules: Vec<&Masquerade> = actions.iter().filter_map(as_masquerade).collect();
         let nft_rules: Vec<&MasqueradeNft> = actions.iter().filter_map(as_masquerade_nft).collect();
-        // With nf_tables at hand that is no process.
-        let (rules, nft_rules) = (masquerade::verify(&rules), nft::masquerade::verify(&nft_rules));
-        let all: Vec<_> = actions.iter().map(|action| self.verify_action(action)).collect();
+        let list = || (masquerade::verify(&rules), nft::masquerade::verify(&nft_rules));
+        let mut verify = || -> Vec<_> { actions.iter().map(|action| self.verify_action(action)).collect() };
+        // To list those of nft is a process.
+        let ((rules, nft_rules), all) =
+            if nft_rules.is_empty() { (list(), verify()) } else { beside(list, verify) };
         let (mut rules, mut nft_rules) = (rules.into_iter(), nft_rules.into_iter());
         let of_action = |(action, found): (&Action, Result<_, KernelError>)| match action {
             // All of them are listed at once.

@@ -1,6 +1,6 @@
 //! Connections that the kernel tracks: `conntrack -D`, over `NETLINK_NETFILTER` (`linux/netfilter/nfnetlink_conntrack.h`).
 
-use super::netfilter::{ACK, DUMP, Message, Netfilter, attribute, find};
+use super::netfilter::{ACK, DUMP, Message, NESTED, Netfilter, attribute, find};
 use nix::errno::Errno;
 use nix::libc;
 use std::io;
@@ -13,9 +13,6 @@ const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_DST_PORT: u16 = 3;
-
-/// `NLA_F_NESTED`.
-const NESTED: u16 = 0x8000;
 
 /// Forgets the UDP connections to ports of this machine, as they were before any translation; tells how many there were.
 ///

@@ -8,12 +8,13 @@ use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 
-/// `NLM_F_REQUEST`, `NLM_F_ACK`, `NLM_F_DUMP_INTR` and `NLM_F_DUMP`.
+/// `NLM_F_REQUEST`.
 const REQUEST: u16 = 0x1;
-/// The kernel answers also what it just did.
+/// `NLM_F_ACK`: the kernel answers also what it just did.
 pub const ACK: u16 = 0x4;
+/// `NLM_F_DUMP_INTR`.
 const DUMP_INTR: u16 = 0x10;
-/// All objects.
+/// `NLM_F_DUMP`: all objects.
 pub const DUMP: u16 = 0x300;
 /// `NLM_F_EXCL`: it must not be there yet.
 pub const EXCL: u16 = 0x200;
@@ -25,7 +26,7 @@ pub const APPEND: u16 = 0x800;
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
 const BATCH: [u16; 2] = [0x10, 0x11];
 /// `NLA_F_NESTED`.
-const NESTED: u16 = 0x8000;
+pub const NESTED: u16 = 0x8000;
 /// The bits of `nla_type` that tell the type.
 const TYPE_MASK: u16 = 0x3fff;
 /// `struct nlmsghdr`.

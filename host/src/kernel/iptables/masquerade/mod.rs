@@ -20,7 +20,7 @@ const WITH_IT: &str = "the transaction that it is part of failed";
 
 /// Adds the rules of all actions, as one transaction per family; one outcome for each.
 ///
-/// A new chain takes one process. Only when the chain exists (another interface of the container, or the reference made
+/// A new chain takes one transaction and no listing. Only when the chain exists (another interface of the container, or the reference made
 /// it) is it listed, and what is missing is sent.
 pub fn add(actions: &[&Masquerade]) -> Vec<Outcome> {
     let mut failed = false;

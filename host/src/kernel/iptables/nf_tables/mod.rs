@@ -14,7 +14,6 @@ use super::Family;
 use super::rule::Rule;
 use nix::errno::Errno;
 use nix::libc;
-use std::collections::HashMap;
 use std::io;
 use std::thread::sleep;
 use std::time::Duration;
@@ -141,8 +140,6 @@ pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
     };
     let chain_of_rule =
         |chain: &str| vec![text_attribute(NFTA_RULE_TABLE, TABLE), text_attribute(NFTA_RULE_CHAIN, chain)];
-    let chain_itself =
-        |chain: &str| vec![text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)];
     let adds = lines.iter().any(|line| matches!(line, Line::Add { .. }));
     if adds && !has_postrouting(&mut socket, family)? {
         let (hook, priority) = POSTROUTING_HOOK;
@@ -152,17 +149,17 @@ pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
         );
         let kind = text_attribute(NFTA_CHAIN_TYPE, "nat");
         messages.push(message(NEWTABLE, CREATE, vec![text_attribute(NFTA_TABLE_NAME, TABLE)]));
-        messages.push(message(NEWCHAIN, CREATE, [chain_itself(POSTROUTING), vec![hook, kind]].concat()));
+        messages.push(message(NEWCHAIN, CREATE, vec![named(POSTROUTING), hook, kind]));
     }
     let mut rules = Rules::default();
     for line in &lines {
         messages.push(match line {
             Line::NewChain(chain) => {
                 // The kernel takes back a transaction that fails only after 15 ms.
-                if chain_hook(&mut socket, family, chain)?.is_some() {
+                if self::chain(&mut socket, family, chain).ok()?.is_some() {
                     return Some(Done::ChainExists(chain.clone()));
                 }
-                message(NEWCHAIN, CREATE | EXCL, chain_itself(chain))
+                message(NEWCHAIN, CREATE | EXCL, vec![named(chain)])
             }
             Line::Add { rule, first } => {
                 let expressions = nest(NFTA_RULE_EXPRESSIONS, &expression::of(rule, family)?);
@@ -174,7 +171,7 @@ pub fn restore(family: Family, lines: &[String]) -> Option<Done> {
                 message(DELRULE, 0, [chain_of_rule(&rule.chain), vec![handle]].concat())
             }
             Line::Flush(chain) => message(DELRULE, 0, chain_of_rule(chain)),
-            Line::DeleteChain(chain) => message(DELCHAIN, 0, chain_itself(chain)),
+            Line::DeleteChain(chain) => message(DELCHAIN, 0, vec![named(chain)]),
         });
     }
     match socket.batch(SUBSYSTEM, messages) {
@@ -222,57 +219,51 @@ impl Line {
     }
 }
 
-/// The handles of the rules of a chain.
+/// The rules that are there, each with the attribute that names it; nothing until one is asked for.
 #[derive(Default)]
-struct Rules {
-    listed: HashMap<String, Vec<(Rule, Vec<u8>)>>,
-}
+struct Rules(Option<Vec<(Rule, Vec<u8>)>>);
 
 impl Rules {
     /// The attribute that names the first rule like this one; the next call gives the next.
     fn take(&mut self, socket: &mut Netfilter, family: Family, wanted: &Rule) -> Option<Vec<u8>> {
-        if self.listed.is_empty() {
-            for found in dump(socket, GETRULE, family, NFTA_RULE_TABLE)? {
-                let (Some(rule), Some(handle)) =
-                    (Rule::parse(&line(&found, family)?), find(&found, NFTA_RULE_HANDLE))
-                else {
-                    continue;
-                };
-                let handle = attribute(NFTA_RULE_HANDLE, handle);
-                self.listed.entry(rule.chain.clone()).or_default().push((rule, handle));
+        let listed = match &mut self.0 {
+            Some(listed) => listed,
+            None => {
+                let found = dump(socket, GETRULE, family, NFTA_RULE_TABLE)?;
+                let named = found.iter().map(|found| {
+                    let handle = attribute(NFTA_RULE_HANDLE, find(found, NFTA_RULE_HANDLE)?);
+                    Some((Rule::parse(&line(found, family)?)?, handle))
+                });
+                self.0.insert(named.collect::<Option<_>>()?)
             }
-        }
-        let chain = self.listed.get_mut(&wanted.chain)?;
-        let place = chain.iter().position(|(rule, _)| rule.is_same(wanted))?;
-        Some(chain.remove(place).1)
+        };
+        let place = listed.iter().position(|(rule, _)| rule.is_same(wanted))?;
+        Some(listed.remove(place).1)
     }
 }
 
 /// Whether there is the chain in which the kernel looks for what to masquerade; none if it is somebody's of another kind.
 fn has_postrouting(socket: &mut Netfilter, family: Family) -> Option<bool> {
-    match chain_hook(socket, family, POSTROUTING)? {
-        None => Some(false),
-        Some(Some(hook)) if hook == POSTROUTING_HOOK => Some(true),
-        Some(_) => None,
+    let Some(chain) = chain(socket, family, POSTROUTING).ok()? else { return Some(false) };
+    let hook = find(&chain, NFTA_CHAIN_HOOK)?;
+    let both = (number(hook, NFTA_HOOK_HOOKNUM)?, number(hook, NFTA_HOOK_PRIORITY)?);
+    (both == POSTROUTING_HOOK).then_some(true)
+}
+
+/// A chain of the table, if there is one of that name.
+fn chain(socket: &mut Netfilter, family: Family, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let request =
+        Message { kind: GETCHAIN, flags: ACK, family: address_family(family), attributes: named(name) };
+    match socket.ask(&request) {
+        Ok(found) => Ok(Some(found.into_iter().next().unwrap_or_default())),
+        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// Hook and priority of a chain that has them, if there is the chain.
-#[expect(clippy::option_option, reason = "a chain without a hook is not the same as no chain")]
-fn chain_hook(socket: &mut Netfilter, family: Family, chain: &str) -> Option<Option<Option<(u32, u32)>>> {
-    let attributes =
-        [text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)].concat();
-    let request = Message { kind: GETCHAIN, flags: ACK, family: address_family(family), attributes };
-    match socket.ask(&request) {
-        Ok(found) => {
-            let hook = found.first().and_then(|chain| find(chain, NFTA_CHAIN_HOOK));
-            let both = hook
-                .and_then(|hook| Some((number(hook, NFTA_HOOK_HOOKNUM)?, number(hook, NFTA_HOOK_PRIORITY)?)));
-            Some(Some(both))
-        }
-        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Some(None),
-        Err(_) => None,
-    }
+/// The attributes by which a chain is named.
+fn named(chain: &str) -> Vec<u8> {
+    [text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)].concat()
 }
 
 /// As the kernel numbers it.

@@ -36,7 +36,7 @@ fn addresses() {
 
 #[test]
 fn addresses_that_are_announced() {
-    let links = [inside("eth0"), host("vethx"), host("cni0"), host("nowhere")];
+    let links = [inside("eth0"), host("vethx"), host("cni0"), inside("lo"), host("nowhere")];
     let cases = singly(connected(), links.map(announce).to_vec());
     Case::new("announced", cases.clone()).agree();
     Case { gone: true, ..Case::new("announced in a container that is gone", cases) }.agree();
