@@ -245,7 +245,7 @@ impl<'a> Target<'a> {
         }
         let error: Option<Value> = serde_json::from_str(&reply.stdout).ok();
         let code = error.as_ref().and_then(|error| error["code"].as_u64());
-        let is_answer_lost = reply.code == Some(1) && struck_the_answer(run.machine());
+        let is_answer_lost = reply.code != Some(0) && struck_the_answer(run.machine());
         if reply.code == Some(1) && !is_answer_lost {
             if code.is_none() {
                 outcome.bad_stdout.push(format!("{:?}", reply.stdout));
@@ -275,8 +275,22 @@ impl<'a> Target<'a> {
         }
         // An ADD that was complete before it could not be told of is deleted as any other: what attachments share stays.
         if !outcome.survived && !is_answer_lost {
-            outcome.left_by_del.extend(run.machine().changes(before));
+            let mut left = run.machine().changes(before);
+            if !left.is_empty() {
+                // A loopback interface that was up before is down after any DEL.
+                let by_del = self.changes_by(&del);
+                left.retain(|line| !by_del.contains(line));
+            }
+            outcome.left_by_del.extend(left);
         }
         outcome
+    }
+
+    /// What a DEL changes where there was no ADD.
+    fn changes_by(&self, del: &Invocation) -> Vec<String> {
+        let run = self.prepare();
+        let before = run.machine().snapshot();
+        run.prepare(del, Implementation::Ours).run(run.machine());
+        run.machine().changes(&before)
     }
 }
