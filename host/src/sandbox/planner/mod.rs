@@ -19,6 +19,7 @@ use super::limits::{self, Limits};
 use crate::cni::{CniError, Request, code};
 use crate::plan::{Action, DraftPlan, Facts, PluginName};
 use message::Begin;
+use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid};
@@ -61,13 +62,16 @@ impl Planner {
         // by a thread that it lacks.
         match unsafe { fork() }.map_err(|e| failed(e.into()))? {
             ForkResult::Child => child::run(request.clone(), theirs, parent),
-            ForkResult::Parent { child } => Ok(Planner {
-                request: request.clone(),
-                limits: Limits::default(),
-                process: child,
-                reaped: false,
-                socket: ours,
-            }),
+            ForkResult::Parent { child } => {
+                let _ = elsewhere(child);
+                Ok(Planner {
+                    request: request.clone(),
+                    limits: Limits::default(),
+                    process: child,
+                    reaped: false,
+                    socket: ours,
+                })
+            }
         }
     }
 
@@ -108,6 +112,17 @@ impl Planner {
         self.reaped = true;
         status
     }
+}
+
+/// Puts a process that has not run yet on another processor than this one, where it begins at once. The scheduler may move it again.
+///
+/// By itself it mostly waits here until we sleep.
+fn elsewhere(process: Pid) -> nix::Result<()> {
+    let all = sched_getaffinity(Pid::from_raw(0))?;
+    let mut others = all;
+    others.unset(sched_getcpu()?)?;
+    sched_setaffinity(process, &others)?;
+    sched_setaffinity(process, &all)
 }
 
 impl Drop for Planner {
