@@ -16,7 +16,7 @@ use wasm_cni::plugin::Plugin;
 use wasm_cni::policy::{self, Grants, Policy};
 use wasm_cni::run::{self, Host};
 use wasm_cni::sandbox::cache::Cache;
-use wasm_cni::sandbox::planner::Planner;
+use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::verb;
 
 /// As the host's.
@@ -62,12 +62,13 @@ fn told(error: CniError) -> anyhow::Error {
 
 fn record(host: &Host, request: &Request, config: &Config, to: &Path) -> Result<()> {
     let grants = Grants::for_request(request, config, None, host.policy().map_err(told)?);
-    let planner = Planner::spawn(request).map_err(told)?;
+    let planner = Waiting::spawn().map_err(told)?;
     let plugin = Plugin::find(host, request, &request.plugin).map_err(told)?;
     let mut kernel = host.kernel(plugin.netns(host, request).map_err(told)?, true);
-    let planned =
-        planning::plan(host, request, (planner, plugin), grants, Vec::new(), &mut kernel, Stages::Shown);
-    Ok(std::fs::write(to, serde_json::to_vec(&planned.map_err(told)?.draft)?)?)
+    let begun =
+        planning::begin(planner, request, plugin, host.policy().map_err(told)?, Vec::new()).map_err(told)?;
+    let planned = planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown).map_err(told)?;
+    Ok(std::fs::write(to, serde_json::to_vec(&planned.draft)?)?)
 }
 
 fn apply(host: &Host, request: &Request, config: &Config, from: &Path) -> Result<()> {

@@ -19,6 +19,7 @@ use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::{self, Policy, PolicyError};
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
+use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{panic, signal, timings};
 
@@ -51,12 +52,21 @@ fn main() -> ExitCode {
         Ok(plugin) => plugin,
         Err(e) => return exit(fail(&CniError::new(code::INTERNAL, e.to_string()))),
     };
+    let env = environment();
+    // Before anything else: what it does until there is a plugin for it, it does beside us.
+    let planner = match (env.command.as_str(), env.dry_run) {
+        ("ADD", false) => match Waiting::spawn() {
+            Ok(planner) => Some(planner),
+            Err(error) => return exit(fail(&error)),
+        },
+        _ => None,
+    };
+    timings::ended("fork");
     panic::silence();
     signal::watch();
-    let env = environment();
     let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
     let host = host(env.dry_run, env.netns_override);
-    let call = || verb::call(&host, &plugin, &env, own_dir, &mut Input, &mut *unbuffered_stdout());
+    let call = || verb::call(&host, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if switch("WASM_CNI_TIMINGS") {
         print(&mut io::stderr(), &timings::end());

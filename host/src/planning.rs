@@ -11,12 +11,12 @@ use crate::kernel::{Before, Effect};
 use crate::plan::action::Delegate;
 use crate::plan::{Action, Answer, DraftPlan, Entry, Facts as _, Lifetime, PluginName, Query};
 use crate::plugin::Plugin;
-use crate::policy::{self, Ceilings, GrantedFacts, Grants, Lowered, Violation};
+use crate::policy::{self, Ceilings, GrantedFacts, Grants, Lowered, Policy, Violation};
 use crate::run::{Host, abandon, forget_if_done, header};
 use crate::sandbox::Code;
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
-use crate::sandbox::planner::{Delegated, Planner, Service, Services};
+use crate::sandbox::planner::{Delegated, Planner, Service, Services, Waiting};
 use crate::timings;
 use crate::verb::stale;
 use std::collections::BTreeMap;
@@ -68,26 +68,44 @@ pub struct Planned {
     pub planner: Planner,
 }
 
-/// Runs the plugin in a planner process that waits for it.
+/// A plugin that a planner has begun to load, and that is yet to be served.
+#[derive(Debug)]
+pub struct Begun {
+    planner: Planner,
+    plugins: Vec<(String, String)>,
+    delegates: bool,
+}
+
+/// Gives a planner process that waits for it the plugin to run: whatever the caller does before [`plan`], it does meanwhile.
 ///
-/// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain. After an error nothing
-/// is left of what earlier stages did.
+/// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain.
+pub fn begin(
+    planner: Waiting,
+    request: &Request,
+    plugin: Plugin,
+    policy: &Policy,
+    earlier: Vec<Action>,
+) -> Result<Begun, CniError> {
+    plugin.check_imports(policy)?;
+    let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
+    let delegates = plugin.code.manifest.delegates();
+    let limits = lowered(policy.rules(&plugin.name, Some(&request.attachment.network)).limits());
+    let planner = planner.begin(request.clone(), limits, plugin.code, earlier)?;
+    Ok(Begun { planner, plugins, delegates })
+}
+
+/// Serves the planner until it has a plan. After an error nothing is left of what earlier stages did.
 pub fn plan(
     host: &Host,
     request: &Request,
-    (mut planner, plugin): (Planner, Plugin),
+    begun: Begun,
     grants: Grants,
-    earlier: Vec<Action>,
     kernel: &mut HostKernel,
     stages: Stages<'_>,
 ) -> Result<Planned, CniError> {
-    plugin.check_imports(&grants.policy)?;
-    let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
-    let ipam = grants.delegate.as_deref().filter(|_| plugin.code.manifest.delegates());
+    let Begun { mut planner, plugins, delegates } = begun;
+    let ipam = grants.delegate.as_deref().filter(|_| delegates);
     let ipam = ipam.and_then(|name| PluginName::parse(name).ok());
-    let limits = lowered(grants.rules(&plugin.name).limits());
-    planner.begin(limits, plugin.code, earlier)?;
-    // While the planner maps its code.
     kernel.prepare();
     let mut planning = Planning {
         host,

@@ -13,7 +13,7 @@ use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, PolicyError};
 use crate::sandbox::cache::Cache;
-use crate::sandbox::planner::Planner;
+use crate::sandbox::planner::Waiting;
 use crate::verb::made;
 use crate::{panic, signal, timings};
 use std::io::Write;
@@ -63,13 +63,14 @@ impl Host {
 /// of a panic, because we are told to end, or because nobody takes the result.
 pub fn add(
     host: &Host,
+    planner: Waiting,
     request: &Request,
     config: &Config,
     record: &mut Record<'_>,
     stdout: &mut dyn Write,
 ) -> Result<(), CniError> {
     signal::watch();
-    match panic::caught(|| attach(host, request, config, record, stdout)) {
+    match panic::caught(|| attach(host, planner, request, config, record, stdout)) {
         Ok(result) => result,
         Err(error) => Err(undo_unfinished(host, request, error)),
     }
@@ -77,20 +78,20 @@ pub fn add(
 
 fn attach(
     host: &Host,
+    planner: Waiting,
     request: &Request,
     config: &Config,
     record: &mut Record<'_>,
     stdout: &mut dyn Write,
 ) -> Result<(), CniError> {
     let policy = host.policy()?;
-    let planner = Planner::spawn(request)?;
-    timings::ended("fork");
     let plugin = Plugin::find(host, request, &request.plugin)?;
     timings::ended("find");
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
     let previous = plugin.previous(config)?;
+    let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
     let netns_id = netns.as_ref().map(NetnsFile::id);
     let journal = host.state.lock(&request.attachment)?;
     let mut kernel = host.locked_kernel(netns, &journal);
@@ -99,7 +100,7 @@ fn attach(
     let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } =
-        planning::plan(host, request, (planner, plugin), grants, Vec::new(), &mut kernel, stages)?;
+        planning::plan(host, request, begun, grants, &mut kernel, stages)?;
     record.plan(&plugins, || plan::digest(applied.iter().chain(&draft.entries), &draft.report));
     record.tolerate(&tolerated);
     let plan = policy::check(draft, &applied, &grants)

@@ -74,8 +74,8 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let output = guest.wasi.output();
     guest.recorder().log(&guest.plugin, Level::Warn, &output);
     let report = std::mem::take(&mut guest.report);
-    if depth == 0 {
-        // The process ends now, and all of it with it.
+    if depth == 0 || guest.memory.is_small() {
+        // The process ends soon, and all of it with it.
         std::mem::forget((store, component));
     }
     match returned {

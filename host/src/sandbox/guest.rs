@@ -63,7 +63,7 @@ impl Guest {
             depth,
             engine,
             linked,
-            wasi: Wasi::new(),
+            wasi: Wasi::default(),
             memory,
             links: Handles::default(),
             drafts: Handles::default(),

@@ -147,6 +147,11 @@ impl Memory {
     pub fn new(most: usize) -> Self {
         Memory { bytes: 0, most }
     }
+
+    /// Whether it matters to nobody how long it stays: [`DELEGATIONS`] of these are half of what a plugin may have.
+    pub fn is_small(&self) -> bool {
+        self.bytes <= 2 << 20
+    }
 }
 
 impl ResourceLimiter for Memory {

@@ -13,16 +13,36 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::random::{Deterministic, WasiRandom};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// The state of one plugin's WASI.
-pub struct Wasi {
+/// The state of one plugin's WASI: made when the plugin first calls a function of it, which few do.
+#[derive(Default)]
+pub struct Wasi(Option<Used>);
+
+struct Used {
     context: WasiCtx,
     table: ResourceTable,
     output: MemoryOutputPipe,
 }
 
 impl Wasi {
+    fn used(&mut self) -> &mut Used {
+        self.0.get_or_insert_with(Used::new)
+    }
+
+    /// What the plugin wrote to standard output and standard error.
+    pub fn output(&self) -> String {
+        let written = self.0.as_ref().map(|used| used.output.contents());
+        String::from_utf8_lossy(&written.unwrap_or_default()).into_owned()
+    }
+}
+
+impl Used {
     /// Nothing but an output into memory.
-    pub fn new() -> Self {
+    fn new() -> Self {
+        // wasmtime-wasi starts threads to print unless there is a runtime, until the process ends.
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+            std::mem::forget(runtime.enter());
+            std::mem::forget(runtime);
+        }
         let output = MemoryOutputPipe::new(limits::LOG_BYTES);
         let context = WasiCtxBuilder::new()
             .stdout(output.clone())
@@ -36,18 +56,14 @@ impl Wasi {
             .allow_tcp(false)
             .allow_udp(false)
             .build();
-        Wasi { context, table: ResourceTable::new(), output }
-    }
-
-    /// What the plugin wrote to standard output and standard error.
-    pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.contents()).into_owned()
+        Used { context, table: ResourceTable::new(), output }
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi.context, table: &mut self.wasi.table }
+        let used = self.wasi.used();
+        WasiCtxView { ctx: &mut used.context, table: &mut used.table }
     }
 }
 
@@ -86,9 +102,9 @@ pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmt
     let interface = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'));
     let Some((interface, _)) = interface else { return Ok(false) };
     match interface {
-        "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
-        "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
-        "io/poll" => sync::io::poll::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.table)?,
+        "io/error" => sync::io::error::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.used().table)?,
+        "io/streams" => sync::io::streams::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.used().table)?,
+        "io/poll" => sync::io::poll::add_to_linker::<Guest, Io>(linker, |g| &mut g.wasi.used().table)?,
         "cli/stdin" => cli::stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
         "cli/stdout" => cli::stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
         "cli/stderr" => cli::stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
@@ -101,13 +117,15 @@ pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmt
         "cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?,
         "clocks/wall-clock" => clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(linker, Guest::clocks)?,
         "random/random" => {
-            random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            random::random::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.used().context.random())?;
         }
         "random/insecure" => {
-            random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.used().context.random())?;
         }
         "random/insecure-seed" => {
-            random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| g.wasi.context.random())?;
+            random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |g| {
+                g.wasi.used().context.random()
+            })?;
         }
         "clocks/monotonic-clock" => {
             // Its timers would wait in real time.

@@ -11,7 +11,7 @@ use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, Violation};
 use crate::remedy;
 use crate::run::Host;
-use crate::sandbox::planner::Planner;
+use crate::sandbox::planner::Waiting;
 use std::sync::Arc;
 
 /// A plan that was not applied, with all that is to be shown of it.
@@ -35,7 +35,7 @@ pub fn plan(
     earlier: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
     let policy = host.policy()?;
-    let planner = Planner::spawn(request)?;
+    let planner = Waiting::spawn()?;
     let plugin = Plugin::find(host, request, &request.plugin)?;
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
@@ -45,8 +45,9 @@ pub fn plan(
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
-        planning::plan(host, request, (planner, plugin), grants, earlier, &mut kernel, Stages::Shown)?;
+        planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
     let mut states = states(&actions, &mut kernel);
     let digest = plan::digest(draft.entries.iter(), &draft.report);

@@ -20,6 +20,7 @@ use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, co
 use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::plugin::Plugin;
 use crate::run::{self, Host};
+use crate::sandbox::planner::Waiting;
 use crate::timings;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -38,11 +39,12 @@ pub enum Output {
 /// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
 ///
 /// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`. The result of an ADD is written
-/// to `stdout` at once: nothing is left of one whose result nobody gets.
+/// to `stdout` at once: nothing is left of one whose result nobody gets. An ADD takes the `planner` that was started for it, or starts one.
 pub fn call(
     host: &Host,
     plugin: &PluginName,
     env: &Environment,
+    planner: Option<Waiting>,
     own_dir: Option<PathBuf>,
     stdin: &mut dyn Read,
     stdout: &mut dyn Write,
@@ -81,13 +83,13 @@ pub fn call(
         Command::Add => {
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
-                dry::of_runtime(host, &request, &config)
-            } else {
-                let mut record = host.record(Audited::Add, (&request).into());
-                let added = run::add(host, &request, &config, &mut record, stdout);
-                record.end(&added);
-                added.map(nothing)
+                return dry::of_runtime(host, &request, &config);
             }
+            let planner = planner.map_or_else(Waiting::spawn, Ok)?;
+            let mut record = host.record(Audited::Add, (&request).into());
+            let added = run::add(host, planner, &request, &config, &mut record, stdout);
+            record.end(&added);
+            added.map(nothing)
         }
         Command::Del if env.dry_run => {
             Ok(dry::del_of_runtime(host, &request(verb, plugin, env, path, &config)?))

@@ -9,7 +9,7 @@ use crate::policy::Grants;
 use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
-use crate::sandbox::planner::Planner;
+use crate::sandbox::planner::Waiting;
 
 /// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
 pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
@@ -45,16 +45,9 @@ fn ask(host: &Host, request: &Request, config: &Config, plugin: Plugin) -> Resul
     if !plugin.code.manifest.has_status() {
         return Ok(());
     }
-    let grants = Grants::for_request(request, config, None, host.policy()?);
+    let policy = host.policy()?;
+    let grants = Grants::for_request(request, config, None, policy);
     let mut kernel = host.kernel(None, true);
-    planning::plan(
-        host,
-        request,
-        (Planner::spawn(request)?, plugin),
-        grants,
-        Vec::new(),
-        &mut kernel,
-        Stages::Shown,
-    )
-    .map(drop)
+    let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
+    planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown).map(drop)
 }

@@ -91,7 +91,11 @@ impl HostKernel {
         }
     }
 
-    fn link_fact(&mut self, link: &LinkRef, with_addresses: bool) -> Result<Fact<LinkFact>, KernelError> {
+    pub(super) fn link_fact(
+        &mut self,
+        link: &LinkRef,
+        with_addresses: bool,
+    ) -> Result<Fact<LinkFact>, KernelError> {
         if !self.has(link.netns) {
             return Ok(Fact::Absent);
         }

@@ -116,10 +116,14 @@ impl HostKernel {
         self.lock.as_ref().and_then(|lock| dup(lock).ok())
     }
 
-    /// Opens both sockets now: what can be done while a planner computes. A failure shows again when they are used.
+    /// Does now what can be done while a planner computes: opens both sockets, and looks at a link that is always there, since the
+    /// code for a first question is yet to be read from its file. A failure shows again when they are used.
     pub fn prepare(&mut self) {
         for netns in [Netns::Host, Netns::Container] {
             let _ = self.socket(netns);
+        }
+        if let Ok(name) = IfName::parse("lo") {
+            let _ = self.link_fact(&LinkRef { netns: Netns::Host, name }, true);
         }
     }
 

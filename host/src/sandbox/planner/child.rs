@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::frame::{self, FrameError};
 use super::message::{Begin, Message, Reply};
-use crate::cni::{CniError, Command, Request, code};
+use crate::cni::{CniError, Command, code};
 use crate::panic;
 use crate::plan::{Answer, DraftPlan, PluginName, Query, Report};
 use crate::sandbox::confine::{self, User};
@@ -23,14 +23,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Runs the plugin of a request and exits.
-pub fn run(request: Request, socket: UnixStream, parent: Pid) -> ! {
+/// Waits for a request, runs its plugin and exits.
+pub fn run(socket: UnixStream, parent: Pid) -> ! {
     let socket = Arc::new(socket);
     panic::silence();
     // A panic would unwind into the parent's code, in the wrong process.
     let planned = panic::caught(|| {
         isolate(socket.as_raw_fd(), parent)?;
-        plan(request, Arc::clone(&socket))
+        plan(Arc::clone(&socket))
     });
     let result = match planned.flatten() {
         Ok(plan) => Message::Plan(plan),
@@ -114,18 +114,14 @@ pub const SYSTEM_CALLS: [libc::c_long; 6] = [
     libc::SYS_fstat,
 ];
 
-fn plan(request: Request, socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
+fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
     let internal = |what: &'static str| {
         move |e: io::Error| CniError::new(code::INTERNAL, what).with_details(e.to_string())
     };
-    // The standard library of a guest prints through wasmtime-wasi, which would start threads without a runtime of ours.
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(internal("no runtime"))?;
-    let runtime_is_entered = runtime.enter();
     let engine = engine::new()?;
     let clock = Clock::new(&engine)?;
     confine::filter(&SYSTEM_CALLS, true).map_err(internal("the planner cannot be confined"))?;
-    let Ok((Begin { limits, earlier }, Some(code))) = frame::receive_with_descriptor(&socket) else {
+    let Ok((Begin { request, limits, earlier }, Some(code))) = frame::receive_with_descriptor(&socket) else {
         // Its plugin was not found.
         exit(1)
     };
@@ -136,9 +132,6 @@ fn plan(request: Request, socket: Arc<UnixStream>) -> Result<DraftPlan, CniError
     let upstream = Box::new(Parent { socket, clock });
     let recorder = Arc::new(Mutex::new(Recorder::new(request, limits, earlier, upstream)));
     let report = engine::run(&code, Guest::new(plugin, 0, engine, Arc::clone(&recorder)), verb)?;
-    // The guest is at its end, and its time with it.
-    std::mem::forget(runtime_is_entered);
-    std::mem::forget(runtime);
     recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report)
 }
 

@@ -1,6 +1,6 @@
 //! What planner and parent say to each other.
 
-use crate::cni::CniError;
+use crate::cni::{CniError, Request};
 use crate::plan::{Action, Answer, DraftPlan, PluginName, Query, Report};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::recorder::Level;
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What the planner waits for, with the code of the plugin as a descriptor.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Begin {
+    /// What is asked of the plugin.
+    pub request: Request,
     /// What the plugin may take.
     pub limits: Limits,
     /// Actions that it takes as done.

@@ -27,17 +27,30 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-/// A planner process; when it is dropped, that is killed and reaped.
+/// A child process; when it is dropped, it is killed and reaped.
+#[derive(Debug)]
+struct Process {
+    pid: Pid,
+    reaped: bool,
+}
+
+/// A planner process that has given up what it may, and waits for a request.
+#[derive(Debug)]
+pub struct Waiting {
+    process: Process,
+    socket: UnixStream,
+}
+
+/// A planner process that runs the plugin of a request.
 #[derive(Debug)]
 pub struct Planner {
     request: Request,
     limits: Limits,
-    process: Pid,
-    reaped: bool,
+    process: Process,
     socket: UnixStream,
 }
 
-/// Runs the plugin of a request and gives its plan; see [`Planner::spawn`] and [`Planner::serve`].
+/// Runs the plugin of a request and gives its plan; see [`Waiting::spawn`] and [`Planner::serve`].
 pub fn plan(
     request: &Request,
     code: Code,
@@ -45,15 +58,14 @@ pub fn plan(
     facts: &mut dyn Facts,
     load: &mut dyn FnMut(&PluginName) -> Result<Code, CniError>,
 ) -> Result<DraftPlan, CniError> {
-    let mut planner = Planner::spawn(request)?;
-    planner.begin(Limits::default(), code, earlier)?;
+    let mut planner = Waiting::spawn()?.begin(request.clone(), Limits::default(), code, earlier)?;
     planner.serve(&mut Components { facts, load })
 }
 
-impl Planner {
-    /// Starts a process for a request, which gives up what it may and waits for [`Planner::begin`]: meanwhile the caller looks its plugin up.
+impl Waiting {
+    /// Starts a process. The earlier the better: it has less of ours to copy, and what it gives up it gives up while its plugin is looked up.
     #[expect(unsafe_code, reason = "fork")]
-    pub fn spawn(request: &Request) -> Result<Self, CniError> {
+    pub fn spawn() -> Result<Self, CniError> {
         let failed =
             |e: std::io::Error| CniError::new(code::INTERNAL, "no planner").with_details(e.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
@@ -61,48 +73,54 @@ impl Planner {
         // SAFETY: this process has one thread (it starts none before it is done), so that the child finds no lock held
         // by a thread that it lacks.
         match unsafe { fork() }.map_err(|e| failed(e.into()))? {
-            ForkResult::Child => child::run(request.clone(), theirs, parent),
+            ForkResult::Child => child::run(theirs, parent),
             ForkResult::Parent { child } => {
                 let _ = elsewhere(child);
-                Ok(Planner {
-                    request: request.clone(),
-                    limits: Limits::default(),
-                    process: child,
-                    reaped: false,
-                    socket: ours,
-                })
+                Ok(Waiting { process: Process { pid: child, reaped: false }, socket: ours })
             }
         }
     }
 
-    /// Has it run a plugin. It begins at once, so the caller can prepare other things before it serves it.
+    /// Has it run the plugin of a request. It begins at once, so the caller can prepare other things before it serves it.
     ///
     /// `earlier` are actions that it takes as done: in the dry run of a chain, those of the plugins before it.
-    pub fn begin(&mut self, limits: Limits, code: Code, earlier: Vec<Action>) -> Result<(), CniError> {
-        self.limits = limits;
-        let begin = Begin { limits, earlier };
+    pub fn begin(
+        self,
+        request: Request,
+        limits: Limits,
+        code: Code,
+        earlier: Vec<Action>,
+    ) -> Result<Planner, CniError> {
+        let Waiting { process, socket } = self;
+        let begin = Begin { request, limits, earlier };
         let deadline = Instant::now() + limits::PLANNER_TIME;
-        frame::send(&self.socket, &begin, Some(code.file.as_fd()), Some(deadline))
-            .map_err(|error| self.broken(error))
+        let sent = frame::send(&socket, &begin, Some(code.file.as_fd()), Some(deadline));
+        let mut planner = Planner { request: begin.request, limits, process, socket };
+        sent.map_err(|error| planner.broken(error))?;
+        Ok(planner)
     }
+}
 
+impl Planner {
     /// A planner that somebody else runs, at the other end of `socket`; nobody is ended or reaped.
     pub fn at(request: &Request, limits: Limits, socket: UnixStream) -> Self {
         // No process has this number: it is above PID_MAX_LIMIT.
-        let process = Pid::from_raw(i32::MAX);
-        Planner { request: request.clone(), limits, process, reaped: true, socket }
+        let process = Process { pid: Pid::from_raw(i32::MAX), reaped: true };
+        Planner { request: request.clone(), limits, process, socket }
     }
+}
 
-    /// Ends the planner and tells how it had ended by itself.
+impl Process {
+    /// Ends it and tells how it had ended by itself.
     fn end(&mut self) -> Option<WaitStatus> {
         if self.reaped {
             return None;
         }
-        let status = match waitpid(self.process, Some(WaitPidFlag::WNOHANG)) {
+        let status = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => {
                 // It has not been reaped, so the number is still its own. Root without CAP_KILL may not, and does not wait for it.
-                if kill(self.process, Signal::SIGKILL).is_ok() {
-                    let _ = waitpid(self.process, None);
+                if kill(self.pid, Signal::SIGKILL).is_ok() {
+                    let _ = waitpid(self.pid, None);
                 }
                 None
             }
@@ -125,7 +143,7 @@ fn elsewhere(process: Pid) -> nix::Result<()> {
     sched_setaffinity(process, &all)
 }
 
-impl Drop for Planner {
+impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }

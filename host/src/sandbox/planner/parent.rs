@@ -126,14 +126,14 @@ impl Planner {
     pub(super) fn broken(&mut self, error: FrameError) -> CniError {
         let how = match error {
             FrameError::Deadline => {
-                self.end();
+                self.process.end();
                 return limits::exceeded(
                     "time of the planner",
                     format!("{} ms", limits::PLANNER_TIME.as_millis()),
                 );
             }
             FrameError::Ended(ended) => {
-                self.end();
+                self.process.end();
                 return CniError::new(code::TRY_AGAIN_LATER, ended.to_string())
                     .with_details("while the plugin was planning; nothing is left of it");
             }
@@ -146,7 +146,7 @@ impl Planner {
 
     /// The error for a planner that said what it cannot have to say; it is ended.
     fn lied(&mut self, how: String) -> CniError {
-        self.end();
+        self.process.end();
         CniError::new(code::TRAPPED, format!("the planner of plugin {} failed", self.request.plugin))
             .with_details(how)
     }
@@ -155,13 +155,14 @@ impl Planner {
     fn post_mortem(&mut self) -> String {
         let begun = Instant::now();
         loop {
-            let status = nix::sys::wait::waitpid(self.process, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+            let status =
+                nix::sys::wait::waitpid(self.process.pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
             match status {
                 Ok(WaitStatus::StillAlive) if begun.elapsed() < Duration::from_millis(100) => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 Ok(WaitStatus::Signaled(_, signal, _)) => {
-                    self.reaped = true;
+                    self.process.reaped = true;
                     return match signal {
                         Signal::SIGSYS => {
                             format!("it was ended by {signal}: it made a system call that it may not")
@@ -170,7 +171,7 @@ impl Planner {
                     };
                 }
                 Ok(WaitStatus::Exited(_, status)) => {
-                    self.reaped = true;
+                    self.process.reaped = true;
                     return format!("it exited with status {status} without a plan");
                 }
                 _ => return "it closed its connection".to_owned(),

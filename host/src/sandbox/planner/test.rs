@@ -1,7 +1,7 @@
 //! A planner that has been taken over: whatever it says, the parent ends with an error.
 
 use super::message::Message;
-use super::{Components, Planner};
+use super::{Components, Planner, Process};
 use crate::cni::{CniError, code};
 use crate::plan::action::SetUp;
 use crate::plan::{
@@ -36,8 +36,12 @@ fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> 
         Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
     say(&theirs);
     let kept = hang.then_some(theirs);
-    let mut planner =
-        Planner { request: request(), limits: Limits::default(), process, reaped: false, socket: ours };
+    let mut planner = Planner {
+        request: request(),
+        limits: Limits::default(),
+        process: Process { pid: process, reaped: false },
+        socket: ours,
+    };
     let error = planner
         .serve(&mut Components { facts, load: &mut |name| Err(CniError::new(999, name.as_str())) })
         .unwrap_err();
