@@ -248,14 +248,14 @@ fn read(path: &Path) -> Result<Option<Section>, KernelError> {
     let whole = str::from_utf8(bytes.get(..end).unwrap_or_default());
     let mut lines = whole.map_err(|e| broken(format!("cannot be read: {e}")))?.lines();
     let Some(first) = lines.next() else { return Ok(None) };
-    let header: Header =
-        serde_json::from_str(first).map_err(|e| broken(format!("has no header that we understand: {e}")))?;
+    let header: Header = serde_json::from_slice(first.as_bytes())
+        .map_err(|e| broken(format!("has no header that we understand: {e}")))?;
     if header.version != VERSION {
         return Err(broken(format!("is of version {}, ours is {VERSION}", header.version)));
     }
     let mut section = Section { header, steps: Vec::new(), report: None, path: path.to_owned() };
     for line in lines {
-        match serde_json::from_str(line)
+        match serde_json::from_slice(line.as_bytes())
             .map_err(|e| broken(format!("has a line that we do not understand: {e}")))?
         {
             Record::Intent(intent) => section.steps.push(Step { intent, effects: None }),

@@ -98,9 +98,9 @@ impl Results {
     pub fn get(&self, attachment: &Attachment, cni_version: &str) -> Result<Option<Value>, CniError> {
         let Ok(text) = fs::read_to_string(self.path(attachment)) else { return Ok(None) };
         // Before it was `cniCacheV1`, the file held the result alone.
-        let result = match serde_json::from_str::<Cached>(&text) {
+        let result = match serde_json::from_slice::<Cached>(text.as_bytes()) {
             Ok(cached) if cached.kind == KIND => cached.result,
-            _ => serde_json::from_str(&text)
+            _ => serde_json::from_slice(text.as_bytes())
                 .map(Some)
                 .map_err(|e| CniError::new(code::DECODING_FAILURE, e.to_string()))?,
         };
@@ -136,7 +136,7 @@ impl Results {
 
 /// What a file tells of its attachment; of one in an old or another form, nothing.
 fn read(path: &Path) -> Option<Target> {
-    let cached: Cached = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    let cached: Cached = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let attachment = Attachment {
         network: NetworkName::parse(&cached.network).ok()?,
         container: ContainerId::parse(&cached.container).ok()?,

@@ -138,6 +138,6 @@ fn planned_result(plan: &DryPlan, request: &Request) -> Result<Value, CniError> 
         dns: report.dns.clone(),
     };
     let text = result::encode(&planned, &request.cni_version)?;
-    serde_json::from_str(&text)
+    serde_json::from_slice(text.as_bytes())
         .map_err(|e| CniError::new(code::INTERNAL, format!("failed to encode the result: {e}")))
 }

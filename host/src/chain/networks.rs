@@ -39,7 +39,7 @@ pub fn load(dir: &Path, name: &NetworkName) -> Result<List, CniError> {
 
 /// The network of a file: a list where it has `plugins` or is a `.conflist`, else one plugin.
 pub fn from_file(file: &Path) -> Result<List, CniError> {
-    let object: serde_json::Value = serde_json::from_str(&read(file)?).unwrap_or_default();
+    let object: serde_json::Value = serde_json::from_slice(read(file)?.as_bytes()).unwrap_or_default();
     let is_list = file.extension().is_some_and(|extension| extension == "conflist");
     if is_list || object.get("plugins").is_some() { list(file) } else { single(file) }
 }

@@ -102,7 +102,7 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
 /// What `CAP_ARGS` has.
 pub(super) fn capabilities(text: &str) -> Result<Map<String, Value>, CniError> {
     let text = if text.is_empty() { "{}" } else { text };
-    serde_json::from_str(text).map_err(|e| {
+    serde_json::from_slice(text.as_bytes()).map_err(|e| {
         let hint = r#"hint: CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'"#;
         CniError::new(code::INVALID_ENVIRONMENT, format!("CAP_ARGS is no JSON object: {e}")).with_details(hint)
     })

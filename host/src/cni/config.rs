@@ -46,7 +46,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName)
         return Err(decoding("unexpected end of JSON input"));
     }
     let text = String::from_utf8_lossy(stdin).into_owned();
-    let object = match serde_json::from_str(&text).map_err(|e| decoding(&e.to_string()))? {
+    let object = match serde_json::from_slice(text.as_bytes()).map_err(|e| decoding(&e.to_string()))? {
         Value::Object(object) => object,
         // In Go it leaves everything as it is.
         Value::Null => Map::new(),

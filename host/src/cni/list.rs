@@ -42,7 +42,7 @@ impl List {
     /// Reads a list; `plugins` may be missing, since files may add them.
     pub fn parse(text: &str) -> Result<Self, CniError> {
         let wrong = |what: String| invalid(format!("error parsing configuration list: {what}"));
-        let object: Object = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let object: Object = serde_json::from_slice(text.as_bytes()).map_err(|e| wrong(e.to_string()))?;
         let name = match object.get("name") {
             None => return Err(wrong("no name".into())),
             Some(Value::String(name)) => name.clone(),
@@ -95,7 +95,7 @@ impl List {
 impl Entry {
     /// Reads one plugin's configuration.
     pub fn parse(text: &str) -> Result<Self, CniError> {
-        let value = serde_json::from_str(text);
+        let value = serde_json::from_slice(text.as_bytes());
         Entry::of(&value.map_err(|e| invalid(format!("error parsing configuration: {e}")))?)
     }
 

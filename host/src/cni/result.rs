@@ -187,7 +187,7 @@ pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
     if !version::ALL.contains(&cni_version) {
         return Err(CniError::new(code::INTERNAL, format!("unsupported CNI result version {cni_version:?}")));
     }
-    serde_json::from_str(&encode(&told, cni_version)?)
+    serde_json::from_slice(encode(&told, cni_version)?.as_bytes())
         .map_err(|e| CniError::new(code::INTERNAL, format!("failed to convert the result: {e}")))
 }
 

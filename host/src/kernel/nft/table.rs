@@ -45,7 +45,9 @@ impl Table {
     /// Reads a listing of one table that is there.
     pub fn decode(text: &str) -> Result<Self, serde_json::Error> {
         let mut table = Table { exists: true, ..Table::default() };
-        for (kind, value) in serde_json::from_str::<Document>(text)?.nftables.into_iter().flatten() {
+        for (kind, value) in
+            serde_json::from_slice::<Document>(text.as_bytes())?.nftables.into_iter().flatten()
+        {
             match kind.as_str() {
                 "metainfo" | "table" => {}
                 "chain" => table.chains.push(serde_json::from_value::<Chain>(value)?.name),

@@ -66,7 +66,7 @@ pub fn run(compiler: &Path, wasm: &File, code: &File) -> Result<Manifest, CodeEr
         return Err(failure(status, message.trim_end().to_owned()));
     }
     let manifest = text(&mut manifest, MANIFEST_BYTES).map_err(CodeError::Read)?;
-    serde_json::from_str(&manifest)
+    serde_json::from_slice(manifest.as_bytes())
         .map_err(|e| CodeError::Compiler { status: "wrote no manifest".to_owned(), message: e.to_string() })
 }
 
