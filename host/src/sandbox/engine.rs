@@ -33,12 +33,14 @@ pub enum Verb {
     Status,
 }
 
-/// Runs a verb of a plugin and gives its report; what it recorded is with the guest's recorder.
+/// Runs a verb of a plugin, whose code may be loaded already, and gives its report; what it recorded is with the guest's recorder.
 pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let plugin = guest.plugin.clone();
     let engine = guest.engine.clone();
     let limits = guest.recorder().limits;
-    let component = load(&engine, code)
+    let kept = guest.linked().kept(&plugin);
+    let component = kept
+        .map_or_else(|| load(&engine, code), Ok)
         .map_err(|e| internal(&format!("{plugin}: its machine code does not load"), &e))?;
 
     let prepared = {
@@ -108,7 +110,7 @@ fn export(store: &mut Store<Guest>, instance: &Instance, verb: Verb) -> wasmtime
 
 /// Maps machine code.
 #[expect(unsafe_code, reason = "machine code is executed as it is")]
-fn load(engine: &Engine, code: &File) -> wasmtime::Result<Component> {
+pub fn load(engine: &Engine, code: &File) -> wasmtime::Result<Component> {
     let memory = mapping::code(code)?;
     // SAFETY: the descriptor is the parent's, who passes on only what the cache vouches for: written by our compiler,
     // from an engine with the same settings, to a file that nobody but root or us could have changed since, with

@@ -50,7 +50,8 @@ impl Guest {
         Guest::with(plugin, depth, engine, linked, recorder)
     }
 
-    fn with(
+    /// The same with what is linked already.
+    pub fn with(
         plugin: PluginName,
         depth: usize,
         engine: Engine,

@@ -1,8 +1,9 @@
-//! What is linked: the contract and WASI, once for a plugin and its delegates.
+//! What is linked: the contract and WASI, once for a plugin and its delegates; and the delegates that are loaded already.
 
 use super::guest::Guest;
 use super::{host, wasi};
-use std::collections::BTreeSet;
+use crate::plan::PluginName;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -11,6 +12,7 @@ pub struct Linked {
     linker: Linker<Guest>,
     /// Those that are there as a whole.
     whole: BTreeSet<String>,
+    ahead: BTreeMap<PluginName, Component>,
 }
 
 impl Linked {
@@ -19,7 +21,17 @@ impl Linked {
         let mut linker = Linker::new(engine);
         // Of an interface that only traps, each component brings the functions that it imports.
         linker.allow_shadowing(true);
-        Linked { linker, whole: BTreeSet::new() }
+        Linked { linker, whole: BTreeSet::new(), ahead: BTreeMap::new() }
+    }
+
+    /// Keeps a component that a plugin will probably delegate to.
+    pub fn keep(&mut self, plugin: PluginName, component: Component) {
+        self.ahead.insert(plugin, component);
+    }
+
+    /// The component of a plugin, if it was kept: there is no other of that name in a request.
+    pub fn kept(&self, plugin: &PluginName) -> Option<Component> {
+        self.ahead.get(plugin).cloned()
     }
 
     /// Links what a component imports: only that, for linking all takes longer than running a plugin.

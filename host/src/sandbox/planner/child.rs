@@ -11,6 +11,7 @@ use crate::sandbox::engine;
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::limits;
+use crate::sandbox::linked::Linked;
 use crate::sandbox::recorder::{Level, Loaded, Recorder, Upstream};
 use nix::errno::Errno;
 use nix::libc;
@@ -22,6 +23,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::Engine;
 
 /// Waits for a request, runs its plugin and exits.
 pub fn run(socket: UnixStream, parent: Pid) -> ! {
@@ -129,9 +131,10 @@ fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
     let clock = clock.start(limits.time)?;
     let plugin = request.plugin.clone();
     let verb = if request.command == Command::Status { Verb::Status } else { Verb::Add };
-    let upstream = Box::new(Parent { socket, clock });
+    let linked = Arc::new(Mutex::new(Linked::new(&engine)));
+    let upstream = Box::new(Parent { socket, clock, engine: engine.clone(), linked: Arc::clone(&linked) });
     let recorder = Arc::new(Mutex::new(Recorder::new(request, limits, earlier, upstream)));
-    let report = engine::run(&code, Guest::new(plugin, 0, engine, Arc::clone(&recorder)), verb)?;
+    let report = engine::run(&code, Guest::with(plugin, 0, engine, linked, Arc::clone(&recorder)), verb)?;
     recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report)
 }
 
@@ -139,19 +142,32 @@ fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
 struct Parent {
     socket: Arc<UnixStream>,
     clock: Clock,
+    engine: Engine,
+    linked: Arc<Mutex<Linked>>,
 }
 
 impl Parent {
     /// Asks and waits, with the clock stopped. A planner without a parent has no reason to go on.
     fn ask_parent(&mut self, message: &Message) -> (Reply, Option<File>) {
         let socket = &self.socket;
-        let reply = self.clock.stopped(|| {
+        let mut received = self.clock.stopped(|| {
             frame::send(socket, message, None, None)?;
             frame::receive_with_descriptor(socket)
         });
-        match reply {
-            Ok((reply, descriptor)) => (reply, descriptor.map(File::from)),
-            Err(_) => exit(1),
+        loop {
+            match received.map(|(reply, descriptor)| (reply, descriptor.map(File::from))) {
+                Ok((Reply::Ahead(plugin), Some(code))) => self.load_ahead(plugin, &code),
+                Ok(reply) => return reply,
+                Err(_) => exit(1),
+            }
+            received = self.clock.stopped(|| frame::receive_with_descriptor(&self.socket));
+        }
+    }
+
+    /// Loads a delegate. Why that fails is told when it is delegated to.
+    fn load_ahead(&self, plugin: PluginName, code: &File) {
+        if let Ok(component) = engine::load(&self.engine, code) {
+            self.linked.lock().unwrap_or_else(PoisonError::into_inner).keep(plugin, component);
         }
     }
 }

@@ -46,6 +46,9 @@ pub enum Message {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
+    /// To nothing: the code of the plugin that will probably be delegated to, as a descriptor with this message. It is loaded while the
+    /// answer to the first question is made, which comes after it.
+    Ahead(PluginName),
     /// To a question.
     Answer(Answer),
     /// The code comes as a descriptor with this message.

@@ -18,11 +18,13 @@ use super::cache::Code;
 use super::limits::{self, Limits};
 use crate::cni::{CniError, Request, code};
 use crate::plan::{Action, DraftPlan, Facts, PluginName};
-use message::Begin;
+use frame::FrameError;
+use message::{Begin, Reply};
 use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid};
+use serde::Serialize;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
@@ -92,16 +94,27 @@ impl Waiting {
         earlier: Vec<Action>,
     ) -> Result<Planner, CniError> {
         let Waiting { process, socket } = self;
-        let begin = Begin { request, limits, earlier };
-        let deadline = Instant::now() + limits::PLANNER_TIME;
-        let sent = frame::send(&socket, &begin, Some(code.file.as_fd()), Some(deadline));
-        let mut planner = Planner { request: begin.request, limits, process, socket };
-        sent.map_err(|error| planner.broken(error))?;
+        let mut planner = Planner { request: request.clone(), limits, process, socket };
+        planner.give(&Begin { request, limits, earlier }, &code)?;
         Ok(planner)
     }
 }
 
 impl Planner {
+    /// Gives it the code of a plugin to which the first will probably delegate.
+    pub fn ahead(&mut self, plugin: &PluginName, code: &Code) -> Result<(), CniError> {
+        self.give(&Reply::Ahead(plugin.clone()), code)
+    }
+
+    fn give(&mut self, message: &impl Serialize, code: &Code) -> Result<(), CniError> {
+        let deadline = Instant::now() + limits::PLANNER_TIME;
+        match frame::send(&self.socket, message, Some(code.file.as_fd()), Some(deadline)) {
+            // One that has ended already has said why, which is yet to be read.
+            Ok(()) | Err(FrameError::Closed) => Ok(()),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
     /// A planner that somebody else runs, at the other end of `socket`; nobody is ended or reaped.
     pub fn at(request: &Request, limits: Limits, socket: UnixStream) -> Self {
         // No process has this number: it is above PID_MAX_LIMIT.

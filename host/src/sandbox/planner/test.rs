@@ -10,7 +10,7 @@ use crate::plan::{
 };
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::recorder::Level;
-use crate::sandbox::test::{Machine, plugin, request};
+use crate::sandbox::test::{Machine, compile, plain, plugin, request};
 use nix::sys::signal::kill;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
@@ -31,17 +31,10 @@ fn said(bytes: &[u8], hang: bool) -> CniError {
 }
 
 fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> CniError {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let process =
-        Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
+    let (mut planner, theirs) = planner();
+    let process = planner.process.pid;
     say(&theirs);
     let kept = hang.then_some(theirs);
-    let mut planner = Planner {
-        request: request(),
-        limits: Limits::default(),
-        process: Process { pid: process, reaped: false },
-        socket: ours,
-    };
     let error = planner
         .serve(&mut Components { facts, load: &mut |name| Err(CniError::new(999, name.as_str())) })
         .unwrap_err();
@@ -49,6 +42,14 @@ fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> 
     assert!(kill(process, None).is_err(), "it was ended and reaped");
     drop(kept);
     error
+}
+
+/// A planner that only waits, and its end of the connection.
+fn planner() -> (Planner, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let sleep = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+    let process = Process { pid: Pid::from_raw(sleep.id().try_into().unwrap()), reaped: false };
+    (Planner { request: request(), limits: Limits::default(), process, socket: ours }, theirs)
 }
 
 fn frame(message: &Message) -> Vec<u8> {
@@ -182,4 +183,19 @@ fn a_planner_cannot_fill_the_journal_or_the_runtime() {
     let error = CniError::new(999, "x".repeat(1 << 20)).with_details("y".repeat(1 << 20));
     let cut = said(&frame(&Message::Failed(error)), false);
     assert_eq!((cut.msg.len(), cut.details.len()), (limits::ERROR_MSG_BYTES, limits::ERROR_DETAILS_BYTES));
+}
+
+#[test]
+fn what_a_planner_said_is_read_though_it_takes_nothing_any_more() {
+    let code = compile(&plain("(unreachable)")).unwrap();
+    for is_gone in [false, true] {
+        let (mut planner, mut theirs) = planner();
+        theirs.write_all(&frame(&Message::Failed(CniError::new(999, "no")))).unwrap();
+        let kept = (!is_gone).then_some(theirs);
+        planner.ahead(&plugin("host-local"), &code).unwrap();
+        drop(kept);
+        let mut facts = Machine::default();
+        let mut services = Components { facts: &mut facts, load: &mut |_| unreachable!() };
+        assert_eq!(planner.serve(&mut services).unwrap_err().code, 999, "{is_gone}");
+    }
 }

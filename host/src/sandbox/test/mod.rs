@@ -55,7 +55,7 @@ fn component_text(imports: &str, lowered: &str, body: &str) -> String {
 }
 
 /// A component without imports whose `add` is `body`; it has to leave a result's address, 0 being a success.
-fn plain(body: &str) -> Vec<u8> {
+pub fn plain(body: &str) -> Vec<u8> {
     let main = format!(r#"(func $add (export "add") (result i32) {body})"#);
     let lowered = r#"(core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
     wat::parse_str(component_text("", lowered, &main)).unwrap()
@@ -144,7 +144,7 @@ fn file(bytes: &[u8]) -> File {
     file
 }
 
-fn compile(wasm: &[u8]) -> Result<Code, CodeError> {
+pub fn compile(wasm: &[u8]) -> Result<Code, CodeError> {
     Cache::new(&[], compiler(), true).code(&file(wasm), None)
 }
 
