@@ -147,7 +147,7 @@ impl Process {
 
 /// Puts a process that has not run yet on another processor than this one, where it begins at once. The scheduler may move it again.
 ///
-/// By itself it mostly waits here until we sleep.
+/// By itself it may wait here until we sleep. Where the kernel has put it elsewhere already, it stays: that is not ours to know better.
 fn elsewhere(process: Pid) -> nix::Result<()> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let mut others = all;

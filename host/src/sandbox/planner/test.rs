@@ -47,8 +47,8 @@ fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> 
 /// A planner that only waits, and its end of the connection.
 fn planner() -> (Planner, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let sleep = Command::new("/bin/sleep").arg("60").spawn().unwrap();
-    let process = Process { pid: Pid::from_raw(sleep.id().try_into().unwrap()), reaped: false };
+    let pid = Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
+    let process = Process { pid, reaped: false };
     (Planner { request: request(), limits: Limits::default(), process, socket: ours }, theirs)
 }
 
