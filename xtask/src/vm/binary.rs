@@ -21,12 +21,18 @@ pub struct Binary {
 struct Artifact {
     manifest_path: Option<PathBuf>,
     target: Option<Target>,
+    profile: Option<Profile>,
     executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
 struct Target {
     src_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
 }
 
 impl Binary {
@@ -70,8 +76,13 @@ fn build(workspace: &Workspace, what: &[&str]) -> Result<Vec<Binary>> {
     let mut found = Vec::new();
     for line in sh::stdout(&mut process)?.lines() {
         let artifact: Artifact = serde_json::from_str(line).context("cargo wrote something unexpected")?;
-        let Artifact { manifest_path: Some(manifest), target: Some(target), executable: Some(file) } =
-            artifact
+        // Programs that tests execute are built and told of, too, in whatever order.
+        let Artifact {
+            manifest_path: Some(manifest),
+            target: Some(target),
+            profile: Some(Profile { test: true }),
+            executable: Some(file),
+        } = artifact
         else {
             continue;
         };
