@@ -53,14 +53,8 @@ fn main() -> ExitCode {
         Err(e) => return exit(fail(&CniError::new(code::INTERNAL, e.to_string()))),
     };
     let env = environment();
-    // Before anything else: what it does until there is a plugin for it, it does beside us.
-    let planner = match (env.command.as_str(), env.dry_run) {
-        ("ADD", false) => match Waiting::spawn() {
-            Ok(planner) => Some(planner),
-            Err(error) => return exit(fail(&error)),
-        },
-        _ => None,
-    };
+    // Before anything else: what it does until there is a plugin for it, it does beside us. Where it cannot be started, the call tells so.
+    let planner = (env.command == "ADD" && !env.dry_run).then(Waiting::spawn).and_then(Result::ok);
     timings::ended("fork");
     panic::silence();
     signal::watch();

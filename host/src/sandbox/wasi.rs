@@ -4,6 +4,7 @@
 use super::guest::Guest;
 use super::limits;
 use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasData, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -38,8 +39,10 @@ impl Wasi {
 impl Used {
     /// Nothing but an output into memory.
     fn new() -> Self {
-        // wasmtime-wasi starts threads to print unless there is a runtime, until the process ends.
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+        // To print, wasmtime-wasi would start threads unless there is a runtime. One is enough, until the process ends.
+        if Handle::try_current().is_err()
+            && let Ok(runtime) = Builder::new_current_thread().build()
+        {
             std::mem::forget(runtime.enter());
             std::mem::forget(runtime);
         }

@@ -41,11 +41,11 @@ pub fn plan(
     plugin.check_config(config)?;
     let netns = plugin.netns(host, request)?;
     let previous = plugin.previous(config)?;
-    let mut kernel = host.kernel(netns, true);
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
-    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
+    let mut kernel = host.kernel(netns, true);
+    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
