@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasm_cni::apply::{self, StateDir};
 use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config, result};
-use wasm_cni::kernel::netns::NetnsFile;
+use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::memory::Allocator;
-use wasm_cni::plan::{DraftPlan, PluginName};
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
 use wasm_cni::policy::{self, Grants, Policy};
 use wasm_cni::run::{self, Host};
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
+use wasm_cni::value::PluginName;
 use wasm_cni::verb;
 
 /// As the host's.

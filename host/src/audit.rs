@@ -1,9 +1,9 @@
 //! The audit log: a line of JSON for each plan that was applied, refused or undone (`docs/security.md`, S16; `docs/policy.md`).
 
 use crate::cni::{CniError, Request, code};
-use crate::plan::{Attachment, NetworkName, PluginName};
 use crate::policy::{AuditLog, Violation};
 use crate::timings::{self, Phases};
+use crate::value::{Attachment, NetworkName, PluginName};
 use serde::Serialize;
 use std::cell::Cell;
 use std::fs::File;

@@ -1,12 +1,12 @@
 //! Native plugins, to which a component delegates or which a list names: how they are called and what their answers mean (SPEC, section 4;
 //! cni-behaviours, section 1.13).
 
+use crate::action::Delegate;
 use crate::cni::{CniError, Config, Request, code, previous};
-use crate::kernel::native::execute;
-use crate::plan::action::Delegate;
-use crate::plan::{PluginName, Report};
+use crate::machine::native::execute;
 use crate::sandbox::lookup::{self, Found};
 use crate::signal::Ended;
+use crate::value::{PluginName, Report};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use crate::apply::{ApplyError, Stuck};
 use crate::cni::{CniError, code};
-use crate::kernel::KernelError;
-pub use crate::kernel::errno::chain;
+use crate::machine::MachineError;
+pub use crate::machine::errno::chain;
 use crate::remedy;
 
 /// A text for a terminal: a guest's words are in it, and could tell the terminal what to do.
@@ -14,8 +14,8 @@ pub fn printable(text: &str) -> String {
     if text.contains(is_odd) { text.chars().map(shown).collect() } else { text.to_owned() }
 }
 
-impl From<KernelError> for CniError {
-    fn from(error: KernelError) -> Self {
+impl From<MachineError> for CniError {
+    fn from(error: MachineError) -> Self {
         let code = if error.is_retryable() { code::TRY_AGAIN_LATER } else { code::INTERNAL };
         CniError::new(code, chain(&error))
     }

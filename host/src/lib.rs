@@ -12,6 +12,7 @@
 //! [`sandbox`]. Imports point one way: `cni` and `plan` are leaves, `sandbox`, `policy` and `kernel` see `plan`,
 //! `apply` sees those, only `run`, `verb` and `cli` see all.
 
+pub mod action;
 pub mod apply;
 pub mod audit;
 pub mod chain;
@@ -20,7 +21,7 @@ pub mod cni;
 pub mod delegate;
 pub mod error;
 pub mod install;
-pub mod kernel;
+pub mod machine;
 pub mod memory;
 pub mod panic;
 pub mod plan;
@@ -32,4 +33,5 @@ pub mod run;
 pub mod sandbox;
 pub mod signal;
 pub mod timings;
+pub mod value;
 pub mod verb;

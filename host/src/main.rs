@@ -14,12 +14,12 @@ use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, code, result::go_json};
 use wasm_cni::error::printable;
 use wasm_cni::memory::Allocator;
-use wasm_cni::plan::PluginName;
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::{self, Policy, PolicyError};
 use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
+use wasm_cni::value::PluginName;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{panic, signal, timings};
 

@@ -1,15 +1,16 @@
 //! Serving a planner: facts, components, and native plugins, each of which ends a stage of the plan (`docs/architecture.md`).
 
+use crate::action::Delegate;
+use crate::action::{Action, Answer, Facts as _, Lifetime, Query};
 use crate::apply::journal::Writer;
 use crate::apply::{self, Journal};
 use crate::audit::Record;
 use crate::cni::{CniError, Request, code};
 use crate::delegate;
-use crate::kernel::host::HostKernel;
-use crate::kernel::netns::NetnsId;
-use crate::kernel::{Before, Effect};
-use crate::plan::action::Delegate;
-use crate::plan::{Action, Answer, DraftPlan, Entry, Facts as _, Lifetime, PluginName, Query};
+use crate::machine::host::HostKernel;
+use crate::machine::netns::NetnsId;
+use crate::machine::{Before, Effect};
+use crate::plan::{DraftPlan, Entry};
 use crate::plugin::Plugin;
 use crate::policy::{self, Ceilings, GrantedFacts, Grants, Lowered, Policy, Violation};
 use crate::run::{Host, abandon, forget_if_done, header};
@@ -18,6 +19,7 @@ use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::{Delegated, Planner, Service, Services, Waiting};
 use crate::timings;
+use crate::value::PluginName;
 use crate::verb::stale;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

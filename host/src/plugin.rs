@@ -1,13 +1,13 @@
 //! A plugin that is a component, with what it says of itself.
 
 use crate::cni::{CniError, Config, Request, code};
-use crate::kernel::netns::{NetnsFile, OpenNetnsError};
-use crate::plan::{NetworkName, PluginName, Report};
+use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::policy::Policy;
 use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
+use crate::value::{NetworkName, PluginName, Report};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,13 @@
 //! What a human types to remove what we could not: an undo as a command for a shell.
 
-use crate::kernel::netlink::address;
-use crate::kernel::sysctl::parse_saved;
-use crate::kernel::{LinkIdentity, Undo};
-use crate::plan::action::{Delegate, Masquerade, SetLink};
-use crate::plan::{Action, LinkRef, Netns, render};
+use crate::action::Action;
+use crate::action::{Delegate, Masquerade, SetLink};
+use crate::machine::Undo;
+use crate::machine::netlink::address;
+use crate::machine::sysctl::parse_saved;
+use crate::plan::render;
+use crate::value::LinkIdentity;
+use crate::value::{LinkRef, Netns};
 
 /// The command; for what is in the container, in the namespace at the path `netns`.
 pub fn command(undo: &Undo, netns: &str) -> String {

@@ -1,19 +1,21 @@
 //! The picture of `docs/architecture.md` as one function: request → draft → checked plan → applied, or shown.
 
+use crate::action::{Answer, Facts, Query};
 use crate::apply::journal::Writer;
 use crate::apply::{self, Header, Journal, Section, StateDir};
 use crate::audit::{Audited, Record, Subject};
 use crate::cni::result::Interface;
 use crate::cni::{CniError, CniResult, Config, Request, code, result};
-use crate::kernel::KernelError;
-use crate::kernel::host::HostKernel;
-use crate::kernel::netns::{NetnsFile, NetnsId};
-use crate::plan::{self, Answer, Facts, Ip, LinkFact, LinkRef, Netns, Query, Report};
+use crate::machine::MachineError;
+use crate::machine::host::HostKernel;
+use crate::machine::netns::{NetnsFile, NetnsId};
+use crate::plan;
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, PolicyError};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::planner::Waiting;
+use crate::value::{Ip, LinkFact, LinkRef, Netns, Report};
 use crate::verb::made;
 use crate::{panic, signal, timings};
 use std::io::Write;
@@ -133,7 +135,7 @@ fn attach(
             timings::ended("result");
             writer.complete(plan.report())?;
             timings::ended("journal");
-            signal::check().map_err(KernelError::from)?;
+            signal::check().map_err(MachineError::from)?;
             record.applied()?;
             deliver(&text, stdout)
         });

@@ -6,11 +6,13 @@ use super::journal::Journal;
 use super::state_dir::StateDir;
 use super::tests::{Fault, Faulty};
 use super::{ApplyError, Header, execute, revert};
+use crate::action::Action;
 use crate::cni::{Command, Request, config};
-use crate::kernel::fake::FakeKernel;
-use crate::kernel::{Kernel, Outcome};
-use crate::plan::{Action, Attachment, DraftPlan, Entry, PluginName, Report, render};
+use crate::machine::fake::FakeKernel;
+use crate::machine::{Kernel, Outcome};
+use crate::plan::{DraftPlan, Entry, render};
 use crate::policy::{self, CheckedPlan, Grants};
+use crate::value::{Attachment, PluginName, Report};
 use serde::Deserialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

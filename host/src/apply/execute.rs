@@ -3,10 +3,13 @@
 use super::journal::{Section, Writer};
 use super::state_dir::StateDir;
 use super::undo::{Reason, undos};
-use crate::kernel::{Before, Effect, Kernel, KernelError, Outcome, Undo, Undone};
-use crate::plan::render::{self, Place};
-use crate::plan::{Action, Entry, Netns};
+use crate::action::Action;
+use crate::machine::{Before, Effect, Kernel, MachineError, Outcome, Undo, Undone};
+use crate::plan::Entry;
+use crate::plan::render;
+use crate::plan::render::Place;
 use crate::policy::CheckedPlan;
+use crate::value::Netns;
 use crate::{signal, timings};
 use nix::fcntl::Flock;
 use std::fs::File;
@@ -19,7 +22,7 @@ pub struct ApplyError {
     pub action: String,
     /// Why.
     #[source]
-    pub source: KernelError,
+    pub source: MachineError,
     /// What could not be taken back; empty when the machine is as before.
     pub stuck: Vec<Stuck>,
 }
@@ -32,7 +35,7 @@ pub struct Stuck {
     /// `CNI_NETNS`, for what is in the container; may be empty.
     pub netns: String,
     /// Why it was not.
-    pub error: KernelError,
+    pub error: MachineError,
 }
 
 /// Applies a plan, all of it or nothing, noting each step in `writer` first.
@@ -76,7 +79,7 @@ fn is_wait(entry: &Entry) -> bool {
 pub(super) fn lock_for(
     step: &[Entry],
     shared: Option<&StateDir>,
-) -> Result<Option<Flock<File>>, KernelError> {
+) -> Result<Option<Flock<File>>, MachineError> {
     let private =
         |entry: &Entry| is_wait(entry) || render::place(&entry.action) == Place::Netns(Netns::Container);
     shared.filter(|_| !step.iter().all(private)).map(StateDir::lock_shared).transpose()
@@ -90,7 +93,7 @@ fn steps(
     shared: Option<&StateDir>,
     writer: &mut Writer,
     kernel: &mut dyn Kernel,
-) -> Result<(), (String, KernelError)> {
+) -> Result<(), (String, MachineError)> {
     for step in entries.chunk_by(together) {
         let _lock = lock_for(step, shared).map_err(|e| ("lock".to_owned(), e))?;
         let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();

@@ -3,9 +3,12 @@
 //! `STATE-DIR/KEY/PLUGIN.ORDINAL` is the section of one plugin of one attachment: lines of JSON, appended. It lives on
 //! a tmpfs that lasts as long as the kernel state that it describes, so nothing is flushed (design rule 7).
 
-use crate::kernel::netns::NetnsId;
-use crate::kernel::{Before, Effect, KernelError, LinkIdentity};
-use crate::plan::{Action, Attachment, Entry, Netns, PluginName, Report};
+use crate::action::Action;
+use crate::machine::netns::NetnsId;
+use crate::machine::{Before, Effect, MachineError};
+use crate::plan::Entry;
+use crate::value::LinkIdentity;
+use crate::value::{Attachment, Netns, PluginName, Report};
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirEntry, File, OpenOptions};
@@ -119,7 +122,7 @@ impl AsFd for Journal {
 impl Journal {
     /// The sections, the latest first. One that makes no sense, or of a newer version, is moved aside and reported; one that cannot be read
     /// now is an error.
-    pub fn sections(&self) -> Result<Vec<Section>, KernelError> {
+    pub fn sections(&self) -> Result<Vec<Section>, MachineError> {
         let read = read_directory(&self.directory);
         let (sections, useless) = read.map_err(|e| file_error("read", &self.directory, e))?;
         for (path, error) in useless {
@@ -128,7 +131,7 @@ impl Journal {
                 drop(std::fs::remove_file(&path));
                 continue;
             };
-            if matches!(error, KernelError::File { .. }) {
+            if matches!(error, MachineError::File { .. }) {
                 return Err(error);
             }
             tracing::warn!(path = %path.display(), %error, "journal is kept aside and not used");
@@ -138,7 +141,7 @@ impl Journal {
     }
 
     /// Begins the section of a plugin.
-    pub fn begin(&self, header: &Header) -> Result<Writer, KernelError> {
+    pub fn begin(&self, header: &Header) -> Result<Writer, MachineError> {
         let path = self.directory.join(format!("{}.{}", header.plugin, header.ordinal));
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|e| file_error("make", &path, e))?;
@@ -153,7 +156,7 @@ impl Journal {
     }
 
     /// Forgets a section: what it describes is undone.
-    pub fn forget(&self, section: &Section) -> Result<(), KernelError> {
+    pub fn forget(&self, section: &Section) -> Result<(), MachineError> {
         match std::fs::remove_file(&section.path) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("remove", &section.path, e)),
             _ => Ok(()),
@@ -170,14 +173,14 @@ impl Drop for Journal {
 
 impl Writer {
     /// Notes what is about to be done and what is there before.
-    pub fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), KernelError> {
+    pub fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), MachineError> {
         self.line(&Record::Intent(step.to_vec()))?;
         self.section.steps.push(Step { intent: step.to_vec(), effects: None });
         Ok(())
     }
 
     /// Notes what was done; what cannot be written is still known here.
-    pub fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), KernelError> {
+    pub fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), MachineError> {
         if let Some(step) = self.section.steps.last_mut() {
             step.effects = Some(effects.to_vec());
         }
@@ -185,7 +188,7 @@ impl Writer {
     }
 
     /// Notes that all was done, and what the runtime is told.
-    pub fn complete(&mut self, report: &Report) -> Result<(), KernelError> {
+    pub fn complete(&mut self, report: &Report) -> Result<(), MachineError> {
         self.line(&Record::Complete(report.clone()))
     }
 
@@ -194,7 +197,7 @@ impl Writer {
         &self.section
     }
 
-    fn line(&mut self, value: &impl Serialize) -> Result<(), KernelError> {
+    fn line(&mut self, value: &impl Serialize) -> Result<(), MachineError> {
         let path = &self.section.path;
         let line = serde_json::to_string(value).map_err(|e| file_error("write", path, e.into()))?;
         self.file.write_all(format!("{line}\n").as_bytes()).map_err(|e| file_error("write", path, e))
@@ -202,7 +205,7 @@ impl Writer {
 }
 
 /// A section that cannot be used, with the reason; none: nothing was noted in it.
-pub(super) type Useless = (PathBuf, Option<KernelError>);
+pub(super) type Useless = (PathBuf, Option<MachineError>);
 
 /// What is in a directory; nothing, if it is gone.
 pub(super) fn entries(directory: &Path) -> std::io::Result<Vec<DirEntry>> {
@@ -226,7 +229,7 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
             Ok(Some(section)) => sections.push(section),
             Ok(None) => useless.push((path, None)),
             // Its DEL came meanwhile.
-            Err(KernelError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(MachineError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
             Err(error) => useless.push((path, Some(error))),
         }
     }
@@ -236,8 +239,8 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
 }
 
 /// Reads a section; a last line that was cut off by a crash is as if it had not been begun.
-fn read(path: &Path) -> Result<Option<Section>, KernelError> {
-    let broken = |what: String| KernelError::Conflict(format!("journal {} {what}", path.display()));
+fn read(path: &Path) -> Result<Option<Section>, MachineError> {
+    let broken = |what: String| MachineError::Conflict(format!("journal {} {what}", path.display()));
     // What no later try reads better is broken; any other failure to read may pass.
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
         ErrorKind::IsADirectory => broken(format!("cannot be read: {e}")),
@@ -269,6 +272,6 @@ fn read(path: &Path) -> Result<Option<Section>, KernelError> {
     Ok(Some(section))
 }
 
-pub(super) fn file_error(verb: &str, path: &Path, source: std::io::Error) -> KernelError {
-    KernelError::File { what: format!("failed to {verb} {}", path.display()), source }
+pub(super) fn file_error(verb: &str, path: &Path, source: std::io::Error) -> MachineError {
+    MachineError::File { what: format!("failed to {verb} {}", path.display()), source }
 }

@@ -1,6 +1,6 @@
 //! Locks between processes: `flock` with a bound, then CNI code 11.
 
-use crate::kernel::KernelError;
+use crate::machine::MachineError;
 use crate::signal;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Locks `file` for this process alone, if nobody else has it.
-pub fn try_exclusive(file: File, what: &str) -> Result<Option<Flock<File>>, KernelError> {
+pub fn try_exclusive(file: File, what: &str) -> Result<Option<Flock<File>>, MachineError> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
@@ -24,12 +24,12 @@ pub fn is_held(file: File) -> bool {
     matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
 
-fn failed(what: &str, errno: Errno) -> KernelError {
-    KernelError::File { what: format!("failed to lock {what}"), source: errno.into() }
+fn failed(what: &str, errno: Errno) -> MachineError {
+    MachineError::File { what: format!("failed to lock {what}"), source: errno.into() }
 }
 
 /// Locks `file` for this process alone; `what` names it for the message.
-pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, KernelError> {
+pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, MachineError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -39,7 +39,7 @@ pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, KernelError>
         }
         signal::check()?;
         if Instant::now() >= deadline {
-            return Err(KernelError::Busy { what: what.to_owned(), seconds: PATIENCE.as_secs() });
+            return Err(MachineError::Busy { what: what.to_owned(), seconds: PATIENCE.as_secs() });
         }
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -5,12 +5,12 @@
 
 use super::execute::{leading_leases, lock_for, together};
 use super::state_dir::StateDir;
-use crate::kernel::{Kernel, KernelError, Outcome};
+use crate::machine::{Kernel, MachineError, Outcome};
 use crate::plan::{Entry, render};
 use crate::policy::CheckedPlan;
 
 /// Does what it can of a plan; gives each action that failed, as a command, and why.
-pub fn mend(plan: &CheckedPlan, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<(String, KernelError)> {
+pub fn mend(plan: &CheckedPlan, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<(String, MachineError)> {
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let shared = rest.iter().any(Entry::is_shared);
     let mut failures = Vec::new();
@@ -24,7 +24,11 @@ pub fn mend(plan: &CheckedPlan, state: &StateDir, kernel: &mut dyn Kernel) -> Ve
     failures
 }
 
-fn do_step(step: &[Entry], shared: Option<&StateDir>, kernel: &mut dyn Kernel) -> Vec<(String, KernelError)> {
+fn do_step(
+    step: &[Entry],
+    shared: Option<&StateDir>,
+    kernel: &mut dyn Kernel,
+) -> Vec<(String, MachineError)> {
     let _lock = match lock_for(step, shared) {
         Ok(lock) => lock,
         Err(error) => return vec![("lock".to_owned(), error)],

@@ -2,8 +2,8 @@
 
 use super::journal::{Journal, Section, entries, file_error, read_directory};
 use super::lock;
-use crate::kernel::KernelError;
-use crate::plan::{Attachment, derive};
+use crate::machine::MachineError;
+use crate::value::{Attachment, derive};
 use nix::fcntl::Flock;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ impl StateDir {
     }
 
     /// Locks an attachment, making its directory: two verbs on one attachment wait for each other.
-    pub fn lock(&self, attachment: &Attachment) -> Result<Journal, KernelError> {
+    pub fn lock(&self, attachment: &Attachment) -> Result<Journal, MachineError> {
         let directory = self.attachments().join(derive::key(attachment));
         let what = format!("attachment {} of container {}", attachment.interface, attachment.container);
         loop {
@@ -39,7 +39,7 @@ impl StateDir {
     }
 
     /// Makes an attachment's directory; whether there was none.
-    fn make(&self, directory: &Path) -> Result<bool, KernelError> {
+    fn make(&self, directory: &Path) -> Result<bool, MachineError> {
         let above = self.attachments();
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
@@ -57,11 +57,11 @@ impl StateDir {
     }
 
     /// The same without waiting, and without making anything: none, if somebody holds the lock or there is nothing to lock.
-    pub fn try_lock(&self, attachment: &Attachment) -> Result<Option<Journal>, KernelError> {
+    pub fn try_lock(&self, attachment: &Attachment) -> Result<Option<Journal>, MachineError> {
         self.try_lock_directory(self.attachments().join(derive::key(attachment)))
     }
 
-    fn try_lock_directory(&self, directory: PathBuf) -> Result<Option<Journal>, KernelError> {
+    fn try_lock_directory(&self, directory: PathBuf) -> Result<Option<Journal>, MachineError> {
         let file = match File::open(&directory) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|e| file_error("open", &directory, e))?,
@@ -91,7 +91,7 @@ impl StateDir {
     }
 
     /// Refuses who may not read the journals: to an ordinary user it would seem that there are none.
-    pub fn check_readable(&self) -> Result<(), KernelError> {
+    pub fn check_readable(&self) -> Result<(), MachineError> {
         match std::fs::read_dir(self.attachments()) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("read", &self.attachments(), e)),
             _ => Ok(()),
@@ -99,7 +99,7 @@ impl StateDir {
     }
 
     /// Locks what attachments share (bridges, forwarding) against other applying and undoing processes.
-    pub fn lock_shared(&self) -> Result<Flock<File>, KernelError> {
+    pub fn lock_shared(&self) -> Result<Flock<File>, MachineError> {
         let path = self.path.join("shared.lock");
         DirBuilder::new()
             .recursive(true)
@@ -152,7 +152,7 @@ impl StateDir {
 }
 
 /// Locks an attachment's directory; none, if it went before.
-fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, KernelError> {
+fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, MachineError> {
     let file = match File::open(directory) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|e| file_error("open", directory, e))?,

@@ -4,14 +4,16 @@ use super::journal::{Journal, Section};
 use super::state_dir::StateDir;
 use super::undo::{Reason, undos};
 use super::{ApplyError, Header, execute, revert};
+use crate::action::{Action, Answer, Facts, Query};
 use crate::cni::{Command, Request, config};
-use crate::kernel::errno::chain;
-use crate::kernel::host::HostKernel;
-use crate::kernel::netns::NetnsFile;
-use crate::kernel::testing::{private, sh, texts};
-use crate::kernel::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone};
-use crate::plan::{Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, PluginName, Query};
+use crate::machine::errno::chain;
+use crate::machine::host::HostKernel;
+use crate::machine::netns::NetnsFile;
+use crate::machine::testing::{private, sh, texts};
+use crate::machine::{Before, Difference, Kernel, MachineError, Outcome, Undo, Undone};
+use crate::plan::DraftPlan;
 use crate::policy::{self, CheckedPlan, Grants};
+use crate::value::{Attachment, ContainerId, IfName, PluginName};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -77,14 +79,14 @@ impl<K: Kernel> Kernel for Faulty<'_, K> {
         let last = if self.fault == Fault::DiesAfter { at + 1 } else { at };
         let mut outcomes = self.kernel.execute(&step[..last]);
         assert!(self.fault == Fault::Fails, "dies here");
-        outcomes.push(Outcome::Failed(KernelError::Conflict("made to fail".to_owned())));
+        outcomes.push(Outcome::Failed(MachineError::Conflict("made to fail".to_owned())));
         outcomes.resize_with(step.len(), || Outcome::NotTried);
         outcomes
     }
 
     fn undo(&mut self, undos: &[Undo]) -> Vec<Undone> {
         if self.undo_fails {
-            let failed = |_| Undone::Failed(KernelError::Conflict("made to fail".to_owned()));
+            let failed = |_| Undone::Failed(MachineError::Conflict("made to fail".to_owned()));
             return undos.iter().map(failed).collect();
         }
         self.kernel.undo(undos)
@@ -104,7 +106,7 @@ fn request(scene: &Scene) -> Request {
         command: Command::Add,
         plugin: PluginName::parse("bridge").unwrap(),
         attachment: Attachment {
-            network: crate::plan::NetworkName::parse("mybridge").unwrap(),
+            network: crate::value::NetworkName::parse("mybridge").unwrap(),
             container: ContainerId::parse("c").unwrap(),
             interface: IfName::parse("eth0").unwrap(),
         },
@@ -311,8 +313,8 @@ fn a_journal_that_a_crash_cut_off_anywhere_is_what_was_whole_of_it() {
     };
     let mut writer = journal.begin(&header).unwrap();
     writer.intent(&[]).unwrap();
-    let dns = crate::plan::Dns { domain: Some("ü".to_owned()), ..Default::default() };
-    writer.complete(&crate::plan::Report { dns, ..Default::default() }).unwrap();
+    let dns = crate::value::Dns { domain: Some("ü".to_owned()), ..Default::default() };
+    writer.complete(&crate::value::Report { dns, ..Default::default() }).unwrap();
     let file = std::fs::read_dir(directory.path().join("attachments")).unwrap().next().unwrap().unwrap();
     let file = file.path().join("bridge.0");
     let bytes = std::fs::read(&file).unwrap();

@@ -1,10 +1,12 @@
 //! What takes back what was done: derived from recorded effects, never from the plugin.
 
 use super::journal::{Section, Step};
-use crate::kernel::iptables::filter;
-use crate::kernel::{Before, Effect, Undo, shared_by};
-use crate::plan::action::{AddAddress, EnsureBridge, FilterRule, ReserveLease};
-use crate::plan::{Action, Entry, IfName, Lifetime, LinkRef, Netns};
+use crate::action::{Action, Lifetime};
+use crate::action::{AddAddress, EnsureBridge, FilterRule, ReserveLease};
+use crate::machine::iptables::filter;
+use crate::machine::{Before, Effect, Undo, shared_by};
+use crate::plan::Entry;
+use crate::value::{IfName, LinkRef, Netns};
 use ipnetwork::IpNetwork;
 
 /// Why something is undone.

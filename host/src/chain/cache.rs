@@ -4,7 +4,7 @@
 use super::Target;
 use crate::cni::list::List;
 use crate::cni::{CniError, code, result};
-use crate::plan::{Attachment, ContainerId, IfName, NetworkName};
+use crate::value::{Attachment, ContainerId, IfName, NetworkName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! One call of one plugin: a component is served in this process, a native plugin is executed.
 
 use super::{Chain, Target};
+use crate::action::Delegate;
 use crate::cni::list::Entry;
 use crate::cni::{CniError, Environment};
-use crate::plan::PluginName;
-use crate::plan::action::Delegate;
 use crate::sandbox::lookup::{self, Found};
+use crate::value::PluginName;
 use crate::verb::{self, Output};
 use crate::{delegate, panic};
 use serde_json::Value;

@@ -4,7 +4,7 @@ use super::{Chain, Target, Valid};
 use crate::cni::list::Entry;
 use crate::cni::result::{self, Interface};
 use crate::cni::{CniError, CniResult, Command, Request, code, config};
-use crate::plan::{LinkRef, Netns};
+use crate::value::{LinkRef, Netns};
 use crate::verb::Output;
 use crate::verb::dry::{self, DryPlan};
 use serde_json::Value;

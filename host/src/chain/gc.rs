@@ -3,7 +3,7 @@
 use super::{Chain, Target, lines};
 use crate::cni::CniError;
 use crate::cni::list::Entry;
-use crate::plan::Attachment;
+use crate::value::Attachment;
 use crate::verb::collect::is_listed;
 use serde_json::{Value, json};
 

@@ -14,18 +14,17 @@ pub use gc::Valid;
 pub use networks::{from_file, load};
 
 use self::cache::Results;
+use crate::action::{Answer, Facts as _, Query};
 use crate::cni::list::{Entry, List};
 use crate::cni::result::go_json;
 use crate::cni::{CniError, code, config, previous};
 use crate::delegate;
-use crate::kernel::KernelError;
-use crate::kernel::netns::NetnsFile;
-use crate::plan::{
-    Answer, Attachment, ContainerId, Fact, Facts as _, IfName, LinkRef, NameError, Netns, NetworkName, Query,
-};
+use crate::machine::MachineError;
+use crate::machine::netns::NetnsFile;
 use crate::plugin::container_netns;
 use crate::run::Host;
 use crate::signal;
+use crate::value::{Attachment, ContainerId, Fact, IfName, LinkRef, NameError, Netns, NetworkName};
 use crate::verb::NOBODY;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -113,7 +112,7 @@ impl<'a> Chain<'a> {
         target: &Target,
         previous: Option<&Value>,
     ) -> Result<(Value, String), CniError> {
-        signal::check().map_err(KernelError::from)?;
+        signal::check().map_err(MachineError::from)?;
         let config = self.config(plugin, target, previous.cloned());
         let mut text = self.call("ADD", plugin, target, &config)?;
         let mut result = delegate::result(text.as_bytes())?;
@@ -166,7 +165,7 @@ impl<'a> Chain<'a> {
             added.netns.clear();
         }
         for plugin in self.list.plugins.iter().rev() {
-            signal::check().map_err(KernelError::from)?;
+            signal::check().map_err(MachineError::from)?;
             self.del_one(plugin, &added, cached.as_ref())?;
         }
         self.results.forget(&target.attachment);

@@ -2,7 +2,7 @@
 
 use crate::cni::list::{Entry, List};
 use crate::cni::{CniError, code, config};
-use crate::plan::NetworkName;
+use crate::value::NetworkName;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
 //! `wasm-cni attachments`: what is on this node.
 
 use super::{Format, Printed, table};
+use crate::action::Action;
 use crate::cni::CniError;
-use crate::plan::{Action, Attachment, Netns};
 use crate::run::Host;
+use crate::value::{Attachment, Netns};
 use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -2,8 +2,8 @@
 
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::plan::Attachment;
 use crate::run::Host;
+use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;
 

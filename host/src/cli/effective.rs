@@ -1,7 +1,7 @@
 //! What the policy of this machine says of a plugin, for `inspect` and `policy check`.
 
-use crate::plan::{NetworkName, PluginName};
 use crate::policy::{Capability, Mode, Policy, Rules};
+use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

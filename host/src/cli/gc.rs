@@ -3,12 +3,13 @@
 
 use super::Printed;
 use super::runtime::Places;
+use crate::action::Action;
 use crate::apply::Section;
 use crate::audit::{Audited, Subject};
 use crate::cni::{CniError, code, config};
-use crate::plan::{Action, NetworkName, StoreRef};
 use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::run::Host;
+use crate::value::{NetworkName, StoreRef};
 use crate::verb::attached;
 use crate::verb::collect::{Collection, is_listed};
 use std::collections::BTreeSet;
@@ -75,9 +76,9 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
             let dead =
                 attached::all(&host.state, network.as_ref()).into_iter().filter(attached::Attached::is_dead);
             let dead: BTreeSet<_> =
-                dead.map(|attached| crate::plan::derive::key(&attached.attachment)).collect();
+                dead.map(|attached| crate::value::derive::key(&attached.attachment)).collect();
             collection
-                .sections(|section| dead.contains(&crate::plan::derive::key(&section.header.attachment)));
+                .sections(|section| dead.contains(&crate::value::derive::key(&section.header.attachment)));
         }
     }
     let skipped: Vec<String> = collection

@@ -3,10 +3,10 @@
 use super::effective::Effective;
 use super::{Format, Printed};
 use crate::cni::{CniError, code};
-use crate::plan::{NetworkName, PluginName};
 use crate::policy::Capability;
 use crate::run::Host;
 use crate::sandbox::{self, Kind};
+use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
         let (interface, function) = import.split_once('.').unwrap_or((import, ""));
         capabilities.entry(interface.to_owned()).or_default().push(function.to_owned());
     }
-    let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+    let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let stem = arguments.file.file_stem().unwrap_or_default().to_string_lossy();
     let plugin = PluginName::parse(arguments.plugin.as_deref().unwrap_or(&stem)).map_err(invalid)?;
     let network = arguments.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;

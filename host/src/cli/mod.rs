@@ -15,9 +15,9 @@ mod table;
 
 use crate::cni::{CniError, code, result::go_json};
 use crate::error::printable;
-use crate::plan::NetworkName;
 use crate::run::Host;
 use crate::timings;
+use crate::value::NetworkName;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;

@@ -3,10 +3,10 @@
 use super::effective::Effective;
 use super::{Format, Printed, plan};
 use crate::cni::{CniError, code};
-use crate::plan::{NetworkName, PluginName};
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
 use crate::run::Host;
+use crate::value::{NetworkName, PluginName};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) fn run(mut host: Host, arguments: &Arguments) -> Result<Printed, CniE
         json!({ "policy": policy.path, "exists": policy.exists, "rules": policy.content.rules.len() });
     let mut success = true;
     if let Some(plugin) = &check.plugin {
-        let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+        let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
         let plugin = PluginName::parse(plugin).map_err(invalid)?;
         let network = check.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;
         let effective = Effective::of(&policy, &plugin, network.as_ref(), &Capability::ALL, None);

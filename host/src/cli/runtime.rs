@@ -2,8 +2,8 @@
 
 use crate::chain::{self, Chain, Target};
 use crate::cni::{CniError, code};
-use crate::plan::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use crate::run::Host;
+use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
 use std::path::{Component, Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
 
 use super::{CniError, code, version};
-use crate::plan::{ContainerId, IDENTIFIER_BYTES, IfName};
+use crate::value::{ContainerId, IDENTIFIER_BYTES, IfName};
 use serde::{Deserialize, Serialize};
 
 /// The `CNI_*` variables as they are; an empty one counts as missing.

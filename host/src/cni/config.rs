@@ -3,7 +3,7 @@
 use super::named::{self, NamedAddresses};
 use super::result::Interface;
 use super::{CniError, code, previous};
-use crate::plan::{IDENTIFIER_BYTES, NetworkName, PluginName, Report};
+use crate::value::{IDENTIFIER_BYTES, NetworkName, PluginName, Report};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ pub use config::Config;
 pub use error::{CniError, code};
 pub use result::CniResult;
 
-use crate::plan::{Attachment, PluginName, Report};
+use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! What a configuration names: the links and addresses that a plugin may use without anybody having said more.
 
 use super::config::member;
-use crate::plan::Report;
-use crate::plan::action::PortMapping;
+use crate::action::PortMapping;
+use crate::value::Report;
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use super::config::member;
 use super::result::Interface;
 use super::{CniError, code};
-use crate::plan::{Dns, Ip, Report, Route};
+use crate::value::{Dns, Ip, Report, Route};
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 use std::net::IpAddr;

@@ -2,8 +2,8 @@
 
 use super::config::member;
 use super::{CniError, code, previous, version};
-pub use crate::plan::Interface;
-use crate::plan::{Dns, Ip, Report, Route};
+pub use crate::value::Interface;
+use crate::value::{Dns, Ip, Report, Route};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;

@@ -7,10 +7,10 @@ pub use place::Place;
 pub use undo::uninstall;
 
 use crate::cni::{CniError, code};
-use crate::plan::PluginName;
 use crate::plugin::Plugin;
 use crate::run::Host;
 use crate::sandbox::cache::digest;
+use crate::value::PluginName;
 use place::{COMPILER, HOST, failed, is_our_link};
 use std::fs::{self, File, Permissions};
 use std::io;

@@ -1,7 +1,7 @@
 //! Which lifetime an action has: it follows from the plan, so that nobody has to be believed.
 
-use super::action::FilterRule;
-use super::{Action, Lifetime, LinkRef, Netns};
+use crate::action::{Action, FilterRule, Lifetime};
+use crate::value::{IfName, LinkRef, Netns};
 
 /// The lifetime of `action` within a plan of `actions` (design rule 6).
 ///
@@ -24,7 +24,7 @@ pub fn of<'a>(action: &Action, actions: impl Iterator<Item = &'a Action>) -> Lif
         Action::AddAddress(add) => shared(on_bridge(&add.link, Box::new(actions))),
         Action::AddRoute(add) => shared(on_bridge(&add.link, Box::new(actions))),
         Action::SetSysctl(set) => match set.key.link() {
-            Some((_, name)) => match super::IfName::parse(name) {
+            Some((_, name)) => match IfName::parse(name) {
                 Ok(name) => {
                     let link = LinkRef { netns: set.netns, name };
                     let actions: Vec<&Action> = actions.collect();

@@ -1,11 +1,13 @@
 //! What each kind of action has to be: the default policy, line by line, and where a rule may say otherwise.
 
 use super::{Grants, Refusal, Rules, Thing, Whole};
-use crate::plan::action::{
+use crate::action::Action;
+use crate::action::{
     AddAddress, AddRoute, CreateVeth, DeleteAddress, EnsureVlanGateway, FilterRule, LinkAttribute, MapPorts,
     Mark, PortVlans, ReserveLease, SetSysctl,
 };
-use crate::plan::{Action, Backend, Entry, IfName, LinkRef, Netns, Report, derive};
+use crate::plan::Entry;
+use crate::value::{Backend, IfName, LinkRef, Netns, Report, derive};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 

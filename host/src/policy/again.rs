@@ -1,8 +1,10 @@
 //! A plan that mends what an earlier one made.
 
 use super::{CheckedPlan, Refusal, Violation};
-use crate::plan::action::{LinkAttribute, SetLink};
-use crate::plan::{Action, DraftPlan, Entry, Netns, render};
+use crate::action::Action;
+use crate::action::{LinkAttribute, SetLink};
+use crate::plan::{DraftPlan, Entry, render};
+use crate::value::Netns;
 
 /// Allows to do again what a journal holds, since that was checked before it was done the first time: `mends` are of its
 /// entries, or give a link again what one of them made it with.

@@ -1,6 +1,6 @@
 //! The capabilities that policy knows: the interfaces of the contract that reach the machine.
 
-use crate::plan::{Action, Query};
+use crate::action::{Action, Query};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

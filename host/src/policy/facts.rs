@@ -1,7 +1,8 @@
 //! What a plugin may ask: of the host only what it could also use.
 
 use super::{Capability, Grants, Mode, Refusal, Thing, Violation};
-use crate::plan::{Answer, Backend, Fact, Facts, LinkRef, Netns, PluginName, Query, StoreRef};
+use crate::action::{Answer, Facts, Query};
+use crate::value::{Backend, Fact, LinkRef, Netns, PluginName, StoreRef};
 use std::borrow::Cow;
 
 /// Facts of a machine, as far as they are granted.
@@ -136,7 +137,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Free(..) => Answer::Free(Fact::Absent),
         Query::File(_) | Query::FileBelow(..) => Answer::File(Fact::Known(Vec::new())),
         Query::Backend => Answer::Backend(Backend::Iptables),
-        Query::Firewall => Answer::Firewall(crate::plan::Firewall::Iptables),
+        Query::Firewall => Answer::Firewall(crate::value::Firewall::Iptables),
         Query::RouteTo(_) => Answer::RouteTo(Fact::Absent),
         Query::HostEnd(_) => Answer::HostEnd(Fact::Absent),
         Query::StalePorts { .. } => Answer::PortOwners(Vec::new()),

@@ -2,10 +2,11 @@
 
 use super::rules::Rules;
 use super::{Policy, Thing, Violation};
+use crate::action::Answer;
+use crate::action::DeletePortMap;
 use crate::cni::named::{FirewallConfig, PortConfig};
 use crate::cni::{CniError, Config, Request};
-use crate::plan::action::DeletePortMap;
-use crate::plan::{Answer, Attachment, Fact, IfName, LinkRef, Netns, PluginName, Report, StoreRef, derive};
+use crate::value::{Attachment, Fact, IfName, LinkRef, Netns, PluginName, Report, StoreRef, derive};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 use std::collections::BTreeSet;

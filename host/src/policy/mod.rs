@@ -27,7 +27,8 @@ pub use rules::{Lowered, Rules, Told};
 pub use scope::{Key, Thing};
 pub use violation::{Refusal, Violation};
 
-use crate::plan::{DraftPlan, Entry, Report, lifetime, render};
+use crate::plan::{DraftPlan, Entry, lifetime, render};
+use crate::value::Report;
 
 /// A plan that policy allows. It is made by [`check`] and [`check_again`] alone, and it alone can be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::file::{Mode, Policy, Rule, Sha256};
 use super::scope::{Key, Scope, Thing};
 use super::violation::{Refusal, Remedy};
 use crate::cni::{CniError, code};
-use crate::plan::{NetworkName, PluginName};
+use crate::value::{NetworkName, PluginName};
 
 /// See [`Policy::rules`].
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::capability::Capability;
 use super::pattern::Patterns;
-use crate::plan::SysctlKey;
+use crate::value::SysctlKey;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Deserializer};
 use std::fmt;

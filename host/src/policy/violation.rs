@@ -3,7 +3,7 @@
 use super::rules::Told;
 use super::scope::Key;
 use crate::cni::{CniError, code};
-use crate::plan::{NetworkName, PluginName};
+use crate::value::{NetworkName, PluginName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::recorder::Level;
 use super::{limits, lower, mapping, tunables};
 use crate::cni::{CniError, code};
-use crate::plan::Report;
+use crate::value::Report;
 use std::fs::File;
 use wasmtime::component::{Component, Instance, TypedFunc};
 use wasmtime::{Engine, Store, Trap};

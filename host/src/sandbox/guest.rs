@@ -7,7 +7,7 @@ use super::limits::Memory;
 use super::linked::Linked;
 use super::recorder::Recorder;
 use super::wasi::Wasi;
-use crate::plan::{LinkFact, PluginName, Report, StoreRef};
+use crate::value::{LinkFact, PluginName, Report, StoreRef};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
 
@@ -95,7 +95,7 @@ impl Guest {
     }
 
     /// Records an action under this plugin's name.
-    pub fn record(&self, action: crate::plan::Action) -> Result<usize, crate::cni::CniError> {
+    pub fn record(&self, action: crate::action::Action) -> Result<usize, crate::cni::CniError> {
         self.recorder().record(&self.plugin, action)
     }
 }

@@ -73,7 +73,7 @@ pub const SYSCTL_BYTES: usize = 4096;
 
 /// Bytes of a file that is read for a guest. Stops a configuration that names a huge or endless file from filling the memory
 /// of parent and planner.
-pub const FILE_BYTES: usize = crate::plan::fact::MAX_FILE_BYTES;
+pub const FILE_BYTES: usize = crate::value::fact::MAX_FILE_BYTES;
 
 /// Bytes of the DNS settings of a result. Stops a result that fills the runtime's memory and the journal.
 pub const DNS_BYTES: usize = 64 << 10;

@@ -2,7 +2,7 @@
 
 use super::guest::Guest;
 use super::{host, wasi};
-use crate::plan::PluginName;
+use crate::value::PluginName;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};

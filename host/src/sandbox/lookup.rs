@@ -1,7 +1,7 @@
 //! Where a plugin is: the component or the executable of that name on `CNI_PATH`.
 
 use crate::cni::{CniError, code};
-use crate::plan::PluginName;
+use crate::value::PluginName;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};

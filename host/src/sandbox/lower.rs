@@ -2,7 +2,7 @@
 
 use super::bindings::wasm_cni::plugin::types;
 use crate::cni::{CniError, code};
-use crate::plan::{AddressRange, IfName, Mac, Netns};
+use crate::value::{AddressRange, IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

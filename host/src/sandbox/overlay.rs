@@ -2,14 +2,11 @@
 
 use super::limits;
 use super::recorder::Recorder;
+use crate::action::{Action, Answer, Query};
+use crate::action::{CreateVeth, DeletePortMap, EnsureBridge, EnsureVlanGateway, MapPorts, ReserveLease};
 use crate::cni::{CniError, code};
-use crate::plan::action::{
-    CreateVeth, DeletePortMap, EnsureBridge, EnsureVlanGateway, MapPorts, ReserveLease,
-};
-use crate::plan::fact::MAX_GAPS;
-use crate::plan::{
-    Action, AddressRange, Answer, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, Netns, Query, StoreRef,
-};
+use crate::value::fact::MAX_GAPS;
+use crate::value::{AddressRange, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, Netns, StoreRef};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -260,7 +257,7 @@ fn of_peer(veth: &CreateVeth) -> LinkFact {
 }
 
 /// A link that does not exist yet: index 0; MAC and MTU 0 where the kernel or the end of the plan chooses.
-fn planned(netns: Netns, name: &IfName, kind: &str, mac: crate::plan::Mac, mtu: Option<u32>) -> LinkFact {
+fn planned(netns: Netns, name: &IfName, kind: &str, mac: crate::value::Mac, mtu: Option<u32>) -> LinkFact {
     LinkFact {
         netns,
         name: name.clone(),

@@ -3,12 +3,11 @@
 use super::limits::{self, Limits};
 use super::lower::UNSET;
 use super::overlay;
+use crate::action::{Action, Answer, Query};
+use crate::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
 use crate::cni::{CniError, Request};
-use crate::plan::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
-use crate::plan::{
-    Action, Answer, Attachment, DraftPlan, Entry, LinkRef, Mac, Netns, PluginName, Query, Report, derive,
-    lifetime, with_macs,
-};
+use crate::plan::{DraftPlan, Entry, lifetime, with_macs};
+use crate::value::{Attachment, LinkRef, Mac, Netns, PluginName, Report, derive};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -267,7 +266,7 @@ impl Recorder {
 
     /// The MACs of what an action makes, the second that of a veth's host end.
     fn macs(&self, action: &Action) -> Option<(Mac, Mac)> {
-        let derived = |set: Mac, netns, name: &crate::plan::IfName, otherwise: Mac| {
+        let derived = |set: Mac, netns, name: &crate::value::IfName, otherwise: Mac| {
             let addresses = self.added(&LinkRef { netns, name: name.clone() });
             if set == UNSET { derive::mac_of(&addresses).unwrap_or(otherwise) } else { set }
         };

@@ -1,8 +1,8 @@
 //! What is on this node, by the journals alone.
 
 use crate::apply::{Section, StateDir};
-use crate::kernel::netns::NetnsFile;
-use crate::plan::{Attachment, NetworkName};
+use crate::machine::netns::NetnsFile;
+use crate::value::{Attachment, NetworkName};
 use serde::Serialize;
 use std::collections::HashMap;
 

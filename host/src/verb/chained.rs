@@ -1,14 +1,14 @@
 //! Plugins that make no link but change what others made: what is theirs without a journal.
 
+use crate::action::{DeletePortMap, FilterRule};
 use crate::cni::{Config, Request};
-use crate::kernel::saved::SavedLink;
-use crate::kernel::{Undo, firewalld};
-use crate::plan::action::{DeletePortMap, FilterRule};
-use crate::plan::{Backend, IfName, LinkRef, Netns, derive};
+use crate::machine::saved::SavedLink;
+use crate::machine::{Undo, firewalld};
 use crate::plugin::Plugin;
 use crate::policy::grant::tuning_dirs;
 use crate::run::Host;
 use crate::sandbox::Kind;
+use crate::value::{Backend, IfName, LinkRef, Netns, derive};
 use std::net::IpAddr;
 
 /// What the reference's plugin of that type left, as undos; none for a plugin that makes links, whose remains are the

@@ -3,21 +3,20 @@
 
 use super::claims;
 use super::made::{self, Tuned};
+use crate::action::{Action, Answer, Facts, Query};
+use crate::action::{AddAddress, AddRoute};
 use crate::apply::Section;
 use crate::cni::result::Interface;
 use crate::cni::{CniError, Config, Request, code};
 use crate::delegate;
-use crate::kernel::Kernel;
-use crate::kernel::host::HostKernel;
-use crate::plan::action::{AddAddress, AddRoute};
-use crate::plan::{
-    Action, Answer, Attachment, Fact, Facts, LinkRef, Mac, Netns, PluginName, Query, Report, StoreRef,
-};
+use crate::machine::Kernel;
+use crate::machine::host::HostKernel;
 use crate::plugin::Plugin;
 use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::timings;
+use crate::value::{Attachment, Fact, LinkRef, Mac, Netns, PluginName, Report, StoreRef};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -231,10 +230,10 @@ fn gateways(given: &Report, previous: &Report) -> Vec<String> {
 /// The addresses and routes that `prevResult` claims for the container's interface.
 fn of_result(previous: &Report, request: &Request) -> Vec<Action> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
-    let address = |ip: &crate::plan::Ip| {
+    let address = |ip: &crate::value::Ip| {
         Action::AddAddress(AddAddress { link: link.clone(), address: ip.address, nodad: false })
     };
     let route =
-        |route: &crate::plan::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
+        |route: &crate::value::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
     previous.ips.iter().map(address).chain(previous.routes.iter().map(route)).collect()
 }

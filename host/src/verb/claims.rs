@@ -1,8 +1,9 @@
 //! What `prevResult` tells of interfaces, held against the machine: the part of CHECK that needs no journal.
 
+use crate::action::{Answer, Facts, Query};
 use crate::cni::Request;
 use crate::cni::result::Interface;
-use crate::plan::{Answer, Facts, IfName, LinkFact, LinkRef, Netns, Query};
+use crate::value::{IfName, LinkFact, LinkRef, Netns};
 
 /// How the machine differs from the claims, one sentence for each difference.
 ///

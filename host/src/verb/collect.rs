@@ -3,12 +3,12 @@
 use crate::apply::{self, Section};
 use crate::cni::{CniError, code};
 use crate::error::{chain, left};
-use crate::kernel::host::remains::Remains;
-use crate::kernel::host::stale;
-use crate::kernel::netns::NetnsFile;
-use crate::plan::{Attachment, ContainerId, IfName, NetworkName, StoreRef};
+use crate::machine::host::remains::Remains;
+use crate::machine::host::stale;
+use crate::machine::netns::NetnsFile;
 use crate::remedy;
 use crate::run::{self, Host};
+use crate::value::{Attachment, ContainerId, IfName, NetworkName, StoreRef};
 
 /// A collection as it goes on. It goes on after a failure.
 pub struct Collection<'a> {

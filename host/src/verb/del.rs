@@ -5,10 +5,10 @@ use crate::apply::{self, Section, Stuck};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request};
 use crate::delegate;
-use crate::kernel::host::HostKernel;
-use crate::kernel::host::remains::{Inside, Remains};
-use crate::kernel::netns::NetnsFile;
-use crate::kernel::{KernelError, Undo};
+use crate::machine::host::HostKernel;
+use crate::machine::host::remains::{Inside, Remains};
+use crate::machine::netns::NetnsFile;
+use crate::machine::{MachineError, Undo};
 use crate::policy::grant::stores;
 use crate::run::{self, Host};
 
@@ -97,7 +97,7 @@ fn undo(request: &Request, found: Remains, kernel: &mut HostKernel) -> Result<()
         let is_left = |undo| Stuck {
             undo,
             netns: request.netns.clone(),
-            error: KernelError::Conflict("it is still there".to_owned()),
+            error: MachineError::Conflict("it is still there".to_owned()),
         };
         let left = kernel.still_there(undos);
         stuck.extend(left.undos.into_iter().map(is_left));

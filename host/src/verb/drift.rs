@@ -3,12 +3,15 @@
 use super::attached::{self, Attached, State};
 use super::dry;
 use super::made::{self, Tuned};
+use crate::action::{Action, Lifetime};
 use crate::apply::Section;
-use crate::kernel::Kernel;
-use crate::kernel::host::HostKernel;
-use crate::plan::render::{self, Picture};
-use crate::plan::{Action, Entry, Lifetime, Netns, NetworkName};
+use crate::machine::Kernel;
+use crate::machine::host::HostKernel;
+use crate::plan::Entry;
+use crate::plan::render;
+use crate::plan::render::Picture;
 use crate::run::Host;
+use crate::value::{Netns, NetworkName};
 
 /// What became of an attachment.
 #[derive(Debug)]

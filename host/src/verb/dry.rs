@@ -1,17 +1,21 @@
 //! Dry runs: the same path as ADD up to the last step, then the plan is shown and nothing is done.
 
 use super::Output;
+use crate::action::{Action, Lifetime};
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
-use crate::kernel::{Before, Kernel};
-use crate::plan::render::{self, Picture, State};
-use crate::plan::{self, Action, Attachment, DraftPlan, Entry, Lifetime, LinkRef, Mac, Netns, Report};
+use crate::machine::{Before, Kernel};
+use crate::plan;
+use crate::plan::render;
+use crate::plan::render::{Picture, State};
+use crate::plan::{DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, Violation};
 use crate::remedy;
 use crate::run::Host;
 use crate::sandbox::planner::Waiting;
+use crate::value::{Attachment, LinkRef, Mac, Netns, Report};
 use std::sync::Arc;
 
 /// A plan that was not applied, with all that is to be shown of it.

@@ -1,12 +1,14 @@
 //! What of a section is meant to be on the machine still.
 
+use crate::action::Action;
+use crate::action::SetLink;
 use crate::apply::Section;
-use crate::kernel::host::HostKernel;
-use crate::kernel::saved::SavedLink;
-use crate::kernel::{Difference, Effect};
-use crate::plan::action::SetLink;
-use crate::plan::{Action, Attachment, Entry, LinkRef, Netns, derive};
+use crate::machine::host::HostKernel;
+use crate::machine::saved::SavedLink;
+use crate::machine::{Difference, Effect};
+use crate::plan::Entry;
 use crate::policy::grant::DEFAULT_TUNING_DIR;
+use crate::value::{Attachment, LinkRef, Netns, derive};
 use std::path::Path;
 
 /// What was done and is meant to last, in the order of doing.

@@ -17,11 +17,11 @@ pub mod status;
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
-use crate::plan::{Attachment, ContainerId, IfName, PluginName};
 use crate::plugin::Plugin;
 use crate::run::{self, Host};
 use crate::sandbox::planner::Waiting;
 use crate::timings;
+use crate::value::{Attachment, ContainerId, IfName, PluginName};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -158,7 +158,7 @@ pub fn request(
     path: Vec<PathBuf>,
     config: &Config,
 ) -> Result<Request, CniError> {
-    let invalid = |e: crate::plan::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
+    let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let (container, interface) = match verb {
         Command::Status | Command::Gc => (NOBODY, NOBODY),
         _ => (env.container_id.as_str(), env.interface.as_str()),

@@ -2,12 +2,15 @@
 
 use super::attached::{Attached, State};
 use super::drift::{self, Drift};
+use crate::action::Action;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
 use crate::cni::{CniError, code};
-use crate::plan::{self, Action, Entry, NetworkName, Report};
+use crate::plan;
+use crate::plan::Entry;
 use crate::policy;
 use crate::run::Host;
+use crate::value::{NetworkName, Report};
 
 /// What is mended may show more: a link that comes up again had lost its routes, and only then they can be added.
 const MAX_ROUNDS: usize = 3;

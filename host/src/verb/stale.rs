@@ -1,10 +1,11 @@
 //! Whether a container to which ports of the host lead is no more: then its rules make room for those of another one.
 
-use crate::kernel::host::HostKernel;
-use crate::kernel::netns::NetnsFile;
-use crate::plan::{Attachment, ContainerId, NetworkName, PortOwner};
+use crate::action::PortOwner;
+use crate::machine::host::HostKernel;
+use crate::machine::netns::NetnsFile;
 use crate::policy::Grants;
 use crate::run::Host;
+use crate::value::{Attachment, ContainerId, NetworkName};
 
 /// In doubt it lives.
 ///

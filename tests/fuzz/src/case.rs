@@ -15,13 +15,13 @@
 use crate::world::PLUGINS;
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
+use wasm_cni::action::ReserveLease;
 use wasm_cni::cni::{Command, Config, Request, config};
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::plan::action::ReserveLease;
-use wasm_cni::plan::{
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
+use wasm_cni::value::{
     Attachment, ContainerId, IfName, LinkFact, Mac, Netns, Owner, PluginName, StoreRef, SysctlKey,
 };
-use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
 
 /// What `tuning` reads.
 const ALLOWLIST: &str = "/etc/cni/tuning/allowlist.conf";

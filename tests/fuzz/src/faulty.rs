@@ -1,8 +1,8 @@
 //! The machine in memory, but for one action that fails.
 
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::kernel::{Before, Difference, Kernel, KernelError, Outcome, Undo, Undone};
-use wasm_cni::plan::{Action, Answer, Facts, Query};
+use wasm_cni::action::{Action, Answer, Facts, Query};
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::machine::{Before, Difference, Kernel, MachineError, Outcome, Undo, Undone};
 
 /// See the module.
 pub struct Faulty<'a> {
@@ -31,7 +31,7 @@ impl Kernel for Faulty<'_> {
         };
         let mut outcomes = self.kernel.execute(first);
         if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Halfway(_))) {
-            outcomes.push(Outcome::Failed(KernelError::Conflict("made to fail".to_owned())));
+            outcomes.push(Outcome::Failed(MachineError::Conflict("made to fail".to_owned())));
         }
         outcomes.resize_with(step.len(), || Outcome::NotTried);
         outcomes

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use wasm_cni::apply::undo::undos;
 use wasm_cni::apply::{self, Journal, Reason, Section, StateDir};
 use wasm_cni::cni::config;
-use wasm_cni::kernel::Kernel;
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::plan::{Attachment, derive};
+use wasm_cni::machine::Kernel;
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::value::{Attachment, derive};
 
 /// Reads a section. What is understood is undone on an empty machine, and written again.
 ///

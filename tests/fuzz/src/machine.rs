@@ -3,14 +3,16 @@
 use crate::faulty::Faulty;
 use std::collections::BTreeSet;
 use tempfile::TempDir;
+use wasm_cni::action::{Action, Lifetime};
 use wasm_cni::apply::{self, Header, Reason, Section, StateDir};
 use wasm_cni::cni::{Request, result};
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::kernel::iptables::filter;
-use wasm_cni::kernel::{Difference, Kernel, shared_by};
-use wasm_cni::plan::{Action, Lifetime, derive, render};
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::machine::iptables::filter;
+use wasm_cni::machine::{Difference, Kernel, shared_by};
+use wasm_cni::plan::render;
 use wasm_cni::policy::CheckedPlan;
 use wasm_cni::run;
+use wasm_cni::value::derive;
 
 /// A state directory with nothing in it.
 pub fn with_state(then: impl FnOnce(&StateDir)) {

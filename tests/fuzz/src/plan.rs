@@ -5,8 +5,9 @@ use crate::machine;
 use crate::world::{Shared, World};
 use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result};
-use wasm_cni::plan::{DraftPlan, Report};
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{self, Grants};
+use wasm_cni::value::Report;
 use wasm_cni::verb::all_versions;
 
 /// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.

@@ -7,13 +7,15 @@ use crate::world::World;
 use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use wasm_cni::action::{Answer, Query};
 use wasm_cni::cni::{CniError, Config, Request, code, config};
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::plan::{Answer, DraftPlan, PluginName, Query, Report};
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{self, Grants};
 use wasm_cni::sandbox::Planner;
 use wasm_cni::sandbox::limits::{self, Limits};
 use wasm_cni::sandbox::planner::{Delegated, Service, Services};
+use wasm_cni::value::{PluginName, Report};
 
 /// The walkthrough.
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "vlan": 5,

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::{Table, Value};
 use wasm_cni::cni::{Config, Request, config};
-use wasm_cni::plan::{DraftPlan, NetworkName};
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::violation::{Remedy, remedy};
 use wasm_cni::policy::{self, Capability, Grants, Policy, PolicyError, Violation};
+use wasm_cni::value::NetworkName;
 
 const PLAN: &str = include_str!("../../plans/everything.json");
 /// Names nothing of what the plan needs.

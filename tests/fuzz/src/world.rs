@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::action::{Answer, Facts as _, Query};
 use wasm_cni::cni::{CniError, code};
-use wasm_cni::kernel::fake::FakeKernel;
-use wasm_cni::plan::{Answer, DraftPlan, Facts as _, PluginName, Query, Report};
+use wasm_cni::machine::fake::FakeKernel;
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{GrantedFacts, Grants, Violation};
 use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
+use wasm_cni::value::{PluginName, Report};
 
 /// Our plugins.
 pub const PLUGINS: [&str; 8] =

@@ -1,6 +1,6 @@
 //! What the host passes on, as commands.
 
-use crate::plan::action::FilterRule;
+use crate::action::FilterRule;
 
 /// The rules, in the words of the reference (plugins `plugins/meta/firewall`, HEAD).
 pub fn rules(rule: &FilterRule) -> Vec<String> {

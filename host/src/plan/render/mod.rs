@@ -5,11 +5,12 @@ mod nat;
 pub mod portmap;
 pub mod shape;
 
-use super::action::{
-    BridgePort, CreateVeth, EnsureBridge, EnsureVlanGateway, LinkAttribute, Netns, PortVlans, SetLink,
-    SetSysctl,
+use super::Entry;
+use crate::action::{Action, Query};
+use crate::action::{
+    BridgePort, CreateVeth, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlans, SetLink, SetSysctl,
 };
-use super::{Action, Attachment, Entry, IfName, PluginName, Query, Report, Route, SysctlKey};
+use crate::value::{Attachment, IfName, Netns, PluginName, Report, Route, SysctlKey};
 pub use nat::{nft_rule, rules, source_mac_rules};
 use serde::Serialize;
 

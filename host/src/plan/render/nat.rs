@@ -1,6 +1,6 @@
 //! Rules about one address or port as commands.
 
-use crate::plan::action::{CheckSourceMac, Masquerade, MasqueradeNft};
+use crate::action::{CheckSourceMac, Masquerade, MasqueradeNft};
 use std::net::IpAddr;
 
 /// The rules of a masqueraded address, in the words of the reference (plugins `pkg/ip/ipmasq_iptables_linux.go`, HEAD).

@@ -1,7 +1,7 @@
 //! Port maps as commands, in the words of the reference (plugins `plugins/meta/portmap`, HEAD).
 
-use crate::plan::Backend;
-use crate::plan::action::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping};
+use crate::action::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping};
+use crate::value::Backend;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

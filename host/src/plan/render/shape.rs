@@ -1,6 +1,6 @@
 //! How fast packets pass a link, as commands.
 
-use crate::plan::action::Shape;
+use crate::action::Shape;
 
 /// What limits it.
 pub fn commands(shape: &Shape) -> Vec<String> {

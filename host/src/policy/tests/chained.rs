@@ -2,16 +2,15 @@
 
 use super::super::{GrantedFacts, Grants, check};
 use super::{name, request};
-use crate::cni::{Request, config};
-use crate::kernel::fake::FakeKernel;
-use crate::plan::action::{
+use crate::action::{Action, Answer, Facts, Lifetime, PortOwner, Query};
+use crate::action::{
     DeletePortMap, FilterRule, LinkAttribute, MapPorts, Mark, MasqueradePorts, PortMapping, SaveLink,
     SetLink, SetSysctl,
 };
-use crate::plan::{
-    Action, Answer, Backend, DraftPlan, Entry, Fact, Facts, Lifetime, LinkRef, Mac, Netns, PluginName,
-    PortOwner, Query, SysctlKey, derive,
-};
+use crate::cni::{Request, config};
+use crate::machine::fake::FakeKernel;
+use crate::plan::{DraftPlan, Entry};
+use crate::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
 
 /// A chain after bridge: `eth0` and `br0` are in `prevResult`, `eth9` in that of somebody else's sandbox.
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "dataDir": "/run/own",

@@ -1,13 +1,12 @@
 //! What a policy file changes, and what is wrong with one.
 
 use super::{grants_with, name, parse, plan, request};
+use crate::action::{Action, Answer, Facts, Query};
+use crate::action::{AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
 use crate::cni::{Request, config};
-use crate::plan::action::{AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
-use crate::plan::{
-    Action, Answer, DraftPlan, Entry, Fact, Facts, LinkRef, Mac, Netns, NetworkName, PluginName, Query,
-    Route, SysctlKey, lifetime,
-};
+use crate::plan::{DraftPlan, Entry, lifetime};
 use crate::policy::{Capability, GrantedFacts, Grants, Violation, check, violation};
+use crate::value::{Fact, LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
 
 /// The walkthrough with one more action, of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {

@@ -1,10 +1,12 @@
 //! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
 
 use super::{Ceilings, GrantedFacts, Grants, Policy, PolicyError, check};
+use crate::action::{Action, Answer, Facts, Lifetime, Query};
 use crate::cni::{Command, Request, config};
-use crate::plan::{
-    Action, Answer, Attachment, ContainerId, DraftPlan, Facts, IfName, Lifetime, LinkRef, Netns, NetworkName,
-    Owner, PluginName, Query, Report, StoreRef, SysctlKey,
+use crate::plan::DraftPlan;
+use crate::value::{
+    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, Owner, PluginName, Report, StoreRef,
+    SysctlKey,
 };
 use std::path::Path;
 use std::sync::Arc;

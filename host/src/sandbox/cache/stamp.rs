@@ -57,5 +57,5 @@ pub fn digest(mut file: &File) -> io::Result<String> {
         hash.update(buffer.get(..length).unwrap_or_default());
     }
     file.seek(SeekFrom::Start(0))?;
-    Ok(crate::plan::derive::hex(&hash.finalize()))
+    Ok(crate::value::derive::hex(&hash.finalize()))
 }

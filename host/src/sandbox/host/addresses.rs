@@ -3,8 +3,8 @@
 use super::wit::addresses::{Address as Handle, Host, HostAddress};
 use super::wit::links::Link;
 use super::wit::types::Prefix;
-use crate::plan::Action;
-use crate::plan::action::{AddAddress, DeleteAddress};
+use crate::action::Action;
+use crate::action::{AddAddress, DeleteAddress};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower;
 use wasmtime::component::Resource;

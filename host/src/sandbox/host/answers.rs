@@ -2,9 +2,9 @@
 
 use super::wit::answers::{Answer as Handle, Host, HostAnswer};
 use super::wit::types::{IpAddress, Prefix};
-use crate::plan::{Interface, Ip, Route};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower;
+use crate::value::{Interface, Ip, Route};
 use wasmtime::component::Resource;
 
 impl Host for Guest {}

@@ -4,11 +4,11 @@ use super::wit::answers::Answer;
 use super::wit::delegate::Host;
 use super::wit::types::Error;
 use crate::cni::{CniError, code, result};
-use crate::plan::Report;
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::recorder::Loaded;
 use crate::sandbox::{engine, limits, lookup, lower};
+use crate::value::Report;
 use std::fs::File;
 use wasmtime::component::Resource;
 

@@ -4,11 +4,12 @@ use super::links::End;
 use super::wit::filter::{Firewall as Asked, Host, Ingress};
 use super::wit::links::Link as Handle;
 use super::wit::types::{IpAddress, IpFamily};
-use crate::plan::action::{CheckSourceMac, FilterRule};
-use crate::plan::{Action, Firewall, IfName, derive};
+use crate::action::Action;
+use crate::action::{CheckSourceMac, FilterRule};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, UNSET, violation};
 use crate::sandbox::overlay;
+use crate::value::{Firewall, IfName, derive};
 use wasmtime::component::Resource;
 
 impl Host for Guest {

@@ -3,11 +3,12 @@
 use super::PATH_BYTES;
 use super::wit::leases::{Host, HostStore, Store as Handle};
 use super::wit::types::{AddressRange, Error, IpAddress};
-use crate::plan::action::ReserveLease;
-use crate::plan::{Action, StoreRef};
+use crate::action::Action;
+use crate::action::ReserveLease;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, violation};
 use crate::sandbox::overlay;
+use crate::value::StoreRef;
 use std::path::PathBuf;
 use wasmtime::component::Resource;
 

@@ -3,15 +3,16 @@
 use super::PATH_BYTES;
 use super::wit::links::{Host, HostLink, Link as Handle};
 use super::wit::types::{MacAddress, Netns as WitNetns};
-use crate::cni::{CniError, code};
-use crate::plan::action::{
+use crate::action::Action;
+use crate::action::{
     Announce, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlan,
     PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
 };
-use crate::plan::{Action, IfName, LinkRef, Netns, derive};
+use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, UNSET, violation};
 use crate::sandbox::{limits, overlay};
+use crate::value::{IfName, LinkRef, Netns, derive};
 use std::path::PathBuf;
 use wasmtime::component::Resource;
 
@@ -98,7 +99,7 @@ impl HostLink for Guest {
         if end != End::Bridge {
             return Err(wasmtime::format_err!("{bridge} is no bridge of this plan"));
         }
-        let text = |e: crate::plan::NameError| violation(e.to_string());
+        let text = |e: crate::value::NameError| violation(e.to_string());
         let name = derive::vlan_gateway(&bridge, vid).map_err(text)?;
         let port = derive::vlan_gateway_port(&name).map_err(text)?;
         let link = LinkRef { netns: Netns::Host, name: name.clone() };

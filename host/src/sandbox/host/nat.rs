@@ -4,12 +4,13 @@ use super::wit::nat::{
     Backend as Asked, Host, HostMasquerade, HostPortMap, Masquerade as Handle, PortMap as PortHandle,
 };
 use super::wit::types::{IpAddress, Prefix};
+use crate::action::Action;
+use crate::action::{MapPorts, Mark, Masquerade, MasqueradeNft, MasqueradePorts, PortMapping};
 use crate::cni::CniError;
-use crate::plan::action::{MapPorts, Mark, Masquerade, MasqueradeNft, MasqueradePorts, PortMapping};
-use crate::plan::{Action, Backend, derive};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::violation;
 use crate::sandbox::{limits, lower, overlay};
+use crate::value::{Backend, derive};
 use wasmtime::component::Resource;
 
 /// The protocols whose ports can be mapped: those that `multiport` knows.

@@ -4,9 +4,9 @@ use super::PATH_BYTES;
 use super::wit::observe::{Host, HostLinkInfo, LinkInfo as Handle};
 use super::wit::types::{Error, IpAddress, MacAddress, Netns, Prefix};
 use crate::cni::{CniError, code};
-use crate::plan::LinkRef;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::{lower, overlay};
+use crate::value::LinkRef;
 use std::path::Path;
 use wasmtime::component::Resource;
 

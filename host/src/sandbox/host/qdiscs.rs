@@ -3,11 +3,12 @@
 use super::links::{End, Link};
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
+use crate::action::Action;
+use crate::action::{Ifb, Shape};
 use crate::cni::{CniError, code};
-use crate::plan::action::{Ifb, Shape};
-use crate::plan::{Action, IfName, LinkRef, Netns, derive};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::violation;
+use crate::value::{IfName, LinkRef, Netns, derive};
 use wasmtime::component::Resource;
 
 impl Host for Guest {

@@ -4,10 +4,10 @@ use super::wit::links::Link;
 use super::wit::results::{Host, HostIp, HostRoute, Ip as IpHandle, Route as RouteHandle};
 use super::wit::types::{IpAddress, Prefix};
 use crate::cni::CniError;
-use crate::plan::{Dns, Interface, Ip, LinkRef, Report, Route};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::limits;
 use crate::sandbox::lower::{self, violation};
+use crate::value::{Dns, Interface, Ip, LinkRef, Report, Route};
 use wasmtime::component::Resource;
 
 /// A report in which an address may still name a link that is reported later.

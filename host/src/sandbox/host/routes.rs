@@ -3,10 +3,11 @@
 use super::wit::links::Link;
 use super::wit::routes::{Host, HostRoute, Route as Handle};
 use super::wit::types::{IpAddress, Prefix};
-use crate::plan::action::AddRoute;
-use crate::plan::{Action, Route};
+use crate::action::Action;
+use crate::action::AddRoute;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, violation};
+use crate::value::Route;
 use wasmtime::component::Resource;
 
 impl Host for Guest {}

@@ -3,12 +3,13 @@
 use super::wit::links::Link as Handle;
 use super::wit::sysctls::Host;
 use super::wit::types::{IpFamily, Netns as WitNetns};
+use crate::action::Action;
+use crate::action::SetSysctl;
 use crate::cni::CniError;
-use crate::plan::action::SetSysctl;
-use crate::plan::{Action, Netns, SysctlKey};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::limits;
 use crate::sandbox::lower::{self, violation};
+use crate::value::{Netns, SysctlKey};
 use wasmtime::component::Resource;
 
 impl Host for Guest {

@@ -1,9 +1,11 @@
 //! What planner and parent say to each other.
 
+use crate::action::{Action, Answer, Query};
 use crate::cni::{CniError, Request};
-use crate::plan::{Action, Answer, DraftPlan, PluginName, Query, Report};
+use crate::plan::DraftPlan;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::recorder::Level;
+use crate::value::{PluginName, Report};
 use serde::{Deserialize, Serialize};
 
 /// What the planner waits for, with the code of the plugin as a descriptor.

@@ -16,8 +16,10 @@ pub use services::{Components, Delegated, Service, Services};
 
 use super::cache::Code;
 use super::limits::{self, Limits};
+use crate::action::{Action, Facts};
 use crate::cni::{CniError, Request, code};
-use crate::plan::{Action, DraftPlan, Facts, PluginName};
+use crate::plan::DraftPlan;
+use crate::value::PluginName;
 use frame::FrameError;
 use message::{Begin, Reply};
 use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};

@@ -1,8 +1,10 @@
 //! What a planner needs of its parent.
 
+use crate::action::{Answer, Facts, Query};
 use crate::cni::{CniError, code};
-use crate::plan::{Answer, DraftPlan, Facts, PluginName, Query, Report};
+use crate::plan::DraftPlan;
 use crate::sandbox::cache::Code;
+use crate::value::{PluginName, Report};
 
 /// Whoever serves a planner.
 pub trait Services {

@@ -2,15 +2,14 @@
 
 use super::message::Message;
 use super::{Components, Planner, Process};
+use crate::action::SetUp;
+use crate::action::{Action, Answer, Facts, Lifetime, Query};
 use crate::cni::{CniError, code};
-use crate::plan::action::SetUp;
-use crate::plan::{
-    Action, Answer, Dns, DraftPlan, Entry, Fact, Facts, IfName, Interface, Ip, Lifetime, LinkRef, Netns,
-    Query, Report,
-};
+use crate::plan::{DraftPlan, Entry};
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::recorder::Level;
 use crate::sandbox::test::{Machine, compile, plain, plugin, request};
+use crate::value::{Dns, Fact, IfName, Interface, Ip, LinkRef, Netns, Report};
 use nix::sys::signal::kill;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;

@@ -1,8 +1,9 @@
 //! What the parent looks at before it believes that a planner is one; what the plan may do is for policy to say.
 
 use crate::cni::Request;
-use crate::plan::{DraftPlan, Ip, PluginName, with_macs};
+use crate::plan::{DraftPlan, with_macs};
 use crate::sandbox::limits::{self, Limits};
+use crate::value::{Ip, PluginName};
 
 /// Refuses a plan that no honest planner can have made, with the reason.
 pub fn check(

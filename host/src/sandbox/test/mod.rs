@@ -6,11 +6,10 @@ mod overlay;
 mod planner;
 
 use super::{Cache, Code, CodeError};
+use crate::action::{Answer, Facts, Query};
 use crate::cni::{CniError, Command, Request};
-use crate::plan::{
-    Answer, Attachment, Backend, ContainerId, DraftPlan, Fact, Facts, IfName, LinkFact, NetworkName,
-    PluginName, Query,
-};
+use crate::plan::DraftPlan;
+use crate::value::{Attachment, Backend, ContainerId, Fact, IfName, LinkFact, NetworkName, PluginName};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -189,7 +188,7 @@ impl Facts for Machine {
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
             Query::Backend => Answer::Backend(Backend::Iptables),
             Query::HostEnd(_) => Answer::HostEnd(Fact::Absent),
-            Query::Firewall => Answer::Firewall(crate::plan::Firewall::Iptables),
+            Query::Firewall => Answer::Firewall(crate::value::Firewall::Iptables),
             Query::RouteTo(_) => Answer::RouteTo(Fact::Absent),
             Query::StalePorts { .. } => Answer::PortOwners(Vec::new()),
             Query::File(_) | Query::FileBelow(..) => {

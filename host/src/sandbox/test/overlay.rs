@@ -4,11 +4,13 @@ use super::super::limits::Limits;
 use super::super::overlay;
 use super::super::recorder::{Level, Loaded, Recorder, Upstream};
 use super::{Machine, plugin, request};
+use crate::action::{Action, Answer, Facts, Query};
+use crate::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
 use crate::cni::{CniError, code};
-use crate::plan::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
-use crate::plan::{
-    Action, AddressRange, Answer, DraftPlan, Fact, Facts, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName,
-    PluginName, Query, Report, StoreRef, derive,
+use crate::plan::DraftPlan;
+use crate::value::{
+    AddressRange, Fact, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef,
+    derive,
 };
 use std::path::Path;
 

@@ -2,8 +2,9 @@
 
 use super::super::{limits, manifest::Kind};
 use super::{compile, delegating, linking, plain, plan, plan_with, recording, with_status};
+use crate::action::{Action, Lifetime};
 use crate::cni::{CniError, Command, Request, code};
-use crate::plan::{Action, Lifetime, derive};
+use crate::value::derive;
 use std::time::{Duration, Instant};
 
 #[test]

@@ -7,10 +7,11 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasm_cni::cni::{CniError, Request, code};
-use wasm_cni::plan::{DraftPlan, PluginName, Report};
+use wasm_cni::plan::DraftPlan;
 use wasm_cni::sandbox::guest::Guest;
 use wasm_cni::sandbox::limits::Limits;
 use wasm_cni::sandbox::recorder::{Recorder, Upstream};
+use wasm_cni::value::{PluginName, Report};
 use wasmtime::{Config, Engine};
 
 thread_local! {

@@ -1,0 +1,47 @@
+//! The lock of a store: flock(2) on its file `lock`, as the reference takes it.
+
+use super::super::MachineError;
+use super::super::errno::as_go;
+use crate::signal;
+use crate::value::StoreRef;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::io;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// So long at most for whoever holds it.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two tries: short, because the reference holds it for microseconds.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Held until it is dropped.
+pub type Lock = Flock<File>;
+
+/// Takes the lock, making its file where there is none.
+pub fn take(dir: &Dir, store: &StoreRef) -> Result<Lock, MachineError> {
+    let path = store.directory().join("lock");
+    let failed = |source: io::Error| MachineError::File {
+        what: format!("failed to lock {}", path.display()),
+        source: as_go(source),
+    };
+    let options = OpenOptions::new().read(true).write(true).create(true).mode(0o750).clone();
+    let mut file = dir.open_with("lock", &options).map_err(failed)?.into_std();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < deadline => file = again,
+            Err((_, Errno::EWOULDBLOCK)) => {
+                let what = format!("the lease store lock {}", path.display());
+                return Err(MachineError::Busy { what, seconds: PATIENCE.as_secs() });
+            }
+            Err((_, errno)) => return Err(failed(errno.into())),
+        }
+        signal::check()?;
+        sleep(PAUSE);
+    }
+}

@@ -1,0 +1,225 @@
+//! When the index is believed. What it says is made false on purpose, in ways that leave the directory as it was (contents
+//! changed in place), so that what is answered shows where it came from.
+
+use super::*;
+use crate::machine::testing::{private, sh};
+
+/// Whether the next process would believe the index.
+fn is_believed(reference: &StoreRef, indexes: &Path) -> bool {
+    Store::open(reference).unwrap().unwrap().with_index(Some(indexes)).load().is_some()
+}
+
+/// A store with one lease and an index of it; gives the index's file too.
+fn indexed(dir: &Path) -> (StoreRef, std::path::PathBuf, std::path::PathBuf) {
+    let (reference, indexes) = (store_in(dir), dir.join("leases"));
+    let mut store = locked(&reference, &indexes);
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.10"]);
+    store.reserve(&lease(&reference, "10.1.2.2", &owner("abc", "eth0"))).unwrap();
+    store.unlock();
+    let mut files: Vec<_> = fs::read_dir(&indexes).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "one index, nothing temporary");
+    (reference, indexes, files.pop().unwrap())
+}
+
+#[test]
+fn answers_come_from_the_index_after_changes_of_our_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, file) = indexed(dir.path());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&indexes), mode(&file)), (0o700, 0o600));
+    let me = owner("abc", "eth0");
+
+    // Each verb opens the store anew; none but the first reads the files.
+    let mut changes = 0;
+    for change in [
+        &mut |store: &mut Store| drop(store.reserve(&lease(&reference, "10.1.2.4", &me)).unwrap()),
+        &mut |store: &mut Store| drop(store.reserve(&lease(&reference, "fd00::4", &me)).unwrap()),
+        &mut |store: &mut Store| {
+            assert!(matches!(store.release(&lease(&reference, "10.1.2.2", &me)), Undone::Done));
+        },
+        &mut |store: &mut Store| {
+            let undone = store.restore_last(&lease(&reference, "fd00::4", &me), Some(address("10.1.2.4")));
+            assert!(matches!(undone, Undone::Done));
+        },
+        &mut |store: &mut Store| assert_eq!(store.unlisted(&|_, _| true).unwrap().len(), 0),
+    ] as [&mut dyn FnMut(&mut Store); 5]
+    {
+        let mut store = locked(&reference, &indexes);
+        change(&mut store);
+        store.unlock();
+        changes += 1;
+        assert!(is_believed(&reference, &indexes), "after change {changes}");
+    }
+
+    // A file that is emptied in place would be free, if it were looked at.
+    fs::write(reference.directory().join("10.1.2.4"), "").unwrap();
+    let mut store = locked(&reference, &indexes);
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.3", "10.1.2.5-10.1.2.10"]);
+    // Whose it is, the files tell all the same.
+    assert_eq!(store.held(&me).unwrap().exact, addresses(&["fd00::4"]));
+}
+
+#[test]
+fn answers_without_the_lock_use_the_index_and_write_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, file) = indexed(dir.path());
+    let open = || Store::open(&reference).unwrap().unwrap().with_index(Some(&indexes));
+    assert_eq!(free(&mut open()), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
+    fs::write(reference.directory().join("10.1.2.3"), "def\r\neth0").unwrap();
+    let before = fs::read(&file).unwrap();
+    assert_eq!(free(&mut open()), ["10.1.2.1-10.1.2.1", "10.1.2.4-10.1.2.10"]);
+    assert_eq!(open().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
+    assert_eq!(fs::read(&file).unwrap(), before);
+    fs::remove_dir_all(&indexes).unwrap();
+    assert_eq!(open().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
+    assert!(!indexes.exists());
+}
+
+#[test]
+fn a_change_by_somebody_else_is_seen_in_whatever_instant_it_is_made() {
+    // tmpfs tells two changes of one tick apart on kernels since 6.13; ramfs does not, as no file system did before.
+    for file_system in ["tmpfs", "ramfs"] {
+        private(|| {
+            sh(&format!("mkdir /run/x && mount -t {file_system} none /run/x"));
+            every_change_by_somebody_else_is_seen(Path::new("/run/x"));
+        });
+    }
+}
+
+fn every_change_by_somebody_else_is_seen(dir: &Path) {
+    let (reference, indexes, _) = indexed(dir);
+    let (theirs, other) = (reference.directory().join("10.1.2.7"), reference.directory().join(".other"));
+    fs::write(&other, "def\r\neth0").unwrap();
+    for turn in 0..2000 {
+        let mut store = locked(&reference, &indexes);
+        let is_free = free(&mut store) == ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"];
+        assert_eq!(is_free, turn % 2 == 0, "turn {turn}");
+        store.unlock();
+        assert!(is_believed(&reference, &indexes), "turn {turn}");
+        // In the same tick as our own change, most of the time.
+        match turn % 4 {
+            0 => fs::write(&theirs, "def\r\neth0").unwrap(),
+            1 => fs::remove_file(&theirs).unwrap(),
+            2 => fs::rename(&other, &theirs).unwrap(),
+            _ => fs::rename(&theirs, &other).unwrap(),
+        }
+        assert!(!is_believed(&reference, &indexes), "turn {turn}");
+    }
+}
+
+#[test]
+fn a_change_by_somebody_else_between_ours_is_not_covered_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, _) = indexed(dir.path());
+    let mut store = locked(&reference, &indexes);
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
+    // Without the lock, while we hold it; a tick later, so that any kernel's clock shows it.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(reference.directory().join("10.1.2.7"), "def\r\neth0").unwrap();
+    store.reserve(&lease(&reference, "10.1.2.4", &owner("abc", "eth0"))).unwrap();
+    store.unlock();
+    assert!(!is_believed(&reference, &indexes));
+    assert_eq!(
+        free(&mut locked(&reference, &indexes)),
+        ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.3", "10.1.2.5-10.1.2.6", "10.1.2.8-10.1.2.10"]
+    );
+}
+
+#[test]
+fn an_index_of_another_boot_directory_or_format_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, file) = indexed(dir.path());
+    let good = fs::read(&file).unwrap();
+    assert!(is_believed(&reference, &indexes));
+    // Magic, boot, device, inode, both times; then what the counts promise.
+    for place in (0..good.len() - 8).step_by(4).map(|place| place + 3) {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        fs::write(&file, bad).unwrap();
+        assert!(!is_believed(&reference, &indexes), "byte {place}");
+    }
+    for length in 0..good.len() {
+        fs::write(&file, &good[..length]).unwrap();
+        assert!(!is_believed(&reference, &indexes), "{length} bytes");
+    }
+    fs::write(&file, [good.as_slice(), b"more"].concat()).unwrap();
+    assert!(!is_believed(&reference, &indexes), "too long");
+    fs::write(&file, &good).unwrap();
+    assert!(is_believed(&reference, &indexes), "nothing else was wrong with it");
+
+    // The same files in another directory in the same place, times and all.
+    let place = reference.directory();
+    let line = format!("cp -a {0} {0}.copy && mv {0} {0}.old && mv {0}.copy {0}", place.display());
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    assert!(!is_believed(&reference, &indexes));
+}
+
+#[test]
+fn a_killed_process_leaves_no_index_that_is_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, file) = indexed(dir.path());
+    let me = owner("abc", "eth0");
+    // Killed between its change and the index.
+    let mut store = locked(&reference, &indexes);
+    store.reserve(&lease(&reference, "10.1.2.4", &me)).unwrap();
+    store.sidecar = None;
+    drop(store);
+    assert!(!is_believed(&reference, &indexes));
+
+    // Killed after the stamp, while it wrote.
+    let mut store = locked(&reference, &indexes);
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.3", "10.1.2.5-10.1.2.10"]);
+    store.directory.stamp().unwrap().unwrap();
+    store.sidecar = None;
+    drop(store);
+    let half = fs::read(&file).unwrap();
+    fs::write(file.with_extension("new"), &half[..half.len() / 2]).unwrap();
+    assert!(!is_believed(&reference, &indexes));
+
+    // The next one goes on as if nothing had been.
+    let mut store = locked(&reference, &indexes);
+    store.reserve(&lease(&reference, "10.1.2.3", &me)).unwrap();
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.5-10.1.2.10"]);
+    store.unlock();
+    assert!(is_believed(&reference, &indexes));
+    assert!(!file.with_extension("new").exists());
+}
+
+#[test]
+fn an_index_that_is_wrong_in_spite_of_all_costs_one_try() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reference, indexes, _) = indexed(dir.path());
+    let mut store = locked(&reference, &indexes);
+    assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
+    // In the one instant that is not covered: between our question and our change.
+    fs::write(reference.directory().join("10.1.2.3"), "def\r\neth0").unwrap();
+    if let Some(known) = &mut store.known {
+        known.state = store.directory.state().unwrap();
+    }
+    let mine = lease(&reference, "10.1.2.3", &owner("abc", "eth0"));
+    let error = store.reserve(&mine).unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "IP address 10.1.2.3 of network mynet was taken without the store's lock: try again"
+    );
+    store.unlock();
+    assert!(!is_believed(&reference, &indexes));
+    assert_eq!(
+        free(&mut locked(&reference, &indexes)),
+        ["10.1.2.1-10.1.2.1", "10.1.2.4-10.1.2.10"],
+        "read again"
+    );
+}
+
+#[test]
+fn a_store_without_a_place_for_its_index_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = store_in(dir.path());
+    let nowhere = dir.path().join("file");
+    fs::write(&nowhere, "").unwrap();
+    let mut store = locked(&reference, &nowhere.join("leases"));
+    store.reserve(&lease(&reference, "10.1.2.2", &owner("abc", "eth0"))).unwrap();
+    store.unlock();
+    assert_eq!(free(&mut locked(&reference, &nowhere)), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
+}

@@ -1,0 +1,16 @@
+//! Names, addresses, routes, results: data that every module shares. A leaf: nothing here touches the machine.
+
+pub mod attachment;
+pub mod derive;
+pub mod fact;
+pub mod link;
+pub mod name;
+pub mod report;
+pub mod route;
+
+pub use attachment::{Attachment, Owner, StoreRef};
+pub use fact::{AddressRange, Backend, Fact, Firewall, LinkFact};
+pub use link::{LinkIdentity, LinkRef, Netns};
+pub use name::{ContainerId, IDENTIFIER_BYTES, IfName, Mac, NameError, NetworkName, PluginName, SysctlKey};
+pub use report::{Dns, Interface, Ip, Report};
+pub use route::Route;
