@@ -1,26 +1,55 @@
-//! What a plan can do: one variant for each thing, as data.
+//! What a plan can do: a room for each thing, with all that is done with it.
+//!
+//! [`Action`] and [`Undo`] are the closed lists; [`Action::kind`] and [`Undo::inverse`] are the only matches on them. Everything else goes through the
+//! traits [`Kind`] and [`Inverse`], which a room implements for its data. `docs/architecture.md` has the checklist for a new room.
 
-mod filter;
-mod link;
+pub mod address;
+pub mod check;
+pub mod context;
+pub mod delegate;
+pub mod kind;
+pub mod lease;
+pub mod link;
+pub mod profile;
+pub mod qdisc;
 pub mod query;
-mod rules;
-mod shape;
+pub mod record;
+pub mod route;
+pub mod rules;
+pub mod sysctl;
+pub mod undo;
 
-pub use filter::*;
-pub use link::*;
+pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};
+pub use delegate::{Delegate, EndDelegate};
+pub use kind::Kind;
+pub use lease::{ReleaseLease, ReserveLease, RestoreLastReserved};
+pub use link::announce::Announce;
+pub use link::attribute::{LinkAttribute, RestoreLink, SetLink};
+pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
+pub use link::delete::{DeleteLink, DeleteMarkedLink};
+pub use link::port::{BridgePort, PortVlan, PortVlans};
+pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
+pub use link::save::{ForgetLink, SaveLink};
+pub use link::settle::Settle;
+pub use link::stale::DeleteStaleLink;
+pub use link::up::{SetDown, SetUp};
+pub use link::veth::{CreateVeth, VethPeer};
+pub use link::vlan_gateway::EnsureVlanGateway;
+pub use profile::Lifetime;
+pub use qdisc::{DeleteIfb, Ifb, RemoveShape, Shape};
 pub use query::{Answer, Facts, PortOwner, Query};
-pub use rules::*;
-pub use shape::*;
+pub use route::AddRoute;
+pub use rules::filter::{FilterRule, RemoveFilter};
+pub use rules::masquerade::iptables::{Masquerade, RemoveMasquerade};
+pub use rules::masquerade::nft::{MasqueradeNft, RemoveMasqueradeNft};
+pub use rules::port_map::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping, RemovePorts};
+pub use rules::source_mac::{CheckSourceMac, RemoveSourceMac};
+pub use sysctl::{RestoreSysctl, SetSysctl};
+pub use undo::Inverse;
 
-use crate::value::{LinkRef, Netns, Owner, PluginName, Route, StoreRef, SysctlKey};
-use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
-use std::path::PathBuf;
 
 /// One change of the machine.
-///
-/// Adding a variant: the compiler names every place that has to know it (render, policy, step, kernel, undo, verify).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -72,94 +101,127 @@ pub enum Action {
     SaveLink(SaveLink),
 }
 
-/// See [`Action::ReserveLease`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReserveLease {
-    /// Where.
-    pub store: StoreRef,
-    /// The address to take.
-    pub address: IpAddr,
-    /// The range set whose `last_reserved_ip.N` is written.
-    pub set: u32,
-    /// For whom.
-    pub owner: Owner,
+/// The undo of something that was done. It is derived when it is needed, and never kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Deletes a link that was made.
+    DeleteLink(DeleteLink),
+    /// Deletes a link of that name and alias.
+    DeleteMarkedLink(DeleteMarkedLink),
+    /// Deletes a bridge that nobody uses.
+    DeleteEmptyBridge(DeleteEmptyBridge),
+    /// Removes an address.
+    RemoveAddress(RemoveAddress),
+    /// Adds a deleted address again.
+    RestoreAddress(RestoreAddress),
+    /// Takes a link down.
+    SetDown(SetDown),
+    /// Ends promiscuous mode.
+    ClearPromiscuous(ClearPromiscuous),
+    /// Restores an attribute of a link.
+    RestoreLink(RestoreLink),
+    /// Removes the file in which a link was saved.
+    ForgetLink(ForgetLink),
+    /// Restores a kernel parameter.
+    RestoreSysctl(RestoreSysctl),
+    /// Removes the rules of an address from iptables.
+    RemoveMasquerade(RemoveMasquerade),
+    /// Removes the rule of an address from nftables.
+    RemoveMasqueradeNft(RemoveMasqueradeNft),
+    /// Removes the rules of mapped ports.
+    RemovePorts(RemovePorts),
+    /// Removes all rules of mapped ports of a container.
+    DeletePortMap(DeletePortMap),
+    /// Removes the check of a source MAC.
+    RemoveSourceMac(RemoveSourceMac),
+    /// Removes what the host passes on.
+    RemoveFilter(RemoveFilter),
+    /// Removes the limit of a link.
+    RemoveShape(RemoveShape),
+    /// Deletes an ifb of the reference's.
+    DeleteIfb(DeleteIfb),
+    /// Executes a native plugin for DEL.
+    EndDelegate(EndDelegate),
+    /// Removes a lease.
+    ReleaseLease(ReleaseLease),
+    /// Restores `last_reserved_ip.N`.
+    RestoreLastReserved(RestoreLastReserved),
 }
 
+/// The dispatch: `list`, `method` and `trait` of an enum whose variants hold each a type of a room.
+macro_rules! dispatch {
+    ($list:ident, $method:ident, $interface:ident, $($variant:ident($room:ty),)*) => {
+        impl $list {
+            /// What its room does with it.
+            pub fn $method(&self) -> &dyn $interface {
+                match self {
+                    $($list::$variant(room) => room,)*
+                }
+            }
+
+            /// The names of all kinds.
+            pub const KINDS: &'static [&'static str] = &[$(stringify!($variant),)*];
+        }
+
+        $(impl From<$room> for $list {
+            fn from(room: $room) -> Self {
+                $list::$variant(room)
+            }
+        })*
+    };
+}
+
+dispatch! { Action, kind, Kind,
+    ReserveLease(ReserveLease),
+    DeleteStaleLink(DeleteStaleLink),
+    EnsureBridge(EnsureBridge),
+    CreateVeth(CreateVeth),
+    EnsureVlanGateway(EnsureVlanGateway),
+    SetUp(SetUp),
+    SetPromiscuous(SetPromiscuous),
+    Settle(Settle),
+    Announce(Announce),
+    DeleteAddress(DeleteAddress),
+    AddAddress(AddAddress),
+    AddRoute(AddRoute),
+    SetSysctl(SetSysctl),
+    Masquerade(Masquerade),
+    MasqueradeNft(MasqueradeNft),
+    MapPorts(MapPorts),
+    DeletePortMap(DeletePortMap),
+    CheckSourceMac(CheckSourceMac),
+    Filter(FilterRule),
+    Shape(Shape),
+    Delegate(Delegate),
+    SetLink(SetLink),
+    SaveLink(SaveLink),
+}
+
+dispatch! { Undo, inverse, Inverse,
+    DeleteLink(DeleteLink),
+    DeleteMarkedLink(DeleteMarkedLink),
+    DeleteEmptyBridge(DeleteEmptyBridge),
+    RemoveAddress(RemoveAddress),
+    RestoreAddress(RestoreAddress),
+    SetDown(SetDown),
+    ClearPromiscuous(ClearPromiscuous),
+    RestoreLink(RestoreLink),
+    ForgetLink(ForgetLink),
+    RestoreSysctl(RestoreSysctl),
+    RemoveMasquerade(RemoveMasquerade),
+    RemoveMasqueradeNft(RemoveMasqueradeNft),
+    RemovePorts(RemovePorts),
+    DeletePortMap(DeletePortMap),
+    RemoveSourceMac(RemoveSourceMac),
+    RemoveFilter(RemoveFilter),
+    RemoveShape(RemoveShape),
+    DeleteIfb(DeleteIfb),
+    EndDelegate(EndDelegate),
+    ReleaseLease(ReleaseLease),
+    RestoreLastReserved(RestoreLastReserved),
+}
+
+/// For `skip_serializing_if`.
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-/// See [`Action::DeleteAddress`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeleteAddress {
-    /// From which link.
-    pub link: LinkRef,
-    /// With host bits and prefix length.
-    pub address: IpNetwork,
-}
-
-/// See [`Action::AddAddress`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddAddress {
-    /// On which link.
-    pub link: LinkRef,
-    /// With host bits and prefix length.
-    pub address: IpNetwork,
-    /// `IFA_F_NODAD`: an IPv6 address is used without asking whether somebody else has it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub nodad: bool,
-}
-
-/// See [`Action::AddRoute`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddRoute {
-    /// Through which link.
-    pub link: LinkRef,
-    /// What it leads to, and how.
-    pub route: Route,
-}
-
-/// See [`Action::SetSysctl`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetSysctl {
-    /// Whose parameter.
-    pub netns: Netns,
-    /// Below `/proc/sys`, with slashes.
-    pub key: SysctlKey,
-    /// The value, without a line end.
-    pub value: String,
-    /// Go on when the parameter does not exist or refuses the value.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// See [`Action::Delegate`]: all that it takes to execute the plugin again for DEL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delegate {
-    /// Its type.
-    pub plugin: PluginName,
-    /// The executable.
-    pub program: PathBuf,
-    /// `CNI_CONTAINERID` and `CNI_IFNAME`.
-    pub owner: Owner,
-    /// `CNI_NETNS`.
-    pub netns: String,
-    /// `CNI_ARGS`.
-    pub args: String,
-    /// `CNI_PATH`.
-    pub path: String,
-    /// Standard input.
-    pub config: String,
-}
-
-/// How long what an action made is meant to last (design rule 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lifetime {
-    /// As long as the attachment: DEL, GC and rollback undo it.
-    Attachment,
-    /// As long as anybody uses it: only a rollback undoes it, and only when nobody does.
-    Shared,
-    /// As long as the node runs: only a rollback undoes it, and only when there is no other attachment.
-    Node,
 }

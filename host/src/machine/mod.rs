@@ -1,4 +1,4 @@
-//! The machine: what is asked of it and what is done to it.
+//! The machine: the port through which it is looked at and changed, and what serves that.
 
 mod beside;
 pub mod difference;
@@ -12,7 +12,9 @@ pub mod native;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
+pub mod port;
 pub mod process;
+pub mod rules;
 pub mod saved;
 pub mod step;
 pub mod sysctl;

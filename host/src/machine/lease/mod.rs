@@ -9,6 +9,7 @@ pub(super) mod gaps;
 mod index;
 mod lock;
 mod sidecar;
+mod stores;
 
 use super::errno::as_go;
 use super::{Effect, MachineError, Undone};
@@ -24,6 +25,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+pub use stores::Stores;
 
 /// Who holds an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

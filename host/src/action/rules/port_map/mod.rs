@@ -1,41 +1,19 @@
-//! Rules of packet filters.
+//! Ports of the host that lead to a container.
 
+use crate::action::check::Check;
+use crate::action::context::ReadContext;
+use crate::action::kind::Kind;
+use crate::action::profile::Profile;
+use crate::action::profile::UndoLane;
+use crate::action::record::{Before, Difference, Undoing};
+use crate::action::undo::Inverse;
+use crate::action::{Action, Undo};
+use crate::machine::MachineError;
+use crate::policy::Refusal;
 use crate::value::Backend;
-use crate::value::{IfName, Mac};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-
-/// See [`Action::Masquerade`](super::Action::Masquerade): one chain of the attachment in `nat`, its two rules, and the jump to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Masquerade {
-    /// The container's address; its network is what keeps its source.
-    pub address: IpNetwork,
-    /// The chain, as the reference names it.
-    pub chain: String,
-    /// The comment of each rule, as the reference writes it.
-    pub comment: String,
-}
-
-/// See [`Action::MasqueradeNft`](super::Action::MasqueradeNft): one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MasqueradeNft {
-    /// The container's address; its network is what keeps its source.
-    pub address: IpNetwork,
-    /// The comment of the rule, as the reference writes it. It begins with hashes that tell whose it is.
-    pub comment: String,
-}
-
-/// See [`Action::CheckSourceMac`](super::Action::CheckSourceMac): two chains of the attachment in table `bridge nat`, and the jump to them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckSourceMac {
-    /// The host's end of the veth pair.
-    pub port: IfName,
-    /// The Ethernet address of the container's end.
-    pub mac: Mac,
-    /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
-    pub identity: String,
-}
 
 /// See [`Action::MapPorts`](super::Action::MapPorts): the rules of one address, with what they share with those of other
 /// containers.
@@ -107,5 +85,94 @@ impl DeletePortMap {
     /// A chain of iptables.
     pub fn iptables(is_ipv4: bool, chain: String) -> Self {
         DeletePortMap { backend: Backend::Iptables, is_ipv4, chain }
+    }
+}
+
+impl Kind for MapPorts {
+    fn profile(&self) -> Profile<'_> {
+        todo!()
+    }
+
+    fn commands(&self) -> Vec<String> {
+        todo!()
+    }
+
+    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
+        todo!()
+    }
+
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        todo!()
+    }
+
+    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
+        todo!()
+    }
+
+    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        todo!()
+    }
+
+    fn covers(&self, _repair: &Action) -> bool {
+        todo!()
+    }
+}
+
+impl Kind for DeletePortMap {
+    fn profile(&self) -> Profile<'_> {
+        todo!()
+    }
+
+    fn commands(&self) -> Vec<String> {
+        todo!()
+    }
+
+    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
+        todo!()
+    }
+
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        todo!()
+    }
+
+    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
+        todo!()
+    }
+
+    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        todo!()
+    }
+
+    fn covers(&self, _repair: &Action) -> bool {
+        todo!()
+    }
+}
+
+/// Deletes the rules of mapped ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovePorts {
+    /// Which.
+    pub ports: MapPorts,
+    /// The shared chains, or the table, that go too when nobody uses them.
+    pub unmake: Vec<String>,
+}
+
+impl Inverse for RemovePorts {
+    fn lane(&self) -> UndoLane<'_> {
+        todo!()
+    }
+
+    fn command(&self) -> String {
+        todo!()
+    }
+}
+
+impl Inverse for DeletePortMap {
+    fn lane(&self) -> UndoLane<'_> {
+        todo!()
+    }
+
+    fn command(&self) -> String {
+        todo!()
     }
 }

@@ -1,5 +1,15 @@
 //! What the host passes on.
 
+use crate::action::check::Check;
+use crate::action::context::ReadContext;
+use crate::action::kind::Kind;
+use crate::action::profile::Profile;
+use crate::action::profile::UndoLane;
+use crate::action::record::{Before, Difference, Undoing};
+use crate::action::undo::Inverse;
+use crate::action::{Action, Undo};
+use crate::machine::MachineError;
+use crate::policy::Refusal;
 use crate::value::IfName;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -41,5 +51,54 @@ impl FilterRule {
             FilterRule::Isolate { is_ipv4, .. } => Some(*is_ipv4),
             FilterRule::TrustSource { .. } => None,
         }
+    }
+}
+
+impl Kind for FilterRule {
+    fn profile(&self) -> Profile<'_> {
+        todo!()
+    }
+
+    fn commands(&self) -> Vec<String> {
+        todo!()
+    }
+
+    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
+        todo!()
+    }
+
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        todo!()
+    }
+
+    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
+        todo!()
+    }
+
+    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        todo!()
+    }
+
+    fn covers(&self, _repair: &Action) -> bool {
+        todo!()
+    }
+}
+
+/// Deletes what the host passes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveFilter {
+    /// Which.
+    pub rule: FilterRule,
+    /// The shared chains, and what isolates a bridge, that go too when nobody uses them.
+    pub unmake: Vec<String>,
+}
+
+impl Inverse for RemoveFilter {
+    fn lane(&self) -> UndoLane<'_> {
+        todo!()
+    }
+
+    fn command(&self) -> String {
+        todo!()
     }
 }

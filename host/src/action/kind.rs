@@ -1,0 +1,76 @@
+//! What every kind of action can do: the trait that a room implements.
+
+use super::check::Check;
+use super::context::ReadContext;
+use super::profile::{Found, Profile};
+use super::query::{Answer, Query};
+use super::record::{Before, Difference, Effect, Undoing};
+use super::{Action, Undo};
+use crate::machine::MachineError;
+use crate::policy::Refusal;
+use crate::value::{LinkRef, Mac};
+
+/// A kind of action. A room is the file that implements this for its data: all that is known of that kind is there.
+pub trait Kind {
+    /// How it is done, on which link, for how long.
+    fn profile(&self) -> Profile<'_>;
+
+    /// What one would type in the namespace where it is done; the first line names the thing.
+    fn commands(&self) -> Vec<String>;
+
+    /// Why the default policy does not grant it; empty when it does.
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal>;
+
+    /// Lays it over the answer to a question, which then says how the machine will be. Pure.
+    fn overlay(&self, _query: &Query, _answer: &mut Answer) {}
+
+    /// What it finds: as cheap as undo and dry run allow.
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before;
+
+    /// What is shown of that to a reader of a plan.
+    fn found(&self, before: &Before) -> Found {
+        before.into()
+    }
+
+    /// What undoes it, in order. Pure: it follows from the record.
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo>;
+
+    /// How the machine differs from what it made.
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError>;
+
+    /// Whether what it did with this effect is meant to last.
+    fn lasts(&self, _effect: &Effect) -> bool {
+        true
+    }
+
+    /// Whether a later action made what this one did void.
+    fn is_superseded(&self, _by: &Action) -> bool {
+        false
+    }
+
+    /// Whether another attachment's action is a use of the shared thing that this one made; `own` are the actions recorded with it.
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        let profile = self.profile();
+        let link = profile.makes.first().map(|made| made.name).or(profile.on.as_ref().map(|on| &on.name));
+        let others = other.kind().profile().makes;
+        link.is_some_and(|link| others.iter().any(|made| made.name == link))
+    }
+
+    /// Whether a repair does this again, in whole or in part.
+    fn covers(&self, repair: &Action) -> bool;
+
+    /// Whether it was lost with the link that a repair makes again, and nothing shows that as long as the link is missing.
+    fn is_lost_with(&self, _repair: &Action) -> bool {
+        false
+    }
+
+    /// Whether it waits for something that a repair does again.
+    fn waits_for(&self, _repair: &Action) -> bool {
+        false
+    }
+
+    /// The same with the Ethernet addresses that `prevResult` tells of its links, which a later plugin of the chain may have changed.
+    fn with_told_macs(&self, _told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
+        None
+    }
+}

@@ -1,0 +1,49 @@
+//! Telling the neighbours of a link its addresses.
+
+use crate::action::check::Check;
+use crate::action::context::ReadContext;
+use crate::action::kind::Kind;
+use crate::action::profile::Profile;
+use crate::action::record::{Before, Difference, Undoing};
+use crate::action::{Action, Undo};
+use crate::machine::MachineError;
+use crate::policy::Refusal;
+use crate::value::LinkRef;
+use serde::{Deserialize, Serialize};
+
+/// See [`Action::Announce`](super::Action::Announce).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// Which link. It is told that its Ethernet address is what it is: the kernel then announces all that it has.
+    pub link: LinkRef,
+}
+
+impl Kind for Announce {
+    fn profile(&self) -> Profile<'_> {
+        todo!()
+    }
+
+    fn commands(&self) -> Vec<String> {
+        todo!()
+    }
+
+    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
+        todo!()
+    }
+
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        todo!()
+    }
+
+    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
+        todo!()
+    }
+
+    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        todo!()
+    }
+
+    fn covers(&self, _repair: &Action) -> bool {
+        todo!()
+    }
+}

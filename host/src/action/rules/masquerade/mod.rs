@@ -1,0 +1,4 @@
+//! Masquerading: addresses of a container behind those of the host.
+
+pub mod iptables;
+pub mod nft;

@@ -1,0 +1,25 @@
+//! The trait of what undoes: a room implements it for its data.
+
+use super::context::ReadContext;
+use super::profile::UndoLane;
+use crate::machine::MachineError;
+use crate::value::Netns;
+
+/// An undo, derived from the record of an action, or found without one.
+pub trait Inverse {
+    /// How it is done.
+    fn lane(&self) -> UndoLane<'_>;
+
+    /// Where an operator would type [`Inverse::command`].
+    fn netns(&self) -> Netns {
+        Netns::Host
+    }
+
+    /// What an operator would type instead: one line for a shell.
+    fn command(&self) -> String;
+
+    /// Whether what it removes is there still. Of what only a journal knows, nobody asks.
+    fn is_left(&self, _cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,155 @@
+//! Tables of packet filter rules: what is listed of one, and the edits that change it, all or none.
+
+pub mod iptables;
+pub mod nftables;
+
+use super::MachineError;
+use std::fmt;
+
+/// A table of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableId {
+    /// `iptables -t TABLE`, or `ip6tables`.
+    Iptables(iptables::Table, iptables::Family),
+    /// A table of nftables by family and name, both constants, so that nothing in them has to be quoted.
+    Nftables(&'static str, &'static str),
+}
+
+/// What is listed of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Listing {
+    /// Of iptables.
+    Iptables(iptables::Listing),
+    /// Of nftables.
+    Nftables(nftables::Listing),
+}
+
+/// A change of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Of iptables.
+    Iptables(iptables::Edit),
+    /// Of nftables.
+    Nftables(nftables::Edit),
+}
+
+impl Listing {
+    /// A table with nothing in it, or that does not exist.
+    pub fn empty(table: TableId) -> Self {
+        match table {
+            TableId::Iptables(..) => Listing::Iptables(iptables::Listing::default()),
+            TableId::Nftables(..) => Listing::Nftables(nftables::Listing::default()),
+        }
+    }
+
+    /// The table as it is after some edits.
+    pub fn apply(&mut self, edits: &[Edit]) {
+        for edit in edits {
+            match (&mut *self, edit) {
+                (Listing::Iptables(listing), Edit::Iptables(edit)) => listing.apply(edit),
+                (Listing::Nftables(listing), Edit::Nftables(edit)) => listing.apply(edit),
+                (Listing::Iptables(_), Edit::Nftables(_)) | (Listing::Nftables(_), Edit::Iptables(_)) => {}
+            }
+        }
+    }
+
+    /// The listing, if it is one of iptables.
+    pub fn iptables(&self) -> Option<&iptables::Listing> {
+        match self {
+            Listing::Iptables(listing) => Some(listing),
+            Listing::Nftables(_) => None,
+        }
+    }
+
+    /// The listing, if it is one of nftables.
+    pub fn nftables(&self) -> Option<&nftables::Listing> {
+        match self {
+            Listing::Nftables(listing) => Some(listing),
+            Listing::Iptables(_) => None,
+        }
+    }
+}
+
+impl Edit {
+    /// Whether the kernel refuses it, and with it all edits of its transaction, when what it makes is there already.
+    pub fn is_exclusive(&self) -> bool {
+        match self {
+            Edit::Iptables(edit) => edit.is_exclusive(),
+            // `add table`, `add chain` and `add rule` are never refused for that.
+            Edit::Nftables(_) => false,
+        }
+    }
+
+    /// The edit as a command of `iptables(8)` or `nft(8)`.
+    pub fn command(&self, table: TableId) -> String {
+        match (self, table) {
+            (Edit::Iptables(edit), TableId::Iptables(table, family)) => edit.command(table, family),
+            (Edit::Nftables(edit), TableId::Nftables(family, name)) => edit.command(family, name),
+            (Edit::Iptables(_), TableId::Nftables(..)) | (Edit::Nftables(_), TableId::Iptables(..)) => {
+                String::new()
+            }
+        }
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TableId::Iptables(table, family) => write!(f, "{} -t {}", family.program(), table.name()),
+            TableId::Nftables(family, name) => write!(f, "nft {family} {name}"),
+        }
+    }
+}
+
+/// Why a table was not listed, or not changed.
+#[derive(Debug)]
+pub enum TableError {
+    /// The program that does it is not installed; the text says which.
+    Missing(String),
+    /// It was refused, and nothing was changed: another try on a new listing may succeed.
+    Refused(String),
+    /// The outcome is not known: the process was killed, or the kernel's answer was lost.
+    Unknown(String),
+    /// Each try was refused, and others had changed the table in between.
+    Changed(String),
+    /// Somebody holds the lock of the tables for longer than so many seconds. Nothing was changed.
+    Busy(u64),
+    /// Anything else, and nothing was changed.
+    Failed(String),
+}
+
+/// The tables of a machine. They are used from a second thread too, beside links.
+pub trait RuleTables {
+    /// Lists a table. One that is not there is empty, also where the kernel has no such tables at all.
+    fn list(&self, table: TableId) -> Result<Listing, TableError>;
+
+    /// Does all edits or none.
+    fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError>;
+}
+
+impl TableError {
+    /// Whether it may have been done all the same.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, TableError::Unknown(_))
+    }
+
+    /// The error in the words `what`; `missing` where the program is not installed.
+    pub fn into_error(self, missing: &str, what: &str) -> MachineError {
+        let (what, message) = match self {
+            TableError::Busy(seconds) => {
+                return MachineError::Busy { what: "the xtables lock".to_owned(), seconds };
+            }
+            TableError::Changed(message) if what.is_empty() => return MachineError::Changed(message),
+            TableError::Changed(message) => return MachineError::Changed(format!("{what}: {message}")),
+            TableError::Missing(message) => (missing, message),
+            TableError::Refused(message) | TableError::Unknown(message) | TableError::Failed(message) => {
+                (what, message)
+            }
+        };
+        // Where no words are wanted, the message has them.
+        match what {
+            "" => MachineError::Conflict(message),
+            what => MachineError::Tool { what: what.to_owned(), message },
+        }
+    }
+}
