@@ -18,6 +18,7 @@ mod vm;
 mod workspace;
 
 use clap::Parser;
+#[cfg(target_arch = "x86_64")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,27 +52,8 @@ enum Xtask {
     },
     /// Build, then plan, ADD, CHECK and DEL an attachment in namespaces that end with the demo.
     Demo,
-    /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor.
-    Bench {
-        /// How many turns each is measured with.
-        #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
-        pairs: u16,
-        /// Only these, with commas between: verbs, start, dual, ports, crowd, growth, memory, size, first.
-        #[arg(long)]
-        only: Option<String>,
-        /// Put what was measured into docs/performance.md.
-        #[arg(long, conflicts_with = "only")]
-        update: bool,
-        /// Set by the benchmark itself, once it is in its own namespaces: where ours are.
-        #[arg(long, hide = true, requires_all = ["programs", "out"])]
-        inside: Option<PathBuf>,
-        /// Likewise: where the programs are that are compared with.
-        #[arg(long, hide = true)]
-        programs: Option<PathBuf>,
-        /// Likewise: where the results go.
-        #[arg(long, hide = true)]
-        out: Option<PathBuf>,
-    },
+    /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor; or compare with another tree.
+    Bench(bench::Arguments),
     /// Find which functions of the host a call executes, for the linker to put them together: host/order.txt.
     #[cfg(target_arch = "x86_64")]
     Order {
@@ -124,16 +106,13 @@ fn main() -> ExitCode {
             vm::run(&session, Duration::from_secs(limit))
         }
         Xtask::Demo => demo::run(),
-        Xtask::Bench {
-            pairs, only, inside: Some(dist), programs: Some(programs), out: Some(out), ..
-        } => bench::measure(pairs, only.as_deref(), &bench::Places { dist, programs, out }),
+        Xtask::Bench(arguments) => arguments.run(),
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { inside: Some(dist), map: Some(map) } => {
             order::trace(&dist, &map).map(|order| print!("{order}"))
         }
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { .. } => order::run(),
-        Xtask::Bench { pairs, only, update, .. } => bench::run(pairs, only.as_deref(), update),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

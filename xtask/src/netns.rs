@@ -8,13 +8,14 @@ use std::process::Command;
 /// Leases are kept here; covered as a whole, because only root could make the folder below it.
 const LEASES: &str = "/var/lib/cni";
 
-/// A process in network and mount namespaces of its own, with an empty `/run` and no leases.
-///
-/// As an ordinary user it is root in a user namespace, where those are allowed. What it uses, `dist`, must not be below
-/// a directory that gets covered.
-pub fn process(dist: &Path, program: &Path) -> Result<Command> {
-    let covered = if Path::new(LEASES).is_dir() { LEASES } else { "/var/lib" };
-    for dir in ["/run", covered] {
+/// What lies below is not seen inside.
+fn covered() -> &'static str {
+    if Path::new(LEASES).is_dir() { LEASES } else { "/var/lib" }
+}
+
+/// An error if an installed tree is where nothing of it is seen inside.
+pub fn ensure_visible(dist: &Path) -> Result<()> {
+    for dir in ["/run", covered()] {
         if dist.starts_with(dir) {
             bail!(
                 "{} is below {dir}, which is covered here: build elsewhere, with CARGO_TARGET_DIR",
@@ -22,6 +23,15 @@ pub fn process(dist: &Path, program: &Path) -> Result<Command> {
             );
         }
     }
+    Ok(())
+}
+
+/// A process in network and mount namespaces of its own, with an empty `/run` and no leases.
+///
+/// As an ordinary user it is root in a user namespace, where those are allowed. What it uses, `dist`, must not be below
+/// a directory that gets covered.
+pub fn process(dist: &Path, program: &Path) -> Result<Command> {
+    ensure_visible(dist)?;
     let mut process = Command::new("unshare");
     if !machine::is_root()? {
         if !sh::succeeds(Command::new("unshare").args(["--map-root-user", "true"])) {
@@ -31,7 +41,8 @@ pub fn process(dist: &Path, program: &Path) -> Result<Command> {
     }
     process.args(["--net", "--mount", "--propagation", "private", "sh", "-euc"]);
     process.arg(format!(
-        "mount -t tmpfs -o mode=755 none /run; mount -t tmpfs -o mode=755 none {covered}; ip link set lo up; exec \"$@\""
+        "mount -t tmpfs -o mode=755 none /run; mount -t tmpfs -o mode=755 none {}; ip link set lo up; exec \"$@\"",
+        covered()
     ));
     process.arg("sh").arg(program).env("PATH", sh::search_path());
     // The host's own folders, so that nothing of an installed wasm-cni is used or changed.

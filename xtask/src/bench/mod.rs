@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: everything that `docs/performance.md` tells, measured in one run.
 
+mod against;
+mod arguments;
 mod floor;
 mod growth;
 mod plot;
+mod ratio;
 mod row;
 mod rows;
 pub mod world;
@@ -10,6 +13,7 @@ pub mod world;
 use crate::workspace::{Workspace, host_target};
 use crate::{dist, machine, netns, sh};
 use anyhow::{Context, Result};
+pub use arguments::Arguments;
 use floor::Floor;
 use row::Row;
 pub use rows::walkthrough;

@@ -22,7 +22,7 @@ const CROWD: (usize, usize) = (64, 8);
 
 /// Between ADD and DEL: the kernel is done with a new link (duplicate addresses, multicast groups), as with one of a container that
 /// has lived.
-const LIFE: Duration = Duration::from_millis(150);
+pub const LIFE: Duration = Duration::from_millis(150);
 
 /// The phases of an ADD, by name, in microseconds.
 pub type Phases = Vec<(String, f64)>;
@@ -43,7 +43,8 @@ fn row(what: &str, ours: &[f64], other: &[f64], against: &str, target: f64) -> R
     Row { what: what.to_owned(), unit: "ms", ours, other, against: against.to_owned(), target }
 }
 
-fn with_previous(config: &Value, result: &str) -> Result<String> {
+/// A configuration with the result of its ADD, as CHECK and DEL get it.
+pub fn with_previous(config: &Value, result: &str) -> Result<String> {
     let mut config = config.clone();
     config["prevResult"] = serde_json::from_str(result).context("a result")?;
     Ok(config.to_string())
