@@ -58,7 +58,7 @@ impl Chain<'_> {
                 config: config.text.clone(),
                 cni_version: config.cni_version.clone(),
             };
-            let plan = dry::plan(self.host, &request, &config, &plans)?;
+            let plan = dry::plan(self.node, &request, &config, &plans)?;
             let goes_on = plan.is_allowed() && plan.is_whole();
             if goes_on && index + 1 < self.list.plugins.len() {
                 previous = Some(planned_result(&plan, &request)?);

@@ -3,7 +3,7 @@
 use super::{Format, Printed, table};
 use crate::action::Action;
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::value::{Attachment, Netns};
 use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;
@@ -35,11 +35,11 @@ struct Row {
 }
 
 /// Lists from the journals alone; compares nothing with the machine but the container's namespace.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
     let network = super::network(arguments.network.as_deref())?;
-    let found = attached::all(&host.state, network.as_ref());
-    let rows: Vec<Row> = found.iter().map(|attached| row(attached, attached.state(&host.state))).collect();
+    let found = attached::all(&node.state, network.as_ref());
+    let rows: Vec<Row> = found.iter().map(|attached| row(attached, attached.state(&node.state))).collect();
     let text = match arguments.output {
         Format::Json => super::json(&rows),
         Format::Text => {

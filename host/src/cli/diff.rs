@@ -2,7 +2,7 @@
 
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;
@@ -18,9 +18,9 @@ pub struct Arguments {
 }
 
 /// Compares, and changes nothing. An attachment that is not as it was made makes the exit code 1.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
-    let drifts = drift::all(host, super::network(arguments.network.as_deref())?.as_ref());
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
+    let drifts = drift::all(node, super::network(arguments.network.as_deref())?.as_ref());
     let success = drifts.iter().all(Drift::is_none);
     let text = match arguments.output {
         Format::Json => json(&drifts, "drift"),

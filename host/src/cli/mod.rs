@@ -14,8 +14,8 @@ mod runtime;
 mod table;
 
 use crate::cni::{CniError, code, result::go_json};
+use crate::context::Node;
 use crate::error::printable;
-use crate::run::Host;
 use crate::timings;
 use crate::value::NetworkName;
 use clap::{Parser, Subcommand};
@@ -82,26 +82,26 @@ struct Printed {
 }
 
 /// Runs a command; `host` makes the places it works with, given whether it is dry and whether our own namespace is meant.
-pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
+pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     let arguments = Arguments::parse();
     // As diff(1): 1 is an answer.
     let trouble = if matches!(arguments.command, Command::Diff(_)) { 2 } else { 1 };
     let printed = match arguments.command {
         Command::Add(arguments) => {
-            attach::add(&host(arguments.dry_run, arguments.netns_override), &arguments)
+            attach::add(&node(arguments.dry_run, arguments.netns_override), &arguments)
         }
-        Command::Del(arguments) => attach::del(&host(arguments.dry_run, false), &arguments),
-        Command::Check(arguments) => attach::check(&host(false, arguments.netns_override), &arguments),
-        Command::Status(arguments) => attach::status(&host(false, false), &arguments),
-        Command::Attachments(arguments) => attachments::run(&host(true, false), &arguments),
-        Command::Diff(arguments) => diff::run(&host(true, false), &arguments),
-        Command::Repair(arguments) => repair::run(&host(false, false), &arguments),
-        Command::Gc(arguments) => gc::run(&host(arguments.dry_run, false), &arguments),
-        Command::Plan(arguments) => plan::run(&host(true, arguments.netns_override), &arguments),
-        Command::Inspect(arguments) => inspect::run(&host(true, false), &arguments),
-        Command::Install(arguments) => install::install(&host(false, false), &arguments),
-        Command::Uninstall(arguments) => install::uninstall(&host(true, false), &arguments),
-        Command::Policy(arguments) => policy::run(host(true, false), &arguments),
+        Command::Del(arguments) => attach::del(&node(arguments.dry_run, false), &arguments),
+        Command::Check(arguments) => attach::check(&node(false, arguments.netns_override), &arguments),
+        Command::Status(arguments) => attach::status(&node(false, false), &arguments),
+        Command::Attachments(arguments) => attachments::run(&node(true, false), &arguments),
+        Command::Diff(arguments) => diff::run(&node(true, false), &arguments),
+        Command::Repair(arguments) => repair::run(&node(false, false), &arguments),
+        Command::Gc(arguments) => gc::run(&node(arguments.dry_run, false), &arguments),
+        Command::Plan(arguments) => plan::run(&node(true, arguments.netns_override), &arguments),
+        Command::Inspect(arguments) => inspect::run(&node(true, false), &arguments),
+        Command::Install(arguments) => install::install(&node(false, false), &arguments),
+        Command::Uninstall(arguments) => install::uninstall(&node(true, false), &arguments),
+        Command::Policy(arguments) => policy::run(node(true, false), &arguments),
     };
     if arguments.timings {
         let _ = write!(std::io::stderr(), "{}", timings::end());

@@ -3,14 +3,14 @@
 use super::diff::{self, Arguments};
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::verb::drift::Drift;
 use crate::verb::repair;
 
 /// Repairs, and tells what was done. What is still not as it was made makes the exit code 1.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
-    let repaired = repair::all(host, super::network(arguments.network.as_deref())?.as_ref())?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
+    let repaired = repair::all(node, super::network(arguments.network.as_deref())?.as_ref())?;
     let success = repaired.iter().all(Drift::is_none);
     let text = match arguments.output {
         Format::Json => diff::json(&repaired, "repaired"),

@@ -2,11 +2,11 @@
 
 use crate::action::{DeletePortMap, FilterRule};
 use crate::cni::{Config, Request};
+use crate::context::Node;
 use crate::machine::saved::SavedLink;
 use crate::machine::{Undo, firewalld};
 use crate::plugin::Plugin;
 use crate::policy::grant::tuning_dirs;
-use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::value::{Backend, IfName, LinkRef, Netns, derive};
 use std::net::IpAddr;
@@ -15,15 +15,15 @@ use std::net::IpAddr;
 /// attachment's.
 ///
 /// Of a type that nobody knows its component tells which it is, if it is there.
-pub fn remains(host: &Host, request: &Request, config: &Config) -> Option<Vec<Undo>> {
+pub fn remains(node: &Node, request: &Request, config: &Config) -> Option<Vec<Undo>> {
     match request.plugin.as_str() {
         "loopback" => Some(loopback()),
         "tuning" => Some(tuning(request, config)),
-        "portmap" => Some(portmap(host, request)),
+        "portmap" => Some(portmap(node, request)),
         "firewall" => Some(firewall(config)),
         "bandwidth" => Some(bandwidth(request)),
         _ => {
-            let plugin = Plugin::find(host, request, &request.plugin).ok()?;
+            let plugin = Plugin::find(node, request, &request.plugin).ok()?;
             (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
         }
     }
@@ -68,9 +68,9 @@ fn firewall(config: &Config) -> Vec<Undo> {
 
 /// Its chains of both families, and in nftables the rules with the container's ID, unless another interface of the container has
 /// ports by its journal: they are in the same chain, and under the same ID.
-fn portmap(host: &Host, request: &Request) -> Vec<Undo> {
+fn portmap(node: &Node, request: &Request) -> Vec<Undo> {
     let attachment = &request.attachment;
-    let others = host.state.sections(Some(attachment));
+    let others = node.state.sections(Some(attachment));
     let is_shared = |is_of_network: bool| {
         others.iter().map(|section| &section.header).any(|header| {
             header.plugin == request.plugin

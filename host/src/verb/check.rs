@@ -8,33 +8,33 @@ use crate::action::{AddAddress, AddRoute};
 use crate::apply::Section;
 use crate::cni::result::Interface;
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::delegate;
 use crate::machine::Kernel;
 use crate::machine::host::HostKernel;
 use crate::plugin::Plugin;
 use crate::policy::grant::DEFAULT_DATA_DIR;
-use crate::run::Host;
 use crate::sandbox::Kind;
-use crate::timings;
 use crate::value::{Attachment, Fact, LinkRef, Mac, Netns, PluginName, Report, StoreRef};
+use crate::{section, timings};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Succeeds when the machine is as ADD left it.
-pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
+pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
     timings::ended("find");
     match plugin.code.manifest.kind {
-        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(host, &plugin.name, request, config),
+        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(node, &plugin.name, request, config),
         Kind::Ipam => {
             let previous = previous(request, config)?;
-            let given = section(host, request)?.and_then(|section| section.report);
+            let given = section(node, request)?.and_then(|section| section.report);
             told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
         }
         Kind::Chained => {
-            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
+            let mut kernel = node.kernel(plugin.netns(node, request)?, false);
             kernel.look_once();
-            let section = section(host, request)?;
+            let section = section(node, request)?;
             // It began a chain: its ADD had none either.
             let began = section.as_ref().is_some_and(|section| !has_passed(section));
             if !began || config.previous()?.is_some() {
@@ -42,25 +42,26 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
             }
             // Addresses and routes are for the plugin that made them to check.
             let claims = config.previous_interfaces()?;
-            let tuned = tuned(host, request, section.as_ref());
+            let tuned = tuned(node, request, section.as_ref());
             let mut texts =
                 machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut kernel);
             texts.extend(claims::differences(&claims, false, request, &mut kernel));
             told(request, once(texts))
         }
         Kind::Main => {
-            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
+            let mut kernel = node.kernel(plugin.netns(node, request)?, false);
             kernel.look_once();
             // One that somebody else has made again has no journal.
-            let section = section(host, request)?.filter(|section| !made::is_replaced(section, &mut kernel));
-            let of_ipam = check_ipam(host, request, config, section.as_ref());
+            let section =
+                section(node, request)?.filter(|section| !section::is_replaced(section, &mut kernel));
+            let of_ipam = check_ipam(node, request, config, section.as_ref());
             let told_by_runtime = previous(request, config)
                 .and_then(|previous| config.previous_interfaces().map(|claims| (previous, claims)));
             let (previous, claims) = match told_by_runtime {
                 Ok(told) => told,
                 Err(error) => return of_ipam.and(Err(error)),
             };
-            let tuned = tuned(host, request, section.as_ref());
+            let tuned = tuned(node, request, section.as_ref());
             let differences = differences(&previous, &claims, section.as_ref(), &tuned, request, &mut kernel);
             match of_ipam {
                 Err(error) if differences.is_empty() => Err(error),
@@ -73,13 +74,13 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
 
 /// What the IPAM plugin says, or without a journal the lease that it keeps.
 fn check_ipam(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
     section: Option<&Section>,
 ) -> Result<(), CniError> {
     if section.is_none() {
-        find_lease_of_ipam(host, request, config)?;
+        find_lease_of_ipam(node, request, config)?;
     }
     delegate::of_ipam(request, config).map_or(Ok(()), |ipam| delegate::forward("CHECK", &ipam))
 }
@@ -120,8 +121,8 @@ fn machine_differences(
 }
 
 /// What plugins that ran later in the chain changed.
-fn tuned(host: &Host, request: &Request, section: Option<&Section>) -> Tuned {
-    Tuned::after(section, &request.attachment, &host.state.sections_of(&request.attachment))
+fn tuned(node: &Node, request: &Request, section: Option<&Section>) -> Tuned {
+    Tuned::after(section, &request.attachment, &node.state.sections_of(&request.attachment))
 }
 
 /// Each of several texts once.
@@ -163,8 +164,8 @@ fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
 }
 
 /// What the journal has of this plugin, while nobody changes it.
-fn section(host: &Host, request: &Request) -> Result<Option<Section>, CniError> {
-    let journal = host.state.lock(&request.attachment)?;
+fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> {
+    let journal = node.state.lock(&request.attachment)?;
     Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
 }
 
@@ -179,22 +180,22 @@ fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
 
 /// Of what the reference made there is no journal to tell the lease; a plugin that is not there or no component keeps none that
 /// we know.
-fn find_lease_of_ipam(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
-    match named.and_then(|ipam| Plugin::find(host, request, &ipam).ok()) {
-        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(host, &ipam.name, request, config),
+    match named.and_then(|ipam| Plugin::find(node, request, &ipam).ok()) {
+        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(node, &ipam.name, request, config),
         _ => Ok(()),
     }
 }
 
 /// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
-fn find_lease(host: &Host, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
+fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
     let data_dir = PathBuf::from(config.data_dir().unwrap_or(DEFAULT_DATA_DIR));
     let store = StoreRef { data_dir, network: request.attachment.network.clone() };
     let directory = store.directory();
     let query = Query::Held(store, request.attachment.owner());
     // Dry: a question makes no store.
-    match host.kernel(None, true).ask(&query) {
+    match node.kernel(None, true).ask(&query) {
         Answer::Held(Fact::Known(held)) if !held.is_empty() => Ok(()),
         Answer::Held(Fact::Unreadable) => {
             let msg = format!("failed to read {}: permission denied", directory.display());

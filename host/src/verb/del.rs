@@ -1,77 +1,78 @@
 //! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
 
-use super::{chained, made};
+use super::chained;
 use crate::apply::{self, Section, Stuck};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request};
+use crate::context::Node;
 use crate::delegate;
 use crate::machine::host::HostKernel;
 use crate::machine::host::remains::{Inside, Remains};
 use crate::machine::netns::NetnsFile;
 use crate::machine::{MachineError, Undo};
 use crate::policy::grant::stores;
-use crate::run::{self, Host};
+use crate::section;
 
 /// Detaches; succeeds when there is nothing left to detach.
-pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     gate_version(&config.cni_version, &super::all_versions())?;
-    let netns = usable_netns(host, &request.netns);
-    let journal = match host.state.lock(&request.attachment) {
+    let netns = usable_netns(node, &request.netns);
+    let journal = match node.state.lock(&request.attachment) {
         Ok(journal) => journal,
         // A file system without room has room for no journal, and a DEL makes none.
         Err(error) if error.is_storage() => {
             tracing::warn!(%error, "DEL goes on without journal and lock");
-            return without_journal(host, request, config, &mut host.kernel(netns, false));
+            return without_journal(node, request, config, &mut node.kernel(netns, false));
         }
         Err(error) => return Err(error.into()),
     };
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
     let section = journal.sections()?.into_iter().find(own);
-    let netns = section.as_ref().and_then(|section| noted_netns(host, section)).or(netns);
+    let netns = section.as_ref().and_then(|section| noted_netns(node, section)).or(netns);
     let netns_id = netns.as_ref().map(NetnsFile::id);
-    let mut kernel = host.locked_kernel(netns, &journal);
+    let mut kernel = node.locked_kernel(netns, &journal);
     match section {
         Some(section) => {
             // What somebody else has made again under the attachment's names is to be deleted too; and a journal without its end
             // may have lost more than that. Looked for before the lease goes that tells whose the link is.
             let same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
             let is_doubtful =
-                section.report.is_none() || same_netns && made::is_replaced(&section, &mut kernel);
-            let others = if is_doubtful && chained::remains(host, request, config).is_none() {
+                section.report.is_none() || same_netns && section::is_replaced(&section, &mut kernel);
+            let others = if is_doubtful && chained::remains(node, request, config).is_none() {
                 derived(request, config, Inside::IfLeased, &mut kernel)
             } else {
                 Remains::default()
             };
-            run::undo_section(host, &journal, &section, netns_id, &mut kernel)?;
+            section::undo(node, &journal, &section, netns_id, &mut kernel)?;
             undo(request, others, &mut kernel)
         }
-        None => without_journal(host, request, config, &mut kernel),
+        None => without_journal(node, request, config, &mut kernel),
     }
 }
 
 /// The container's namespace if it is there and not the host's own: a path that was reused counts as gone.
-fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
+fn usable_netns(node: &Node, path: &str) -> Option<NetnsFile> {
     let netns = NetnsFile::open(path).ok()?;
     let own = NetnsFile::current().ok()?;
-    (host.netns_override || !netns.same_as(&own)).then_some(netns)
+    (node.netns_override || !netns.same_as(&own)).then_some(netns)
 }
 
 /// The namespace that the ADD was given, if it is still there: also where a runtime tells none or another one, what was changed in it
 /// is taken back.
-fn noted_netns(host: &Host, section: &Section) -> Option<NetnsFile> {
+fn noted_netns(node: &Node, section: &Section) -> Option<NetnsFile> {
     let id = section.header.netns_id?;
-    usable_netns(host, &section.header.netns).filter(|netns| netns.id() == id)
+    usable_netns(node, &section.header.netns).filter(|netns| netns.id() == id)
 }
 
 /// Removes what follows from the attachment's name, whoever made it, the reference included.
 fn without_journal(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
-    if let Some(undos) = chained::remains(host, request, config) {
+    if let Some(undos) = chained::remains(node, request, config) {
         return undo(request, Remains { undos, ..Remains::default() }, kernel);
     }
     let mut found = derived(request, config, Inside::ByName, kernel);

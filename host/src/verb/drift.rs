@@ -5,12 +5,12 @@ use super::dry;
 use super::made::{self, Tuned};
 use crate::action::{Action, Lifetime};
 use crate::apply::Section;
+use crate::context::Node;
 use crate::machine::Kernel;
 use crate::machine::host::HostKernel;
 use crate::plan::Entry;
 use crate::plan::render;
 use crate::plan::render::Picture;
-use crate::run::Host;
 use crate::value::{Netns, NetworkName};
 
 /// What became of an attachment.
@@ -33,13 +33,13 @@ pub struct Drift {
 /// Looks at every attachment of a network, or of all; changes nothing and waits for nobody.
 ///
 /// What several need, such as their bridge, is in the plan of the first that needs it.
-pub fn all(host: &Host, network: Option<&NetworkName>) -> Vec<Drift> {
-    let everything = host.state.sections(None);
+pub fn all(node: &Node, network: Option<&NetworkName>) -> Vec<Drift> {
+    let everything = node.state.sections(None);
     let mut planned: Vec<Action> = Vec::new();
     let mut drifts = Vec::new();
-    for attached in attached::all(&host.state, network) {
-        let state = attached.state(&host.state);
-        let mut kernel = host.kernel(attached.netns(), true);
+    for attached in attached::all(&node.state, network) {
+        let state = attached.state(&node.state);
+        let mut kernel = node.kernel(attached.netns(), true);
         let mut drift = look(attached, state, &everything, &mut kernel);
         drift.mends.retain(|mend| mend.lifetime == Lifetime::Attachment || !planned.contains(&mend.action));
         planned.extend(drift.mends.iter().map(|mend| mend.action.clone()));

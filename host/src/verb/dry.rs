@@ -4,6 +4,7 @@ use super::Output;
 use crate::action::{Action, Lifetime};
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::machine::{Before, Kernel};
 use crate::plan;
 use crate::plan::render;
@@ -13,7 +14,6 @@ use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, Violation};
 use crate::remedy;
-use crate::run::Host;
 use crate::sandbox::planner::Waiting;
 use crate::value::{Attachment, LinkRef, Mac, Netns, Report};
 use std::sync::Arc;
@@ -33,25 +33,25 @@ pub struct DryPlan {
 
 /// Plans and checks; changes nothing, takes no lock, makes no file.
 pub fn plan(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
     earlier: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
-    let policy = host.policy()?;
+    let policy = node.policy()?;
     let planner = Waiting::spawn()?;
-    let plugin = Plugin::find(host, request, &request.plugin)?;
+    let plugin = Plugin::find(node, request, &request.plugin)?;
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
-    let netns = plugin.netns(host, request)?;
+    let netns = plugin.netns(node, request)?;
     let previous = plugin.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
-    let mut kernel = host.kernel(netns, true);
+    let mut kernel = node.kernel(netns, true);
     let grants = Grants::for_request(request, config, previous.as_ref(), policy);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
-        planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown)?;
+        planning::plan(node, request, begun, grants, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
     let mut states = states(&actions, &mut kernel);
     let digest = plan::digest(draft.entries.iter(), &draft.report);
@@ -147,8 +147,8 @@ impl DryPlan {
 
 /// The dry run of a runtime's own ADD: the plan goes to stderr, and stdout gets an error, so that no container starts
 /// without its network by mistake.
-pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Output, CniError> {
-    let plan = plan(host, request, config, &[])?;
+pub fn of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Output, CniError> {
+    let plan = plan(node, request, config, &[])?;
     let error = match plan.is_allowed() {
         true => refused("ADD"),
         false => {
@@ -160,9 +160,9 @@ pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Out
 }
 
 /// The dry run of a runtime's own DEL: what the journal would have undone goes to stderr.
-pub fn del_of_runtime(host: &Host, request: &Request) -> Output {
+pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
     let own = |section: &&Section| section.header.plugin == request.plugin;
-    let sections = host.state.sections_of(&request.attachment);
+    let sections = node.state.sections_of(&request.attachment);
     let undos = sections.iter().find(own).map(|section| apply::undo::undos(section, section.reason(), &[]));
     let lines = undos.iter().flatten().map(|undo| format!("  {}\n", remedy::command(undo, &request.netns)));
     let Attachment { network, container, interface } = &request.attachment;

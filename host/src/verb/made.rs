@@ -3,7 +3,6 @@
 use crate::action::Action;
 use crate::action::SetLink;
 use crate::apply::Section;
-use crate::machine::host::HostKernel;
 use crate::machine::saved::SavedLink;
 use crate::machine::{Difference, Effect};
 use crate::plan::Entry;
@@ -29,13 +28,6 @@ pub fn entries(section: &Section) -> Vec<Entry> {
         entries.push(entry.clone());
     }
     entries
-}
-
-/// Whether the container's link of a section is gone, and another one has its name: somebody else has made the attachment again,
-/// and the journal is about something that is no more.
-pub fn is_replaced(section: &Section, kernel: &mut HostKernel) -> bool {
-    let Some(identity) = section.container_link() else { return false };
-    matches!(kernel.is_there(identity), Ok(false)) && kernel.has_link(&identity.link)
 }
 
 /// What plugins that run later in a chain changed of the container's link.

@@ -6,10 +6,10 @@ use crate::action::Action;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::plan;
 use crate::plan::Entry;
 use crate::policy;
-use crate::run::Host;
 use crate::value::{NetworkName, Report};
 
 /// What is mended may show more: a link that comes up again had lost its routes, and only then they can be added.
@@ -18,13 +18,13 @@ const MAX_ROUNDS: usize = 3;
 /// Repairs every attachment of a network, or of all; gives for each what was done, and what is still not as it was made.
 ///
 /// An attachment whose lock somebody holds is left alone.
-pub fn all(host: &Host, network: Option<&NetworkName>) -> Result<Vec<Drift>, CniError> {
+pub fn all(node: &Node, network: Option<&NetworkName>) -> Result<Vec<Drift>, CniError> {
     let mut repaired = Vec::new();
-    for found in super::attached::all(&host.state, network) {
-        let Some(journal) = host.state.try_lock(&found.attachment)? else {
+    for found in super::attached::all(&node.state, network) {
+        let Some(journal) = node.state.try_lock(&found.attachment)? else {
             // Its DEL may have come, and then there is nothing to tell.
-            if host.state.is_locked(&found.attachment) {
-                repaired.push(drift::look(found, State::InFlight, &[], &mut host.kernel(None, true)));
+            if node.state.is_locked(&found.attachment) {
+                repaired.push(drift::look(found, State::InFlight, &[], &mut node.kernel(None, true)));
             }
             continue;
         };
@@ -33,13 +33,13 @@ pub fn all(host: &Host, network: Option<&NetworkName>) -> Result<Vec<Drift>, Cni
         if sections.is_empty() {
             continue;
         }
-        repaired.push(repair(host, &journal, Attached { sections, ..found })?);
+        repaired.push(repair(node, &journal, Attached { sections, ..found })?);
     }
     Ok(repaired)
 }
 
 /// Repairs one, whose lock is held. When there is something to mend, it is a line of the audit log.
-fn repair(host: &Host, lock: &Journal, attached: Attached) -> Result<Drift, CniError> {
+fn repair(node: &Node, lock: &Journal, attached: Attached) -> Result<Drift, CniError> {
     let attachment = attached.attachment.clone();
     let plugin = attached.sections.first().map(|section| section.header.plugin.clone());
     let subject = Subject {
@@ -47,8 +47,8 @@ fn repair(host: &Host, lock: &Journal, attached: Attached) -> Result<Drift, CniE
         plugin: plugin.as_ref(),
         attachment: Some(&attachment),
     };
-    let mut record = host.record(Audited::Repair, subject);
-    let repaired = mend(host, lock, attached, &mut record);
+    let mut record = node.record(Audited::Repair, subject);
+    let repaired = mend(node, lock, attached, &mut record);
     match &repaired {
         Ok(drift) if drift.mends.is_empty() => {}
         Ok(drift) if drift.is_none() => record.end(&repaired),
@@ -62,13 +62,13 @@ fn repair(host: &Host, lock: &Journal, attached: Attached) -> Result<Drift, CniE
     repaired
 }
 
-fn mend(host: &Host, lock: &Journal, attached: Attached, record: &mut Record<'_>) -> Result<Drift, CniError> {
-    let everything = host.state.sections(None);
+fn mend(node: &Node, lock: &Journal, attached: Attached, record: &mut Record<'_>) -> Result<Drift, CniError> {
+    let everything = node.state.sections(None);
     // Looked at by others it is in flight: this is the flight.
     let state = attached.state_under_lock();
     let journal: Vec<Entry> =
         attached.sections.iter().flat_map(|section| section.entries().cloned()).collect();
-    let mut kernel = host.locked_kernel(attached.netns(), lock);
+    let mut kernel = node.locked_kernel(attached.netns(), lock);
     let mut drift = drift::look(attached, state, &everything, &mut kernel);
     let mut done: Vec<Entry> = Vec::new();
     let mut failures = Vec::new();
@@ -82,10 +82,10 @@ fn mend(host: &Host, lock: &Journal, attached: Attached, record: &mut Record<'_>
             CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
         })?;
         record.begin_applying()?;
-        failures = apply::mend(&plan, &host.state, &mut kernel);
+        failures = apply::mend(&plan, &node.state, &mut kernel);
         done.extend(drift.mends.into_iter().filter(|mend| !matches!(mend.action, Action::Settle(_))));
         // What was looked up may have been made anew.
-        kernel = host.locked_kernel(drift.attached.netns(), lock);
+        kernel = node.locked_kernel(drift.attached.netns(), lock);
         drift = drift::look(drift.attached, state, &everything, &mut kernel);
     }
     let failed =

@@ -11,7 +11,7 @@ use wasm_cni::machine::iptables::filter;
 use wasm_cni::machine::{Difference, Kernel, shared_by};
 use wasm_cni::plan::render;
 use wasm_cni::policy::CheckedPlan;
-use wasm_cni::run;
+use wasm_cni::result::finish;
 use wasm_cni::value::derive;
 
 /// A state directory with nothing in it.
@@ -59,7 +59,7 @@ pub fn apply_and_undo(
             assert_eq!(seen(&kernel), before, "{error:?} has left something");
             return;
         }
-        let finished = run::finish(plan.report(), request, &mut kernel);
+        let finished = finish(plan.report(), request, &mut kernel);
         if finished.and_then(|finished| result::encode(&finished, &request.cni_version)).is_err() {
             undo(writer.section(), Reason::Rollback, state, &mut kernel, |rolled_back| {
                 assert_eq!(rolled_back, before, "the rollback of what cannot be told");

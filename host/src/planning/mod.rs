@@ -1,11 +1,14 @@
 //! Serving a planner: facts, components, and native plugins, each of which ends a stage of the plan (`docs/architecture.md`).
 
+mod stale;
+
 use crate::action::Delegate;
 use crate::action::{Action, Answer, Facts as _, Lifetime, Query};
+use crate::apply::Journal;
 use crate::apply::journal::Writer;
-use crate::apply::{self, Journal};
 use crate::audit::Record;
 use crate::cni::{CniError, Request, code};
+use crate::context::Node;
 use crate::delegate;
 use crate::machine::host::HostKernel;
 use crate::machine::netns::NetnsId;
@@ -13,14 +16,12 @@ use crate::machine::{Before, Effect};
 use crate::plan::{DraftPlan, Entry};
 use crate::plugin::Plugin;
 use crate::policy::{self, Ceilings, GrantedFacts, Grants, Lowered, Policy, Violation};
-use crate::run::{Host, abandon, forget_if_done, header};
 use crate::sandbox::Code;
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::{Delegated, Planner, Service, Services, Waiting};
-use crate::timings;
 use crate::value::PluginName;
-use crate::verb::stale;
+use crate::{section, timings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,7 +99,7 @@ pub fn begin(
 
 /// Serves the planner until it has a plan. After an error nothing is left of what earlier stages did.
 pub fn plan(
-    host: &Host,
+    node: &Node,
     request: &Request,
     begun: Begun,
     grants: Grants,
@@ -110,7 +111,7 @@ pub fn plan(
     let ipam = ipam.and_then(|name| PluginName::parse(name).ok());
     kernel.prepare();
     let mut planning = Planning {
-        host,
+        node,
         request,
         grants,
         kernel,
@@ -159,7 +160,7 @@ enum Delegatee {
 
 /// A planner being served.
 struct Planning<'a> {
-    host: &'a Host,
+    node: &'a Node,
     request: &'a Request,
     grants: Grants,
     kernel: &'a mut HostKernel,
@@ -199,7 +200,7 @@ impl Planning<'_> {
                 planner,
             }),
             (Err(error), Some(writer), Stages::Applied { journal, .. }) => {
-                Err(abandon(self.host, journal, &writer, self.kernel, error))
+                Err(section::abandon(self.node, journal, &writer, self.kernel, error))
             }
             (Err(error), _, _) => Err(error),
         }
@@ -218,7 +219,7 @@ impl Planning<'_> {
             Found::Native(program) => Ok(Delegatee::Native(program)),
             Found::Component(path, file) => {
                 let network = Some(&self.request.attachment.network);
-                let found = Plugin::from_component(self.host, plugin, network, &path, &file)?;
+                let found = Plugin::from_component(self.node, plugin, network, &path, &file)?;
                 found.check_imports(&self.grants.policy)?;
                 found.gate_version(&self.request.cni_version)?;
                 Ok(Delegatee::Component(found.code))
@@ -241,12 +242,9 @@ impl Planning<'_> {
         record.begin_applying()?;
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => journal.begin(&header(self.request, journal, netns_id, self.plugins.clone())?)?,
+            None => section::begin(self.request, journal, netns_id, self.plugins.clone())?,
         };
-        if let Err(error) = apply::execute(&plan, &mut writer, &self.host.state, self.kernel) {
-            forget_if_done(journal, &writer, error.stuck.is_empty());
-            return Err(error.into());
-        }
+        section::apply(self.node, journal, &mut writer, &plan, self.kernel)?;
         self.applied.extend(plan.entries().iter().cloned());
         let writer = self.writer.insert(writer);
         let entry = Entry {
@@ -280,7 +278,7 @@ impl Services for Planning<'_> {
         self.tolerated.extend(tolerated);
         if let Answer::PortOwners(owners) = &mut answer {
             let own = &self.request.attachment;
-            owners.retain(|owner| stale::is_dead(owner, own, &self.grants, self.host, self.kernel));
+            owners.retain(|owner| stale::is_dead(owner, own, &self.grants, self.node, self.kernel));
         }
         self.grants.note(&answer);
         answer

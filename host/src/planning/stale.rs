@@ -1,10 +1,10 @@
 //! Whether a container to which ports of the host lead is no more: then its rules make room for those of another one.
 
 use crate::action::PortOwner;
+use crate::context::Node;
 use crate::machine::host::HostKernel;
 use crate::machine::netns::NetnsFile;
 use crate::policy::Grants;
-use crate::run::Host;
 use crate::value::{Attachment, ContainerId, NetworkName};
 
 /// In doubt it lives.
@@ -15,7 +15,7 @@ pub fn is_dead(
     owner: &PortOwner,
     own: &Attachment,
     grants: &Grants,
-    host: &Host,
+    node: &Node,
     kernel: &HostKernel,
 ) -> bool {
     let is_own_network = owner.network.as_deref().is_none_or(|network| network == own.network.as_str());
@@ -26,7 +26,7 @@ pub fn is_dead(
         attachment.container.as_str() == owner.container
             && owner.network.as_deref().is_none_or(|network| network == attachment.network.as_str())
     };
-    let mut sections = host.state.sections(None);
+    let mut sections = node.state.sections(None);
     sections.retain(|section| is_of(&section.header.attachment));
     if !sections.is_empty() {
         return sections.iter().all(|section| {
