@@ -184,7 +184,7 @@ impl Grants {
 /// The links of `prevResult` in the two namespaces of the request.
 fn previous_links(request: &Request, config: &Config) -> BTreeSet<LinkRef> {
     let interfaces = config.previous_interfaces().unwrap_or_default();
-    let link = |interface: &crate::cni::result::Interface| {
+    let link = |interface: &crate::value::Interface| {
         let netns = match interface.sandbox.as_str() {
             "" => Netns::Host,
             sandbox if sandbox == request.netns => Netns::Container,

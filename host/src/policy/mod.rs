@@ -16,6 +16,7 @@ mod pattern;
 mod rules;
 mod scope;
 pub mod violation;
+mod whole;
 
 pub use again::check_again;
 pub use capability::Capability;
@@ -23,12 +24,13 @@ pub use error::PolicyError;
 pub use facts::GrantedFacts;
 pub use file::{AuditLog, Ceilings, DEFAULT_PATH, Mode, Policy};
 pub use grant::Grants;
-pub use rules::{Lowered, Rules, Told};
+pub use rules::{Lowered, Rules};
 pub use scope::{Key, Thing};
-pub use violation::{Refusal, Violation};
+pub use violation::{Refusal, Told, Violation};
 
 use crate::plan::{DraftPlan, Entry, lifetime, render};
 use crate::value::Report;
+use whole::Whole;
 
 /// A plan that policy allows. It is made by [`check`] and [`check_again`] alone, and it alone can be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +53,6 @@ impl CheckedPlan {
     /// What policy would refuse, were it not in audit mode.
     pub fn tolerated(&self) -> &[Violation] {
         &self.tolerated
-    }
-}
-
-/// What a plan consists of: what was applied in earlier stages, and what is to be.
-#[derive(Clone, Copy)]
-struct Whole<'a> {
-    applied: &'a [Entry],
-    draft: &'a DraftPlan,
-}
-
-impl<'a> Whole<'a> {
-    fn entries(self) -> impl Iterator<Item = &'a Entry> {
-        self.applied.iter().chain(&self.draft.entries)
     }
 }
 
