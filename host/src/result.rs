@@ -1,10 +1,10 @@
 //! The result of an ADD: a report that is filled in from the kernel, as text, and written.
 
 use crate::action::{Answer, Facts, Query};
-use crate::cni::result::{Interface, encode};
+use crate::cni::result::encode;
 use crate::cni::{CniError, CniResult, Request, code};
 use crate::machine::host::HostKernel;
-use crate::value::{Ip, LinkFact, LinkRef, Netns, Report};
+use crate::value::{Interface, Ip, LinkFact, LinkRef, Netns, Report};
 use std::io::Write;
 
 /// The result of a request whose plan is applied, in the configuration's version.

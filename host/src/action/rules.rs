@@ -1,10 +1,10 @@
 //! Rules of packet filters.
 
 use crate::value::Backend;
+pub use crate::value::PortMapping;
 use crate::value::{IfName, Mac};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// See [`Action::Masquerade`](super::Action::Masquerade): one chain of the attachment in `nat`, its two rules, and the jump to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,20 +57,6 @@ pub struct MapPorts {
     pub chain: String,
     /// The comment, as the reference writes it: with iptables of each jump, with nftables of each rule.
     pub comment: String,
-}
-
-/// A port of the host, and where it leads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PortMapping {
-    /// `tcp`, `udp`, `sctp`.
-    pub protocol: String,
-    /// 1 to 65535.
-    pub host_port: u16,
-    /// 1 to 65535.
-    pub container_port: u16,
-    /// The host's address; none, or an unspecified one: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_address: Option<IpAddr>,
 }
 
 /// What is masqueraded on its way to a mapped port.

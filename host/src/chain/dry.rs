@@ -2,9 +2,9 @@
 
 use super::{Chain, Target, Valid};
 use crate::cni::list::Entry;
-use crate::cni::result::{self, Interface};
+use crate::cni::result;
 use crate::cni::{CniError, CniResult, Command, Request, code, config};
-use crate::value::{LinkRef, Netns};
+use crate::value::{Interface, LinkRef, Netns};
 use crate::verb::Output;
 use crate::verb::dry::{self, DryPlan};
 use serde_json::Value;

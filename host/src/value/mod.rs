@@ -5,6 +5,7 @@ pub mod derive;
 pub mod fact;
 pub mod link;
 pub mod name;
+pub mod port;
 pub mod report;
 pub mod route;
 
@@ -12,5 +13,6 @@ pub use attachment::{Attachment, Owner, StoreRef};
 pub use fact::{AddressRange, Backend, Fact, Firewall, LinkFact};
 pub use link::{LinkIdentity, LinkRef, Netns};
 pub use name::{ContainerId, IDENTIFIER_BYTES, IfName, Mac, NameError, NetworkName, PluginName, SysctlKey};
+pub use port::PortMapping;
 pub use report::{Dns, Interface, Ip, Report};
 pub use route::Route;

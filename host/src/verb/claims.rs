@@ -2,8 +2,7 @@
 
 use crate::action::{Answer, Facts, Query};
 use crate::cni::Request;
-use crate::cni::result::Interface;
-use crate::value::{IfName, LinkFact, LinkRef, Netns};
+use crate::value::{IfName, Interface, LinkFact, LinkRef, Netns};
 
 /// How the machine differs from the claims, one sentence for each difference.
 ///
