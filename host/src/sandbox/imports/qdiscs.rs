@@ -1,12 +1,12 @@
 //! `qdiscs`: how fast packets pass a link.
 
-use super::links::{End, Link};
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
 use crate::action::Action;
 use crate::action::{Ifb, Shape};
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
+use crate::sandbox::link::{End, Link};
 use crate::sandbox::lower::violation;
 use crate::value::{IfName, LinkRef, Netns, derive};
 use wasmtime::component::Resource;

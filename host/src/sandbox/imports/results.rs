@@ -3,72 +3,11 @@
 use super::wit::links::Link;
 use super::wit::results::{Host, HostIp, HostRoute, Ip as IpHandle, Route as RouteHandle};
 use super::wit::types::{IpAddress, Prefix};
-use crate::cni::CniError;
 use crate::sandbox::guest::Guest;
-use crate::sandbox::limits;
 use crate::sandbox::lower::{self, violation};
-use crate::value::{Dns, Interface, Ip, LinkRef, Report, Route};
+use crate::sandbox::report::DraftReport;
+use crate::value::{Ip, LinkRef, Route};
 use wasmtime::component::Resource;
-
-/// A report in which an address may still name a link that is reported later.
-#[derive(Debug, Default)]
-pub struct DraftReport {
-    passed: Option<Vec<Interface>>,
-    links: Vec<LinkRef>,
-    with_addresses: Vec<LinkRef>,
-    ips: Vec<(Ip, Option<LinkRef>)>,
-    routes: Vec<Route>,
-    dns: Dns,
-}
-
-impl DraftReport {
-    /// The report, each address with the index of its link.
-    pub fn finish(self) -> Result<Report, CniError> {
-        let DraftReport { passed, links, with_addresses, ips, routes, dns } = self;
-        let passed = passed.unwrap_or_default();
-        let resolve = |(ip, link): (Ip, Option<LinkRef>)| {
-            let Some(link) = link else { return Ok(ip) };
-            let index = links.iter().position(|reported| *reported == link);
-            let index = index.ok_or_else(|| {
-                violation(format!("{} is reported on {link}, which is not reported", ip.address))
-            })?;
-            Ok(Ip { interface: Some(passed.len() + index), ..ip })
-        };
-        let ips = ips.into_iter().map(resolve).collect::<Result<_, CniError>>()?;
-        if let Some(link) = with_addresses.iter().find(|link| !links.contains(link)) {
-            return Err(violation(format!("the addresses of {link} are reported, which is not")));
-        }
-        Ok(Report { passed, links, with_addresses, ips, routes, dns })
-    }
-
-    /// Begins with a report that is passed on; its texts and lists have been bounded by the configuration's size.
-    fn pass(&mut self, previous: Report) {
-        let Report { passed, ips, routes, dns, .. } = previous;
-        self.passed = Some(passed);
-        self.ips = ips.into_iter().map(|ip| (ip, None)).collect();
-        self.routes = routes;
-        self.dns = dns;
-    }
-
-    fn room(length: usize) -> Result<(), CniError> {
-        if length < limits::ACTIONS {
-            Ok(())
-        } else {
-            Err(limits::exceeded("entries of a result", limits::ACTIONS))
-        }
-    }
-
-    /// Changes the DNS settings, which have room for so much.
-    fn set_dns(&mut self, set: impl FnOnce(&mut Dns)) -> wasmtime::Result<()> {
-        set(&mut self.dns);
-        if self.dns.bytes() <= limits::DNS_BYTES {
-            Ok(())
-        } else {
-            let most = format!("{} KiB", limits::DNS_BYTES >> 10);
-            Err(limits::exceeded("DNS settings of a result", most).into())
-        }
-    }
-}
 
 impl Host for Guest {
     fn add_link(&mut self, link: Resource<Link>) -> wasmtime::Result<()> {

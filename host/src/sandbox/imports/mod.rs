@@ -1,4 +1,4 @@
-//! The interfaces of `wit/`, one module each: what a guest calls is validated and recorded, nothing happens.
+//! What a guest imports: the interfaces of `wit/`, one module each, and WASI. What it calls is validated and recorded, nothing happens.
 
 pub mod addresses;
 pub mod answers;
@@ -14,9 +14,11 @@ pub mod request;
 pub mod results;
 pub mod routes;
 pub mod sysctls;
+pub mod wasi;
 
 use super::bindings::wasm_cni::plugin as wit;
 use super::guest::Guest;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasSelf, Linker};
 
 /// The longest path that the kernel takes (`PATH_MAX`).
@@ -24,10 +26,19 @@ const PATH_BYTES: usize = 4096;
 
 impl wit::types::Host for Guest {}
 
+/// Links an interface; tells whether all of it, or as much as `ty` imports.
+pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmtime::Result<bool> {
+    match name.split_once(':') {
+        Some(("wasm-cni", _)) => contract(linker, name),
+        Some(("wasi", _)) => wasi::link(linker, name, ty),
+        _ => Ok(false),
+    }
+}
+
 /// Links an interface of the contract, if that is one.
 ///
 /// A function that this build does not have stays unlinked, and the component is not instantiated.
-pub fn link(linker: &mut Linker<Guest>, name: &str) -> wasmtime::Result<bool> {
+fn contract(linker: &mut Linker<Guest>, name: &str) -> wasmtime::Result<bool> {
     type Own = HasSelf<Guest>;
     let Some(name) = name.strip_prefix("wasm-cni:plugin/") else { return Ok(false) };
     match name.split_once('@').map(|(interface, _)| interface) {

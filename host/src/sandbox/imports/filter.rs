@@ -1,12 +1,12 @@
 //! `filter`: packet filtering.
 
-use super::links::End;
 use super::wit::filter::{Firewall as Asked, Host, Ingress};
 use super::wit::links::Link as Handle;
 use super::wit::types::{IpAddress, IpFamily};
 use crate::action::Action;
 use crate::action::{CheckSourceMac, FilterRule};
 use crate::sandbox::guest::Guest;
+use crate::sandbox::link::End;
 use crate::sandbox::lower::{self, UNSET, violation};
 use crate::sandbox::overlay;
 use crate::value::{Firewall, IfName, derive};
