@@ -14,12 +14,12 @@ use wasm_cni::memory::Allocator;
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
-use wasm_cni::policy::{self, Grants, Policy};
+use wasm_cni::policy::{self, Policy};
 use wasm_cni::result::finish;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
-use wasm_cni::{section, verb};
+use wasm_cni::{reference, section, verb};
 
 /// As the host's.
 #[global_allocator]
@@ -63,7 +63,7 @@ fn told(error: CniError) -> anyhow::Error {
 }
 
 fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<()> {
-    let grants = Grants::for_request(request, config, None, node.policy().map_err(told)?);
+    let grants = reference::grants(request, config, None, node.policy().map_err(told)?);
     let planner = Waiting::spawn().map_err(told)?;
     let plugin = Plugin::find(node, request, &request.plugin).map_err(told)?;
     let mut kernel = node.kernel(plugin.netns(node, request).map_err(told)?, true);
@@ -80,7 +80,7 @@ fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result
     let journal = node.state.lock(&request.attachment)?;
     let mut kernel = node.locked_kernel(Some(netns), &journal);
     kernel.prepare();
-    let grants = Grants::for_request(request, config, None, node.policy().map_err(told)?);
+    let grants = reference::grants(request, config, None, node.policy().map_err(told)?);
     let plan = policy::check(draft, &[], &grants).map_err(|refused| told(grants.denied(&refused)))?;
     let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(told)?;
     apply::execute(&plan, &mut writer, &node.state, &mut kernel)?;

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod planning;
 pub mod plugin;
 pub mod policy;
+pub mod reference;
 pub mod remedy;
 pub mod result;
 pub mod run;

@@ -8,9 +8,9 @@ use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
-use crate::policy::{self, Grants};
+use crate::policy;
 use crate::sandbox::planner::Waiting;
-use crate::{panic, plan, result, section, signal, timings};
+use crate::{panic, plan, reference, result, section, signal, timings};
 use std::io::Write;
 
 /// ADD: plans, checks, applies, and writes the result to `stdout`. Nothing is left of one that fails: also if that is because
@@ -56,7 +56,7 @@ fn attach(
 
     // The draft. Each stage before the last goes the same way as that one below; then a native plugin is executed, and the draft goes on
     // with its answer.
-    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let grants = reference::grants(request, config, previous.as_ref(), policy);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut kernel, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;

@@ -11,7 +11,8 @@ use crate::cni::{Command, Request, config};
 use crate::machine::fake::FakeKernel;
 use crate::machine::{Kernel, Outcome};
 use crate::plan::{DraftPlan, Entry, render};
-use crate::policy::{self, CheckedPlan, Grants};
+use crate::policy::{self, CheckedPlan};
+use crate::reference;
 use crate::value::{Attachment, PluginName, Report};
 use serde::Deserialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +54,7 @@ impl Recorded {
         let draft = DraftPlan { entries, report, unreadable: Vec::new() };
         let config = config::decode(self.config.as_bytes()).unwrap();
         let previous = config.previous().unwrap();
-        let grants = Grants::for_request(&request, &config, previous.as_ref(), &Default::default());
+        let grants = reference::grants(&request, &config, previous.as_ref(), &Default::default());
         policy::check(draft, &[], &grants)
             .unwrap_or_else(|violations| panic!("{}: {violations:?}", self.case))
     }

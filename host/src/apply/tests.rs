@@ -12,7 +12,8 @@ use crate::machine::netns::NetnsFile;
 use crate::machine::testing::{private, sh, texts};
 use crate::machine::{Before, Difference, Kernel, MachineError, Outcome, Undo, Undone};
 use crate::plan::DraftPlan;
-use crate::policy::{self, CheckedPlan, Grants};
+use crate::policy::{self, CheckedPlan};
+use crate::reference;
 use crate::value::{Attachment, ContainerId, IfName, PluginName};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,7 +122,7 @@ fn request(scene: &Scene) -> Request {
 fn checked_plan(scene: &Scene) -> CheckedPlan {
     let draft: DraftPlan = serde_json::from_str(scene.plan).unwrap();
     let config = config::decode(scene.config.as_bytes()).unwrap();
-    policy::check(draft, &[], &Grants::for_request(&request(scene), &config, None, &Default::default()))
+    policy::check(draft, &[], &reference::grants(&request(scene), &config, None, &Default::default()))
         .unwrap()
 }
 

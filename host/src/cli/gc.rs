@@ -8,7 +8,7 @@ use crate::apply::Section;
 use crate::audit::{Audited, Subject};
 use crate::cni::{CniError, code, config};
 use crate::context::Node;
-use crate::policy::grant::DEFAULT_DATA_DIR;
+use crate::reference::host_local::default_store;
 use crate::value::{NetworkName, StoreRef};
 use crate::verb::attached;
 use crate::verb::collect::{Collection, is_listed};
@@ -123,6 +123,5 @@ fn stores(sections: &[Section], network: &NetworkName) -> BTreeSet<StoreRef> {
             _ => None,
         })
     });
-    let default = StoreRef { data_dir: PathBuf::from(DEFAULT_DATA_DIR), network: network.clone() };
-    leased.chain([default]).collect()
+    leased.chain([default_store(network)]).collect()
 }

@@ -23,7 +23,7 @@ pub use capability::Capability;
 pub use error::PolicyError;
 pub use facts::GrantedFacts;
 pub use file::{AuditLog, Ceilings, DEFAULT_PATH, Mode, Policy};
-pub use grant::Grants;
+pub use grant::{Grants, TypeGrants};
 pub use rules::{Lowered, Rules};
 pub use scope::{Key, Thing};
 pub use violation::{Refusal, Told, Violation};

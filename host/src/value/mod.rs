@@ -5,6 +5,7 @@ pub mod derive;
 pub mod fact;
 pub mod link;
 pub mod name;
+pub mod place;
 pub mod port;
 pub mod report;
 pub mod route;

@@ -12,13 +12,11 @@ use crate::delegate;
 use crate::machine::Kernel;
 use crate::machine::host::HostKernel;
 use crate::plugin::Plugin;
-use crate::policy::grant::DEFAULT_DATA_DIR;
 use crate::sandbox::Kind;
-use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report, StoreRef};
-use crate::{section, timings};
+use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report};
+use crate::{reference, section, timings};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 /// Succeeds when the machine is as ADD left it.
 pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
@@ -152,14 +150,10 @@ fn has_passed(section: &Section) -> bool {
     section.report.as_ref().is_some_and(|report| !report.passed.is_empty() || report.links.is_empty())
 }
 
+/// `prevResult`; without one, what the plugin whose CHECK it is says.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
-    // In the words of the plugin whose CHECK it is.
-    let text = match request.plugin.as_str() {
-        "firewall" => "missing prevResult from earlier plugin",
-        "bandwidth" => "must be called as a chained plugin",
-        _ => "Required prevResult missing",
-    };
-    config.previous()?.ok_or_else(|| CniError::new(code::INTERNAL, text))
+    let missing = || CniError::new(code::INTERNAL, reference::of(&request.plugin).no_previous);
+    config.previous()?.ok_or_else(missing)
 }
 
 /// What the journal has of this plugin, while nobody changes it.
@@ -189,8 +183,7 @@ fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result
 
 /// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
 fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
-    let data_dir = PathBuf::from(config.data_dir().unwrap_or(DEFAULT_DATA_DIR));
-    let store = StoreRef { data_dir, network: request.attachment.network.clone() };
+    let store = reference::host_local::store(config);
     let directory = store.directory();
     let query = Query::Held(store, request.attachment.owner());
     // Dry: a question makes no store.

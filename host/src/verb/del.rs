@@ -1,6 +1,5 @@
 //! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
 
-use super::chained;
 use crate::apply::{self, Section, Stuck};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request};
@@ -10,7 +9,9 @@ use crate::machine::host::HostKernel;
 use crate::machine::host::remains::{Inside, Remains};
 use crate::machine::netns::NetnsFile;
 use crate::machine::{MachineError, Undo};
-use crate::policy::grant::stores;
+use crate::plugin::Plugin;
+use crate::reference::{self, host_local::stores};
+use crate::sandbox::Kind;
 use crate::section;
 
 /// Detaches; succeeds when there is nothing left to detach.
@@ -39,7 +40,7 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
             let same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
             let is_doubtful =
                 section.report.is_none() || same_netns && section::is_replaced(&section, &mut kernel);
-            let others = if is_doubtful && chained::remains(node, request, config).is_none() {
+            let others = if is_doubtful && remains_of_type(node, request, config).is_none() {
                 derived(request, config, Inside::IfLeased, &mut kernel)
             } else {
                 Remains::default()
@@ -72,13 +73,24 @@ fn without_journal(
     config: &Config,
     kernel: &mut HostKernel,
 ) -> Result<(), CniError> {
-    if let Some(undos) = chained::remains(node, request, config) {
+    if let Some(undos) = remains_of_type(node, request, config) {
         return undo(request, Remains { undos, ..Remains::default() }, kernel);
     }
     let mut found = derived(request, config, Inside::ByName, kernel);
     let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
     found.undos.extend(ipam.map(Undo::EndDelegate));
     undo(request, found, kernel)
+}
+
+/// What plugins of that type left, as undos; none for a plugin that makes links, whose remains are the attachment's.
+///
+/// Of a type that nobody knows its component tells which it is, if it is there.
+fn remains_of_type(node: &Node, request: &Request, config: &Config) -> Option<Vec<Undo>> {
+    if let Some(remains) = reference::of(&request.plugin).remains {
+        return Some(remains(request, config, &node.state));
+    }
+    let plugin = Plugin::find(node, request, &request.plugin).ok()?;
+    (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
 /// What follows from the attachment's name: an IPAM plugin has leases alone; a configuration without IPAM has none.

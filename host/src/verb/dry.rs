@@ -12,7 +12,8 @@ use crate::plan::render::{Picture, State};
 use crate::plan::{DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
-use crate::policy::{self, Grants, Policy, Violation};
+use crate::policy::{self, Policy, Violation};
+use crate::reference;
 use crate::remedy;
 use crate::sandbox::planner::Waiting;
 use crate::value::{Attachment, LinkRef, Mac, Netns, Report};
@@ -49,7 +50,7 @@ pub fn plan(
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut kernel = node.kernel(netns, true);
-    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let grants = reference::grants(request, config, previous.as_ref(), policy);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(node, request, begun, grants, &mut kernel, Stages::Shown)?;
     let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();

@@ -4,7 +4,7 @@ use super::collect::Collection;
 use crate::cni::{CniError, Config, Request, code};
 use crate::context::Node;
 use crate::delegate;
-use crate::policy::grant::stores;
+use crate::reference::host_local::stores;
 use serde_json::Value;
 
 /// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`, then every rule and lease of

@@ -3,12 +3,10 @@
 use crate::action::Action;
 use crate::action::SetLink;
 use crate::apply::Section;
-use crate::machine::saved::SavedLink;
 use crate::machine::{Difference, Effect};
 use crate::plan::Entry;
-use crate::policy::grant::DEFAULT_TUNING_DIR;
-use crate::value::{Attachment, LinkRef, Netns, derive};
-use std::path::Path;
+use crate::reference::tuning;
+use crate::value::{Attachment, LinkRef, Netns};
 
 /// What was done and is meant to last, in the order of doing.
 ///
@@ -46,9 +44,8 @@ impl Tuned {
         let later = sections.iter().filter(|section| one.is_none_or(|one| at(section) > at(one)));
         let mut tuned: Vec<SetLink> = later.flat_map(Section::entries).filter_map(set).collect();
         let is_ours = |entry: &Entry| matches!(entry.action, Action::SaveLink(_));
-        let path = Path::new(DEFAULT_TUNING_DIR).join(derive::saved_link(attachment));
         if !sections.iter().flat_map(Section::entries).any(is_ours)
-            && let Some(saved) = SavedLink::read(&path)
+            && let Some(saved) = tuning::saved(attachment)
         {
             let link = LinkRef { netns: Netns::Container, name: attachment.interface.clone() };
             let noted = saved.attributes().into_iter();

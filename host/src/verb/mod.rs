@@ -1,7 +1,6 @@
 //! The verbs but ADD, and how a call of the runtime finds its verb.
 
 pub mod attached;
-pub mod chained;
 pub mod check;
 pub mod claims;
 pub mod collect;

@@ -6,7 +6,7 @@ use crate::context::Node;
 use crate::delegate;
 use crate::planning::{self, Stages};
 use crate::plugin::Plugin;
-use crate::policy::Grants;
+use crate::reference;
 use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Waiting;
@@ -46,7 +46,7 @@ fn ask(node: &Node, request: &Request, config: &Config, plugin: Plugin) -> Resul
         return Ok(());
     }
     let policy = node.policy()?;
-    let grants = Grants::for_request(request, config, None, policy);
+    let grants = reference::grants(request, config, None, policy);
     let mut kernel = node.kernel(None, true);
     let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
     planning::plan(node, request, begun, grants, &mut kernel, Stages::Shown).map(drop)

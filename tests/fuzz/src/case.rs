@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use wasm_cni::action::ReserveLease;
 use wasm_cni::cni::{Command, Config, Request, config};
 use wasm_cni::machine::fake::FakeKernel;
-use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
+use wasm_cni::reference::host_local;
 use wasm_cni::value::{
     Attachment, ContainerId, IfName, LinkFact, Mac, Netns, Owner, PluginName, StoreRef, SysctlKey,
 };
@@ -91,8 +91,7 @@ impl Case {
 
     /// The network's store.
     fn store(&self) -> StoreRef {
-        let data_dir = self.config.data_dir().unwrap_or(DEFAULT_DATA_DIR);
-        StoreRef { data_dir: data_dir.into(), network: self.config.name.clone() }
+        host_local::store(&self.config)
     }
 
     fn lease(&self, address: IpAddr, owner: Option<Owner>) -> ReserveLease {

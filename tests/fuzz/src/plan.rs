@@ -7,6 +7,7 @@ use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result};
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{self, Grants};
+use wasm_cni::reference;
 use wasm_cni::value::Report;
 use wasm_cni::verb::all_versions;
 
@@ -34,7 +35,7 @@ pub fn run(data: &[u8]) {
         Err(_) if is_chained => return,
         previous => previous.unwrap_or_else(|_| Some(Report::default())),
     };
-    let grants = Grants::for_request(request, config, previous.as_ref(), &Default::default());
+    let grants = reference::grants(request, config, previous.as_ref(), &Default::default());
     let planned = plan(&case, &grants);
     assert_eq!(
         planned.as_ref().map(|(draft, _)| draft),
@@ -56,7 +57,7 @@ pub fn run(data: &[u8]) {
 pub fn draft(data: &[u8]) -> bool {
     let Some(case) = Case::parse(data) else { return false };
     let previous = case.config.previous().unwrap_or_default();
-    let grants = Grants::for_request(&case.request, &case.config, previous.as_ref(), &Default::default());
+    let grants = reference::grants(&case.request, &case.config, previous.as_ref(), &Default::default());
     plan(&case, &grants).is_ok()
 }
 

@@ -11,7 +11,8 @@ use wasm_cni::action::{Answer, Query};
 use wasm_cni::cni::{CniError, Config, Request, code, config};
 use wasm_cni::machine::fake::FakeKernel;
 use wasm_cni::plan::DraftPlan;
-use wasm_cni::policy::{self, Grants};
+use wasm_cni::policy;
+use wasm_cni::reference;
 use wasm_cni::sandbox::Planner;
 use wasm_cni::sandbox::limits::{self, Limits};
 use wasm_cni::sandbox::planner::{Delegated, Service, Services};
@@ -39,7 +40,7 @@ pub fn run(data: &[u8]) {
         return;
     }
     let (config, request) = walkthrough();
-    let grants = Grants::for_request(&request, &config, None, &Default::default());
+    let grants = reference::grants(&request, &config, None, &Default::default());
     let world = World::new(FakeKernel::new(), grants.clone());
     let mut parent =
         Parent { world, plugins: vec![request.plugin.clone()], asked: 0, loaded: 0, delegated: 0 };

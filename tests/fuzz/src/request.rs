@@ -6,7 +6,7 @@
 use wasm_cni::cni::result::go_json;
 use wasm_cni::cni::{Call, CniError, CniResult, Command, Config, Environment, Request, command, config};
 use wasm_cni::cni::{previous, result, version};
-use wasm_cni::policy::Grants;
+use wasm_cni::reference;
 use wasm_cni::value::{Attachment, PluginName, Report, derive};
 use wasm_cni::verb;
 
@@ -125,5 +125,5 @@ fn check(request: &Request, config: &Config) {
     let told = serde_json::to_string(request).expect("JSON");
     assert_eq!(&serde_json::from_str::<Request>(&told).expect("a request"), request);
     let previous = config.previous().ok().flatten();
-    drop(Grants::for_request(request, config, previous.as_ref(), &Default::default()));
+    drop(reference::grants(request, config, previous.as_ref(), &Default::default()));
 }

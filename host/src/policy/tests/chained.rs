@@ -10,6 +10,7 @@ use crate::action::{
 use crate::cni::{Request, config};
 use crate::machine::fake::FakeKernel;
 use crate::plan::{DraftPlan, Entry};
+use crate::reference;
 use crate::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
 
 /// A chain after bridge: `eth0` and `br0` are in `prevResult`, `eth9` in that of somebody else's sandbox.
@@ -29,7 +30,7 @@ fn grants(plugin: &str, config: &str) -> Grants {
         Request { plugin: PluginName::parse(plugin).unwrap(), config: config.to_owned(), ..request() };
     let config = config::decode(config.as_bytes()).unwrap();
     let previous = config.previous().unwrap();
-    Grants::for_request(&request, &config, previous.as_ref(), &Default::default())
+    reference::grants(&request, &config, previous.as_ref(), &Default::default())
 }
 
 /// The rules by which a plugin's action is refused.

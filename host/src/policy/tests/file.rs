@@ -5,7 +5,8 @@ use crate::action::{Action, Answer, Facts, Query};
 use crate::action::{AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
 use crate::cni::{Request, config};
 use crate::plan::{DraftPlan, Entry, lifetime};
-use crate::policy::{Capability, GrantedFacts, Grants, Violation, check, violation};
+use crate::policy::{Capability, GrantedFacts, Violation, check, violation};
+use crate::reference;
 use crate::value::{Fact, LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
 
 /// The walkthrough with one more action, of the same plugin.
@@ -373,7 +374,7 @@ fn what_earlier_plugins_made_may_be_used_and_nothing_beside_it() {
     let report = config.previous().unwrap();
     let request =
         Request { plugin: PluginName::parse("tuning").unwrap(), config: previous.into(), ..request() };
-    let grants = Grants::for_request(&request, &config, report.as_ref(), &Default::default());
+    let grants = reference::grants(&request, &config, report.as_ref(), &Default::default());
     let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
     let address = |netns, link: &str, address: &str| {
         let link = LinkRef { netns, name: name(link) };

@@ -4,6 +4,7 @@ use super::{Ceilings, GrantedFacts, Grants, Policy, PolicyError, check};
 use crate::action::{Action, Answer, Facts, Lifetime, Query};
 use crate::cni::{Command, Request, config};
 use crate::plan::DraftPlan;
+use crate::reference;
 use crate::value::{
     Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, Owner, PluginName, Report, StoreRef,
     SysctlKey,
@@ -54,7 +55,7 @@ fn grants() -> Grants {
 
 fn grants_with(policy: &str) -> Grants {
     let policy = parse(policy).unwrap_or_else(|error| panic!("{error}"));
-    Grants::for_request(&request(), &config::decode(CONFIG.as_bytes()).unwrap(), None, &Arc::new(policy))
+    reference::grants(&request(), &config::decode(CONFIG.as_bytes()).unwrap(), None, &Arc::new(policy))
 }
 
 /// The rules by which the walkthrough is refused after a change of each of its actions.

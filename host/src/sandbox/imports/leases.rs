@@ -8,18 +8,15 @@ use crate::action::ReserveLease;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, violation};
 use crate::sandbox::overlay;
-use crate::value::StoreRef;
+use crate::value::{StoreRef, place};
 use std::path::PathBuf;
 use wasmtime::component::Resource;
-
-/// Where the reference keeps its stores.
-const DATA_DIR: &str = "/var/lib/cni/networks";
 
 impl Host for Guest {}
 
 impl HostStore for Guest {
     fn open(&mut self, data_dir: Option<String>) -> wasmtime::Result<Result<Resource<Handle>, Error>> {
-        let data_dir = data_dir.unwrap_or_else(|| DATA_DIR.to_owned());
+        let data_dir = data_dir.unwrap_or_else(|| place::LEASES.to_owned());
         if !data_dir.starts_with('/') || data_dir.len() > PATH_BYTES || data_dir.contains('\0') {
             return Err(violation(format!("the lease directory {data_dir:?} is no absolute path")).into());
         }

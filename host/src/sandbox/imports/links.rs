@@ -13,12 +13,9 @@ use crate::sandbox::guest::Guest;
 use crate::sandbox::link::{End, Link};
 use crate::sandbox::lower::{self, UNSET, violation};
 use crate::sandbox::{limits, overlay};
-use crate::value::{IfName, LinkRef, Netns, derive};
+use crate::value::{IfName, LinkRef, Netns, derive, place};
 use std::path::PathBuf;
 use wasmtime::component::Resource;
-
-/// Where the reference's tuning saves what a link had before.
-const TUNING_DIR: &str = "/run/cni/tuning";
 
 /// So many names are tried for the host's end of a veth pair.
 const CANDIDATES: u32 = 8;
@@ -204,7 +201,7 @@ impl HostLink for Guest {
     }
 
     fn save(&mut self, link: Resource<Handle>, directory: Option<String>) -> wasmtime::Result<()> {
-        let directory = directory.unwrap_or_else(|| TUNING_DIR.to_owned());
+        let directory = directory.unwrap_or_else(|| place::SAVED_LINKS.to_owned());
         if !directory.starts_with('/') || directory.len() > PATH_BYTES || directory.contains('\0') {
             return Err(violation(format!("the directory {directory:?} is no absolute path")).into());
         }
