@@ -8,10 +8,12 @@ mod call;
 mod dry;
 mod gc;
 mod networks;
+mod target;
 
 pub use dry::Dry;
 pub use gc::Valid;
 pub use networks::{from_file, load};
+pub use target::Target;
 
 use self::cache::Results;
 use crate::action::{Answer, Facts as _, Query};
@@ -24,23 +26,9 @@ use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
 use crate::plugin::container_netns;
 use crate::signal;
-use crate::value::{Attachment, ContainerId, Fact, IfName, LinkRef, NameError, Netns, NetworkName};
-use crate::verb::NOBODY;
-use serde_json::{Map, Value};
+use crate::value::{Fact, LinkRef, Netns, NetworkName};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// For whom a verb is: libcni's `RuntimeConf`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Target {
-    /// Whose interface on which network.
-    pub attachment: Attachment,
-    /// `CNI_NETNS`.
-    pub netns: String,
-    /// The pairs of `CNI_ARGS`.
-    pub args: Vec<(String, String)>,
-    /// What the runtime has for plugins with that capability.
-    pub capabilities: Map<String, Value>,
-}
 
 /// A network with the plugins that it is made of.
 #[derive(Debug)]
@@ -50,25 +38,6 @@ pub struct Chain<'a> {
     network: NetworkName,
     path: Vec<PathBuf>,
     results: Results,
-}
-
-impl Target {
-    /// What GC and STATUS are about.
-    fn nobody(network: &NetworkName) -> Result<Self, CniError> {
-        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
-        let attachment = Attachment {
-            network: network.clone(),
-            container: ContainerId::parse(NOBODY).map_err(invalid)?,
-            interface: IfName::parse(NOBODY).map_err(invalid)?,
-        };
-        Ok(Target { attachment, netns: String::new(), args: Vec::new(), capabilities: Map::new() })
-    }
-
-    /// `CNI_ARGS`.
-    fn args(&self) -> String {
-        let pairs: Vec<String> = self.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        pairs.join(";")
-    }
 }
 
 impl<'a> Chain<'a> {

@@ -9,16 +9,18 @@ pub mod inspect;
 pub mod install;
 pub mod plan;
 pub mod policy;
+mod printed;
 pub mod repair;
 mod runtime;
 mod table;
 
-use crate::cni::{CniError, code, result::go_json};
+use crate::cni::CniError;
 use crate::context::Node;
 use crate::error::printable;
 use crate::timings;
-use crate::value::NetworkName;
 use clap::{Parser, Subcommand};
+use printed::{Format, Printed, json};
+use runtime::network;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -66,22 +68,7 @@ enum Command {
     Uninstall(install::Uninstall),
 }
 
-/// How a command prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// What a command printed, and whether the answer is a good one.
-struct Printed {
-    text: String,
-    success: bool,
-}
-
-/// Runs a command; `host` makes the places it works with, given whether it is dry and whether our own namespace is meant.
+/// Runs a command; `node` makes the places it works with, given whether it is dry and whether our own namespace is meant.
 pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     let arguments = Arguments::parse();
     // As diff(1): 1 is an answer.
@@ -118,21 +105,10 @@ pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     }
 }
 
-/// The network that a command is about, if it names one.
-fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
-    let parsed = name.map(NetworkName::parse).transpose();
-    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
-}
-
 /// An error for people.
 fn text(error: &CniError) -> String {
     match error.details.as_str() {
         "" => format!("error: {}", error.msg),
         details => format!("error: {}\n{details}", error.msg),
     }
-}
-
-/// JSON for programs, with a line end.
-fn json(value: &impl serde::Serialize) -> String {
-    go_json(value) + "\n"
 }

@@ -129,6 +129,12 @@ fn container_id(netns: &str) -> String {
     digest.iter().take(10).fold("cnitool-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
 }
 
+/// The network that a command is about, if it names one.
+pub(super) fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
+    let parsed = name.map(NetworkName::parse).transpose();
+    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use crate::apply::{self, Section, Stuck};
 use crate::cni::command::gate_version;
-use crate::cni::{CniError, Config, Request};
+use crate::cni::{CniError, Config, Request, version};
 use crate::context::Node;
 use crate::delegate;
 use crate::machine::host::HostKernel;
@@ -16,7 +16,7 @@ use crate::section;
 
 /// Detaches; succeeds when there is nothing left to detach.
 pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
-    gate_version(&config.cni_version, &super::all_versions())?;
+    gate_version(&config.cni_version, &version::all())?;
     let netns = usable_netns(node, &request.netns);
     let journal = match node.state.lock(&request.attachment) {
         Ok(journal) => journal,

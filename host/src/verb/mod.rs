@@ -9,8 +9,11 @@ pub mod drift;
 pub mod dry;
 pub mod gc;
 pub mod made;
+pub mod output;
 pub mod repair;
 pub mod status;
+
+pub use output::Output;
 
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
@@ -23,17 +26,6 @@ use crate::timings;
 use crate::value::{Attachment, ContainerId, IfName, PluginName};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-
-/// What a call prints, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// On stdout; success.
-    Stdout(String),
-    /// On stderr; success.
-    Stderr(String),
-    /// The plan of a dry run: on stderr, with this error on stdout.
-    Dry(String, CniError),
-}
 
 /// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
 ///
@@ -111,7 +103,7 @@ pub fn call(
         Command::Gc => {
             // As DEL, GC needs no component.
             gate_config("GC", "1.1.0", version)?;
-            gate_plugin("GC", version, &all_versions())?;
+            gate_plugin("GC", version, &version::all())?;
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
                 let told = gc::gc(node, &request, &config, true)?;
@@ -133,11 +125,6 @@ pub fn call(
 /// The versions that the component says it supports.
 fn supported(node: &Node, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
     Ok(Plugin::find_on(node, path, None, plugin)?.code.manifest.cni_versions)
-}
-
-/// Every version: for verbs that need no component.
-pub fn all_versions() -> Vec<String> {
-    version::ALL.map(str::to_owned).to_vec()
 }
 
 /// VERSION: compact, with a line end, as the reference.

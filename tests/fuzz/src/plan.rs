@@ -4,12 +4,11 @@ use crate::case::Case;
 use crate::machine;
 use crate::world::{Shared, World};
 use wasm_cni::cni::command::gate_version;
-use wasm_cni::cni::{CniError, code, result};
+use wasm_cni::cni::{CniError, code, result, version};
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{self, Grants};
 use wasm_cni::reference;
 use wasm_cni::value::Report;
-use wasm_cni::verb::all_versions;
 
 /// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.
 ///
@@ -24,7 +23,7 @@ pub fn run(data: &[u8]) {
         "bandwidth" | "firewall" | "loopback" | "portmap" | "tuning" => (true, true),
         _ => (false, false),
     };
-    if gate_version(&config.cni_version, &all_versions()).is_err() {
+    if gate_version(&config.cni_version, &version::all()).is_err() {
         return;
     }
     // As `Plugin` does.

@@ -74,7 +74,7 @@ fn look_at(config: &Config, args: &str) {
         config.previous_interfaces().err(),
         config.valid_attachments().err(),
         command::gate_config("CHECK", "0.4.0", &config.cni_version).err(),
-        command::gate_plugin("GC", &config.cni_version, &verb::all_versions()).err(),
+        command::gate_plugin("GC", &config.cni_version, &version::all()).err(),
     ];
     errors.iter().flatten().for_each(check_error);
     assert!(config.vlans().iter().all(|vid| (1..=4094).contains(vid)));
