@@ -8,9 +8,8 @@
 //!                       cni::encode(Result | Error) ──▶ stdout
 //! ```
 //!
-//! Reading order: [`run`] (the picture as one function), [`plan`] (the data), [`policy`], [`apply`], [`kernel`],
-//! [`sandbox`]. Imports point one way: `cni` and `plan` are leaves, `sandbox`, `policy` and `kernel` see `plan`,
-//! `apply` sees those, only `run`, `verb` and `cli` see all.
+//! Reading order: [`run`] (the picture as one function), [`value`] and [`plan`] (the data), [`policy`], [`apply`], [`machine`],
+//! [`sandbox`]. Imports point one way; `docs/architecture.md` has the order, and a test holds it.
 
 pub mod action;
 pub mod apply;
