@@ -63,6 +63,9 @@ const MODULES: [(&str, &str, &str); 28] = [
     ),
 ];
 
+/// Modules that name another one though their row does not say so, until what they name has moved.
+const ARROWS_LEFT: [(&str, &str); 0] = [];
+
 /// Files, or folders, of which two may name each other: those of a circle that nobody has cut yet.
 const CIRCLES_LEFT: [&str; 3] = ["action/", "machine/", "sandbox/overlay.rs sandbox/recorder.rs"];
 
@@ -148,7 +151,7 @@ fn every_module_names_what_its_row_says() {
             let is_listed = |list: &str| list.split_whitespace().any(|listed| listed == other);
             is_listed(names) || named.is_test && is_listed(tests)
         });
-        if !is_allowed {
+        if !is_allowed && !ARROWS_LEFT.contains(&(module, other)) {
             let what = if named.is_test { "in its tests " } else { "" };
             wrong.push(format!("{module} names {other} {what}as {}", named.path.join("::")));
         }
