@@ -1,0 +1,3 @@
+//! The machine that ships: Linux, as netlink, files and processes reach it.
+
+pub mod tables;

@@ -1,0 +1,3 @@
+//! Tables of packet filter rules.
+
+pub mod iptables;
