@@ -15,8 +15,13 @@ pub trait Kind {
     /// How it is done, on which link, for how long.
     fn profile(&self) -> Profile<'_>;
 
-    /// What one would type in the namespace where it is done; the first line names the thing.
+    /// What one would type in the namespace where it is done.
     fn commands(&self) -> Vec<String>;
+
+    /// What names it in an error: the command that makes the thing itself.
+    fn name(&self) -> String {
+        self.commands().into_iter().next().unwrap_or_default()
+    }
 
     /// Why the default policy does not grant it; empty when it does.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal>;

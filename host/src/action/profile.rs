@@ -215,6 +215,16 @@ pub trait RuleSet {
     /// The edits that make what a listing lacks. Pure.
     fn add(&self, now: &Listing) -> Vec<Edit>;
 
+    /// The same as part of a transaction that does other actions, `beside`, too: what those want stays. The set itself may be one of them.
+    fn add_beside(&self, _beside: &[&Action], now: &Listing) -> Vec<Edit> {
+        self.add(now)
+    }
+
+    /// Why it cannot be added to what is listed: something of somebody else stands in its place. Nothing of the transaction is done then.
+    fn conflict(&self, _now: &Listing) -> Option<MachineError> {
+        None
+    }
+
     /// What these edits changed of what was listed before.
     fn effect(&self, before: &Listing, is_changed: bool) -> Effect;
 
