@@ -8,6 +8,7 @@ pub mod firewalld;
 pub mod host;
 pub mod iptables;
 pub mod lease;
+pub mod linux;
 pub mod native;
 pub mod netlink;
 pub mod netns;

@@ -1,0 +1,3 @@
+//! The machine that ships: Linux.
+
+pub mod tables;

@@ -1,0 +1,3 @@
+//! Tables of rules, through the programs that list and change them.
+
+pub mod nft;
