@@ -1,5 +1,7 @@
 //! Ports of the host that lead to a container.
 
+pub mod nft;
+
 use crate::action::check::Check;
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
