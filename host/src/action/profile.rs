@@ -180,8 +180,25 @@ pub enum Prepared {
     Nothing,
     /// These, together with those of other actions.
     Send(Vec<Request>),
-    /// The first ones by themselves; the rest only when none of them failed.
-    After(Vec<Request>, Vec<Request>),
+    /// Some by themselves, the others only when none of these failed.
+    After {
+        /// What is sent first.
+        first: Vec<Request>,
+        /// The text for a failure of that.
+        what: String,
+        /// What is sent then, together with those of other actions: what [`Requests::conclude`] gets the answers to.
+        then: Vec<Request>,
+    },
+}
+
+impl Prepared {
+    /// Requests that go after others, of which there may be none.
+    pub fn after(first: Vec<Request>, what: impl Into<String>, then: Vec<Request>) -> Self {
+        match first.is_empty() {
+            true => Prepared::Send(then),
+            false => Prepared::After { first, what: what.into(), then },
+        }
+    }
 }
 
 /// An action that is done by requests.
