@@ -42,6 +42,11 @@ impl Vlans {
         self.0.insert(vid, membership);
     }
 
+    /// The VLANs that the port is in, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, Membership)> {
+        self.0.iter().map(|(vid, membership)| (*vid, *membership))
+    }
+
     /// The VLAN of frames that come without a tag.
     pub fn pvid(&self) -> Option<u16> {
         self.0.iter().find(|(_, membership)| membership.pvid).map(|(vid, _)| *vid)

@@ -46,6 +46,11 @@ impl Address {
         self.flags & TENTATIVE != 0
     }
 
+    /// Whether nobody asks if somebody else has it.
+    pub fn is_nodad(&self) -> bool {
+        self.flags & NODAD != 0
+    }
+
     /// Whether somebody else has it.
     pub fn is_duplicate(&self) -> bool {
         self.flags & DADFAILED != 0
