@@ -41,7 +41,7 @@ fn collect(store: &mut Store) -> Vec<MachineError> {
 fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, mut store) = store(dir.path());
-    // An index that was never told of these files is no reason to leave one.
+    // An index that does not have these files is no reason to leave one.
     let is_valid = |container: &str, interface: Option<&str>| {
         container == "valid" && interface.is_none_or(|name| name == "eth0")
     };

@@ -55,7 +55,7 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
     fs::write(reference.directory().join("10.1.2.4"), "").unwrap();
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.3", "10.1.2.5-10.1.2.10"]);
-    // Whose it is, the files tell all the same.
+    // Whose it is, the files decide all the same.
     assert_eq!(store.held(&me).unwrap().exact, addresses(&["fd00::4"]));
 }
 
@@ -77,7 +77,7 @@ fn answers_without_the_lock_use_the_index_and_write_none() {
 
 #[test]
 fn a_change_by_somebody_else_is_seen_in_whatever_instant_it_is_made() {
-    // tmpfs tells two changes of one tick apart on kernels since 6.13; ramfs does not, as no file system did before.
+    // tmpfs distinguishes two changes of one tick on kernels since 6.13; ramfs does not, as no file system did before.
     for file_system in ["tmpfs", "ramfs"] {
         private(|| {
             sh(&format!("mkdir /run/x && mount -t {file_system} none /run/x"));
