@@ -1,5 +1,5 @@
-use super::super::Effect;
 use super::super::testing::{new_netns, private, sh, texts};
+use super::super::{Effect, Undo};
 use super::remains::Inside;
 use super::*;
 use crate::action::*;
