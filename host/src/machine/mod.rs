@@ -4,16 +4,12 @@ mod beside;
 pub mod difference;
 pub mod errno;
 pub mod fake;
-pub mod firewalld;
 pub mod host;
 pub mod iptables;
 pub mod lease;
-pub mod native;
-pub mod netlink;
-pub mod netns;
+pub mod linux;
 pub mod nft;
 pub mod port;
-pub mod process;
 pub mod rules;
 pub mod saved;
 pub mod step;
@@ -23,6 +19,9 @@ pub(crate) mod testing;
 pub mod vlans;
 
 pub use difference::Difference;
+// Until the rooms are used.
+pub use linux::old::{firewalld, native, netlink};
+pub use linux::{netns, process};
 
 use crate::action::{Action, Facts};
 use crate::action::{

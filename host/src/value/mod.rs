@@ -10,7 +10,7 @@ pub mod route;
 
 pub use attachment::{Attachment, Owner, StoreRef};
 pub use fact::{AddressRange, Backend, Fact, Firewall, LinkFact};
-pub use link::{LinkIdentity, LinkRef, Netns};
+pub use link::{LinkIdentity, LinkRef, Netns, NetnsId};
 pub use name::{ContainerId, IDENTIFIER_BYTES, IfName, Mac, NameError, NetworkName, PluginName, SysctlKey};
 pub use report::{Dns, Interface, Ip, Report};
 pub use route::Route;

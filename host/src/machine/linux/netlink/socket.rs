@@ -18,13 +18,13 @@ use std::time::Duration;
 /// The kernel answers at once; this is for a kernel that does not.
 const TIMEOUT_SECONDS: i64 = 5;
 
-/// So many requests in one send: their answers fit the smallest receive buffer.
+/// The most messages in one send: their answers fit the smallest receive buffer.
 const MAX_BATCH: usize = 64;
 
-/// A dump during which something changed is asked for again, so many times in all, with a pause between.
+/// The most attempts at a dump during which something changes, with a pause between them.
 const MAX_DUMPS: usize = 40;
 
-/// Until whoever changes links may have done a part of it.
+/// Between two attempts: whoever changes links has done a part of it by then.
 const DUMP_PAUSE: Duration = Duration::from_millis(2);
 
 /// The kernel sends no datagram of a dump that is larger (`NLMSG_GOODSIZE` and `max_recvmsg_len`).
@@ -32,14 +32,15 @@ const BUFFER_BYTES: usize = 32 * 1024;
 
 /// A message that changes something, with its flags beyond `NLM_F_REQUEST` and `NLM_F_ACK`.
 #[derive(Debug)]
-pub struct Request {
-    /// What is asked for.
+pub struct Message {
+    /// The message itself.
     pub message: RouteNetlinkMessage,
-    /// `NLM_F_CREATE`, `NLM_F_EXCL`.
+    /// `NLM_F_CREATE`, `NLM_F_EXCL`, `NLM_F_REPLACE`.
     pub flags: u16,
 }
 
-/// A socket of one network namespace: of the one in which it was opened.
+/// A socket of one network namespace: the one in which it was opened.
+#[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
     sequence: u32,
@@ -57,12 +58,12 @@ impl Netlink {
         Ok(Netlink { socket, sequence: 0 })
     }
 
-    /// Does all requests in order and tells what became of each: one that fails does not stop those after it.
-    pub fn batch(&mut self, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let mut results = Vec::with_capacity(requests.len());
-        let mut requests = requests.into_iter().peekable();
-        while requests.peek().is_some() {
-            let chunk: Vec<Request> = requests.by_ref().take(MAX_BATCH).collect();
+    /// Sends all messages in order and gives one answer for each: one that fails does not stop those after it.
+    pub fn batch(&mut self, messages: Vec<Message>) -> Vec<io::Result<()>> {
+        let mut results = Vec::with_capacity(messages.len());
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() {
+            let chunk: Vec<Message> = messages.by_ref().take(MAX_BATCH).collect();
             results.extend(self.send_chunk(chunk));
         }
         results
@@ -114,12 +115,12 @@ impl Netlink {
         }
     }
 
-    fn send_chunk(&mut self, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let count = requests.len();
+    fn send_chunk(&mut self, messages: Vec<Message>) -> Vec<io::Result<()>> {
+        let count = messages.len();
         let mut answers: Vec<Option<io::Result<()>>> = Vec::new();
         answers.resize_with(count, || None);
         let flags = NLM_F_REQUEST | NLM_F_ACK;
-        let messages = requests.into_iter().map(|r| (r.message, r.flags | flags)).collect();
+        let messages = messages.into_iter().map(|m| (m.message, m.flags | flags)).collect();
         let result = self.send(messages).and_then(|first| self.acknowledge(first, &mut answers));
         let lost = |kind, text: &str| io::Error::new(kind, text.to_owned());
         let (kind, text) = match &result {

@@ -1,11 +1,12 @@
 //! Network namespaces: opened once, compared by identity, entered for a moment.
 
-use super::errno::as_go;
+pub use crate::value::NetnsId;
+
+use crate::machine::errno::as_go;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, statfs};
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -72,17 +73,6 @@ impl OpenNetnsError {
             OpenNetnsError::Magic { .. } | OpenNetnsError::Kind { .. } => false,
         }
     }
-}
-
-/// Which namespace it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetnsId {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`, which another one may get when this one is gone.
-    pub inode: u64,
-    /// `SO_NETNS_COOKIE`, which no other one ever gets; none where it cannot be read.
-    pub cookie: Option<u64>,
 }
 
 /// Whether a file is a network namespace.
@@ -172,10 +162,21 @@ impl NetnsFile {
 
     /// Moves the calling thread into the namespace until the guard is dropped.
     pub fn enter(&self) -> io::Result<Guard> {
-        let back = File::open("/proc/thread-self/ns/net")?;
+        let back = of_thread()?;
         setns(&self.file, CloneFlags::CLONE_NEWNET)?;
         Ok(Guard { back })
     }
+
+    /// The same for a thread whose own namespace is `back`, see [`of_thread`].
+    pub fn enter_from<'a>(&self, back: &'a File) -> io::Result<Guard<&'a File>> {
+        setns(&self.file, CloneFlags::CLONE_NEWNET)?;
+        Ok(Guard { back })
+    }
+}
+
+/// The namespace of the calling thread, to come back to.
+pub fn of_thread() -> io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
 }
 
 impl AsFd for NetnsFile {
@@ -184,14 +185,14 @@ impl AsFd for NetnsFile {
     }
 }
 
-/// While it lives, the thread is in another namespace.
+/// As long as it lives, the thread is in another namespace.
 #[derive(Debug)]
 #[must_use = "the thread leaves the namespace when this is dropped"]
-pub struct Guard {
-    back: File,
+pub struct Guard<F: AsFd = File> {
+    back: F,
 }
 
-impl Drop for Guard {
+impl<F: AsFd> Drop for Guard<F> {
     fn drop(&mut self) {
         // Going on in the wrong namespace would change the wrong machine.
         if setns(&self.back, CloneFlags::CLONE_NEWNET).is_err() {
@@ -202,9 +203,9 @@ impl Drop for Guard {
 
 #[cfg(test)]
 mod tests {
-    use super::super::errno::chain;
-    use super::super::testing::{new_netns, private};
     use super::*;
+    use crate::machine::errno::chain;
+    use crate::machine::testing::{new_netns, private};
 
     #[test]
     fn a_path_that_is_not_there_is_told_from_one_that_is_no_namespace() {

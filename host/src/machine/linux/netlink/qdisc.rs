@@ -1,7 +1,7 @@
-//! Queues of links: `tc qdisc`, `tc filter`.
+//! Queueing disciplines of links, and the filter that redirects packets: `tc qdisc`, `tc filter`.
 
-use super::socket::{Netlink, Request};
-use crate::action::Shape;
+use super::socket::{Message, Netlink};
+use crate::machine::port::{Qdiscs, TokenBucket};
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{
@@ -28,51 +28,24 @@ const CLASS: u32 = 0x0001_0001;
 /// `ffff:`
 const INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0 };
 
-/// A token bucket: `tbf`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
-    /// Bytes a second.
-    pub rate: u64,
-    /// Bytes that may wait.
-    pub limit: u32,
-    /// How long the burst takes, in ticks of 64 ns.
-    pub buffer: u32,
-}
-
-impl Bucket {
-    /// That of a shape.
-    pub fn of(shape: &Shape) -> Self {
-        Bucket { rate: shape.rate, limit: shape.limit(), buffer: shape.buffer() }
-    }
-}
-
-/// What is at the root of a link's queues, and whether something is where packets come in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Queues {
-    /// `tbf`, if that is the root.
-    pub bucket: Option<Bucket>,
-    /// `ingress` is where its packets come in.
-    pub has_ingress: bool,
-}
-
-/// The queues of a link.
-pub fn queues(netlink: &mut Netlink, index: u32) -> io::Result<Queues> {
-    let mut queues = Queues::default();
+/// The queueing disciplines of a link.
+pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Qdiscs> {
+    let mut qdiscs = Qdiscs::default();
     for found in netlink.dump(RouteNetlinkMessage::GetQueueDiscipline(message(index)?))? {
         let RouteNetlinkMessage::NewQueueDiscipline(found) = found else { continue };
         if found.header.index != message(index)?.header.index {
             continue;
         }
         match kind(&found) {
-            Some("tbf") if found.header.parent == TcHandle::ROOT => queues.bucket = bucket(&found),
-            Some("ingress") => queues.has_ingress = true,
+            Some("tbf") if found.header.parent == TcHandle::ROOT => qdiscs.root = bucket(&found),
+            Some("ingress") => qdiscs.has_ingress = true,
             _ => {}
         }
     }
-    Ok(queues)
+    Ok(qdiscs)
 }
 
-/// The indexes of the links to which what comes from a link is redirected.
+/// The indexes of the links to which packets that come from a link are redirected; 0 for one that is gone. `EINVAL` where the link has no `ingress`.
 pub fn redirects(netlink: &mut Netlink, index: u32) -> io::Result<Vec<u32>> {
     let mut asked = message(index)?;
     asked.header.parent = INGRESS;
@@ -99,8 +72,8 @@ pub fn redirects(netlink: &mut Netlink, index: u32) -> io::Result<Vec<u32>> {
     Ok(targets)
 }
 
-/// Puts a token bucket at the root of a link, in the place of whatever is there.
-pub fn set_bucket(index: u32, bucket: Bucket) -> io::Result<Request> {
+/// Puts a token bucket at the root of a link, in the place of whatever is there: `tc qdisc replace`.
+pub fn set_bucket(index: u32, bucket: TokenBucket) -> io::Result<Message> {
     let mut message = message(index)?;
     (message.header.parent, message.header.handle) = (TcHandle::ROOT, BUCKET);
     let rate = u32::try_from(bucket.rate).unwrap_or(u32::MAX);
@@ -116,32 +89,32 @@ pub fn set_bucket(index: u32, bucket: Bucket) -> io::Result<Request> {
         options.push(TcOption::Other(DefaultNla::new(TBF_RATE64, rate)));
     }
     message.attributes = vec![TcAttribute::Kind("tbf".to_owned()), TcAttribute::Options(options)];
-    Ok(Request {
+    Ok(Message {
         message: RouteNetlinkMessage::NewQueueDiscipline(message),
         flags: NLM_F_CREATE | NLM_F_REPLACE,
     })
 }
 
-/// Makes the place where a link's incoming packets are looked at.
-pub fn add_ingress(index: u32) -> io::Result<Request> {
+/// Adds the `ingress` of a link, to which the filters of its incoming packets belong.
+pub fn add_ingress(index: u32) -> io::Result<Message> {
     let message = RouteNetlinkMessage::NewQueueDiscipline(ingress(index)?);
-    Ok(Request { message, flags: NLM_F_CREATE | NLM_F_EXCL })
+    Ok(Message { message, flags: NLM_F_CREATE | NLM_F_EXCL })
 }
 
-/// Takes it away, with its filters.
-pub fn delete_ingress(index: u32) -> io::Result<Request> {
-    Ok(Request { message: RouteNetlinkMessage::DelQueueDiscipline(ingress(index)?), flags: 0 })
+/// Deletes the `ingress` of a link, with its filters.
+pub fn delete_ingress(index: u32) -> io::Result<Message> {
+    Ok(Message { message: RouteNetlinkMessage::DelQueueDiscipline(ingress(index)?), flags: 0 })
 }
 
-/// Takes the root of a link's queues away.
-pub fn delete_root(index: u32) -> io::Result<Request> {
+/// Deletes the root of a link's queueing disciplines.
+pub fn delete_root(index: u32) -> io::Result<Message> {
     let mut message = message(index)?;
     message.header.parent = TcHandle::ROOT;
-    Ok(Request { message: RouteNetlinkMessage::DelQueueDiscipline(message), flags: 0 })
+    Ok(Message { message: RouteNetlinkMessage::DelQueueDiscipline(message), flags: 0 })
 }
 
-/// Redirects all that comes from a link.
-pub fn redirect(index: u32, to: u32) -> io::Result<Request> {
+/// Redirects all packets that come from a link. The link needs an `ingress`.
+pub fn redirect(index: u32, to: u32) -> io::Result<Message> {
     let mut message = message(index)?;
     message.header.parent = INGRESS;
     message.header.info = ALL_FIRST.into();
@@ -168,7 +141,7 @@ pub fn redirect(index: u32, to: u32) -> io::Result<Request> {
         TcAttribute::Kind(TcFilterU32::KIND.to_owned()),
         TcAttribute::Options(options.into_iter().map(TcOption::U32).collect()),
     ];
-    Ok(Request { message: RouteNetlinkMessage::NewTrafficFilter(message), flags: NLM_F_CREATE | NLM_F_EXCL })
+    Ok(Message { message: RouteNetlinkMessage::NewTrafficFilter(message), flags: NLM_F_CREATE | NLM_F_EXCL })
 }
 
 fn message(index: u32) -> io::Result<TcMessage> {
@@ -190,7 +163,7 @@ fn kind(message: &TcMessage) -> Option<&str> {
     })
 }
 
-fn bucket(message: &TcMessage) -> Option<Bucket> {
+fn bucket(message: &TcMessage) -> Option<TokenBucket> {
     let options = message.attributes.iter().find_map(|attribute| match attribute {
         TcAttribute::Options(options) => Some(options),
         _ => None,
@@ -210,7 +183,7 @@ fn bucket(message: &TcMessage) -> Option<Bucket> {
     let at = |place: usize| Some(u32::from_ne_bytes(parms.get(place..place + 4)?.try_into().ok()?));
     let rate64 =
         value(TBF_RATE64).and_then(|bytes| Some(u64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?)));
-    Some(Bucket { rate: rate64.unwrap_or(at(8)?.into()), limit: at(24)?, buffer: at(28)? })
+    Some(TokenBucket { rate: rate64.unwrap_or(at(8)?.into()), limit: at(24)?, buffer: at(28)? })
 }
 
 fn target(action: &TcAction) -> Option<u32> {

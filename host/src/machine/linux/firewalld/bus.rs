@@ -7,13 +7,13 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
-/// So long firewalld has to answer a call.
+/// The time of a call, with its connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the bus is, unless `DBUS_SYSTEM_BUS_ADDRESS` says otherwise.
 const DEFAULT: &str = "unix:path=/var/run/dbus/system_bus_socket";
 
-/// A line of the handshake.
+/// The longest line of the handshake, in bytes.
 const LINE_BYTES: usize = 1024;
 
 /// Why a call has no result.
@@ -22,12 +22,18 @@ pub enum BusError {
     /// There is no bus.
     #[error("the system bus cannot be reached: {0}")]
     NoBus(io::Error),
-    /// It talks nonsense, or does not answer.
+    /// It does not answer, or not in the protocol.
     #[error("the system bus failed: {0}")]
     Failed(io::Error),
-    /// Who was called said no: the name of the error and its text.
+    /// Whoever was called refused: the name of the error and its text.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<BusError> for io::Error {
+    fn from(error: BusError) -> Self {
+        io::Error::other(error)
+    }
 }
 
 /// A connection.
@@ -72,13 +78,13 @@ impl Bus {
                     };
                     return Err(BusError::Refused(format!("{name}: {text}")));
                 }
-                // A signal, or an answer to nobody's question.
+                // A signal, or the answer to another call.
                 _ => {}
             }
         }
     }
 
-    /// As who we are; the bus asks the kernel.
+    /// Authenticates by the user ID, which the bus compares with the kernel's.
     fn authenticate(&mut self) -> io::Result<()> {
         let user: String = Uid::effective().to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
         self.time()?;
@@ -120,7 +126,7 @@ impl Bus {
         Ok(())
     }
 
-    /// What is left of our patience is all that the next read or write gets.
+    /// The next read or write may take what is left of the call's time.
     fn time(&self) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -134,7 +140,7 @@ impl Bus {
     }
 }
 
-/// To the first of the addresses that can be reached.
+/// Connects to the first address that can be reached.
 fn connect(addresses: &str) -> io::Result<UnixStream> {
     let mut last = io::Error::other(format!("{addresses:?} is no address of a bus"));
     for address in addresses.split(';') {

@@ -1,5 +1,5 @@
-//! What of a link is taken apart: the kernel tells sixty attributes of a bridge, of which we read ten, and to make types of all of them takes longer than
-//! asking for them.
+//! Shortens the kernel's description of a link to the attributes that are read: a bridge has sixty, of which [`super::link`] reads ten, and parsing all of
+//! them takes longer than the question.
 
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 use nix::libc;
@@ -24,7 +24,7 @@ const ATTRIBUTES: [u16; 9] = [
 /// What it reads of a bridge port: `IFLA_BRPORT_MODE` and `IFLA_BRPORT_ISOLATED` of `linux/if_link.h`.
 const PORT: [u16; 2] = [4, 33];
 
-/// A message without what nobody here reads: of the links of no family in particular. Any other, and one that is not well formed, as it is.
+/// A message of a link (`AF_UNSPEC`) without the attributes that nobody here reads. Any other message, and a malformed one, is returned as it is.
 pub fn needed(message: &[u8]) -> Cow<'_, [u8]> {
     shortened(message).map_or(Cow::Borrowed(message), Cow::Owned)
 }
@@ -50,7 +50,7 @@ fn shortened(message: &[u8]) -> Option<Vec<u8>> {
     Some(short)
 }
 
-/// `IFLA_LINKINFO`: what kind of link it is, its VLAN, and what it is as a bridge's port.
+/// `IFLA_LINKINFO`: the kind of the link, its VLAN ID, and its settings as a bridge port.
 fn info(short: &mut Vec<u8>, attributes: &[u8]) -> Option<()> {
     let mut is_vlan = false;
     for attribute in NlasIterator::new(attributes) {
@@ -87,7 +87,7 @@ fn put(short: &mut Vec<u8>, attribute: &NlaBuffer<&[u8]>) -> Option<()> {
     Some(())
 }
 
-/// Adds an attribute with what `of` leaves of those in it.
+/// Adds an attribute with those nested attributes that `of` keeps.
 fn nest(
     short: &mut Vec<u8>,
     attribute: &NlaBuffer<&[u8]>,
@@ -103,9 +103,9 @@ fn nest(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{private, sh};
     use super::super::{Netlink, link};
     use super::*;
+    use crate::machine::testing::{private, sh};
     use crate::value::IfName;
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
                     && port.isolated
                     && end.running
             );
-            assert!(!end.hairpin && end.mac != [0; 6] && end.mac != port.mac);
+            assert!(!end.hairpin && end.mac != crate::value::Mac::default() && end.mac != port.mac);
         });
     }
 

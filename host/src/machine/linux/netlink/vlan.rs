@@ -1,7 +1,6 @@
 //! VLANs of bridge ports: `bridge vlan`.
 
-use super::socket::{Netlink, Request};
-use crate::action::{PortVlan, PortVlans};
+use super::socket::{Message, Netlink};
 use crate::machine::vlans::{MAX_VID, Membership, Vlans};
 use netlink_packet_route::link::{
     AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags as Flags, LinkAttribute, LinkExtentMask, LinkMessage,
@@ -9,28 +8,22 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::io;
 
-/// Takes a port out of every VLAN. What it is not in is no error.
-fn drop_all(port: u32) -> Request {
+/// Takes a port out of every VLAN. A VLAN that it is not in is no error.
+pub fn drop_all(port: u32) -> Message {
     let message = message(port, range(1, MAX_VID, Flags::empty()));
-    Request { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
+    Message { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
 }
 
-/// Puts a port into VLANs; one in which it is gets the new tags.
-fn add(port: u32, vlan: &PortVlan) -> Request {
-    let flags = if vlan.native { Flags::Pvid | Flags::Untagged } else { Flags::empty() };
-    let message = message(port, range(vlan.first, vlan.last, flags));
-    Request { message: RouteNetlinkMessage::SetLink(message), flags: 0 }
-}
-
-/// Gives a port its VLANs, the first taking it out of all others where that is wanted.
-pub fn give(port: u32, vlans: &PortVlans) -> Vec<Request> {
-    let dropped = vlans.drop_default.then(|| drop_all(port));
-    dropped.into_iter().chain(vlans.added.iter().map(|vlan| add(port, vlan))).collect()
+/// Puts a port into the VLANs `first` to `last`; in one that it is in already, the tags change. With `native`, frames without a tag belong to the VLAN.
+pub fn add(port: u32, first: u16, last: u16, native: bool) -> Message {
+    let flags = if native { Flags::Pvid | Flags::Untagged } else { Flags::empty() };
+    let message = message(port, range(first, last, flags));
+    Message { message: RouteNetlinkMessage::SetLink(message), flags: 0 }
 }
 
 /// The VLANs of a port; none without `CONFIG_BRIDGE_VLAN_FILTERING`.
 pub fn list(netlink: &mut Netlink, port: u32) -> io::Result<Vlans> {
-    // The kernel filters these by nothing.
+    // The kernel has no filter for these.
     let mut message = LinkMessage::default();
     message.header.interface_family = AddressFamily::Bridge;
     message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed])];

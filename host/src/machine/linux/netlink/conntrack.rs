@@ -14,26 +14,25 @@ const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_DST_PORT: u16 = 3;
 
-/// Forgets the UDP connections to ports of this machine, as they were before any translation; tells how many there were.
+/// Deletes the tracked UDP connections whose original destination (before any translation) is one of these ports.
 ///
-/// Packets of a client go where its first one went, as long as the connection is known.
-pub fn forget_udp(is_ipv4: bool, ports: &[u16]) -> io::Result<usize> {
+/// As long as a connection is tracked, the packets of a client go where its first one went.
+pub fn forget_udp(is_ipv4: bool, ports: &[u16]) -> io::Result<()> {
     let family = u8::try_from(if is_ipv4 { libc::AF_INET } else { libc::AF_INET6 }).unwrap_or_default();
     let mut socket = Netfilter::open()?;
     let all = Message { kind: GET, flags: DUMP, family, attributes: Vec::new() };
     let found = socket.ask(&all)?;
     let tuples = found.iter().filter_map(|connection| find(connection, CTA_TUPLE_ORIG));
-    let mut count = 0;
     for tuple in tuples.filter(|tuple| is_meant(tuple, ports)) {
         let attributes = attribute(CTA_TUPLE_ORIG | NESTED, tuple);
         match socket.ask(&Message { kind: DELETE, flags: ACK, family, attributes }) {
-            Ok(_) => count += 1,
+            Ok(_) => {}
             // It ended by itself meanwhile.
             Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 fn is_meant(tuple: &[u8], ports: &[u16]) -> bool {

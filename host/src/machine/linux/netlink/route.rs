@@ -1,7 +1,7 @@
 //! Routes: `ip route`.
 
-use super::socket::{Netlink, Request};
-use crate::value::{IfName, Route};
+use super::socket::{Message, Netlink};
+use crate::value::Route;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{
@@ -15,8 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `ip route prepend … proto boot`: before another route to the same destination, as in the reference.
 ///
-/// None for a gateway of the other family.
-pub fn add(index: u32, route: &Route) -> Option<Request> {
+/// [`io::ErrorKind::InvalidInput`] for a gateway of the other family.
+pub fn add(index: u32, route: &Route) -> io::Result<Message> {
     // Destinations go as they are: the kernel refuses host bits, as with the reference.
     let mut message = match (route.dst, route.gw) {
         (IpNetwork::V4(dst), None | Some(IpAddr::V4(_))) => {
@@ -27,7 +27,10 @@ pub fn add(index: u32, route: &Route) -> Option<Request> {
             let builder = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(dst.ip(), dst.prefix());
             finish(builder, index, route)
         }
-        _ => return None,
+        _ => {
+            let text = "gateway and destination ip are not the same IP family";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
     };
     if let Some(gateway) = route.gw {
         let gateway = match gateway {
@@ -36,7 +39,7 @@ pub fn add(index: u32, route: &Route) -> Option<Request> {
         };
         message.attributes.push(RouteAttribute::Gateway(gateway));
     }
-    Some(Request { message: RouteNetlinkMessage::NewRoute(message), flags: NLM_F_CREATE })
+    Ok(Message { message: RouteNetlinkMessage::NewRoute(message), flags: NLM_F_CREATE })
 }
 
 fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> RouteMessage {
@@ -59,8 +62,7 @@ fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> Rout
     message
 }
 
-/// The index of the link through which packets to an address leave for a neighbour, as `ip route get` tells; none where there is no
-/// route, or one to a gateway.
+/// The index of the link through which packets to an address leave for a neighbour (`ip route get`); none where there is no route, or one to a gateway.
 pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>> {
     let mut message = RouteMessage::default();
     let (family, destination, bits) = match address {
@@ -90,8 +92,7 @@ pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>>
 
 /// Whether the link has this route: destination, and what else the route says.
 ///
-/// One that names no table may have been moved: the reference's `sbr` takes the routes of an interface into a table of its own,
-/// and so does a VRF.
+/// A route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a VRF.
 pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<bool> {
     let mut message = RouteMessage::default();
     message.header.address_family = match route.dst {
@@ -166,44 +167,14 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-/// The route in the reference's words: `{10.5.0.0 ffff0000} via 10.1.2.1 dev eth0 metric 0 (Scope: universe, Table: 0)`.
-pub fn describe(route: &Route, link: &IfName) -> String {
-    let mask = match route.dst.mask() {
-        IpAddr::V4(mask) => format!("{:08x}", mask.to_bits()),
-        IpAddr::V6(mask) => format!("{:032x}", mask.to_bits()),
-    };
-    let gateway = route.gw.map_or_else(|| "<nil>".to_owned(), |gateway| gateway.to_string());
-    let scope = match route.scope.unwrap_or_default() {
-        0 => "universe".to_owned(),
-        200 => "site".to_owned(),
-        253 => "link".to_owned(),
-        254 => "host".to_owned(),
-        255 => "nowhere".to_owned(),
-        other => other.to_string(),
-    };
-    let (metric, table) = (route.priority.unwrap_or_default(), route.table.unwrap_or_default());
-    let dst = route.dst.ip();
-    format!("{{{dst} {mask}}} via {gateway} dev {link} metric {metric} (Scope: {scope}, Table: {table})")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_told_in_the_words_of_the_reference() {
-        let route =
-            Route { gw: Some("10.1.2.1".parse().unwrap()), ..Route::to("10.5.0.0/16".parse().unwrap()) };
-        assert_eq!(
-            describe(&route, &IfName::parse("eth0").unwrap()),
-            "{10.5.0.0 ffff0000} via 10.1.2.1 dev eth0 metric 0 (Scope: universe, Table: 0)"
-        );
-    }
-
-    #[test]
     fn a_gateway_of_the_other_family_is_refused() {
         let route =
             Route { gw: Some("fd00::1".parse().unwrap()), ..Route::to("10.5.0.0/16".parse().unwrap()) };
-        assert!(add(1, &route).is_none());
+        assert_eq!(add(1, &route).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }
