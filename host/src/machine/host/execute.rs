@@ -97,7 +97,8 @@ impl HostKernel {
     }
 
     fn reserve(&mut self, lease: &ReserveLease) -> Result<Effect, MachineError> {
-        self.locked_store(&lease.store)?.reserve(lease)
+        let old = self.locked_store(&lease.store)?.reserve(lease.address, lease.set, &lease.owner)?;
+        Ok(old.map_or(Effect::Created, |old| Effect::Replaced(old.to_string())))
     }
 
     fn set_sysctls(&mut self, netns: Netns, run: &[Action]) -> Vec<Outcome> {

@@ -1,14 +1,13 @@
 //! Lease stores: which are open, and what is asked of them.
 
-use super::super::MachineError;
 use super::super::errno::as_go;
-use super::super::lease::{Held, Holder, Store};
+use super::super::lease::{Held, Holder, LeaseDirectories, RealDirectories, Reverted, Store};
+use super::super::{MachineError, Undone};
 use super::HostKernel;
 use crate::action::ReserveLease;
 use crate::value::{AddressRange, Attachment, Fact, Owner, StoreRef};
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 
 impl HostKernel {
     pub(super) fn held(
@@ -141,10 +140,7 @@ impl HostKernel {
     /// The store, made where there is none, with its lock, which stays until `unlock_leases`.
     pub(super) fn locked_store(&mut self, store: &StoreRef) -> Result<&mut Store, MachineError> {
         if !self.stores.contains_key(store) {
-            let created = Store::create(store).map_err(|source| MachineError::File {
-                what: format!("mkdir {}", obstacle(&store.directory()).display()),
-                source: as_go(source),
-            })?;
+            let created = Store::new(store.clone(), RealDirectories.create(store)?);
             self.stores.insert(store.clone(), created.with_index(self.lease_indexes.as_deref()));
         }
         match self.stores.get_mut(store) {
@@ -166,15 +162,21 @@ impl HostKernel {
     }
 
     fn open_store(&self, reference: &StoreRef) -> io::Result<Option<Store>> {
-        let opened = Store::open(reference)?;
-        Ok(opened.map(|store| store.with_index(self.lease_indexes.as_deref())))
+        let opened = RealDirectories.open(reference)?;
+        Ok(opened.map(|directory| {
+            Store::new(reference.clone(), directory).with_index(self.lease_indexes.as_deref())
+        }))
     }
 }
 
-/// Where making a directory with its parents fails: at the first that is missing or something else.
-fn obstacle(directory: &Path) -> &Path {
-    let ancestors: Vec<&Path> = directory.ancestors().collect();
-    ancestors.into_iter().rev().find(|ancestor| !ancestor.is_dir()).unwrap_or(directory)
+impl From<Reverted> for Undone {
+    fn from(reverted: Reverted) -> Self {
+        match reverted {
+            Reverted::Done => Undone::Done,
+            Reverted::Gone => Undone::Gone,
+            Reverted::Left(reason) => Undone::Left(reason),
+        }
+    }
 }
 
 fn unreadable(store: &StoreRef, source: io::Error) -> MachineError {

@@ -81,11 +81,11 @@ impl HostKernel {
             Undo::EndDelegate(delegate) => Ok(native::end(delegate, self.has(Netns::Container))),
             Undo::ReleaseLease(lease) => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
-                Ok(store.release(lease))
+                store.release(lease.address, &lease.owner).map(Undone::from)
             }
             Undo::RestoreLastReserved { lease, old } => {
                 let Some(store) = self.existing_store(&lease.store)? else { return Ok(Undone::Gone) };
-                Ok(store.restore_last(lease, *old))
+                store.restore_last(lease.set, lease.address, *old).map(Undone::from)
             }
         }
     }

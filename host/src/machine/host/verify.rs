@@ -4,7 +4,7 @@ use super::super::beside::beside;
 use super::super::difference::{self, Difference, End, Port};
 use super::super::errno::{as_go, chain};
 use super::super::iptables::masquerade;
-use super::super::lease::{Holder, Store};
+use super::super::lease::{Holder, LeaseDirectories, RealDirectories, Store};
 use super::super::netlink::{Link, route};
 use super::super::{MachineError, nft, sysctl};
 use super::{HostKernel, enter, no_entry, refused};
@@ -176,7 +176,8 @@ fn end(found: &Link, port: Option<Port>) -> End {
 
 /// Without the lock, which looking has no need of: one file is read.
 pub(super) fn holder(lease: &ReserveLease) -> Result<Holder, MachineError> {
-    let holder = Store::open(&lease.store).and_then(|store| {
+    let holder = RealDirectories.open(&lease.store).and_then(|directory| {
+        let store = directory.map(|directory| Store::new(lease.store.clone(), directory));
         store.map_or(Ok(Holder::Nobody), |store| store.holder(lease.address, &lease.owner))
     });
     holder.map_err(|source| MachineError::File {

@@ -55,7 +55,7 @@ fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
     let left = ["10.1.2.2-10.1.2.3", "10.1.2.6-10.1.2.6", "10.1.2.8-10.1.2.10"];
     assert_eq!(free(&mut store), left);
     store.unlock();
-    let mut next = Store::open(&reference).unwrap().unwrap().with_index(Some(&dir.path().join("leases")));
+    let mut next = open(&reference).with_index(Some(&dir.path().join("leases")));
     assert!(next.load().is_some(), "the index is kept true");
     assert_eq!(free(&mut next), left);
 }
