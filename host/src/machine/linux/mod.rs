@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tables::Tables;
 
@@ -59,14 +60,14 @@ impl Linux {
             home: None,
             sockets: Sockets::default(),
             indexes: HashMap::new(),
-            stores: Stores::default(),
+            stores: Stores::real(dry),
             tables: Arc::new(Tables::new(dry, None)),
         }
     }
 
-    /// With these lease stores.
-    pub fn with_stores(mut self, stores: Stores) -> Self {
-        self.stores = stores;
+    /// Keeps indexes of lease stores in that directory, which need not exist; without one, each question reads a whole store.
+    pub fn with_lease_indexes(mut self, directory: PathBuf) -> Self {
+        self.stores = self.stores.with_indexes(directory);
         self
     }
 

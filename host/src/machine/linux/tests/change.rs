@@ -3,7 +3,7 @@
 use super::*;
 use crate::machine::port::{ProgramCall, ZoneChange};
 use crate::machine::rules::{TableError, TableId, iptables};
-use crate::value::SysctlKey;
+use crate::value::{AddressRange, NetworkName, StoreRef, SysctlKey};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -183,6 +183,24 @@ fn a_dry_machine_changes_nothing() {
         assert!(dry.is_dry() && !alone().is_dry());
         assert!(dry.link(&host("lo")).unwrap().is_some(), "it looks");
     });
+}
+
+#[test]
+fn lease_stores_are_locked_and_indexed_but_by_a_dry_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data_dir, indexes) = (dir.path().join("stores"), dir.path().join("indexes"));
+    let store = StoreRef { data_dir, network: NetworkName::parse("mynet").unwrap() };
+    let mut dry = Linux::open(None, true).with_lease_indexes(indexes.clone());
+    assert!(dry.stores().planning_store(&store).unwrap().is_none());
+    assert!(dry.stores().locked_store(&store).is_err());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let mut machine = alone().with_lease_indexes(indexes.clone());
+    let within = AddressRange { first: "10.1.2.2".parse().unwrap(), last: "10.1.2.9".parse().unwrap() };
+    let found = machine.stores().planning_store(&store).unwrap().unwrap();
+    assert_eq!(found.free(within).unwrap(), [within]);
+    assert_eq!(machine.stores().locked().into_iter().collect::<Vec<_>>(), [store]);
+    drop(machine);
+    assert_eq!(std::fs::read_dir(indexes).unwrap().count(), 1);
 }
 
 #[test]
