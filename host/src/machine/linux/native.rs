@@ -45,7 +45,7 @@ pub fn execute(program: &Path, verb: &str, variables: &[(&str, &str)], input: &s
     }
 }
 
-/// An ADD is worth nothing once a signal asks us to end; what takes something back goes on.
+/// A signal to us ends an ADD; a verb that removes something goes on.
 fn bounds(verb: &str) -> Bounds {
     let given = std::env::var("WASM_CNI_DELEGATE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let time = Duration::from_secs(given.unwrap_or(SECONDS));

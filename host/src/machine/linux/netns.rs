@@ -54,7 +54,7 @@ pub enum OpenNetnsError {
 }
 
 impl OpenNetnsError {
-    /// Whether there is nothing at the path: what DEL takes for a container that is gone.
+    /// Whether there is nothing at the path: for DEL, the container is gone.
     pub fn is_not_exist(&self) -> bool {
         match self {
             OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
@@ -117,7 +117,7 @@ impl NetnsFile {
         if magic != NSFS_MAGIC && magic != PROC_SUPER_MAGIC {
             return Err(OpenNetnsError::Magic { path, magic });
         }
-        // What the path leads to may be another file by now: one that would make us wait, or no namespace at all.
+        // By now the path may lead to another file: one that blocks, or no namespace at all.
         let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
         match opened.and_then(|file| file.metadata().map(|metadata| (file, metadata))) {
             Ok((file, _)) if !is_network(&file) => Err(OpenNetnsError::Kind { path }),
@@ -143,9 +143,9 @@ impl NetnsFile {
         (self.device, self.inode)
     }
 
-    /// What tells the namespace from every other one, also from one that comes later with its inode number.
+    /// What identifies the namespace, also among later ones with its inode number.
     ///
-    /// For the cookie (`SO_NETNS_COOKIE`, Linux 5.14) the thread enters it for a moment; who may not, does without.
+    /// For the cookie (`SO_NETNS_COOKIE`, Linux 5.14) the thread enters the namespace for a moment; without the permission there is none.
     pub fn id(&self) -> NetnsId {
         let cookie = self.enter().ok().and_then(|_guard| {
             let socket =

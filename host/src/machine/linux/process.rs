@@ -16,24 +16,24 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Between two looks at whether a program ended whose output somebody else keeps open, and whether we are told to end.
+/// Between two checks for a signal to us, and for the end of a program whose output another process keeps open.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A program that closed its output has ended after that, as a rule.
+/// A program that has closed its output ends within this time, as a rule.
 const SOON: Duration = Duration::from_millis(1);
 
-/// What a program may take.
+/// The limits of a program.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Until it has ended.
+    /// Until its end.
     pub time: Duration,
-    /// Of standard output and of standard error, each.
+    /// Of standard output and of standard error each, in bytes.
     pub bytes: usize,
-    /// It is ended when we are told to end; one that is not, is waited for.
+    /// Whether a signal to us ends it; otherwise it is waited for.
     pub interrupted: bool,
 }
 
-/// Of a tool: it has begun a change and says itself how it ended. The legacy `iptables` waits for its lock for less, and no
+/// The limits of a tool that changes something: it runs to its end and reports the result itself. The legacy `iptables` waits less for its lock, and no
 /// ruleset is larger.
 pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 20, interrupted: false };
 
@@ -42,7 +42,7 @@ pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 2
 /// It dies when we do: a killed ADD changes nothing any more once its lock is free. It has a process group of its own, so that
 /// a signal to ours is for us to answer, and that one which takes too much goes with all that it started.
 pub fn run(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Output> {
-    // A program that does not read its input, or prints before it does, blocks nobody.
+    // A file: a program that does not read its input, or prints first, blocks nobody.
     let input = if input.is_empty() { Stdio::null() } else { file(input)? };
     start(command, input, bounds)?.finish()
 }
@@ -53,7 +53,7 @@ fn start(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Star
     Ok(Started { child: command.spawn()?, bounds, is_reaped: false })
 }
 
-/// A program that runs; one that is not waited for is killed, with all that it started.
+/// A running program. Without [`Started::finish`] it is killed, with all processes that it started.
 #[derive(Debug)]
 struct Started {
     child: Child,
@@ -114,7 +114,7 @@ fn collect(child: &mut Child, bounds: Bounds) -> io::Result<Output> {
         waited.extend(stdout.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         waited.extend(stderr.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         match poll(&mut waited, PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO)) {
-            // It is over, and what keeps its output open is something that it left running.
+            // It may have ended, and a process that it left running keeps its output open.
             Ok(0) => {
                 if let Some(status) = child.try_wait()? {
                     return Ok(Output { status, stdout: out, stderr: err });
@@ -139,7 +139,7 @@ fn collect(child: &mut Child, bounds: Bounds) -> io::Result<Output> {
     Ok(Output { status, stdout: out, stderr: err })
 }
 
-/// Reads what is there; at the end the pipe is closed.
+/// Reads what is there; closes the pipe at its end.
 fn read<T: Read>(pipe: &mut Option<T>, into: &mut Vec<u8>, limit: usize) -> io::Result<()> {
     let Some(open) = pipe else { return Ok(()) };
     let mut buffer = [0; 16 << 10];
@@ -164,7 +164,7 @@ fn wait(child: &mut Child, deadline: Instant, bounds: Bounds) -> io::Result<Exit
             return Ok(status);
         }
         check(deadline, bounds)?;
-        // To be woken takes longer than most programs still have to do.
+        // Waking up takes longer than most programs still run.
         if closed.elapsed() < SOON {
             sched_yield()?;
         } else {

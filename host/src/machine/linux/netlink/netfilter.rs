@@ -10,7 +10,7 @@ use std::io;
 
 /// `NLM_F_REQUEST`.
 const REQUEST: u16 = 0x1;
-/// `NLM_F_ACK`: the kernel answers also what it just did.
+/// `NLM_F_ACK`: the kernel answers a success too.
 pub const ACK: u16 = 0x4;
 /// `NLM_F_DUMP_INTR`.
 const DUMP_INTR: u16 = 0x10;
@@ -20,14 +20,14 @@ pub const DUMP: u16 = 0x300;
 pub const EXCL: u16 = 0x200;
 /// `NLM_F_CREATE`.
 pub const CREATE: u16 = 0x400;
-/// `NLM_F_APPEND`: behind what is there.
+/// `NLM_F_APPEND`: last.
 pub const APPEND: u16 = 0x800;
 
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
 const BATCH: [u16; 2] = [0x10, 0x11];
 /// `NLA_F_NESTED`.
 pub const NESTED: u16 = 0x8000;
-/// The bits of `nla_type` that tell the type.
+/// The bits of `nla_type` that are the type.
 const TYPE_MASK: u16 = 0x3fff;
 /// `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -44,7 +44,7 @@ pub struct Message {
     pub flags: u16,
     /// `AF_*`.
     pub family: u8,
-    /// One behind the other.
+    /// One after the other.
     pub attributes: Vec<u8>,
 }
 
@@ -69,7 +69,7 @@ pub struct Netfilter {
 }
 
 impl Netfilter {
-    /// Opens it. Where nf_tables was told to delete, its end waits until the kernel has.
+    /// Opens it. Closing waits until the kernel has done the deletions that nf_tables was asked for.
     pub fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
@@ -99,10 +99,10 @@ impl Netfilter {
         }
     }
 
-    /// Does all messages or none, and tells the kernel's answer. An error of ours means that it was lost, and all may have been done.
+    /// Does all messages or none; the inner result is the kernel's answer. The outer error means that the answer was lost, and all may have been done.
     pub fn batch(&mut self, subsystem: u16, mut messages: Vec<Message>) -> io::Result<io::Result<()>> {
         let Some(last) = messages.last_mut() else { return Ok(Ok(())) };
-        // Errors are answered in any case, in order.
+        // The kernel answers errors in any case, in order.
         last.flags |= ACK;
         let [begin, end] = BATCH.map(|kind| Message { kind, flags: 0, family: 0, attributes: Vec::new() });
         let mut bytes = Vec::new();
@@ -120,7 +120,7 @@ impl Netfilter {
         loop {
             for answer in self.receive()?.into_iter().filter(|answer| answer.kind == libc::NLMSG_ERROR) {
                 result = result.and(errno(answer.payload));
-                // What concerns the whole of it is told of its beginning.
+                // An error of the whole batch answers its beginning.
                 if answer.sequence == sequence || answer.sequence == 0 {
                     return Ok(result);
                 }
@@ -157,7 +157,7 @@ struct Answer<'a> {
     payload: &'a [u8],
 }
 
-/// What `struct nlmsgerr` says.
+/// The error of a `struct nlmsgerr`.
 fn errno(payload: &[u8]) -> io::Result<()> {
     match u32_at(payload, 0).map(u32::cast_signed) {
         Some(0) => Ok(()),

@@ -118,7 +118,7 @@ fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: 
         IpNetwork::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpNetwork::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    // The kernel leaves out what is zero.
+    // The kernel leaves out zeros.
     let (mut destination, mut gateway, mut priority) = (zero, None, 0);
     let (mut oif, mut in_table) = (0, u32::from(found.header.table));
     let mut metrics: &[RouteMetric] = &[];

@@ -24,7 +24,7 @@ const MAX_BATCH: usize = 64;
 /// The most attempts at a dump during which something changes, with a pause between them.
 const MAX_DUMPS: usize = 40;
 
-/// Between two attempts: whoever changes links has done a part of it by then.
+/// Between two attempts at a dump.
 const DUMP_PAUSE: Duration = Duration::from_millis(2);
 
 /// The kernel sends no datagram of a dump that is larger (`NLMSG_GOODSIZE` and `max_recvmsg_len`).
