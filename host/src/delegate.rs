@@ -3,7 +3,7 @@
 
 use crate::action::Delegate;
 use crate::cni::{CniError, Config, Request, code, previous};
-use crate::machine::native::execute;
+use crate::machine::native;
 use crate::sandbox::lookup::{self, Found};
 use crate::signal::Ended;
 use crate::value::{PluginName, Report};
@@ -61,12 +61,12 @@ pub fn result(stdout: &[u8]) -> Result<Value, CniError> {
 }
 
 /// Executes it for a verb that has no result: DEL, CHECK.
-pub fn forward(verb: &str, delegate: &Delegate) -> Result<(), CniError> {
+pub fn forward(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
     call(verb, delegate).map(drop)
 }
 
 /// Executes it for a verb that it may be too old to know: GC, STATUS.
-pub fn offer(verb: &str, delegate: &Delegate) -> Result<(), CniError> {
+pub fn offer(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
     match call(verb, delegate) {
         Err(error) if is_unknown_verb(&error) => Ok(()),
         called => called.map(drop),
@@ -80,12 +80,13 @@ fn is_unknown_verb(error: &CniError) -> bool {
 }
 
 /// Executes it; gives what it printed, or the error that it told.
-pub fn call(verb: &str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
-    let Output { status, stdout, stderr } = execute(verb, delegate, &delegate.netns).map_err(|error| {
-        let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
-        let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
-        CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
-    })?;
+pub fn call(verb: &'static str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
+    let Output { status, stdout, stderr } =
+        native::run(&delegate.call(verb, &delegate.netns)).map_err(|error| {
+            let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
+            let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
+            CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
+        })?;
     if status.success() {
         // Nobody is left to tell when our own stderr is closed.
         let _ = std::io::stderr().write_all(&stderr);

@@ -1,10 +1,10 @@
 //! From our errors to the runtime's.
 
+use crate::action::undo;
 use crate::apply::{ApplyError, Stuck};
 use crate::cni::{CniError, code};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
-use crate::remedy;
 
 /// A text for a terminal: a guest's words are in it, and could tell the terminal what to do.
 pub fn printable(text: &str) -> String {
@@ -43,7 +43,7 @@ pub fn stuck(msg: &str, what: &str, stuck: &[Stuck]) -> CniError {
 /// What is left on the machine, one line each, with the command that removes it.
 pub fn left(what: &str, stuck: &[Stuck]) -> String {
     let line = |stuck: &Stuck| {
-        let (command, reason) = (remedy::command(&stuck.undo, &stuck.netns), chain(&stuck.error));
+        let (command, reason) = (undo::command(&stuck.undo, &stuck.netns), chain(&stuck.error));
         format!("\nleft: `{command}` removes it; it failed: {reason}")
     };
     format!("{what}{}\nthe next DEL, ADD or GC tries again", stuck.iter().map(line).collect::<String>())

@@ -8,9 +8,9 @@
 //!                       cni::encode(Result | Error) ──▶ stdout
 //! ```
 //!
-//! Reading order: [`run`] (the picture as one function), [`plan`] (the data), [`policy`], [`apply`], [`kernel`],
-//! [`sandbox`]. Imports point one way: `cni` and `plan` are leaves, `sandbox`, `policy` and `kernel` see `plan`,
-//! `apply` sees those, only `run`, `verb` and `cli` see all.
+//! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, a room for each thing), [`plan`],
+//! [`policy`], [`apply`], [`machine`],
+//! [`sandbox`]. Imports point one way; `docs/architecture.md` has the order, and a test holds it.
 
 pub mod action;
 pub mod apply;
@@ -18,6 +18,7 @@ pub mod audit;
 pub mod chain;
 pub mod cli;
 pub mod cni;
+pub mod context;
 pub mod delegate;
 pub mod error;
 pub mod install;
@@ -28,9 +29,11 @@ pub mod plan;
 pub mod planning;
 pub mod plugin;
 pub mod policy;
-pub mod remedy;
+pub mod reference;
+pub mod result;
 pub mod run;
 pub mod sandbox;
+pub mod section;
 pub mod signal;
 pub mod timings;
 pub mod value;

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use wasm_cni::apply::StateDir;
 use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, code, result::go_json};
+use wasm_cni::context::Node;
 use wasm_cni::error::printable;
 use wasm_cni::memory::Allocator;
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::{self, Policy, PolicyError};
-use wasm_cni::run::Host;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let invoked = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let name = invoked.file_name().unwrap_or(OsStr::new("wasm-cni")).to_string_lossy();
     if name == "wasm-cni" {
-        return cli::main(host);
+        return cli::main(node);
     }
     let plugin = match PluginName::parse(&name) {
         Ok(plugin) => plugin,
@@ -59,8 +59,8 @@ fn main() -> ExitCode {
     panic::silence();
     signal::watch();
     let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
-    let host = host(env.dry_run, env.netns_override);
-    let call = || verb::call(&host, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
+    let node = node(env.dry_run, env.netns_override);
+    let call = || verb::call(&node, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if switch("WASM_CNI_TIMINGS") {
         print(&mut io::stderr(), &timings::end());
@@ -140,7 +140,7 @@ fn switch(name: &str) -> bool {
 }
 
 /// Where things are kept: root's places, an ordinary user's, or what `WASM_CNI_*` says.
-fn host(dry: bool, netns_override: bool) -> Host {
+fn node(dry: bool, netns_override: bool) -> Node {
     let state = match variable("WASM_CNI_STATE_DIR").as_str() {
         "" => PathBuf::from("/run/wasm-cni"),
         dir => PathBuf::from(dir),
@@ -150,7 +150,7 @@ fn host(dry: bool, netns_override: bool) -> Host {
     if let Err(error) = &policy {
         tracing::warn!("the policy cannot be used: {error}");
     }
-    Host {
+    Node {
         state: StateDir::new(state),
         cache: Cache::new(&cache_dirs(), own.with_file_name("wasm-cni-compile"), dry),
         netns_override,

@@ -1,9 +1,9 @@
 //! A plugin that is a component, with what it says of itself.
 
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::policy::Policy;
-use crate::run::Host;
 use crate::sandbox::Kind;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
@@ -22,19 +22,19 @@ pub struct Plugin {
 
 impl Plugin {
     /// Looks a plugin up on the request's `CNI_PATH`.
-    pub fn find(host: &Host, request: &Request, name: &PluginName) -> Result<Self, CniError> {
-        Plugin::find_on(host, &request.path, Some(&request.attachment.network), name)
+    pub fn find(node: &Node, request: &Request, name: &PluginName) -> Result<Self, CniError> {
+        Plugin::find_on(node, &request.path, Some(&request.attachment.network), name)
     }
 
     /// The same for a network, or for none in particular.
     pub fn find_on(
-        host: &Host,
+        node: &Node,
         path: &[PathBuf],
         network: Option<&NetworkName>,
         name: &PluginName,
     ) -> Result<Self, CniError> {
         match lookup::find(path, name)? {
-            Found::Component(path, file) => Plugin::from_component(host, name, network, &path, &file),
+            Found::Component(path, file) => Plugin::from_component(node, name, network, &path, &file),
             Found::Native(file) => Err(CniError::new(
                 code::INTERNAL,
                 format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
@@ -46,17 +46,17 @@ impl Plugin {
     /// Reads a component that was found, and compiles it unless that was done before. One that policy pins to other digests
     /// is refused first; a policy that cannot be used pins nothing, but then nothing is run either.
     pub fn from_component(
-        host: &Host,
+        node: &Node,
         name: &PluginName,
         network: Option<&NetworkName>,
         path: &Path,
         file: &File,
     ) -> Result<Self, CniError> {
-        let rules = host.policy.as_ref().ok().map(|policy| policy.rules(name, network));
+        let rules = node.policy.as_ref().ok().map(|policy| policy.rules(name, network));
         let pinned = rules.filter(|rules| !rules.pins().is_empty());
         let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
         let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
-        let code = host.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
+        let code = node.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
         Ok(Plugin { name: name.clone(), code })
     }
 
@@ -90,17 +90,17 @@ impl Plugin {
     /// The container's namespace; none for an IPAM plugin when there is none: as in the reference, it has no use for one.
     ///
     /// The host's own is refused (design rule 10).
-    pub fn netns(&self, host: &Host, request: &Request) -> Result<Option<NetnsFile>, CniError> {
+    pub fn netns(&self, node: &Node, request: &Request) -> Result<Option<NetnsFile>, CniError> {
         match NetnsFile::open(&request.netns) {
             Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
-            opened => container_netns(host, &request.netns, opened).map(Some),
+            opened => container_netns(node, &request.netns, opened).map(Some),
         }
     }
 }
 
 /// The container's namespace, which is not to be the host's own.
 pub fn container_netns(
-    host: &Host,
+    node: &Node,
     path: &str,
     opened: Result<NetnsFile, OpenNetnsError>,
 ) -> Result<NetnsFile, CniError> {
@@ -111,7 +111,7 @@ pub fn container_netns(
     let own = NetnsFile::current().map_err(|e| {
         CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e))
     })?;
-    if netns.same_as(&own) && !host.netns_override {
+    if netns.same_as(&own) && !node.netns_override {
         let msg = "plugin's netns and netns from CNI_NETNS should not be the same";
         return Err(CniError::new(code::INVALID_NETNS, msg)
             .with_details(format!("{path} is the namespace of the runtime itself; nothing was changed")));

@@ -41,6 +41,11 @@ pub fn check() -> Result<(), Ended> {
     }
 }
 
+/// Whether [`check`] has an error to give: for who cannot return it.
+pub fn is_asked() -> bool {
+    ASKED.load(Ordering::Relaxed) > NONE
+}
+
 #[expect(unsafe_code, reason = "a signal handler")]
 fn note(signal: Signal) -> nix::Result<()> {
     let action = SigAction::new(SigHandler::Handler(asked), SaFlags::SA_RESTART, SigSet::empty());

@@ -128,8 +128,8 @@ impl Call {
         reply.stdout
     }
 
-    /// The same where others keep the machine busy: what took too long, or waited too long for a lock, is tried again.
-    pub fn ok_patiently(&self, machine: &Machine) -> String {
+    /// Makes the call where others keep the machine busy: what took too long, or waited too long for a lock, is tried again.
+    pub fn run_patiently(&self, machine: &Machine) -> Reply {
         let is_busy = |reply: &Reply| reply.code == Some(1) && [11, 102].contains(&reply.error().0);
         let mut reply = self.run(machine);
         for _ in 0..5 {
@@ -137,6 +137,12 @@ impl Call {
                 reply = self.run(machine);
             }
         }
+        reply
+    }
+
+    /// The same, which must succeed in the end; gives stdout.
+    pub fn ok_patiently(&self, machine: &Machine) -> String {
+        let reply = self.run_patiently(machine);
         assert_eq!(reply.code, Some(0), "{:?}\n{}\n{}", self.env, reply.stdout, reply.stderr);
         reply.stdout
     }

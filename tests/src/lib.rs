@@ -3,6 +3,7 @@
 //! Tests execute the installed binary through its links, with real components and the real kernel. Nothing of this
 //! machine is touched; everything goes with the process that holds the namespaces.
 
+pub mod architecture;
 pub mod call;
 pub mod chained;
 pub mod differential;
@@ -10,6 +11,7 @@ pub mod faults;
 pub mod guest;
 pub mod hostile;
 pub mod install;
+pub mod journals;
 pub mod machine;
 pub mod native;
 pub mod network;

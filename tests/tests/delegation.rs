@@ -194,6 +194,22 @@ fn a_dry_run_shows_the_first_stage_and_executes_nothing() {
 }
 
 #[test]
+fn del_without_a_journal_gives_the_lock_of_the_store_to_a_native_ipam_plugin() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    let plugins = Plugins::with_bridge(&machine);
+    plugins.install("host-local", Maker::Reference);
+    let conf = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0",
+        "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}}"#;
+    let before = machine.snapshot();
+    Call::new(plugins.path(), "bridge", "ADD", conf).ok(&machine);
+    machine.sh("rm -r /run/wasm-cni");
+    Call::new(plugins.path(), "bridge", "DEL", conf).env("WASM_CNI_DELEGATE_SECONDS", "20").ok(&machine);
+    let left: Vec<String> = machine.changes(&before).into_iter().filter(|line| !is_shared(line)).collect();
+    assert_eq!(left, NOTHING);
+}
+
+#[test]
 fn status_and_gc_are_offered_to_native_plugins() {
     let machine = Machine::new();
     let plugins = Plugins::with_bridge(&machine);

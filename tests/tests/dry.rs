@@ -40,7 +40,7 @@ fn the_plan_shows_every_change_as_a_command_and_makes_none() {
         "ip route prepend 1.1.1.1/32 via 10.15.20.1 dev eth12",
         "ip address add 10.15.20.1/24 broadcast 10.15.20.255 dev cni_bridge0",
         "sysctl -w net/ipv4/ip_forward=1",
-        &format!("iptables -t nat -A POSTROUTING -s 10.15.20.2 -j {CHAIN}"),
+        &format!("iptables -t nat -A POSTROUTING -s 10.15.20.2/32 -j {CHAIN}"),
         "address 10.15.20.2/24 gateway 10.15.20.1",
     ] {
         assert!(plan.contains(expected), "{expected:?} is not in:\n{plan}");

@@ -68,9 +68,9 @@ fn the_format_is_the_documented_one() {
         }
         text
     };
-    let (action, kernel) = (source("host/src/plan/action/mod.rs"), source("host/src/kernel/mod.rs"));
-    let names =
-        [variants(&action, "Action"), variants(&kernel, "Before"), variants(&kernel, "Effect")].concat();
+    let (action, record) = (source("host/src/action/mod.rs"), source("host/src/action/record.rs"));
+    let of_record = ["Before", "Effect", "Old"].map(|name| variants(&record, name));
+    let names = [variants(&action, "Action"), of_record.concat()].concat();
     assert!(names.len() > 20);
     let missing: Vec<String> = names
         .iter()
@@ -92,8 +92,8 @@ fn whatever_becomes_of_it_del_removes_all() {
     let whole = machine().sh(&format!("cat {SECTION}"));
     let count = whole.lines().count();
     let mut damages: Vec<(String, bool)> = [
-        ("sed -i '1s/\"version\":1/\"version\":2/' F", true),
-        ("sed -i '1s/\"version\":1/\"version\":1,\"more\":{}/' F", false),
+        ("sed -i '1s/\"version\":2/\"version\":3/' F", true),
+        ("sed -i '1s/\"version\":2/\"version\":2,\"more\":{}/' F", false),
         ("echo garbage > F", true),
         ("head -c 4096 /dev/urandom > F", true),
         ("sed -i '2s/intent/unheard-of/' F", true),

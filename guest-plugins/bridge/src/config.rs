@@ -1,6 +1,6 @@
 //! The configuration of bridge.
 
-use super::vlan::{self, Trunk};
+use super::trunk::{self, Trunk};
 use serde::Deserialize;
 use wasm_cni_sdk::nat::Backend;
 use wasm_cni_sdk::{Dns, Error, MacAddress, args, config, mac};
@@ -119,7 +119,7 @@ impl Config {
         let conf: Conf = config::parse(json).map_err(|e| format!("failed to load netconf: {e}"))?;
         let vid = u16::try_from(conf.vlan).ok().filter(|vid| *vid <= 4094);
         let vid = vid.ok_or_else(|| format!("invalid VLAN ID {} (must be between 0 and 4094)", conf.vlan))?;
-        let vlan_trunk = conf.vlan_trunk.as_deref().map(vlan::collect).transpose()?;
+        let vlan_trunk = conf.vlan_trunk.as_deref().map(trunk::collect).transpose()?;
         let mac = requested_mac(&conf, cni_args)?;
         refuse_contradictions(&conf)?;
         Ok(Config {

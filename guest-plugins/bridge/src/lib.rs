@@ -2,6 +2,7 @@
 
 mod config;
 mod gateway;
+mod trunk;
 mod vlan;
 
 use config::Config;

@@ -1,20 +1,26 @@
 //! Addresses of links: `ip address`.
 
-use super::is_false;
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
-use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
-use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use super::check::{Check, single};
+use super::context::{ReadContext, WriteContext, refused};
+use super::kind::Kind;
+use super::link::{is_errno, known_link};
+use super::profile::{Answered, Found, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
+use super::query::{Answer, Query};
+use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use super::shell::word;
+use super::undo::Inverse;
+use super::{Action, AddRoute, Undo, is_false};
 use crate::machine::MachineError;
-use crate::machine::port::Address;
-use crate::policy::Refusal;
-use crate::value::LinkRef;
+use crate::machine::port::{Address, Request};
+use crate::policy::{Capability, Refusal, Thing};
+use crate::value::{Fact, LinkRef, Netns, Route};
 use ipnetwork::IpNetwork;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// `RT_SCOPE_LINK`.
+const SCOPE_LINK: u8 = 253;
 
 /// See [`Action::AddAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,63 +43,293 @@ pub struct DeleteAddress {
     pub address: IpNetwork,
 }
 
+/// Whether the kernel has an address once it was added: of `0.0.0.0` it says that all is well, and does nothing (`inet_insert_ifa`).
+pub fn is_kept(address: &IpNetwork) -> bool {
+    !(address.is_ipv4() && address.ip().is_unspecified())
+}
+
+/// The addresses of a link; none, if it is not there.
+fn all_of(link: &LinkRef, cx: &mut ReadContext<'_>) -> Result<Vec<Address>, MachineError> {
+    cx.link(link)?.map_or(Ok(Vec::new()), |found| cx.addresses(link, found.index))
+}
+
+fn has(addresses: &[Address], address: IpNetwork) -> bool {
+    addresses.iter().any(|there| there.address == address)
+}
+
+impl AddAddress {
+    /// The action, if it is one.
+    pub fn of(action: &Action) -> Option<&Self> {
+        if let Action::AddAddress(one) = action { Some(one) } else { None }
+    }
+
+    /// The route to the network of the address, which the kernel adds with it: none for an address that has no such route.
+    pub fn connected(&self) -> Option<AddRoute> {
+        let (ip, prefix) = (self.address.ip(), self.address.prefix());
+        let whole = if ip.is_ipv4() { 32 } else { 128 };
+        let network = self.address.network();
+        // None to a network that begins with 0, as that of any address with the prefix 0 (`fib_add_ifaddr`).
+        if prefix == whole || ip.is_loopback() || matches!(network, IpAddr::V4(v4) if v4.octets()[0] == 0) {
+            return None;
+        }
+        let scope = ip.is_ipv4().then_some(SCOPE_LINK);
+        let network = IpNetwork::new(network, prefix).ok()?;
+        Some(AddRoute { link: self.link.clone(), route: Route { scope, ..Route::to(network) } })
+    }
+
+    /// Whether a route is the one that the kernel adds with the address.
+    fn leads_to(&self, route: &AddRoute) -> bool {
+        let network = (self.address.network(), self.address.prefix());
+        self.link == route.link
+            && route.route.gw.is_none()
+            && network == (route.route.dst.ip(), route.route.dst.prefix())
+    }
+
+    /// The reference's text for an address that is not added.
+    fn failed(&self) -> String {
+        let (name, address) = (self.link.name.as_str(), self.address);
+        match self.link.netns {
+            Netns::Host => format!("could not add IP address {address} to {name:?}"),
+            Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
+        }
+    }
+}
+
 impl Kind for AddAddress {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::on_link(&self.link, Lane::Requests(self.link.netns, self), Capability::Addresses)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let AddAddress { link, address, .. } = self;
+        let broadcast = match address {
+            IpNetwork::V4(v4) if v4.prefix() < 31 => format!(" broadcast {}", v4.broadcast()),
+            IpNetwork::V4(_) | IpNetwork::V6(_) => String::new(),
+        };
+        let nodad = if self.nodad { " nodad" } else { "" };
+        vec![format!("ip address add {address}{broadcast} dev {}{nodad}", link.name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let ip = self.address.ip();
+        let mut refusals = check.link(&self.link);
+        refusals.extend(match self.link.netns {
+            Netns::Container => {
+                let rule = || "no lease, native delegate or configuration gives this address".to_owned();
+                check.rules.refuse(&Thing::Address(single(ip)), check.is_own(ip), rule)
+            }
+            Netns::Host => {
+                let rule = || match check.is_gateway(ip) {
+                    false => "it is no gateway of a network that the configuration names".to_owned(),
+                    true => "its prefix is wider than the network that the configuration names".to_owned(),
+                };
+                let is_granted = check.is_gateway(ip) && check.is_bounded(self.address);
+                check.rules.refuse(&Thing::Address(self.address), is_granted, rule)
+            }
+        });
+        refusals
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    /// Its network leads through the link.
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        if let Some(fact) = known_link(query, answer, (&self.link).into())
+            && !fact.addresses.contains(&self.address)
+        {
+            fact.addresses.push(self.address);
+        }
+        if let (Query::RouteTo(address), Answer::RouteTo(fact)) = (query, answer)
+            && self.link.netns == Netns::Host
+            && self.address.contains(*address)
+        {
+            *fact = Fact::Known(self.link.name.clone());
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
+        if self.link.netns == Netns::Container {
+            return Before::Absent;
+        }
+        match all_of(&self.link, cx) {
+            Ok(there) if has(&there, self.address) => Before::Present,
+            Ok(_) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if undoing.goes_with_link(&self.link) {
+            return Vec::new();
+        }
+        undoing.if_made(RemoveAddress { link: self.link.clone(), address: self.address })
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let AddAddress { link, address, .. } = self;
+        if !is_kept(address) {
+            return Ok(Vec::new());
+        }
+        let found = cx.link(link)?;
+        let holds = match &found {
+            Some(found) => Some(has(&cx.addresses(link, found.index)?, *address)),
+            None => None,
+        };
+        // A link that is down has no such route.
+        if let (Some(true), Some(found), Some(add)) =
+            (holds, found.filter(|found| found.up), self.connected())
+        {
+            let dst = add.route.dst;
+            let text = format!("the route to {dst} is missing, for {address} on {link}");
+            return Ok(match add.is_there(found.index, cx.look)? {
+                true => Vec::new(),
+                false => vec![Difference::repaired(text, add)],
+            });
+        }
+        let text = format!("address {address} is missing on {link}");
+        Ok(Difference::on_link(self.clone(), link, holds, &format!(", and with it {address}"), text))
+    }
+
+    fn is_superseded(&self, by: &Action) -> bool {
+        matches!(by, Action::DeleteAddress(delete)
+            if (&delete.link, delete.address) == (&self.link, self.address))
+    }
+
+    /// Of the addresses of a shared link, another attachment uses those alone that its own plan has.
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        Action::from(self.clone()) == *other
+    }
+
+    /// Also the route that the kernel adds with it.
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+            || matches!(repair, Action::AddRoute(route) if self.leads_to(route))
+    }
+}
+
+impl Requests for AddAddress {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let AddAddress { link, address, nodad } = self;
+        let link = cx.index(link)?;
+        Ok(Prepared::Send(vec![Request::AddAddress { link, address: *address, nodad: *nodad }]))
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let Some(error) = answers.into_iter().find_map(Result::err) else { return Ok(Effect::Created) };
+        if is_errno(&error, Errno::EEXIST) && self.link.netns == Netns::Host {
+            let index = cx.index(&self.link)?;
+            if has(&cx.addresses(&self.link, index)?, self.address) {
+                return Ok(Effect::AlreadyThere);
+            }
+        }
+        Err(refused(self.failed(), error))
     }
 }
 
 impl Kind for DeleteAddress {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::on_link(&self.link, Lane::Requests(self.link.netns, self), Capability::Addresses)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        vec![format!("ip address delete {} dev {}", self.address, self.link.name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let mut refusals = check.link(&self.link);
+        let is_replaced = check.plan.iter().any(|action| self.makes_room_for(action));
+        let rule = match is_replaced {
+            false => "no gateway of that family takes its place",
+            true => "the configuration does not say `forceAddress`",
+        };
+        refusals.extend(match self.link.netns {
+            Netns::Host if is_replaced && check.grants.forces_address => Vec::new(),
+            Netns::Host => {
+                let address = Thing::Address(single(self.address.ip()));
+                // An `only` is for what is made: what goes is as foreign as it is.
+                check.rules.refuse(&address, false, || rule.to_owned())
+            }
+            Netns::Container => vec![Refusal::never(rule)],
+        });
+        refusals
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        if let Some(fact) = known_link(query, answer, (&self.link).into()) {
+            fact.addresses.retain(|address| *address != self.address);
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    /// Present: done already, as there is nothing to delete.
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        match all_of(&self.link, cx).map(|there| there.into_iter().find(|one| one.address == self.address)) {
+            Ok(Some(found)) => Before::Old(Old::Address(found)),
+            Ok(None) => Before::Present,
+            Err(_) => Before::Unknown,
+        }
     }
 
+    /// The address that is there is the one that goes.
+    fn found(&self, before: &Before) -> Found {
+        match before {
+            Before::Old(_) => Found::Absent,
+            Before::Absent | Before::Present | Before::Unknown => before.into(),
+        }
+    }
+
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        let Some(Old::Address(address)) = undoing.done.old() else { return Vec::new() };
+        vec![RestoreAddress { link: self.link.clone(), address: address.clone() }.into()]
+    }
+
+    /// What another attachment of the bridge put there meanwhile is its own.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+        Ok(Vec::new())
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    /// Another attachment needs it deleted as well, or has the address for which it made room.
+    fn is_used_by(&self, other: &Action, own: &[&Action]) -> bool {
+        Action::from(self.clone()) == *other || self.makes_room_for(other) && own.contains(&other)
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl DeleteAddress {
+    /// Whether an action adds an address of that family to the link.
+    fn makes_room_for(&self, action: &Action) -> bool {
+        matches!(action, Action::AddAddress(add)
+            if add.link == self.link && add.address.is_ipv4() == self.address.is_ipv4())
+    }
+}
+
+impl Requests for DeleteAddress {
+    /// An address that is not there is no change; of one that is, all is noted.
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let DeleteAddress { link, address } = self;
+        let index = cx.index(link)?;
+        let there = cx.addresses(link, index)?;
+        let Some(found) = there.into_iter().find(|one| one.address == *address) else {
+            return Ok(Prepared::Nothing);
+        };
+        cx.notes.deleted.push((link.clone(), found));
+        Ok(Prepared::Send(vec![Request::DeleteAddress { link: index, address: *address }]))
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let DeleteAddress { link, address } = self;
+        let noted = &mut cx.notes.deleted;
+        let place = noted.iter().rposition(|(of, old)| of == link && old.address == *address);
+        let old = place.map(|place| noted.swap_remove(place).1);
+        match answers.into_iter().find_map(Result::err) {
+            Some(error) if !is_errno(&error, Errno::EADDRNOTAVAIL) => {
+                let name = link.name.as_str();
+                Err(refused(format!("could not remove IP address from {name:?}"), error))
+            }
+            // One that is not available was there when we looked, so it went with the first one of its subnet.
+            Some(_) | None => Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::Address(old)))),
+        }
     }
 }
 
@@ -108,11 +344,28 @@ pub struct RemoveAddress {
 
 impl Inverse for RemoveAddress {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        format!("ip address delete {} dev {}", self.address, word(self.link.name.as_str()))
+    }
+}
+
+impl Retract for RemoveAddress {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let RemoveAddress { link, address } = self;
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        if !has(&cx.addresses(link, found.index)?, *address) {
+            return Ok(Retraction::Nothing(Undone::Gone));
+        }
+        let requests = vec![vec![Request::DeleteAddress { link: found.index, address: *address }]];
+        let what = format!("failed to delete {address} from {:?}", link.name.as_str());
+        Ok(Retraction::Send(link.netns, requests, what))
     }
 }
 
@@ -127,10 +380,33 @@ pub struct RestoreAddress {
 
 impl Inverse for RestoreAddress {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        let Address { address, broadcast, label, .. } = &self.address;
+        let broadcast = broadcast.map(|broadcast| format!(" broadcast {broadcast}")).unwrap_or_default();
+        let label = label.as_ref().map(|label| format!(" label {}", word(label))).unwrap_or_default();
+        let nodad = if self.address.is_nodad() { " nodad" } else { "" };
+        let name = word(self.link.name.as_str());
+        format!("ip address add {address}{broadcast}{label}{nodad} dev {name}")
+    }
+}
+
+impl Retract for RestoreAddress {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let RestoreAddress { link, address: old } = self;
+        let address = old.address;
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        if has(&cx.addresses(link, found.index)?, address) {
+            return Ok(Retraction::Nothing(Undone::Gone));
+        }
+        let requests = vec![vec![Request::RestoreAddress { link: found.index, address: old.clone() }]];
+        let what = format!("failed to add {address} to {:?} again", link.name.as_str());
+        Ok(Retraction::Send(link.netns, requests, what))
     }
 }

@@ -1,5 +1,6 @@
 //! What the rooms of one verb share: the machine, and what one action tells another.
 
+use super::{LinkAttribute, SetLink};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Address, Link, Look, Machine, Request};
@@ -13,6 +14,10 @@ use std::io;
 pub struct Notes {
     /// Bridges that were found and are none of ours: a port that joins must not change them.
     pub foreign_bridges: BTreeSet<IfName>,
+    /// What attributes of links were before they are set.
+    pub attributes: Vec<(SetLink, LinkAttribute)>,
+    /// What was known of addresses before they are deleted, by link.
+    pub deleted: Vec<(LinkRef, Address)>,
     /// Tables as they were listed when a step was looked at, under the lock of shared objects: the step's own edits follow from them.
     pub listings: BTreeMap<TableId, Listing>,
 }

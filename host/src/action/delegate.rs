@@ -1,16 +1,15 @@
 //! A native plugin, executed between two stages of a plan.
 
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
-use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
-use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use super::check::{Check, required};
+use super::context::{ReadContext, WriteContext};
+use super::profile::{Lane, OwnUndo, Profile, UndoLane};
+use super::record::{Before, Difference, Undoing, Undone};
+use super::shell::{file, word};
+use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{Owner, PluginName};
+use crate::machine::port::ProgramCall;
+use crate::policy::{Capability, Refusal};
+use crate::value::{Netns, Owner, PluginName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -33,33 +32,56 @@ pub struct Delegate {
     pub config: String,
 }
 
+impl Delegate {
+    /// Its execution for a verb. `netns` is `CNI_NETNS`; empty where that is gone.
+    pub fn call(&self, verb: &'static str, netns: &str) -> ProgramCall {
+        let Delegate { program, owner, args, path, config, .. } = self;
+        // As a runtime does: these verbs are about no attachment.
+        let (container, interface, netns) = match verb {
+            "GC" | "STATUS" => ("", "", ""),
+            _ => (owner.container.as_str(), owner.interface.as_str(), netns),
+        };
+        let variables = [
+            ("CNI_CONTAINERID", container),
+            ("CNI_IFNAME", interface),
+            ("CNI_NETNS", netns),
+            ("CNI_ARGS", args),
+            ("CNI_PATH", path),
+        ];
+        let variables = variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        ProgramCall { program: program.clone(), verb, variables, input: config.clone() }
+    }
+}
+
 impl Kind for Delegate {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::new(Lane::Stage, Capability::Delegate)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        vec![format!("CNI_COMMAND=ADD {}", self.program.display())]
     }
 
+    /// The host alone decides what it executes: a planner that records it lies.
     fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+        required(false, "no plugin executes programs")
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+        Before::Absent
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        undoing.if_made(EndDelegate { delegate: self.clone() })
     }
 
+    /// It has its own CHECK.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+        Ok(Vec::new())
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
     }
 }
 
@@ -72,10 +94,103 @@ pub struct EndDelegate {
 
 impl Inverse for EndDelegate {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Native(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        let Delegate { program, netns, config, .. } = &self.delegate;
+        let variables = self.delegate.call("DEL", netns).variables.into_iter();
+        let variables: Vec<String> = [("CNI_COMMAND", "DEL".to_owned())]
+            .into_iter()
+            .chain(variables)
+            .map(|(name, value)| format!("{name}={}", word(&value)))
+            .collect();
+        // Line ends of JSON are between its words.
+        let config = word(&config.replace(['\n', '\r'], " "));
+        format!("printf %s {config} | {} {}", variables.join(" "), file(program))
+    }
+}
+
+impl OwnUndo for EndDelegate {
+    /// Without its namespace where that is gone, as a runtime does.
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+        let Delegate { program, netns, .. } = &self.delegate;
+        let netns = if cx.machine.has_netns(Netns::Container) { netns.as_str() } else { "" };
+        let message = match cx.machine.run(&self.delegate.call("DEL", netns)) {
+            Ok(output) if output.status.success() => return Ok(Undone::Done),
+            Ok(output) => {
+                let printed = [output.stdout, output.stderr].concat();
+                format!("{}: {}", output.status, String::from_utf8_lossy(&printed).trim())
+            }
+            Err(error) => error.to_string(),
+        };
+        Err(MachineError::Tool { what: format!("CNI_COMMAND=DEL {}", program.display()), message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::testing::TestMachine;
+    use crate::machine::errno::chain;
+    use crate::value::{ContainerId, IfName};
+
+    fn end() -> EndDelegate {
+        let owner = Owner {
+            container: ContainerId::parse("abc").unwrap(),
+            interface: IfName::parse("eth0").unwrap(),
+        };
+        EndDelegate {
+            delegate: Delegate {
+                plugin: PluginName::parse("dhcp").unwrap(),
+                program: "/opt/cni/bin/dhcp".into(),
+                owner,
+                netns: "/run/netns/a b".to_owned(),
+                args: "A=1;B=2".to_owned(),
+                path: "/opt/cni/bin".to_owned(),
+                config: "{\n  \"name\": \"it's\"\n}".to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_delegate_ends_in_its_namespace_or_without_one() {
+        for (has_container, netns) in [(true, "/run/netns/a b"), (false, "")] {
+            let mut machine = TestMachine { has_container, ..TestMachine::new() };
+            assert!(matches!(machine.undo(&end()).unwrap(), Undone::Done));
+            let [call] = machine.calls.as_slice() else { panic!("{:?}", machine.calls) };
+            assert_eq!((call.verb, call.input.as_str()), ("DEL", end().delegate.config.as_str()));
+            let variables = [
+                ("CNI_CONTAINERID", "abc"),
+                ("CNI_IFNAME", "eth0"),
+                ("CNI_NETNS", netns),
+                ("CNI_ARGS", "A=1;B=2"),
+                ("CNI_PATH", "/opt/cni/bin"),
+            ];
+            assert_eq!(call.variables, variables.map(|(name, value)| (name, value.to_owned())));
+        }
+        for verb in ["GC", "STATUS"] {
+            let named = end().delegate.call(verb, "/run/netns/x").variables;
+            assert_eq!(named.iter().filter(|(_, value)| value.is_empty()).count(), 3, "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_delegate_that_fails_is_an_error_with_what_it_printed() {
+        let mut machine = TestMachine { exit: 3, printed: "no lease\n", ..TestMachine::new() };
+        assert_eq!(
+            chain(&machine.undo(&end()).unwrap_err()),
+            "CNI_COMMAND=DEL /opt/cni/bin/dhcp: exit status: 3: no lease"
+        );
+    }
+
+    #[test]
+    fn the_command_is_one_line_for_a_shell() {
+        assert_eq!(
+            end().command(),
+            "printf %s '{   \"name\": \"it'\\''s\" }' | CNI_COMMAND=DEL CNI_CONTAINERID=abc CNI_IFNAME=eth0 \
+             CNI_NETNS='/run/netns/a b' CNI_ARGS='A=1;B=2' CNI_PATH=/opt/cni/bin /opt/cni/bin/dhcp"
+        );
+        assert_eq!(end().delegate.commands(), ["CNI_COMMAND=ADD /opt/cni/bin/dhcp"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::context::ReadContext;
-use super::profile::{Found, Profile};
+use super::profile::{Found, LinkName, Profile};
 use super::query::{Answer, Query};
 use super::record::{Before, Difference, Effect, Undoing};
 use super::{Action, Undo};
@@ -15,8 +15,13 @@ pub trait Kind {
     /// How it is done, on which link, for how long.
     fn profile(&self) -> Profile<'_>;
 
-    /// What one would type in the namespace where it is done; the first line names the thing.
+    /// What one would type in the namespace where it is done.
     fn commands(&self) -> Vec<String>;
+
+    /// What names it in an error: the command that makes the thing itself.
+    fn name(&self) -> String {
+        self.commands().into_iter().next().unwrap_or_default()
+    }
 
     /// Why the default policy does not grant it; empty when it does.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal>;
@@ -51,9 +56,8 @@ pub trait Kind {
     /// Whether another attachment's action is a use of the shared thing that this one made; `own` are the actions recorded with it.
     fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
         let profile = self.profile();
-        let link = profile.makes.first().map(|made| made.name).or(profile.on.as_ref().map(|on| &on.name));
-        let others = other.kind().profile().makes;
-        link.is_some_and(|link| others.iter().any(|made| made.name == link))
+        let link = profile.makes.first().copied().or(profile.on.as_ref().map(LinkName::from));
+        link.is_some_and(|link| other.kind().profile().makes.contains(&link))
     }
 
     /// Whether a repair does this again, in whole or in part.

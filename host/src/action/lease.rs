@@ -1,18 +1,19 @@
 //! Leases: an address that is taken in a lease store of host-local.
 
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
-use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
-use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use super::check::{Check, required, single};
+use super::context::{ReadContext, WriteContext};
+use super::profile::{Found, Lane, Own, OwnUndo, Place, Profile, UndoLane};
+use super::record::{Before, Difference, Effect, Old, Reason, Undoing, Undone};
+use super::shell::file;
+use super::{Action, Answer, Inverse, Kind, Query, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{Owner, StoreRef};
+use crate::machine::lease::{Holder, Reverted, Stores};
+use crate::policy::{Capability, Refusal, Thing};
+use crate::value::fact::MAX_GAPS;
+use crate::value::{AddressRange, Attachment, Fact, Owner, StoreRef};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// See [`Action::ReserveLease`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,33 +28,139 @@ pub struct ReserveLease {
     pub owner: Owner,
 }
 
+impl ReserveLease {
+    /// The action, if it is one.
+    pub fn of(action: &Action) -> Option<&Self> {
+        if let Action::ReserveLease(one) = action { Some(one) } else { None }
+    }
+
+    /// The leases that an attachment has in these stores, found without a journal. Why one may be missing is added to `unread`.
+    pub fn held(
+        stores: &Stores,
+        attachment: &Attachment,
+        among: &[StoreRef],
+        unread: &mut Vec<MachineError>,
+    ) -> Vec<Self> {
+        let owner = attachment.owner();
+        let held = stores.held_leases(&owner, among, unread).into_iter();
+        // DEL leaves `last_reserved_ip.N`, so the set does not matter.
+        held.map(|(store, address)| ReserveLease { store, address, set: 0, owner: owner.clone() }).collect()
+    }
+
+    fn holder(&self, cx: &mut ReadContext<'_>) -> Result<Holder, MachineError> {
+        cx.look.stores().holder(&self.store, self.address, &self.owner)
+    }
+}
+
 impl Kind for ReserveLease {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::new(Lane::Own(Place::Store, self), Capability::Leases)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let path = self.store.directory().join(self.address.to_string());
+        vec![format!("lease {} for {} {}", path.display(), self.owner.container, self.owner.interface)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let Check { grants, rules, .. } = check;
+        if self.owner != grants.attachment.owner() || self.store.network != grants.attachment.network {
+            return required(false, "a lease is for the request's own container, interface and network");
+        }
+        let directory = &self.store.data_dir;
+        let is_usual = grants.data_dirs.contains(directory);
+        let rule = || format!("leases are kept below {}", grants.data_dirs_text());
+        let mut refusals = rules.refuse(&Thing::Leases(directory), is_usual, rule);
+        let rule = || "the configuration names no network with this address".to_owned();
+        let address = Thing::Address(single(self.address));
+        refusals.extend(rules.refuse(&address, grants.is_in_network(self.address), rule));
+        refusals
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        match (query, answer) {
+            (Query::Held(store, _), Answer::Held(fact)) if *store == self.store => {
+                let mut held = mem::replace(fact, Fact::Absent).known().unwrap_or_default();
+                held.push(self.address);
+                *fact = Fact::Known(held);
+            }
+            (Query::LastReserved(store, set), Answer::LastReserved(fact))
+                if (store, *set) == (&self.store, self.set) =>
+            {
+                *fact = Fact::Known(self.address);
+            }
+            (Query::Free(store, range), Answer::Free(fact)) if *store == self.store => {
+                // A store that does not exist, or may not be read, has no leases.
+                let gaps = mem::replace(fact, Fact::Absent).known().unwrap_or_else(|| vec![*range]);
+                let left = gaps.into_iter().flat_map(|gap| without(gap, self.address));
+                *fact = Fact::Known(left.take(MAX_GAPS).collect());
+            }
+            _ => {}
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        let store = match cx.look.stores().planning_store(&self.store) {
+            Ok(Some(store)) => store,
+            Ok(None) => return Before::Absent,
+            Err(_) => return Before::Unknown,
+        };
+        match (store.holder(self.address, &self.owner), store.last_reserved(self.set)) {
+            (Ok(Holder::Nobody), Ok(None)) => Before::Absent,
+            (Ok(Holder::Nobody), Ok(Some(last))) => Before::Old(Old::LastReserved(last)),
+            (Ok(Holder::Owner | Holder::Other), _) => Before::Present,
+            (Err(_), _) | (_, Err(_)) => Before::Unknown,
+        }
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn found(&self, before: &Before) -> Found {
+        match before {
+            // What was handed out last is another lease.
+            Before::Old(_) => Found::Absent,
+            Before::Absent | Before::Present | Before::Unknown => before.into(),
+        }
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if !undoing.done.made() {
+            return Vec::new();
+        }
+        let mut undos = vec![ReleaseLease { lease: self.clone() }.into()];
+        if undoing.why == Reason::Rollback {
+            let old = match undoing.done.old() {
+                Some(Old::LastReserved(old)) => Some(*old),
+                _ => None,
+            };
+            undos.push(RestoreLastReserved { lease: self.clone(), old }.into());
+        }
+        undos
+    }
+
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let (address, network) = (self.address, &self.store.network);
+        Ok(match self.holder(cx)? {
+            Holder::Owner => Vec::new(),
+            Holder::Nobody => {
+                let text = format!("lease {address} of network {network} is missing");
+                vec![Difference::repaired(text, self.clone())]
+            }
+            Holder::Other => {
+                let text = format!("lease {address} of network {network} belongs to another container");
+                vec![Difference::beyond(text)]
+            }
+        })
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Own for ReserveLease {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let store = cx.machine.stores().locked_store(&self.store)?;
+        let old = store.reserve(self.address, self.set, &self.owner)?;
+        Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::LastReserved(old))))
     }
 }
 
@@ -66,15 +173,31 @@ pub struct ReleaseLease {
 
 impl Inverse for ReleaseLease {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Own(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        let ReserveLease { store, address, .. } = &self.lease;
+        format!("rm {}", file(&store.directory().join(address.to_string())))
+    }
+
+    fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        // What cannot be read is not known to be left.
+        Ok(matches!(self.lease.holder(cx), Ok(Holder::Owner)))
     }
 }
 
-/// Puts `last_reserved_ip.N` back, if it still holds the address; no old value removes it.
+impl OwnUndo for ReleaseLease {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+        let ReserveLease { store, address, owner, .. } = &self.lease;
+        match cx.machine.stores().existing_store(store)? {
+            Some(store) => store.release(*address, owner).map(undone),
+            None => Ok(Undone::Gone),
+        }
+    }
+}
+
+/// Restores `last_reserved_ip.N`, if it still has the address; no old value removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreLastReserved {
     /// The lease with which it was written.
@@ -85,10 +208,190 @@ pub struct RestoreLastReserved {
 
 impl Inverse for RestoreLastReserved {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Own(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        let ReserveLease { store, set, .. } = &self.lease;
+        let path = file(&store.directory().join(format!("last_reserved_ip.{set}")));
+        match self.old {
+            Some(old) => format!("printf %s {old} > {path}"),
+            None => format!("rm {path}"),
+        }
+    }
+}
+
+impl OwnUndo for RestoreLastReserved {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+        let ReserveLease { store, address, set, .. } = &self.lease;
+        match cx.machine.stores().existing_store(store)? {
+            Some(store) => store.restore_last(*set, *address, self.old).map(undone),
+            None => Ok(Undone::Gone),
+        }
+    }
+}
+
+fn undone(reverted: Reverted) -> Undone {
+    match reverted {
+        Reverted::Done => Undone::Done,
+        Reverted::Gone => Undone::Gone,
+        Reverted::Left(reason) => Undone::Left(reason),
+    }
+}
+
+/// A range without one address: none, one or two ranges.
+fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = AddressRange> {
+    let is_inside =
+        range.first.is_ipv4() == address.is_ipv4() && range.first <= address && address <= range.last;
+    let (below, above) = if is_inside {
+        let below = next(address, -1).filter(|last| *last >= range.first && address > range.first);
+        let above = next(address, 1).filter(|first| *first <= range.last && address < range.last);
+        (
+            below.map(|last| AddressRange { first: range.first, last }),
+            above.map(|first| AddressRange { first, last: range.last }),
+        )
+    } else {
+        (Some(range), None)
+    };
+    below.into_iter().chain(above)
+}
+
+/// The next address up or down, within the family.
+fn next(address: IpAddr, by: i8) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.to_bits().checked_add_signed(by.into()).map(|bits| Ipv4Addr::from_bits(bits).into())
+        }
+        IpAddr::V6(v6) => {
+            v6.to_bits().checked_add_signed(by.into()).map(|bits| Ipv6Addr::from_bits(bits).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::record::Done;
+    use crate::action::testing::TestMachine;
+    use crate::value::{ContainerId, IfName, NetworkName};
+
+    fn lease(text: &str, container: &str) -> ReserveLease {
+        let network = NetworkName::parse("mynet").unwrap();
+        let owner = Owner {
+            container: ContainerId::parse(container).unwrap(),
+            interface: IfName::parse("eth0").unwrap(),
+        };
+        let store = StoreRef { data_dir: "/leases".into(), network };
+        ReserveLease { store, address: text.parse().unwrap(), set: 0, owner }
+    }
+
+    fn undos(lease: &ReserveLease, done: Done<'_>, why: Reason) -> Vec<Undo> {
+        lease.undos(&Undoing { done, why, own: &[], others: &[] })
+    }
+
+    fn range(first: &str, last: &str) -> AddressRange {
+        AddressRange { first: first.parse().unwrap(), last: last.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_lease_is_taken_verified_and_released_by_a_rollback_with_what_was_handed_out_last() {
+        let mut machine = TestMachine::new();
+        let (first, second) = (lease("10.1.2.2", "abc"), lease("10.1.2.3", "abc"));
+        assert_eq!(machine.read(|cx| first.observe(cx)), Before::Absent);
+        assert_eq!(machine.perform(&first).unwrap(), Effect::Created);
+        let old = Old::LastReserved(first.address);
+        assert_eq!(machine.read(|cx| second.observe(cx)), Before::Old(old.clone()));
+        assert_eq!(second.found(&Before::Old(old.clone())), Found::Absent);
+        let effect = machine.perform(&second).unwrap();
+        assert_eq!(effect, Effect::Replaced(old));
+        assert_eq!(machine.read(|cx| second.observe(cx)), Before::Present);
+        assert_eq!(machine.read(|cx| second.verify(cx)).unwrap(), []);
+
+        let undos = undos(&second, Done::Effect(&effect), Reason::Rollback);
+        let release = ReleaseLease { lease: second.clone() };
+        let restore = RestoreLastReserved { lease: second.clone(), old: Some(first.address) };
+        assert_eq!(undos, [release.clone().into(), restore.clone().into()]);
+        assert!(machine.read(|cx| release.is_left(cx)).unwrap());
+        for (undo, name) in [(&release as &dyn OwnUndo, "lease"), (&restore, "last")] {
+            assert!(matches!(machine.undo(undo).unwrap(), Undone::Done), "{name}");
+            assert!(matches!(machine.undo(undo).unwrap(), Undone::Gone), "{name}");
+        }
+        assert!(!machine.read(|cx| release.is_left(cx)).unwrap());
+        assert_eq!(machine.directories.files(&first.store).get("last_reserved_ip.0").unwrap(), "10.1.2.2");
+        let found = machine.read(|cx| second.verify(cx)).unwrap();
+        let text = "lease 10.1.2.3 of network mynet is missing";
+        assert_eq!(found, [Difference::repaired(text, second)]);
+    }
+
+    #[test]
+    fn a_del_leaves_what_was_handed_out_last_and_nobody_releases_what_is_anothers() {
+        let mut machine = TestMachine::new();
+        let (mine, theirs) = (lease("10.1.2.2", "abc"), lease("10.1.2.2", "def"));
+        let release = ReleaseLease { lease: mine.clone() };
+        assert!(matches!(machine.undo(&release).unwrap(), Undone::Gone), "there is no store");
+        machine.perform(&theirs).unwrap();
+        assert!(machine.perform(&mine).is_err());
+        assert_eq!(
+            undos(&mine, Done::Unknown(&Before::Present), Reason::Rollback),
+            [],
+            "it was somebody's before"
+        );
+        assert_eq!(
+            undos(&mine, Done::Effect(&Effect::Created), Reason::Delete),
+            [Undo::from(release.clone())]
+        );
+        let Undone::Left(reason) = machine.undo(&release).unwrap() else { panic!("it is another's") };
+        assert_eq!(reason, "lease 10.1.2.2 belongs to another container by now");
+        let found = machine.read(|cx| mine.verify(cx)).unwrap();
+        let text = "lease 10.1.2.2 of network mynet belongs to another container";
+        assert_eq!(found, [Difference::beyond(text)]);
+    }
+
+    #[test]
+    fn commands_name_the_files() {
+        let lease = lease("fd00::2", "abc");
+        assert_eq!(lease.commands(), ["lease /leases/mynet/fd00::2 for abc eth0"]);
+        let last = |old| RestoreLastReserved { lease: lease.clone(), old }.command();
+        assert_eq!(last(None), "rm /leases/mynet/last_reserved_ip.0");
+        let old = Some("fd00::1".parse().unwrap());
+        assert_eq!(last(old), "printf %s fd00::1 > /leases/mynet/last_reserved_ip.0");
+        assert_eq!(ReleaseLease { lease: lease.clone() }.command(), "rm /leases/mynet/fd00::2");
+    }
+
+    #[test]
+    fn answers_have_what_is_reserved() {
+        let lease = lease("10.1.2.3", "abc");
+        let (store, other) = (lease.store.clone(), NetworkName::parse("other").unwrap());
+        let overlaid = |query: &Query, mut answer: Answer| {
+            lease.overlay(query, &mut answer);
+            answer
+        };
+        let held = Query::Held(store.clone(), lease.owner.clone());
+        for fact in [Fact::Absent, Fact::Unreadable, Fact::Known(Vec::new())] {
+            assert_eq!(overlaid(&held, Answer::Held(fact)), Answer::Held(Fact::Known(vec![lease.address])));
+        }
+        let last = |set| Query::LastReserved(store.clone(), set);
+        let absent = Answer::LastReserved(Fact::Absent);
+        assert_eq!(overlaid(&last(0), absent.clone()), Answer::LastReserved(Fact::Known(lease.address)));
+        assert_eq!(overlaid(&last(1), absent.clone()), absent);
+        let within = range("10.1.2.2", "10.1.2.4");
+        let free = Query::Free(store.clone(), within);
+        let left = Fact::Known(vec![range("10.1.2.2", "10.1.2.2"), range("10.1.2.4", "10.1.2.4")]);
+        assert_eq!(overlaid(&free, Answer::Free(Fact::Absent)), Answer::Free(left));
+        let elsewhere = Query::Free(StoreRef { network: other, ..store }, within);
+        assert_eq!(overlaid(&elsewhere, Answer::Free(Fact::Absent)), Answer::Free(Fact::Absent));
+    }
+
+    #[test]
+    fn a_range_without_an_address_has_up_to_two_parts() {
+        let parts = |first, last, address: &str| -> Vec<AddressRange> {
+            without(range(first, last), address.parse().unwrap()).collect()
+        };
+        assert_eq!(parts("10.0.0.1", "10.0.0.1", "10.0.0.1"), []);
+        assert_eq!(parts("10.0.0.1", "10.0.0.3", "10.0.0.1"), [range("10.0.0.2", "10.0.0.3")]);
+        assert_eq!(parts("10.0.0.1", "10.0.0.3", "10.0.0.3"), [range("10.0.0.1", "10.0.0.2")]);
+        assert_eq!(parts("10.0.0.1", "10.0.0.3", "fd00::1"), [range("10.0.0.1", "10.0.0.3")]);
+        let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        assert_eq!(parts(last, last, last), []);
     }
 }

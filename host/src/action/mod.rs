@@ -16,7 +16,10 @@ pub mod query;
 pub mod record;
 pub mod route;
 pub mod rules;
+pub mod shell;
 pub mod sysctl;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod undo;
 
 pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};

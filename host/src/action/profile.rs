@@ -180,8 +180,25 @@ pub enum Prepared {
     Nothing,
     /// These, together with those of other actions.
     Send(Vec<Request>),
-    /// The first ones by themselves; the rest only when none of them failed.
-    After(Vec<Request>, Vec<Request>),
+    /// Some by themselves, the others only when none of these failed.
+    After {
+        /// What is sent first.
+        first: Vec<Request>,
+        /// The text for a failure of that.
+        what: String,
+        /// What is sent then, together with those of other actions: what [`Requests::conclude`] gets the answers to.
+        then: Vec<Request>,
+    },
+}
+
+impl Prepared {
+    /// Requests that go after others, of which there may be none.
+    pub fn after(first: Vec<Request>, what: impl Into<String>, then: Vec<Request>) -> Self {
+        match first.is_empty() {
+            true => Prepared::Send(then),
+            false => Prepared::After { first, what: what.into(), then },
+        }
+    }
 }
 
 /// An action that is done by requests.
@@ -214,6 +231,16 @@ pub trait RuleSet {
 
     /// The edits that make what a listing lacks. Pure.
     fn add(&self, now: &Listing) -> Vec<Edit>;
+
+    /// The same as part of a transaction that does other actions, `beside`, too: what those want stays. The set itself may be one of them.
+    fn add_beside(&self, _beside: &[&Action], now: &Listing) -> Vec<Edit> {
+        self.add(now)
+    }
+
+    /// Why it cannot be added to what is listed: something of somebody else stands in its place. Nothing of the transaction is done then.
+    fn conflict(&self, _now: &Listing) -> Option<MachineError> {
+        None
+    }
 
     /// What these edits changed of what was listed before.
     fn effect(&self, before: &Listing, is_changed: bool) -> Effect;

@@ -1,7 +1,9 @@
 //! The trait of what undoes: a room implements it for its data.
 
+use super::Undo;
 use super::context::ReadContext;
 use super::profile::UndoLane;
+use super::shell::word;
 use crate::machine::MachineError;
 use crate::value::Netns;
 
@@ -21,5 +23,14 @@ pub trait Inverse {
     /// Whether what it removes is there still. Of what only a journal knows, nobody asks.
     fn is_left(&self, _cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
         Ok(false)
+    }
+}
+
+/// What an operator types for an undo; for what is in the container, in the namespace at the path `netns`.
+pub fn command(undo: &Undo, netns: &str) -> String {
+    let inverse = undo.inverse();
+    match inverse.netns() {
+        Netns::Host => inverse.command(),
+        Netns::Container => format!("nsenter {} {}", word(&format!("--net={netns}")), inverse.command()),
     }
 }

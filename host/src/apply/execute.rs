@@ -1,14 +1,17 @@
-//! The dull loop: note, do, note; and when a step fails, take back what was done.
+//! Applying a plan: note, do, note; and when a step fails, undo what was done.
 
 use super::journal::{Section, Writer};
+use super::lanes;
+use super::observe::observe;
 use super::state_dir::StateDir;
-use super::undo::{Reason, undos};
+use super::undo::{Stuck, rollback};
 use crate::action::Action;
-use crate::machine::{Before, Effect, Kernel, MachineError, Outcome, Undo, Undone};
-use crate::plan::Entry;
-use crate::plan::render;
-use crate::plan::render::Place;
-use crate::policy::CheckedPlan;
+use crate::action::context::{Notes, WriteContext};
+use crate::action::profile::{Lane, Place};
+use crate::action::record::{Before, Effect, Outcome};
+use crate::machine::MachineError;
+use crate::machine::port::Machine;
+use crate::plan::{CheckedPlan, Entry};
 use crate::value::Netns;
 use crate::{signal, timings};
 use nix::fcntl::Flock;
@@ -23,56 +26,47 @@ pub struct ApplyError {
     /// Why.
     #[source]
     pub source: MachineError,
-    /// What could not be taken back; empty when the machine is as before.
+    /// What could not be undone; empty when the machine is as before.
     pub stuck: Vec<Stuck>,
-}
-
-/// Something that could not be undone, or was not ours any more.
-#[derive(Debug)]
-pub struct Stuck {
-    /// What was to be undone.
-    pub undo: Undo,
-    /// `CNI_NETNS`, for what is in the container; may be empty.
-    pub netns: String,
-    /// Why it was not.
-    pub error: MachineError,
 }
 
 /// Applies a plan, all of it or nothing, noting each step in `writer` first.
 ///
-/// After a failure, what is left is told in the error; the section stays for the next verb exactly if something is.
+/// After a failure the error has what is left; the section stays for the next verb exactly if something is.
 pub fn execute(
     plan: &CheckedPlan,
     writer: &mut Writer,
     state: &StateDir,
-    kernel: &mut dyn Kernel,
+    machine: &mut dyn Machine,
 ) -> Result<(), ApplyError> {
+    let mut notes = Notes::default();
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
-    let result = steps(leases, None, writer, kernel);
-    // Before any other lock: the order is attachment, shared, leases (design rule 13).
-    kernel.unlock_leases();
+    let result = steps(plan, leases, None, writer, machine, &mut notes);
+    // Before any other lock: the order is attachment, shared objects, lease store.
+    machine.stores().unlock_all();
     let result = result.and_then(|()| {
         let shared = rest.iter().any(Entry::is_shared);
-        steps(rest, shared.then_some(state), writer, kernel)
+        steps(plan, rest, shared.then_some(state), writer, machine, &mut notes)
     });
-    kernel.unlock_leases();
+    machine.stores().unlock_all();
     let Err((action, source)) = result else { return Ok(()) };
-    let stuck = rollback(writer.section(), state, kernel);
+    let stuck = rollback(writer.section(), state, machine);
     Err(ApplyError { action, source, stuck })
 }
 
 /// How many entries reserve leases before anything else is done.
 pub(super) fn leading_leases(entries: &[Entry]) -> usize {
-    entries.iter().take_while(|entry| render::place(&entry.action) == Place::Store).count()
+    entries.iter().take_while(|entry| lane(entry).place() == Place::Store).count()
 }
 
 /// Whether two entries that follow each other are one step: a wait is one of its own.
 pub(super) fn together(a: &Entry, b: &Entry) -> bool {
-    render::place(&a.action) == render::place(&b.action) && is_wait(a) == is_wait(b)
+    let (a, b) = (lane(a), lane(b));
+    a.place() == b.place() && a.is_wait() == b.is_wait()
 }
 
-fn is_wait(entry: &Entry) -> bool {
-    matches!(entry.action, Action::Settle(_))
+fn lane(entry: &Entry) -> Lane<'_> {
+    entry.action.kind().profile().lane
 }
 
 /// The lock of shared objects for a step, but for one that nobody else could meet: in the container, and waits.
@@ -80,8 +74,10 @@ pub(super) fn lock_for(
     step: &[Entry],
     shared: Option<&StateDir>,
 ) -> Result<Option<Flock<File>>, MachineError> {
-    let private =
-        |entry: &Entry| is_wait(entry) || render::place(&entry.action) == Place::Netns(Netns::Container);
+    let private = |entry: &Entry| {
+        let lane = lane(entry);
+        lane.is_wait() || lane.place() == Place::Netns(Netns::Container)
+    };
     shared.filter(|_| !step.iter().all(private)).map(StateDir::lock_shared).transpose()
 }
 
@@ -89,58 +85,63 @@ pub(super) fn lock_for(
 ///
 /// With `shared` each has the lock of shared objects where it needs it.
 fn steps(
+    plan: &CheckedPlan,
     entries: &[Entry],
     shared: Option<&StateDir>,
     writer: &mut Writer,
-    kernel: &mut dyn Kernel,
+    machine: &mut dyn Machine,
+    notes: &mut Notes,
 ) -> Result<(), (String, MachineError)> {
     for step in entries.chunk_by(together) {
         let _lock = lock_for(step, shared).map_err(|e| ("lock".to_owned(), e))?;
-        let actions: Vec<_> = step.iter().map(|entry| entry.action.clone()).collect();
-        let name = |entry: Option<&Entry>| {
-            entry.and_then(|entry| render::commands(&entry.action).into_iter().next()).unwrap_or_default()
-        };
-        signal::check().map_err(|ended| (name(step.first()), ended.into()))?;
-        let before = kernel.observe(&actions);
+        let actions: Vec<&Action> = step.iter().map(|entry| &entry.action).collect();
+        let first = || actions.first().map(|action| action.kind().name()).unwrap_or_default();
+        signal::check().map_err(|ended| (first(), ended.into()))?;
+        let before = observe(&actions, machine.as_look(), notes);
         timings::ended("observe");
         let before = before.into_iter().chain(std::iter::repeat(Before::Unknown));
         let intent: Vec<_> = step.iter().cloned().zip(before).collect();
-        writer.intent(&intent).map_err(|e| (name(step.first()), e))?;
+        writer.intent(&intent).map_err(|e| (first(), e))?;
         timings::ended("journal");
-        let mut failure = None;
-        let mut effects: Vec<Option<Effect>> = Vec::new();
-        let outcomes = kernel.execute(&actions);
+        let outcomes = lanes::perform(&actions, &mut WriteContext::new(plan, machine, notes));
         timings::ended(phase(step));
-        for (index, outcome) in outcomes.into_iter().enumerate() {
-            effects.push(match outcome {
-                Outcome::Done(effect) => Some(effect),
-                Outcome::NotTried => None,
-                Outcome::Failed(error) => {
-                    failure.get_or_insert((name(step.get(index)), error));
-                    None
-                }
-                Outcome::Halfway(error) => {
-                    failure.get_or_insert((name(step.get(index)), error));
-                    Some(Effect::Unclear)
-                }
-            });
-        }
+        let (effects, failure) = conclude(&actions, outcomes);
         // Lost effects would be lost undos: the intent stays, and undo looks at each action.
-        let noted = writer.effect(&effects).map_err(|e| (name(step.first()), e));
+        let noted = writer.effect(&effects).map_err(|e| (first(), e));
         timings::ended("journal");
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
+        failure.map_or(Ok(()), Err)?;
         noted?;
     }
     Ok(())
 }
 
+/// The effects of a step, and its first failure.
+fn conclude(
+    actions: &[&Action],
+    outcomes: Vec<Outcome>,
+) -> (Vec<Option<Effect>>, Option<(String, MachineError)>) {
+    let mut failure = None;
+    let mut effect = |(action, outcome): (&&Action, Outcome)| match outcome {
+        Outcome::Done(effect) => Some(effect),
+        Outcome::NotTried => None,
+        Outcome::Failed(error) => {
+            failure.get_or_insert_with(|| (action.kind().name(), error));
+            None
+        }
+        Outcome::Halfway(error) => {
+            failure.get_or_insert_with(|| (action.kind().name(), error));
+            Some(Effect::Unclear)
+        }
+    };
+    let effects = actions.iter().zip(outcomes).map(&mut effect).collect();
+    (effects, failure)
+}
+
 /// What the time of a step counts for.
 fn phase(step: &[Entry]) -> &'static str {
-    match step.first() {
-        Some(first) if is_wait(first) => "settle",
-        Some(first) => match render::place(&first.action) {
+    match step.first().map(lane) {
+        Some(lane) if lane.is_wait() => "settle",
+        Some(lane) => match lane.place() {
             Place::Store => "leases",
             Place::Netns(Netns::Host) => "host",
             Place::Netns(Netns::Container) => "container",
@@ -151,36 +152,9 @@ fn phase(step: &[Entry]) -> &'static str {
     }
 }
 
-/// Takes back a section whose ADD did not end well; gives what is left.
-pub fn rollback(section: &Section, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<Stuck> {
-    revert(section, Reason::Rollback, state, kernel)
-}
-
-/// Takes back a section, as far as it is ours; gives what is left.
-pub fn revert(section: &Section, reason: Reason, state: &StateDir, kernel: &mut dyn Kernel) -> Vec<Stuck> {
-    let shared = reason == Reason::Rollback && section.has_shared();
-    // Without the lock what is shared is left alone: the worst is a bridge without ports.
-    let lock = if shared { state.lock_shared().ok() } else { None };
-    let others = lock.as_ref().and_then(|_| state.others(&section.header.attachment));
-    let reason = if shared && others.is_none() { Reason::Delete } else { reason };
-    let others = others.unwrap_or_default();
-    undo_all(&undos(section, reason, &others), &section.header.netns, kernel)
-}
-
-/// Undoes in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
-pub fn undo_all(undos: &[Undo], netns: &str, kernel: &mut dyn Kernel) -> Vec<Stuck> {
-    let mut stuck = Vec::new();
-    timings::ended("state");
-    let all_undone = kernel.undo(undos);
-    timings::ended("undo");
-    for (undo, undone) in undos.iter().zip(all_undone) {
-        match undone {
-            Undone::Done | Undone::Gone => {}
-            Undone::Left(reason) => tracing::info!(?undo, reason, "left alone"),
-            Undone::Failed(error) => {
-                stuck.push(Stuck { undo: undo.clone(), netns: netns.to_owned(), error });
-            }
-        }
+impl Section {
+    /// Whether anything in it may be removed from others by a rollback: then the lock of shared objects is held meanwhile.
+    pub fn has_shared(&self) -> bool {
+        self.entries().any(Entry::is_shared)
     }
-    stuck
 }

@@ -1,19 +1,28 @@
-//! Applying a checked plan, all or nothing, and taking it back.
+//! Applying a checked plan, all or nothing, and undoing it.
 
+mod beside;
 pub mod execute;
 pub mod journal;
+mod lanes;
 pub mod lock;
-pub mod mend;
+pub mod observe;
+pub mod remains;
+pub mod repair;
+mod rules;
+pub mod stale;
 pub mod state_dir;
 pub mod undo;
+pub mod verify;
 
-pub use execute::{ApplyError, Stuck, execute, revert, rollback, undo_all};
+pub use execute::{ApplyError, execute};
 pub use journal::{Header, Journal, Section};
-pub use mend::mend;
+pub use lanes::perform;
+pub use observe::observe;
+pub use remains::{Inside, Remains};
+pub use repair::repair;
 pub use state_dir::StateDir;
-pub use undo::Reason;
+pub use undo::{Stuck, revert, rollback, undo_all};
+pub use verify::verify;
 
-#[cfg(test)]
-mod corpus;
 #[cfg(test)]
 mod tests;

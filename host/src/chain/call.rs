@@ -22,7 +22,7 @@ impl Chain<'_> {
     /// Calls a plugin; gives what it printed.
     pub(super) fn call(
         &self,
-        verb: &str,
+        verb: &'static str,
         plugin: &Entry,
         target: &Target,
         config: &str,
@@ -58,7 +58,7 @@ impl Chain<'_> {
 
     fn is_ours(&self, plugin: &PluginName, target: &Target) -> bool {
         lookup::is_our_link(&self.path, plugin)
-            || self.host.state.sections_of(&target.attachment).iter().any(|s| s.header.plugin == *plugin)
+            || self.node.state.sections_of(&target.attachment).iter().any(|s| s.header.plugin == *plugin)
     }
 
     fn native(&self, plugin: PluginName, program: PathBuf, target: &Target, config: &str) -> Delegate {
@@ -94,12 +94,12 @@ impl Chain<'_> {
             interface: target.attachment.interface.to_string(),
             args: target.args(),
             path: self.path_text(),
-            netns_override: self.host.netns_override,
+            netns_override: self.node.netns_override,
             dry_run,
         };
         let mut stdout = Vec::new();
         let served = panic::caught(|| {
-            verb::call(self.host, plugin, &env, None, None, &mut config.as_bytes(), &mut stdout)
+            verb::call(self.node, plugin, &env, None, None, &mut config.as_bytes(), &mut stdout)
         });
         Ok(match served.flatten()? {
             Output::Stdout(_) => Output::Stdout(String::from_utf8_lossy(&stdout).into_owned()),

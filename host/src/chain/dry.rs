@@ -2,9 +2,9 @@
 
 use super::{Chain, Target, Valid};
 use crate::cni::list::Entry;
-use crate::cni::result::{self, Interface};
+use crate::cni::result;
 use crate::cni::{CniError, CniResult, Command, Request, code, config};
-use crate::value::{LinkRef, Netns};
+use crate::value::{Interface, LinkRef, Netns};
 use crate::verb::Output;
 use crate::verb::dry::{self, DryPlan};
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Dry {
 
     /// As text.
     pub fn text(&self) -> String {
-        let plans = self.plans.iter().map(|(request, plan)| plan.picture(request).text());
+        let plans = self.plans.iter().map(|(request, plan)| plan.document(request).text());
         let rest = self.rest.iter().map(|rest| format!("{rest}\n"));
         plans.chain(rest).collect::<Vec<_>>().join("\n")
     }
@@ -58,7 +58,7 @@ impl Chain<'_> {
                 config: config.text.clone(),
                 cni_version: config.cni_version.clone(),
             };
-            let plan = dry::plan(self.host, &request, &config, &plans)?;
+            let plan = dry::plan(self.node, &request, &config, &plans)?;
             let goes_on = plan.is_allowed() && plan.is_whole();
             if goes_on && index + 1 < self.list.plugins.len() {
                 previous = Some(planned_result(&plan, &request)?);

@@ -8,74 +8,44 @@ mod call;
 mod dry;
 mod gc;
 mod networks;
+mod target;
 
 pub use dry::Dry;
 pub use gc::Valid;
 pub use networks::{from_file, load};
+pub use target::Target;
 
 use self::cache::Results;
-use crate::action::{Answer, Facts as _, Query};
+use crate::action::query::MachineFacts;
+use crate::action::{Answer, Facts as _};
 use crate::cni::list::{Entry, List};
 use crate::cni::result::go_json;
 use crate::cni::{CniError, code, config, previous};
+use crate::context::Node;
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
 use crate::plugin::container_netns;
-use crate::run::Host;
 use crate::signal;
-use crate::value::{Attachment, ContainerId, Fact, IfName, LinkRef, NameError, Netns, NetworkName};
-use crate::verb::NOBODY;
-use serde_json::{Map, Value};
+use crate::value::{Fact, LinkRef, Netns, NetworkName};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// For whom a verb is: libcni's `RuntimeConf`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Target {
-    /// Whose interface on which network.
-    pub attachment: Attachment,
-    /// `CNI_NETNS`.
-    pub netns: String,
-    /// The pairs of `CNI_ARGS`.
-    pub args: Vec<(String, String)>,
-    /// What the runtime has for plugins with that capability.
-    pub capabilities: Map<String, Value>,
-}
 
 /// A network with the plugins that it is made of.
 #[derive(Debug)]
 pub struct Chain<'a> {
-    host: &'a Host,
+    node: &'a Node,
     list: List,
     network: NetworkName,
     path: Vec<PathBuf>,
     results: Results,
 }
 
-impl Target {
-    /// What GC and STATUS are about.
-    fn nobody(network: &NetworkName) -> Result<Self, CniError> {
-        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
-        let attachment = Attachment {
-            network: network.clone(),
-            container: ContainerId::parse(NOBODY).map_err(invalid)?,
-            interface: IfName::parse(NOBODY).map_err(invalid)?,
-        };
-        Ok(Target { attachment, netns: String::new(), args: Vec::new(), capabilities: Map::new() })
-    }
-
-    /// `CNI_ARGS`.
-    fn args(&self) -> String {
-        let pairs: Vec<String> = self.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        pairs.join(";")
-    }
-}
-
 impl<'a> Chain<'a> {
     /// The plugins of a list, to be found in the directories of `path`.
-    pub fn new(host: &'a Host, list: List, path: Vec<PathBuf>) -> Result<Self, CniError> {
+    pub fn new(node: &'a Node, list: List, path: Vec<PathBuf>) -> Result<Self, CniError> {
         let network = config::network_name(&list.name)?;
-        Ok(Chain { host, list, network, path, results: Results::new(Path::new(cache::DIRECTORY)) })
+        Ok(Chain { node, list, network, path, results: Results::new(Path::new(cache::DIRECTORY)) })
     }
 
     /// Its name.
@@ -216,9 +186,9 @@ impl<'a> Chain<'a> {
     /// Whether the container has an interface of that name. The host's own namespace is refused, since not every native plugin does.
     fn has_interface(&self, target: &Target) -> Result<bool, CniError> {
         let Ok(netns) = NetnsFile::open(&target.netns) else { return Ok(false) };
-        let netns = container_netns(self.host, &target.netns, Ok(netns))?;
+        let netns = container_netns(self.node, &target.netns, Ok(netns))?;
         let link = LinkRef { netns: Netns::Container, name: target.attachment.interface.clone() };
-        let answer = self.host.kernel(Some(netns), true).ask(&Query::Link(link));
+        let answer = MachineFacts::new(&mut self.node.machine(Some(netns), true)).ask_link_alone(&link);
         Ok(matches!(answer, Answer::Link(Fact::Known(_))))
     }
 
@@ -240,7 +210,7 @@ impl<'a> Chain<'a> {
     /// Whether the host's own namespace is at the path now: nobody may look for the container's interface in it.
     fn is_own(&self, netns: &str) -> bool {
         let opened = NetnsFile::open(netns);
-        opened.is_ok() && container_netns(self.host, netns, opened).is_err()
+        opened.is_ok() && container_netns(self.node, netns, opened).is_err()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Printed;
 use super::runtime::{Attached, Places};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 
 /// Which network, for which container.
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,8 @@ pub struct Status {
 }
 
 /// Attaches, and prints the result.
-pub(super) fn add(host: &Host, arguments: &Add) -> Result<Printed, CniError> {
-    let (chain, target) = arguments.attached.read(host)?;
+pub(super) fn add(node: &Node, arguments: &Add) -> Result<Printed, CniError> {
+    let (chain, target) = arguments.attached.read(node)?;
     if arguments.dry_run {
         let dry = chain.plan_add(&target)?;
         return Ok(Printed { text: dry.text(), success: dry.is_allowed() });
@@ -63,8 +63,8 @@ pub(super) fn add(host: &Host, arguments: &Add) -> Result<Printed, CniError> {
 }
 
 /// Detaches; prints nothing.
-pub(super) fn del(host: &Host, arguments: &Del) -> Result<Printed, CniError> {
-    let (chain, target) = arguments.attached.read(host)?;
+pub(super) fn del(node: &Node, arguments: &Del) -> Result<Printed, CniError> {
+    let (chain, target) = arguments.attached.read(node)?;
     let text = if arguments.dry_run {
         chain.plan_del(&target)?
     } else {
@@ -74,13 +74,13 @@ pub(super) fn del(host: &Host, arguments: &Del) -> Result<Printed, CniError> {
 }
 
 /// Prints nothing when all is as it was made.
-pub(super) fn check(host: &Host, arguments: &Check) -> Result<Printed, CniError> {
-    let (chain, target) = arguments.attached.read(host)?;
+pub(super) fn check(node: &Node, arguments: &Check) -> Result<Printed, CniError> {
+    let (chain, target) = arguments.attached.read(node)?;
     chain.check(&target).map(|()| Printed { text: String::new(), success: true })
 }
 
 /// Prints nothing when ADD would work.
-pub(super) fn status(host: &Host, arguments: &Status) -> Result<Printed, CniError> {
-    let chain = arguments.places.chain(host, &arguments.network)?;
+pub(super) fn status(node: &Node, arguments: &Status) -> Result<Printed, CniError> {
+    let chain = arguments.places.chain(node, &arguments.network)?;
     chain.status().map(|()| Printed { text: String::new(), success: true })
 }

@@ -1,9 +1,9 @@
 //! `wasm-cni attachments`: what is on this node.
 
 use super::{Format, Printed, table};
-use crate::action::Action;
+use crate::action::AddAddress;
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::value::{Attachment, Netns};
 use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;
@@ -35,11 +35,11 @@ struct Row {
 }
 
 /// Lists from the journals alone; compares nothing with the machine but the container's namespace.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
     let network = super::network(arguments.network.as_deref())?;
-    let found = attached::all(&host.state, network.as_ref());
-    let rows: Vec<Row> = found.iter().map(|attached| row(attached, attached.state(&host.state))).collect();
+    let found = attached::all(&node.state, network.as_ref());
+    let rows: Vec<Row> = found.iter().map(|attached| row(attached, attached.state(&node.state))).collect();
     let text = match arguments.output {
         Format::Json => super::json(&rows),
         Format::Text => {
@@ -67,10 +67,9 @@ fn row(attached: &Attached, state: State) -> Row {
 fn addresses(attached: &Attached) -> Vec<String> {
     let mut addresses: Vec<String> = Vec::new();
     for section in &attached.sections {
-        let planned = section.entries().filter_map(|entry| match &entry.action {
-            Action::AddAddress(add) if add.link.netns == Netns::Container => Some(add.address.to_string()),
-            _ => None,
-        });
+        let added = section.entries().filter_map(|entry| AddAddress::of(&entry.action));
+        let planned =
+            added.filter(|add| add.link.netns == Netns::Container).map(|add| add.address.to_string());
         let told =
             section.report.iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.to_string()));
         for address in told.chain(planned) {

@@ -1,8 +1,8 @@
-//! `wasm-cni diff`: how attachments differ from what was made, as the plan that would mend it.
+//! `wasm-cni diff`: how attachments differ from what was made, as the plan that would repair it.
 
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;
@@ -18,9 +18,9 @@ pub struct Arguments {
 }
 
 /// Compares, and changes nothing. An attachment that is not as it was made makes the exit code 1.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
-    let drifts = drift::all(host, super::network(arguments.network.as_deref())?.as_ref());
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
+    let drifts = drift::all(node, super::network(arguments.network.as_deref())?.as_ref());
     let success = drifts.iter().all(Drift::is_none);
     let text = match arguments.output {
         Format::Json => json(&drifts, "drift"),
@@ -43,8 +43,8 @@ pub(super) fn as_made(count: usize) -> String {
 
 /// Those of which there is something to tell, with an empty line between them.
 pub(super) fn texts(drifts: &[Drift], title: &str) -> String {
-    let told = drifts.iter().filter(|drift| !drift.is_none() || !drift.mends.is_empty());
-    let texts = told.map(|drift| drift.picture(title, &drift.attached.plugins()).text());
+    let told = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
+    let texts = told.map(|drift| drift.document(title, &drift.attached.plugins()).text());
     let texts: Vec<String> = texts.collect();
     texts.join("\n") + &in_flight(drifts)
 }
@@ -65,7 +65,7 @@ pub(super) fn in_flight(drifts: &[Drift]) -> String {
 pub(super) fn json(drifts: &[Drift], title: &str) -> String {
     let value = |drift: &Drift| {
         let plugins = drift.attached.plugins();
-        let mut value = serde_json::to_value(drift.picture(title, &plugins)).unwrap_or(Value::Null);
+        let mut value = serde_json::to_value(drift.document(title, &plugins)).unwrap_or(Value::Null);
         if let Some(object) = value.as_object_mut() {
             object.insert("in-flight".to_owned(), drift.in_flight.into());
         }

@@ -3,12 +3,12 @@
 
 use super::Printed;
 use super::runtime::Places;
-use crate::action::Action;
+use crate::action::ReserveLease;
 use crate::apply::Section;
 use crate::audit::{Audited, Subject};
 use crate::cni::{CniError, code, config};
-use crate::policy::grant::DEFAULT_DATA_DIR;
-use crate::run::Host;
+use crate::context::Node;
+use crate::reference::host_local::default_store;
 use crate::value::{NetworkName, StoreRef};
 use crate::verb::attached;
 use crate::verb::collect::{Collection, is_listed};
@@ -42,8 +42,8 @@ pub struct Arguments {
 }
 
 /// Does as a runtime does, and prints nothing unless it is dry.
-fn by_plugins(host: &Host, arguments: &Arguments, network: &str) -> Result<Printed, CniError> {
-    let chain = arguments.places.chain(host, network)?;
+fn by_plugins(node: &Node, arguments: &Arguments, network: &str) -> Result<Printed, CniError> {
+    let chain = arguments.places.chain(node, network)?;
     let valid = arguments.valid.as_deref().map(read).transpose()?;
     let text = match arguments.dry_run {
         true => chain.plan_gc(valid.as_deref())?,
@@ -53,18 +53,18 @@ fn by_plugins(host: &Host, arguments: &Arguments, network: &str) -> Result<Print
 }
 
 /// Removes, and prints what was removed as commands.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
     if let (Some(network), Some(_)) = (&arguments.network, &arguments.netns) {
-        return by_plugins(host, arguments, network);
+        return by_plugins(node, arguments, network);
     }
-    host.state.check_readable()?;
+    node.state.check_readable()?;
     let network = super::network(arguments.network.as_deref())?;
-    let mut collection = Collection::new(host, arguments.dry_run);
+    let mut collection = Collection::new(node, arguments.dry_run);
     match (&arguments.valid, &network) {
         (Some(file), Some(network)) => {
             let valid = read(file)?;
             // Before the journals go that tell them.
-            let stores = stores(&host.state.sections(None), network);
+            let stores = stores(&node.state.sections(None), network);
             collection.sections(|section| {
                 section.header.attachment.network == *network
                     && !is_listed(&section.header.attachment, &valid)
@@ -74,7 +74,7 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
         }
         _ => {
             let dead =
-                attached::all(&host.state, network.as_ref()).into_iter().filter(attached::Attached::is_dead);
+                attached::all(&node.state, network.as_ref()).into_iter().filter(attached::Attached::is_dead);
             let dead: BTreeSet<_> =
                 dead.map(|attached| crate::value::derive::key(&attached.attachment)).collect();
             collection
@@ -91,7 +91,7 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
     // What was found and removed, or could not be.
     if !arguments.dry_run && ended.as_ref().map_or(true, |text| !text.is_empty()) {
         let subject = Subject { network: network.as_ref(), ..Subject::default() };
-        host.record(Audited::Gc, subject).end(&ended);
+        node.record(Audited::Gc, subject).end(&ended);
     }
     let text = ended?;
     Ok(Printed {
@@ -118,11 +118,7 @@ fn read(file: &Path) -> Result<Vec<(String, String)>, CniError> {
 fn stores(sections: &[Section], network: &NetworkName) -> BTreeSet<StoreRef> {
     let own = sections.iter().filter(|section| section.header.attachment.network == *network);
     let leased = own.flat_map(|section| {
-        section.entries().filter_map(|entry| match &entry.action {
-            Action::ReserveLease(lease) => Some(lease.store.clone()),
-            _ => None,
-        })
+        section.entries().filter_map(|entry| ReserveLease::of(&entry.action)).map(|lease| lease.store.clone())
     });
-    let default = StoreRef { data_dir: PathBuf::from(DEFAULT_DATA_DIR), network: network.clone() };
-    leased.chain([default]).collect()
+    leased.chain([default_store(network)]).collect()
 }

@@ -3,8 +3,8 @@
 use super::effective::Effective;
 use super::{Format, Printed};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::policy::Capability;
-use crate::run::Host;
 use crate::sandbox::{self, Kind};
 use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
@@ -43,8 +43,8 @@ struct Inspection {
 }
 
 /// Compiles the component if that has not been done, and prints its manifest.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    let found = sandbox::inspect(&host.cache, &arguments.file).map_err(|e| e.to_cni(&arguments.file))?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    let found = sandbox::inspect(&node.cache, &arguments.file).map_err(|e| e.to_cni(&arguments.file))?;
     let manifest = found.manifest;
     let mut capabilities: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for import in &manifest.imports {
@@ -58,7 +58,7 @@ pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniErro
     let mut imported: Vec<Capability> =
         manifest.imports.iter().filter_map(|import| Capability::of_import(import)).collect();
     imported.dedup();
-    let effective = Effective::of(host.policy()?, &plugin, network.as_ref(), &imported, Some(&found.digest));
+    let effective = Effective::of(node.policy()?, &plugin, network.as_ref(), &imported, Some(&found.digest));
     let inspection = Inspection {
         effective,
         file: arguments.file.clone(),

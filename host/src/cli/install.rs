@@ -2,8 +2,8 @@
 
 use super::{Printed, table};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::install::{self, Done, Report};
-use crate::run::Host;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
@@ -33,14 +33,14 @@ pub struct Uninstall {
 }
 
 /// Installs, and tells what was done.
-pub(super) fn install(host: &Host, arguments: &Install) -> Result<Printed, CniError> {
+pub(super) fn install(node: &Node, arguments: &Install) -> Result<Printed, CniError> {
     let from = arguments.from.clone().map_or_else(own_dir, Ok)?;
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("compiling {msg:16} [{bar:30}] {pos}/{len}") {
         bar.set_style(style);
     }
     let mut begun = 0;
-    let installed = install::install(host, &from, &arguments.dir, arguments.force, &mut |all, name| {
+    let installed = install::install(node, &from, &arguments.dir, arguments.force, &mut |all, name| {
         bar.set_length(all as u64);
         bar.set_position(begun);
         bar.set_message(name.to_owned());
@@ -53,8 +53,8 @@ pub(super) fn install(host: &Host, arguments: &Install) -> Result<Printed, CniEr
 }
 
 /// Uninstalls, and tells what was done.
-pub(super) fn uninstall(host: &Host, arguments: &Uninstall) -> Result<Printed, CniError> {
-    let report = install::uninstall(host, &arguments.dir, arguments.force)?;
+pub(super) fn uninstall(node: &Node, arguments: &Uninstall) -> Result<Printed, CniError> {
+    let report = install::uninstall(node, &arguments.dir, arguments.force)?;
     Ok(Printed { text: text(&arguments.dir, &report), success: true })
 }
 

@@ -9,16 +9,18 @@ pub mod inspect;
 pub mod install;
 pub mod plan;
 pub mod policy;
+mod printed;
 pub mod repair;
 mod runtime;
 mod table;
 
-use crate::cni::{CniError, code, result::go_json};
+use crate::cni::CniError;
+use crate::context::Node;
 use crate::error::printable;
-use crate::run::Host;
 use crate::timings;
-use crate::value::NetworkName;
 use clap::{Parser, Subcommand};
+use printed::{Format, Printed, json};
+use runtime::network;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -66,42 +68,27 @@ enum Command {
     Uninstall(install::Uninstall),
 }
 
-/// How a command prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// What a command printed, and whether the answer is a good one.
-struct Printed {
-    text: String,
-    success: bool,
-}
-
-/// Runs a command; `host` makes the places it works with, given whether it is dry and whether our own namespace is meant.
-pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
+/// Runs a command; `node` makes the places it works with, given whether it is dry and whether our own namespace is meant.
+pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     let arguments = Arguments::parse();
     // As diff(1): 1 is an answer.
     let trouble = if matches!(arguments.command, Command::Diff(_)) { 2 } else { 1 };
     let printed = match arguments.command {
         Command::Add(arguments) => {
-            attach::add(&host(arguments.dry_run, arguments.netns_override), &arguments)
+            attach::add(&node(arguments.dry_run, arguments.netns_override), &arguments)
         }
-        Command::Del(arguments) => attach::del(&host(arguments.dry_run, false), &arguments),
-        Command::Check(arguments) => attach::check(&host(false, arguments.netns_override), &arguments),
-        Command::Status(arguments) => attach::status(&host(false, false), &arguments),
-        Command::Attachments(arguments) => attachments::run(&host(true, false), &arguments),
-        Command::Diff(arguments) => diff::run(&host(true, false), &arguments),
-        Command::Repair(arguments) => repair::run(&host(false, false), &arguments),
-        Command::Gc(arguments) => gc::run(&host(arguments.dry_run, false), &arguments),
-        Command::Plan(arguments) => plan::run(&host(true, arguments.netns_override), &arguments),
-        Command::Inspect(arguments) => inspect::run(&host(true, false), &arguments),
-        Command::Install(arguments) => install::install(&host(false, false), &arguments),
-        Command::Uninstall(arguments) => install::uninstall(&host(true, false), &arguments),
-        Command::Policy(arguments) => policy::run(host(true, false), &arguments),
+        Command::Del(arguments) => attach::del(&node(arguments.dry_run, false), &arguments),
+        Command::Check(arguments) => attach::check(&node(false, arguments.netns_override), &arguments),
+        Command::Status(arguments) => attach::status(&node(false, false), &arguments),
+        Command::Attachments(arguments) => attachments::run(&node(true, false), &arguments),
+        Command::Diff(arguments) => diff::run(&node(true, false), &arguments),
+        Command::Repair(arguments) => repair::run(&node(false, false), &arguments),
+        Command::Gc(arguments) => gc::run(&node(arguments.dry_run, false), &arguments),
+        Command::Plan(arguments) => plan::run(&node(true, arguments.netns_override), &arguments),
+        Command::Inspect(arguments) => inspect::run(&node(true, false), &arguments),
+        Command::Install(arguments) => install::install(&node(false, false), &arguments),
+        Command::Uninstall(arguments) => install::uninstall(&node(true, false), &arguments),
+        Command::Policy(arguments) => policy::run(node(true, false), &arguments),
     };
     if arguments.timings {
         let _ = write!(std::io::stderr(), "{}", timings::end());
@@ -118,21 +105,10 @@ pub fn main(host: fn(bool, bool) -> Host) -> ExitCode {
     }
 }
 
-/// The network that a command is about, if it names one.
-fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
-    let parsed = name.map(NetworkName::parse).transpose();
-    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
-}
-
 /// An error for people.
 fn text(error: &CniError) -> String {
     match error.details.as_str() {
         "" => format!("error: {}", error.msg),
         details => format!("error: {}\n{details}", error.msg),
     }
-}
-
-/// JSON for programs, with a line end.
-fn json(value: &impl serde::Serialize) -> String {
-    go_json(value) + "\n"
 }

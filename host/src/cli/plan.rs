@@ -3,7 +3,7 @@
 use super::{Format, Printed, runtime};
 use crate::chain::{self, Chain, Dry, Target};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -46,23 +46,23 @@ pub(super) struct Container {
 }
 
 /// Prints the plan of each plugin.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    let dry = chain(host, &arguments.config, &arguments.container)?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    let dry = chain(node, &arguments.config, &arguments.container)?;
     let text = match arguments.output {
         Format::Text => dry.text(),
         Format::Json => {
-            let pictures =
-                dry.plans.iter().map(|(request, plan)| serde_json::to_value(plan.picture(request)));
+            let documents =
+                dry.plans.iter().map(|(request, plan)| serde_json::to_value(plan.document(request)));
             let rest = dry.rest.iter().map(|rest| json!({ "rest": rest }));
-            super::json(&pictures.flatten().chain(rest).collect::<Vec<Value>>())
+            super::json(&documents.flatten().chain(rest).collect::<Vec<Value>>())
         }
     };
     Ok(Printed { text, success: dry.is_allowed() })
 }
 
 /// Plans each plugin of a file against what the ones before it would leave.
-pub(super) fn chain(host: &Host, config: &Path, container: &Container) -> Result<Dry, CniError> {
-    let chain = Chain::new(host, chain::from_file(config)?, runtime::path(&container.cni_path))?;
+pub(super) fn chain(node: &Node, config: &Path, container: &Container) -> Result<Dry, CniError> {
+    let chain = Chain::new(node, chain::from_file(config)?, runtime::path(&container.cni_path))?;
     chain.plan_add(&Target {
         attachment: runtime::attachment(chain.network(), &container.container_id, &container.ifname)?,
         netns: container.netns.clone(),

@@ -3,9 +3,9 @@
 use super::effective::Effective;
 use super::{Format, Printed, plan};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
-use crate::run::Host;
 use crate::value::{NetworkName, PluginName};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,12 +53,12 @@ struct Check {
 }
 
 /// Checks the policy that was named in place of the host's.
-pub(super) fn run(mut host: Host, arguments: &Arguments) -> Result<Printed, CniError> {
+pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniError> {
     let Command::Check(check) = &arguments.command;
     if let Some(file) = &check.file {
-        host.policy = Policy::load(file, true, &CEILINGS).map(Arc::new);
+        node.policy = Policy::load(file, true, &CEILINGS).map(Arc::new);
     }
-    let policy = match &host.policy {
+    let policy = match &node.policy {
         Ok(policy) => Arc::clone(policy),
         Err(error) => return Ok(wrong(error, check.output)),
     };
@@ -75,7 +75,7 @@ pub(super) fn run(mut host: Host, arguments: &Arguments) -> Result<Printed, CniE
         value["effective"] = serde_json::to_value(&effective).unwrap_or(Value::Null);
     }
     if let Some(config) = &check.config {
-        host.netns_override = check.netns.is_none();
+        node.netns_override = check.netns.is_none();
         let container = plan::Container {
             netns: check.netns.clone().unwrap_or_else(|| "/proc/self/ns/net".to_owned()),
             container_id: "policy-check".to_owned(),
@@ -85,14 +85,14 @@ pub(super) fn run(mut host: Host, arguments: &Arguments) -> Result<Printed, CniE
             cap_args: String::new(),
         };
         let mut plans = Vec::new();
-        let dry = plan::chain(&host, config, &container)?;
+        let dry = plan::chain(&node, config, &container)?;
         for (request, plan) in &dry.plans {
-            let picture = plan.picture(request);
+            let document = plan.document(request);
             success &= plan.is_allowed();
-            text += &picture.verdict(&request.plugin);
+            text += &document.verdict(&request.plugin);
             plans.push(json!({
-                "plugin": request.plugin, "actions": picture.actions.len(), "violations": picture.violations,
-                "tolerated": picture.tolerated, "remedy": picture.remedy,
+                "plugin": request.plugin, "actions": document.actions.len(), "violations": document.violations,
+                "tolerated": document.tolerated, "remedy": document.remedy,
             }));
         }
         if let Some(rest) = dry.rest {

@@ -3,18 +3,18 @@
 use super::diff::{self, Arguments};
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::run::Host;
+use crate::context::Node;
 use crate::verb::drift::Drift;
 use crate::verb::repair;
 
 /// Repairs, and tells what was done. What is still not as it was made makes the exit code 1.
-pub(super) fn run(host: &Host, arguments: &Arguments) -> Result<Printed, CniError> {
-    host.state.check_readable()?;
-    let repaired = repair::all(host, super::network(arguments.network.as_deref())?.as_ref())?;
+pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
+    node.state.check_readable()?;
+    let repaired = repair::all(node, super::network(arguments.network.as_deref())?.as_ref())?;
     let success = repaired.iter().all(Drift::is_none);
     let text = match arguments.output {
         Format::Json => diff::json(&repaired, "repaired"),
-        Format::Text if repaired.iter().all(|drift| drift.is_none() && drift.mends.is_empty()) => {
+        Format::Text if repaired.iter().all(|drift| drift.is_none() && drift.repairs.is_empty()) => {
             let looked = repaired.iter().filter(|drift| !drift.in_flight).count();
             format!("nothing to repair: {}\n", diff::as_made(looked)) + &diff::in_flight(&repaired)
         }

@@ -2,7 +2,7 @@
 
 use crate::chain::{self, Chain, Target};
 use crate::cni::{CniError, code};
-use crate::run::Host;
+use crate::context::Node;
 use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
@@ -46,17 +46,17 @@ pub(super) struct Attached {
 
 impl Places {
     /// The network of that name.
-    pub(super) fn chain<'a>(&self, host: &'a Host, network: &str) -> Result<Chain<'a>, CniError> {
+    pub(super) fn chain<'a>(&self, node: &'a Node, network: &str) -> Result<Chain<'a>, CniError> {
         let dir = if self.conf_dir.is_empty() { DIRECTORY } else { &self.conf_dir };
         let name = NetworkName::parse(network).map_err(invalid)?;
-        Chain::new(host, chain::load(Path::new(dir), &name)?, path(&self.cni_path))
+        Chain::new(node, chain::load(Path::new(dir), &name)?, path(&self.cni_path))
     }
 }
 
 impl Attached {
     /// The network, and for whom.
-    pub(super) fn read<'a>(&self, host: &'a Host) -> Result<(Chain<'a>, Target), CniError> {
-        let chain = self.places.chain(host, &self.network)?;
+    pub(super) fn read<'a>(&self, node: &'a Node) -> Result<(Chain<'a>, Target), CniError> {
+        let chain = self.places.chain(node, &self.network)?;
         let netns = absolute(&self.netns)?;
         let container = self.container_id.clone().unwrap_or_else(|| container_id(&netns));
         let target = Target {
@@ -127,6 +127,12 @@ fn absolute(path: &str) -> Result<String, CniError> {
 fn container_id(netns: &str) -> String {
     let digest = Sha512::digest(netns);
     digest.iter().take(10).fold("cnitool-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+/// The network that a command is about, if it names one.
+pub(super) fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
+    let parsed = name.map(NetworkName::parse).transpose();
+    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The network configuration on standard input, as far as the host itself reads it.
 
+use super::json::{Object, kind_of, member, text_of};
 use super::named::{self, NamedAddresses};
-use super::result::Interface;
 use super::{CniError, code, previous};
-use crate::value::{IDENTIFIER_BYTES, NetworkName, PluginName, Report};
-use serde_json::{Map, Value};
+use crate::value::{IDENTIFIER_BYTES, Interface, NetworkName, PluginName, Report};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// More than any real configuration: a bound on memory. Who reads one reads one byte more, which [`network`] refuses.
@@ -19,7 +19,7 @@ pub struct Config {
     pub name: NetworkName,
     /// `cniVersion`; `0.1.0` when absent or empty.
     pub cni_version: String,
-    object: Map<String, Value>,
+    object: Object,
 }
 
 /// Decodes standard input.
@@ -34,7 +34,7 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
 }
 
 /// The first part of [`decode`], all that an unknown command gets to: the text, its object, and `name`.
-pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName), CniError> {
+pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> {
     let decoding = |what: &str| {
         CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
     };
@@ -49,7 +49,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Map<String, Value>, NetworkName)
     let object = match serde_json::from_slice(text.as_bytes()).map_err(|e| decoding(&e.to_string()))? {
         Value::Object(object) => object,
         // In Go it leaves everything as it is.
-        Value::Null => Map::new(),
+        Value::Null => Object::new(),
         other => {
             let kind = kind_of(&other);
             return Err(decoding(&format!(
@@ -231,36 +231,6 @@ pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
         })
     });
     entries.collect()
-}
-
-/// A member by name: exactly, else ignoring case, the last one in byte order, as the sdk reads it for plugins; `null` is none.
-pub fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    let given = |value: &&Value| !value.is_null();
-    object.get(key).filter(given).or_else(|| {
-        let spelled = object.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
-        spelled.map(|(_, value)| value).rfind(given)
-    })
-}
-
-/// A text member; `null` counts as absent, anything else is an error with the JSON type's name.
-fn text_of(object: &Map<String, Value>, key: &str) -> Result<Option<String>, &'static str> {
-    match member(object, key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(other) => Err(kind_of(other)),
-    }
-}
-
-/// What Go calls a value of that kind.
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 #[cfg(test)]

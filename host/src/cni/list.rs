@@ -1,7 +1,7 @@
 //! A network as a runtime reads it: a list of plugins, each with its configuration (libcni's `NetworkConfigList`; cni-behaviours,
 //! section 1.14, has its rules and texts).
 
-use super::config::member;
+use super::json::member;
 use super::{CniError, code, version};
 use serde_json::{Map, Value};
 

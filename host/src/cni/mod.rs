@@ -3,6 +3,7 @@
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod json;
 pub mod list;
 pub mod named;
 pub mod previous;

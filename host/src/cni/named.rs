@@ -1,10 +1,9 @@
 //! What a configuration names: the links and addresses that a plugin may use without anybody having said more.
 
-use super::config::member;
-use crate::action::PortMapping;
-use crate::value::Report;
+use super::json::{Object, member};
+use crate::value::{PortMapping, Report};
 use ipnetwork::IpNetwork;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -13,7 +12,7 @@ const NO_LINKS: [&str; 8] =
     ["name", "type", "cniVersion", "dns", "capabilities", "args", "runtimeConfig", "prevResult"];
 
 /// Every text in which the network's author may name a link.
-pub fn links(config: &Map<String, Value>) -> BTreeSet<&str> {
+pub fn links(config: &Object) -> BTreeSet<&str> {
     let mut texts = BTreeSet::new();
     for (key, value) in
         config.iter().filter(|(key, _)| !NO_LINKS.iter().any(|no| key.eq_ignore_ascii_case(no)))
@@ -26,7 +25,7 @@ pub fn links(config: &Map<String, Value>) -> BTreeSet<&str> {
 }
 
 /// The addresses that a configuration and `CNI_ARGS` name.
-pub fn addresses(config: &Map<String, Value>, args: &str) -> NamedAddresses {
+pub fn addresses(config: &Object, args: &str) -> NamedAddresses {
     let mut named = NamedAddresses::default();
     let own = |key: &str| !is_foreign(key) && !key.eq_ignore_ascii_case("prevResult");
     for (key, value) in config.iter().filter(|(key, _)| own(key)) {
@@ -79,7 +78,7 @@ pub struct PortConfig {
 }
 
 /// Reads that.
-pub fn ports(config: &Map<String, Value>) -> PortConfig {
+pub fn ports(config: &Object) -> PortConfig {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let texts = |key: &str| {
         let list = member(config, key).and_then(Value::as_array);
@@ -123,7 +122,7 @@ pub struct FirewallConfig {
 }
 
 /// Reads that, with the reference's defaults.
-pub fn firewall(config: &Map<String, Value>, previous: Option<&Report>) -> FirewallConfig {
+pub fn firewall(config: &Object, previous: Option<&Report>) -> FirewallConfig {
     let text = |key: &str| {
         member(config, key).and_then(Value::as_str).map(str::to_owned).filter(|text| !text.is_empty())
     };
@@ -170,20 +169,22 @@ fn visit<'a>(key: &str, value: &'a Value, found: &mut impl FnMut(&str, &'a str))
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::decode;
     use super::*;
+
+    fn object(text: &str) -> Object {
+        serde_json::from_str(text).unwrap()
+    }
 
     #[test]
     fn addresses_are_known_by_what_they_are_named_for() {
-        let config = decode(
-            br#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24", "Gateway": "10.1.2.1"}],
+        let config = object(
+            r#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24", "Gateway": "10.1.2.1"}],
                 "ranges": [[{"subnet": "10.2.0.0/16", "rangeStart": "10.2.0.9"}]], "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.9.1"}]},
                 "dns": {"nameservers": ["10.9.9.2"]}, "runtimeConfig": {"ips": ["fd00::7/64"]}, "all": "0.0.0.0/0",
                 "prevResult": {"ips": ["10.9.9.9"]}}"#,
-        )
-        .unwrap();
+        );
         let named =
-            config.named_addresses("IgnoreUnknown=1;IP=10.3.0.5/24, ::ffff:10.3.1.5/120 ;GATEWAY=10.3.0.1");
+            addresses(&config, "IgnoreUnknown=1;IP=10.3.0.5/24, ::ffff:10.3.1.5/120 ;GATEWAY=10.3.0.1");
         let texts = |set: BTreeSet<IpAddr>| set.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(texts(named.addresses), ["10.1.2.3", "10.3.0.5", "10.3.1.5", "fd00::7"]);
         assert_eq!(texts(named.gateways), ["10.1.2.1", "10.3.0.1"]);
@@ -193,11 +194,10 @@ mod tests {
 
     #[test]
     fn who_starts_a_container_names_no_link() {
-        let config = decode(
-            br#"{"name": "eth0", "type": "eth1", "bridge": "br0", "more": {"of": ["eth2"]}, "args": {"cni": {"x": "eth3"}},
+        let config = object(
+            r#"{"name": "eth0", "type": "eth1", "bridge": "br0", "more": {"of": ["eth2"]}, "args": {"cni": {"x": "eth3"}},
                 "runtimeConfig": {"x": "eth4"}, "prevResult": {"interfaces": [{"name": "eth5"}]}}"#,
-        )
-        .unwrap();
-        assert_eq!(config.link_names(), BTreeSet::from(["br0", "eth2"]));
+        );
+        assert_eq!(links(&config), BTreeSet::from(["br0", "eth2"]));
     }
 }

@@ -1,14 +1,9 @@
 //! A result that is read, of any version, in today's shape: `prevResult`.
 
-use super::config::member;
-use super::result::Interface;
+use super::json::{Object, address, as_object, list, member, network, number, optional, required, text};
 use super::{CniError, code};
-use crate::value::{Dns, Ip, Report, Route};
-use ipnetwork::IpNetwork;
-use serde_json::{Map, Value};
-use std::net::IpAddr;
-
-type Object = Map<String, Value>;
+use crate::value::{Dns, Interface, Ip, Report, Route};
+use serde_json::Value;
 
 /// The versions of one shape; the first shape has none by default. A result of one version can stand in for another of its shape.
 const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.0"], &["1.0.0", "1.1.0"]];
@@ -134,67 +129,6 @@ fn dns(value: &Value) -> Result<Dns, String> {
         search: texts("search")?,
         options: texts("options")?,
     })
-}
-
-/// A member, found as Go finds it; absent or `null` is none.
-fn optional<T>(
-    object: &Object,
-    key: &str,
-    read: impl Fn(&Value) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    match member(object, key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => read(value).map(Some).map_err(|e| format!("{key}: {e}")),
-    }
-}
-
-fn required<T>(object: &Object, key: &str, read: impl Fn(&Value) -> Result<T, String>) -> Result<T, String> {
-    optional(object, key, read)?.ok_or_else(|| format!("{key} is missing"))
-}
-
-fn list<T>(read: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) -> Result<Vec<T>, String> {
-    move |value| {
-        let list = value.as_array().ok_or_else(|| format!("{value} is no list"))?;
-        list.iter().map(&read).collect()
-    }
-}
-
-fn as_object(value: &Value) -> Result<&Object, String> {
-    value.as_object().ok_or_else(|| format!("{value} is no object"))
-}
-
-fn text(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| format!("{value} is no text"))
-}
-
-fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
-    let number = value.as_u64().and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| format!("{value} is no number that is allowed here"))
-}
-
-/// A network with host bits, as Go's `ParseCIDR` takes it; an IPv4-mapped one counts as IPv4.
-fn network(value: &Value) -> Result<IpNetwork, String> {
-    let text = text(value)?;
-    let parsed = || {
-        let (address, length) = text.split_once('/')?;
-        let length: u8 = length.bytes().all(|b| b.is_ascii_digit()).then(|| length.parse().ok())??;
-        let address: IpAddr = address.parse().ok()?;
-        match address.to_canonical() {
-            v4 @ IpAddr::V4(_) if address.is_ipv6() => IpNetwork::new(v4, length.checked_sub(96)?).ok(),
-            _ => IpNetwork::new(address, length).ok(),
-        }
-    };
-    parsed().ok_or_else(|| format!("invalid CIDR address: {text}"))
-}
-
-/// An address; an empty text is none.
-fn address(value: &Value) -> Result<Option<IpAddr>, String> {
-    let text = text(value)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let address: IpAddr = text.parse().map_err(|_| format!("invalid IP address: {text}"))?;
-    Ok(Some(address.to_canonical()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! The CNI result of every version: encoded as the reference encodes it.
 
-use super::config::member;
+use super::json::member;
 use super::{CniError, code, previous, version};
-pub use crate::value::Interface;
-use crate::value::{Dns, Ip, Report, Route};
+use crate::value::{Dns, Interface, Ip, Report, Route};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;

@@ -5,6 +5,11 @@ use std::num::{IntErrorKind, ParseIntError};
 /// Every released version, in the order in which the reference lists them.
 pub const ALL: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
+/// The same as texts: for verbs that need no component.
+pub fn all() -> Vec<String> {
+    ALL.map(str::to_owned).to_vec()
+}
+
 /// What VERSION prints as `cniVersion`: the newest, whatever was asked (as the reference).
 pub const CURRENT: &str = "1.1.0";
 

@@ -7,8 +7,8 @@ pub use place::Place;
 pub use undo::uninstall;
 
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::plugin::Plugin;
-use crate::run::Host;
 use crate::sandbox::cache::digest;
 use crate::value::PluginName;
 use place::{COMPILER, HOST, failed, is_our_link};
@@ -79,18 +79,18 @@ struct Item {
 /// `force` replaces also what somebody put under the names of our own files. `progress` is told how many components there are, and of each
 /// before it is compiled.
 pub fn install(
-    host: &Host,
+    node: &Node,
     source: &Path,
     dir: &Path,
     force: bool,
     progress: &mut dyn FnMut(usize, &str),
 ) -> Result<Report, CniError> {
     // With one that cannot be used, no container would start any more.
-    host.policy()?;
+    node.policy()?;
     let contents = contents(source)?;
     let mut place = Place::open(dir, true)?;
     let items = examine(&place, contents, force)?;
-    compile(host, &items, progress)?;
+    compile(node, &items, progress)?;
     place.prepare()?;
     let changes: Vec<&Item> = items.iter().filter(|item| item.found != Found::Same).collect();
     for item in &changes {
@@ -192,7 +192,7 @@ impl Content {
 }
 
 /// Compiles every component before anything is put in place: what does not compile, or policy does not allow, is not installed.
-fn compile(host: &Host, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -> Result<(), CniError> {
+fn compile(node: &Node, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -> Result<(), CniError> {
     let component = |item: &'_ Item| match &item.content {
         Content::File { source, .. } => Some((item.name.strip_suffix(".wasm")?.to_owned(), source.clone())),
         Content::Link => None,
@@ -202,7 +202,7 @@ fn compile(host: &Host, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -
         progress(components.len(), name);
         let plugin = PluginName::parse(name).map_err(|e| CniError::new(code::INTERNAL, e.to_string()))?;
         let file = File::open(source).map_err(|e| failed("read", source, &e))?;
-        Plugin::from_component(host, &plugin, None, source, &file)?;
+        Plugin::from_component(node, &plugin, None, source, &file)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::place::{COMPILER, HOST, Place, failed};
 use super::{Done, Report, others};
 use crate::cni::{CniError, code};
-use crate::run::Host;
+use crate::context::Node;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -17,10 +17,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// is left alone.
 ///
 /// Refuses while attachments need a plugin that nobody else's would take the place of, unless `force`.
-pub fn uninstall(host: &Host, dir: &Path, force: bool) -> Result<Report, CniError> {
+pub fn uninstall(node: &Node, dir: &Path, force: bool) -> Result<Report, CniError> {
     let mut place = Place::open(dir, false)?;
     let names = names(&place);
-    let orphans = orphans(host, &place, &names);
+    let orphans = orphans(node, &place, &names);
     if !orphans.is_empty() && !force {
         let msg = format!("containers are attached by what would be gone: {}", orphans.join(", "));
         let details = "nothing was changed\nhint: delete them first (`wasm-cni attachments` lists them), or --force: then a runtime cannot delete them";
@@ -50,8 +50,8 @@ fn names(place: &Place) -> Vec<String> {
 }
 
 /// The plugins with which somebody is attached, and which would be gone.
-fn orphans(host: &Host, place: &Place, names: &[String]) -> Vec<String> {
-    let sections = host.state.sections(None);
+fn orphans(node: &Node, place: &Place, names: &[String]) -> Vec<String> {
+    let sections = node.state.sections(None);
     let used: BTreeSet<&str> =
         sections.iter().flat_map(|s| s.header.plugins.iter().map(|(plugin, _)| plugin.as_str())).collect();
     let gone = |name: &&str| {

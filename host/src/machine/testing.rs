@@ -1,7 +1,7 @@
 //! Private namespaces for tests: nothing here touches the machine's own links, rules or files.
 
+use super::MachineError;
 use super::netns::NetnsFile;
-use super::{Difference, MachineError};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
@@ -29,11 +29,6 @@ pub fn new_netns() -> NetnsFile {
         NetnsFile::current().unwrap()
     });
     made.join().unwrap()
-}
-
-/// The differences alone.
-pub fn texts(found: Vec<Vec<Difference>>) -> Vec<String> {
-    found.into_iter().flatten().map(|difference| difference.text).collect()
 }
 
 /// Runs a command line in the thread's namespaces and gives its output; it must succeed.

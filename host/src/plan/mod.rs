@@ -1,11 +1,12 @@
-//! The plan: what is going to be done, as data. A leaf: nothing here touches the machine.
+//! The plan: actions with where they come from, first as a draft, then checked.
 
-pub mod lifetime;
-pub mod render;
+pub mod checked;
+pub mod document;
 
-use crate::action::{Action, Lifetime, LinkAttribute, Query, SetLink};
-use crate::value::derive;
-use crate::value::{Interface, Netns, PluginName, Report};
+pub use checked::{CheckedPlan, check, check_again};
+
+use crate::action::{Action, Lifetime, Query, SetLink};
+use crate::value::{Interface, LinkRef, Netns, PluginName, Report, derive};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,10 +22,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether it may make, or its rollback take away, what others use too.
+    /// Whether it may make, or its rollback remove, what others use too.
     pub fn is_shared(&self) -> bool {
-        self.lifetime != Lifetime::Attachment
-            || matches!(self.action, Action::MapPorts(_) | Action::Filter(_))
+        self.lifetime != Lifetime::Attachment || self.action.kind().profile().shares
     }
 }
 
@@ -45,26 +45,26 @@ pub fn digest<'a>(entries: impl Iterator<Item = &'a Entry>, report: &Report) -> 
 pub struct DraftPlan {
     /// In the order in which they are applied.
     pub entries: Vec<Entry>,
-    /// What the runtime is going to be told.
+    /// The result, before the kernel's values are filled in.
     pub report: Report,
     /// What could not be read and was taken to be absent.
     pub unreadable: Vec<Query>,
 }
 
-/// Interfaces with the Ethernet addresses that actions give to those in the container, whose `CNI_NETNS` is `sandbox`.
+/// Interfaces with the Ethernet addresses that actions set on those in the container, whose `CNI_NETNS` is `sandbox`.
 pub fn with_macs<'a>(
     mut interfaces: Vec<Interface>,
     sandbox: &str,
     actions: impl Iterator<Item = &'a Action>,
 ) -> Vec<Interface> {
-    for action in actions {
-        let Action::SetLink(SetLink { link, attribute: LinkAttribute::Mac(mac) }) = action else { continue };
+    for (LinkRef { netns, name }, mac) in actions.filter_map(SetLink::mac_of) {
         let is_it = |interface: &&mut Interface| {
-            link.netns == Netns::Container
-                && interface.name == link.name.as_str()
-                && interface.sandbox == sandbox
+            *netns == Netns::Container && interface.name == name.as_str() && interface.sandbox == sandbox
         };
         interfaces.iter_mut().filter(is_it).for_each(|interface| interface.mac = mac.to_string());
     }
     interfaces
 }
+
+#[cfg(test)]
+mod tests;

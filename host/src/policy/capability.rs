@@ -1,6 +1,5 @@
 //! The capabilities that policy knows: the interfaces of the contract that reach the machine.
 
-use crate::action::{Action, Query};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -66,46 +65,6 @@ impl Capability {
     pub fn of_import(import: &str) -> Option<Self> {
         let interface = import.split('.').next()?;
         Capability::ALL.into_iter().find(|capability| capability.as_str() == interface)
-    }
-
-    /// What an action takes.
-    pub fn of_action(action: &Action) -> Self {
-        match action {
-            Action::ReserveLease(_) => Capability::Leases,
-            Action::DeleteStaleLink(_)
-            | Action::EnsureBridge(_)
-            | Action::CreateVeth(_)
-            | Action::EnsureVlanGateway(_)
-            | Action::SetUp(_)
-            | Action::SetPromiscuous(_)
-            | Action::Settle(_)
-            | Action::Announce(_)
-            | Action::SetLink(_)
-            | Action::SaveLink(_) => Capability::Links,
-            Action::AddAddress(_) | Action::DeleteAddress(_) => Capability::Addresses,
-            Action::AddRoute(_) => Capability::Routes,
-            Action::SetSysctl(_) => Capability::Sysctls,
-            Action::Masquerade(_)
-            | Action::MasqueradeNft(_)
-            | Action::MapPorts(_)
-            | Action::DeletePortMap(_) => Capability::Nat,
-            Action::CheckSourceMac(_) | Action::Filter(_) => Capability::Filter,
-            Action::Shape(_) => Capability::Qdiscs,
-            Action::Delegate(_) => Capability::Delegate,
-        }
-    }
-
-    /// What a question takes; which firewall there is anybody may know.
-    pub fn of_query(query: &Query) -> Option<Self> {
-        match query {
-            Query::Link(_) | Query::RouteTo(_) | Query::File(_) | Query::FileBelow(..) => {
-                Some(Capability::Observe)
-            }
-            Query::StalePorts { .. } => Some(Capability::Nat),
-            Query::HostEnd(_) => Some(Capability::Observe),
-            Query::Held(..) | Query::LastReserved(..) | Query::Free(..) => Some(Capability::Leases),
-            Query::Backend | Query::Firewall => None,
-        }
     }
 }
 

@@ -2,26 +2,30 @@
 
 use super::rules::Rules;
 use super::{Policy, Thing, Violation};
-use crate::action::Answer;
-use crate::action::DeletePortMap;
 use crate::cni::named::{FirewallConfig, PortConfig};
 use crate::cni::{CniError, Config, Request};
-use crate::value::{Attachment, Fact, IfName, LinkRef, Netns, PluginName, Report, StoreRef, derive};
+use crate::value::{Attachment, Backend, IfName, LinkRef, Netns, PluginName, Report, derive};
 use ipnetwork::IpNetwork;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Where host-local keeps its stores unless told otherwise.
-pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/networks";
-
-/// Where tuning saves what a link had before unless told otherwise.
-pub const DEFAULT_TUNING_DIR: &str = "/run/cni/tuning";
-
 /// So many names are tried for a host veth before giving up.
 pub const VETH_CANDIDATES: u32 = 8;
+
+/// What a plugin may use though nothing of its request names it: what is known of its type, and where things are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TypeGrants {
+    /// Names of host links.
+    pub links: Vec<String>,
+    /// Files that may be read.
+    pub files: Vec<PathBuf>,
+    /// Where lease stores may be.
+    pub data_dirs: Vec<PathBuf>,
+    /// Where what a link had before may be saved.
+    pub tuning_dirs: Vec<PathBuf>,
+}
 
 /// What one request may touch: what follows from it, and the policy that narrows and widens that.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ pub struct Grants {
     pub plugin: PluginName,
     /// Whose interface on which network.
     pub attachment: Attachment,
-    /// Names of host links that the plugin may use: those in the configuration, and the reference's default.
+    /// Names of host links that the plugin may use: those in the configuration, and its type's.
     pub host_links: BTreeSet<String>,
     /// The links that `prevResult` tells.
     pub previous_links: BTreeSet<LinkRef>,
@@ -53,14 +57,14 @@ pub struct Grants {
     /// The host's end of the attachment's veth pair, as the host itself has said.
     pub host_end: Option<IfName>,
     /// Rules of containers that are no more, as the host itself has said.
-    pub stale_maps: Vec<DeletePortMap>,
+    pub stale_maps: Vec<(Backend, bool, String)>,
     /// Whether addresses of a bridge may be taken away for a gateway: the configuration's `forceAddress`.
     pub forces_address: bool,
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
-    /// Where what a link had before may be saved: where the reference's tuning does.
+    /// Where what a link had before may be saved.
     pub tuning_dirs: Vec<PathBuf>,
-    /// Files that may be read: the configuration's `ipam.resolvConf`, and what a plugin that we ship is known to need.
+    /// Files that may be read: the configuration's `ipam.resolvConf`, and its type's.
     pub files: Vec<PathBuf>,
     /// Which plugin may be delegated to: the configuration's IPAM.
     pub delegate: Option<String>,
@@ -75,11 +79,10 @@ impl Grants {
         config: &Config,
         previous: Option<&Report>,
         policy: &Arc<Policy>,
+        of_type: TypeGrants,
     ) -> Self {
         let mut host_links: BTreeSet<String> = config.link_names().into_iter().map(str::to_owned).collect();
-        if let Some(name) = default_link(request.plugin.as_str()) {
-            host_links.insert(name.to_owned());
-        }
+        host_links.extend(of_type.links);
         let named = config.named_addresses(&request.args);
         let mut grants = Grants {
             plugin: request.plugin.clone(),
@@ -100,14 +103,9 @@ impl Grants {
             host_end: None,
             stale_maps: Vec::new(),
             forces_address: config.forces_address(),
-            data_dirs: data_dirs(config),
-            tuning_dirs: tuning_dirs(config),
-            files: config
-                .resolv_conf()
-                .into_iter()
-                .chain(needed_file(&request.plugin))
-                .map(PathBuf::from)
-                .collect(),
+            data_dirs: of_type.data_dirs,
+            tuning_dirs: of_type.tuning_dirs,
+            files: config.resolv_conf().map(PathBuf::from).into_iter().chain(of_type.files).collect(),
             policy: Arc::clone(policy),
         };
         if let Some(previous) = previous {
@@ -122,18 +120,6 @@ impl Grants {
             self.addresses.insert(ip.address.ip());
             self.networks.insert(ip.address);
             self.gateways.extend(ip.gateway);
-        }
-    }
-
-    /// Notes what the host itself has answered to a question of the plugin: with that it may go on.
-    pub fn note(&mut self, answer: &Answer) {
-        match answer {
-            Answer::HostEnd(Fact::Known(link)) => self.host_end = Some(link.clone()),
-            Answer::RouteTo(Fact::Known(link)) => drop(self.routes_to_own.insert(link.clone())),
-            Answer::PortOwners(owners) => {
-                self.stale_maps.extend(owners.iter().map(|owner| owner.map.clone()))
-            }
-            _ => {}
         }
     }
 
@@ -184,7 +170,7 @@ impl Grants {
 /// The links of `prevResult` in the two namespaces of the request.
 fn previous_links(request: &Request, config: &Config) -> BTreeSet<LinkRef> {
     let interfaces = config.previous_interfaces().unwrap_or_default();
-    let link = |interface: &crate::cni::result::Interface| {
+    let link = |interface: &crate::value::Interface| {
         let netns = match interface.sandbox.as_str() {
             "" => Netns::Host,
             sandbox if sandbox == request.netns => Netns::Container,
@@ -193,34 +179,4 @@ fn previous_links(request: &Request, config: &Config) -> BTreeSet<LinkRef> {
         Some(LinkRef { netns, name: IfName::parse(&interface.name).ok()? })
     };
     interfaces.iter().filter_map(link).collect()
-}
-
-/// Where the reference's tuning saves what a link had before: the default directory, and the configured one if it is absolute.
-pub fn tuning_dirs(config: &Config) -> Vec<PathBuf> {
-    let configured = config.get("dataDir").and_then(Value::as_str).map(PathBuf::from);
-    let configured = configured.filter(|dir| dir.is_absolute());
-    [PathBuf::from(DEFAULT_TUNING_DIR)].into_iter().chain(configured).collect()
-}
-
-/// The file that the reference plugin of that name reads whatever the configuration says.
-fn needed_file(plugin: &PluginName) -> Option<&'static str> {
-    (plugin.as_str() == "tuning").then_some("/etc/cni/tuning/allowlist.conf")
-}
-
-/// The default data directory and the configured one, if it is absolute.
-pub fn data_dirs(config: &Config) -> Vec<PathBuf> {
-    let mut dirs = vec![PathBuf::from(DEFAULT_DATA_DIR)];
-    dirs.extend(config.data_dir().map(PathBuf::from).filter(|dir| dir.is_absolute()));
-    dirs
-}
-
-/// The lease stores that this network may have.
-pub fn stores(config: &Config) -> Vec<StoreRef> {
-    let dirs: BTreeSet<PathBuf> = data_dirs(config).into_iter().collect();
-    dirs.into_iter().map(|data_dir| StoreRef { data_dir, network: config.name.clone() }).collect()
-}
-
-/// The host link that the reference plugin of that name uses when the configuration names none.
-fn default_link(plugin: &str) -> Option<&'static str> {
-    (plugin == "bridge").then_some("cni0")
 }

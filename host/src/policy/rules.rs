@@ -3,7 +3,7 @@
 use super::capability::Capability;
 use super::file::{Mode, Policy, Rule, Sha256};
 use super::scope::{Key, Scope, Thing};
-use super::violation::{Refusal, Remedy};
+use super::violation::{Refusal, Remedy, Told};
 use crate::cni::{CniError, code};
 use crate::value::{NetworkName, PluginName};
 
@@ -12,15 +12,6 @@ use crate::value::{NetworkName, PluginName};
 pub struct Rules<'a> {
     policy: &'a Policy,
     rules: Vec<&'a Rule>,
-}
-
-/// Something in the file, with its line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// From 1.
-    pub line: usize,
-    /// As it is written there.
-    pub text: String,
 }
 
 /// What a request may take of the machine, where policy says less than the host gives.

@@ -1,6 +1,5 @@
 //! What policy refuses, and the lines that would allow it.
 
-use super::rules::Told;
 use super::scope::Key;
 use crate::cni::{CniError, code};
 use crate::value::{NetworkName, PluginName};
@@ -25,6 +24,15 @@ pub enum Remedy {
     Stands(Told),
     /// Nothing: why not.
     Never(&'static str),
+}
+
+/// Something in the file, with its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// From 1.
+    pub line: usize,
+    /// As it is written there.
+    pub text: String,
 }
 
 impl Refusal {

@@ -4,7 +4,7 @@ use super::bindings::wasm_cni::plugin::types;
 use super::guest::Guest;
 use super::limits::Limits;
 use super::recorder::Level;
-use super::{limits, lower, mapping, tunables};
+use super::{imports, limits, lower, mapping, tunables};
 use crate::cni::{CniError, code};
 use crate::value::Report;
 use std::fs::File;
@@ -45,7 +45,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
 
     let prepared = {
         let mut linked = guest.linked();
-        linked.link(&component).map_err(|e| internal("the contract does not link", &e))?;
+        linked.link(&component, imports::link).map_err(|e| internal("the contract does not link", &e))?;
         linked.prepare(&component)
     };
 

@@ -1,11 +1,11 @@
 //! One plugin being run: all that its host functions reach.
 
 use super::handle::Handles;
-use super::host::links::Link;
-use super::host::results::DraftReport;
 use super::limits::Memory;
+use super::link::Link;
 use super::linked::Linked;
 use super::recorder::Recorder;
+use super::report::DraftReport;
 use super::wasi::Wasi;
 use crate::value::{LinkFact, PluginName, Report, StoreRef};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub struct Guest {
     pub depth: usize,
     /// For delegates.
     pub engine: Engine,
-    linked: Arc<Mutex<Linked>>,
+    linked: Arc<Mutex<Linked<Guest>>>,
     /// What it has of WASI.
     pub wasi: Wasi,
     /// What it has of memory.
@@ -55,7 +55,7 @@ impl Guest {
         plugin: PluginName,
         depth: usize,
         engine: Engine,
-        linked: Arc<Mutex<Linked>>,
+        linked: Arc<Mutex<Linked<Guest>>>,
         recorder: Arc<Mutex<Recorder>>,
     ) -> Self {
         let memory = Memory::new(lock(&recorder).limits.memory_bytes);
@@ -84,7 +84,7 @@ impl Guest {
     }
 
     /// What is linked so far. Not held while a guest runs, or a delegate could not be linked.
-    pub fn linked(&self) -> MutexGuard<'_, Linked> {
+    pub fn linked(&self) -> MutexGuard<'_, Linked<Guest>> {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,21 +1,20 @@
 //! What is linked: the contract and WASI, once for a plugin and its delegates; and the delegates that are loaded already.
 
-use super::guest::Guest;
-use super::{host, wasi};
 use crate::value::PluginName;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-/// A linker, with the interfaces that components have imported so far.
-pub struct Linked {
-    linker: Linker<Guest>,
+/// A linker for stores with that data, with the interfaces that components have imported so far.
+pub struct Linked<G: 'static> {
+    linker: Linker<G>,
     /// Those that are there as a whole.
     whole: BTreeSet<String>,
     ahead: BTreeMap<PluginName, Component>,
 }
 
-impl Linked {
+impl<G> Linked<G> {
     /// Nothing yet.
     pub fn new(engine: &Engine) -> Self {
         let mut linker = Linker::new(engine);
@@ -35,18 +34,16 @@ impl Linked {
     }
 
     /// Links what a component imports: only that, for linking all takes longer than running a plugin.
-    pub fn link(&mut self, component: &Component) -> wasmtime::Result<()> {
+    ///
+    /// `link` links an interface by its name, and tells whether all of it or as much as that component imports.
+    pub fn link(
+        &mut self,
+        component: &Component,
+        link: impl Fn(&mut Linker<G>, &str, &ComponentItem) -> wasmtime::Result<bool>,
+    ) -> wasmtime::Result<()> {
         let engine = self.linker.engine().clone();
         for (name, import) in component.component_type().imports(&engine) {
-            if self.whole.contains(name) {
-                continue;
-            }
-            let is_whole = match name.split_once(':') {
-                Some(("wasm-cni", _)) => host::link(&mut self.linker, name)?,
-                Some(("wasi", _)) => wasi::link(&mut self.linker, name, &import.ty)?,
-                _ => false,
-            };
-            if is_whole {
+            if !self.whole.contains(name) && link(&mut self.linker, name, &import.ty)? {
                 self.whole.insert(name.to_owned());
             }
         }
@@ -54,7 +51,7 @@ impl Linked {
     }
 
     /// A component with its imports, ready to be made an instance of.
-    pub fn prepare(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+    pub fn prepare(&self, component: &Component) -> wasmtime::Result<InstancePre<G>> {
         self.linker.instantiate_pre(component)
     }
 }

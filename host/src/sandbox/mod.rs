@@ -1,7 +1,7 @@
 //! Plugins: found, compiled, and run where they can do nothing but describe. The only place that names wasmtime.
 //!
 //! ```text
-//! lookup ──▶ cache (wasm-cni-compile) ──▶ planner: child ── engine ── guest ── host/* ──▶ recorder
+//! lookup ──▶ cache (wasm-cni-compile) ──▶ planner: child ── engine ── guest ── imports/* ──▶ recorder
 //!                                              │ questions, answers, code            overlay ┘
 //!                                         planner: parent ──▶ DraftPlan
 //! ```
@@ -12,9 +12,10 @@ mod confine;
 mod engine;
 pub mod guest;
 mod handle;
-mod host;
+mod imports;
 pub mod inspect;
 pub mod limits;
+mod link;
 mod linked;
 pub mod lookup;
 mod lower;
@@ -23,6 +24,7 @@ mod mapping;
 mod overlay;
 pub mod planner;
 pub mod recorder;
+mod report;
 mod tunables;
 mod wasi;
 

@@ -3,10 +3,11 @@
 use super::limits::{self, Limits};
 use super::lower::UNSET;
 use super::overlay;
+use crate::action::profile::Place;
 use crate::action::{Action, Answer, Query};
 use crate::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
 use crate::cni::{CniError, Request};
-use crate::plan::{DraftPlan, Entry, lifetime, with_macs};
+use crate::plan::{DraftPlan, Entry, with_macs};
 use crate::value::{Attachment, LinkRef, Mac, Netns, PluginName, Report, derive};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -203,7 +204,7 @@ impl Recorder {
         let passed = with_macs(report.passed, &self.request.netns, self.actions());
         let mut plan = self.stage(Report { passed, ..report });
         self.make_room(&mut plan)?;
-        plan.entries.sort_by_key(|entry| !matches!(entry.action, Action::ReserveLease(_)));
+        plan.entries.sort_by_key(|entry| entry.action.kind().profile().lane.place() != Place::Store);
         Ok(plan)
     }
 
@@ -238,7 +239,7 @@ impl Recorder {
         self.complete_source_macs();
         let entry = |(plugin, action): &(PluginName, Action)| Entry {
             plugin: plugin.clone(),
-            lifetime: lifetime::of(action, self.actions()),
+            lifetime: action.kind().profile().lifetime(self.actions()),
             action: action.clone(),
         };
         DraftPlan {

@@ -45,6 +45,11 @@ pub enum Fact<T> {
 }
 
 impl<T> Fact<T> {
+    /// Whether nobody may look.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Fact::Unreadable)
+    }
+
     /// The value, if there is one.
     pub fn known(self) -> Option<T> {
         match self {

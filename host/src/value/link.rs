@@ -14,6 +14,17 @@ pub enum Netns {
     Container,
 }
 
+/// What identifies a network namespace, also after it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetnsId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`, which a later namespace may get when this one is gone.
+    pub inode: u64,
+    /// `SO_NETNS_COOKIE`, which no other namespace ever gets; none where it cannot be read.
+    pub cookie: Option<u64>,
+}
+
 /// A link by its place and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LinkRef {

@@ -5,12 +5,15 @@ pub mod derive;
 pub mod fact;
 pub mod link;
 pub mod name;
+pub mod place;
+pub mod port;
 pub mod report;
 pub mod route;
 
 pub use attachment::{Attachment, Owner, StoreRef};
 pub use fact::{AddressRange, Backend, Fact, Firewall, LinkFact};
-pub use link::{LinkIdentity, LinkRef, Netns};
+pub use link::{LinkIdentity, LinkRef, Netns, NetnsId};
 pub use name::{ContainerId, IDENTIFIER_BYTES, IfName, Mac, NameError, NetworkName, PluginName, SysctlKey};
+pub use port::PortMapping;
 pub use report::{Dns, Interface, Ip, Report};
 pub use route::Route;

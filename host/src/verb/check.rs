@@ -3,38 +3,35 @@
 
 use super::claims;
 use super::made::{self, Tuned};
+use crate::action::context::Notes;
+use crate::action::query::MachineFacts;
 use crate::action::{Action, Answer, Facts, Query};
 use crate::action::{AddAddress, AddRoute};
-use crate::apply::Section;
-use crate::cni::result::Interface;
+use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::delegate;
-use crate::machine::Kernel;
-use crate::machine::host::HostKernel;
+use crate::machine::port::Look;
 use crate::plugin::Plugin;
-use crate::policy::grant::DEFAULT_DATA_DIR;
-use crate::run::Host;
 use crate::sandbox::Kind;
-use crate::timings;
-use crate::value::{Attachment, Fact, LinkRef, Mac, Netns, PluginName, Report, StoreRef};
+use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report};
+use crate::{reference, section, timings};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 /// Succeeds when the machine is as ADD left it.
-pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
+pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
     timings::ended("find");
     match plugin.code.manifest.kind {
-        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(host, &plugin.name, request, config),
+        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(node, &plugin.name, request, config),
         Kind::Ipam => {
             let previous = previous(request, config)?;
-            let given = section(host, request)?.and_then(|section| section.report);
+            let given = section(node, request)?.and_then(|section| section.report);
             told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
         }
         Kind::Chained => {
-            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
-            kernel.look_once();
-            let section = section(host, request)?;
+            let mut machine = node.machine(plugin.netns(node, request)?, false);
+            let section = section(node, request)?;
             // It began a chain: its ADD had none either.
             let began = section.as_ref().is_some_and(|section| !has_passed(section));
             if !began || config.previous()?.is_some() {
@@ -42,26 +39,27 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
             }
             // Addresses and routes are for the plugin that made them to check.
             let claims = config.previous_interfaces()?;
-            let tuned = tuned(host, request, section.as_ref());
+            let tuned = tuned(node, request, section.as_ref(), &mut machine);
             let mut texts =
-                machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut kernel);
-            texts.extend(claims::differences(&claims, false, request, &mut kernel));
+                machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut machine);
+            texts.extend(claims::differences(&claims, false, request, &mut MachineFacts::new(&mut machine)));
             told(request, once(texts))
         }
         Kind::Main => {
-            let mut kernel = host.kernel(plugin.netns(host, request)?, false);
-            kernel.look_once();
+            let mut machine = node.machine(plugin.netns(node, request)?, false);
             // One that somebody else has made again has no journal.
-            let section = section(host, request)?.filter(|section| !made::is_replaced(section, &mut kernel));
-            let of_ipam = check_ipam(host, request, config, section.as_ref());
+            let section =
+                section(node, request)?.filter(|section| !section::is_replaced(section, &mut machine));
+            let of_ipam = check_ipam(node, request, config, section.as_ref());
             let told_by_runtime = previous(request, config)
                 .and_then(|previous| config.previous_interfaces().map(|claims| (previous, claims)));
             let (previous, claims) = match told_by_runtime {
                 Ok(told) => told,
                 Err(error) => return of_ipam.and(Err(error)),
             };
-            let tuned = tuned(host, request, section.as_ref());
-            let differences = differences(&previous, &claims, section.as_ref(), &tuned, request, &mut kernel);
+            let tuned = tuned(node, request, section.as_ref(), &mut machine);
+            let differences =
+                differences(&previous, &claims, section.as_ref(), &tuned, request, &mut machine);
             match of_ipam {
                 Err(error) if differences.is_empty() => Err(error),
                 Err(error) => told(request, std::iter::once(error.msg).chain(differences).collect()),
@@ -73,13 +71,13 @@ pub fn check(host: &Host, request: &Request, config: &Config, plugin: &Plugin) -
 
 /// What the IPAM plugin says, or without a journal the lease that it keeps.
 fn check_ipam(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
     section: Option<&Section>,
 ) -> Result<(), CniError> {
     if section.is_none() {
-        find_lease_of_ipam(host, request, config)?;
+        find_lease_of_ipam(node, request, config)?;
     }
     delegate::of_ipam(request, config).map_or(Ok(()), |ipam| delegate::forward("CHECK", &ipam))
 }
@@ -91,11 +89,15 @@ fn differences(
     section: Option<&Section>,
     tuned: &Tuned,
     request: &Request,
-    kernel: &mut HostKernel,
+    look: &mut dyn Look,
 ) -> Vec<String> {
-    let mut texts =
-        machine_differences(of_result(previous, request), claims, section, tuned, request, kernel);
-    texts.extend(claims::differences(claims, reports_own_link(section, request), request, kernel));
+    let mut texts = machine_differences(of_result(previous, request), claims, section, tuned, request, look);
+    texts.extend(claims::differences(
+        claims,
+        reports_own_link(section, request),
+        request,
+        &mut MachineFacts::new(look),
+    ));
     once(texts)
 }
 
@@ -106,7 +108,7 @@ fn machine_differences(
     section: Option<&Section>,
     tuned: &Tuned,
     request: &Request,
-    kernel: &mut HostKernel,
+    look: &mut dyn Look,
 ) -> Vec<String> {
     for entry in section.iter().flat_map(|section| made::entries(section)) {
         let action = as_told(entry.action, claims, request);
@@ -114,14 +116,14 @@ fn machine_differences(
             actions.push(action);
         }
     }
-    let found =
-        kernel.verify(&actions).into_iter().flatten().filter(|difference| !tuned.explains(difference));
-    found.map(|difference| difference.text).collect()
+    let actions: Vec<&Action> = actions.iter().collect();
+    let found = apply::verify(&actions, look, &mut Notes::default()).into_iter().flatten();
+    found.filter(|difference| !tuned.explains(difference)).map(|difference| difference.text).collect()
 }
 
 /// What plugins that ran later in the chain changed.
-fn tuned(host: &Host, request: &Request, section: Option<&Section>) -> Tuned {
-    Tuned::after(section, &request.attachment, &host.state.sections_of(&request.attachment))
+fn tuned(node: &Node, request: &Request, section: Option<&Section>, look: &mut dyn Look) -> Tuned {
+    Tuned::after(section, &request.attachment, &node.state.sections_of(&request.attachment), look)
 }
 
 /// Each of several texts once.
@@ -131,14 +133,17 @@ fn once(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-/// A later plugin of the chain may have given the container's link another Ethernet address; then it told so in `prevResult`.
-fn as_told(mut action: Action, claims: &[Interface], request: &Request) -> Action {
-    if let Action::CreateVeth(veth) = &mut action {
-        let is_it = |claim: &&Interface| claim.name == veth.name.as_str() && claim.sandbox == request.netns;
-        let mac = claims.iter().find(is_it).and_then(|claim| Mac::try_from(claim.mac.to_lowercase()).ok());
-        veth.mac = mac.unwrap_or(veth.mac);
-    }
-    action
+/// With the Ethernet addresses that `prevResult` tells: a later plugin of the chain may have given the container's links other ones.
+fn as_told(action: Action, claims: &[Interface], request: &Request) -> Action {
+    let told = |link: &LinkRef| {
+        let is_it = |claim: &&Interface| {
+            link.netns == Netns::Container
+                && claim.name == link.name.as_str()
+                && claim.sandbox == request.netns
+        };
+        Mac::try_from(claims.iter().find(is_it)?.mac.to_lowercase()).ok()
+    };
+    action.kind().with_told_macs(&told).unwrap_or(action)
 }
 
 /// Whether ADD told the runtime of the container's interface; what the reference made, it did.
@@ -152,19 +157,15 @@ fn has_passed(section: &Section) -> bool {
     section.report.as_ref().is_some_and(|report| !report.passed.is_empty() || report.links.is_empty())
 }
 
+/// `prevResult`; without one, what the plugin whose CHECK it is says.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
-    // In the words of the plugin whose CHECK it is.
-    let text = match request.plugin.as_str() {
-        "firewall" => "missing prevResult from earlier plugin",
-        "bandwidth" => "must be called as a chained plugin",
-        _ => "Required prevResult missing",
-    };
-    config.previous()?.ok_or_else(|| CniError::new(code::INTERNAL, text))
+    let missing = || CniError::new(code::INTERNAL, reference::of(&request.plugin).no_previous);
+    config.previous()?.ok_or_else(missing)
 }
 
 /// What the journal has of this plugin, while nobody changes it.
-fn section(host: &Host, request: &Request) -> Result<Option<Section>, CniError> {
-    let journal = host.state.lock(&request.attachment)?;
+fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> {
+    let journal = node.state.lock(&request.attachment)?;
     Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
 }
 
@@ -179,22 +180,21 @@ fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
 
 /// Of what the reference made there is no journal to tell the lease; a plugin that is not there or no component keeps none that
 /// we know.
-fn find_lease_of_ipam(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
-    match named.and_then(|ipam| Plugin::find(host, request, &ipam).ok()) {
-        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(host, &ipam.name, request, config),
+    match named.and_then(|ipam| Plugin::find(node, request, &ipam).ok()) {
+        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(node, &ipam.name, request, config),
         _ => Ok(()),
     }
 }
 
 /// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
-fn find_lease(host: &Host, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
-    let data_dir = PathBuf::from(config.data_dir().unwrap_or(DEFAULT_DATA_DIR));
-    let store = StoreRef { data_dir, network: request.attachment.network.clone() };
+fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
+    let store = reference::host_local::store(config);
     let directory = store.directory();
     let query = Query::Held(store, request.attachment.owner());
     // Dry: a question makes no store.
-    match host.kernel(None, true).ask(&query) {
+    match MachineFacts::new(&mut node.machine(None, true)).ask(&query) {
         Answer::Held(Fact::Known(held)) if !held.is_empty() => Ok(()),
         Answer::Held(Fact::Unreadable) => {
             let msg = format!("failed to read {}: permission denied", directory.display());
@@ -231,9 +231,9 @@ fn gateways(given: &Report, previous: &Report) -> Vec<String> {
 fn of_result(previous: &Report, request: &Request) -> Vec<Action> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
     let address = |ip: &crate::value::Ip| {
-        Action::AddAddress(AddAddress { link: link.clone(), address: ip.address, nodad: false })
+        Action::from(AddAddress { link: link.clone(), address: ip.address, nodad: false })
     };
     let route =
-        |route: &crate::value::Route| Action::AddRoute(AddRoute { link: link.clone(), route: route.clone() });
+        |route: &crate::value::Route| Action::from(AddRoute { link: link.clone(), route: route.clone() });
     previous.ips.iter().map(address).chain(previous.routes.iter().map(route)).collect()
 }

@@ -1,9 +1,8 @@
 //! What `prevResult` tells of interfaces, held against the machine: the part of CHECK that needs no journal.
 
-use crate::action::{Answer, Facts, Query};
+use crate::action::{Answer, Facts};
 use crate::cni::Request;
-use crate::cni::result::Interface;
-use crate::value::{IfName, LinkFact, LinkRef, Netns};
+use crate::value::{IfName, Interface, LinkFact, LinkRef, Netns};
 
 /// How the machine differs from the claims, one sentence for each difference.
 ///
@@ -31,7 +30,7 @@ fn difference(claim: &Interface, netns: Netns, facts: &mut dyn Facts) -> Option<
         return Some(format!("prevResult has an interface {:?}, which no link can be called", claim.name));
     };
     let link = LinkRef { netns, name };
-    match facts.ask(&Query::Link(link.clone())) {
+    match facts.ask_link_alone(&link) {
         Answer::Failed(why) => Some(why),
         Answer::Link(fact) => match fact.known() {
             None => Some(format!("link {link} is missing")),

@@ -1,18 +1,18 @@
 //! Collecting what is left of attachments that are no more: what the verb GC and `wasm-cni gc` have in common.
 
-use crate::apply::{self, Section};
+use crate::action::undo;
+use crate::apply::{self, Remains, Section, stale};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::error::{chain, left};
-use crate::machine::host::remains::Remains;
-use crate::machine::host::stale;
 use crate::machine::netns::NetnsFile;
-use crate::remedy;
-use crate::run::{self, Host};
+use crate::machine::port::Look as _;
+use crate::section;
 use crate::value::{Attachment, ContainerId, IfName, NetworkName, StoreRef};
 
 /// A collection as it goes on. It goes on after a failure.
 pub struct Collection<'a> {
-    host: &'a Host,
+    node: &'a Node,
     dry: bool,
     /// What was removed, or would be: as commands, below a line for each attachment.
     pub told: Vec<String>,
@@ -30,13 +30,13 @@ pub fn is_listed(attachment: &Attachment, valid: &[(String, String)]) -> bool {
 
 impl<'a> Collection<'a> {
     /// One that removes things, or dry only tells of them, without a lock.
-    pub fn new(host: &'a Host, dry: bool) -> Self {
-        Collection { host, dry, told: Vec::new(), skipped: Vec::new(), failures: Vec::new() }
+    pub fn new(node: &'a Node, dry: bool) -> Self {
+        Collection { node, dry, told: Vec::new(), skipped: Vec::new(), failures: Vec::new() }
     }
 
     /// Takes back every section that `is_stale`, the latest of a chain first, but for attachments of which a verb runs.
     pub fn sections(&mut self, is_stale: impl Fn(&Section) -> bool) {
-        let mut sections = self.host.state.sections(None);
+        let mut sections = self.node.state.sections(None);
         sections.retain(is_stale);
         sections.sort_by_key(|section| std::cmp::Reverse((section.header.created, section.header.ordinal)));
         for section in sections {
@@ -47,7 +47,7 @@ impl<'a> Collection<'a> {
                     self.told.push(format!("{name}, plugin {}", section.header.plugin));
                     let undos = apply::undo::undos(&section, section.reason(), &[]);
                     let netns = &section.header.netns;
-                    self.told.extend(undos.iter().map(|undo| format!("  {}", remedy::command(undo, netns))));
+                    self.told.extend(undos.iter().map(|undo| format!("  {}", undo::command(undo, netns))));
                 }
                 Ok(false) => self.skipped.push(name),
                 Err(error) => self.failures.push(format!("{name}: {}\n{}", error.msg, error.details)),
@@ -57,13 +57,13 @@ impl<'a> Collection<'a> {
 
     /// False: a verb of its attachment runs.
     fn section(&self, stale: &Section) -> Result<bool, CniError> {
-        let (host, attachment) = (self.host, &stale.header.attachment);
+        let (node, attachment) = (self.node, &stale.header.attachment);
         if self.dry {
-            return Ok(!host.state.is_locked(attachment));
+            return Ok(!node.state.is_locked(attachment));
         }
-        let Some(journal) = host.state.try_lock(attachment)? else {
+        let Some(journal) = node.state.try_lock(attachment)? else {
             // A DEL that has ended since has removed it all.
-            return Ok(host.state.sections_of(attachment).is_empty());
+            return Ok(node.state.sections_of(attachment).is_empty());
         };
         // Looked at again under the lock.
         let sections = journal.sections()?;
@@ -72,26 +72,27 @@ impl<'a> Collection<'a> {
         };
         let netns = NetnsFile::open(&section.header.netns).ok();
         let netns_id = netns.as_ref().map(NetnsFile::id);
-        run::undo_section(host, &journal, section, netns_id, &mut host.locked_kernel(netns, &journal))?;
+        section::undo(node, &journal, section, netns_id, &mut node.locked_machine(netns, &journal))?;
         Ok(true)
     }
 
     /// Removes the rules of a network that are of no listed attachment, whoever made them. What has a journal goes with that.
     pub fn rules(&mut self, network: &NetworkName, valid: &[(String, String)]) {
         let kept = || [valid.to_vec(), self.journaled(|attachment| attachment.network == *network)].concat();
-        self.undo(stale::rules(network, kept), "rules without a journal");
+        let found = stale::rules(network, kept, &mut self.node.machine(None, true));
+        self.undo(found, "rules without a journal");
     }
 
     /// Removes chains that check a source MAC for a port that is no more. What has a journal goes with that.
     pub fn source_macs(&mut self, valid: &[(String, String)]) {
         let kept = [valid.to_vec(), self.journaled(|_| true)].concat();
-        let found = self.host.kernel(None, true).stale_source_macs(&kept);
+        let found = stale::source_macs(&kept, &mut self.node.machine(None, true));
         self.undo(found, "chains without a journal");
     }
 
     /// Removes the leases of a store whose owners are not listed, whoever made them. What has a journal goes with that.
     pub fn leases(&mut self, store: &StoreRef, valid: &[(String, String)]) {
-        let state = &self.host.state;
+        let state = &self.node.state;
         let is_kept = |container: &str, interface: Option<&str>| {
             let is_named = |(id, name): &(String, String)| {
                 id == container && interface.is_none_or(|interface| interface == name)
@@ -108,13 +109,14 @@ impl<'a> Collection<'a> {
                 None => self.journaled(|attachment| attachment.network == store.network).iter().any(is_named),
             }
         };
-        match self.host.kernel(None, self.dry).release_unlisted(store, &is_kept) {
+        let mut machine = self.node.machine(None, self.dry);
+        match machine.stores().release_unlisted(store, &is_kept) {
             Ok((released, failed)) => {
                 let directory = store.directory();
                 let path = |address: &std::net::IpAddr| directory.join(address.to_string());
                 self.told.extend(released.iter().map(|address| format!("rm {}", path(address).display())));
                 self.failures.extend(failed.iter().map(|error| chain(error)));
-                self.undo(stale::filters(&released), "rules without a journal");
+                self.undo(stale::filters(&released, &mut machine), "rules without a journal");
             }
             Err(error) => self.failures.push(chain(&error)),
         }
@@ -122,19 +124,18 @@ impl<'a> Collection<'a> {
 
     /// Container and interface of what has a journal.
     fn journaled(&self, is_meant: impl Fn(&Attachment) -> bool) -> Vec<(String, String)> {
-        let sections = self.host.state.sections(None).into_iter();
+        let sections = self.node.state.sections(None).into_iter();
         let meant = sections.map(|section| section.header.attachment).filter(is_meant);
         meant.map(|attachment| (attachment.container.into(), attachment.interface.into())).collect()
     }
 
     fn undo(&mut self, found: Remains, what: &str) {
-        let Remains { undos, unread } = found;
-        self.failures.extend(unread.iter().map(|error| chain(error)));
-        self.told.extend(undos.iter().map(|undo| remedy::command(undo, "")));
+        self.failures.extend(found.unread.iter().map(|error| chain(error)));
+        self.told.extend(found.undos.iter().map(|undo| undo::command(undo, "")));
         if self.dry {
             return;
         }
-        let stuck = apply::undo_all(&undos, "", &mut self.host.kernel(None, false));
+        let stuck = found.undo("", &mut self.node.machine(None, false));
         if !stuck.is_empty() {
             self.failures.push(left(what, &stuck));
         }

@@ -1,105 +1,123 @@
 //! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
 
-use super::{chained, made};
-use crate::apply::{self, Section, Stuck};
+use crate::action::{EndDelegate, Undo};
+use crate::apply::{Inside, Remains, Section, Stuck};
 use crate::cni::command::gate_version;
-use crate::cni::{CniError, Config, Request};
+use crate::cni::{CniError, Config, Request, version};
+use crate::context::Node;
 use crate::delegate;
-use crate::machine::host::HostKernel;
-use crate::machine::host::remains::{Inside, Remains};
+use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
-use crate::machine::{MachineError, Undo};
-use crate::policy::grant::stores;
-use crate::run::{self, Host};
+use crate::machine::port::{Look, Machine};
+use crate::plugin::Plugin;
+use crate::reference::{self, host_local::stores};
+use crate::sandbox::Kind;
+use crate::section;
 
 /// Detaches; succeeds when there is nothing left to detach.
-pub fn del(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
-    gate_version(&config.cni_version, &super::all_versions())?;
-    let netns = usable_netns(host, &request.netns);
-    let journal = match host.state.lock(&request.attachment) {
+pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
+    gate_version(&config.cni_version, &version::all())?;
+    let netns = usable_netns(node, &request.netns);
+    let journal = match node.state.lock(&request.attachment) {
         Ok(journal) => journal,
         // A file system without room has room for no journal, and a DEL makes none.
         Err(error) if error.is_storage() => {
             tracing::warn!(%error, "DEL goes on without journal and lock");
-            return without_journal(host, request, config, &mut host.kernel(netns, false));
+            return without_journal(node, request, config, &mut node.machine(netns, false));
         }
         Err(error) => return Err(error.into()),
     };
     // The latest of several plugins of one type: a chain is taken down in reverse.
     let own = |section: &Section| section.header.plugin == request.plugin;
     let section = journal.sections()?.into_iter().find(own);
-    let netns = section.as_ref().and_then(|section| noted_netns(host, section)).or(netns);
+    let netns = section.as_ref().and_then(|section| noted_netns(node, section)).or(netns);
     let netns_id = netns.as_ref().map(NetnsFile::id);
-    let mut kernel = host.locked_kernel(netns, &journal);
+    let mut machine = node.locked_machine(netns, &journal);
     match section {
         Some(section) => {
             // What somebody else has made again under the attachment's names is to be deleted too; and a journal without its end
             // may have lost more than that. Looked for before the lease goes that tells whose the link is.
             let same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
             let is_doubtful =
-                section.report.is_none() || same_netns && made::is_replaced(&section, &mut kernel);
-            let others = if is_doubtful && chained::remains(host, request, config).is_none() {
-                derived(request, config, Inside::IfLeased, &mut kernel)
+                section.report.is_none() || same_netns && section::is_replaced(&section, &mut machine);
+            let others = if is_doubtful && remains_of_type(node, request, config, &mut machine).is_none() {
+                derived(request, config, Inside::IfLeased, &mut machine)
             } else {
                 Remains::default()
             };
-            run::undo_section(host, &journal, &section, netns_id, &mut kernel)?;
-            undo(request, others, &mut kernel)
+            section::undo(node, &journal, &section, netns_id, &mut machine)?;
+            undo(request, others, &mut machine)
         }
-        None => without_journal(host, request, config, &mut kernel),
+        None => without_journal(node, request, config, &mut machine),
     }
 }
 
 /// The container's namespace if it is there and not the host's own: a path that was reused counts as gone.
-fn usable_netns(host: &Host, path: &str) -> Option<NetnsFile> {
+fn usable_netns(node: &Node, path: &str) -> Option<NetnsFile> {
     let netns = NetnsFile::open(path).ok()?;
     let own = NetnsFile::current().ok()?;
-    (host.netns_override || !netns.same_as(&own)).then_some(netns)
+    (node.netns_override || !netns.same_as(&own)).then_some(netns)
 }
 
 /// The namespace that the ADD was given, if it is still there: also where a runtime tells none or another one, what was changed in it
 /// is taken back.
-fn noted_netns(host: &Host, section: &Section) -> Option<NetnsFile> {
+fn noted_netns(node: &Node, section: &Section) -> Option<NetnsFile> {
     let id = section.header.netns_id?;
-    usable_netns(host, &section.header.netns).filter(|netns| netns.id() == id)
+    usable_netns(node, &section.header.netns).filter(|netns| netns.id() == id)
 }
 
 /// Removes what follows from the attachment's name, whoever made it, the reference included.
 fn without_journal(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
-    kernel: &mut HostKernel,
+    machine: &mut dyn Machine,
 ) -> Result<(), CniError> {
-    if let Some(undos) = chained::remains(host, request, config) {
-        return undo(request, Remains { undos, ..Remains::default() }, kernel);
+    if let Some(undos) = remains_of_type(node, request, config, machine.as_look()) {
+        return undo(request, Remains { undos, ..Remains::default() }, machine);
     }
-    let mut found = derived(request, config, Inside::ByName, kernel);
+    let mut found = derived(request, config, Inside::ByName, machine.as_look());
     let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
-    found.undos.extend(ipam.map(Undo::EndDelegate));
-    undo(request, found, kernel)
+    found.undos.extend(ipam.map(|delegate| EndDelegate { delegate }.into()));
+    undo(request, found, machine)
+}
+
+/// What plugins of that type left, as undos; none for a plugin that makes links, whose remains are the attachment's.
+///
+/// Of a type that nobody knows its component tells which it is, if it is there.
+fn remains_of_type(
+    node: &Node,
+    request: &Request,
+    config: &Config,
+    look: &mut dyn Look,
+) -> Option<Vec<Undo>> {
+    if let Some(remains) = reference::of(&request.plugin).remains {
+        return Some(remains(request, config, &node.state, look));
+    }
+    let plugin = Plugin::find(node, request, &request.plugin).ok()?;
+    (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
 /// What follows from the attachment's name: an IPAM plugin has leases alone; a configuration without IPAM has none.
-fn derived(request: &Request, config: &Config, inside: Inside, kernel: &mut HostKernel) -> Remains {
+fn derived(request: &Request, config: &Config, inside: Inside, look: &mut dyn Look) -> Remains {
     let stores = if config.ipam_type().is_some() { stores(config) } else { Vec::new() };
     match config.is_ipam(&request.plugin) {
-        true => kernel.remaining_leases(&request.attachment, &stores),
-        false => kernel.remains(&request.attachment, &stores, inside),
+        true => Remains::leases(&request.attachment, &stores, look),
+        false => Remains::of(&request.attachment, &stores, inside, look),
     }
 }
 
 /// Succeeds when it could be looked for everywhere, and nothing of it is found afterwards.
-fn undo(request: &Request, found: Remains, kernel: &mut HostKernel) -> Result<(), CniError> {
+fn undo(request: &Request, found: Remains, machine: &mut dyn Machine) -> Result<(), CniError> {
+    let mut stuck = found.undo(&request.netns, machine);
     let Remains { undos, mut unread } = found;
-    let mut stuck = apply::undo_all(&undos, &request.netns, kernel);
     if stuck.is_empty() {
         let is_left = |undo| Stuck {
             undo,
             netns: request.netns.clone(),
             error: MachineError::Conflict("it is still there".to_owned()),
         };
-        let left = kernel.still_there(undos);
+        let left = Remains { undos, unread: Vec::new() }.still_there(machine.as_look());
         stuck.extend(left.undos.into_iter().map(is_left));
         unread.extend(left.unread);
     }

@@ -1,17 +1,18 @@
-//! How attachments differ from what was made, and the plan that mends it.
+//! How attachments differ from what was made, and the plan that repairs it.
 
 use super::attached::{self, Attached, State};
 use super::dry;
 use super::made::{self, Tuned};
+use crate::action::context::Notes;
+use crate::action::profile::Found;
 use crate::action::{Action, Lifetime};
-use crate::apply::Section;
-use crate::machine::Kernel;
-use crate::machine::host::HostKernel;
+use crate::apply::{self, Section};
+use crate::context::Node;
+use crate::machine::port::Look;
 use crate::plan::Entry;
-use crate::plan::render;
-use crate::plan::render::Picture;
-use crate::run::Host;
-use crate::value::{Netns, NetworkName};
+use crate::plan::document::PlanDocument;
+use crate::section;
+use crate::value::NetworkName;
 
 /// What became of an attachment.
 #[derive(Debug)]
@@ -20,11 +21,11 @@ pub struct Drift {
     pub attached: Attached,
     /// What is not as it was made, in sentences.
     pub differences: Vec<String>,
-    /// What mends it, in order; nothing, if some of it is beyond mending.
-    pub mends: Vec<Entry>,
+    /// What repairs it, in order; nothing, if some of it is beyond repair.
+    pub repairs: Vec<Entry>,
     /// What each of these finds.
-    pub states: Vec<render::State>,
-    /// What nothing mends but an ADD, a DEL or a GC.
+    pub states: Vec<Found>,
+    /// What nothing repairs but an ADD, a DEL or a GC.
     pub beyond: Vec<String>,
     /// A verb of it runs now, so nobody looked.
     pub in_flight: bool,
@@ -33,29 +34,36 @@ pub struct Drift {
 /// Looks at every attachment of a network, or of all; changes nothing and waits for nobody.
 ///
 /// What several need, such as their bridge, is in the plan of the first that needs it.
-pub fn all(host: &Host, network: Option<&NetworkName>) -> Vec<Drift> {
-    let everything = host.state.sections(None);
+pub fn all(node: &Node, network: Option<&NetworkName>) -> Vec<Drift> {
+    let everything = node.state.sections(None);
     let mut planned: Vec<Action> = Vec::new();
     let mut drifts = Vec::new();
-    for attached in attached::all(&host.state, network) {
-        let state = attached.state(&host.state);
-        let mut kernel = host.kernel(attached.netns(), true);
-        let mut drift = look(attached, state, &everything, &mut kernel);
-        drift.mends.retain(|mend| mend.lifetime == Lifetime::Attachment || !planned.contains(&mend.action));
-        planned.extend(drift.mends.iter().map(|mend| mend.action.clone()));
-        let actions: Vec<Action> = drift.mends.iter().map(|mend| mend.action.clone()).collect();
-        drift.states = dry::states(&actions, &mut kernel);
+    for attached in attached::all(&node.state, network) {
+        let state = attached.state(&node.state);
+        let mut machine = node.machine(attached.netns(), true);
+        let mut drift = look(attached, state, &everything, &mut machine, &mut Notes::default());
+        drift
+            .repairs
+            .retain(|repair| repair.lifetime == Lifetime::Attachment || !planned.contains(&repair.action));
+        planned.extend(drift.repairs.iter().map(|repair| repair.action.clone()));
+        drift.states = dry::states(&drift.repairs, &mut machine);
         drifts.push(drift);
     }
     drifts
 }
 
-/// Looks at one; `everything` are the sections of all attachments.
-pub fn look(attached: Attached, state: State, everything: &[Section], kernel: &mut HostKernel) -> Drift {
+/// Looks at one; `everything` are the sections of all attachments. A repair needs the `notes` of the look from which it follows.
+pub fn look(
+    attached: Attached,
+    state: State,
+    everything: &[Section],
+    look: &mut dyn Look,
+    notes: &mut Notes,
+) -> Drift {
     let mut drift = Drift {
         attached,
         differences: Vec::new(),
-        mends: Vec::new(),
+        repairs: Vec::new(),
         states: Vec::new(),
         beyond: Vec::new(),
         in_flight: state == State::InFlight,
@@ -69,31 +77,32 @@ pub fn look(attached: Attached, state: State, everything: &[Section], kernel: &m
             "its namespace {} is gone: its DEL or GC removes what is left of it",
             drift.attached.netns_path()
         )),
-        State::Complete => drift.compare(everything, kernel),
+        State::Complete => drift.compare(everything, look, notes),
     }
     drift
 }
 
 impl Drift {
-    fn compare(&mut self, everything: &[Section], kernel: &mut HostKernel) {
+    fn compare(&mut self, everything: &[Section], look: &mut dyn Look, notes: &mut Notes) {
         for section in &self.attached.sections {
-            let tuned = Tuned::after(Some(section), &self.attached.attachment, &self.attached.sections);
-            if let Some(lost) = lost_link(section, kernel) {
+            let tuned = Tuned::after(Some(section), &self.attached.attachment, &self.attached.sections, look);
+            if let Some(lost) = lost_link(section, look) {
                 self.beyond.push(lost);
             }
             let mut entries = made::entries(section);
-            entries.retain(|entry| !everything.iter().any(|other| made_room(other, section, &entry.action)));
-            let actions: Vec<Action> = entries.iter().map(|entry| entry.action.clone()).collect();
-            for (entry, found) in entries.iter().zip(kernel.verify(&actions)) {
-                if found.is_empty() && self.sets_remade_link(&entry.action) {
-                    self.mends.push(entry.clone());
+            entries.retain(|entry| !everything.iter().any(|other| is_superseded(entry, section, other)));
+            let actions: Vec<&Action> = entries.iter().map(|entry| &entry.action).collect();
+            for (entry, found) in entries.iter().zip(apply::verify(&actions, look, notes)) {
+                let is_lost = |repair: &Entry| entry.action.kind().is_lost_with(&repair.action);
+                if found.is_empty() && self.repairs.iter().any(is_lost) {
+                    self.repairs.push(entry.clone());
                 }
                 for difference in found.into_iter().filter(|difference| !tuned.explains(difference)) {
-                    match difference.mend {
+                    match difference.repair {
                         Some(action) => {
-                            let mend = Entry { action, ..entry.clone() };
-                            if !self.mends.contains(&mend) {
-                                self.mends.push(mend);
+                            let repair = Entry { action, ..entry.clone() };
+                            if !self.repairs.contains(&repair) {
+                                self.repairs.push(repair);
                             }
                         }
                         None => self.beyond.push(difference.text.clone()),
@@ -103,22 +112,11 @@ impl Drift {
                     }
                 }
             }
-            self.mends.extend(waits(&entries, &self.mends));
+            self.repairs.extend(waits(&entries, &self.repairs));
         }
         if !self.beyond.is_empty() {
-            self.mends.clear();
+            self.repairs.clear();
         }
-    }
-
-    /// Whether an action sets a parameter of a bridge that is to be made again: as long as that is missing, so are they.
-    fn sets_remade_link(&self, action: &Action) -> bool {
-        let Action::SetSysctl(set) = action else { return false };
-        let is_it = |name: &str| {
-            self.mends.iter().any(
-                |mend| matches!(&mend.action, Action::EnsureBridge(bridge) if bridge.name.as_str() == name),
-            )
-        };
-        set.netns == Netns::Host && set.key.link().is_some_and(|(_, name)| is_it(name))
     }
 
     /// Whether it is as it was made, as far as anybody could look.
@@ -127,15 +125,15 @@ impl Drift {
     }
 
     /// What is shown.
-    pub fn picture<'a>(&'a self, title: &'a str, plugins: &'a [(String, String)]) -> Picture<'a> {
-        Picture {
+    pub fn document<'a>(&'a self, title: &'a str, plugins: &'a [(String, String)]) -> PlanDocument<'a> {
+        PlanDocument {
             title,
             attachment: &self.attached.attachment,
             netns: self.attached.netns_path(),
             plugins,
             digest: "",
             differences: &self.differences,
-            actions: Picture::lines(&self.mends, &self.states),
+            actions: PlanDocument::lines(&self.repairs, &self.states),
             result: None,
             rest: None,
             unreadable: Vec::new(),
@@ -147,10 +145,10 @@ impl Drift {
     }
 }
 
-/// Why a pair cannot be mended: it is gone, perhaps with another link in its place.
-fn lost_link(section: &Section, kernel: &mut HostKernel) -> Option<String> {
+/// Why a pair cannot be repaired: it is gone, perhaps with another link in its place.
+fn lost_link(section: &Section, look: &mut dyn Look) -> Option<String> {
     let identity = section.container_link()?;
-    match kernel.is_there(identity) {
+    match section::is_there(identity, look) {
         Ok(true) => None,
         Ok(false) => {
             Some(format!("link {} that was made is gone: the container needs a new ADD", identity.link))
@@ -159,26 +157,16 @@ fn lost_link(section: &Section, kernel: &mut HostKernel) -> Option<String> {
     }
 }
 
-/// Whether another attachment has removed since what an action of this one made: an address of a bridge, for its own gateway.
-fn made_room(other: &Section, section: &Section, action: &Action) -> bool {
-    let Action::AddAddress(add) = action else { return false };
-    let removed = |entry: &Entry| {
-        matches!(&entry.action, Action::DeleteAddress(delete)
-            if (&delete.link, delete.address) == (&add.link, add.address))
-    };
-    other.header.created > section.header.created && other.entries().any(removed)
+/// Whether another attachment has done something since that made void what an entry of a section did to something shared, such as the address of a
+/// bridge that made room for its own gateway.
+fn is_superseded(entry: &Entry, section: &Section, other: &Section) -> bool {
+    entry.lifetime != Lifetime::Attachment
+        && other.header.created > section.header.created
+        && other.entries().any(|later| entry.action.kind().is_superseded(&later.action))
 }
 
-/// The waits of an ADD for links that are mended, so that they pass packets when the repair ends.
-fn waits(entries: &[Entry], mends: &[Entry]) -> Vec<Entry> {
-    let is_touched = |entry: &&Entry| {
-        let Action::Settle(settle) = &entry.action else { return false };
-        mends.iter().any(|mend| match &mend.action {
-            Action::SetUp(up) => up.link == settle.link || up.link.netns == Netns::Container,
-            Action::SetLink(restore) => restore.link == settle.link,
-            Action::AddAddress(add) => add.link == settle.link,
-            _ => false,
-        })
-    };
-    entries.iter().filter(is_touched).cloned().collect()
+/// The waits of an ADD for links that are repaired, so that they pass packets when the repair ends.
+fn waits(entries: &[Entry], repairs: &[Entry]) -> Vec<Entry> {
+    let waits = |entry: &&Entry| repairs.iter().any(|repair| entry.action.kind().waits_for(&repair.action));
+    entries.iter().filter(waits).cloned().collect()
 }

@@ -1,21 +1,22 @@
 //! Dry runs: the same path as ADD up to the last step, then the plan is shown and nothing is done.
 
 use super::Output;
-use crate::action::{Action, Lifetime};
+use crate::action::context::Notes;
+use crate::action::profile::Found;
+use crate::action::{Action, Answer, Lifetime, Query, undo};
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
-use crate::machine::{Before, Kernel};
+use crate::context::Node;
+use crate::machine::port::Look;
 use crate::plan;
-use crate::plan::render;
-use crate::plan::render::{Picture, State};
+use crate::plan::document::PlanDocument;
 use crate::plan::{DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Grants, Policy, Violation};
-use crate::remedy;
-use crate::run::Host;
+use crate::reference;
 use crate::sandbox::planner::Waiting;
-use crate::value::{Attachment, LinkRef, Mac, Netns, Report};
+use crate::value::{Attachment, Fact, LinkRef, Mac, Report};
 use std::sync::Arc;
 
 /// A plan that was not applied, with all that is to be shown of it.
@@ -24,7 +25,7 @@ pub struct DryPlan {
     draft: DraftPlan,
     plugins: Vec<(String, String)>,
     digest: String,
-    states: Vec<State>,
+    states: Vec<Found>,
     violations: Vec<Violation>,
     tolerated: Vec<Violation>,
     rest: Option<String>,
@@ -33,29 +34,34 @@ pub struct DryPlan {
 
 /// Plans and checks; changes nothing, takes no lock, makes no file.
 pub fn plan(
-    host: &Host,
+    node: &Node,
     request: &Request,
     config: &Config,
     earlier: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
-    let policy = host.policy()?;
+    let policy = node.policy()?;
     let planner = Waiting::spawn()?;
-    let plugin = Plugin::find(host, request, &request.plugin)?;
+    let plugin = Plugin::find(node, request, &request.plugin)?;
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
-    let netns = plugin.netns(host, request)?;
+    let netns = plugin.netns(node, request)?;
     let previous = plugin.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
-    let mut kernel = host.kernel(netns, true);
-    let grants = Grants::for_request(request, config, previous.as_ref(), policy);
+    let mut machine = node.machine(netns, true);
+    let grants = Grants::for_request(
+        request,
+        config,
+        previous.as_ref(),
+        policy,
+        reference::grants(&request.plugin, config),
+    );
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
-        planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown)?;
-    let actions: Vec<_> = draft.entries.iter().map(|entry| entry.action.clone()).collect();
-    let mut states = states(&actions, &mut kernel);
+        planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
+    let mut states = states(&draft.entries, &mut machine);
     let digest = plan::digest(draft.entries.iter(), &draft.report);
-    let violations = match policy::check(draft.clone(), &[], &grants) {
+    let violations = match plan::check(draft.clone(), &[], &grants) {
         Ok(plan) => {
             tolerated.extend_from_slice(plan.tolerated());
             Vec::new()
@@ -65,33 +71,25 @@ pub fn plan(
     let rest = opaque.map(|delegate| {
         let rest =
             format!("the rest depends on what {} answers, which is native", delegate.program.display());
-        let (plugin, action) = (request.plugin.clone(), Action::Delegate(delegate));
+        let (plugin, action) = (request.plugin.clone(), delegate.into());
         draft.entries.push(Entry { plugin, lifetime: Lifetime::Attachment, action });
-        states.push(State::Absent);
+        states.push(Found::Absent);
         rest
     });
     Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, rest, policy: Arc::clone(policy) })
 }
 
 /// What each action would find.
-pub fn states(actions: &[Action], kernel: &mut dyn Kernel) -> Vec<State> {
-    let state = |(before, action): (Before, &Action)| match (before, action) {
-        (Before::Unknown, _) => State::Unknown,
-        // What is there is what goes, the value before a lease is that of another one, and a wait finds nothing.
-        (_, Action::DeleteStaleLink(_) | Action::Settle(_) | Action::Announce(_))
-        | (Before::Absent, _)
-        | (_, Action::SaveLink(_))
-        | (Before::Value(_), Action::ReserveLease(_) | Action::DeleteAddress(_)) => State::Absent,
-        (Before::Present, _) => State::Present,
-        (Before::Value(_), _) => State::Other,
-    };
-    kernel.observe(actions).into_iter().zip(actions).map(state).collect()
+pub fn states(entries: &[Entry], look: &mut dyn Look) -> Vec<Found> {
+    let actions: Vec<&Action> = entries.iter().map(|entry| &entry.action).collect();
+    let before = apply::observe(&actions, look, &mut Notes::default());
+    before.iter().zip(actions).map(|(before, action)| action.kind().found(before)).collect()
 }
 
 impl DryPlan {
     /// What is shown.
-    pub fn picture<'a>(&'a self, request: &'a Request) -> Picture<'a> {
-        Picture {
+    pub fn document<'a>(&'a self, request: &'a Request) -> PlanDocument<'a> {
+        PlanDocument {
             title: "plan",
             differences: &[],
             beyond: Vec::new(),
@@ -99,10 +97,10 @@ impl DryPlan {
             netns: &request.netns,
             plugins: &self.plugins,
             digest: &self.digest,
-            actions: Picture::lines(&self.draft.entries, &self.states),
+            actions: PlanDocument::lines(&self.draft.entries, &self.states),
             result: Some(&self.draft.report),
             rest: self.rest.as_deref(),
-            unreadable: self.draft.unreadable.iter().map(render::unreadable).collect(),
+            unreadable: self.draft.unreadable.iter().map(|query| query.question().subject()).collect(),
             violations: self.violations.iter().map(Violation::text).collect(),
             tolerated: self.tolerated.iter().map(Violation::text).collect(),
             remedy: self.remedy(request),
@@ -123,15 +121,13 @@ impl DryPlan {
 
     /// The MAC that a link of this plan would get.
     pub fn mac(&self, link: &LinkRef) -> Option<Mac> {
-        self.draft.entries.iter().find_map(|entry| match (&entry.action, link.netns) {
-            (Action::EnsureBridge(bridge), Netns::Host) if bridge.name == link.name => Some(bridge.mac),
-            (Action::CreateVeth(veth), Netns::Container) if veth.name == link.name => Some(veth.mac),
-            (Action::CreateVeth(veth), Netns::Host) if veth.peer.name == link.name => Some(veth.peer.mac),
-            (Action::EnsureVlanGateway(gateway), Netns::Host) if gateway.name == link.name => {
-                Some(gateway.mac)
-            }
+        let query = Query::Link(link.clone());
+        let mut answer = Answer::Link(Fact::Absent);
+        self.draft.entries.iter().for_each(|entry| entry.action.kind().overlay(&query, &mut answer));
+        match answer {
+            Answer::Link(fact) => fact.known().map(|link| link.mac),
             _ => None,
-        })
+        }
     }
 
     /// Whether it is the whole plan, as far as can be told without executing anything.
@@ -147,8 +143,8 @@ impl DryPlan {
 
 /// The dry run of a runtime's own ADD: the plan goes to stderr, and stdout gets an error, so that no container starts
 /// without its network by mistake.
-pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Output, CniError> {
-    let plan = plan(host, request, config, &[])?;
+pub fn of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Output, CniError> {
+    let plan = plan(node, request, config, &[])?;
     let error = match plan.is_allowed() {
         true => refused("ADD"),
         false => {
@@ -156,15 +152,15 @@ pub fn of_runtime(host: &Host, request: &Request, config: &Config) -> Result<Out
             policy::violation::denied(plugin, network, &plan.violations, &plan.policy.path)
         }
     };
-    Ok(Output::Dry(plan.picture(request).text(), error))
+    Ok(Output::Dry(plan.document(request).text(), error))
 }
 
 /// The dry run of a runtime's own DEL: what the journal would have undone goes to stderr.
-pub fn del_of_runtime(host: &Host, request: &Request) -> Output {
+pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
     let own = |section: &&Section| section.header.plugin == request.plugin;
-    let sections = host.state.sections_of(&request.attachment);
+    let sections = node.state.sections_of(&request.attachment);
     let undos = sections.iter().find(own).map(|section| apply::undo::undos(section, section.reason(), &[]));
-    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", remedy::command(undo, &request.netns)));
+    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", undo::command(undo, &request.netns)));
     let Attachment { network, container, interface } = &request.attachment;
     let text = format!("undo: interface {interface} of container {container} on network {network}\n");
     Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL"))

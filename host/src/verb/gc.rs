@@ -2,22 +2,22 @@
 
 use super::collect::Collection;
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::delegate;
-use crate::policy::grant::stores;
-use crate::run::Host;
+use crate::reference::host_local::stores;
 use serde_json::Value;
 
 /// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`, then every rule and lease of
 /// the network whose owner is not in it, whoever made it; goes on after a failure.
 ///
 /// Dry, it only tells: gives what it would do as commands.
-pub fn gc(host: &Host, request: &Request, config: &Config, dry: bool) -> Result<String, CniError> {
+pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<String, CniError> {
     let plugin = &request.plugin;
     let Some(valid) = config.valid_attachments()? else {
         let msg = "GC without cni.dev/valid-attachments: nothing was removed";
         return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
     };
-    let mut collection = Collection::new(host, dry);
+    let mut collection = Collection::new(node, dry);
     let network = &config.name;
     collection.sections(|section| {
         let attachment = &section.header.attachment;
@@ -43,7 +43,7 @@ pub fn gc(host: &Host, request: &Request, config: &Config, dry: bool) -> Result<
         }
     }
     if !dry {
-        host.state.sweep();
+        node.state.sweep();
     }
     for skipped in &collection.skipped {
         tracing::warn!("left alone: {skipped}");

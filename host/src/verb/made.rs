@@ -1,74 +1,49 @@
 //! What of a section is meant to be on the machine still.
 
 use crate::action::Action;
-use crate::action::SetLink;
+use crate::action::record::Difference;
 use crate::apply::Section;
-use crate::machine::host::HostKernel;
-use crate::machine::saved::SavedLink;
-use crate::machine::{Difference, Effect};
+use crate::machine::port::Look;
 use crate::plan::Entry;
-use crate::policy::grant::DEFAULT_TUNING_DIR;
-use crate::value::{Attachment, LinkRef, Netns, derive};
-use std::path::Path;
+use crate::reference::tuning;
+use crate::value::Attachment;
 
 /// What was done and is meant to last, in the order of doing.
-///
-/// A failed optional action was not done, and of two values of a parameter the later one lasts.
 pub fn entries(section: &Section) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (entry, effect) in section.done() {
-        if let Action::SetSysctl(set) = &entry.action {
-            if set.optional && *effect == Effect::AlreadyThere {
-                continue;
-            }
-            entries.retain(|earlier| {
-                !matches!(&earlier.action, Action::SetSysctl(other)
-                    if (other.netns, &other.key) == (set.netns, &set.key))
-            });
+        if entry.action.kind().lasts(effect) {
+            entries.retain(|earlier| !earlier.action.kind().is_superseded(&entry.action));
+            entries.push(entry.clone());
         }
-        entries.push(entry.clone());
     }
     entries
 }
 
-/// Whether the container's link of a section is gone, and another one has its name: somebody else has made the attachment again,
-/// and the journal is about something that is no more.
-pub fn is_replaced(section: &Section, kernel: &mut HostKernel) -> bool {
-    let Some(identity) = section.container_link() else { return false };
-    matches!(kernel.is_there(identity), Ok(false)) && kernel.has_link(&identity.link)
-}
-
 /// What plugins that run later in a chain changed of the container's link.
 #[derive(Debug)]
-pub struct Tuned(Vec<SetLink>);
+pub struct Tuned(Vec<Action>);
 
 impl Tuned {
-    /// By the `sections` of the attachment, as far as they are later than `one`; and, if none of them notes it, by the file in which
-    /// the reference's `tuning` notes what was there before, where it keeps that unless told otherwise (cni-behaviours, section 3.15).
-    pub fn after(one: Option<&Section>, attachment: &Attachment, sections: &[Section]) -> Self {
-        let set = |entry: &Entry| match &entry.action {
-            Action::SetLink(set) => Some(set.clone()),
-            _ => None,
-        };
+    /// By the `sections` of the attachment, as far as they are later than `one`; and, if none of them notes it, by the file of the reference's `tuning`.
+    pub fn after(
+        one: Option<&Section>,
+        attachment: &Attachment,
+        sections: &[Section],
+        look: &mut dyn Look,
+    ) -> Self {
         let at = |section: &Section| (section.header.created, section.header.ordinal);
         let later = sections.iter().filter(|section| one.is_none_or(|one| at(section) > at(one)));
-        let mut tuned: Vec<SetLink> = later.flat_map(Section::entries).filter_map(set).collect();
-        let is_ours = |entry: &Entry| matches!(entry.action, Action::SaveLink(_));
-        let path = Path::new(DEFAULT_TUNING_DIR).join(derive::saved_link(attachment));
-        if !sections.iter().flat_map(Section::entries).any(is_ours)
-            && let Some(saved) = SavedLink::read(&path)
-        {
-            let link = LinkRef { netns: Netns::Container, name: attachment.interface.clone() };
-            let noted = saved.attributes().into_iter();
-            tuned.extend(noted.map(|attribute| SetLink { link: link.clone(), attribute }));
-        }
+        let mut tuned: Vec<Action> =
+            later.flat_map(Section::entries).map(|entry| entry.action.clone()).collect();
+        let journaled = sections.iter().flat_map(Section::entries).map(|entry| &entry.action);
+        tuned.extend(tuning::changes(attachment, journaled, look));
         Tuned(tuned)
     }
 
     /// Whether a difference is their doing.
     pub fn explains(&self, difference: &Difference) -> bool {
-        let Some(Action::SetLink(mend)) = &difference.mend else { return false };
-        let is_it = |set: &SetLink| set.link == mend.link && set.attribute.is_same_kind(&mend.attribute);
-        self.0.iter().any(is_it)
+        let Some(repair) = &difference.repair else { return false };
+        self.0.iter().any(|later| repair.kind().is_superseded(later))
     }
 }

@@ -1,7 +1,6 @@
 //! The verbs but ADD, and how a call of the runtime finds its verb.
 
 pub mod attached;
-pub mod chained;
 pub mod check;
 pub mod claims;
 pub mod collect;
@@ -10,38 +9,30 @@ pub mod drift;
 pub mod dry;
 pub mod gc;
 pub mod made;
+pub mod output;
 pub mod repair;
-pub mod stale;
 pub mod status;
+
+pub use output::Output;
 
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
+use crate::context::Node;
 use crate::plugin::Plugin;
-use crate::run::{self, Host};
+use crate::run;
 use crate::sandbox::planner::Waiting;
 use crate::timings;
 use crate::value::{Attachment, ContainerId, IfName, PluginName};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-/// What a call prints, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// On stdout; success.
-    Stdout(String),
-    /// On stderr; success.
-    Stderr(String),
-    /// The plan of a dry run: on stderr, with this error on stdout.
-    Dry(String, CniError),
-}
-
 /// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
 ///
 /// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`. The result of an ADD is written
 /// to `stdout` at once: nothing is left of one whose result nobody gets. An ADD takes the `planner` that was started for it, or starts one.
 pub fn call(
-    host: &Host,
+    node: &Node,
     plugin: &PluginName,
     env: &Environment,
     planner: Option<Waiting>,
@@ -54,11 +45,11 @@ pub fn call(
     let verb = match command::decode(env)? {
         Call::Banner => {
             path.extend(own_dir);
-            return Ok(Output::Stderr(command::banner(plugin.as_str(), &supported(host, &path, plugin)?)));
+            return Ok(Output::Stderr(command::banner(plugin.as_str(), &supported(node, &path, plugin)?)));
         }
         Call::Verb(Command::Version) => {
             path.extend(own_dir);
-            return Ok(Output::Stdout(versions(&supported(host, &path, plugin)?)));
+            return Ok(Output::Stdout(versions(&supported(node, &path, plugin)?)));
         }
         Call::Verb(verb) => Some(verb),
         Call::Unknown(_) => None,
@@ -83,62 +74,57 @@ pub fn call(
         Command::Add => {
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
-                return dry::of_runtime(host, &request, &config);
+                return dry::of_runtime(node, &request, &config);
             }
             let planner = planner.map_or_else(Waiting::spawn, Ok)?;
-            let mut record = host.record(Audited::Add, (&request).into());
-            let added = run::add(host, planner, &request, &config, &mut record, stdout);
+            let mut record = node.record(Audited::Add, (&request).into());
+            let added = run::add(node, planner, &request, &config, &mut record, stdout);
             record.end(&added);
             added.map(nothing)
         }
         Command::Del if env.dry_run => {
-            Ok(dry::del_of_runtime(host, &request(verb, plugin, env, path, &config)?))
+            Ok(dry::del_of_runtime(node, &request(verb, plugin, env, path, &config)?))
         }
         Command::Del => {
             let request = request(verb, plugin, env, path, &config)?;
-            let record = host.record(Audited::Del, (&request).into());
-            let deleted = del::del(host, &request, &config);
+            let record = node.record(Audited::Del, (&request).into());
+            let deleted = del::del(node, &request, &config);
             record.end(&deleted);
             deleted.map(nothing)
         }
         Command::Check => {
             let request = request(verb, plugin, env, path, &config)?;
             gate_config("CHECK", "0.4.0", version)?;
-            let plugin = Plugin::find(host, &request, plugin)?;
+            let plugin = Plugin::find(node, &request, plugin)?;
             gate_plugin("CHECK", version, &plugin.code.manifest.cni_versions)?;
             plugin.check_config(&config)?;
-            check::check(host, &request, &config, &plugin).map(nothing)
+            check::check(node, &request, &config, &plugin).map(nothing)
         }
         Command::Gc => {
             // As DEL, GC needs no component.
             gate_config("GC", "1.1.0", version)?;
-            gate_plugin("GC", version, &all_versions())?;
+            gate_plugin("GC", version, &version::all())?;
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
-                let told = gc::gc(host, &request, &config, true)?;
+                let told = gc::gc(node, &request, &config, true)?;
                 return Ok(Output::Dry(told, dry::refused("GC")));
             }
             let subject = Subject { attachment: None, ..(&request).into() };
-            let record = host.record(Audited::Gc, subject);
-            let collected = gc::gc(host, &request, &config, false);
+            let record = node.record(Audited::Gc, subject);
+            let collected = gc::gc(node, &request, &config, false);
             record.end(&collected);
             collected.map(|_| nothing(()))
         }
         Command::Status => {
             gate_config("STATUS", "1.1.0", version)?;
-            status::status(host, &request(verb, plugin, env, path, &config)?, &config).map(nothing)
+            status::status(node, &request(verb, plugin, env, path, &config)?, &config).map(nothing)
         }
     }
 }
 
 /// The versions that the component says it supports.
-fn supported(host: &Host, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
-    Ok(Plugin::find_on(host, path, None, plugin)?.code.manifest.cni_versions)
-}
-
-/// Every version: for verbs that need no component.
-pub fn all_versions() -> Vec<String> {
-    version::ALL.map(str::to_owned).to_vec()
+fn supported(node: &Node, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
+    Ok(Plugin::find_on(node, path, None, plugin)?.code.manifest.cni_versions)
 }
 
 /// VERSION: compact, with a line end, as the reference.

@@ -2,29 +2,36 @@
 
 use super::attached::{Attached, State};
 use super::drift::{self, Drift};
-use crate::action::Action;
+use crate::action::context::Notes;
+use crate::action::profile::Found;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
 use crate::cni::{CniError, code};
+use crate::context::Node;
 use crate::plan;
 use crate::plan::Entry;
 use crate::policy;
-use crate::run::Host;
 use crate::value::{NetworkName, Report};
 
-/// What is mended may show more: a link that comes up again had lost its routes, and only then they can be added.
+/// What is repaired may show more: a link that comes up again had lost its routes, and only then they can be added.
 const MAX_ROUNDS: usize = 3;
 
 /// Repairs every attachment of a network, or of all; gives for each what was done, and what is still not as it was made.
 ///
 /// An attachment whose lock somebody holds is left alone.
-pub fn all(host: &Host, network: Option<&NetworkName>) -> Result<Vec<Drift>, CniError> {
+pub fn all(node: &Node, network: Option<&NetworkName>) -> Result<Vec<Drift>, CniError> {
     let mut repaired = Vec::new();
-    for found in super::attached::all(&host.state, network) {
-        let Some(journal) = host.state.try_lock(&found.attachment)? else {
+    for found in super::attached::all(&node.state, network) {
+        let Some(journal) = node.state.try_lock(&found.attachment)? else {
             // Its DEL may have come, and then there is nothing to tell.
-            if host.state.is_locked(&found.attachment) {
-                repaired.push(drift::look(found, State::InFlight, &[], &mut host.kernel(None, true)));
+            if node.state.is_locked(&found.attachment) {
+                repaired.push(drift::look(
+                    found,
+                    State::InFlight,
+                    &[],
+                    &mut node.machine(None, true),
+                    &mut Notes::default(),
+                ));
             }
             continue;
         };
@@ -33,13 +40,13 @@ pub fn all(host: &Host, network: Option<&NetworkName>) -> Result<Vec<Drift>, Cni
         if sections.is_empty() {
             continue;
         }
-        repaired.push(repair(host, &journal, Attached { sections, ..found })?);
+        repaired.push(repair(node, &journal, Attached { sections, ..found })?);
     }
     Ok(repaired)
 }
 
-/// Repairs one, whose lock is held. When there is something to mend, it is a line of the audit log.
-fn repair(host: &Host, lock: &Journal, attached: Attached) -> Result<Drift, CniError> {
+/// Repairs one, whose lock is held. When there is something to repair, it is a line of the audit log.
+fn repair(node: &Node, lock: &Journal, attached: Attached) -> Result<Drift, CniError> {
     let attachment = attached.attachment.clone();
     let plugin = attached.sections.first().map(|section| section.header.plugin.clone());
     let subject = Subject {
@@ -47,51 +54,63 @@ fn repair(host: &Host, lock: &Journal, attached: Attached) -> Result<Drift, CniE
         plugin: plugin.as_ref(),
         attachment: Some(&attachment),
     };
-    let mut record = host.record(Audited::Repair, subject);
-    let repaired = mend(host, lock, attached, &mut record);
+    let mut record = node.record(Audited::Repair, subject);
+    let repaired = look_and_repair(node, lock, attached, &mut record);
     match &repaired {
-        Ok(drift) if drift.mends.is_empty() => {}
+        Ok(drift) if drift.repairs.is_empty() => {}
         Ok(drift) if drift.is_none() => record.end(&repaired),
         Ok(drift) => {
             let left = [drift.differences.as_slice(), &drift.beyond].concat().join("\n");
-            record
-                .end::<()>(&Err(CniError::new(code::INTERNAL, "not all of it is mended").with_details(left)));
+            record.end::<()>(&Err(
+                CniError::new(code::INTERNAL, "not all of it is repaired").with_details(left)
+            ));
         }
         Err(_) => record.end(&repaired),
     }
     repaired
 }
 
-fn mend(host: &Host, lock: &Journal, attached: Attached, record: &mut Record<'_>) -> Result<Drift, CniError> {
-    let everything = host.state.sections(None);
+fn look_and_repair(
+    node: &Node,
+    lock: &Journal,
+    attached: Attached,
+    record: &mut Record<'_>,
+) -> Result<Drift, CniError> {
+    let everything = node.state.sections(None);
     // Looked at by others it is in flight: this is the flight.
     let state = attached.state_under_lock();
     let journal: Vec<Entry> =
         attached.sections.iter().flat_map(|section| section.entries().cloned()).collect();
-    let mut kernel = host.locked_kernel(attached.netns(), lock);
-    let mut drift = drift::look(attached, state, &everything, &mut kernel);
+    let mut notes = Notes::default();
+    let mut machine = node.locked_machine(attached.netns(), lock);
+    let mut drift = drift::look(attached, state, &everything, &mut machine, &mut notes);
     let mut done: Vec<Entry> = Vec::new();
     let mut failures = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        if drift.mends.iter().all(|mend| matches!(mend.action, Action::Settle(_))) {
+        if drift.repairs.iter().all(is_wait) {
             break;
         }
-        record.plan(&[], || plan::digest(done.iter().chain(&drift.mends), &Report::default()));
-        let plan = policy::check_again(drift.mends.clone(), &journal).map_err(|violations| {
+        record.plan(&[], || plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
+        let plan = plan::check_again(drift.repairs.clone(), &journal).map_err(|violations| {
             let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
             CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
         })?;
         record.begin_applying()?;
-        failures = apply::mend(&plan, &host.state, &mut kernel);
-        done.extend(drift.mends.into_iter().filter(|mend| !matches!(mend.action, Action::Settle(_))));
+        failures = apply::repair(&plan, &node.state, &mut machine, &mut notes);
+        done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));
         // What was looked up may have been made anew.
-        kernel = host.locked_kernel(drift.attached.netns(), lock);
-        drift = drift::look(drift.attached, state, &everything, &mut kernel);
+        (machine, notes) = (node.locked_machine(drift.attached.netns(), lock), Notes::default());
+        drift = drift::look(drift.attached, state, &everything, &mut machine, &mut notes);
     }
     let failed =
         failures.into_iter().map(|(action, error)| format!("`{action}`: {}", crate::error::chain(&error)));
     drift.beyond.extend(failed);
-    drift.states = vec![plan::render::State::Absent; done.len()];
-    drift.mends = done;
+    drift.states = vec![Found::Absent; done.len()];
+    drift.repairs = done;
     Ok(drift)
+}
+
+/// Whether it only waits, so that it is nothing to repair by itself.
+fn is_wait(entry: &Entry) -> bool {
+    entry.action.kind().profile().lane.is_wait()
 }

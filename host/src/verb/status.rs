@@ -2,25 +2,26 @@
 
 use crate::cni::command::gate_plugin;
 use crate::cni::{CniError, Config, Request, code};
+use crate::context::Node;
 use crate::delegate;
 use crate::planning::{self, Stages};
 use crate::plugin::Plugin;
 use crate::policy::Grants;
-use crate::run::Host;
+use crate::reference;
 use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Waiting;
 
 /// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
-pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), CniError> {
+pub fn status(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
-    let policy = host.policy().map_err(unavailable)?;
-    let plugin = Plugin::find(host, request, &request.plugin).map_err(unavailable)?;
+    let policy = node.policy().map_err(unavailable)?;
+    let plugin = Plugin::find(node, request, &request.plugin).map_err(unavailable)?;
     plugin.check_imports(policy).map_err(unavailable)?;
     gate_plugin("STATUS", &config.cni_version, &plugin.code.manifest.cni_versions)?;
     plugin.check_config(config)?;
     let is_ipam = plugin.code.manifest.kind == Kind::Ipam;
-    ask(host, request, config, plugin)?;
+    ask(node, request, config, plugin)?;
     match config.ipam_type().filter(|ipam| !is_ipam && !ipam.is_empty()) {
         None => Ok(()),
         Some(ipam) => {
@@ -29,11 +30,11 @@ pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), Cni
                 Found::Native(program) => delegate::offer("STATUS", &delegate::of(request, &ipam, &program)),
                 Found::Component(path, file) => {
                     let network = Some(&request.attachment.network);
-                    let plugin = Plugin::from_component(host, &ipam, network, &path, &file);
+                    let plugin = Plugin::from_component(node, &ipam, network, &path, &file);
                     let plugin = plugin.map_err(unavailable)?;
                     plugin.check_imports(policy).map_err(unavailable)?;
                     plugin.gate_version(&config.cni_version)?;
-                    ask(host, &Request { plugin: ipam, ..request.clone() }, config, plugin)
+                    ask(node, &Request { plugin: ipam, ..request.clone() }, config, plugin)
                 }
             }
         }
@@ -41,13 +42,14 @@ pub fn status(host: &Host, request: &Request, config: &Config) -> Result<(), Cni
 }
 
 /// Runs the plugin's own `status`, if it has one; what it recorded is thrown away.
-fn ask(host: &Host, request: &Request, config: &Config, plugin: Plugin) -> Result<(), CniError> {
+fn ask(node: &Node, request: &Request, config: &Config, plugin: Plugin) -> Result<(), CniError> {
     if !plugin.code.manifest.has_status() {
         return Ok(());
     }
-    let policy = host.policy()?;
-    let grants = Grants::for_request(request, config, None, policy);
-    let mut kernel = host.kernel(None, true);
+    let policy = node.policy()?;
+    let grants =
+        Grants::for_request(request, config, None, policy, reference::grants(&request.plugin, config));
+    let mut machine = node.machine(None, true);
     let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
-    planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown).map(drop)
+    planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map(drop)
 }

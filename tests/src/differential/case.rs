@@ -56,9 +56,12 @@ pub fn part() -> String {
 impl Case {
     /// All of them, by name.
     pub fn all() -> Vec<Case> {
-        let directory = crate::repository().join("tests/differential");
-        let entries =
-            std::fs::read_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+        Case::all_in(&crate::repository().join("tests/differential"))
+    }
+
+    /// Those in another directory.
+    pub fn all_in(directory: &Path) -> Vec<Case> {
+        let entries = std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
         paths.retain(|path| path.is_dir());
         paths.sort();

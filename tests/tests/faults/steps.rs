@@ -148,7 +148,7 @@ fn corpus() -> PathBuf {
     wasm_cni_tests::repository().join("tests/plans/corpus.json")
 }
 
-/// With `BLESS=1`: one plan of each shape, for `host/src/apply/corpus.rs`.
+/// With `BLESS=1`: one plan of each shape, for `tests/fake/tests/corpus.rs`.
 fn record(found: &[Found]) {
     let mut shapes: BTreeMap<&Vec<String>, String> = BTreeMap::new();
     for found in found.iter().filter(is_kept) {

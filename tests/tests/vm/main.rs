@@ -4,6 +4,7 @@ mod check;
 mod differential;
 mod failure;
 mod gateway;
+mod journal_v1;
 mod network;
 mod port;
 mod repair;

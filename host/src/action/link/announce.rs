@@ -1,49 +1,76 @@
 //! Telling the neighbours of a link its addresses.
 
 use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Answered, Found, Lane, Lasts, Lifetime, Prepared, Profile, Requests};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
+use crate::machine::port::Request;
+use crate::policy::{Capability, Refusal};
 use crate::value::LinkRef;
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::Announce`](super::Action::Announce).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announce {
-    /// Which link. It is told that its Ethernet address is what it is: the kernel then announces all that it has.
+    /// Which link. It gets the Ethernet address that it has: the kernel then announces the addresses of the link.
     pub link: LinkRef,
 }
 
 impl Kind for Announce {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let lane = Lane::Requests(self.link.netns, self);
+        // It leaves nothing, whatever link it is on.
+        let lasts = Lasts::For(Lifetime::Attachment);
+        Profile { lasts, ..Profile::on_link(&self.link, lane, Capability::Links) }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let name = &self.link.name;
+        vec![format!("ip link set {name} address MAC-OF-{name}  # tells the neighbours its addresses")]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        check.link(&self.link)
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+        Before::Present
+    }
+
+    fn found(&self, _before: &Before) -> Found {
+        Found::Absent
     }
 
     fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+        Vec::new()
     }
 
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+        Ok(Vec::new())
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Requests for Announce {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let found = cx.require(&self.link)?;
+        Ok(Prepared::Send(vec![Request::SetMac(found.index, found.mac)]))
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        match answers.into_iter().find_map(Result::err) {
+            // The machine is as it was.
+            None => Ok(Effect::AlreadyThere),
+            Some(error) => {
+                let name = self.link.name.as_str();
+                Err(refused(format!("failed to announce the addresses of {name:?}"), error))
+            }
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! Attributes of a link that is there.
 
+use super::on_off;
 use super::port::BridgePort;
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::check::{Check, required};
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{
+    Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
+};
+use crate::action::record::{Before, Difference, Effect, Old, Undoing, Undone};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{LinkRef, Mac};
+use crate::machine::port::{Link, Request};
+use crate::policy::{Capability, Refusal};
+use crate::value::{IfName, LinkRef, Mac, Netns};
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::SetLink`](super::Action::SetLink).
@@ -44,7 +47,7 @@ pub enum LinkAttribute {
 }
 
 impl LinkAttribute {
-    /// The value as text: what undo remembers. A port has none.
+    /// The value as text, for sentences. A port has none.
     pub fn text(&self) -> String {
         match self {
             LinkAttribute::Mac(mac) => mac.to_string(),
@@ -68,39 +71,185 @@ impl LinkAttribute {
         })
     }
 
+    /// The same attribute as a link has it; a link says nothing of a port.
+    pub fn of(&self, link: &Link) -> Option<Self> {
+        Some(match self {
+            LinkAttribute::Mac(_) => LinkAttribute::Mac(link.mac),
+            LinkAttribute::Mtu(_) => LinkAttribute::Mtu(link.mtu),
+            LinkAttribute::AllMulticast(_) => LinkAttribute::AllMulticast(link.all_multicast),
+            LinkAttribute::QueueLength(_) => LinkAttribute::QueueLength(link.queue_length),
+            LinkAttribute::Promiscuous(_) => LinkAttribute::Promiscuous(link.promiscuous),
+            LinkAttribute::Alias(_) => LinkAttribute::Alias(link.alias.clone().unwrap_or_default()),
+            LinkAttribute::Port(_) => return None,
+        })
+    }
+
+    /// What gives it to a link.
+    fn prepare(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let index = found.index;
+        Ok(Prepared::Send(vec![match self {
+            LinkAttribute::Mac(mac) => Request::SetMac(index, *mac),
+            LinkAttribute::Mtu(mtu) => Request::SetMtu(index, *mtu),
+            LinkAttribute::AllMulticast(on) => Request::SetAllMulticast(index, *on),
+            LinkAttribute::QueueLength(packets) => Request::SetQueueLength(index, *packets),
+            LinkAttribute::Promiscuous(on) => Request::SetPromiscuous(index, *on),
+            LinkAttribute::Alias(alias) => Request::SetAlias(index, alias.clone()),
+            LinkAttribute::Port(port) => return port.join(found, cx),
+        }]))
+    }
+
+    /// The same as commands.
+    fn commands(&self, name: &IfName) -> Vec<String> {
+        vec![match self {
+            LinkAttribute::Mac(mac) => format!("ip link set {name} address {mac}"),
+            LinkAttribute::Mtu(mtu) => format!("ip link set {name} mtu {mtu}"),
+            LinkAttribute::AllMulticast(on) => format!("ip link set {name} allmulticast {}", on_off(*on)),
+            LinkAttribute::QueueLength(packets) => format!("ip link set {name} txqueuelen {packets}"),
+            LinkAttribute::Promiscuous(on) => format!("ip link set {name} promisc {}", on_off(*on)),
+            LinkAttribute::Alias(alias) => format!("ip link set {name} alias '{alias}'"),
+            LinkAttribute::Port(port) => return port.commands(name),
+        }]
+    }
+
+    /// The text for a link that does not get it.
+    fn failed(&self, name: &IfName) -> String {
+        let (name, value) = (name.as_str(), self.text());
+        match self {
+            LinkAttribute::Mac(_) => format!("failed to set the MAC of {name:?} to {value}"),
+            LinkAttribute::Mtu(_) => format!("failed to set the MTU of {name:?} to {value}"),
+            LinkAttribute::QueueLength(_) => format!("failed to set the queue length of {name:?} to {value}"),
+            LinkAttribute::AllMulticast(_)
+            | LinkAttribute::Promiscuous(_)
+            | LinkAttribute::Alias(_)
+            | LinkAttribute::Port(_) => format!("failed to restore {name:?}"),
+        }
+    }
+
+    /// What it is called.
+    fn name(&self) -> &'static str {
+        match self {
+            LinkAttribute::Mac(_) => "MAC",
+            LinkAttribute::Mtu(_) => "MTU",
+            LinkAttribute::AllMulticast(_) => "all-multicast mode",
+            LinkAttribute::QueueLength(_) => "queue length",
+            LinkAttribute::Promiscuous(_) => "promiscuous mode",
+            LinkAttribute::Alias(_) => "alias",
+            LinkAttribute::Port(_) => "port",
+        }
+    }
+
+    /// Whether a plan may set it: the others are for repairs.
+    fn is_for_plans(&self) -> bool {
+        match self {
+            LinkAttribute::Mac(_)
+            | LinkAttribute::Mtu(_)
+            | LinkAttribute::AllMulticast(_)
+            | LinkAttribute::QueueLength(_) => true,
+            LinkAttribute::Promiscuous(_) | LinkAttribute::Alias(_) | LinkAttribute::Port(_) => false,
+        }
+    }
+
     /// Whether both are about one attribute.
     pub fn is_same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
+impl SetLink {
+    /// The Ethernet address that an action sets, and on which link.
+    pub fn mac_of(action: &Action) -> Option<(&LinkRef, Mac)> {
+        if let Action::SetLink(SetLink { link, attribute: LinkAttribute::Mac(mac) }) = action {
+            Some((link, *mac))
+        } else {
+            None
+        }
+    }
+}
+
 impl Kind for SetLink {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let lane = Lane::Requests(self.link.netns, self);
+        let mut profile = Profile::on_link(&self.link, lane, Capability::Links);
+        profile.lasts = Lasts::For(Lifetime::Attachment);
+        if let LinkAttribute::Port(port) = &self.attribute {
+            profile.needs.push(LinkName::on_host(&port.bridge));
+        }
+        profile
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        self.attribute.commands(&self.link.name)
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let mut refusals = required(self.attribute.is_for_plans(), "no plugin repairs links");
+        refusals.extend(check.link(&self.link));
+        refusals
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    /// Of a port nothing is undone, since it is only set where something else was found: absent.
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        match cx.link(&self.link).map(|found| found.and_then(|found| self.attribute.of(&found))) {
+            Ok(Some(now)) if now == self.attribute => Before::Present,
+            Ok(Some(now)) => Before::Old(Old::Attribute(now)),
+            Ok(None) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if undoing.goes_with_link(&self.link) {
+            return Vec::new();
+        }
+        let Some(Old::Attribute(old)) = undoing.done.old() else { return Vec::new() };
+        let (link, set) = (self.link.clone(), Some(self.attribute.clone()));
+        vec![RestoreLink { link, set, old: old.clone() }.into()]
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let SetLink { link, attribute } = self;
+        let Some(found) = cx.link(link)? else {
+            return Ok(vec![Difference::beyond(format!("link {link} is missing"))]);
+        };
+        Ok(match attribute.of(&found) {
+            Some(now) if now != *attribute => {
+                let (what, now, wanted) = (attribute.name(), now.text(), attribute.text());
+                let text = format!("{what} of {link} is {now}, not {wanted}");
+                vec![Difference::repaired(text, self.clone())]
+            }
+            Some(_) | None => Vec::new(),
+        })
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn is_superseded(&self, by: &Action) -> bool {
+        matches!(by, Action::SetLink(later)
+            if later.link == self.link && later.attribute.is_same_kind(&self.attribute))
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Requests for SetLink {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let found = cx.require(&self.link)?;
+        match self.attribute.of(&found) {
+            Some(now) if now == self.attribute => return Ok(Prepared::Nothing),
+            Some(now) => cx.notes.attributes.push((self.clone(), now)),
+            None => {}
+        }
+        self.attribute.prepare(&found, cx)
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let noted = &mut cx.notes.attributes;
+        let place = noted.iter().rposition(|(set, _)| set == self);
+        let old = place.map(|place| noted.swap_remove(place).1);
+        match answers.into_iter().find_map(Result::err) {
+            None => Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::Attribute(old)))),
+            Some(error) => Err(refused(self.attribute.failed(&self.link.name), error)),
+        }
     }
 }
 
@@ -117,10 +266,38 @@ pub struct RestoreLink {
 
 impl Inverse for RestoreLink {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        self.old.commands(&self.link.name).into_iter().next().unwrap_or_default()
+    }
+}
+
+impl Retract for RestoreLink {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let RestoreLink { link, set, old } = self;
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let now = old.of(&found);
+        if now.as_ref() == Some(old) {
+            return Ok(Retraction::Nothing(Undone::Gone));
+        }
+        if set.is_some() && now != *set {
+            let is = now.map(|now| now.text()).unwrap_or_default();
+            let text = format!("link {} was changed to {is:?} by somebody else", link.name);
+            return Ok(Retraction::Nothing(Undone::Left(text)));
+        }
+        let (first, then) = match old.prepare(&found, cx)? {
+            Prepared::Nothing => return Ok(Retraction::Nothing(Undone::Gone)),
+            Prepared::Send(requests) => (Vec::new(), requests),
+            Prepared::After { first, what: _, then } => (first, then),
+        };
+        let each = then.into_iter().map(|request| vec![request]);
+        let requests = (!first.is_empty()).then_some(first).into_iter().chain(each).collect();
+        Ok(Retraction::Send(link.netns, requests, old.failed(&link.name)))
     }
 }

@@ -1,18 +1,27 @@
-//! Bridges.
+//! Bridges, and what a port does to one that somebody else made.
 
+use super::delete::{deletion, deletion_command};
+use super::{
+    BRIDGE, DEFAULT_MTU, MAX_MTU, ignore_advertisements, ignore_advertisements_command, is_errno,
+    overlay_made, planned, presence,
+};
 use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::context::{Notes, ReadContext, WriteContext, refused};
 use crate::action::is_false;
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{
+    Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
+};
+use crate::action::query::{Answer, Query};
+use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use crate::action::{Action, AddAddress, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{IfName, Mac};
+use crate::machine::port::{Link, NewBridge, Request, on_host};
+use crate::policy::{Capability, Refusal};
+use crate::value::{IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::EnsureBridge`](super::Action::EnsureBridge). The attributes count only when it is made; then it also ignores router advertisements.
@@ -32,32 +41,171 @@ pub struct EnsureBridge {
 
 impl Kind for EnsureBridge {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let name = LinkName::on_host(&self.name);
+        Profile {
+            makes: vec![name],
+            needs: vec![name],
+            changes: vec![name],
+            lasts: Lasts::For(Lifetime::Shared),
+            ..Profile::new(Lane::Requests(Netns::Host, self), Capability::Links)
+        }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let EnsureBridge { name, mac, .. } = self;
+        let mtu = self.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+        let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
+        let made = format!("ip link add {name} address {mac}{mtu} type bridge{filtering}");
+        vec![made, ignore_advertisements_command(name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        check.named(&self.name)
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        let name = LinkName::on_host(&self.name);
+        overlay_made(query, answer, || planned(name, BRIDGE, self.mac, self.mtu), name);
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        presence(cx.link(&on_host(&self.name)), |_| true)
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        let link = on_host(&self.name);
+        let added = undoing.own.iter().filter_map(|record| AddAddress::of(record.action));
+        let addresses = added.filter(|add| add.link == link).map(|add| add.address);
+        let (name, addresses) = (self.name.clone(), addresses.collect());
+        undoing.if_made(DeleteEmptyBridge { name, mac: self.mac, addresses })
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    /// What it was made with counts only then.
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let name = &self.name;
+        Ok(match cx.link(&on_host(name))? {
+            Some(found) if found.kind == BRIDGE => {
+                self.note(&found, cx.notes);
+                Vec::new()
+            }
+            Some(_) => vec![Difference::beyond(format!("{name} is not a bridge"))],
+            None => vec![Difference::repaired(format!("bridge {name} is missing"), self.clone())],
+        })
     }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Requests for EnsureBridge {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        if let Some(found) = cx.link(&on_host(&self.name))? {
+            self.use_found(&found, cx)?;
+            return Ok(Prepared::Nothing);
+        }
+        let EnsureBridge { name, mtu, mac, vlan_filtering } = self.clone();
+        Ok(Prepared::Send(vec![Request::CreateBridge(NewBridge { name, mac, mtu, vlan_filtering })]))
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let (name, link) = (&self.name, on_host(&self.name));
+        let Some(error) = answers.into_iter().find_map(Result::err) else {
+            cx.notes.foreign_bridges.remove(name);
+            ignore_advertisements(cx, name)?;
+            return Ok(Effect::CreatedLinks(vec![cx.require(&link)?.identity(link)]));
+        };
+        if is_errno(&error, Errno::EEXIST)
+            && let Some(found) = cx.link(&link)?
+        {
+            self.use_found(&found, cx)?;
+            return Ok(Effect::AlreadyThere);
+        }
+        let name = name.as_str();
+        Err(refused(format!("failed to create bridge {name:?}: could not add {name:?}"), error))
+    }
+}
+
+impl EnsureBridge {
+    /// Uses what has the bridge's name, if it is a bridge. One of ours that is not up is finished: its maker may have been killed.
+    fn use_found(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
+        if found.kind != BRIDGE {
+            let name = self.name.as_str();
+            let text =
+                format!("failed to create bridge {name:?}: {name:?} already exists but is not a bridge");
+            return Err(MachineError::Conflict(text));
+        }
+        self.note(found, cx.notes);
+        let is_unfinished = !found.up && !cx.notes.foreign_bridges.contains(&self.name);
+        if is_unfinished { ignore_advertisements(cx, &self.name) } else { Ok(()) }
+    }
+
+    /// Notes a bridge that was there: its Ethernet address shows whether we made it.
+    fn note(&self, found: &Link, notes: &mut Notes) {
+        if found.mac == self.mac {
+            notes.foreign_bridges.remove(&self.name);
+        } else {
+            notes.foreign_bridges.insert(self.name.clone());
+        }
+    }
+}
+
+/// What of a bridge has to be set lest it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Its Ethernet address.
+    pub mac: bool,
+    /// Its MTU.
+    pub mtu: bool,
+}
+
+/// What the kernel would change of a bridge, given with its ports by Ethernet address and MTU, when another port joins it or leaves it again.
+///
+/// Whenever a port comes or goes, a bridge takes the lowest address and the least MTU of its ports, unless somebody has set that
+/// (`br_stp_recalculate_bridge_id` and `br_mtu_auto_adjust`). One that differs from its ports' was set.
+pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], port: (Mac, u32)) -> Keep {
+    let (mac, mtu) = bridge;
+    let (port_mac, port_mtu) = port;
+    let lowest = ports.iter().map(|(mac, _)| *mac).min();
+    let least = ports.iter().map(|(_, mtu)| *mtu).min();
+    // Zeros are what remains when the last port has gone: the kernel does not take them.
+    let can_be_set = mac != Mac([0; 6]);
+    Keep {
+        mac: can_be_set && lowest.is_none_or(|lowest| lowest == mac && port_mac < mac),
+        mtu: least
+            .map_or((mtu, port_mtu) != (DEFAULT_MTU, DEFAULT_MTU), |least| least == mtu && port_mtu < mtu),
+    }
+}
+
+/// What pins what the kernel would change of a bridge that is none of ours, before a port of that Ethernet address and MTU joins: so it never has
+/// another value, not even when this process dies. Of our own bridges both are set when they are made, or follow as in the reference.
+pub(super) fn pins(
+    master: &IfName,
+    port: (Mac, u32),
+    cx: &mut WriteContext<'_>,
+) -> Result<Vec<Request>, MachineError> {
+    if !cx.notes.foreign_bridges.contains(master) {
+        return Ok(Vec::new());
+    }
+    let bridge = cx.require(&on_host(master))?;
+    let ports = cx.machine.ports(bridge.index).map_err(|error| refused(failed_keep(master), error))?;
+    let ports: Vec<_> = ports.iter().map(|port| (port.mac, port.mtu)).collect();
+    let keep = keep((bridge.mac, bridge.mtu), &ports, port);
+    let mut requests = Vec::new();
+    if keep.mac {
+        requests.push(Request::SetMac(bridge.index, bridge.mac));
+    }
+    if keep.mtu {
+        // The kernel ignores the value that is there. Downwards, IPv6 and links on the bridge could lose by it.
+        let other = if bridge.mtu < MAX_MTU { bridge.mtu + 1 } else { bridge.mtu - 1 };
+        requests.extend([other, bridge.mtu].map(|mtu| Request::SetMtu(bridge.index, mtu)));
+    }
+    Ok(requests)
+}
+
+/// The text for pins that fail.
+pub(super) fn failed_keep(master: &IfName) -> String {
+    format!("failed to keep {:?} as it is", master.as_str())
 }
 
 /// Deletes a bridge of ours that has no port and carries no address but those given.
@@ -73,10 +221,68 @@ pub struct DeleteEmptyBridge {
 
 impl Inverse for DeleteEmptyBridge {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        deletion_command(&self.name)
+    }
+}
+
+impl Retract for DeleteEmptyBridge {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let DeleteEmptyBridge { name, mac, addresses } = self;
+        let left = |text| Ok(Retraction::Nothing(Undone::Left(text)));
+        let link = on_host(name);
+        let Some(found) = cx.link(&link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        if found.kind != BRIDGE || found.mac != *mac {
+            return left(format!("{name} is not the bridge that was made"));
+        }
+        let failed = |error| refused(format!("failed to list the ports of {:?}", name.as_str()), error);
+        let ports = cx.machine.ports(found.index).map_err(failed)?;
+        if let Some(port) = ports.first() {
+            return left(format!("bridge {name} is in use: {} is a port of it", port.name));
+        }
+        let there = cx.addresses(&link, found.index)?;
+        let foreign = there.iter().find(|one| !one.is_link_local() && !addresses.contains(&one.address));
+        if let Some(foreign) = foreign {
+            return left(format!("bridge {name} has the address {}, which is not ours", foreign.address));
+        }
+        Ok(deletion(Netns::Host, name, found.index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac(last: u8) -> Mac {
+        Mac([2, 0, 0, 0, 0, last])
+    }
+
+    fn kept(bridge: (u8, u32), ports: &[(u8, u32)], port: (u8, Option<u32>)) -> (bool, bool) {
+        let ports: Vec<_> = ports.iter().map(|(last, mtu)| (mac(*last), *mtu)).collect();
+        let port = (mac(port.0), port.1.unwrap_or(DEFAULT_MTU));
+        let Keep { mac, mtu } = keep((mac(bridge.0), bridge.1), &ports, port);
+        (mac, mtu)
+    }
+
+    #[test]
+    fn a_bridge_that_follows_its_ports_is_kept_where_the_new_one_would_change_it() {
+        assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (4, Some(1400))), (true, true));
+        assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (7, None)), (false, false));
+        // One that does not follow was set.
+        assert_eq!(kept((1, 1500), &[(5, 9000)], (4, Some(1400))), (false, false));
+        assert_eq!(kept((9, 9000), &[(5, 1500)], (4, Some(1400))), (false, false));
+    }
+
+    #[test]
+    fn a_bridge_without_ports_is_kept_unless_nothing_can_change() {
+        assert_eq!(kept((5, 1500), &[], (9, None)), (true, false));
+        assert_eq!(kept((5, 1500), &[], (9, Some(1400))), (true, true));
+        // It would fall back to 1500 when the port leaves.
+        assert_eq!(kept((5, 9000), &[], (9, Some(9000))), (true, true));
+        let zeros = Mac([0; 6]);
+        assert!(!keep((zeros, 1500), &[], (mac(9), DEFAULT_MTU)).mac, "zeros cannot be set");
     }
 }

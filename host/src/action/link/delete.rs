@@ -1,10 +1,24 @@
 //! Deleting links that were made: each is looked at first.
 
-use crate::action::context::ReadContext;
-use crate::action::profile::UndoLane;
+use super::failed_delete;
+use crate::action::context::{ReadContext, WriteContext};
+use crate::action::profile::{Retract, Retraction, UndoLane};
+use crate::action::record::Undone;
+use crate::action::shell::word;
 use crate::action::undo::Inverse;
 use crate::machine::MachineError;
-use crate::value::{IfName, LinkIdentity};
+use crate::machine::port::{Request, on_host};
+use crate::value::{IfName, LinkIdentity, LinkRef, Netns};
+
+/// What deletes the link of that name and index.
+pub(super) fn deletion(netns: Netns, name: &IfName, index: u32) -> Retraction {
+    Retraction::Send(netns, vec![vec![Request::Delete(index)]], failed_delete(name))
+}
+
+/// The same as a command.
+pub(super) fn deletion_command(name: &IfName) -> String {
+    format!("ip link delete {}", word(name.as_str()))
+}
 
 /// Deletes a link if index, kind and alias are still those (the MAC too, where it has no alias).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +29,36 @@ pub struct DeleteLink {
 
 impl Inverse for DeleteLink {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.identity.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        deletion_command(&self.identity.link.name)
+    }
+
+    /// Whether it still exists, under whatever name.
+    fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        let LinkIdentity { link, index, kind, .. } = &self.identity;
+        Ok(cx.link_at(link, *index)?.is_some_and(|found| found.kind == *kind))
+    }
+}
+
+impl Retract for DeleteLink {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let LinkIdentity { link, index, kind, mac, alias } = &self.identity;
+        let LinkRef { netns, name } = link;
+        let Some(found) = cx.link_at(link, *index)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let is_same_alias = found.alias == *alias;
+        let is_same_mac = alias.is_some() || found.mac == *mac;
+        if found.kind != *kind || !is_same_alias || !is_same_mac {
+            let text = format!("link {name} is not the one that was made");
+            return Ok(Retraction::Nothing(Undone::Left(text)));
+        }
+        Ok(deletion(*netns, name, found.index))
     }
 }
 
@@ -34,10 +73,24 @@ pub struct DeleteMarkedLink {
 
 impl Inverse for DeleteMarkedLink {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        deletion_command(&self.name)
+    }
+}
+
+impl Retract for DeleteMarkedLink {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let DeleteMarkedLink { name, alias } = self;
+        Ok(match cx.link(&on_host(name))? {
+            None => Retraction::Nothing(Undone::Gone),
+            Some(found) if found.alias.as_deref() == Some(alias) => deletion(Netns::Host, name, found.index),
+            Some(_) => {
+                let text = format!("link {name} is not ours: it has another alias");
+                Retraction::Nothing(Undone::Left(text))
+            }
+        })
     }
 }

@@ -1,16 +1,18 @@
 //! Promiscuous mode.
 
+use super::presence;
 use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
+use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
+use crate::action::shell::word;
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::LinkRef;
+use crate::machine::port::Request;
+use crate::policy::{Capability, Refusal};
+use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::SetPromiscuous`](super::Action::SetPromiscuous).
@@ -22,31 +24,56 @@ pub struct SetPromiscuous {
 
 impl Kind for SetPromiscuous {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::on_link(&self.link, Lane::Requests(self.link.netns, self), Capability::Links)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        vec![format!("ip link set {} promisc on", self.link.name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        check.link(&self.link)
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        presence(cx.link(&self.link), |link| link.promiscuous)
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if undoing.goes_with_link(&self.link) {
+            return Vec::new();
+        }
+        undoing.if_made(ClearPromiscuous { link: self.link.clone() })
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let holds = cx.link(&self.link)?.map(|found| found.promiscuous);
+        let text = format!("link {} is not promiscuous", self.link);
+        Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Requests for SetPromiscuous {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let found = cx.require(&self.link)?;
+        Ok(match found.promiscuous {
+            true => Prepared::Nothing,
+            false => Prepared::Send(vec![Request::SetPromiscuous(found.index, true)]),
+        })
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        match answers.into_iter().find_map(Result::err) {
+            None => Ok(Effect::Created),
+            Some(error) => {
+                let name = self.link.name.as_str();
+                Err(refused(format!("could not set promiscuous mode on {name:?}"), error))
+            }
+        }
     }
 }
 
@@ -59,10 +86,26 @@ pub struct ClearPromiscuous {
 
 impl Inverse for ClearPromiscuous {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        format!("ip link set dev {} promisc off", word(self.link.name.as_str()))
+    }
+}
+
+impl Retract for ClearPromiscuous {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let ClearPromiscuous { link } = self;
+        let Some(found) = cx.seen(link)?.filter(|found| found.promiscuous) else {
+            return Ok(Retraction::Nothing(Undone::Gone));
+        };
+        let requests = vec![vec![Request::SetPromiscuous(found.index, false)]];
+        let what = format!("failed to end promiscuous mode of {:?}", link.name.as_str());
+        Ok(Retraction::Send(link.netns, requests, what))
     }
 }

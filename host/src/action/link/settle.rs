@@ -1,15 +1,23 @@
-//! Waiting until a link passes packets.
+//! Waiting until a link passes packets: until its peer is up and the kernel has found no other owner of its addresses.
 
 use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Found, Lane, Own, Profile};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::LinkRef;
+use crate::policy::{Capability, Refusal};
+use crate::signal;
+use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// As long as the reference waits for addresses (cni-behaviours, section 2.4).
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks: a veth is up within microseconds, duplicate address detection takes a second.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// See [`Action::Settle`](super::Action::Settle).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,30 +28,114 @@ pub struct Settle {
 
 impl Kind for Settle {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let lane = Lane::Wait(self.link.netns, self);
+        Profile { on: Some(self.link.clone()), ..Profile::new(lane, Capability::Links) }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        vec![format!("# wait until {} passes packets", self.link.name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        check.link(&self.link)
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+        Before::Present
+    }
+
+    fn found(&self, _before: &Before) -> Found {
+        Found::Absent
     }
 
     fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+        Vec::new()
     }
 
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+        Ok(Vec::new())
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+
+    /// A link that is repaired passes packets when the repair ends.
+    fn waits_for(&self, repair: &Action) -> bool {
+        if let Action::SetUp(up) = repair {
+            return up.link == self.link || up.link.netns == Netns::Container;
+        }
+        if let Action::SetLink(set) = repair {
+            return set.link == self.link;
+        }
+        matches!(repair, Action::AddAddress(add) if add.link == self.link)
+    }
+}
+
+impl Own for Settle {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        self.wait(cx, PATIENCE)
+    }
+
+    /// It changes nothing.
+    fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+impl Settle {
+    pub(super) fn wait(&self, cx: &mut WriteContext<'_>, patience: Duration) -> Result<Effect, MachineError> {
+        let deadline = Instant::now() + patience;
+        // On a machine where a pause takes no time, the number of pauses ends the wait.
+        let mut pauses_left = patience.as_millis() / PAUSE.as_millis();
+        while let Some(obstacle) = self.obstacle(cx, patience)? {
+            if pauses_left == 0 || Instant::now() >= deadline {
+                return Err(MachineError::Conflict(obstacle));
+            }
+            if !cx.machine.pause(PAUSE) {
+                signal::check()?;
+            }
+            pauses_left -= 1;
+        }
+        Ok(Effect::AlreadyThere)
+    }
+
+    /// What the link still waits for; an address that somebody else has is an error at once.
+    fn obstacle(
+        &self,
+        cx: &mut WriteContext<'_>,
+        patience: Duration,
+    ) -> Result<Option<String>, MachineError> {
+        let Settle { link } = self;
+        let name = link.name.as_str();
+        let failed = || format!("failed to settle addresses for {name:?}");
+        let found = cx.require(link)?;
+        if !found.running {
+            return Ok(Some(self.not_running()));
+        }
+        if found.master.is_some() {
+            // A port has no addresses of its own.
+            return Ok(None);
+        }
+        let addresses = cx.machine.addresses(link.netns, Some(found.index));
+        let mut addresses = addresses.map_err(|error| refused(failed(), error))?;
+        addresses.retain(|address| !address.is_link_local());
+        if let Some(taken) = addresses.iter().find(|address| address.is_duplicate()) {
+            let text = format!("link {name} has address {} in DADFAILED state", taken.address.ip());
+            return Err(MachineError::Conflict(format!("{}: {text}", failed())));
+        }
+        let is_tentative = addresses.iter().any(|address| address.is_tentative());
+        Ok(is_tentative.then(|| {
+            let seconds = patience.as_secs();
+            format!("{}: link {name} still has tentative addresses after {seconds} seconds", failed())
+        }))
+    }
+
+    /// Why the link passes no packets, in the reference's words for a port.
+    fn not_running(&self) -> String {
+        match self.link.netns {
+            Netns::Host => "bridge port in error state: down".to_owned(),
+            Netns::Container => format!("link {} is down", self.link.name),
+        }
     }
 }

@@ -1,17 +1,22 @@
 //! Links up and down.
 
+use super::{known_link, presence};
 use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
+use crate::action::query::{Answer, Query};
+use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
+use crate::action::shell::word;
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::LinkRef;
+use crate::machine::port::{Address, Request};
+use crate::policy::{Capability, Refusal};
+use crate::value::{LinkRef, Netns};
+use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// See [`Action::SetUp`](super::Action::SetUp).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,31 +27,59 @@ pub struct SetUp {
 
 impl Kind for SetUp {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::on_link(&self.link, Lane::Requests(self.link.netns, self), Capability::Links)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        vec![format!("ip link set {} up", self.link.name)]
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        check.link(&self.link)
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        if let Some(fact) = known_link(query, answer, (&self.link).into()) {
+            fact.up = true;
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        presence(cx.link(&self.link), |link| link.up)
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if undoing.goes_with_link(&self.link) {
+            return Vec::new();
+        }
+        undoing.if_made(SetDown { link: self.link.clone() })
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let holds = cx.link(&self.link)?.map(|found| found.up);
+        let text = format!("link {} is down", self.link);
+        Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Requests for SetUp {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let found = cx.require(&self.link)?;
+        Ok(match found.up {
+            true => Prepared::Nothing,
+            false => Prepared::Send(vec![Request::SetUp(found.index, true)]),
+        })
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        match answers.into_iter().find_map(Result::err) {
+            None => Ok(Effect::Created),
+            Some(error) => Err(refused(format!("failed to set {:?} UP", self.link.name.as_str()), error)),
+        }
     }
 }
 
@@ -59,10 +92,42 @@ pub struct SetDown {
 
 impl Inverse for SetDown {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Requests(self)
+    }
+
+    fn netns(&self) -> Netns {
+        self.link.netns
     }
 
     fn command(&self) -> String {
-        todo!()
+        format!("ip link set dev {} down", word(self.link.name.as_str()))
     }
+}
+
+impl Retract for SetDown {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let SetDown { link } = self;
+        let Some(found) = cx.seen(link)?.filter(|found| found.up) else {
+            return Ok(Retraction::Nothing(Undone::Gone));
+        };
+        let addresses = cx.addresses(link, found.index)?;
+        if addresses.iter().any(|one| one.address.is_ipv6() && !one.comes_back()) {
+            let text = format!("link {} would lose its IPv6 addresses", link.name);
+            return Ok(Retraction::Nothing(Undone::Left(text)));
+        }
+        let down = vec![Request::SetUp(found.index, false)];
+        let address = given_to_loopback(link, &addresses);
+        let given = address.map(|address| vec![Request::DeleteAddress { link: found.index, address }]);
+        // The address first: of a link that is down nothing is undone again, should the process die in between.
+        let requests = given.into_iter().chain([down]).collect();
+        let what = format!("failed to set {:?} down", link.name.as_str());
+        Ok(Retraction::Send(link.netns, requests, what))
+    }
+}
+
+/// The address that the kernel gave to `lo` when that came up: it does so again next time, if there is no other one.
+fn given_to_loopback(link: &LinkRef, addresses: &[Address]) -> Option<IpNetwork> {
+    let mut v4 = addresses.iter().map(|one| one.address).filter(IpNetwork::is_ipv4);
+    let only = v4.next().filter(|_| v4.next().is_none() && link.name.as_str() == "lo");
+    only.filter(|address| address.ip() == Ipv4Addr::LOCALHOST && address.prefix() == 8)
 }

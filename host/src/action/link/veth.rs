@@ -1,16 +1,22 @@
 //! Veth pairs.
 
+use super::bridge::{failed_keep, pins};
 use super::port::{BridgePort, PortVlans};
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
+use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, planned, presence, unmark};
+use crate::action::check::{Check, required};
+use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::record::{Before, Difference, Undoing};
-use crate::action::{Action, Undo};
+use crate::action::profile::{Answered, Lane, LinkName, Prepared, Profile, Requests};
+use crate::action::query::{Answer, Query};
+use crate::action::record::{Before, Difference, Done, Effect, Undoing};
+use crate::action::{Action, DeleteLink, DeleteMarkedLink, LinkAttribute, SetLink, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{IfName, Mac};
+use crate::machine::port::{Link, NewVeth, Request, VethEnd, in_container, on_host};
+use crate::policy::{Capability, Refusal};
+use crate::value::{Fact, IfName, LinkFact, LinkIdentity, LinkRef, Mac, Netns, derive};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// See [`Action::CreateVeth`](super::Action::CreateVeth). The host end is made with its master and its port settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,32 +64,259 @@ impl VethPeer {
     }
 }
 
+impl CreateVeth {
+    fn inside(&self) -> LinkName<'_> {
+        LinkName { netns: Netns::Container, name: &self.name }
+    }
+
+    fn outside(&self) -> LinkName<'_> {
+        LinkName::on_host(&self.peer.name)
+    }
+
+    fn mtu(&self) -> u32 {
+        self.mtu.unwrap_or(DEFAULT_MTU)
+    }
+
+    /// Whether an end has that attribute when it is made.
+    fn is_made_with(&self, SetLink { link, attribute }: &SetLink) -> bool {
+        let peer = &self.peer;
+        let is_host = link.netns == Netns::Host;
+        let (name, mac) = if is_host { (&peer.name, peer.mac) } else { (&self.name, self.mac) };
+        *name == link.name
+            && match attribute {
+                LinkAttribute::Mac(restored) => *restored == mac,
+                LinkAttribute::Mtu(restored) => self.mtu.is_none_or(|mtu| mtu == *restored),
+                LinkAttribute::AllMulticast(_)
+                | LinkAttribute::QueueLength(_)
+                | LinkAttribute::Promiscuous(_) => false,
+                LinkAttribute::Alias(restored) => is_host && *restored == peer.alias,
+                LinkAttribute::Port(restored) => is_host && peer.port().as_ref() == Some(restored),
+            }
+    }
+}
+
 impl Kind for CreateVeth {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let ends = vec![self.inside(), self.outside()];
+        let needs = self.peer.master.iter().chain([&self.peer.name]).map(LinkName::on_host).collect();
+        // A pair is made from the host's side.
+        let lane = Lane::Requests(Netns::Host, self);
+        Profile { makes: ends.clone(), needs, changes: ends, ..Profile::new(lane, Capability::Links) }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let CreateVeth { name, mac, peer, .. } = self;
+        let mtu = self.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+        let mut commands = vec![format!(
+            "ip link add {} address {}{mtu} type veth peer name {name} netns CONTAINER address {mac}{mtu}",
+            peer.name, peer.mac
+        )];
+        commands.extend(peer.port().iter().flat_map(|port| port.commands(&peer.name)));
+        commands.push(format!("ip link set {} alias '{}'", peer.name, peer.alias));
+        commands
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let (grants, peer) = (check.grants, &self.peer);
+        let is_named = self.name == grants.attachment.interface;
+        let is_ours =
+            grants.host_veths.contains(&peer.name) && peer.alias == derive::alias(&grants.attachment);
+        let has_bridge = peer.master.as_ref().is_none_or(|master| check.is_bridge(master));
+        let mut refusals = required(is_named, "the link in the container is called as CNI_IFNAME says");
+        refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
+        refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
+        refusals.extend(check.vlans(&peer.vlans));
+        refusals
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        let (inside, outside) = (self.inside(), self.outside());
+        overlay_made(query, answer, || planned(inside, VETH, self.mac, self.mtu), inside);
+        let of_host = || LinkFact {
+            alias: Some(self.peer.alias.clone()),
+            ..planned(outside, VETH, self.peer.mac, self.mtu)
+        };
+        overlay_made(query, answer, of_host, outside);
+        if let (Query::HostEnd(name), Answer::HostEnd(fact)) = (query, answer)
+            && *name == self.name
+        {
+            *fact = Fact::Known(self.peer.name.clone());
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        presence(cx.link(&on_host(&self.peer.name)), |_| true)
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        match undoing.done {
+            Done::Effect(Effect::CreatedLinks(links)) => {
+                // Either end takes the other with it; the host's is reachable without the container's namespace.
+                let host = links.iter().find(|identity| identity.link.netns == Netns::Host);
+                let identity = host.or(links.first()).cloned();
+                identity.map(|identity| DeleteLink { identity }.into()).into_iter().collect()
+            }
+            // The alias shows it to be ours.
+            Done::Unknown(_) => {
+                let (name, alias) = (self.peer.name.clone(), self.peer.alias.clone());
+                vec![DeleteMarkedLink { name, alias }.into()]
+            }
+            Done::Effect(_) | Done::Not => Vec::new(),
+        }
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let (inside, outside) = (in_container(&self.name), on_host(&self.peer.name));
+        let found = cx.link(&inside)?;
+        let mut differences = of_end(&inside, self.mac, self.mtu(), found.as_ref());
+        let found = cx.link(&outside)?;
+        let mut of_host = of_end(&outside, self.peer.mac, self.mtu(), found.as_ref());
+        if let Some(found) = found.filter(|found| found.kind == VETH) {
+            of_host.extend(self.peer.differences(&outside, &found, cx)?);
+            // What has neither our mark nor our address is somebody else's, under our name.
+            if found.alias.as_deref() != Some(&self.peer.alias) && found.mac != self.peer.mac {
+                of_host.iter_mut().for_each(|difference| difference.repair = None);
+            }
+        }
+        differences.extend(of_host);
+        Ok(differences)
+    }
+
+    /// Also what it made an end with.
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+            || matches!(repair, Action::SetLink(set) if self.is_made_with(set))
+    }
+
+    fn with_told_macs(&self, told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
+        let mac = told(&in_container(&self.name))?;
+        Some(CreateVeth { mac, ..self.clone() }.into())
+    }
+}
+
+impl VethPeer {
+    /// How the host's end differs from this, beside its Ethernet address and its MTU.
+    fn differences(
+        &self,
+        link: &LinkRef,
+        found: &Link,
+        cx: &mut ReadContext<'_>,
+    ) -> Result<Vec<Difference>, MachineError> {
+        let mut differences = Vec::new();
+        if found.alias.as_deref() != Some(&self.alias) {
+            let text = format!("link {link} is not ours: it has another alias");
+            differences.push(restored(text, link, LinkAttribute::Alias(self.alias.clone())));
+        }
+        if let Some(port) = self.port() {
+            let texts = port.differences(link, found, cx)?;
+            let attribute = LinkAttribute::Port(port);
+            differences.extend(Difference::all(texts, SetLink { link: link.clone(), attribute }));
+        }
+        Ok(differences)
+    }
+
+    fn exists(&self) -> MachineError {
+        MachineError::Conflict(format!("host veth name ({:?}) already exists", self.name.as_str()))
+    }
+}
+
+fn of_end(link: &LinkRef, mac: Mac, mtu: u32, found: Option<&Link>) -> Vec<Difference> {
+    let Some(found) = found else { return vec![Difference::beyond(format!("link {link} is missing"))] };
+    if found.kind != VETH {
+        return vec![Difference::beyond(format!("link {link} is not of type veth"))];
+    }
+    let mut differences = Vec::new();
+    if found.mac != mac {
+        let text = format!("MAC of {link} is {}, not {mac}", found.mac);
+        differences.push(restored(text, link, LinkAttribute::Mac(mac)));
+    }
+    if found.mtu != mtu {
+        let text = format!("MTU of {link} is {}, not {mtu}", found.mtu);
+        differences.push(restored(text, link, LinkAttribute::Mtu(mtu)));
+    }
+    differences
+}
+
+fn restored(text: String, link: &LinkRef, attribute: LinkAttribute) -> Difference {
+    Difference::repaired(text, SetLink { link: link.clone(), attribute })
+}
+
+impl Requests for CreateVeth {
+    /// The mark goes by name in the same batch, so that a link without its alias never outlives this process. It must not hit somebody else's link, so
+    /// the name is looked up before, and a race against that is repaired after.
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
+        let peer = &self.peer;
+        if cx.link(&on_host(&peer.name))?.is_some() {
+            return Err(peer.exists());
+        }
+        let master = peer.master.as_ref().map(|master| cx.index(&on_host(master))).transpose()?;
+        if !cx.machine.has_netns(Netns::Container) {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace");
+            return Err(refused(FAILED, gone));
+        }
+        let create = NewVeth {
+            end: VethEnd { name: self.name.clone(), mac: self.mac },
+            host: VethEnd { name: peer.name.clone(), mac: peer.mac },
+            netns: Netns::Container,
+            mtu: self.mtu,
+            master,
+        };
+        let mark = Request::Mark {
+            name: peer.name.clone(),
+            alias: peer.alias.clone(),
+            hairpin: master.is_some() && peer.hairpin,
+            isolated: master.is_some() && peer.isolated,
+        };
+        let made = vec![Request::CreateVeth(create), mark];
+        Ok(match &peer.master {
+            None => Prepared::Send(made),
+            Some(master) => {
+                Prepared::after(pins(master, (peer.mac, self.mtu()), cx)?, failed_keep(master), made)
+            }
+        })
+    }
+
+    fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let (peer, mut answers) = (&self.peer, answers.into_iter());
+        let (created, marked) = (answers.next().unwrap_or(Ok(())), answers.next().unwrap_or(Ok(())));
+        if let Err(error) = created {
+            if marked.is_ok() {
+                // Since we looked, somebody has made a link of that name: it is theirs.
+                let _ = cx.machine.send(Netns::Host, vec![unmark(&peer.name)]);
+                return Err(peer.exists());
+            }
+            if is_errno(&error, Errno::EEXIST) && cx.link(&in_container(&self.name))?.is_some() {
+                let name = self.name.as_str();
+                return Err(MachineError::Conflict(format!("container veth name ({name:?}) already exists")));
+            }
+            return Err(refused(FAILED, error));
+        }
+        let marked = marked.map_err(|error| {
+            refused(format!("failed to setup alias and hairpin mode for {}", peer.name), error)
+        });
+        let made = marked.and_then(|()| self.complete(cx));
+        if made.is_err()
+            && let Ok(Some(found)) = cx.link(&on_host(&peer.name))
+        {
+            // What failed changes nothing.
+            let _ = cx.machine.send(Netns::Host, vec![Request::Delete(found.index)]);
+        }
+        made.map(Effect::CreatedLinks)
+    }
+}
+
+/// The reference's text for a pair that is not made.
+const FAILED: &str = "failed to make veth pair";
+
+impl CreateVeth {
+    /// Identifies both ends of the pair that was made, and puts the host's into its VLANs.
+    fn complete(&self, cx: &mut WriteContext<'_>) -> Result<Vec<LinkIdentity>, MachineError> {
+        let (peer, inside, outside) = (&self.peer, in_container(&self.name), on_host(&self.peer.name));
+        let inside = cx.require(&inside)?.identity(inside);
+        let outside = cx.require(&outside)?.identity(outside);
+        if peer.master.is_some() {
+            peer.vlans.give(&peer.name, outside.index, cx)?;
+        }
+        Ok(vec![inside, outside])
     }
 }

@@ -1,29 +1,76 @@
-//! The files of a store's directory.
+//! The directory of a lease store: what a machine gives of one, and how leases are files in it.
 
+use super::super::MachineError;
 use super::content::Content;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
-use nix::fcntl::OFlag;
-use nix::sys::stat::{UtimensatFlags, utimensat};
-use nix::sys::time::TimeSpec;
-use std::io::{self, Read, Write};
+use crate::value::StoreRef;
+use std::fmt;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-/// A lease names a container and an interface; whatever is longer is no lease.
-const MAX_CONTENT_BYTES: u64 = 4096;
+/// A lease names a container and an interface; whatever is longer, in bytes, is no lease.
+pub const MAX_CONTENT_BYTES: usize = 4096;
 
-/// A sidecar file: the address that a range set handed out last.
+/// What the names of sidecar files begin with: each has the address that a range set handed out last.
 const LAST_RESERVED: &str = "last_reserved_ip.";
 
-/// The open directory of a store.
-#[derive(Debug)]
-pub struct Directory {
-    dir: Dir,
+/// An open directory with the files of a lease store: the port for leases. An `io::Error` has the kernel's errno.
+pub trait LeaseDirectory: fmt::Debug + Send {
+    /// Takes the store's lock, and waits ten seconds at most for whoever holds it. The lock is held until [`LeaseDirectory::unlock`].
+    fn lock(&mut self) -> Result<(), MachineError>;
+
+    /// Releases the lock, if this holds it.
+    fn unlock(&mut self);
+
+    /// Whether this holds the lock.
+    fn is_locked(&self) -> bool;
+
+    /// The state that the directory is in.
+    fn state(&self) -> io::Result<State>;
+
+    /// Gives the directory a state that no other change can leave, and returns it; none where the file system cannot keep one.
+    fn stamp(&self) -> io::Result<Option<State>>;
+
+    /// The names in it, as far as they are UTF-8.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// What has a name, if anything does. Reading waits for nobody.
+    fn read(&self, name: &str) -> io::Result<Option<Found>>;
+
+    /// Makes a file, for root alone; `EEXIST` if the name is taken. After another error there is no such file.
+    fn create(&self, name: &str, content: &str) -> io::Result<()>;
+
+    /// Gives a file a second name; `EEXIST` if that is taken.
+    fn link(&self, name: &str, second: &str) -> io::Result<()>;
+
+    /// Gives a file another name, in the place of whatever has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file; false: it was gone.
+    fn remove(&self, name: &str) -> io::Result<bool>;
+
+    /// Whether the directory has another name, so that it may be the store of another network too.
+    fn is_shared(&self) -> io::Result<bool>;
 }
 
-/// What tells whether a directory is the same and has the same entries.
+/// The lease directories of a machine.
+pub trait LeaseDirectories: fmt::Debug + Send {
+    /// Opens the directory of a store; none: there is none.
+    fn open(&self, store: &StoreRef) -> io::Result<Option<Box<dyn LeaseDirectory>>>;
+
+    /// Opens the directory of a store, and makes it, with its parents, where there is none.
+    fn create(&self, store: &StoreRef) -> Result<Box<dyn LeaseDirectory>, MachineError>;
+}
+
+/// What has a name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A file of at most [`MAX_CONTENT_BYTES`].
+    File(Vec<u8>),
+    /// A larger file, or something else.
+    Other,
+}
+
+/// What shows whether a directory is the same and has the same entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
     /// `st_dev`.
@@ -36,130 +83,51 @@ pub struct State {
     pub ctime: (i64, i64),
 }
 
-impl Directory {
-    /// Opens a directory; all below is reached through it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Directory { dir: Dir::open_ambient_dir(path, ambient_authority())? })
-    }
-
-    /// The directory itself, for the lock.
-    pub fn dir(&self) -> &Dir {
-        &self.dir
-    }
-
-    /// The state that it is in.
-    pub fn state(&self) -> io::Result<State> {
-        let metadata = self.dir.dir_metadata()?;
-        Ok(State {
-            dev: metadata.dev(),
-            ino: metadata.ino(),
-            mtime: (metadata.mtime(), metadata.mtime_nsec()),
-            ctime: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-
-    /// Gives the directory a state that no other change can leave, and tells it; none where the file system does not keep
-    /// nanoseconds.
-    ///
-    /// Making, removing or renaming a file sets `mtime` and `ctime` to one and the same time, be it as coarse as a tick. So a
-    /// state in which they differ lasts until the next change, even one in this very tick.
-    pub fn stamp(&self) -> io::Result<Option<State>> {
-        let mut now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        for _ in 0..3 {
-            let mtime = TimeSpec::from_duration(now);
-            utimensat(&self.dir, ".", &TimeSpec::UTIME_OMIT, &mtime, UtimensatFlags::FollowSymlink)?;
-            let state = self.state()?;
-            if TimeSpec::new(state.mtime.0, state.mtime.1) != mtime {
-                return Ok(None);
-            }
-            if state.mtime != state.ctime {
-                return Ok(Some(state));
-            }
-            now += Duration::from_nanos(1);
-        }
-        Ok(None)
-    }
-
-    /// The names of all files that can be a lease or a sidecar.
-    pub fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in self.dir.entries()? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    }
-
+impl dyn LeaseDirectory + '_ {
     /// What a lease says, if there is such a file.
     pub fn lease(&self, name: &str) -> io::Result<Option<Content>> {
-        Ok(self.bytes(name)?.map(|bytes| bytes.map_or(Content::Unknown, |bytes| Content::parse(&bytes))))
+        Ok(self.read(name)?.map(|found| match found {
+            Found::File(bytes) => Content::parse(&bytes),
+            Found::Other => Content::Unknown,
+        }))
     }
 
     /// The address that a range set handed out last; text that is no address counts as none, as in the reference.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
-        let bytes = self.bytes(&format!("{LAST_RESERVED}{set}"))?.flatten();
-        Ok(bytes.and_then(|bytes| str::from_utf8(&bytes).ok()?.parse().ok()))
-    }
-
-    /// A small plain file, if there is anything of that name; none within: it is something else.
-    fn bytes(&self, name: &str) -> io::Result<Option<Option<Vec<u8>>>> {
-        // Nothing that a name may stand for, as a FIFO, makes us wait.
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-        let mut file = match self.dir.open_with(name, &options) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut bytes = Vec::with_capacity(128);
-        match (&mut file).take(MAX_CONTENT_BYTES + 1).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > MAX_CONTENT_BYTES => Ok(Some(None)),
-            Ok(0) => Ok(Some(file.metadata()?.is_file().then_some(bytes))),
-            Ok(_) => Ok(Some(Some(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Some(None)),
-            Err(error) => Err(error),
+        match self.read(&last_reserved(set))? {
+            Some(Found::File(bytes)) => Ok(str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok())),
+            Some(Found::Other) | None => Ok(None),
         }
     }
 
-    /// Makes a whole file appear under a name that must be free; what a crash left there makes room. False: it is taken.
+    /// Makes a whole file appear under a name that must be free; what a crash left there makes room. False: the name is taken.
     pub fn publish(&self, name: &str, content: &str) -> io::Result<bool> {
         let temporary = self.write_temporary(name, content)?;
-        let link = || self.dir.hard_link(&temporary, &self.dir, name);
         let is_taken = |linked: &io::Result<()>| {
             linked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
         };
-        let mut linked = link();
+        let mut linked = self.link(&temporary, name);
         if is_taken(&linked) && matches!(self.lease(name), Ok(Some(Content::Broken))) {
-            linked = self.dir.remove_file(name).and_then(|()| link());
+            linked = self.remove(name).and_then(|_| self.link(&temporary, name));
         }
-        let _ = self.dir.remove_file(&temporary);
+        let _ = self.remove(&temporary);
         if is_taken(&linked) { Ok(false) } else { linked.map(|()| true) }
     }
 
     /// Writes `last_reserved_ip.N`.
     pub fn write_last_reserved(&self, set: u32, address: IpAddr) -> io::Result<()> {
-        let name = format!("{LAST_RESERVED}{set}");
+        let name = last_reserved(set);
         let temporary = self.write_temporary(&name, &address.to_string())?;
-        let renamed = self.dir.rename(&temporary, &self.dir, &name);
+        let renamed = self.rename(&temporary, &name);
         if renamed.is_err() {
-            let _ = self.dir.remove_file(&temporary);
+            let _ = self.remove(&temporary);
         }
         renamed
     }
 
     /// Removes `last_reserved_ip.N`.
     pub fn remove_last_reserved(&self, set: u32) -> io::Result<()> {
-        self.dir.remove_file(format!("{LAST_RESERVED}{set}"))
-    }
-
-    /// Removes a file; false: it was gone.
-    pub fn remove(&self, name: &str) -> io::Result<bool> {
-        match self.dir.remove_file(name) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.remove(&last_reserved(set)).map(drop)
     }
 
     /// Removes what a killed process left on its way to a lease. The store's lock must be held.
@@ -167,9 +135,9 @@ impl Directory {
         self.remove(&temporary(&address.to_string())).map(drop)
     }
 
-    /// The same on its way to `last_reserved_ip.N`.
+    /// Removes what a killed process left on its way to `last_reserved_ip.N`. The store's lock must be held.
     pub fn remove_last_temporary(&self, set: u32) -> io::Result<()> {
-        self.remove(&temporary(&format!("{LAST_RESERVED}{set}"))).map(drop)
+        self.remove(&temporary(&last_reserved(set))).map(drop)
     }
 
     /// A whole file under a name that is no address, so nobody takes it for a lease. The reference lists only names that are
@@ -177,23 +145,19 @@ impl Directory {
     fn write_temporary(&self, name: &str, content: &str) -> io::Result<String> {
         let temporary = temporary(name);
         self.remove(&temporary)?;
-        let mut file =
-            self.dir.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-        match file.write_all(content.as_bytes()) {
-            Ok(()) => Ok(temporary),
-            Err(error) => {
-                let _ = self.dir.remove_file(&temporary);
-                Err(error)
-            }
-        }
+        self.create(&temporary, content).map(|()| temporary)
     }
+}
+
+fn last_reserved(set: u32) -> String {
+    format!("{LAST_RESERVED}{set}")
 }
 
 fn temporary(name: &str) -> String {
     format!(".{name}.new")
 }
 
-/// Whether a name is one that `write_temporary` gives: under the lock, what a killed process left.
+/// Whether a name is one under which a file is written before it gets its own: under the lock, what a killed process left.
 pub fn is_temporary(name: &str) -> bool {
     let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
     inner.is_some_and(|inner| {

@@ -14,7 +14,7 @@ pub struct Index {
 /// The taken addresses of one family, and in their order the stand-ins of their owners.
 ///
 /// Round robin hands out one address after the other: tens of thousands of leases are a handful of runs, and two bytes for
-/// each owner, which is all that grows with their number. One stand-in in 65 536 is another owner's: the file tells.
+/// each owner, which is all that grows with their number. One stand-in in 65 536 is another owner's: the file decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Family {
     /// Ascending, none adjacent to the next.
@@ -77,7 +77,7 @@ impl Index {
         self.family(v4).runs.iter().map(|run| (run.first, run.last))
     }
 
-    /// The addresses whose owner may be one of these, ascending: their files tell.
+    /// The addresses whose owner may be one of these, ascending: their files decide.
     pub fn candidates(&self, owners: [u16; 2]) -> Vec<IpAddr> {
         let owners = owners.map(u16::to_ne_bytes);
         let v4 = self.v4.of(owners).into_iter().map(|number| address(number, true));
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn runs_grow_join_and_part_and_every_owner_keeps_his_address() {
-        // Every order of putting in and taking out, told by a map.
+        // Every order of putting in and taking out, compared with a map.
         let mut index = Index::default();
         let mut map = std::collections::BTreeMap::new();
         let mut random = 1u32;
@@ -333,8 +333,8 @@ mod tests {
             }
             let probe = map.iter().next_back().map_or((0, 0), |(number, owner)| (*number, *owner));
             assert_eq!(index.contains(IpAddr::V4(probe.0.into())), !map.is_empty());
-            let told = index.candidates([probe.1, probe.1]);
-            assert!(map.is_empty() || told == [IpAddr::V4(probe.0.into())], "{turn}: {told:?}");
+            let found = index.candidates([probe.1, probe.1]);
+            assert!(map.is_empty() || found == [IpAddr::V4(probe.0.into())], "{turn}: {found:?}");
             let taken: u128 = index.taken(true).map(|(first, last)| last - first + 1).sum();
             assert_eq!((taken, index.v4.owners.len()), (map.len() as u128, map.len()));
             let sorted: Index =

@@ -1,6 +1,6 @@
 //! The lease store of host-local: a directory per network, a file per address (cni-behaviours, section 4.2).
 //!
-//! The files are the truth. Questions are answered from an index of them, which is kept beside the journals and believed
+//! The files are the truth. Questions are answered from an index of them. Where there is a place for it, it is kept beside the journals and believed
 //! while the directory is as it was when the index was written; else the files are read once.
 
 mod content;
@@ -8,24 +8,25 @@ mod directory;
 pub(super) mod gaps;
 mod index;
 mod lock;
+mod memory;
+mod real;
 mod sidecar;
 mod stores;
 
+pub use directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTES, State};
+pub use memory::MemoryDirectories;
+pub use real::RealDirectories;
+pub use stores::{Stores, unreadable};
+
+use super::MachineError;
 use super::errno::as_go;
-use super::{Effect, MachineError, Undone};
-use crate::action::ReserveLease;
 use crate::value::{AddressRange, Owner, StoreRef};
 use content::Content;
-use directory::{Directory, State};
 use index::Index;
-use lock::Lock;
 use sidecar::Sidecar;
-use std::fs::DirBuilder;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
-pub use stores::Stores;
 
 /// Who holds an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +48,22 @@ pub struct Held {
     pub legacy: Vec<IpAddr>,
 }
 
+/// What became of something that was to be removed or restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    /// It was there and is gone, or was restored.
+    Done,
+    /// There was nothing to do.
+    Gone,
+    /// It is not the one meant: left, with the reason.
+    Left(String),
+}
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
     reference: StoreRef,
-    directory: Directory,
-    lock: Option<Lock>,
+    directory: Box<dyn LeaseDirectory>,
     sidecar: Option<Sidecar>,
     known: Option<Known>,
 }
@@ -70,28 +81,12 @@ struct Known {
 }
 
 impl Store {
-    /// Opens a store that exists; none: there is no such directory.
-    pub fn open(reference: &StoreRef) -> io::Result<Option<Self>> {
-        match Directory::open(&reference.directory()) {
-            Ok(directory) => Ok(Some(Store {
-                reference: reference.clone(),
-                directory,
-                lock: None,
-                sidecar: None,
-                known: None,
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// A store in an open directory; each question reads all files.
+    pub fn new(reference: StoreRef, directory: Box<dyn LeaseDirectory>) -> Self {
+        Store { reference, directory, sidecar: None, known: None }
     }
 
-    /// Opens a store, and makes its directory where there is none.
-    pub fn create(reference: &StoreRef) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o755).create(reference.directory())?;
-        Store::open(reference)?.ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    /// With its index in that directory of indexes; without one, each question reads all files.
+    /// With its index in that directory of indexes, if there is one.
     pub fn with_index(mut self, indexes: Option<&Path>) -> Self {
         self.sidecar = indexes.map(|indexes| Sidecar::new(indexes, &self.reference));
         self
@@ -99,8 +94,8 @@ impl Store {
 
     /// Takes the store's lock, if this does not hold it already; waits ten seconds at most.
     pub fn lock(&mut self) -> Result<(), MachineError> {
-        if self.lock.is_none() {
-            self.lock = Some(lock::take(self.directory.dir(), &self.reference)?);
+        if !self.is_locked() {
+            self.directory.lock()?;
             self.known = None;
         }
         Ok(())
@@ -108,24 +103,24 @@ impl Store {
 
     /// Whether this holds the store's lock.
     pub fn is_locked(&self) -> bool {
-        self.lock.is_some()
+        self.directory.is_locked()
     }
 
     /// Writes the index, if there is something new in it, and releases the lock.
     pub fn unlock(&mut self) {
-        if self.lock.is_some()
+        if self.is_locked()
             && let Some(known) = self.undisturbed().filter(|known| !known.saved && !known.hidden)
             && let Some(sidecar) = &self.sidecar
-            && let Err(error) = sidecar.save(&self.directory, &known.index)
+            && let Err(error) = sidecar.save(&*self.directory, &known.index)
         {
             // It only saves time: the next one reads the files.
             tracing::debug!(%error, "the index of a lease store could not be written");
         }
         self.known = None;
-        self.lock = None;
+        self.directory.unlock();
     }
 
-    /// What an owner holds: told by the files that the index points to.
+    /// What an owner holds, by the files to which the index points.
     pub fn held(&mut self, owner: &Owner) -> io::Result<Held> {
         let known = self.known()?;
         if known.hidden {
@@ -164,13 +159,17 @@ impl Store {
         self.directory.last_reserved(set)
     }
 
-    /// Takes an address, then notes it as its set's last. The lock must be held.
-    pub fn reserve(&mut self, lease: &ReserveLease) -> Result<Effect, MachineError> {
-        let address = lease.address;
+    /// Takes an address, then notes it as the last one of its set; gives the one that was noted before. The lock must be held.
+    pub fn reserve(
+        &mut self,
+        address: IpAddr,
+        set: u32,
+        owner: &Owner,
+    ) -> Result<Option<IpAddr>, MachineError> {
         let name = address.to_string();
-        let text = content::text(&lease.owner);
-        let [hash, _] = content::hashes(&lease.owner);
-        let old = self.last_reserved(lease.set).map_err(|e| self.failed("reserve", &name, e))?;
+        let text = content::text(owner);
+        let [hash, _] = content::hashes(owner);
+        let old = self.last_reserved(set).map_err(|e| self.failed("reserve", &name, e))?;
         let published = self.change(
             |directory| directory.publish(&name, &text),
             |index, published| {
@@ -182,16 +181,16 @@ impl Store {
         if !published.map_err(|e| self.failed("reserve", &name, e))? {
             return Err(self.taken(address));
         }
-        let noted = self.change(|directory| directory.write_last_reserved(lease.set, address), |_, _| ());
+        let noted = self.change(|directory| directory.write_last_reserved(set, address), |_, _| ());
         if let Err(error) = noted {
             // What failed changes nothing.
             let _ = self.directory.remove(&name);
             return Err(self.failed("reserve", &name, error));
         }
-        Ok(old.map_or(Effect::Created, |old| Effect::Replaced(old.to_string())))
+        Ok(old)
     }
 
-    /// Why an address could not be taken; an index that told otherwise is forgotten.
+    /// Why an address could not be taken; an index that said otherwise is forgotten.
     fn taken(&mut self, address: IpAddr) -> MachineError {
         let network = &self.reference.network;
         match self.known.take() {
@@ -210,38 +209,39 @@ impl Store {
     }
 
     /// Removes a lease, if it still names its owner, and what a killed process left on its way to it. The lock must be held.
-    pub fn release(&mut self, lease: &ReserveLease) -> Undone {
-        let name = lease.address.to_string();
-        let found = self.directory.remove_temporary(lease.address);
-        match found.and_then(|()| self.holder(lease.address, &lease.owner)) {
-            Ok(Holder::Nobody) => Undone::Gone,
-            Ok(Holder::Other) => Undone::Left(format!("lease {name} belongs to another container by now")),
-            Ok(Holder::Owner) => match self.remove(lease.address) {
-                Ok(true) => Undone::Done,
-                Ok(false) => Undone::Gone,
-                Err(error) => Undone::Failed(self.failed("release", &name, error)),
-            },
-            Err(error) => Undone::Failed(self.failed("release", &name, error)),
-        }
+    pub fn release(&mut self, address: IpAddr, owner: &Owner) -> Result<Reverted, MachineError> {
+        let name = address.to_string();
+        let found = self.directory.remove_temporary(address);
+        let released = found.and_then(|()| self.holder(address, owner)).and_then(|holder| match holder {
+            Holder::Nobody => Ok(Reverted::Gone),
+            Holder::Other => Ok(Reverted::Left(format!("lease {name} belongs to another container by now"))),
+            Holder::Owner => {
+                self.remove(address).map(|was_there| if was_there { Reverted::Done } else { Reverted::Gone })
+            }
+        });
+        released.map_err(|error| self.failed("release", &name, error))
     }
 
-    /// Puts `last_reserved_ip.N` back, if it still holds the lease's address. The lock must be held.
-    pub fn restore_last(&mut self, lease: &ReserveLease, old: Option<IpAddr>) -> Undone {
-        let set = lease.set;
+    /// Restores `last_reserved_ip.N`, if it still has that address; no old one removes it. The lock must be held.
+    pub fn restore_last(
+        &mut self,
+        set: u32,
+        address: IpAddr,
+        old: Option<IpAddr>,
+    ) -> Result<Reverted, MachineError> {
         let found = self.directory.remove_last_temporary(set);
-        let result = found.and_then(|()| self.last_reserved(set)).and_then(|now| match now {
-            now if now == old => Ok(Undone::Gone),
-            Some(now) if now == lease.address => {
-                let put_back = |directory: &Directory| match old {
+        let restored = found.and_then(|()| self.last_reserved(set)).and_then(|now| match now {
+            now if now == old => Ok(Reverted::Gone),
+            Some(now) if now == address => {
+                let restore = |directory: &dyn LeaseDirectory| match old {
                     Some(old) => directory.write_last_reserved(set, old),
                     None => directory.remove_last_reserved(set),
                 };
-                self.change(put_back, |_, ()| ()).map(|()| Undone::Done)
+                self.change(restore, |_, ()| ()).map(|()| Reverted::Done)
             }
-            _ => Ok(Undone::Left(format!("last_reserved_ip.{set} was changed by somebody else"))),
+            _ => Ok(Reverted::Left(format!("last_reserved_ip.{set} was changed by somebody else"))),
         });
-        let name = format!("last_reserved_ip.{set}");
-        result.unwrap_or_else(|error| Undone::Failed(self.failed("restore", &name, error)))
+        restored.map_err(|error| self.failed("restore", &format!("last_reserved_ip.{set}"), error))
     }
 
     /// Every lease whose container and interface `is_valid` refuses, and what crashes left; ascending.
@@ -250,7 +250,7 @@ impl Store {
     /// an ID may be an operator's note: in doubt the address is taken.
     pub fn unlisted(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<IpAddr>> {
         let mut invalid = Vec::new();
-        // Not from the index: what is removed, and what stays, is told by the files.
+        // Not from the index: what is removed, and what stays, follows from the files.
         self.known = Some(self.scan(&mut |address, content| match content {
             Content::Owner { container, interface } => {
                 let is_owner = interface.is_some() || content::is_generated(container);
@@ -276,16 +276,7 @@ impl Store {
 
     /// Whether the directory has another name, so that it may be the store of another network too.
     pub fn is_shared(&self) -> io::Result<bool> {
-        let (path, own) = (self.reference.directory(), self.directory.state()?);
-        if path.symlink_metadata()?.is_symlink() {
-            return Ok(true);
-        }
-        let is_it = |entry: std::fs::DirEntry| {
-            let found = entry.path().metadata();
-            found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev, own.ino))
-        };
-        let entries = std::fs::read_dir(&self.reference.data_dir)?;
-        Ok(entries.flatten().filter(|entry| entry.path() != path).any(is_it))
+        self.directory.is_shared()
     }
 
     /// Removes a lease; false: it was gone.
@@ -297,11 +288,11 @@ impl Store {
     /// known any more.
     fn change<T>(
         &mut self,
-        change: impl FnOnce(&Directory) -> io::Result<T>,
+        change: impl FnOnce(&dyn LeaseDirectory) -> io::Result<T>,
         follow: impl FnOnce(&mut Index, &T),
     ) -> io::Result<T> {
         let known = self.undisturbed();
-        let result = change(&self.directory)?;
+        let result = change(&*self.directory)?;
         if let (Some(mut known), Ok(state)) = (known, self.directory.state()) {
             follow(&mut known.index, &result);
             self.known = Some(Known { state, saved: false, ..known });

@@ -1,9 +1,9 @@
 //! The index of a store as a file outside of it: `STATE-DIR/leases/HASH` (`docs/adr/0005-lease-index.md`).
 //!
 //! It is believed only for the very state of the directory for which it was written: boot, device, inode, and the
-//! times that [`Directory::stamp`] gave it, which no change by anybody else leaves in place.
+//! times that [`LeaseDirectory::stamp`] gave it, which no change by anybody else leaves in place.
 
-use super::directory::{Directory, State};
+use super::directory::{LeaseDirectory, State};
 use super::index::Index;
 use crate::value::StoreRef;
 use sha2::{Digest, Sha256};
@@ -46,7 +46,7 @@ impl Sidecar {
     /// Stamps the directory and writes the index for the state that it has then. The store's lock must be held.
     ///
     /// A process that dies in between leaves an index for a state that is past.
-    pub fn save(&self, directory: &Directory, index: &Index) -> io::Result<()> {
+    pub fn save(&self, directory: &dyn LeaseDirectory, index: &Index) -> io::Result<()> {
         let Some(boot) = boot_id() else { return Ok(()) };
         let Some(state) = directory.stamp()? else { return Ok(()) };
         if let Some(parent) = self.path.parent() {

@@ -41,9 +41,29 @@ pub struct Address {
 }
 
 impl Address {
+    /// One of which nothing else is known: of global scope, forever.
+    pub fn new(address: IpNetwork) -> Self {
+        Address {
+            address,
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: 0,
+            flags: 0,
+            priority: None,
+            protocol: None,
+            lifetimes: None,
+        }
+    }
+
     /// Whether it is yet to be found out that nobody else has it.
     pub fn is_tentative(&self) -> bool {
         self.flags & TENTATIVE != 0
+    }
+
+    /// Whether nobody asks if somebody else has it.
+    pub fn is_nodad(&self) -> bool {
+        self.flags & NODAD != 0
     }
 
     /// Whether somebody else has it.

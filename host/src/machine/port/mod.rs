@@ -3,11 +3,13 @@
 //! It is above netlink bytes and below actions: links, addresses, rules and files in words. `machine/linux` ships; the tests have a machine in memory.
 
 mod address;
+mod file;
 mod link;
 mod qdisc;
 mod request;
 
 pub use address::Address;
+pub use file::{Unreadable, failed_read};
 pub use link::Link;
 pub use qdisc::{Qdiscs, TokenBucket};
 pub use request::{NewBridge, NewVeth, Request, VethEnd};
@@ -27,6 +29,9 @@ use std::time::Duration;
 pub trait Look {
     /// Whether a namespace exists: the host's does; a container that is gone has none.
     fn has_netns(&self, netns: Netns) -> bool;
+
+    /// Does ahead what the first look would do, for who has to wait anyway; errors are for that look.
+    fn prepare(&mut self) {}
 
     /// The link of that name (or alternative name), if there is one.
     fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>>;
@@ -67,6 +72,7 @@ pub trait Look {
     fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>>;
 
     /// The contents of a regular file of at most `limit` bytes, without waiting for a writer; with `below`, no symbolic link leads out of that directory.
+    /// [`failed_read`] has the words for an error.
     fn file(&mut self, path: &Path, below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>>;
 
     /// Whether there is anything at a path.

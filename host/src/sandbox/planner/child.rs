@@ -145,7 +145,7 @@ struct Parent {
     socket: Arc<UnixStream>,
     clock: Clock,
     engine: Engine,
-    linked: Arc<Mutex<Linked>>,
+    linked: Arc<Mutex<Linked<Guest>>>,
 }
 
 impl Parent {

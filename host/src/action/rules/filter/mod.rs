@@ -1,15 +1,24 @@
-//! What the host passes on.
+//! What the host passes on: rules of iptables, and sources of firewalld's zones.
 
-use crate::action::check::Check;
-use crate::action::context::ReadContext;
+mod firewalld;
+pub mod iptables;
+mod rules;
+
+pub use iptables::allowed;
+
+use crate::action::check::{Check, required, single};
+use crate::action::context::{ReadContext, WriteContext};
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{
+    Lane, Lasts, Lifetime, Own, OwnUndo, Place, Profile, Removal, RuleRemoval, RuleSet, UndoLane,
+};
+use crate::action::record::{Before, Difference, Effect, Old, Undoing, Undone};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
+use crate::machine::rules::iptables::{Edit as Line, Family, Table, failed};
+use crate::machine::rules::{Edit, Listing, TableError, TableId};
+use crate::policy::{Capability, Refusal};
 use crate::value::IfName;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -47,40 +56,166 @@ impl FilterRule {
     /// Whether the rule is one of iptables, and of which family: IPv4 or not.
     pub fn iptables(&self) -> Option<bool> {
         match self {
-            FilterRule::AllowForward { address, .. } => Some(address.is_ipv4()),
-            FilterRule::Isolate { is_ipv4, .. } => Some(*is_ipv4),
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Some(self.is_ipv4()),
             FilterRule::TrustSource { .. } => None,
+        }
+    }
+
+    fn is_ipv4(&self) -> bool {
+        match self {
+            FilterRule::AllowForward { address, .. } | FilterRule::TrustSource { address, .. } => {
+                address.is_ipv4()
+            }
+            FilterRule::Isolate { is_ipv4, .. } => *is_ipv4,
+        }
+    }
+
+    /// Whether another rule shares a thing of that name with this one.
+    fn shares(&self, other: &Action, name: &String) -> bool {
+        matches!(other, Action::Filter(other)
+            if other.iptables() == self.iptables() && iptables::shared_by(other).contains(name))
+    }
+
+    /// The commands of firewalld's sources: `add` or `remove`.
+    fn zone_command(address: IpAddr, zone: &str, verb: &str) -> String {
+        format!("firewall-cmd --zone={zone} --{verb}-source={}", rules::single(address))
+    }
+}
+
+impl RuleSet for FilterRule {
+    fn table(&self) -> TableId {
+        iptables::table(self)
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        iptables::check(self)
+    }
+
+    fn add(&self, now: &Listing) -> Vec<Edit> {
+        let edits = now.iptables().map(|now| iptables::add(self, now)).unwrap_or_default();
+        edits.into_iter().map(Edit::from).collect()
+    }
+
+    fn effect(&self, before: &Listing, is_changed: bool) -> Effect {
+        match before.iptables() {
+            Some(before) => iptables::effect(self, before, is_changed),
+            None => Effect::AlreadyThere,
+        }
+    }
+
+    fn missing(&self, now: &Listing) -> Vec<Difference> {
+        now.iptables().map(|now| iptables::missing(self, now)).unwrap_or_default()
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(error)
+    }
+}
+
+impl Own for FilterRule {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        match self {
+            FilterRule::TrustSource { address, zone } => firewalld::add(*address, zone, cx),
+            // Their lane is that of rules.
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Ok(Effect::AlreadyThere),
         }
     }
 }
 
 impl Kind for FilterRule {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        let lane = match self {
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Lane::Rules(self),
+            FilterRule::TrustSource { .. } => Lane::Own(Place::Rules, self),
+        };
+        let lasts = match self {
+            FilterRule::Isolate { .. } => Lifetime::Shared,
+            FilterRule::AllowForward { .. } | FilterRule::TrustSource { .. } => Lifetime::Attachment,
+        };
+        Profile { lasts: Lasts::For(lasts), shares: true, ..Profile::new(lane, Capability::Filter) }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        if let FilterRule::TrustSource { address, zone } = self {
+            return vec![FilterRule::zone_command(*address, zone, "add")];
+        }
+        let table = iptables::table(self);
+        self.add(&Listing::empty(table)).iter().map(|edit| edit.command(table)).collect()
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn name(&self) -> String {
+        // The first rule that is not the same for every container or bridge.
+        let name = match self {
+            FilterRule::AllowForward { .. } => rules::own(self).into_iter().map(Line::Append).next(),
+            FilterRule::Isolate { .. } => {
+                let mark = rules::mark(self);
+                let mut shared = rules::shared(self).into_iter();
+                shared.find(|part| mark.as_ref() == Some(&part.with)).map(rules::Shared::edit)
+            }
+            FilterRule::TrustSource { .. } => None,
+        };
+        match name {
+            Some(edit) => edit.command(Table::Filter, Family::new(self.is_ipv4())),
+            None => self.commands().into_iter().next().unwrap_or_default(),
+        }
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    /// What the configuration calls for, of an address of the attachment or the bridge that it is at.
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let firewall = &check.grants.firewall;
+        match self {
+            FilterRule::AllowForward { address, admin_chain } => {
+                let is_named = firewall.admin_chain == *admin_chain;
+                let rule = "the administrator's chain is the one that the configuration names";
+                [required(is_named, rule), check.own(single(*address))].concat()
+            }
+            FilterRule::Isolate { bridge, .. } => {
+                let is_first = firewall.bridge.as_deref() == Some(bridge.as_str());
+                required(is_first, "only the bridge of prevResult's first interface is isolated")
+            }
+            FilterRule::TrustSource { address, zone } => {
+                let is_named = firewall.zone == *zone;
+                let rule = "the zone is the one that the configuration names";
+                [required(is_named, rule), check.own(single(*address))].concat()
+            }
+        }
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        if self.iptables().is_none() {
+            return Before::Absent;
+        }
+        let Ok(listing) = cx.listing(iptables::table(self)) else { return Before::Unknown };
+        let there = listing.iptables().map(|listing| iptables::there(self, listing)).unwrap_or_default();
+        if there.is_empty() { Before::Absent } else { Before::Old(Old::Shared(there)) }
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if !undoing.owns_rules() {
+            return Vec::new();
+        }
+        let mut unmake = undoing.made_shared(iptables::shared_by(self));
+        unmake.retain(|name| !undoing.others.iter().flatten().any(|other| self.shares(other, name)));
+        vec![RemoveFilter { rule: self.clone(), unmake }.into()]
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        match self {
+            FilterRule::TrustSource { address, zone } => {
+                Ok(Difference::all(firewalld::missing(*address, zone, cx)?, self.clone()))
+            }
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => {
+                Ok(self.missing(cx.listing(iptables::table(self)).map_err(failed)?))
+            }
+        }
+    }
+
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        matches!(other, Action::Filter(other) if other == self)
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        matches!(repair, Action::Filter(repair) if repair == self)
     }
 }
 
@@ -93,12 +228,76 @@ pub struct RemoveFilter {
     pub unmake: Vec<String>,
 }
 
-impl Inverse for RemoveFilter {
-    fn lane(&self) -> UndoLane<'_> {
-        todo!()
+impl RuleRemoval for RemoveFilter {
+    fn table(&self) -> TableId {
+        iptables::table(&self.rule)
     }
 
-    fn command(&self) -> String {
-        todo!()
+    fn check(&self) -> Result<(), MachineError> {
+        iptables::check(&self.rule)
+    }
+
+    fn remove(&self, now: &Listing) -> Result<Removal, String> {
+        let edits = now.iptables().map(|now| iptables::remove(&self.rule, &self.unmake, now));
+        Ok(Removal {
+            edits: edits.unwrap_or_default().into_iter().map(Edit::from).collect(),
+            look_again: false,
+        })
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(error)
     }
 }
+
+impl OwnUndo for RemoveFilter {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+        match &self.rule {
+            FilterRule::TrustSource { address, zone } => firewalld::remove(*address, zone, cx),
+            // Their lane is that of rules.
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Ok(Undone::Gone),
+        }
+    }
+}
+
+impl Inverse for RemoveFilter {
+    fn lane(&self) -> UndoLane<'_> {
+        match &self.rule {
+            FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => UndoLane::Rules(self),
+            FilterRule::TrustSource { .. } => UndoLane::Own(self),
+        }
+    }
+
+    /// Chains stay, as in the reference.
+    fn command(&self) -> String {
+        let tool = Family::new(self.rule.is_ipv4()).program();
+        let commands = match &self.rule {
+            FilterRule::AllowForward { address, .. } => vec![
+                format!(
+                    "{tool} -D CNI-FORWARD -d {address} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+                ),
+                format!("{tool} -D CNI-FORWARD -s {address} -j ACCEPT"),
+            ],
+            FilterRule::Isolate { bridge, within, .. } => {
+                let within = within
+                    .then(|| format!("{tool} -D CNI-ISOLATION-STAGE-1 -i {bridge} -o {bridge} -j DROP"));
+                let between = [
+                    format!(
+                        "{tool} -D CNI-ISOLATION-STAGE-1 -i {bridge} ! -o {bridge} -j CNI-ISOLATION-STAGE-2"
+                    ),
+                    format!("{tool} -D CNI-ISOLATION-STAGE-2 -o {bridge} -j DROP"),
+                ];
+                between.into_iter().chain(within).collect()
+            }
+            FilterRule::TrustSource { address, zone } => {
+                vec![FilterRule::zone_command(*address, zone, "remove")]
+            }
+        };
+        commands.join("; ")
+    }
+}
+
+#[cfg(test)]
+pub(in crate::action::rules) mod testing;
+#[cfg(test)]
+mod tests;

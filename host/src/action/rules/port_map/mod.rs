@@ -1,19 +1,27 @@
 //! Ports of the host that lead to a container.
 
-use crate::action::check::Check;
+mod command;
+mod delete;
+pub mod iptables;
+pub mod nft;
+
+pub use delete::DeletePortMap;
+
+use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
+use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use crate::action::{Action, PortOwner, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::Backend;
+use crate::machine::port::Machine;
+use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
+use crate::policy::{Capability, Refusal};
+pub use crate::value::PortMapping;
+use crate::value::{Backend, derive};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// See [`Action::MapPorts`](super::Action::MapPorts): the rules of one address, with what they share with those of other
 /// containers.
@@ -37,20 +45,6 @@ pub struct MapPorts {
     pub comment: String,
 }
 
-/// A port of the host, and where it leads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PortMapping {
-    /// `tcp`, `udp`, `sctp`.
-    pub protocol: String,
-    /// 1 to 65535.
-    pub host_port: u16,
-    /// 1 to 65535.
-    pub container_port: u16,
-    /// The host's address; none, or an unspecified one: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_address: Option<IpAddr>,
-}
-
 /// What is masqueraded on its way to a mapped port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasqueradePorts {
@@ -70,81 +64,181 @@ pub enum Mark {
     Chain(String),
 }
 
-/// See [`Action::DeletePortMap`](super::Action::DeletePortMap).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeletePortMap {
-    /// Where the rules live.
-    pub backend: Backend,
-    /// Of which family.
-    pub is_ipv4: bool,
-    /// With iptables: the container's chain. With nftables: the comment of its rules.
-    pub chain: String,
+impl MapPorts {
+    fn table(&self) -> TableId {
+        table(self.backend, self.address.is_ipv4())
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        match self.backend {
+            Backend::Iptables => iptables::check(self),
+            Backend::Nftables => nft::check(self),
+        }
+    }
+
+    /// The ports of the host that have UDP mappings.
+    fn udp_ports(&self) -> Vec<u16> {
+        let udp = self.mappings.iter().filter(|mapping| mapping.protocol == "udp");
+        udp.map(|mapping| mapping.host_port).collect()
+    }
 }
 
-impl DeletePortMap {
-    /// A chain of iptables.
-    pub fn iptables(is_ipv4: bool, chain: String) -> Self {
-        DeletePortMap { backend: Backend::Iptables, is_ipv4, chain }
+fn table(backend: Backend, is_ipv4: bool) -> TableId {
+    match backend {
+        Backend::Iptables => iptables::table(is_ipv4),
+        Backend::Nftables => nft::table(is_ipv4),
+    }
+}
+
+fn failed(backend: Backend, error: TableError) -> MachineError {
+    match backend {
+        Backend::Iptables => iptables::failed(error),
+        Backend::Nftables => nft::failed(error),
+    }
+}
+
+/// Whose rules lead somewhere from one of these ports, or from any; the oldest first. Without the program that lists rules there are none.
+///
+/// # Errors
+/// The table cannot be listed.
+pub fn owners(
+    tables: &dyn RuleTables,
+    backend: Backend,
+    is_ipv4: bool,
+    ports: Option<&[u16]>,
+) -> Result<Vec<PortOwner>, MachineError> {
+    match tables.list(table(backend, is_ipv4)) {
+        Ok(listing) => Ok(match backend {
+            Backend::Iptables => iptables::owners(&listing, is_ipv4, ports),
+            Backend::Nftables => nft::owners(&listing, is_ipv4, ports),
+        }),
+        Err(TableError::Missing(_)) => Ok(Vec::new()),
+        Err(error) => Err(failed(backend, error)),
+    }
+}
+
+impl RuleSet for MapPorts {
+    fn table(&self) -> TableId {
+        self.table()
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        self.check()
+    }
+
+    fn add(&self, now: &Listing) -> Vec<Edit> {
+        match self.backend {
+            Backend::Iptables => iptables::add(self, now),
+            Backend::Nftables => nft::add(self, now),
+        }
+    }
+
+    fn effect(&self, before: &Listing, is_changed: bool) -> Effect {
+        match self.backend {
+            Backend::Iptables => iptables::effect(self, before, is_changed),
+            Backend::Nftables => nft::effect(self, before, is_changed),
+        }
+    }
+
+    fn missing(&self, now: &Listing) -> Vec<Difference> {
+        let texts = match self.backend {
+            Backend::Iptables => iptables::missing(self, now),
+            Backend::Nftables => nft::missing(self, now),
+        };
+        Difference::all(texts, self.clone())
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(self.backend, error)
+    }
+
+    /// A client that sends on would be answered by the container that it knew before, or by none. A failure is none of the ADD's, as in the reference.
+    fn then(&self, machine: &mut dyn Machine) {
+        let udp = self.udp_ports();
+        if !udp.is_empty()
+            && let Err(error) = machine.forget_udp(self.address.is_ipv4(), &udp)
+        {
+            tracing::info!(%error, "tracked UDP connections to the mapped ports are left as they are");
+        }
     }
 }
 
 impl Kind for MapPorts {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile { shares: true, ..Profile::new(Lane::Rules(self), Capability::Nat) }
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        let table = self.table();
+        let edits = self.add(&Listing::empty(table));
+        let rules = edits.iter().map(|edit| edit.command(table));
+        let family = if self.address.is_ipv4() { "ipv4" } else { "ipv6" };
+        let udp = self.udp_ports().into_iter();
+        rules.chain(udp.map(|port| format!("conntrack -D -f {family} -p udp --dport {port}"))).collect()
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn name(&self) -> String {
+        let commands = self.commands();
+        let first = match self.backend {
+            Backend::Iptables => commands.first(),
+            // The table and its chains come before.
+            Backend::Nftables => commands.iter().find(|command| command.starts_with("nft add rule ")),
+        };
+        first.cloned().unwrap_or_default()
     }
 
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+    /// Ports that the runtime asks for, to an address of the attachment.
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let Check { grants, .. } = check;
+        let own = &grants.attachment;
+        let is_named = match self.backend {
+            Backend::Iptables => {
+                self.chain == derive::port_chain(own) && self.comment == derive::port_comment(own)
+            }
+            Backend::Nftables => self.chain.is_empty() && self.comment == own.container.as_str(),
+        };
+        let mut refusals = required(is_named, NAMED);
+        let is_asked_for = self.mappings.iter().all(|mapping| grants.ports.mappings.contains(mapping));
+        refusals.extend(required(is_asked_for, "only ports that runtimeConfig maps are mapped"));
+        let conditions =
+            if self.address.is_ipv4() { &grants.ports.conditions_v4 } else { &grants.ports.conditions_v6 };
+        let is_conditioned = self.conditions.is_empty() || self.conditions == *conditions;
+        refusals.extend(required(is_conditioned, "conditions are those of the configuration"));
+        if let Some(Mark::Chain(chain)) = self.masquerade.as_ref().map(|masquerade| &masquerade.mark) {
+            let is_named = grants.ports.mark_chain.as_ref() == Some(chain);
+            refusals
+                .extend(required(is_named, "the chain that marks is the one that the configuration names"));
+        }
+        refusals.extend(check.own(self.address));
+        refusals
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        let Ok(listing) = cx.listing(self.table()) else { return Before::Unknown };
+        let there = match self.backend {
+            Backend::Iptables => iptables::there(self, listing),
+            Backend::Nftables => nft::there(self, listing),
+        };
+        if there.is_empty() { Before::Absent } else { Before::Old(Old::Shared(there)) }
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if !undoing.owns_rules() {
+            return Vec::new();
+        }
+        let shared = match self.backend {
+            Backend::Iptables => iptables::shared(self),
+            Backend::Nftables => nft::shared(self),
+        };
+        vec![RemovePorts { ports: self.clone(), unmake: undoing.made_shared(shared) }.into()]
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
-    }
-}
-
-impl Kind for DeletePortMap {
-    fn profile(&self) -> Profile<'_> {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        Ok(self.missing(cx.listing(self.table()).map_err(|error| failed(self.backend, error))?))
     }
 
-    fn commands(&self) -> Vec<String> {
-        todo!()
-    }
-
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
-    }
-
-    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
-    }
-
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
-    }
-
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
-    }
-
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        matches!(repair, Action::MapPorts(repair) if repair == self)
     }
 }
 
@@ -157,22 +251,33 @@ pub struct RemovePorts {
     pub unmake: Vec<String>,
 }
 
-impl Inverse for RemovePorts {
-    fn lane(&self) -> UndoLane<'_> {
-        todo!()
+impl RuleRemoval for RemovePorts {
+    fn table(&self) -> TableId {
+        self.ports.table()
     }
 
-    fn command(&self) -> String {
-        todo!()
+    fn check(&self) -> Result<(), MachineError> {
+        self.ports.check()
+    }
+
+    fn remove(&self, now: &Listing) -> Result<Removal, String> {
+        Ok(match self.ports.backend {
+            Backend::Iptables => iptables::remove(&self.ports, &self.unmake, now),
+            Backend::Nftables => nft::remove(&self.ports, &self.unmake, now),
+        })
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(self.ports.backend, error)
     }
 }
 
-impl Inverse for DeletePortMap {
+impl Inverse for RemovePorts {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Rules(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        command::undo(&self.ports, &self.unmake).join("; ")
     }
 }

@@ -1,17 +1,27 @@
-//! Dropping what a container sends under another Ethernet address.
+//! Dropping what a container sends under another Ethernet address (cni-behaviours, section 2.11).
 
-use crate::action::check::Check;
+mod own;
+
+use super::masquerade::nft::{made_or_found, made_table};
+use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
-use crate::action::profile::Profile;
-use crate::action::profile::UndoLane;
-use crate::action::record::{Before, Difference, Undoing};
+use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::policy::Refusal;
-use crate::value::{IfName, Mac};
+use crate::machine::rules::nftables::{self, Rule, deletion_command, word};
+use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
+use crate::policy::{Capability, Refusal};
+use crate::value::{Attachment, IfName, Mac, derive};
+use own::{Own, matched};
 use serde::{Deserialize, Serialize};
+
+/// The table of these rules.
+pub const TABLE: TableId = TableId::Nftables("bridge", "nat");
+
+const HOOKED: &str = "PREROUTING";
 
 /// See [`Action::CheckSourceMac`](super::Action::CheckSourceMac): two chains of the attachment in table `bridge nat`, and the jump to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,31 +36,97 @@ pub struct CheckSourceMac {
 
 impl Kind for CheckSourceMac {
     fn profile(&self) -> Profile<'_> {
-        todo!()
+        Profile::new(Lane::Rules(self), Capability::Filter)
     }
 
     fn commands(&self) -> Vec<String> {
-        todo!()
+        self.add(&Listing::empty(TABLE)).iter().map(|edit| edit.command(TABLE)).collect()
     }
 
-    fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
-        todo!()
+    fn name(&self) -> String {
+        let [jump, ..] = Own::of(self).rules();
+        Edit::Nftables(nftables::Edit::AddRule(jump)).command(TABLE)
     }
 
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        if self.identity != derive::source_mac_identity(&check.grants.attachment) {
+            return required(false, NAMED);
+        }
+        if !derive::is_nft_identity(&self.identity) {
+            let rule = "chains in nftables are named after container and interface: \
+                letters, digits, _, . and -, together at most 116";
+            return required(false, rule);
+        }
+        let is_pair = |action: &&Action| matches!(action, Action::CreateVeth(veth) if veth.peer.name == self.port && veth.mac == self.mac);
+        required(check.plan.iter().any(is_pair), "port and address are those of the veth pair of this plan")
+    }
+
+    /// The comment identifies our rules; a listing would cost more than adding them.
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        todo!()
+        Before::Absent
     }
 
-    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
-        todo!()
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if !undoing.owns_rules() {
+            return Vec::new();
+        }
+        vec![RemoveSourceMac { check: self.clone(), table: made_table(undoing) }.into()]
     }
 
-    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        todo!()
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        Ok(match cx.listing(TABLE) {
+            Ok(listing) => self.missing(listing),
+            Err(error) => vec![Difference::beyond(failed("check", error).to_string())],
+        })
     }
 
-    fn covers(&self, _repair: &Action) -> bool {
-        todo!()
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl RuleSet for CheckSourceMac {
+    fn table(&self) -> TableId {
+        TABLE
+    }
+
+    /// Any text may be part of the names.
+    fn check(&self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    /// Chains of this name are flushed, unless they have rules of another attachment. The jump is made only once.
+    fn add(&self, now: &Listing) -> Vec<Edit> {
+        let edits = now.nftables().map(|now| Own::of(self).addition(now)).unwrap_or_default();
+        edits.into_iter().map(Edit::Nftables).collect()
+    }
+
+    fn conflict(&self, now: &Listing) -> Option<MachineError> {
+        let own = Own::of(self);
+        let chain = own.taken(now.nftables()?)?;
+        let text =
+            format!("chain {chain:?} of table bridge nat is another interface's: give this one another name");
+        Some(MachineError::Conflict(text))
+    }
+
+    fn effect(&self, before: &Listing, _is_changed: bool) -> Effect {
+        let Some(before) = before.nftables() else { return Effect::Created };
+        if Own::of(self).is_whole(before) { Effect::AlreadyThere } else { made_or_found(before) }
+    }
+
+    /// Chains that are another's cannot be repaired.
+    fn missing(&self, now: &Listing) -> Vec<Difference> {
+        let Some(now) = now.nftables() else { return Vec::new() };
+        let own = Own::of(self);
+        let texts = own.differences(now);
+        match own.taken(now) {
+            None => Difference::all(texts, self.clone()),
+            Some(_) => texts.into_iter().map(Difference::beyond).collect(),
+        }
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed("setup", error)
     }
 }
 
@@ -65,10 +141,113 @@ pub struct RemoveSourceMac {
 
 impl Inverse for RemoveSourceMac {
     fn lane(&self) -> UndoLane<'_> {
-        todo!()
+        UndoLane::Rules(self)
     }
 
     fn command(&self) -> String {
-        todo!()
+        let chain = format!("cni-br-iface-{}", self.check.identity);
+        let jump = deletion_command("bridge nat PREROUTING", &format!("jump {chain} "));
+        let (chain, macs) = (word(&chain), word(&format!("{chain}-mac")));
+        format!("{jump}; nft delete chain bridge nat {chain}; nft delete chain bridge nat {macs}")
+    }
+
+    fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        let CheckSourceMac { identity, port, .. } = &self.check;
+        match cx.look.tables().list(TABLE) {
+            Ok(listing) => Ok(found_in(&listing, identity.clone(), port.clone()).is_some()),
+            // Without the program there are no rules of ours.
+            Err(TableError::Missing(_)) => Ok(false),
+            Err(error) => Err(failed("list", error)),
+        }
     }
 }
+
+impl RuleRemoval for RemoveSourceMac {
+    fn table(&self) -> TableId {
+        TABLE
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    fn remove(&self, now: &Listing) -> Result<Removal, String> {
+        let Some(now) = now.nftables() else { return Ok(Removal::default()) };
+        let edits = Own::of(&self.check).deletion(now, self.table)?;
+        Ok(Removal { edits: edits.into_iter().map(Edit::Nftables).collect(), ..Removal::default() })
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed("teardown", error)
+    }
+}
+
+/// The chains of an attachment, whoever made them. Why they may be missing is added to `unread`.
+pub fn find(
+    attachment: &Attachment,
+    tables: &dyn RuleTables,
+    unread: &mut Vec<MachineError>,
+) -> Option<CheckSourceMac> {
+    found(&listed(tables, unread), attachment)
+}
+
+/// The chains of all attachments whose port can be read, whoever made them. Why some may be missing is added to `unread`.
+pub fn all(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<CheckSourceMac> {
+    all_found(&listed(tables, unread))
+}
+
+/// The chains of an attachment in a listing.
+pub fn found(now: &Listing, attachment: &Attachment) -> Option<CheckSourceMac> {
+    // Undoing goes by the identity alone; port and address show a human what it was.
+    let otherwise = derive::host_veth(attachment, 0).ok()?;
+    found_in(now, derive::source_mac_identity(attachment), otherwise)
+}
+
+/// The chains of all attachments in a listing whose port can be read.
+pub fn all_found(now: &Listing) -> Vec<CheckSourceMac> {
+    let identity = |rule: &Rule| rule.comment.as_deref().and_then(own::identity).map(str::to_owned);
+    let port = |rule: &Rule| matched(rule).and_then(|port| IfName::parse(port).ok());
+    let hooked = now.nftables().into_iter().flat_map(|now| now.rules_of(HOOKED));
+    let jumps = hooked.filter_map(|rule| Some((identity(rule)?, port(rule)?)));
+    jumps.filter_map(|(identity, port)| found_in(now, identity, port)).collect()
+}
+
+/// The chains of an identity, with the port `otherwise` where no jump shows another.
+fn found_in(now: &Listing, identity: String, otherwise: IfName) -> Option<CheckSourceMac> {
+    let now = now.nftables()?;
+    let check = CheckSourceMac { port: otherwise, mac: Mac([0; 6]), identity };
+    let own = Own::of(&check);
+    let jump = now.rules_of(HOOKED).find(|rule| own.is_marked(rule));
+    let has_chain = now.has_chain(&own.chain) || now.has_chain(&own.macs);
+    if jump.is_none() && (!has_chain || own.taken(now).is_some()) {
+        return None;
+    }
+    let port = jump.and_then(matched).and_then(|port| IfName::parse(port).ok());
+    let mac = own.passed(now).and_then(|mac| Mac::try_from(mac.to_owned()).ok());
+    Some(CheckSourceMac { port: port.unwrap_or(check.port), mac: mac.unwrap_or(check.mac), ..check })
+}
+
+/// The table as far as it can be listed. Why something may be missing is added to `unread`.
+fn listed(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Listing {
+    tables.list(TABLE).unwrap_or_else(|error| {
+        // Without the program there are no rules of ours.
+        if !matches!(error, TableError::Missing(_)) {
+            unread.push(failed("list", error));
+        }
+        Listing::empty(TABLE)
+    })
+}
+
+/// In the words of the reference.
+fn failed(what: &str, error: TableError) -> MachineError {
+    let error = match error {
+        TableError::Refused(message) => TableError::Refused(format!("failed to execute {message}")),
+        TableError::Changed(message) => TableError::Changed(format!("failed to execute {message}")),
+        error => error,
+    };
+    let what = format!("failed to {what} spoof-check");
+    error.into_error(&what, &what)
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ fn an_address_whose_file_a_crash_left_is_given_again() {
     for left in [b"".as_slice(), b"\n", b"\0\0\0\0\0\0\0\0", b"\xff\xfe\xfd", b"abc\0eth0"] {
         let dir = tempfile::tempdir().unwrap();
         let reference = store_in(dir.path());
-        let mut store = Store::create(&reference).unwrap();
+        let mut store = create(&reference);
         let file = reference.directory().join("10.1.2.3");
         fs::write(&file, left).unwrap();
         let me = owner("abc", "eth0");
@@ -18,8 +18,7 @@ fn an_address_whose_file_a_crash_left_is_given_again() {
         store.lock().unwrap();
         assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.10"], "{text}");
         assert_eq!(store.holder(address("10.1.2.3"), &me).unwrap(), Holder::Nobody, "{text}");
-        let mine = lease(&reference, "10.1.2.3", &me);
-        assert_eq!(store.reserve(&mine).unwrap(), Effect::Created, "{text}");
+        assert_eq!(reserve(&mut store, "10.1.2.3", &me).unwrap(), None, "{text}");
         assert_eq!(fs::read(&file).unwrap(), b"abc\r\neth0");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.2", "10.1.2.4-10.1.2.10"], "{text}");
@@ -30,7 +29,7 @@ fn an_address_whose_file_a_crash_left_is_given_again() {
 fn in_doubt_an_address_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
     let place = |name: &str| reference.directory().join(name);
     fs::create_dir(place("10.1.2.1")).unwrap();
@@ -42,8 +41,7 @@ fn in_doubt_an_address_is_taken() {
     fs::write(place("10.1.2.7"), "legacy").unwrap();
     assert_eq!(free(&mut store), ["10.1.2.8-10.1.2.10"]);
     for number in 1..=7 {
-        let mine = lease(&reference, &format!("10.1.2.{number}"), &owner("abc", "eth0"));
-        let error = store.reserve(&mine).unwrap_err();
+        let error = reserve(&mut store, &format!("10.1.2.{number}"), &owner("abc", "eth0")).unwrap_err();
         assert!(!error.is_retryable() && error.to_string().contains("is not available"), "{number}: {error}");
     }
     assert_eq!(fs::read_dir(reference.directory()).unwrap().count(), 8, "those and the lock");
@@ -53,7 +51,7 @@ fn in_doubt_an_address_is_taken() {
 fn what_a_killed_reservation_left_goes_with_the_next_reading() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     let place = |name: &str| reference.directory().join(name);
     let left = [".10.1.2.3.new", ".fd00::1.new", ".last_reserved_ip.0.new"];
     let others = [".hidden", ".notes.new", "last_reserved_ip.0", "README"];

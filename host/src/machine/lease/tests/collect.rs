@@ -41,7 +41,7 @@ fn collect(store: &mut Store) -> Vec<MachineError> {
 fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, mut store) = store(dir.path());
-    // An index that was never told of these files is no reason to leave one.
+    // An index that does not have these files is no reason to leave one.
     let is_valid = |container: &str, interface: Option<&str>| {
         container == "valid" && interface.is_none_or(|name| name == "eth0")
     };
@@ -55,7 +55,7 @@ fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
     let left = ["10.1.2.2-10.1.2.3", "10.1.2.6-10.1.2.6", "10.1.2.8-10.1.2.10"];
     assert_eq!(free(&mut store), left);
     store.unlock();
-    let mut next = Store::open(&reference).unwrap().unwrap().with_index(Some(&dir.path().join("leases")));
+    let mut next = open(&reference).with_index(Some(&dir.path().join("leases")));
     assert!(next.load().is_some(), "the index is kept true");
     assert_eq!(free(&mut next), left);
 }

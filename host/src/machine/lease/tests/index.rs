@@ -6,7 +6,7 @@ use crate::machine::testing::{private, sh};
 
 /// Whether the next process would believe the index.
 fn is_believed(reference: &StoreRef, indexes: &Path) -> bool {
-    Store::open(reference).unwrap().unwrap().with_index(Some(indexes)).load().is_some()
+    open(reference).with_index(Some(indexes)).load().is_some()
 }
 
 /// A store with one lease and an index of it; gives the index's file too.
@@ -14,7 +14,7 @@ fn indexed(dir: &Path) -> (StoreRef, std::path::PathBuf, std::path::PathBuf) {
     let (reference, indexes) = (store_in(dir), dir.join("leases"));
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.10"]);
-    store.reserve(&lease(&reference, "10.1.2.2", &owner("abc", "eth0"))).unwrap();
+    reserve(&mut store, "10.1.2.2", &owner("abc", "eth0")).unwrap();
     store.unlock();
     let mut files: Vec<_> = fs::read_dir(&indexes).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "one index, nothing temporary");
@@ -32,14 +32,14 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
     // Each verb opens the store anew; none but the first reads the files.
     let mut changes = 0;
     for change in [
-        &mut |store: &mut Store| drop(store.reserve(&lease(&reference, "10.1.2.4", &me)).unwrap()),
-        &mut |store: &mut Store| drop(store.reserve(&lease(&reference, "fd00::4", &me)).unwrap()),
+        &mut |store: &mut Store| assert!(reserve(store, "10.1.2.4", &me).is_ok()),
+        &mut |store: &mut Store| assert!(reserve(store, "fd00::4", &me).is_ok()),
         &mut |store: &mut Store| {
-            assert!(matches!(store.release(&lease(&reference, "10.1.2.2", &me)), Undone::Done));
+            assert_eq!(store.release(address("10.1.2.2"), &me).unwrap(), Reverted::Done);
         },
         &mut |store: &mut Store| {
-            let undone = store.restore_last(&lease(&reference, "fd00::4", &me), Some(address("10.1.2.4")));
-            assert!(matches!(undone, Undone::Done));
+            let restored = store.restore_last(0, address("fd00::4"), Some(address("10.1.2.4")));
+            assert_eq!(restored.unwrap(), Reverted::Done);
         },
         &mut |store: &mut Store| assert_eq!(store.unlisted(&|_, _| true).unwrap().len(), 0),
     ] as [&mut dyn FnMut(&mut Store); 5]
@@ -55,7 +55,7 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
     fs::write(reference.directory().join("10.1.2.4"), "").unwrap();
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.3", "10.1.2.5-10.1.2.10"]);
-    // Whose it is, the files tell all the same.
+    // Whose it is, the files decide all the same.
     assert_eq!(store.held(&me).unwrap().exact, addresses(&["fd00::4"]));
 }
 
@@ -63,21 +63,21 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
 fn answers_without_the_lock_use_the_index_and_write_none() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, file) = indexed(dir.path());
-    let open = || Store::open(&reference).unwrap().unwrap().with_index(Some(&indexes));
-    assert_eq!(free(&mut open()), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
+    let reopened = || open(&reference).with_index(Some(&indexes));
+    assert_eq!(free(&mut reopened()), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
     fs::write(reference.directory().join("10.1.2.3"), "def\r\neth0").unwrap();
     let before = fs::read(&file).unwrap();
-    assert_eq!(free(&mut open()), ["10.1.2.1-10.1.2.1", "10.1.2.4-10.1.2.10"]);
-    assert_eq!(open().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
+    assert_eq!(free(&mut reopened()), ["10.1.2.1-10.1.2.1", "10.1.2.4-10.1.2.10"]);
+    assert_eq!(reopened().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
     assert_eq!(fs::read(&file).unwrap(), before);
     fs::remove_dir_all(&indexes).unwrap();
-    assert_eq!(open().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
+    assert_eq!(reopened().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
     assert!(!indexes.exists());
 }
 
 #[test]
 fn a_change_by_somebody_else_is_seen_in_whatever_instant_it_is_made() {
-    // tmpfs tells two changes of one tick apart on kernels since 6.13; ramfs does not, as no file system did before.
+    // tmpfs distinguishes two changes of one tick on kernels since 6.13; ramfs does not, as no file system did before.
     for file_system in ["tmpfs", "ramfs"] {
         private(|| {
             sh(&format!("mkdir /run/x && mount -t {file_system} none /run/x"));
@@ -116,7 +116,7 @@ fn a_change_by_somebody_else_between_ours_is_not_covered_up() {
     // Without the lock, while we hold it; a tick later, so that any kernel's clock shows it.
     std::thread::sleep(std::time::Duration::from_millis(20));
     fs::write(reference.directory().join("10.1.2.7"), "def\r\neth0").unwrap();
-    store.reserve(&lease(&reference, "10.1.2.4", &owner("abc", "eth0"))).unwrap();
+    reserve(&mut store, "10.1.2.4", &owner("abc", "eth0")).unwrap();
     store.unlock();
     assert!(!is_believed(&reference, &indexes));
     assert_eq!(
@@ -161,7 +161,7 @@ fn a_killed_process_leaves_no_index_that_is_believed() {
     let me = owner("abc", "eth0");
     // Killed between its change and the index.
     let mut store = locked(&reference, &indexes);
-    store.reserve(&lease(&reference, "10.1.2.4", &me)).unwrap();
+    reserve(&mut store, "10.1.2.4", &me).unwrap();
     store.sidecar = None;
     drop(store);
     assert!(!is_believed(&reference, &indexes));
@@ -178,7 +178,7 @@ fn a_killed_process_leaves_no_index_that_is_believed() {
 
     // The next one goes on as if nothing had been.
     let mut store = locked(&reference, &indexes);
-    store.reserve(&lease(&reference, "10.1.2.3", &me)).unwrap();
+    reserve(&mut store, "10.1.2.3", &me).unwrap();
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.5-10.1.2.10"]);
     store.unlock();
     assert!(is_believed(&reference, &indexes));
@@ -196,8 +196,7 @@ fn an_index_that_is_wrong_in_spite_of_all_costs_one_try() {
     if let Some(known) = &mut store.known {
         known.state = store.directory.state().unwrap();
     }
-    let mine = lease(&reference, "10.1.2.3", &owner("abc", "eth0"));
-    let error = store.reserve(&mine).unwrap_err();
+    let error = reserve(&mut store, "10.1.2.3", &owner("abc", "eth0")).unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert_eq!(
         error.to_string(),
@@ -219,7 +218,7 @@ fn a_store_without_a_place_for_its_index_works() {
     let nowhere = dir.path().join("file");
     fs::write(&nowhere, "").unwrap();
     let mut store = locked(&reference, &nowhere.join("leases"));
-    store.reserve(&lease(&reference, "10.1.2.2", &owner("abc", "eth0"))).unwrap();
+    reserve(&mut store, "10.1.2.2", &owner("abc", "eth0")).unwrap();
     store.unlock();
     assert_eq!(free(&mut locked(&reference, &nowhere)), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
 }

@@ -1,6 +1,7 @@
 mod broken;
 mod collect;
 mod index;
+mod stores;
 
 use super::*;
 use crate::value::{ContainerId, IfName, NetworkName};
@@ -18,8 +19,19 @@ fn store_in(dir: &Path) -> StoreRef {
     StoreRef { data_dir: dir.join("networks"), network: NetworkName::parse("mynet").unwrap() }
 }
 
-fn lease(store: &StoreRef, address: &str, owner: &Owner) -> ReserveLease {
-    ReserveLease { store: store.clone(), address: address.parse().unwrap(), set: 0, owner: owner.clone() }
+/// Opens a store that exists.
+fn open(reference: &StoreRef) -> Store {
+    Store::new(reference.clone(), RealDirectories.open(reference).unwrap().unwrap())
+}
+
+/// Makes a store and opens it.
+fn create(reference: &StoreRef) -> Store {
+    Store::new(reference.clone(), RealDirectories.create(reference).unwrap())
+}
+
+/// Takes an address for set 0.
+fn reserve(store: &mut Store, text: &str, owner: &Owner) -> Result<Option<IpAddr>, MachineError> {
+    store.reserve(address(text), 0, owner)
 }
 
 fn address(text: &str) -> IpAddr {
@@ -38,7 +50,7 @@ fn free(store: &mut Store) -> Vec<String> {
 
 /// A store with its lock and its index, as a verb has it.
 fn locked(reference: &StoreRef, indexes: &Path) -> Store {
-    let mut store = Store::create(reference).unwrap().with_index(Some(indexes));
+    let mut store = create(reference).with_index(Some(indexes));
     store.lock().unwrap();
     store
 }
@@ -48,11 +60,10 @@ fn a_lease_is_written_as_the_reference_writes_it() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let me = owner("abc", "eth0");
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
-    assert_eq!(store.reserve(&lease(&reference, "10.1.2.3", &me)).unwrap(), Effect::Created);
-    let replaced = Effect::Replaced("10.1.2.3".to_owned());
-    assert_eq!(store.reserve(&lease(&reference, "fd00:1::2", &me)).unwrap(), replaced);
+    assert_eq!(reserve(&mut store, "10.1.2.3", &me).unwrap(), None);
+    assert_eq!(reserve(&mut store, "fd00:1::2", &me).unwrap(), Some(address("10.1.2.3")));
 
     let path = |name: &str| reference.directory().join(name);
     let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
@@ -70,23 +81,22 @@ fn a_lease_is_written_as_the_reference_writes_it() {
 fn an_address_is_given_once() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
-    let mine = lease(&reference, "10.1.2.3", &owner("abc", "eth0"));
-    let theirs = lease(&reference, "10.1.2.3", &owner("def", "eth0"));
-    store.reserve(&mine).unwrap();
-    let refused = store.reserve(&theirs).unwrap_err();
+    let (mine, theirs, it) = (owner("abc", "eth0"), owner("def", "eth0"), address("10.1.2.3"));
+    store.reserve(it, 0, &mine).unwrap();
+    let refused = store.reserve(it, 0, &theirs).unwrap_err();
     assert_eq!(refused.to_string(), "requested IP address 10.1.2.3 is not available in network mynet");
-    assert!(matches!(store.release(&theirs), Undone::Left(_)));
-    assert!(matches!(store.release(&mine), Undone::Done));
-    assert!(matches!(store.release(&mine), Undone::Gone));
+    assert!(matches!(store.release(it, &theirs).unwrap(), Reverted::Left(_)));
+    assert_eq!(store.release(it, &mine).unwrap(), Reverted::Done);
+    assert_eq!(store.release(it, &mine).unwrap(), Reverted::Gone);
 }
 
 #[test]
-fn what_an_owner_holds_is_told_old_forms_included() {
+fn what_an_owner_holds_is_found_old_forms_included() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     let write = |name: &str, content: &[u8]| fs::write(reference.directory().join(name), content).unwrap();
     write("10.1.2.10", b" abc\r\neth0\n");
     write("10.1.2.9", b"abc");
@@ -109,16 +119,16 @@ fn what_an_owner_holds_is_told_old_forms_included() {
 fn the_last_reserved_address_is_put_back_only_while_it_is_ours() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
     let me = owner("abc", "eth0");
-    let (first, second) = (lease(&reference, "10.1.2.2", &me), lease(&reference, "10.1.2.3", &me));
-    store.reserve(&first).unwrap();
-    store.reserve(&second).unwrap();
-    assert!(matches!(store.restore_last(&first, None), Undone::Left(_)));
-    assert!(matches!(store.restore_last(&second, Some(first.address)), Undone::Done));
-    assert!(matches!(store.restore_last(&first, None), Undone::Done));
-    assert!(matches!(store.restore_last(&first, None), Undone::Gone));
+    let (first, second) = (address("10.1.2.2"), address("10.1.2.3"));
+    store.reserve(first, 0, &me).unwrap();
+    store.reserve(second, 0, &me).unwrap();
+    assert!(matches!(store.restore_last(0, first, None).unwrap(), Reverted::Left(_)));
+    assert_eq!(store.restore_last(0, second, Some(first)).unwrap(), Reverted::Done);
+    assert_eq!(store.restore_last(0, first, None).unwrap(), Reverted::Done);
+    assert_eq!(store.restore_last(0, first, None).unwrap(), Reverted::Gone);
     assert!(!reference.directory().join("last_reserved_ip.0").exists());
 }
 
@@ -126,7 +136,7 @@ fn the_last_reserved_address_is_put_back_only_while_it_is_ours() {
 fn the_lock_is_the_one_of_the_reference() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
     // flock(1) takes flock(2), as the reference does.
     let path = reference.directory().join("lock");
@@ -141,7 +151,7 @@ fn the_lock_is_the_one_of_the_reference() {
 fn of_two_processes_one_waits_for_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
-    let mut store = Store::create(&reference).unwrap();
+    let mut store = create(&reference);
     store.lock().unwrap();
     store.unlock();
     let path = reference.directory().join("lock");

@@ -1,0 +1,94 @@
+//! The same of addresses and routes.
+
+use super::super::testing::{Scripted, address, link, name};
+use super::{conclude, prepare};
+use crate::action::context::Notes;
+use crate::action::profile::{Prepared, Requests};
+use crate::action::record::{Before, Done, Effect, Old, Reason, Undoing};
+use crate::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
+use crate::machine::errno::chain;
+use crate::machine::port::{in_container, on_host};
+use crate::value::{Netns, Route};
+use nix::errno::Errno;
+
+#[test]
+fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
+    let mut machine = Scripted::with(Netns::Host, link(7, "cni0", "bridge"));
+    let mut notes = Notes::default();
+    let mut old = address("10.9.9.1/24", 0x80);
+    old.label = Some("cni0:old".to_owned());
+    machine.addresses.push((Netns::Host, 7, old.clone()));
+    let delete = |text: &str| DeleteAddress { link: on_host(&name("cni0")), address: text.parse().unwrap() };
+    let there = delete("10.9.9.1/24");
+    assert!(matches!(prepare(&delete("10.9.9.2/24"), &mut machine, &mut notes), Prepared::Nothing));
+    for answer in [None, Some(Errno::EADDRNOTAVAIL)] {
+        assert!(matches!(prepare(&there, &mut machine, &mut notes), Prepared::Send(_)));
+        let effect = conclude(&there, &[answer], &mut machine, &mut notes);
+        assert_eq!(effect, Ok(Effect::Replaced(Old::Address(old.clone()))));
+    }
+    assert_eq!(machine.read(&mut notes, |cx| there.observe(cx)), Before::Old(Old::Address(old.clone())));
+    let (own, others) = ([], []);
+    let effect = Effect::Replaced(Old::Address(old));
+    let done = Done::Effect(&effect);
+    let undos = there.undos(&Undoing { done, why: Reason::Rollback, own: &own, others: &others });
+    let commands: Vec<_> = undos.iter().map(|undo| undo.inverse().command()).collect();
+    assert_eq!(commands, ["ip address add 10.9.9.1/24 label cni0:old dev cni0"]);
+}
+
+#[test]
+fn an_address_is_there_already_only_on_the_host() {
+    let mut machine = Scripted::with(Netns::Host, link(7, "cni0", "bridge"));
+    let mut notes = Notes::default();
+    let add = |link, text: &str| AddAddress { link, address: text.parse().unwrap(), nodad: false };
+    let there = add(on_host(&name("cni0")), "10.9.9.1/24");
+    machine.addresses.push((Netns::Host, 7, address("10.9.9.1/24", 0)));
+    let exists = [Some(Errno::EEXIST)];
+    assert_eq!(conclude(&there, &exists, &mut machine, &mut notes), Ok(Effect::AlreadyThere));
+    assert_eq!(
+        conclude(&add(on_host(&name("cni0")), "10.9.9.2/24"), &exists, &mut machine, &mut notes),
+        Err("could not add IP address 10.9.9.2/24 to \"cni0\": file exists".to_owned())
+    );
+    assert_eq!(
+        conclude(&add(in_container(&name("eth0")), "10.9.9.1/24"), &exists, &mut machine, &mut notes),
+        Err("failed to add IP addr 10.9.9.1/24 to \"eth0\": file exists".to_owned())
+    );
+    let delete = DeleteAddress { link: there.link.clone(), address: there.address };
+    let gateway = add(on_host(&name("cni0")), "10.9.8.1/24");
+    let mut own = vec![Action::from(gateway.clone())];
+    let uses = |own: &[Action]| {
+        let own: Vec<&Action> = own.iter().collect();
+        delete.is_used_by(&gateway.clone().into(), &own)
+    };
+    assert!(uses(&own), "it made room for a gateway that another attachment has as well");
+    own.clear();
+    assert!(!uses(&own));
+    assert!(there.is_superseded(&delete.clone().into()) && !gateway.is_superseded(&delete.into()));
+}
+
+#[test]
+fn an_address_covers_the_route_that_the_kernel_adds_with_it() {
+    let add = |text: &str| AddAddress {
+        link: in_container(&name("eth0")),
+        address: text.parse().unwrap(),
+        nodad: false,
+    };
+    let connected = add("10.9.9.2/24").connected().unwrap();
+    assert_eq!(connected.route.dst, "10.9.9.0/24".parse().unwrap());
+    assert!(add("10.9.9.2/24").covers(&connected.clone().into()));
+    assert!(!add("10.9.8.2/24").covers(&connected.clone().into()));
+    let route = Route { gw: Some("10.9.9.1".parse().unwrap()), ..connected.route };
+    assert!(!add("10.9.9.2/24").covers(&AddRoute { route, ..connected }.into()));
+    for without in ["10.9.9.2/32", "127.0.0.1/8", "0.9.9.2/24", "10.9.9.2/0", "fd00::2/128"] {
+        assert_eq!(add(without).connected(), None, "{without}");
+    }
+}
+
+#[test]
+fn a_gateway_of_the_other_family_is_refused() {
+    let mut machine = Scripted::with(Netns::Container, link(2, "eth0", "veth"));
+    let gw = Some("fd00::1".parse().unwrap());
+    let route = Route { gw, ..Route::to("10.5.0.0/16".parse().unwrap()) };
+    let add = AddRoute { link: in_container(&name("eth0")), route };
+    let refused = machine.write(&mut Notes::default(), |cx| add.prepare(cx)).unwrap_err();
+    assert!(chain(&refused).ends_with("gateway and destination ip are not the same IP family"), "{refused}");
+}

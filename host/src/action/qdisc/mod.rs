@@ -1,0 +1,375 @@
+//! How fast packets pass a link: `tc qdisc`.
+
+use super::check::{Check, NAMED, required};
+use super::context::{ReadContext, WriteContext, refused};
+use super::profile::{Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
+use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use super::shell::word;
+use super::{Action, Inverse, Kind, Undo};
+use crate::machine::MachineError;
+use crate::machine::port::{Link, Look, Qdiscs, Request, TokenBucket, on_host};
+use crate::policy::{Capability, Refusal};
+use crate::value::{IfName, Netns, derive};
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// See [`Action::Shape`](super::Action::Shape): what passes the host's end of a veth pair, in one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// The link, in the host's namespace.
+    pub link: IfName,
+    /// Bytes a second.
+    pub rate: u64,
+    /// Bytes at once.
+    pub burst: u32,
+    /// Through which what comes from the link goes first; none: it is about what goes to the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Ifb>,
+}
+
+impl Shape {
+    /// What the token bucket may hold back, in bytes: 25 ms at that rate, and the burst (reference, `ifb_creator.go`).
+    pub fn limit(&self) -> u32 {
+        let held = u128::from(self.rate) * 25 / 1000 + u128::from(self.burst);
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
+    /// How long the burst takes at that rate, in the kernel's ticks of 64 ns (`PSCHED_SHIFT`), by way of whole microseconds as in
+    /// the reference.
+    pub fn buffer(&self) -> u32 {
+        let Some(microseconds) = (u128::from(self.burst) * 1_000_000).checked_div(self.rate.into()) else {
+            return u32::MAX;
+        };
+        let microseconds = u32::try_from(microseconds).unwrap_or(u32::MAX);
+        u32::try_from(u64::from(microseconds) * 1000 / 64).unwrap_or(u32::MAX)
+    }
+
+    fn bucket(&self) -> TokenBucket {
+        TokenBucket { rate: self.rate, limit: self.limit(), buffer: self.buffer() }
+    }
+
+    /// What a link's bucket is, where it is not the one meant.
+    fn describe(&self, found: Option<TokenBucket>) -> String {
+        match found {
+            None => "not limited".to_owned(),
+            Some(found) => format!(
+                "limited to {} bit/s (limit {}, buffer {}), not {} bit/s (limit {}, buffer {})",
+                found.rate.saturating_mul(8),
+                found.limit,
+                found.buffer,
+                self.rate.saturating_mul(8),
+                self.limit(),
+                self.buffer()
+            ),
+        }
+    }
+}
+
+/// An intermediate functional block: a link that is there for its queue alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ifb {
+    /// As the reference names it.
+    pub name: IfName,
+    /// Shows it to be ours.
+    pub alias: String,
+}
+
+impl Ifb {
+    /// Whether a link is it. One that was made and not yet marked when its ADD was killed has no alias.
+    fn is(&self, found: &Link) -> bool {
+        found.kind == "ifb" && found.alias.as_ref().is_none_or(|alias| *alias == self.alias)
+    }
+
+    /// The link, made where there is none.
+    fn ensure(&self, mtu: u32, cx: &mut WriteContext<'_>) -> Result<Link, MachineError> {
+        let link = on_host(&self.name);
+        match cx.link(&link)? {
+            Some(found) if self.is(&found) && found.alias.is_some() => return Ok(found),
+            // Another interface of the container has it, or the reference's DEL never came.
+            Some(_) => {
+                let text = format!("adding link: file exists: {:?}", self.name.as_str());
+                return Err(MachineError::Conflict(text));
+            }
+            None => {}
+        }
+        let (name, alias) = (self.name.clone(), self.alias.clone());
+        send(cx, Request::CreateIfb { name: name.clone(), mtu }, "adding link")?;
+        send(cx, Request::Mark { name, alias, hairpin: false, isolated: false }, "marking ifb")?;
+        cx.require(&link)
+    }
+}
+
+impl Kind for Shape {
+    fn profile(&self) -> Profile<'_> {
+        let lane = Lane::Own(Place::Netns(Netns::Host), self);
+        Profile {
+            makes: self.through.iter().map(|ifb| LinkName::on_host(&ifb.name)).collect(),
+            on: Some(on_host(&self.link)),
+            ..Profile::new(lane, Capability::Qdiscs)
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let Shape { link, rate, burst, through } = self;
+        // `b` is a byte to tc.
+        let bucket = |link: &IfName| {
+            let rate = rate.saturating_mul(8);
+            format!(
+                "tc qdisc replace dev {link} root handle 1: tbf rate {rate}bit burst {burst}b latency 25ms"
+            )
+        };
+        match through {
+            None => vec![bucket(link)],
+            Some(Ifb { name, alias }) => vec![
+                format!("ip link add {name} mtu MTU-OF-{link} txqueuelen 0 type ifb"),
+                format!("ip link set {name} alias '{alias}' up"),
+                format!("tc qdisc add dev {link} handle ffff: ingress"),
+                format!(
+                    "tc filter add dev {link} parent ffff: protocol all prio 1 \
+                     u32 match u32 0 0 flowid 1:1 action mirred egress redirect dev {name}"
+                ),
+                bucket(name),
+            ],
+        }
+    }
+
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let grants = check.grants;
+        let is_own = grants.host_veths.contains(&self.link) || grants.host_end.as_ref() == Some(&self.link);
+        let is_named = self.through.as_ref().is_none_or(|ifb| {
+            derive::ifb(&grants.attachment).is_ok_and(|name| name == ifb.name)
+                && ifb.alias == derive::alias(&grants.attachment)
+        });
+        let rule = "only what passes the host's end of this attachment's own veth pair is limited";
+        [required(is_own, rule), required(is_named, NAMED)].concat()
+    }
+
+    fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
+        match &self.through {
+            Some(ifb) => match cx.link(&on_host(&ifb.name)) {
+                Ok(Some(_)) => Before::Present,
+                Ok(None) => Before::Absent,
+                Err(_) => Before::Unknown,
+            },
+            None => match cx.link(&on_host(&self.link)) {
+                Ok(Some(found)) => Before::Old(Old::QueueLength(found.queue_length)),
+                Ok(None) | Err(_) => Before::Unknown,
+            },
+        }
+    }
+
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        let queue_length = match undoing.done.old() {
+            Some(Old::QueueLength(packets)) => Some(*packets),
+            _ => None,
+        };
+        undoing.if_made(RemoveShape { shape: self.clone(), queue_length })
+    }
+
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        let different = |text: String| Ok(vec![Difference::repaired(text, self.clone())]);
+        let link = &self.link;
+        let Some(host) = cx.link(&on_host(link))? else {
+            return Ok(vec![Difference::beyond(format!("link {link} is gone"))]);
+        };
+        let wanted = Some(self.bucket());
+        let Some(ifb) = &self.through else {
+            return match qdiscs(cx.look, &host)?.root {
+                found if found == wanted => Ok(Vec::new()),
+                found => different(format!("what goes to {link} is {}", self.describe(found))),
+            };
+        };
+        let name = &ifb.name;
+        match cx.link(&on_host(name))? {
+            None => different(format!("ifb {name} is gone: what comes from {link} is not limited")),
+            Some(found) if !ifb.is(&found) => {
+                Ok(vec![Difference::beyond(format!("{name} is not the ifb that was made"))])
+            }
+            Some(found) if !redirects(cx.look, &host)?.contains(&found.index) => {
+                different(format!("what comes from {link} does not go through ifb {name}"))
+            }
+            Some(found) => match qdiscs(cx.look, &found)?.root {
+                found if found == wanted => Ok(Vec::new()),
+                found => different(format!("what comes from {link} is {}", self.describe(found))),
+            },
+        }
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+impl Own for Shape {
+    /// Makes what is missing of it.
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
+        let host = cx.require(&on_host(&self.link))?;
+        let found = qdiscs(cx.machine.as_look(), &host)?;
+        let wanted = self.bucket();
+        let effect = Effect::Replaced(Old::QueueLength(host.queue_length));
+        let Some(ifb) = &self.through else {
+            if found.root == Some(wanted) {
+                return Ok(Effect::AlreadyThere);
+            }
+            send(cx, Request::SetTokenBucket(host.index, wanted), "create qdisc")?;
+            return Ok(effect);
+        };
+        let through = ifb.ensure(host.mtu, cx)?;
+        let redirects = redirects(cx.machine.as_look(), &host)?;
+        // What led to an ifb that somebody deleted leads nowhere, and comes first.
+        let is_dead = redirects.contains(&0);
+        if is_dead {
+            send(cx, Request::DeleteIngress(host.index), "delete ingress qdisc")?;
+        }
+        if is_dead || !found.has_ingress {
+            send(cx, Request::AddIngress(host.index), "create ingress qdisc")?;
+        }
+        if is_dead || !redirects.contains(&through.index) {
+            send(cx, Request::Redirect { link: host.index, to: through.index }, "add filter")?;
+        }
+        if qdiscs(cx.machine.as_look(), &through)?.root != Some(wanted) {
+            send(cx, Request::SetTokenBucket(through.index, wanted), "create ifb qdisc")?;
+        }
+        Ok(effect)
+    }
+}
+
+/// Removes the limit of a link, as far as it is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveShape {
+    /// Which.
+    pub shape: Shape,
+    /// The link's queue length before, packets: the kernel gives a link without one another length with its first token bucket.
+    pub queue_length: Option<u32>,
+}
+
+impl Inverse for RemoveShape {
+    fn lane(&self) -> UndoLane<'_> {
+        UndoLane::Own(self)
+    }
+
+    fn command(&self) -> String {
+        let Shape { link, through, .. } = &self.shape;
+        match through {
+            None => format!("tc qdisc delete dev {link} root"),
+            Some(ifb) => format!("tc qdisc delete dev {link} ingress; ip link delete {}", ifb.name),
+        }
+    }
+}
+
+impl OwnUndo for RemoveShape {
+    fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+        let host = cx.link(&on_host(&self.shape.link))?;
+        let Some(ifb) = &self.shape.through else {
+            let Some(host) = host else { return Ok(Undone::Gone) };
+            if qdiscs(cx.machine.as_look(), &host)?.root != Some(self.shape.bucket()) {
+                return Ok(Undone::Gone);
+            }
+            send(cx, Request::DeleteRootQdisc(host.index), "delete qdisc")?;
+            self.restore_queue_length(&host, cx)?;
+            return Ok(Undone::Done);
+        };
+        let through = cx.link(&on_host(&ifb.name))?;
+        if through.as_ref().is_some_and(|found| !ifb.is(found)) {
+            return Ok(Undone::Left(format!("{} is not the ifb that was made", ifb.name)));
+        }
+        if let Some(host) = host
+            && qdiscs(cx.machine.as_look(), &host)?.has_ingress
+        {
+            let redirects = redirects(cx.machine.as_look(), &host)?;
+            // What led to an ifb that is deleted leads to 0; without any filter yet, the step failed half-way.
+            let is_ours = match &through {
+                Some(through) => redirects.iter().all(|to| [0, through.index].contains(to)),
+                None => redirects == [0],
+            };
+            if is_ours {
+                send(cx, Request::DeleteIngress(host.index), "delete ingress qdisc")?;
+                self.restore_queue_length(&host, cx)?;
+            }
+        }
+        match through {
+            Some(through) => delete(cx, &ifb.name, through.index),
+            None => Ok(Undone::Gone),
+        }
+    }
+}
+
+impl RemoveShape {
+    /// Unless a bucket is there still, which needs one.
+    fn restore_queue_length(&self, link: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
+        match self.queue_length {
+            Some(packets)
+                if packets != link.queue_length && qdiscs(cx.machine.as_look(), link)?.root.is_none() =>
+            {
+                send(cx, Request::SetQueueLength(link.index, packets), "set queue length")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Deletes an ifb of the reference's: of that name, and without an alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteIfb {
+    /// In the host's namespace.
+    pub name: IfName,
+}
+
+impl Inverse for DeleteIfb {
+    fn lane(&self) -> UndoLane<'_> {
+        UndoLane::Requests(self)
+    }
+
+    fn command(&self) -> String {
+        format!("ip link delete {}", word(self.name.as_str()))
+    }
+}
+
+impl Retract for DeleteIfb {
+    fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
+        let name = &self.name;
+        Ok(match cx.link(&on_host(name))? {
+            Some(found) if found.kind == "ifb" && found.alias.is_none() => {
+                let requests = vec![vec![Request::Delete(found.index)]];
+                Retraction::Send(Netns::Host, requests, failed_delete(name))
+            }
+            Some(_) => Retraction::Nothing(Undone::Left(format!("{name} is no ifb of the reference's"))),
+            None => Retraction::Nothing(Undone::Gone),
+        })
+    }
+}
+
+fn qdiscs(look: &mut dyn Look, link: &Link) -> Result<Qdiscs, MachineError> {
+    look.qdiscs(link.index).map_err(|e| refused(format!("failed to list qdiscs of {:?}", link.name), e))
+}
+
+fn redirects(look: &mut dyn Look, link: &Link) -> Result<Vec<u32>, MachineError> {
+    match look.redirects(link.index) {
+        // There is no place for filters.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Vec::new()),
+        found => found.map_err(|e| refused(format!("failed to list filters of {:?}", link.name), e)),
+    }
+}
+
+/// Sends one request: each is about what the one before it made.
+fn send(cx: &mut WriteContext<'_>, request: Request, what: &str) -> Result<(), MachineError> {
+    cx.send(Netns::Host, vec![request], what)
+}
+
+/// Deletes a link of the host; that it is gone by now is as good.
+fn delete(cx: &mut WriteContext<'_>, name: &IfName, index: u32) -> Result<Undone, MachineError> {
+    let answers = cx.machine.send(Netns::Host, vec![Request::Delete(index)]);
+    match answers.into_iter().collect::<io::Result<()>>() {
+        Ok(()) => Ok(Undone::Done),
+        Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(Undone::Gone),
+        Err(error) => Err(refused(failed_delete(name), error)),
+    }
+}
+
+fn failed_delete(name: &IfName) -> String {
+    format!("failed to delete {:?}", name.as_str())
+}
+
+#[cfg(test)]
+mod tests;

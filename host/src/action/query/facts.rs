@@ -1,0 +1,101 @@
+//! Who answers: a machine, and the same machine as far as it is granted.
+
+use super::{Answer, Facts, Query, Question, answer, links, refusals};
+use crate::action::context::{Notes, ReadContext};
+use crate::machine::MachineError;
+use crate::machine::errno::chain;
+use crate::machine::port::Look;
+use crate::policy::{Grants, Violation, tolerates};
+use crate::value::{LinkRef, PluginName};
+use std::borrow::Cow;
+
+/// Facts of a machine.
+pub struct MachineFacts<'m> {
+    look: &'m mut dyn Look,
+    notes: Notes,
+    refusal: Option<MachineError>,
+}
+
+impl<'m> MachineFacts<'m> {
+    /// Answers from what a look at the machine shows.
+    pub fn new(look: &'m mut dyn Look) -> Self {
+        MachineFacts { look, notes: Notes::default(), refusal: None }
+    }
+
+    /// The error behind the last question that failed: it says whether the call is worth repeating.
+    pub fn refusal(self) -> Option<MachineError> {
+        self.refusal
+    }
+
+    fn answer(&mut self, question: &dyn Question) -> Answer {
+        match answer(question, &mut ReadContext::new(self.look, &mut self.notes)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let text = chain(&error);
+                self.refusal = Some(error);
+                Answer::Failed(text)
+            }
+        }
+    }
+}
+
+impl Facts for MachineFacts<'_> {
+    fn ask(&mut self, query: &Query) -> Answer {
+        self.answer(&*query.question())
+    }
+
+    fn ask_link_alone(&mut self, link: &LinkRef) -> Answer {
+        self.answer(&links::Link { link, with_addresses: false })
+    }
+}
+
+/// Facts as far as they are granted: of the host a plugin may ask only for what it could also use.
+pub struct GrantedFacts<'a> {
+    facts: &'a mut dyn Facts,
+    grants: &'a Grants,
+    plugin: &'a PluginName,
+    violations: Vec<Violation>,
+    tolerated: Vec<Violation>,
+}
+
+impl<'a> GrantedFacts<'a> {
+    /// Answers from `facts` what `grants` allow `plugin` to ask.
+    pub fn new(facts: &'a mut dyn Facts, grants: &'a Grants, plugin: &'a PluginName) -> Self {
+        GrantedFacts { facts, grants, plugin, violations: Vec::new(), tolerated: Vec::new() }
+    }
+
+    /// What was wrong with questions that were refused, and with those that audit mode let through.
+    pub fn violations(self) -> (Vec<Violation>, Vec<Violation>) {
+        (self.violations, self.tolerated)
+    }
+
+    /// The question that is asked in its place: a file that only policy grants is read below that directory.
+    fn asked<'q>(&self, query: &'q Query) -> Cow<'q, Query> {
+        let Query::File(path) = query else { return Cow::Borrowed(query) };
+        if self.grants.files.contains(path) {
+            return Cow::Borrowed(query);
+        }
+        match self.grants.rules(self.plugin).directory_above(path) {
+            Some(directory) => Cow::Owned(Query::FileBelow(directory, path.clone())),
+            None => Cow::Borrowed(query),
+        }
+    }
+}
+
+impl Facts for GrantedFacts<'_> {
+    fn ask(&mut self, query: &Query) -> Answer {
+        let question = query.question();
+        let rules = self.grants.rules(self.plugin);
+        let violation =
+            |refusal| Violation { plugin: self.plugin.clone(), action: question.describe(), refusal };
+        let all = refusals(&*question, self.grants, &rules).into_iter().map(violation);
+        let (tolerated, refused): (Vec<_>, Vec<_>) = all.partition(|violation| tolerates(&rules, violation));
+        self.tolerated.extend(tolerated);
+        if !refused.is_empty() {
+            self.violations.extend(refused);
+            return question.nothing();
+        }
+        let query = self.asked(query);
+        self.facts.ask(&query)
+    }
+}

@@ -1,0 +1,107 @@
+//! Questions about files.
+
+use super::{Answer, Question};
+use crate::action::context::ReadContext;
+use crate::machine::MachineError;
+use crate::machine::errno::as_go;
+use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
+use crate::value::Fact;
+use crate::value::fact::MAX_FILE_BYTES;
+use std::io;
+use std::path::Path;
+
+/// See [`Query::File`](super::Query::File).
+#[derive(Debug, Clone, Copy)]
+pub struct File<'a> {
+    /// Which.
+    pub path: &'a Path,
+}
+
+impl Question for File<'_> {
+    fn capability(&self, _grants: &Grants) -> Option<Capability> {
+        Some(Capability::Observe)
+    }
+
+    /// The very text counts: another spelling of the path is not what the configuration names.
+    fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
+        let is_named = grants.files.iter().any(|file| file.as_os_str() == self.path.as_os_str());
+        let rule = || "the configuration names no such file as `resolvConf` of `ipam`".to_owned();
+        rules.refuse(&Thing::File(self.path), is_named, rule)
+    }
+
+    fn describe(&self) -> String {
+        format!("read {}", self.path.display())
+    }
+
+    fn subject(&self) -> String {
+        format!("file {}", self.path.display())
+    }
+
+    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
+        contents(cx, self.path, None)
+    }
+
+    fn hidden(&self) -> Answer {
+        Answer::File(Fact::Unreadable)
+    }
+
+    fn nothing(&self) -> Answer {
+        Answer::File(Fact::Known(Vec::new()))
+    }
+}
+
+/// See [`Query::FileBelow`](super::Query::FileBelow).
+#[derive(Debug, Clone, Copy)]
+pub struct FileBelow<'a> {
+    /// The directory that no symbolic link may leave.
+    pub directory: &'a Path,
+    /// Which.
+    pub path: &'a Path,
+}
+
+impl Question for FileBelow<'_> {
+    fn capability(&self, _grants: &Grants) -> Option<Capability> {
+        Some(Capability::Observe)
+    }
+
+    fn refuse(&self, _grants: &Grants, _rules: &Rules<'_>) -> Vec<Refusal> {
+        vec![Refusal::never("a plugin names a file, and policy the directory")]
+    }
+
+    fn describe(&self) -> String {
+        File { path: self.path }.describe()
+    }
+
+    fn subject(&self) -> String {
+        File { path: self.path }.subject()
+    }
+
+    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
+        contents(cx, self.path, Some(self.directory))
+    }
+
+    fn hidden(&self) -> Answer {
+        Answer::File(Fact::Unreadable)
+    }
+
+    fn nothing(&self) -> Answer {
+        Answer::File(Fact::Known(Vec::new()))
+    }
+}
+
+/// The contents of a file. One that is not there is no failure.
+fn contents(cx: &mut ReadContext<'_>, path: &Path, below: Option<&Path>) -> Result<Answer, MachineError> {
+    match cx.look.file(path, below, MAX_FILE_BYTES) {
+        Ok(bytes) => Ok(Answer::File(Fact::Known(bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Answer::File(Fact::Absent)),
+        Err(error) => Err(failed_read(path, error)),
+    }
+}
+
+/// The error in the words of the reference: `open PATH` of a file that cannot be opened, `read PATH` of what is no such file.
+// To be the port's, which knows whether the file was opened.
+fn failed_read(path: &Path, source: io::Error) -> MachineError {
+    let is_opened = source.raw_os_error().is_none() && source.kind() == io::ErrorKind::InvalidInput;
+    let verb = if is_opened { "read" } else { "open" };
+    MachineError::File { what: format!("{verb} {}", path.display()), source: as_go(source) }
+}

@@ -1,0 +1,196 @@
+//! Answers of a machine in memory.
+
+use super::*;
+use crate::action::testing::TestMachine;
+use crate::machine::errno::chain;
+use crate::machine::port::{in_container, on_host};
+use crate::value::{ContainerId, Netns, NetworkName};
+use nix::errno::Errno;
+
+fn name(text: &str) -> IfName {
+    IfName::parse(text).unwrap()
+}
+
+fn ask(machine: &mut TestMachine, query: &Query) -> Result<Answer, String> {
+    let answered = machine.read(|cx| answer(&*query.question(), cx));
+    answered.map_err(|error| chain(&error))
+}
+
+fn store() -> StoreRef {
+    StoreRef { data_dir: "/leases".into(), network: NetworkName::parse("mynet").unwrap() }
+}
+
+fn owner() -> Owner {
+    Owner { container: ContainerId::parse("abc").unwrap(), interface: name("eth0") }
+}
+
+fn range() -> AddressRange {
+    AddressRange { first: "10.1.2.1".parse().unwrap(), last: "10.1.2.3".parse().unwrap() }
+}
+
+/// One question of each kind that needs the machine, and its answer where nobody may look.
+fn hidden() -> [(Query, Answer); 7] {
+    [
+        (Query::Link(on_host(&name("cni0"))), Answer::Link(Fact::Unreadable)),
+        (Query::HostEnd(name("eth0")), Answer::HostEnd(Fact::Unreadable)),
+        (Query::RouteTo("10.1.2.3".parse().unwrap()), Answer::RouteTo(Fact::Unreadable)),
+        (Query::File("/etc/resolv.conf".into()), Answer::File(Fact::Unreadable)),
+        (Query::FileBelow("/etc".into(), "/etc/resolv.conf".into()), Answer::File(Fact::Unreadable)),
+        (Query::Backend, Answer::Backend(Backend::Iptables)),
+        (Query::Firewall, Answer::Firewall(Firewall::Iptables)),
+    ]
+}
+
+#[test]
+fn only_a_dry_run_goes_on_without_knowing() {
+    for (query, expected) in hidden() {
+        let mut dry = TestMachine { refusal: Some(Errno::EACCES), ..TestMachine::dry() };
+        assert_eq!(ask(&mut dry, &query).unwrap(), expected, "{query:?}");
+        let mut broken = TestMachine { refusal: Some(Errno::EIO), ..TestMachine::dry() };
+        let mut real = TestMachine { refusal: Some(Errno::EACCES), ..TestMachine::new() };
+        let is_asked = !matches!(query, Query::Backend | Query::Firewall);
+        assert_eq!(ask(&mut broken, &query).is_err(), is_asked, "{query:?}");
+        assert_eq!(ask(&mut real, &query).is_err(), is_asked, "{query:?}");
+    }
+}
+
+#[test]
+fn a_link_is_described_with_its_addresses_or_without() {
+    let mut machine = TestMachine::new();
+    let link = on_host(&name("cni0"));
+    let query = Query::Link(link.clone());
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::Link(Fact::Absent));
+    let index = machine.add_link("cni0", "bridge").index;
+    machine.add_address(index, "10.1.2.1/24");
+    let fact = LinkFact {
+        netns: Netns::Host,
+        name: name("cni0"),
+        index,
+        kind: "bridge".to_owned(),
+        mac: crate::value::Mac::default(),
+        mtu: 1500,
+        up: false,
+        alias: None,
+        master: None,
+        addresses: vec!["10.1.2.1/24".parse().unwrap()],
+    };
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::Link(Fact::Known(fact.clone())));
+    let alone = links::Link { link: &link, with_addresses: false };
+    let answered = machine.read(|cx| answer(&alone, cx)).unwrap();
+    assert_eq!(answered, Answer::Link(Fact::Known(LinkFact { addresses: Vec::new(), ..fact })));
+    let gone = Query::Link(in_container(&name("eth0")));
+    let mut without = TestMachine { has_container: false, ..TestMachine::new() };
+    assert_eq!(ask(&mut without, &gone).unwrap(), Answer::Link(Fact::Absent));
+}
+
+#[test]
+fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
+    let query = Query::HostEnd(name("eth0"));
+    let mut machine = TestMachine::new();
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Absent));
+    let inside = machine.add_link_in(Netns::Container, "eth0", "veth").index;
+    let host = machine.add_link("veth1", "veth");
+    host.peer = Some(inside);
+    let index = host.index;
+    machine.at(inside).unwrap().peer = Some(index);
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Known(name("veth1"))));
+    machine.at(index).unwrap().peer = Some(99);
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Absent), "it is another's");
+    let mut without = TestMachine { has_container: false, ..TestMachine::new() };
+    assert_eq!(
+        ask(&mut without, &query).unwrap_err(),
+        "failed to lookup \"eth0\": the container has no network namespace"
+    );
+}
+
+#[test]
+fn a_route_leads_to_the_link_by_which_packets_leave() {
+    let mut machine = TestMachine::new();
+    let address = "10.1.2.3".parse().unwrap();
+    let query = Query::RouteTo(address);
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::RouteTo(Fact::Absent));
+    let index = machine.add_link("cni0", "bridge").index;
+    machine.routes.insert(address, index);
+    assert_eq!(ask(&mut machine, &query).unwrap(), Answer::RouteTo(Fact::Known(name("cni0"))));
+}
+
+#[test]
+fn leases_are_read_and_a_dry_question_makes_no_store() {
+    let queries =
+        [Query::Held(store(), owner()), Query::LastReserved(store(), 0), Query::Free(store(), range())];
+    let mut dry = TestMachine::dry();
+    let nothing = [
+        Answer::Held(Fact::Known(Vec::new())),
+        Answer::LastReserved(Fact::Absent),
+        Answer::Free(Fact::Known(vec![range()])),
+    ];
+    for (query, expected) in queries.iter().zip(nothing) {
+        assert_eq!(ask(&mut dry, query).unwrap(), expected, "{query:?}");
+    }
+    assert!(dry.directories.files(&store()).is_empty());
+
+    let mut machine = TestMachine::new();
+    machine.directories.write(&store(), "10.1.2.2", "abc\r\neth0");
+    machine.directories.write(&store(), "10.1.2.1", "abc");
+    machine.directories.write(&store(), "last_reserved_ip.0", "10.1.2.2");
+    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let last = range().last;
+    let expected = [
+        Answer::Held(Fact::Known(vec![address("10.1.2.1"), address("10.1.2.2")])),
+        Answer::LastReserved(Fact::Known(address("10.1.2.2"))),
+        Answer::Free(Fact::Known(vec![AddressRange { first: last, last }])),
+    ];
+    for (query, expected) in queries.iter().zip(expected) {
+        assert_eq!(ask(&mut machine, query).unwrap(), expected, "{query:?}");
+    }
+    assert!(machine.stores.locked().contains(&store()), "the first question took the lock");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_absent() {
+    let mut machine = TestMachine::new();
+    machine.files.insert("/etc/resolv.conf".into(), b"nameserver ::1".to_vec());
+    let found = Answer::File(Fact::Known(b"nameserver ::1".to_vec()));
+    assert_eq!(ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap(), found);
+    assert_eq!(
+        ask(&mut machine, &Query::FileBelow("/etc".into(), "/etc/resolv.conf".into())).unwrap(),
+        found
+    );
+    assert_eq!(ask(&mut machine, &Query::File("/none".into())).unwrap(), Answer::File(Fact::Absent));
+    machine.refusal = Some(Errno::EIO);
+    let error = ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap_err();
+    assert_eq!(error, "open /etc/resolv.conf: i/O error");
+}
+
+#[test]
+fn nftables_are_the_default_only_without_iptables() {
+    let mut machine = TestMachine { programs: vec!["iptables-restore", "nft"], ..TestMachine::new() };
+    let (backend, firewall) = (Query::Backend, Query::Firewall);
+    assert_eq!(ask(&mut machine, &backend).unwrap(), Answer::Backend(Backend::Iptables));
+    assert_eq!(ask(&mut machine, &firewall).unwrap(), Answer::Firewall(Firewall::Iptables));
+    machine.programs.retain(|program| *program == "nft");
+    machine.has_firewalld = true;
+    assert_eq!(ask(&mut machine, &backend).unwrap(), Answer::Backend(Backend::Nftables));
+    assert_eq!(ask(&mut machine, &firewall).unwrap(), Answer::Firewall(Firewall::Firewalld));
+}
+
+#[test]
+fn what_is_asked_reads_as_before() {
+    let ports = Query::StalePorts { backend: Backend::Iptables, is_ipv4: true, ports: vec![80, 443] };
+    for (query, describe, subject) in [
+        (Query::Link(in_container(&name("eth0"))), "look at link eth0 (container)", "link eth0 (container)"),
+        (Query::Held(store(), owner()), "look at leases in /leases/mynet", "lease store /leases/mynet"),
+        (Query::LastReserved(store(), 0), "look at leases in /leases/mynet", "lease store /leases/mynet"),
+        (Query::Free(store(), range()), "look at leases in /leases/mynet", "lease store /leases/mynet"),
+        (Query::Backend, "look for a firewall", "which firewall there is"),
+        (Query::Firewall, "look for a firewall", "whether firewalld runs"),
+        (Query::HostEnd(name("eth0")), "look for the other end of eth0", "the other end of eth0"),
+        (Query::RouteTo("::1".parse().unwrap()), "look for the route to ::1", "the route to ::1"),
+        (ports, "look for whose the ports [80, 443] are", "whose the ports [80, 443] are"),
+        (Query::File("/a".into()), "read /a", "file /a"),
+        (Query::FileBelow("/".into(), "/a".into()), "read /a", "file /a"),
+    ] {
+        let question = query.question();
+        assert_eq!((question.describe().as_str(), question.subject().as_str()), (describe, subject));
+    }
+}

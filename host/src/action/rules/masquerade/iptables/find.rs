@@ -1,0 +1,113 @@
+//! Masqueraded addresses as the rules alone show them, without a journal.
+
+use super::Masquerade;
+use crate::machine::MachineError;
+use crate::machine::rules::iptables::{Family, Listing, Rule, Table, failed};
+use crate::machine::rules::{self, RuleTables, TableError, TableId};
+use ipnetwork::IpNetwork;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The chain's jumps with this comment; none when there are no rules.
+///
+/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or ::. A table that cannot be listed is an error in `unread`, and what it
+/// has is left out.
+pub fn find(
+    tables: &dyn RuleTables,
+    chain: &str,
+    comment: &str,
+    unread: &mut Vec<MachineError>,
+) -> Vec<Masquerade> {
+    let listings = listings(tables, unread).into_iter();
+    listings.flat_map(|(family, listing)| in_listing(&listing, family, chain, comment)).collect()
+}
+
+/// The same of one family, in a listing.
+pub fn in_listing(listing: &Listing, family: Family, chain: &str, comment: &str) -> Vec<Masquerade> {
+    let concerns = |rule: &&Rule| rule.chain == chain || rule.target() == Some(chain);
+    let rules: Vec<&Rule> = listing.rules.iter().filter(concerns).collect();
+    let mut found = jumps(&rules, chain, comment);
+    let is_used = rules.iter().any(|rule| rule.target() == Some(chain));
+    if !is_used && listing.has_chain(chain) {
+        let address = family.unspecified().into();
+        found.push(Masquerade { address, chain: chain.to_owned(), comment: comment.to_owned() });
+    }
+    found
+}
+
+/// The rules of a network, each with the ID of the container in its comment.
+///
+/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or :: if it has none. A table that cannot be listed is an error in `unread`,
+/// and what it has is left out.
+pub fn of_network(
+    tables: &dyn RuleTables,
+    network: &str,
+    unread: &mut Vec<MachineError>,
+) -> Vec<(String, Masquerade)> {
+    let listings = listings(tables, unread).into_iter();
+    listings.flat_map(|(family, listing)| of_network_in(&listing, family, network)).collect()
+}
+
+/// The same of one family, in a listing.
+fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(String, Masquerade)> {
+    let chains = listing.chains.iter().filter(|chain| chain.starts_with("CNI-"));
+    // The rules of each chain, and those that lead to it.
+    let mut concerned: BTreeMap<&str, Vec<&Rule>> =
+        chains.map(|chain| (chain.as_str(), Vec::new())).collect();
+    for rule in &listing.rules {
+        let target = rule.target().filter(|target| *target != rule.chain);
+        for chain in [Some(rule.chain.as_str()), target].into_iter().flatten() {
+            concerned.entry(chain).and_modify(|rules| rules.push(rule));
+        }
+    }
+    let mut found = Vec::new();
+    for chain in &listing.chains {
+        let Some(concerned) = concerned.get(chain.as_str()) else { continue };
+        let comments = concerned.iter().filter_map(|rule| rule.comment());
+        let comments: BTreeSet<&str> = comments.filter(|text| container(text, network).is_some()).collect();
+        for comment in comments {
+            let Some(id) = container(comment, network) else { continue };
+            let mut rules = jumps(concerned, chain, comment);
+            if rules.is_empty() {
+                let mut accepted = concerned.iter().filter(|rule| rule.chain == *chain);
+                let address = accepted.find_map(|rule| rule.destination());
+                let address = address.unwrap_or_else(|| family.unspecified().into());
+                rules.push(Masquerade { address, chain: chain.clone(), comment: comment.to_owned() });
+            }
+            found.extend(rules.into_iter().map(|rule| (id.to_owned(), rule)));
+        }
+    }
+    found
+}
+
+/// What can be listed of both families.
+fn listings(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<(Family, Listing)> {
+    let mut list = |family| match tables.list(TableId::Iptables(Table::PlainNat, family)) {
+        Ok(rules::Listing::Iptables(listing)) => Some((family, listing)),
+        // Without the program there are no rules of ours.
+        Ok(rules::Listing::Nftables(_)) | Err(TableError::Missing(_)) => None,
+        Err(error) => {
+            unread.push(failed(error));
+            None
+        }
+    };
+    Family::ALL.into_iter().filter_map(&mut list).collect()
+}
+
+/// The container in a comment, if the rest of it is this network's ([`derive::comment`](crate::value::derive::comment)).
+fn container<'a>(comment: &'a str, network: &str) -> Option<&'a str> {
+    comment.strip_prefix(&format!("name: \"{network}\" id: \""))?.strip_suffix('"')
+}
+
+/// The jumps to a chain with a comment, among the rules that concern it.
+fn jumps(concerned: &[&Rule], chain: &str, comment: &str) -> Vec<Masquerade> {
+    let ours = || concerned.iter().filter(|rule| rule.comment() == Some(comment));
+    let jumps = ours().filter(|rule| rule.target() == Some(chain)).filter_map(|jump| {
+        let source = jump.source()?;
+        let mut networks = ours().filter(|rule| rule.chain == chain).filter_map(|rule| rule.destination());
+        let network = networks.find(|network| network.contains(source.ip()));
+        let prefix = network.map_or(source.prefix(), |network| network.prefix());
+        let address = IpNetwork::new(source.ip(), prefix).ok()?;
+        Some(Masquerade { address, chain: chain.to_owned(), comment: comment.to_owned() })
+    });
+    jumps.collect()
+}

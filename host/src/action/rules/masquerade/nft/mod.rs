@@ -1,0 +1,375 @@
+//! Masquerading with nftables: one rule for each address (cni-behaviours, section 2.10).
+
+use crate::action::check::{Check, NAMED, required};
+use crate::action::context::ReadContext;
+use crate::action::kind::Kind;
+use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
+use crate::action::record::{Before, Difference, Done, Effect, Old, Reason, Undoing};
+use crate::action::undo::Inverse;
+use crate::action::{Action, Undo};
+use crate::machine::MachineError;
+use crate::machine::rules::nftables::{
+    self, Hook, NewRule, Operand, Operator, Rule, Selector, Statement, deletion_command,
+};
+use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
+use crate::policy::{Capability, Refusal};
+use crate::value::{Attachment, derive};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The table of these rules.
+pub const TABLE: TableId = TableId::Nftables("inet", "cni_plugins_masquerade");
+
+const CHECKS: &str = "masq_checks";
+const POSTROUTING: &str = "postrouting";
+
+/// `nft` and the kernel take so many bytes in a comment.
+const MAX_COMMENT_BYTES: usize = 128;
+
+/// How many bytes of a comment say whose the rule is: [`derive::nft_owner`].
+const OWNER_BYTES: usize = 33;
+
+/// What a record calls the table: it was there before.
+const SHARED: &str = "table";
+
+/// See [`Action::MasqueradeNft`](super::Action::MasqueradeNft): one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasqueradeNft {
+    /// The container's address; its network is what keeps its source.
+    pub address: IpNetwork,
+    /// The comment of the rule, as the reference writes it. It begins with hashes that say whose it is.
+    pub comment: String,
+}
+
+impl Kind for MasqueradeNft {
+    fn profile(&self) -> Profile<'_> {
+        Profile::new(Lane::Rules(self), Capability::Nat)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        self.add(&Listing::empty(TABLE)).iter().map(|edit| edit.command(TABLE)).collect()
+    }
+
+    fn name(&self) -> String {
+        Edit::Nftables(nftables::Edit::AddRule(self.rule())).command(TABLE)
+    }
+
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let mut refusals = required(self.comment == derive::nft_comment(&check.grants.attachment), NAMED);
+        refusals.extend(check.own(self.address));
+        refusals
+    }
+
+    /// The comment identifies our rules; a listing would cost more than adding them.
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        Before::Absent
+    }
+
+    fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if !undoing.owns_rules() {
+            return Vec::new();
+        }
+        vec![RemoveMasqueradeNft { rule: self.clone(), table: made_table(undoing) }.into()]
+    }
+
+    fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        Ok(match cx.listing(TABLE) {
+            Ok(listing) => self.missing(listing),
+            Err(error) => vec![Difference::beyond(failed(error).to_string())],
+        })
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        Action::from(self.clone()) == *repair
+    }
+}
+
+/// Whether a rollback removes the table of rules: this ADD made it, or may have. A DEL leaves it, as the reference does.
+pub(in crate::action::rules) fn made_table(undoing: &Undoing<'_>) -> bool {
+    undoing.why == Reason::Rollback
+        && matches!(undoing.done, Done::Effect(Effect::Created) | Done::Unknown(_))
+}
+
+/// What an ADD changed of a table: all of it is its own, unless the table was there.
+pub(in crate::action::rules) fn made_or_found(before: &nftables::Listing) -> Effect {
+    if before.exists { Effect::Replaced(Old::Shared(vec![SHARED.to_owned()])) } else { Effect::Created }
+}
+
+impl RuleSet for MasqueradeNft {
+    fn table(&self) -> TableId {
+        TABLE
+    }
+
+    /// What is written into a script must stay one text: nobody gets a statement of their own in. Within quotes nothing but a quote has a meaning.
+    fn check(&self) -> Result<(), MachineError> {
+        let comment = &self.comment;
+        let is_text = !comment.chars().any(|c| c == '"' || c.is_control());
+        if is_text && comment.len() <= MAX_COMMENT_BYTES && owner(comment).is_some() {
+            return Ok(());
+        }
+        Err(MachineError::Conflict(format!("{comment:?} is no comment of a rule in nftables")))
+    }
+
+    fn add(&self, now: &Listing) -> Vec<Edit> {
+        self.add_beside(&[], now)
+    }
+
+    /// Rules of the same owner that nobody here wants go, so that a second ADD leaves what the first one did.
+    fn add_beside(&self, beside: &[&Action], now: &Listing) -> Vec<Edit> {
+        let Some(now) = now.nftables() else { return Vec::new() };
+        let beside = beside.iter().filter_map(|action| {
+            if let Action::MasqueradeNft(other) = action { Some(other.rule()) } else { None }
+        });
+        let wanted: Vec<NewRule> = beside.chain([self.rule()]).collect();
+        let owned: Vec<&Rule> = now.rules_of(CHECKS).filter(|rule| self.owns(rule)).collect();
+        let first = |wanted: &NewRule| owned.iter().copied().find(|rule| wanted.is(rule));
+        // Of one that is there twice the second goes.
+        let is_kept = |rule: &Rule| wanted.iter().filter_map(first).any(|kept| std::ptr::eq(kept, rule));
+        // Rules alone are added in 4 ms; where chains are added or flushed, `nft` waits for the kernel's grace period, 12 ms more.
+        // If the table goes meanwhile, the transaction is refused, and the frame is part of the next try.
+        let mut edits = if is_framed(now) { Vec::new() } else { frame() };
+        edits.extend(now.deletions(|rule| rule.chain == CHECKS && self.owns(rule) && !is_kept(rule)));
+        if first(&self.rule()).is_none() {
+            edits.push(nftables::Edit::AddRule(self.rule()));
+        }
+        edits.into_iter().map(Edit::Nftables).collect()
+    }
+
+    fn effect(&self, before: &Listing, _is_changed: bool) -> Effect {
+        let Some(before) = before.nftables() else { return Effect::Created };
+        let was_there = before.rules.iter().any(|rule| self.rule().is(rule));
+        if was_there { Effect::AlreadyThere } else { made_or_found(before) }
+    }
+
+    fn missing(&self, now: &Listing) -> Vec<Difference> {
+        let Some(now) = now.nftables() else { return Vec::new() };
+        let TableId::Nftables(family, name) = TABLE else { return Vec::new() };
+        let mut texts = Vec::new();
+        if !now.rules.iter().any(|rule| self.rule().is(rule)) {
+            let words = nftables::Edit::AddRule(self.rule()).line(family, name);
+            texts.push(format!("the rule `{words}` is gone"));
+        }
+        if !now.is_filled(POSTROUTING, &leading()) {
+            texts.push(format!("chain {POSTROUTING} of table {family} {name} does not lead to {CHECKS}"));
+        }
+        Difference::all(texts, self.clone())
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(error)
+    }
+}
+
+impl MasqueradeNft {
+    /// The rule of the address.
+    fn rule(&self) -> NewRule {
+        let address = self.address;
+        let family = if address.is_ipv4() { "ip" } else { "ip6" };
+        let field = |name| Selector::Payload(family.to_owned(), name);
+        NewRule {
+            chain: CHECKS.to_owned(),
+            statements: vec![
+                Statement::Match(field("saddr"), Operator::Equal, Operand::Address(address.ip())),
+                Statement::Match(
+                    field("daddr"),
+                    Operator::NotEqual,
+                    Operand::Network(address.network(), address.prefix()),
+                ),
+                Statement::Masquerade,
+            ],
+            comment: Some(self.comment.clone()),
+        }
+    }
+
+    /// Whether a listed rule is the same attachment's, by its comment.
+    fn owns(&self, rule: &Rule) -> bool {
+        let own = owner(&self.comment);
+        own.is_some() && rule.comment.as_deref().and_then(owner) == own
+    }
+}
+
+/// Table and chains, with comments where nft and kernel have them, and what leads to the rules.
+fn frame() -> Vec<nftables::Edit> {
+    use nftables::Edit;
+    let hook = Hook { kind: "nat", hook: "postrouting", priority: 100, policy: None };
+    let mut edits = vec![
+        Edit::AddTable {
+            comment: Some("Masquerading for plugins from github.com/containernetworking/plugins"),
+        },
+        Edit::AddChain {
+            name: CHECKS.to_owned(),
+            hook: None,
+            comment: Some(
+                "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet",
+            ),
+        },
+        Edit::AddChain { name: POSTROUTING.to_owned(), hook: Some(hook), comment: None },
+        Edit::FlushChain(POSTROUTING.to_owned()),
+    ];
+    edits.extend(leading().map(Edit::AddRule));
+    edits
+}
+
+/// The rules that lead to those of addresses, past what goes to groups.
+fn leading() -> [NewRule; 3] {
+    let rule = |statements| NewRule { chain: POSTROUTING.to_owned(), statements, comment: None };
+    let groups = |family: &str, address: IpAddr, length| {
+        let destination = Selector::Payload(family.to_owned(), "daddr");
+        let groups = Statement::Match(destination, Operator::Equal, Operand::Network(address, length));
+        rule(vec![groups, Statement::Return])
+    };
+    [
+        groups("ip", Ipv4Addr::new(224, 0, 0, 0).into(), 4),
+        groups("ip6", Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8),
+        rule(vec![Statement::Goto(CHECKS.to_owned())]),
+    ]
+}
+
+/// Whether all of [`frame`] is there.
+fn is_framed(now: &nftables::Listing) -> bool {
+    now.has_chain(CHECKS) && now.is_filled(POSTROUTING, &leading())
+}
+
+/// Deletes the rule of an address from nftables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveMasqueradeNft {
+    /// Which.
+    pub rule: MasqueradeNft,
+    /// The table goes too, when nothing is left in it.
+    pub table: bool,
+}
+
+impl Inverse for RemoveMasqueradeNft {
+    fn lane(&self) -> UndoLane<'_> {
+        UndoLane::Rules(self)
+    }
+
+    fn command(&self) -> String {
+        let chain = "inet cni_plugins_masquerade masq_checks";
+        deletion_command(chain, &format!("comment \"{}\"", self.rule.comment))
+    }
+
+    fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        match cx.look.tables().list(TABLE) {
+            Ok(listing) => {
+                Ok(listing.nftables().is_some_and(|now| now.rules.iter().any(|rule| self.is(rule))))
+            }
+            // Without the program there are no rules of ours.
+            Err(TableError::Missing(_)) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+impl RuleRemoval for RemoveMasqueradeNft {
+    fn table(&self) -> TableId {
+        TABLE
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    /// Others may add to the table between listing and transaction. Our own ADD and the rollback that deletes a table exclude each other by the
+    /// shared lock.
+    fn remove(&self, now: &Listing) -> Result<Removal, String> {
+        let Some(now) = now.nftables() else { return Ok(Removal::default()) };
+        let leading = leading();
+        let is_used = now.has_others
+            || now.chains.iter().any(|chain| chain != CHECKS && chain != POSTROUTING)
+            || now.rules_of(CHECKS).any(|rule| !self.is(rule))
+            || now.rules_of(POSTROUTING).any(|rule| !leading.iter().any(|own| own.says(rule)));
+        let edits = match self.table && now.exists && !is_used {
+            true => vec![nftables::Edit::DeleteTable],
+            false => now.deletions(|rule| self.is(rule)),
+        };
+        Ok(Removal { edits: edits.into_iter().map(Edit::Nftables).collect(), ..Removal::default() })
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(error)
+    }
+}
+
+impl RemoveMasqueradeNft {
+    /// Whether a listed rule is the one to delete: of the same attachment and the same address.
+    fn is(&self, rule: &Rule) -> bool {
+        rule.chain == CHECKS && self.rule.owns(rule) && source(rule) == Some(self.rule.address.ip())
+    }
+}
+
+/// The rules of an attachment, whoever made them. Why something may be missing is added to `unread`.
+pub fn find(
+    attachment: &Attachment,
+    tables: &dyn RuleTables,
+    unread: &mut Vec<MachineError>,
+) -> Vec<MasqueradeNft> {
+    found(&listed(tables, unread), attachment)
+}
+
+/// The rules of a network, each with its owner as in [`derive::nft_owner`], whoever made them. Why something may be missing is added to
+/// `unread`.
+pub fn of_network(
+    network: &str,
+    tables: &dyn RuleTables,
+    unread: &mut Vec<MachineError>,
+) -> Vec<(String, MasqueradeNft)> {
+    found_of_network(&listed(tables, unread), network)
+}
+
+/// The rules of an attachment in a listing.
+pub fn found(now: &Listing, attachment: &Attachment) -> Vec<MasqueradeNft> {
+    commented(now, &derive::nft_owner(attachment)).into_iter().map(|(_, rule)| rule).collect()
+}
+
+/// The rules of a network in a listing, each with its owner.
+pub fn found_of_network(now: &Listing, network: &str) -> Vec<(String, MasqueradeNft)> {
+    commented(now, &format!("{}-", derive::nft_hash(network)))
+}
+
+/// The rules whose comment begins so, each with its owner.
+fn commented(now: &Listing, prefix: &str) -> Vec<(String, MasqueradeNft)> {
+    let rules = now.nftables().into_iter().flat_map(|now| now.rules_of(CHECKS)).filter_map(|rule| {
+        let comment = rule.comment.clone().filter(|comment| comment.starts_with(prefix))?;
+        Some((owner(&comment)?.to_owned(), MasqueradeNft { address: address(rule)?, comment }))
+    });
+    rules.collect()
+}
+
+/// The table as far as it can be listed. Why something may be missing is added to `unread`.
+fn listed(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Listing {
+    tables.list(TABLE).unwrap_or_else(|error| {
+        // Without the program there are no rules of ours.
+        if !matches!(error, TableError::Missing(_)) {
+            unread.push(failed(error));
+        }
+        Listing::empty(TABLE)
+    })
+}
+
+/// The part of a comment that says whose a rule is.
+fn owner(comment: &str) -> Option<&str> {
+    comment.get(..OWNER_BYTES)
+}
+
+/// The address that a listed rule hides.
+fn source(rule: &Rule) -> Option<IpAddr> {
+    rule.statements.first()?.pointer("/match/right")?.as_str()?.parse().ok()
+}
+
+/// The same with the length of the network that sees it.
+fn address(rule: &Rule) -> Option<IpNetwork> {
+    let source = source(rule)?;
+    let network = rule.statements.get(1).and_then(|network| network.pointer("/match/right/prefix/len"));
+    let length = network.and_then(serde_json::Value::as_u64).and_then(|length| u8::try_from(length).ok());
+    IpNetwork::new(source, length.unwrap_or(IpNetwork::from(source).prefix())).ok()
+}
+
+/// In the words of the reference.
+fn failed(error: TableError) -> MachineError {
+    error.into_error("could not find nftables binary", "could not run nftables command")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Removal of the rules by which ports of the host lead to a container that is no more.
+
+use super::{command, failed, iptables, nft, table};
+use crate::action::check::{Check, required};
+use crate::action::context::ReadContext;
+use crate::action::kind::Kind;
+use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
+use crate::action::record::{Before, Difference, Effect, Undoing};
+use crate::action::undo::Inverse;
+use crate::action::{Action, Undo};
+use crate::machine::MachineError;
+use crate::machine::rules::{Edit, Listing, TableError, TableId};
+use crate::policy::{Capability, Refusal};
+use crate::value::Backend;
+use serde::{Deserialize, Serialize};
+
+/// See [`Action::DeletePortMap`](crate::action::Action::DeletePortMap).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletePortMap {
+    /// Where the rules live.
+    pub backend: Backend,
+    /// Of which family.
+    pub is_ipv4: bool,
+    /// With iptables: the container's chain. With nftables: the comment of its rules.
+    pub chain: String,
+}
+
+impl DeletePortMap {
+    /// A chain of iptables.
+    pub fn iptables(is_ipv4: bool, chain: String) -> Self {
+        DeletePortMap { backend: Backend::Iptables, is_ipv4, chain }
+    }
+}
+
+impl DeletePortMap {
+    fn table(&self) -> TableId {
+        table(self.backend, self.is_ipv4)
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        match self.backend {
+            Backend::Iptables => iptables::check_chain(&self.chain),
+            // A comment is compared, and never written.
+            Backend::Nftables => Ok(()),
+        }
+    }
+
+    fn evict(&self, now: &Listing) -> Vec<Edit> {
+        match self.backend {
+            Backend::Iptables => iptables::evict(self, now),
+            Backend::Nftables => nft::evict(self, now),
+        }
+    }
+}
+
+impl RuleSet for DeletePortMap {
+    fn table(&self) -> TableId {
+        self.table()
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        self.check()
+    }
+
+    fn add(&self, now: &Listing) -> Vec<Edit> {
+        self.evict(now)
+    }
+
+    fn effect(&self, _before: &Listing, _is_changed: bool) -> Effect {
+        // A container that is no more: nothing makes its rules again.
+        Effect::AlreadyThere
+    }
+
+    fn missing(&self, _now: &Listing) -> Vec<Difference> {
+        Vec::new()
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(self.backend, error)
+    }
+}
+
+impl Kind for DeletePortMap {
+    fn profile(&self) -> Profile<'_> {
+        Profile::new(Lane::Rules(self), Capability::Nat)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        command::removal(self)
+    }
+
+    fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
+        let is_stale = check.grants.stale_maps.contains(&(self.backend, self.is_ipv4, self.chain.clone()));
+        required(is_stale, "only rules of a container that is no more make room")
+    }
+
+    fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
+        Before::Present
+    }
+
+    fn undos(&self, _undoing: &Undoing<'_>) -> Vec<Undo> {
+        Vec::new()
+    }
+
+    fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
+        // What is gone stays so.
+        Ok(Vec::new())
+    }
+
+    fn covers(&self, repair: &Action) -> bool {
+        matches!(repair, Action::DeletePortMap(repair) if repair == self)
+    }
+}
+
+impl RuleRemoval for DeletePortMap {
+    fn table(&self) -> TableId {
+        self.table()
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        self.check()
+    }
+
+    fn remove(&self, now: &Listing) -> Result<Removal, String> {
+        Ok(Removal { edits: self.evict(now), look_again: false })
+    }
+
+    fn failed(&self, error: TableError) -> MachineError {
+        failed(self.backend, error)
+    }
+}
+
+impl Inverse for DeletePortMap {
+    fn lane(&self) -> UndoLane<'_> {
+        UndoLane::Rules(self)
+    }
+
+    fn command(&self) -> String {
+        command::removal(self).join("; ")
+    }
+}

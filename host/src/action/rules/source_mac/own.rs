@@ -1,0 +1,176 @@
+//! The two chains of an attachment, their rules and the jump to them.
+
+use super::{CheckSourceMac, HOOKED, TABLE};
+use crate::machine::rules::Edit as TableEdit;
+use crate::machine::rules::nftables::{
+    Edit, Hook, Listing, NewRule, Operand, Operator, Rule, Selector, Statement,
+};
+
+/// Every rule's comment begins so.
+const MARK: &str = "macspoofchk-";
+
+/// Whose rule it is that has this comment.
+pub fn identity(comment: &str) -> Option<&str> {
+    comment.strip_prefix(MARK)
+}
+
+/// What an action makes.
+#[derive(Debug)]
+pub struct Own<'a> {
+    check: &'a CheckSourceMac,
+    /// To which the packets of the port go.
+    pub chain: String,
+    /// The chain of the address.
+    pub macs: String,
+    /// Of each rule.
+    comment: String,
+}
+
+impl<'a> Own<'a> {
+    /// Follows from the identity.
+    pub fn of(check: &'a CheckSourceMac) -> Self {
+        let chain = format!("cni-br-iface-{}", check.identity);
+        let (macs, comment) = (format!("{chain}-mac"), format!("{MARK}{}", check.identity));
+        Own { check, chain, macs, comment }
+    }
+
+    /// All rules: the jump, that to the chain of the address, and the two there.
+    pub fn rules(&self) -> [NewRule; 4] {
+        let rule = |chain: &str, statements| NewRule {
+            chain: chain.to_owned(),
+            statements,
+            comment: Some(self.comment.clone()),
+        };
+        let port = Operand::Name(self.check.port.to_string());
+        let mac = Operand::Word(self.check.mac.to_string());
+        let source = Selector::Payload("ether".to_owned(), "saddr");
+        [
+            rule(
+                HOOKED,
+                vec![
+                    Statement::Match(Selector::Meta("iifname"), Operator::Is, port),
+                    Statement::Jump(self.chain.clone()),
+                ],
+            ),
+            rule(&self.chain, vec![Statement::Jump(self.macs.clone())]),
+            rule(&self.macs, vec![Statement::Match(source, Operator::Is, mac), Statement::Return]),
+            rule(&self.macs, vec![Statement::Drop]),
+        ]
+    }
+
+    /// Whether a rule carries our comment.
+    pub fn is_marked(&self, rule: &Rule) -> bool {
+        rule.comment.as_deref() == Some(&self.comment)
+    }
+
+    /// One of the two chains, if it is another attachment's by the comment of a rule in it: that of `eth0` for addresses has the name that the first
+    /// one of `eth0-mac` would have.
+    pub fn taken<'t>(&self, now: &'t Listing) -> Option<&'t str> {
+        let other = |rule: &&Rule| {
+            let comment = rule.comment.as_deref().unwrap_or_default();
+            (rule.chain == self.chain || rule.chain == self.macs)
+                && comment.starts_with(MARK)
+                && comment != self.comment
+        };
+        now.rules.iter().find(other).map(|rule| rule.chain.as_str())
+    }
+
+    /// The jumps of this attachment.
+    fn jumps<'t>(&self, now: &'t Listing) -> Vec<&'t Rule> {
+        now.rules_of(HOOKED).filter(|rule| self.is_marked(rule)).collect()
+    }
+
+    /// Whether all of it is there, and nothing else is in the chains.
+    pub fn is_whole(&self, now: &Listing) -> bool {
+        let [jump, to_macs, pass, drop] = self.rules();
+        let is_filled = |chain: &str, with: &[&NewRule]| {
+            now.is_filled(chain, with.iter().copied()) && now.rules_of(chain).all(|rule| self.is_marked(rule))
+        };
+        matches!(self.jumps(now).as_slice(), [one] if jump.says(one))
+            && is_filled(&self.chain, &[&to_macs])
+            && is_filled(&self.macs, &[&pass, &drop])
+    }
+
+    /// What makes it; nothing where a chain is another's.
+    pub fn addition(&self, now: &Listing) -> Vec<Edit> {
+        if self.taken(now).is_some() || self.is_whole(now) {
+            return Vec::new();
+        }
+        let rules = self.rules();
+        let [jump, ..] = &rules;
+        let kept = self.jumps(now).into_iter().find(|rule| jump.says(rule));
+        let hook = Hook { kind: "filter", hook: "prerouting", priority: -300, policy: Some("accept") };
+        let chain = |name: &str, hook| Edit::AddChain { name: name.to_owned(), hook, comment: None };
+        let mut edits = vec![Edit::AddTable { comment: None }, chain(HOOKED, Some(hook))];
+        for name in [&self.chain, &self.macs] {
+            edits.extend([chain(name, None), Edit::FlushChain(name.clone())]);
+        }
+        let is_stale = |rule: &Rule| {
+            rule.chain == HOOKED && self.is_marked(rule) && !kept.is_some_and(|kept| std::ptr::eq(kept, rule))
+        };
+        edits.extend(now.deletions(is_stale));
+        let missing = rules.into_iter().filter(|rule| rule.chain != HOOKED || kept.is_none());
+        edits.extend(missing.map(Edit::AddRule));
+        edits
+    }
+
+    /// What deletes it, the table too if it is `whole` and nothing is left in it; or why it stays.
+    ///
+    /// Jumps to chains that are another's by now go all the same.
+    pub fn deletion(&self, now: &Listing, whole: bool) -> Result<Vec<Edit>, String> {
+        let jumps = self.jumps(now);
+        let taken = self.taken(now);
+        let chains = [&self.chain, &self.macs].into_iter();
+        let chains: Vec<&String> = chains.filter(|chain| taken.is_none() && now.has_chain(chain)).collect();
+        if let (Some(chain), true) = (taken, jumps.is_empty()) {
+            return Err(format!("chain {chain} is another interface's"));
+        }
+        let is_used = now.has_others
+            || now.chains.iter().any(|chain| chain != HOOKED && !chains.contains(&chain))
+            || now.rules_of(HOOKED).count() > jumps.len();
+        if whole && now.exists && !is_used {
+            return Ok(vec![Edit::DeleteTable]);
+        }
+        let mut edits = now.deletions(|rule| rule.chain == HOOKED && self.is_marked(rule));
+        // The rules go first: one of them jumps to the second chain.
+        edits.extend(chains.iter().map(|&chain| Edit::FlushChain(chain.clone())));
+        edits.extend(chains.iter().map(|&chain| Edit::DeleteChain(chain.clone())));
+        Ok(edits)
+    }
+
+    /// What is not as it was made.
+    pub fn differences(&self, now: &Listing) -> Vec<String> {
+        let chains = [HOOKED, &self.chain, &self.macs];
+        let missing = chains.into_iter().filter(|chain| !now.has_chain(chain));
+        let mut differences: Vec<String> =
+            missing.map(|chain| format!("chain {chain} of table bridge nat is gone")).collect();
+        let rules = self.rules();
+        for rule in &rules {
+            if !now.rules_of(&rule.chain).any(|listed| rule.says(listed)) {
+                let command = TableEdit::Nftables(Edit::AddRule(rule.clone())).command(TABLE);
+                differences.push(format!("the rule `{command}` is gone"));
+            }
+        }
+        let mac = self.check.mac.to_string();
+        if let Some(other) = self.passed(now).filter(|passed| *passed != mac) {
+            differences.push(format!("chain {} lets {other} pass, not {mac}", self.macs));
+        } else if differences.is_empty() {
+            for chain in [self.chain.as_str(), self.macs.as_str()] {
+                if !now.is_filled(chain, rules.iter().filter(|rule| rule.chain == chain)) {
+                    differences.push(format!("chain {chain} has other rules, or in another order"));
+                }
+            }
+        }
+        differences
+    }
+
+    /// The address that the chain of the address lets pass.
+    pub fn passed<'t>(&self, now: &'t Listing) -> Option<&'t str> {
+        now.rules.iter().find(|rule| rule.chain == self.macs).and_then(matched)
+    }
+}
+
+/// The text that a rule's first statement compares with.
+pub fn matched(rule: &Rule) -> Option<&str> {
+    rule.statements.first()?.pointer("/match/right")?.as_str()
+}

@@ -1,0 +1,32 @@
+//! What a human types: words of a shell's command line.
+
+use std::path::Path;
+
+/// A text as one word of a shell.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// A path as one word of a shell.
+pub fn file(path: &Path) -> String {
+    word(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_for_a_shell() {
+        for text in ["plain", "", "two words", "it's", "$(boom)", "name: \"a\" id: \"b\"", "line\nline"] {
+            let script = format!("printf %s {}", word(text));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
+}

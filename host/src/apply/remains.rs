@@ -1,0 +1,171 @@
+//! What belongs to an attachment, found without a journal.
+
+use super::Stuck;
+use super::undo::undo_all;
+use crate::action::context::{Notes, Permit, ReadContext};
+use crate::action::rules::{masquerade, source_mac};
+use crate::action::{
+    DeleteLink, Masquerade, ReleaseLease, RemoveMasquerade, RemoveMasqueradeNft, RemoveSourceMac,
+    ReserveLease, Undo,
+};
+use crate::machine::MachineError;
+use crate::machine::port::{Link, Look, Machine};
+use crate::value::{Attachment, IfName, LinkIdentity, LinkRef, Netns, StoreRef, derive};
+use std::net::IpAddr;
+
+/// So many names are tried for a host end.
+const MAX_CANDIDATES: u32 = 10;
+
+/// Which link in the container is the attachment's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inside {
+    /// That of its name, as for the reference.
+    ByName,
+    /// That of its name, if one of its addresses is leased to it too: another network may have taken the name.
+    IfLeased,
+}
+
+/// What was found of something, and why that may not be all.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// What removes it, in the order to undo it.
+    pub undos: Vec<Undo>,
+    /// What could not be looked at: left out, so that all else can be removed.
+    pub unread: Vec<MachineError>,
+}
+
+impl Permit for Remains {}
+
+impl Remains {
+    /// Everything that can be told to be the attachment's: its rules, its links, its leases.
+    pub fn of(attachment: &Attachment, stores: &[StoreRef], which: Inside, look: &mut dyn Look) -> Self {
+        let mut unread = Vec::new();
+        let leases = ReserveLease::held(look.stores(), attachment, stores, &mut unread);
+        let (mut inside, mut addresses) = inside(attachment, look, &mut unread);
+        let is_leased = addresses.iter().any(|address| leases.iter().any(|lease| lease.address == *address));
+        if which == Inside::IfLeased && !is_leased {
+            (inside, addresses) = (None, Vec::new());
+        }
+        let rules = rules(attachment, stores, &addresses, &leases, look, &mut unread).into_iter();
+        let mut undos: Vec<Undo> = rules.map(|rules| RemoveMasquerade { rules }.into()).collect();
+        let tables = look.tables();
+        let of_nftables = masquerade::nft::find(attachment, &*tables, &mut unread).into_iter();
+        undos.extend(of_nftables.map(|rule| RemoveMasqueradeNft { rule, table: false }.into()));
+        let check = source_mac::find(attachment, &*tables, &mut unread);
+        undos.extend(check.map(|check| RemoveSourceMac { check, table: false }.into()));
+        let links = host_end(attachment, look, &mut unread).into_iter().chain(inside);
+        undos.extend(links.map(|identity| DeleteLink { identity }.into()));
+        undos.extend(leases.into_iter().map(|lease| ReleaseLease { lease }.into()));
+        Remains { undos, unread }
+    }
+
+    /// The attachment's leases alone.
+    pub fn leases(attachment: &Attachment, stores: &[StoreRef], look: &mut dyn Look) -> Self {
+        let mut unread = Vec::new();
+        let leases = ReserveLease::held(look.stores(), attachment, stores, &mut unread).into_iter();
+        Remains { undos: leases.map(|lease| ReleaseLease { lease }.into()).collect(), unread }
+    }
+
+    /// Undoes it in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
+    pub fn undo(&self, netns: &str, machine: &mut dyn Machine) -> Vec<Stuck> {
+        undo_all(self, &self.undos, netns, machine)
+    }
+
+    /// What did not go, though nothing failed.
+    pub fn still_there(self, look: &mut dyn Look) -> Self {
+        let (mut notes, mut unread) = (Notes::default(), Vec::new());
+        let mut cx = ReadContext::new(look, &mut notes);
+        let mut undos = self.undos;
+        undos.retain(|undo| {
+            undo.inverse().is_left(&mut cx).unwrap_or_else(|error| {
+                unread.push(error);
+                false
+            })
+        });
+        Remains { undos, unread }
+    }
+}
+
+/// A link by its name; none where its namespace is gone.
+fn find(link: &LinkRef, look: &mut dyn Look, unread: &mut Vec<MachineError>) -> Option<Link> {
+    ReadContext::new(look, &mut Notes::default()).link(link).unwrap_or_else(|error| {
+        unread.push(error);
+        None
+    })
+}
+
+/// The container's link with its addresses, if it is a veth, and not one that we made for another attachment: the namespace may be that of another
+/// container by now.
+fn inside(
+    attachment: &Attachment,
+    look: &mut dyn Look,
+    unread: &mut Vec<MachineError>,
+) -> (Option<LinkIdentity>, Vec<IpAddr>) {
+    let link = LinkRef { netns: Netns::Container, name: attachment.interface.clone() };
+    match find(&link, look, unread) {
+        Some(found) if found.kind == "veth" && !is_anothers(&found, attachment, look) => {
+            let addresses = look.addresses(link.netns, Some(found.index)).unwrap_or_default();
+            let addresses = addresses.into_iter().map(|address| address.address.ip()).collect();
+            (Some(found.identity(link)), addresses)
+        }
+        Some(_) | None => (None, Vec::new()),
+    }
+}
+
+/// Whether the other end of a container's link tells that it is another attachment's.
+fn is_anothers(inside: &Link, attachment: &Attachment, look: &mut dyn Look) -> bool {
+    let Some(index) = inside.peer else { return false };
+    let Ok(Some(host)) = look.link_at(Netns::Host, index) else { return false };
+    let is_other_end = host.kind == "veth" && host.peer == Some(inside.index);
+    let alias = host.alias.unwrap_or_default();
+    is_other_end && derive::is_alias(&alias) && alias != derive::alias(attachment)
+}
+
+/// The host's end: a veth with our alias under one of its names.
+fn host_end(
+    attachment: &Attachment,
+    look: &mut dyn Look,
+    unread: &mut Vec<MachineError>,
+) -> Option<LinkIdentity> {
+    let alias = derive::alias(attachment);
+    let names: Vec<IfName> =
+        (0..MAX_CANDIDATES).filter_map(|candidate| derive::host_veth(attachment, candidate).ok()).collect();
+    names.into_iter().find_map(|name| {
+        let link = LinkRef { netns: Netns::Host, name };
+        let found = find(&link, look, unread)?;
+        (found.kind == "veth" && found.alias.as_deref() == Some(&alias)).then(|| found.identity(link))
+    })
+}
+
+/// The container's rules without those of its other interfaces, which have the same chain and comment.
+///
+/// An address that is the interface's or leased to it is its own. So is one that no interface has, such as all of them when the container is gone; yet
+/// what is leased to another interface is left to the DEL of that one.
+fn rules(
+    attachment: &Attachment,
+    stores: &[StoreRef],
+    addresses: &[IpAddr],
+    leases: &[ReserveLease],
+    look: &mut dyn Look,
+    unread: &mut Vec<MachineError>,
+) -> Vec<Masquerade> {
+    let (chain, comment) = (derive::chain(attachment), derive::comment(attachment));
+    let mut rules = masquerade::iptables::find(&*look.tables(), &chain, &comment, unread);
+    // What cannot be looked at may have any address.
+    let used = match look.has_netns(Netns::Container) {
+        true => look.addresses(Netns::Container, None).ok(),
+        false => Some(Vec::new()),
+    };
+    let is_unused = |address: &IpAddr| {
+        used.as_ref().is_some_and(|used| !used.iter().any(|there| there.address.ip() == *address))
+    };
+    rules.retain(|rule| {
+        let address = rule.address.ip();
+        address.is_unspecified()
+            || addresses.contains(&address)
+            || leases.iter().any(|lease| lease.address == address)
+            || (is_unused(&address)
+                && !look.stores().is_leased_to_another(stores, &attachment.owner(), address))
+    });
+    rules
+}

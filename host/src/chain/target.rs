@@ -1,0 +1,38 @@
+//! For whom a runtime calls.
+
+use crate::cni::{CniError, code};
+use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
+use crate::verb::NOBODY;
+use serde_json::{Map, Value};
+
+/// For whom a verb is: libcni's `RuntimeConf`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Whose interface on which network.
+    pub attachment: Attachment,
+    /// `CNI_NETNS`.
+    pub netns: String,
+    /// The pairs of `CNI_ARGS`.
+    pub args: Vec<(String, String)>,
+    /// What the runtime has for plugins with that capability.
+    pub capabilities: Map<String, Value>,
+}
+
+impl Target {
+    /// What GC and STATUS are about.
+    pub(super) fn nobody(network: &NetworkName) -> Result<Self, CniError> {
+        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
+        let attachment = Attachment {
+            network: network.clone(),
+            container: ContainerId::parse(NOBODY).map_err(invalid)?,
+            interface: IfName::parse(NOBODY).map_err(invalid)?,
+        };
+        Ok(Target { attachment, netns: String::new(), args: Vec::new(), capabilities: Map::new() })
+    }
+
+    /// `CNI_ARGS`.
+    pub(super) fn args(&self) -> String {
+        let pairs: Vec<String> = self.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.join(";")
+    }
+}

@@ -1,0 +1,180 @@
+//! Routes: `ip route`.
+
+use super::socket::{Message, Netlink};
+use crate::value::Route;
+use ipnetwork::IpNetwork;
+use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use rtnetlink::RouteMessageBuilder;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// `ip route prepend … proto boot`: before another route to the same destination, as in the reference.
+///
+/// [`io::ErrorKind::InvalidInput`] for a gateway of the other family.
+pub fn add(index: u32, route: &Route) -> io::Result<Message> {
+    // Destinations go as they are: the kernel refuses host bits, as with the reference.
+    let mut message = match (route.dst, route.gw) {
+        (IpNetwork::V4(dst), None | Some(IpAddr::V4(_))) => {
+            let builder = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(dst.ip(), dst.prefix());
+            finish(builder, index, route)
+        }
+        (IpNetwork::V6(dst), None | Some(IpAddr::V6(_))) => {
+            let builder = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(dst.ip(), dst.prefix());
+            finish(builder, index, route)
+        }
+        _ => {
+            let text = "gateway and destination ip are not the same IP family";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+    };
+    if let Some(gateway) = route.gw {
+        let gateway = match gateway {
+            IpAddr::V4(v4) => RouteAddress::Inet(v4),
+            IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+        };
+        message.attributes.push(RouteAttribute::Gateway(gateway));
+    }
+    Ok(Message { message: RouteNetlinkMessage::NewRoute(message), flags: NLM_F_CREATE })
+}
+
+fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> RouteMessage {
+    let mut builder = builder.output_interface(index).protocol(RouteProtocol::Boot);
+    if let Some(table) = route.table.filter(|table| *table != 0) {
+        builder = builder.table_id(table);
+    }
+    if let Some(scope) = route.scope {
+        builder = builder.scope(RouteScope::from(scope));
+    }
+    if let Some(priority) = route.priority.filter(|priority| *priority != 0) {
+        builder = builder.priority(priority);
+    }
+    let mut message = builder.build();
+    let metrics: Vec<RouteMetric> =
+        route.mtu.map(RouteMetric::Mtu).into_iter().chain(route.advmss.map(RouteMetric::Advmss)).collect();
+    if !metrics.is_empty() {
+        message.attributes.push(RouteAttribute::Metrics(metrics));
+    }
+    message
+}
+
+/// The index of the link through which packets to an address leave for a neighbour (`ip route get`); none where there is no route, or one to a gateway.
+pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>> {
+    let mut message = RouteMessage::default();
+    let (family, destination, bits) = match address {
+        IpAddr::V4(v4) => (AddressFamily::Inet, RouteAddress::Inet(v4), 32),
+        IpAddr::V6(v6) => (AddressFamily::Inet6, RouteAddress::Inet6(v6), 128),
+    };
+    (message.header.address_family, message.header.destination_prefix_length) = (family, bits);
+    message.attributes.push(RouteAttribute::Destination(destination));
+    let no_route = [Errno::ENETUNREACH as i32, Errno::EHOSTUNREACH as i32, Errno::EACCES as i32];
+    match netlink.get(RouteNetlinkMessage::GetRoute(message)) {
+        Ok(RouteNetlinkMessage::NewRoute(route)) => {
+            let is_behind = route
+                .attributes
+                .iter()
+                .any(|one| matches!(one, RouteAttribute::Gateway(_) | RouteAttribute::Via(_)));
+            let index = route.attributes.iter().find_map(|one| match one {
+                RouteAttribute::Oif(index) => Some(*index),
+                _ => None,
+            });
+            Ok(index.filter(|_| !is_behind))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.raw_os_error().is_some_and(|number| no_route.contains(&number)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the link has this route: destination, and what else the route says.
+///
+/// A route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a VRF.
+pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<bool> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = match route.dst {
+        IpNetwork::V4(_) => AddressFamily::Inet,
+        IpNetwork::V6(_) => AddressFamily::Inet6,
+    };
+    message.attributes.push(RouteAttribute::Oif(index));
+    // A table that was never used does not exist: the kernel's filter answers ENOENT.
+    let table = route.table.filter(|table| *table != 0);
+    message.attributes.extend(table.map(RouteAttribute::Table));
+    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(found.iter().any(|answer| matches(answer, index, table, route)))
+}
+
+fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: &Route) -> bool {
+    let RouteNetlinkMessage::NewRoute(found) = answer else { return false };
+    let route = route.kept();
+    let zero: IpAddr = match route.dst {
+        IpNetwork::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpNetwork::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // The kernel leaves out zeros.
+    let (mut destination, mut gateway, mut priority) = (zero, None, 0);
+    let (mut oif, mut in_table) = (0, u32::from(found.header.table));
+    let mut metrics: &[RouteMetric] = &[];
+    for attribute in &found.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => destination = ip(address).unwrap_or(zero),
+            RouteAttribute::Gateway(address) => gateway = ip(address),
+            RouteAttribute::Priority(value) => priority = *value,
+            RouteAttribute::Oif(value) => oif = *value,
+            RouteAttribute::Table(value) => in_table = *value,
+            RouteAttribute::Metrics(values) => metrics = values,
+            // An IPv6 destination with several gateways.
+            RouteAttribute::MultiPath(hops) => {
+                for hop in hops.iter().filter(|hop| hop.interface_index == index) {
+                    let via = hop.attributes.iter().find_map(|attribute| match attribute {
+                        RouteAttribute::Gateway(address) => ip(address),
+                        _ => None,
+                    });
+                    if gateway.is_none() || via == route.gw {
+                        (oif, gateway) = (index, via);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    destination == route.dst.ip()
+        && found.header.destination_prefix_length == route.dst.prefix()
+        && oif == index
+        && table.is_none_or(|table| table == in_table)
+        && found.header.kind == RouteType::Unicast
+        && (route.gw.is_none() || gateway == route.gw)
+        && route
+            .scope
+            .is_none_or(|scope| route.dst.is_ipv6() || found.header.scope == RouteScope::from(scope))
+        && route.priority.is_none_or(|wanted| wanted == 0 || wanted == priority)
+        && route.mtu.is_none_or(|mtu| metrics.contains(&RouteMetric::Mtu(mtu)))
+        && route.advmss.is_none_or(|advmss| metrics.contains(&RouteMetric::Advmss(advmss)))
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_of_the_other_family_is_refused() {
+        let route =
+            Route { gw: Some("fd00::1".parse().unwrap()), ..Route::to("10.5.0.0/16".parse().unwrap()) };
+        assert_eq!(add(1, &route).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

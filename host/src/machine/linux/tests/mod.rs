@@ -1,0 +1,66 @@
+use super::netns::NetnsFile;
+use super::*;
+use crate::machine::port::{Address, Link, Look, Machine, NewBridge, NewVeth, Request, VethEnd};
+use crate::machine::testing::{new_netns, private, sh};
+use crate::value::{IfName, Mac};
+use nix::errno::Errno;
+
+mod address;
+mod change;
+mod look;
+mod requests;
+
+fn name(text: &str) -> IfName {
+    IfName::parse(text).unwrap()
+}
+
+fn host(text: &str) -> LinkRef {
+    LinkRef { netns: Netns::Host, name: name(text) }
+}
+
+fn inside(text: &str) -> LinkRef {
+    LinkRef { netns: Netns::Container, name: name(text) }
+}
+
+/// A machine with a container.
+fn machine() -> Linux {
+    Linux::open(Some(new_netns()), false)
+}
+
+/// A machine without one.
+fn alone() -> Linux {
+    Linux::open(None, false)
+}
+
+fn index(machine: &mut Linux, link: &LinkRef) -> u32 {
+    machine.link(link).unwrap().unwrap_or_else(|| panic!("no link {link}")).index
+}
+
+fn in_container<T>(machine: &Linux, run: impl FnOnce() -> T) -> T {
+    let _guard = machine.container.as_ref().unwrap().enter().unwrap();
+    run()
+}
+
+/// Sends one request and gives its answer.
+fn send(machine: &mut Linux, netns: Netns, request: Request) -> io::Result<()> {
+    let mut answers = machine.send(netns, vec![request]);
+    assert_eq!(answers.len(), 1);
+    answers.remove(0)
+}
+
+/// The errno of what has to fail.
+fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> Errno {
+    let error = result.unwrap_err();
+    Errno::from_raw(error.raw_os_error().unwrap_or_else(|| panic!("no errno: {error:?}")))
+}
+
+fn bridge(text: &str) -> Request {
+    let mac = Mac([0x0a, 0x58, 10, 1, 2, 1]);
+    Request::CreateBridge(NewBridge { name: name(text), mac, mtu: Some(1400), vlan_filtering: false })
+}
+
+fn veth(end: &str, host: &str, netns: Netns, master: Option<u32>) -> Request {
+    let end = VethEnd { name: name(end), mac: Mac([0x0a, 0x58, 10, 1, 2, 2]) };
+    let host = VethEnd { name: name(host), mac: Mac([2, 0, 0, 0, 0, 7]) };
+    Request::CreateVeth(NewVeth { end, host, netns, mtu: Some(1300), master })
+}

@@ -1,0 +1,102 @@
+//! A plan that may be applied: policy has checked it.
+
+use super::{DraftPlan, Entry};
+use crate::action::Action;
+use crate::action::check::Check;
+use crate::action::context::Permit;
+use crate::policy::{Grants, Refusal, Violation, tolerates};
+use crate::value::Report;
+
+/// A plan that policy allows. It is made by [`check`] and [`check_again`] alone, and it alone can be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPlan {
+    draft: DraftPlan,
+    tolerated: Vec<Violation>,
+}
+
+impl Permit for CheckedPlan {}
+
+impl CheckedPlan {
+    /// The actions, in the order in which they are applied.
+    pub fn entries(&self) -> &[Entry] {
+        &self.draft.entries
+    }
+
+    /// The result, before the kernel's values are filled in.
+    pub fn report(&self) -> &Report {
+        &self.draft.report
+    }
+
+    /// What policy would refuse, were it not in audit mode.
+    pub fn tolerated(&self) -> &[Violation] {
+        &self.tolerated
+    }
+}
+
+/// Allows the whole plan, or gives every violation; `applied` are the entries of its earlier stages.
+///
+/// In audit mode what an administrator could have allowed is allowed, and noted. What nobody can allow is refused there too:
+/// undo, DEL and other attachments rely on it.
+pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
+    let plan: Vec<&Action> = applied.iter().chain(&draft.entries).map(|entry| &entry.action).collect();
+    let mut refused: Vec<(Violation, bool)> = Vec::new();
+    for entry in &draft.entries {
+        let rules = grants.rules(&entry.plugin);
+        let kind = entry.action.kind();
+        let profile = kind.profile();
+        let mut refusals = kind.refuse(&Check { plan: &plan, grants, rules: &rules });
+        refusals.extend(rules.refuse_capability(profile.capability));
+        if entry.lifetime != profile.lifetime(plan.iter().copied()) {
+            refusals.push(Refusal::never(format!("its lifetime is not {:?}", entry.lifetime)));
+        }
+        for refusal in refusals {
+            let action = kind.commands().join("; ");
+            let violation = Violation { plugin: entry.plugin.clone(), action, refusal };
+            refused.push((violation.clone(), tolerates(&rules, &violation)));
+        }
+    }
+    let rules = grants.rules(&grants.plugin);
+    for (action, refusal) in refuse_report(&draft.report, &Check { plan: &plan, grants, rules: &rules }) {
+        let violation = Violation { plugin: grants.plugin.clone(), action, refusal };
+        refused.push((violation.clone(), tolerates(&rules, &violation)));
+    }
+    let (tolerated, violations): (Vec<_>, Vec<_>) =
+        refused.into_iter().partition(|(_, tolerated)| *tolerated);
+    let plain = |all: Vec<(Violation, bool)>| all.into_iter().map(|(violation, _)| violation).collect();
+    if violations.is_empty() {
+        Ok(CheckedPlan { draft, tolerated: plain(tolerated) })
+    } else {
+        Err(plain(violations))
+    }
+}
+
+/// What is reported of others, with why it is not granted: a runtime believes a result, and publishes its addresses.
+fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
+    let links = report.links.iter().map(|link| (format!("report link {link}"), check.link(link)));
+    let ips = report.ips.iter().map(|ip| (format!("report address {}", ip.address), check.own(ip.address)));
+    links
+        .chain(ips)
+        .flat_map(|(what, refusals)| refusals.into_iter().map(move |refusal| (what.clone(), refusal)))
+        .collect()
+}
+
+/// Allows to do again what a journal holds, since that was checked before it was done the first time: `repairs` do again what its entries did, or a part of it.
+pub fn check_again(repairs: Vec<Entry>, journal: &[Entry]) -> Result<CheckedPlan, Vec<Violation>> {
+    let is_known = |repair: &Entry| {
+        let covers =
+            |entry: &Entry| entry.lifetime == repair.lifetime && entry.action.kind().covers(&repair.action);
+        journal.iter().any(covers)
+    };
+    let violation = |repair: &Entry| Violation {
+        plugin: repair.plugin.clone(),
+        action: repair.action.kind().commands().join("; "),
+        refusal: Refusal::never("only what the journal holds is done again"),
+    };
+    let violations: Vec<Violation> =
+        repairs.iter().filter(|repair| !is_known(repair)).map(violation).collect();
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let draft = DraftPlan { entries: repairs, ..DraftPlan::default() };
+    Ok(CheckedPlan { draft, tolerated: Vec::new() })
+}

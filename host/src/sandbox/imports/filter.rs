@@ -1,0 +1,72 @@
+//! `filter`: packet filtering.
+
+use super::wit::filter::{Firewall as Asked, Host, Ingress};
+use super::wit::links::Link as Handle;
+use super::wit::types::{IpAddress, IpFamily};
+use crate::action::Action;
+use crate::action::{CheckSourceMac, FilterRule};
+use crate::sandbox::guest::Guest;
+use crate::sandbox::link::End;
+use crate::sandbox::lower::{self, UNSET, violation};
+use crate::sandbox::overlay;
+use crate::value::{Firewall, IfName, derive};
+use wasmtime::component::Resource;
+
+impl Host for Guest {
+    fn check_source_mac(&mut self, port: Resource<Handle>) -> wasmtime::Result<()> {
+        let port = self.links.get(&port)?.clone();
+        if port.end != End::Host {
+            return Err(violation(format!("{} is not the host's end of a veth pair", port.link)).into());
+        }
+        let identity = derive::source_mac_identity(self.recorder().attachment());
+        // The container's MAC is known when the plan is complete.
+        let check = CheckSourceMac { port: port.link.name, mac: UNSET, identity };
+        self.record(Action::CheckSourceMac(check))?;
+        Ok(())
+    }
+
+    fn default_firewall(&mut self) -> wasmtime::Result<Asked> {
+        Ok(match overlay::firewall(&mut self.recorder())? {
+            Firewall::Iptables => Asked::Iptables,
+            Firewall::Firewalld => Asked::Firewalld,
+        })
+    }
+
+    fn allow_forward(&mut self, address: IpAddress, admin_chain: String) -> wasmtime::Result<()> {
+        if !is_chain(&admin_chain) {
+            return Err(
+                violation(format!("{admin_chain:?} is no name of a chain of the administrator's")).into()
+            );
+        }
+        let address = lower::address(address);
+        self.record(Action::Filter(FilterRule::AllowForward { address, admin_chain }))?;
+        Ok(())
+    }
+
+    fn isolate(&mut self, bridge: String, family: IpFamily, ingress: Ingress) -> wasmtime::Result<()> {
+        let bridge = IfName::parse(&bridge).map_err(|error| violation(error.to_string()))?;
+        let is_ipv4 = matches!(family, IpFamily::Ipv4);
+        let within = matches!(ingress, Ingress::Isolated);
+        self.record(Action::Filter(FilterRule::Isolate { is_ipv4, bridge, within }))?;
+        Ok(())
+    }
+
+    fn trust_source(&mut self, address: IpAddress, zone: String) -> wasmtime::Result<()> {
+        if zone.is_empty() || zone.len() > ZONE_BYTES || zone.chars().any(char::is_control) {
+            return Err(violation(format!("{zone:?} is no name of a zone")).into());
+        }
+        let address = lower::address(address);
+        self.record(Action::Filter(FilterRule::TrustSource { address, zone }))?;
+        Ok(())
+    }
+}
+
+/// What firewalld takes for a zone's name is shorter.
+const ZONE_BYTES: usize = 128;
+
+/// Whether a chain of that name can be somebody's own: the kernel's limit, and none of its names.
+fn is_chain(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_taken = ["INPUT", "FORWARD", "OUTPUT", "CNI-FORWARD"].contains(&name);
+    !name.is_empty() && name.len() <= 28 && name.bytes().all(is_plain) && !name.starts_with('-') && !is_taken
+}

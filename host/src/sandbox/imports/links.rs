@@ -1,0 +1,362 @@
+//! `links`: bridges and veth pairs.
+
+use super::PATH_BYTES;
+use super::wit::links::{Host, HostLink, Link as Handle};
+use super::wit::types::{MacAddress, Netns as WitNetns};
+use crate::action::Action;
+use crate::action::{
+    Announce, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlan,
+    PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
+};
+use crate::cni::{CniError, code};
+use crate::sandbox::guest::Guest;
+use crate::sandbox::link::{End, Link};
+use crate::sandbox::lower::{self, UNSET, violation};
+use crate::sandbox::{limits, overlay};
+use crate::value::{IfName, LinkRef, Netns, derive, place};
+use std::path::PathBuf;
+use wasmtime::component::Resource;
+
+/// So many names are tried for the host's end of a veth pair.
+const CANDIDATES: u32 = 8;
+
+impl Host for Guest {}
+
+impl HostLink for Guest {
+    fn bridge(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
+        let name = lower::if_name(&name)?;
+        let link = LinkRef { netns: Netns::Host, name: name.clone() };
+        let action = self.record(Action::EnsureBridge(EnsureBridge {
+            name,
+            mtu: None,
+            mac: UNSET,
+            vlan_filtering: false,
+        }))?;
+        Ok(self.links.push(Link { action: Some(action), end: End::Bridge, link })?)
+    }
+
+    fn veth(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
+        let name = lower::if_name(&name)?;
+        let peer = self.peer_name(&name)?;
+        let alias = derive::alias(self.recorder().attachment());
+        let peer = VethPeer {
+            name: peer,
+            mac: UNSET,
+            alias,
+            master: None,
+            hairpin: false,
+            isolated: false,
+            vlans: PortVlans::default(),
+        };
+        let link = LinkRef { netns: Netns::Container, name: name.clone() };
+        let action = self.record(Action::CreateVeth(CreateVeth { name, mtu: None, mac: UNSET, peer }))?;
+        Ok(self.links.push(Link { action: Some(action), end: End::Container, link })?)
+    }
+
+    fn existing(&mut self, netns: WitNetns, name: String) -> wasmtime::Result<Option<Resource<Handle>>> {
+        let link = LinkRef { netns: lower::netns(netns), name: lower::if_name(&name)? };
+        if overlay::link(&mut self.recorder(), &link)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.links.push(Link { action: None, end: End::Existing, link })?))
+    }
+
+    fn vlan_gateway(&mut self, bridge: Resource<Handle>, vid: u16) -> wasmtime::Result<Resource<Handle>> {
+        check_vid(vid)?;
+        let Link { end, link: LinkRef { name: bridge, .. }, .. } = self.links.get(&bridge)?.clone();
+        if end != End::Bridge {
+            return Err(wasmtime::format_err!("{bridge} is no bridge of this plan"));
+        }
+        let text = |e: crate::value::NameError| violation(e.to_string());
+        let name = derive::vlan_gateway(&bridge, vid).map_err(text)?;
+        let port = derive::vlan_gateway_port(&name).map_err(text)?;
+        let link = LinkRef { netns: Netns::Host, name: name.clone() };
+        let alias = derive::vlan_gateway_alias(&name);
+        let gateway = EnsureVlanGateway {
+            name,
+            mac: UNSET,
+            alias,
+            port,
+            port_mac: UNSET,
+            bridge,
+            vid,
+            drop_default: false,
+        };
+        let action = self.record(Action::EnsureVlanGateway(gateway))?;
+        Ok(self.links.push(Link { action: Some(action), end: End::Gateway, link })?)
+    }
+
+    fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
+        let Link { action, end, .. } = self.links.get(&link)?.clone();
+        let mut recorder = self.recorder();
+        let (name, end) = match action.and_then(|action| recorder.action(action)) {
+            Some(Action::CreateVeth(veth)) if end == End::Container => (veth.peer.name.clone(), End::Host),
+            Some(Action::EnsureVlanGateway(gateway)) if end == End::Gateway => {
+                (gateway.port.clone(), End::GatewayPort)
+            }
+            _ => {
+                return Err(wasmtime::format_err!(
+                    "only the end of a veth pair that was asked for has a peer"
+                ));
+            }
+        };
+        drop(recorder);
+        let link = LinkRef { netns: Netns::Host, name };
+        Ok(self.links.push(Link { action, end, link })?)
+    }
+
+    fn name(&mut self, link: Resource<Handle>) -> wasmtime::Result<String> {
+        Ok(self.links.get(&link)?.link.name.to_string())
+    }
+
+    fn set_mtu(&mut self, link: Resource<Handle>, mtu: u32) -> wasmtime::Result<()> {
+        if self.links.get(&link)?.end == End::Existing {
+            return self.set_attribute(&link, LinkAttribute::Mtu(mtu));
+        }
+        let mtu = (mtu != 0).then_some(mtu);
+        self.complete(&link, |made, _| match made {
+            Made::Bridge(bridge) => bridge.mtu = mtu,
+            Made::Veth(veth) => veth.mtu = mtu,
+            // Its bridge's.
+            Made::Gateway(_) => {}
+        })
+    }
+
+    fn set_vlan_filtering(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        let name = self.links.get(&link)?.link.clone();
+        self.complete(&link, |made, _| match made {
+            Made::Bridge(bridge) => {
+                bridge.vlan_filtering = on;
+                Ok(())
+            }
+            _ => Err(violation(format!("{name} is no bridge")).into()),
+        })?
+    }
+
+    fn set_mac(&mut self, link: Resource<Handle>, mac: MacAddress) -> wasmtime::Result<()> {
+        let mac = lower::mac(mac)?;
+        if self.links.get(&link)?.end == End::Existing {
+            return self.set_attribute(&link, LinkAttribute::Mac(mac));
+        }
+        self.complete(&link, |made, end| match made {
+            Made::Bridge(bridge) => bridge.mac = mac,
+            Made::Veth(veth) if end == End::Host => veth.peer.mac = mac,
+            Made::Veth(veth) => veth.mac = mac,
+            Made::Gateway(gateway) if end == End::GatewayPort => gateway.port_mac = mac,
+            Made::Gateway(gateway) => gateway.mac = mac,
+        })
+    }
+
+    fn set_master(&mut self, link: Resource<Handle>, master: Resource<Handle>) -> wasmtime::Result<()> {
+        let master = self.links.get(&master)?;
+        if master.end != End::Bridge {
+            return Err(wasmtime::format_err!("{} is no bridge of this plan", master.link));
+        }
+        let master = master.link.name.clone();
+        self.complete_port(&link, |peer| peer.master = Some(master))
+    }
+
+    fn set_hairpin(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        self.complete_port(&link, |peer| peer.hairpin = on)
+    }
+
+    fn set_isolated(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        self.complete_port(&link, |peer| peer.isolated = on)
+    }
+
+    fn drop_default_vlans(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        if self.links.get(&link)?.end == End::GatewayPort {
+            return self.complete(&link, |made, _| {
+                if let Made::Gateway(gateway) = made {
+                    gateway.drop_default = true;
+                }
+            });
+        }
+        self.complete_port(&link, |peer| peer.vlans.drop_default = true)
+    }
+
+    fn add_native_vlan(&mut self, link: Resource<Handle>, vid: u16) -> wasmtime::Result<()> {
+        check_vid(vid)?;
+        let vlan = PortVlan { first: vid, last: vid, native: true };
+        self.add_vlan(&link, vlan)
+    }
+
+    fn add_tagged_vlans(&mut self, link: Resource<Handle>, first: u16, last: u16) -> wasmtime::Result<()> {
+        check_vid(first)?;
+        check_vid(last)?;
+        if first > last {
+            return Err(
+                violation(format!("VLANs {first} to {last} have their end before their beginning")).into()
+            );
+        }
+        self.add_vlan(&link, PortVlan { first, last, native: false })
+    }
+
+    fn set_all_multicast(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        self.set_attribute(&link, LinkAttribute::AllMulticast(on))
+    }
+
+    fn set_queue_length(&mut self, link: Resource<Handle>, packets: u32) -> wasmtime::Result<()> {
+        self.set_attribute(&link, LinkAttribute::QueueLength(packets))
+    }
+
+    fn save(&mut self, link: Resource<Handle>, directory: Option<String>) -> wasmtime::Result<()> {
+        let directory = directory.unwrap_or_else(|| place::SAVED_LINKS.to_owned());
+        if !directory.starts_with('/') || directory.len() > PATH_BYTES || directory.contains('\0') {
+            return Err(violation(format!("the directory {directory:?} is no absolute path")).into());
+        }
+        let link = self.links.get(&link)?.link.clone();
+        let name = derive::saved_link(self.recorder().attachment());
+        let save = SaveLink { link, path: PathBuf::from(directory).join(name), attributes: Vec::new() };
+        self.record(Action::SaveLink(save))?;
+        Ok(())
+    }
+
+    fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.note(&link, LinkAttribute::Promiscuous(true));
+        self.record(Action::SetPromiscuous(SetPromiscuous { link }))?;
+        Ok(())
+    }
+
+    fn settle(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::Settle(Settle { link }))?;
+        Ok(())
+    }
+
+    fn announce(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::Announce(Announce { link }))?;
+        Ok(())
+    }
+
+    fn up(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        let link = self.links.get(&link)?.link.clone();
+        self.record(Action::SetUp(SetUp { link }))?;
+        Ok(())
+    }
+
+    fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+/// The action that makes a link, to complete it.
+enum Made<'a> {
+    Bridge(&'a mut EnsureBridge),
+    Veth(&'a mut CreateVeth),
+    Gateway(&'a mut EnsureVlanGateway),
+}
+
+/// The IDs that a VLAN can have (IEEE 802.1Q, table 9-2).
+fn check_vid(vid: u16) -> Result<(), CniError> {
+    if (1..=4094).contains(&vid) { Ok(()) } else { Err(violation(format!("no VLAN can have the ID {vid}"))) }
+}
+
+impl Guest {
+    fn set_attribute(&self, link: &Resource<Handle>, attribute: LinkAttribute) -> wasmtime::Result<()> {
+        let link = self.links.get(link)?.link.clone();
+        self.note(&link, attribute.clone());
+        self.record(Action::SetLink(SetLink { link, attribute }))?;
+        Ok(())
+    }
+
+    /// What is set after a link was to be saved, is what is saved of it.
+    fn note(&self, link: &LinkRef, attribute: LinkAttribute) {
+        let mut recorder = self.recorder();
+        let is_it = |action: &Action| matches!(action, Action::SaveLink(save) if save.link == *link);
+        let Some(number) = recorder.actions().position(is_it) else { return };
+        if let Some(Action::SaveLink(save)) = recorder.action(number)
+            && !save.attributes.iter().any(|noted| noted.is_same_kind(&attribute))
+        {
+            save.attributes.push(attribute);
+        }
+    }
+
+    /// Completes the action that makes a link.
+    fn complete<T>(
+        &self,
+        link: &Resource<Handle>,
+        set: impl FnOnce(Made<'_>, End) -> T,
+    ) -> wasmtime::Result<T> {
+        let Link { action, end, .. } = *self.links.get(link)?;
+        let mut recorder = self.recorder();
+        match action.and_then(|action| recorder.action(action)) {
+            Some(Action::EnsureBridge(bridge)) => Ok(set(Made::Bridge(bridge), end)),
+            Some(Action::CreateVeth(veth)) => Ok(set(Made::Veth(veth), end)),
+            Some(Action::EnsureVlanGateway(gateway)) => Ok(set(Made::Gateway(gateway), end)),
+            Some(Action::Shape(_)) => {
+                Err(violation("an ifb has only what its link gives it".to_owned()).into())
+            }
+            Some(_) => Err(wasmtime::format_err!("a link without the action that makes it")),
+            None => {
+                drop(recorder);
+                let name = &self.links.get(link)?.link;
+                Err(violation(format!("{name} was not made by this plan")).into())
+            }
+        }
+    }
+
+    /// A port's VLANs are few in number: each is a message to the kernel.
+    fn add_vlan(&self, link: &Resource<Handle>, vlan: PortVlan) -> wasmtime::Result<()> {
+        let mut is_full = false;
+        self.complete_port(link, |peer| {
+            is_full = peer.vlans.added.len() >= limits::PORT_VLANS;
+            if !is_full {
+                peer.vlans.added.push(vlan);
+            }
+        })?;
+        if is_full {
+            Err(limits::exceeded("VLAN ranges of a port", limits::PORT_VLANS).into())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Completes the host's end of a veth pair, the one link that can be a port.
+    fn complete_port(
+        &self,
+        link: &Resource<Handle>,
+        set: impl FnOnce(&mut VethPeer),
+    ) -> wasmtime::Result<()> {
+        let port = self.links.get(link)?;
+        if port.end != End::Host {
+            return Err(violation(format!("{} cannot be a port of a bridge", port.link)).into());
+        }
+        self.complete(link, |made, _| {
+            if let Made::Veth(veth) = made {
+                set(&mut veth.peer);
+            }
+        })
+    }
+
+    /// The name of the host's end of the veth pair of `name`: the first derived one that nobody else has.
+    ///
+    /// What has our alias is left over from an attempt that died: it is deleted first (design rule 9).
+    fn peer_name(&self, name: &IfName) -> Result<IfName, CniError> {
+        let mut recorder = self.recorder();
+        let twice = |action: &Action| matches!(action, Action::CreateVeth(veth) if veth.name == *name);
+        if recorder.actions().any(twice) {
+            return Err(violation(format!("the plan makes the veth {:?} twice", name.as_str())));
+        }
+        let alias = derive::alias(recorder.attachment());
+        let mut taken = Vec::new();
+        for candidate in 0..CANDIDATES {
+            let peer =
+                derive::host_veth(recorder.attachment(), candidate).map_err(|e| violation(e.to_string()))?;
+            match overlay::link(&mut recorder, &LinkRef { netns: Netns::Host, name: peer.clone() })? {
+                None => return Ok(peer),
+                // Index 0: this plan makes it, for another veth.
+                Some(fact) if fact.alias.as_deref() == Some(alias.as_str()) && fact.index != 0 => {
+                    let stale = DeleteStaleLink { name: peer.clone(), alias };
+                    recorder.record(&self.plugin, Action::DeleteStaleLink(stale))?;
+                    return Ok(peer);
+                }
+                Some(_) => taken.push(peer.to_string()),
+            }
+        }
+        let message = format!("no name is free for the host's end of veth {:?}", name.as_str());
+        Err(CniError::new(code::INTERNAL, message).with_details(format!("taken: {}", taken.join(" "))))
+    }
+}

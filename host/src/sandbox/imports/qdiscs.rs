@@ -1,0 +1,60 @@
+//! `qdiscs`: how fast packets pass a link.
+
+use super::wit::links::Link as Handle;
+use super::wit::qdiscs::Host;
+use crate::action::Action;
+use crate::action::{Ifb, Shape};
+use crate::cni::{CniError, code};
+use crate::sandbox::guest::Guest;
+use crate::sandbox::link::{End, Link};
+use crate::sandbox::lower::violation;
+use crate::value::{IfName, LinkRef, Netns, derive};
+use wasmtime::component::Resource;
+
+impl Host for Guest {
+    fn limit(&mut self, link: Resource<Handle>, rate: u64, burst: u64) -> wasmtime::Result<()> {
+        let link = self.host_link(&link)?;
+        let shape = shape(link, rate, burst, None)?;
+        self.record(Action::Shape(shape))?;
+        Ok(())
+    }
+
+    fn limit_incoming(
+        &mut self,
+        link: Resource<Handle>,
+        rate: u64,
+        burst: u64,
+    ) -> wasmtime::Result<Resource<Handle>> {
+        let link = self.host_link(&link)?;
+        let attachment = self.recorder().attachment().clone();
+        let name =
+            derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
+        let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
+        let action = self.record(Action::Shape(shape(link, rate, burst, Some(through))?))?;
+        let link = LinkRef { netns: Netns::Host, name };
+        Ok(self.links.push(Link { action: Some(action), end: End::Ifb, link })?)
+    }
+}
+
+impl Guest {
+    fn host_link(&self, link: &Resource<Handle>) -> wasmtime::Result<IfName> {
+        let LinkRef { netns, name } = self.links.get(link)?.link.clone();
+        match netns {
+            Netns::Host => Ok(name),
+            Netns::Container => Err(violation(format!("{name} is not a link of the host")).into()),
+        }
+    }
+}
+
+/// Of bits: the kernel counts bytes.
+fn shape(link: IfName, rate: u64, burst: u64, through: Option<Ifb>) -> Result<Shape, CniError> {
+    let refused = |what: String| violation(format!("what passes {link} cannot be limited: {what}"));
+    let burst = u32::try_from(burst / 8)
+        .ok()
+        .filter(|burst| *burst > 0 && *burst < u32::MAX)
+        .ok_or_else(|| refused(format!("a burst of {burst} bits is no byte, or 4 GiB")))?;
+    if rate < 8 {
+        return Err(refused(format!("{rate} bit/s is less than a byte a second")));
+    }
+    Ok(Shape { rate: rate / 8, burst, through, link })
+}

@@ -1,0 +1,177 @@
+//! What one request notes in the journal of its attachment, a section: begun, applied, forgotten, or taken back.
+
+use crate::action::context::{Notes, ReadContext};
+use crate::apply::journal::Writer;
+use crate::apply::{self, Header, Journal, Section};
+use crate::cni::{CniError, Request, code};
+use crate::context::Node;
+use crate::machine::MachineError;
+use crate::machine::netns::{NetnsFile, NetnsId};
+use crate::machine::port::{Look, Machine};
+use crate::panic;
+use crate::plan::CheckedPlan;
+use crate::value::LinkIdentity;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Begins the section of a request.
+pub fn begin(
+    request: &Request,
+    journal: &Journal,
+    netns_id: Option<NetnsId>,
+    plugins: Vec<(String, String)>,
+) -> Result<Writer, CniError> {
+    let same = |section: &&Section| section.header.plugin == request.plugin;
+    let ordinal = journal.sections()?.iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let header = Header {
+        version: apply::journal::VERSION,
+        attachment: request.attachment.clone(),
+        plugin: request.plugin.clone(),
+        ordinal,
+        netns: request.netns.clone(),
+        netns_id,
+        plugins,
+        created: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+    };
+    Ok(journal.begin(&header)?)
+}
+
+/// Applies a plan. After an error nothing is left of the section, or what is left is noted.
+pub fn apply(
+    node: &Node,
+    journal: &Journal,
+    writer: &mut Writer,
+    plan: &CheckedPlan,
+    machine: &mut dyn Machine,
+) -> Result<(), CniError> {
+    apply::execute(plan, writer, &node.state, machine).map_err(|error| {
+        forget_if_done(journal, writer, error.stuck.is_empty());
+        error.into()
+    })
+}
+
+/// A journal is kept for the next verb exactly when something is left that it describes.
+fn forget_if_done(journal: &Journal, writer: &Writer, done: bool) {
+    if done && let Err(error) = journal.forget(writer.section()) {
+        tracing::warn!(%error, "journal could not be removed");
+    }
+}
+
+/// Takes back what was applied for a request that failed otherwise; gives the error to tell.
+pub fn abandon(
+    node: &Node,
+    journal: &Journal,
+    writer: &Writer,
+    machine: &mut dyn Machine,
+    error: CniError,
+) -> CniError {
+    let stuck = apply::rollback(writer.section(), &node.state, machine);
+    forget_if_done(journal, writer, stuck.is_empty());
+    if stuck.is_empty() {
+        return error;
+    }
+    let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
+    let msg = format!("{}; and what was done before could not all be undone", error.msg);
+    crate::error::stuck(&msg, &what, &stuck)
+}
+
+/// Takes back an ADD that panicked; gives the error to tell. Its lock went with its stack, its journal did not.
+pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniError {
+    let undo_all = || {
+        let journal = node.state.lock(&request.attachment)?;
+        let netns = NetnsFile::open(&request.netns).ok();
+        let netns_id = netns.as_ref().map(NetnsFile::id);
+        let mut machine = node.locked_machine(netns, &journal);
+        let unfinished = |section: &&Section| section.report.is_none();
+        journal
+            .sections()?
+            .iter()
+            .filter(unfinished)
+            .try_for_each(|section| undo(node, &journal, section, netns_id, &mut machine))
+    };
+    let outcome = match panic::caught(undo_all).flatten() {
+        Ok(()) => "all that was done before is undone".to_owned(),
+        Err(error) => format!("{}\n{}", error.msg, error.details),
+    };
+    let details = format!("{}\n{outcome}", panic.details);
+    panic.with_details(details)
+}
+
+/// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.
+///
+/// One that goes on with a chain (`is_continued`) leaves alone what that has made so far, and so all that may be a part of it: what ended
+/// well in this very namespace.
+pub fn undo_old(
+    node: &Node,
+    request: &Request,
+    journal: &Journal,
+    netns_id: Option<NetnsId>,
+    is_continued: bool,
+    machine: &mut dyn Machine,
+) -> Result<(), CniError> {
+    for section in journal.sections()? {
+        let is_old = section.header.plugin == request.plugin
+            && (section.report.is_none() || section.header.netns_id != netns_id);
+        if is_continued && !is_old {
+            continue;
+        }
+        if netns_id.is_some()
+            && netns_id == section.header.netns_id
+            && is_replaced(&section, machine.as_look())
+        {
+            // Lease and rules may be that one's too, under the very same names.
+            let name = section.header.attachment.interface.as_str();
+            let msg = format!("container veth name ({name:?}) already exists");
+            return Err(CniError::new(code::INTERNAL, msg)
+                .with_details("somebody else has made the attachment again since; nothing was changed"));
+        }
+        tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
+        undo(node, journal, &section, netns_id, machine)?;
+    }
+    Ok(())
+}
+
+/// Takes back a section and forgets it.
+///
+/// The container's namespace, whose identity is `netns_id`, is entered only if the section was made in it.
+pub fn undo(
+    node: &Node,
+    journal: &Journal,
+    section: &Section,
+    netns_id: Option<NetnsId>,
+    machine: &mut dyn Machine,
+) -> Result<(), CniError> {
+    let stuck = if netns_id.is_some() && netns_id == section.header.netns_id {
+        apply::revert(section, section.reason(), &node.state, machine)
+    } else {
+        apply::revert(section, section.reason(), &node.state, &mut node.locked_machine(None, journal))
+    };
+    if stuck.is_empty() {
+        if let Err(error) = journal.forget(section) {
+            // It describes what is not there any more, and hurts nobody.
+            tracing::warn!(%error, "journal could not be removed");
+        }
+        return Ok(());
+    }
+    let what = format!(
+        "plugin {:?} of container {}",
+        section.header.plugin.as_str(),
+        section.header.attachment.container
+    );
+    Err(crate::error::stuck("not everything could be undone", &what, &stuck))
+}
+
+/// Whether the container's link of a section is gone, and another one has its name: somebody else has made the attachment again,
+/// and the journal is about something that is no more.
+pub fn is_replaced(section: &Section, look: &mut dyn Look) -> bool {
+    let Some(identity) = section.container_link() else { return false };
+    let link = &identity.link;
+    let has_name = |look: &mut dyn Look| look.has_netns(link.netns) && matches!(look.link(link), Ok(Some(_)));
+    matches!(is_there(identity, look), Ok(false)) && has_name(look)
+}
+
+/// Whether a link that was made still exists, under whatever name.
+pub fn is_there(identity: &LinkIdentity, look: &mut dyn Look) -> Result<bool, MachineError> {
+    let found = ReadContext::new(look, &mut Notes::default()).link_at(&identity.link, identity.index)?;
+    Ok(found.is_some_and(|found| found.kind == identity.kind))
+}
