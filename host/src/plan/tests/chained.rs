@@ -1,0 +1,226 @@
+//! What a chained plugin may do to what others made.
+
+use super::{name, request};
+use crate::action::query::{GrantedFacts, MachineFacts};
+use crate::action::testing::TestMachine;
+use crate::action::{Action, Answer, Facts, Lifetime, PortOwner, Query};
+use crate::action::{
+    DeletePortMap, FilterRule, LinkAttribute, MapPorts, Mark, MasqueradePorts, PortMapping, SaveLink,
+    SetLink, SetSysctl,
+};
+use crate::cni::{Request, config};
+use crate::plan::{DraftPlan, Entry, check};
+use crate::policy::Grants;
+use crate::reference;
+use crate::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+
+/// A chain after bridge: `eth0` and `br0` are in `prevResult`, `eth9` in that of somebody else's sandbox.
+const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "dataDir": "/run/own",
+    "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 1}],
+        "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}, {"name": "eth9", "sandbox": "/x"}]}}"#;
+
+/// The same with a port, on a condition, and a chain that marks.
+const PORTS: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "portmap",
+    "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]},
+    "conditionsV4": ["!", "-d", "192.0.2.0/24"], "externalSetMarkChain": "MARK-IT",
+    "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 0}],
+        "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c"}]}}"#;
+
+fn grants(plugin: &str, config: &str) -> Grants {
+    let request =
+        Request { plugin: PluginName::parse(plugin).unwrap(), config: config.to_owned(), ..request() };
+    let config = config::decode(config.as_bytes()).unwrap();
+    let previous = config.previous().unwrap();
+    Grants::for_request(
+        &request,
+        &config,
+        previous.as_ref(),
+        &Default::default(),
+        reference::grants(&request.plugin, &config),
+    )
+}
+
+/// The lifetime of an action without a plan around it.
+fn lifetime(action: &Action) -> Lifetime {
+    action.kind().profile().lifetime(std::iter::empty())
+}
+
+/// The rules by which a plugin's action is refused.
+fn refusals(plugin: &str, config: &str, action: Action) -> Vec<String> {
+    let lifetime = lifetime(&action);
+    let plugin_name = PluginName::parse(plugin).unwrap();
+    let draft =
+        DraftPlan { entries: vec![Entry { plugin: plugin_name, lifetime, action }], ..DraftPlan::default() };
+    let violations = check(draft, &[], &grants(plugin, config)).err().unwrap_or_default();
+    violations.into_iter().map(|violation| violation.refusal.rule).collect()
+}
+
+fn inside(link: &str) -> LinkRef {
+    LinkRef { netns: Netns::Container, name: name(link) }
+}
+
+#[test]
+fn it_sets_attributes_of_the_chains_links_and_of_no_other() {
+    let set = |link: LinkRef, attribute| {
+        refusals("tuning", CONFIG, Action::SetLink(SetLink { link, attribute })).concat()
+    };
+    let host = |link: &str| LinkRef { netns: Netns::Host, name: name(link) };
+    let mtu = LinkAttribute::Mtu(1400);
+    for link in [inside("eth0"), inside("lo"), host("br0")] {
+        assert_eq!(set(link, mtu.clone()), "");
+    }
+    assert_eq!(set(inside("eth9"), mtu.clone()), "link \"eth9\" is not of this plan");
+    assert_eq!(set(host("eth0"), LinkAttribute::Mac(Mac([2; 6]))), "link \"eth0\" is not of this plan");
+    assert_eq!(set(inside("eth0"), LinkAttribute::Alias("mine".to_owned())), "no plugin repairs links");
+}
+
+#[test]
+fn it_saves_its_own_interface_where_tuning_keeps_that() {
+    let save = |path: &str| {
+        let (link, attributes) = (inside("eth0"), vec![LinkAttribute::Mtu(1400)]);
+        refusals("tuning", CONFIG, Action::SaveLink(SaveLink { link, path: path.into(), attributes })).len()
+    };
+    assert_eq!(save("/run/own/c_eth0.json") + save("/run/cni/tuning/c_eth0.json"), 0);
+    for path in
+        ["/run/own/c_eth1.json", "/etc/c_eth0.json", "/run/own/../c_eth0.json", "/run/own/deep/c_eth0.json"]
+    {
+        assert_eq!(save(path), 1, "{path}");
+    }
+}
+
+#[test]
+fn only_tuning_reads_the_list_of_allowed_parameters() {
+    let path = "/etc/cni/tuning/allowlist.conf";
+    let read = |plugin: &str| {
+        let (mut machine, plugin_name) = (TestMachine::new(), PluginName::parse(plugin).unwrap());
+        machine.files.insert(path.into(), b"net".to_vec());
+        let (mut facts, grants) = (MachineFacts::new(&mut machine), grants(plugin, CONFIG));
+        let mut facts = GrantedFacts::new(&mut facts, &grants, &plugin_name);
+        (facts.ask(&Query::File(path.into())), facts.violations().0.len())
+    };
+    assert_eq!(read("tuning"), (Answer::File(Fact::Known(b"net".to_vec())), 0));
+    assert_eq!(read("portmap"), (Answer::File(Fact::Known(Vec::new())), 1));
+}
+
+#[test]
+fn what_is_the_attachments_goes_with_it() {
+    let set = SetLink { link: inside("eth0"), attribute: LinkAttribute::Mtu(1400) };
+    let lifetime = lifetime(&Action::SetLink(set));
+    assert_eq!(lifetime, Lifetime::Attachment);
+}
+
+/// The port map that the configuration asks for.
+fn ports() -> MapPorts {
+    let attachment = grants("portmap", PORTS).attachment;
+    let mapping =
+        PortMapping { protocol: "tcp".to_owned(), host_port: 8080, container_port: 80, host_address: None };
+    MapPorts {
+        backend: Backend::Iptables,
+        address: "10.1.2.3/24".parse().unwrap(),
+        mappings: vec![mapping],
+        conditions: ["!", "-d", "192.0.2.0/24"].map(str::to_owned).to_vec(),
+        masquerade: Some(MasqueradePorts { all: false, mark: Mark::Chain("MARK-IT".to_owned()) }),
+        chain: derive::port_chain(&attachment),
+        comment: derive::port_comment(&attachment),
+    }
+}
+
+#[test]
+fn it_maps_the_ports_that_the_runtime_asks_for_as_the_configuration_says() {
+    let map = |change: fn(&mut MapPorts)| {
+        let mut ports = ports();
+        change(&mut ports);
+        refusals("portmap", PORTS, Action::MapPorts(ports)).concat()
+    };
+    assert_eq!(map(|_| {}), "");
+    assert_eq!(map(|ports| ports.conditions.clear()), "");
+    let in_nftables = |ports: &mut MapPorts| {
+        (ports.backend, ports.chain, ports.comment) =
+            (Backend::Nftables, String::new(), request().attachment.container.as_str().to_owned());
+    };
+    assert_eq!(map(in_nftables), "");
+    let other_port = map(|ports| ports.mappings[0].host_port = 22);
+    assert_eq!(other_port, "only ports that runtimeConfig maps are mapped");
+    assert_eq!(map(|ports| ports.mappings[0].container_port = 22), other_port);
+    assert_eq!(map(|ports| ports.mappings[0].host_address = Some([10, 1, 2, 1].into())), other_port);
+    assert_eq!(map(|ports| ports.conditions.truncate(1)), "conditions are those of the configuration");
+    let mark = map(|ports| {
+        ports.masquerade = Some(MasqueradePorts { all: true, mark: Mark::Chain("OTHER".to_owned()) });
+    });
+    assert_eq!(mark, "the chain that marks is the one that the configuration names");
+    assert_ne!(map(|ports| ports.chain = "CNI-DN-0".to_owned()), "");
+    assert_ne!(map(|ports| ports.comment.push('x')), "");
+    assert_ne!(map(|ports| ports.address = "10.1.2.4/24".parse().unwrap()), "");
+}
+
+/// A chain after bridge, with a firewall.
+const FIREWALL: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "firewall", "iptablesAdminChainName": "MINE",
+    "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 1}],
+        "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}]}}"#;
+
+#[test]
+fn what_is_passed_on_is_the_attachments_by_the_chains_and_the_bridge_that_are_named() {
+    let refused = |rule| refusals("firewall", FIREWALL, Action::Filter(rule));
+    let allow = |address: [u8; 4], chain: &str| {
+        refused(FilterRule::AllowForward { address: address.into(), admin_chain: chain.to_owned() })
+    };
+    assert!(allow([10, 1, 2, 3], "MINE").is_empty());
+    assert_eq!(allow([10, 1, 2, 4], "MINE").len(), 1);
+    assert_eq!(allow([10, 1, 2, 3], "CNI-ADMIN").len(), 1, "the configuration names another");
+    let isolate =
+        |bridge: &str| refused(FilterRule::Isolate { is_ipv4: true, bridge: name(bridge), within: false });
+    assert!(isolate("br0").is_empty());
+    assert_eq!(isolate("eth0").len() + isolate("docker0").len(), 2);
+    let trust = |address: [u8; 4], zone: &str| {
+        refused(FilterRule::TrustSource { address: address.into(), zone: zone.to_owned() })
+    };
+    assert!(trust([10, 1, 2, 3], "trusted").is_empty());
+    assert_eq!(trust([0, 0, 0, 0], "trusted").len() + trust([10, 1, 2, 3], "drop").len(), 2);
+}
+
+#[test]
+fn rules_of_others_make_room_only_if_the_host_has_said_so() {
+    let other = DeletePortMap::iptables(true, "CNI-DN-0".to_owned());
+    let removal = Action::DeletePortMap(other.clone());
+    let lifetime = lifetime(&removal);
+    let mut grants = grants("portmap", PORTS);
+    let plan = || {
+        let plugin = PluginName::parse("portmap").unwrap();
+        let entries = vec![Entry { plugin, lifetime, action: removal.clone() }];
+        DraftPlan { entries, ..DraftPlan::default() }
+    };
+    let refused = check(plan(), &[], &grants).err().unwrap();
+    assert_eq!(refused[0].refusal.rule, "only rules of a container that is no more make room");
+
+    let owner = PortOwner { network: None, container: "gone".to_owned(), address: None, map: other };
+    Answer::PortOwners(vec![owner]).grant(&mut grants);
+    assert!(check(plan(), &[], &grants).is_ok());
+
+    let (mut machine, plugin) = (TestMachine::new(), PluginName::parse("portmap").unwrap());
+    let mut facts = MachineFacts::new(&mut machine);
+    let mut facts = GrantedFacts::new(&mut facts, &grants, &plugin);
+    let ask = |ports| Query::StalePorts { backend: Backend::Iptables, is_ipv4: true, ports };
+    facts.ask(&ask(vec![8080]));
+    facts.ask(&ask(vec![22]));
+    assert_eq!(facts.violations().0.len(), 1);
+}
+
+#[test]
+fn route_localnet_is_for_the_link_that_leads_to_the_container() {
+    let mut grants = grants("portmap", PORTS);
+    let plan = || {
+        let set = SetSysctl {
+            netns: Netns::Host,
+            key: SysctlKey::parse("net/ipv4/conf/br7/route_localnet").unwrap(),
+            value: "1".to_owned(),
+            optional: false,
+        };
+        let action = Action::SetSysctl(set);
+        let lifetime = lifetime(&action);
+        let plugin = PluginName::parse("portmap").unwrap();
+        DraftPlan { entries: vec![Entry { plugin, lifetime, action }], ..DraftPlan::default() }
+    };
+    assert!(check(plan(), &[], &grants).is_err());
+    Answer::RouteTo(Fact::Known(name("br7"))).grant(&mut grants);
+    assert!(check(plan(), &[], &grants).is_ok());
+}

@@ -1,0 +1,299 @@
+//! What a policy file changes of what a plan may do.
+
+use super::{grants_with, name, parse, plan, request};
+use crate::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
+use crate::cni::{Request, config};
+use crate::plan::{DraftPlan, Entry, check};
+use crate::policy::{Grants, Violation, violation};
+use crate::reference;
+use crate::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
+
+/// The walkthrough with one more action, of the same plugin.
+fn plan_with(action: Action) -> DraftPlan {
+    let mut plan = plan();
+    let actions: Vec<Action> = plan.entries.iter().map(|entry| entry.action.clone()).collect();
+    let lifetime = action.kind().profile().lifetime(actions.iter().chain([&action]));
+    plan.entries.push(Entry { plugin: PluginName::parse("bridge").unwrap(), lifetime, action });
+    plan
+}
+
+fn violations(policy: &str, plan: DraftPlan) -> Vec<Violation> {
+    check(plan, &[], &grants_with(policy)).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+}
+
+fn on_host(name_: &str) -> LinkRef {
+    LinkRef { netns: Netns::Host, name: name(name_) }
+}
+
+/// Actions that the default refuses.
+fn foreign() -> Vec<Action> {
+    let bridge = |name_: &str| {
+        Action::EnsureBridge(EnsureBridge {
+            name: name(name_),
+            mtu: None,
+            mac: Mac([2; 6]),
+            vlan_filtering: false,
+        })
+    };
+    let host = on_host("veth4a38c3a4");
+    let peer = plan().entries.iter().find_map(|entry| match &entry.action {
+        Action::CreateVeth(veth) => Some(veth.peer.name.clone()),
+        _ => None,
+    });
+    let peer = LinkRef { name: peer.unwrap_or(host.name), ..host };
+    vec![
+        bridge("docker0"),
+        Action::SetUp(SetUp { link: on_host("eth0") }),
+        Action::AddAddress(AddAddress {
+            link: on_host("cni_bridge0"),
+            address: "192.168.7.1/24".parse().unwrap(),
+            nodad: false,
+        }),
+        Action::AddRoute(AddRoute { link: peer, route: Route::to("192.168.8.0/24".parse().unwrap()) }),
+        Action::SetSysctl(SetSysctl {
+            netns: Netns::Host,
+            key: SysctlKey::parse("net/ipv4/conf/all/rp_filter").unwrap(),
+            value: "2".into(),
+            optional: false,
+        }),
+    ]
+}
+
+#[test]
+fn the_lines_that_a_refusal_tells_allow_exactly_what_it_refused() {
+    let network = NetworkName::parse("mybridge").unwrap();
+    for action in foreign() {
+        let refused = violations("", plan_with(action.clone()));
+        assert_eq!(refused.len(), 1, "{action:?}: {refused:?}");
+        let lines = violation::remedy(&refused, &network).unwrap_or_else(|| panic!("{refused:?}"));
+        assert_eq!(violations(&lines, plan_with(action.clone())), [], "{lines}");
+        for other in foreign().into_iter().filter(|other| *other != action) {
+            assert_eq!(violations(&lines, plan_with(other)).len(), 1, "{lines}");
+        }
+        let elsewhere = lines.replace("mybridge", "another");
+        assert_eq!(violations(&elsewhere, plan_with(action)).len(), 1, "{elsewhere}");
+    }
+}
+
+#[test]
+fn all_violations_are_told_at_once_with_one_rule_for_each_plugin() {
+    let mut plan = plan();
+    for action in foreign() {
+        plan.entries.push(plan_with(action).entries.pop().unwrap());
+    }
+    if let Action::ReserveLease(lease) = &mut plan.entries[0].action {
+        lease.store.data_dir = "/srv/leases".into();
+    }
+    let refused = violations("", plan.clone());
+    assert_eq!(refused.len(), foreign().len() + 1, "{refused:?}");
+    let lines = violation::remedy(&refused, &NetworkName::parse("mybridge").unwrap()).unwrap();
+    assert_eq!(lines.matches("[[rule]]").count(), 2, "{lines}");
+    assert!(lines.contains(r#"allow.links = ["docker0", "eth0"]"#), "{lines}");
+    assert_eq!(violations(&lines, plan), [], "{lines}");
+}
+
+#[test]
+fn what_follows_from_the_attachment_is_nobodys_to_allow() {
+    let everything = r#"
+        mode = "audit"
+        [[rule]]
+        allow.links = ["*"]
+        allow.addresses = ["0.0.0.0/0", "::/0"]
+        allow.host-routes = ["0.0.0.0/0"]
+        allow.sysctls = ["*"]
+        allow.vlans = ["1-4094"]
+        allow.files = ["/"]
+        allow.leases = ["/"]
+        allow.delegates = ["*"]"#;
+    assert_eq!(violations(everything, plan()), []);
+    let changes: [fn(&mut Action); 5] = [
+        |action| {
+            if let Action::Masquerade(masquerade) = action {
+                masquerade.chain = "INPUT".into()
+            }
+        },
+        |action| {
+            if let Action::CreateVeth(veth) = action {
+                veth.name = name("lo")
+            }
+        },
+        |action| {
+            if let Action::CreateVeth(veth) = action {
+                veth.peer.alias = "wasm-cni somebody else's".into()
+            }
+        },
+        |action| {
+            if let Action::ReserveLease(lease) = action {
+                lease.owner.interface = name("other")
+            }
+        },
+        |action| {
+            if let Action::CreateVeth(veth) = action {
+                veth.peer.master = Some(name("docker0"))
+            }
+        },
+    ];
+    for change in changes {
+        let mut plan = plan();
+        plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
+        let refused = violations(everything, plan);
+        assert!(!refused.is_empty());
+        assert!(
+            refused.iter().all(|violation| violation.text().ends_with("no policy can allow it")),
+            "{refused:?}"
+        );
+        assert_eq!(violation::remedy(&refused, &NetworkName::parse("mybridge").unwrap()), None);
+    }
+}
+
+#[test]
+fn a_name_that_reads_as_a_pattern_gets_no_line_that_would_allow_more() {
+    for hostile in ["*", "eth?", "!x"] {
+        let refused = violations("", plan_with(Action::SetUp(SetUp { link: on_host(hostile) })));
+        assert!(
+            refused[0].text().ends_with("a name that reads as a pattern cannot be allowed"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn every_matching_rule_counts_and_what_takes_away_wins() {
+    let wide = "[[rule]]\nallow.links = [\"docker*\"]\n";
+    let docker = || plan_with(foreign().remove(0));
+    assert_eq!(violations(wide, docker()), []);
+    for narrow in [
+        "[[rule]]\nonly.links = [\"cni_*\"]\n",
+        "[[rule]]\nplugin = \"br*\"\nnetwork = [\"my*\", \"!other\"]\nonly.links = [\"!docker0\"]\n",
+    ] {
+        for both in [format!("{wide}{narrow}"), format!("{narrow}{wide}")] {
+            let refused = violations(&both, docker());
+            assert_eq!(refused.len(), 1, "{both}: {refused:?}");
+            assert!(refused[0].refusal.rule.contains("only.links"), "{refused:?}");
+        }
+    }
+    for another in [
+        "[[rule]]\nplugin = \"ptp\"\nonly.links = []\n",
+        "[[rule]]\nnetwork = \"other\"\nonly.links = []\n",
+        "[[rule]]\nnetwork = \"!mybridge\"\ndeny = [\"links\"]\n",
+    ] {
+        assert_eq!(violations(&format!("{wide}{another}"), docker()), [], "{another}");
+    }
+}
+
+#[test]
+fn each_only_narrows_the_default_and_names_its_line() {
+    for (only, of) in [
+        ("only.links = []", "ip link add cni_bridge0"),
+        ("only.addresses = [\"10.15.20.2\"]", "ip address add 10.15.20.1/24"),
+        ("only.addresses = [\"10.15.20.1/24\"]", ""),
+        ("only.sysctls = [\"net.ipv6.*\"]", "net/ipv4/ip_forward=1"),
+        ("only.container-sysctls = []", "sysctl"),
+        ("only.leases = [\"/var/lib/cni/networks\"]", "lease /run/networks"),
+        ("deny = [\"nat\"]", "iptables"),
+        ("deny = [\"routes\"]", "ip route"),
+        ("deny = [\"leases\"]", "lease /run/networks"),
+    ] {
+        let policy = format!("# a comment\n[[rule]]\n{only}\n");
+        if of.is_empty() {
+            let error = parse(&policy).unwrap_err().to_string();
+            assert!(error.contains("is an address in 10.15.20.0/24"), "{error}");
+            continue;
+        }
+        let refused = violations(&policy, plan());
+        assert!(!refused.is_empty(), "{only}");
+        for violation in &refused {
+            assert!(violation.refusal.rule.contains("line 3 of policy.toml"), "{violation:?}");
+        }
+        assert!(refused.iter().any(|violation| violation.action.contains(of)), "{only}: {refused:?}");
+    }
+}
+
+#[test]
+fn audit_mode_lets_through_and_tells_what_would_be_refused() {
+    let docker = || plan_with(foreign().remove(0));
+    for (policy, tolerated) in [
+        ("mode = \"audit\"", true),
+        ("[[rule]]\nplugin = \"bridge\"\nmode = \"audit\"", true),
+        ("[[rule]]\nnetwork = \"other\"\nmode = \"audit\"", false),
+        ("mode = \"audit\"\n[[rule]]\nnetwork = \"my*\"\nmode = \"enforce\"", false),
+        ("[[rule]]\nmode = \"audit\"\n[[rule]]\nplugin = \"bridge\"\nmode = \"enforce\"", false),
+    ] {
+        match check(docker(), &[], &grants_with(policy)) {
+            Ok(plan) => {
+                assert!(tolerated, "{policy}");
+                assert_eq!(plan.tolerated().len(), 1);
+                assert!(plan.tolerated()[0].text().contains("names no link \"docker0\""));
+            }
+            Err(refused) => assert!(!tolerated, "{policy}: {refused:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_route_on_the_host_leads_to_the_containers_own_address_through_its_own_link() {
+    let foreign = foreign().into_iter().find_map(|action| match action {
+        Action::AddRoute(route) => Some(route),
+        _ => None,
+    });
+    let route = |link: LinkRef, dst: &str| {
+        plan_with(Action::AddRoute(AddRoute { link, route: Route::to(dst.parse().unwrap()) }))
+    };
+    let own = foreign.unwrap().link;
+    assert_eq!(violations("", route(own.clone(), "10.15.20.2/32")), []);
+    for (link, dst) in [
+        (own.clone(), "10.15.20.0/24"),
+        (own.clone(), "10.15.20.3/32"),
+        (own, "0.0.0.0/0"),
+        (on_host("cni_bridge0"), "10.15.20.2/32"),
+    ] {
+        assert_eq!(violations("", route(link, dst)).len(), 1, "{dst}");
+    }
+}
+
+#[test]
+fn what_earlier_plugins_made_may_be_used_and_nothing_beside_it() {
+    let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "prevResult": {"cniVersion": "1.0.0",
+        "interfaces": [{"name": "veth7"}, {"name": "net1", "sandbox": "/run/netns/c"}, {"name": "net2", "sandbox": "/run/netns/d"}],
+        "ips": [{"address": "10.77.0.5/24", "gateway": "10.77.0.1"}]}}"#;
+    let config = config::decode(previous.as_bytes()).unwrap();
+    let report = config.previous().unwrap();
+    let request =
+        Request { plugin: PluginName::parse("tuning").unwrap(), config: previous.into(), ..request() };
+    let grants = Grants::for_request(
+        &request,
+        &config,
+        report.as_ref(),
+        &Default::default(),
+        reference::grants(&request.plugin, &config),
+    );
+    let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
+    let address = |netns, link: &str, address: &str| {
+        let link = LinkRef { netns, name: name(link) };
+        Action::AddAddress(AddAddress { link, address: address.parse().unwrap(), nodad: false })
+    };
+    let refused = |action: Action| {
+        let lifetime = action.kind().profile().lifetime([&action].into_iter());
+        let entry = Entry { plugin: request.plugin.clone(), lifetime, action };
+        let draft = DraftPlan { entries: vec![entry], ..DraftPlan::default() };
+        check(draft, &[], &grants).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+    };
+    use Netns::{Container, Host};
+    for fine in [
+        up(Host, "veth7"),
+        up(Container, "net1"),
+        up(Container, "eth0"),
+        address(Container, "net1", "10.77.0.5/24"),
+    ] {
+        assert_eq!(refused(fine.clone()), [], "{fine:?}");
+    }
+    for foreign in [
+        up(Host, "veth8"),
+        up(Host, "net1"),
+        up(Container, "net2"),
+        address(Container, "net1", "10.77.0.6/24"),
+        address(Host, "veth7", "10.77.0.1/8"),
+    ] {
+        assert_eq!(refused(foreign.clone()).len(), 1, "{foreign:?}");
+    }
+}

@@ -1,0 +1,269 @@
+//! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
+
+use super::{DraftPlan, check};
+use crate::action::{Action, Lifetime};
+use crate::cni::{Command, Request, config};
+use crate::policy::{Ceilings, Grants, Policy, PolicyError};
+use crate::reference;
+use crate::value::{
+    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+mod chained;
+mod file;
+mod questions;
+
+const PLAN: &str = include_str!("../../../../tests/plans/walkthrough.json");
+const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks", "RESOLVCONF": "/run/resolv.conf"}}"#;
+
+fn parse(text: &str) -> Result<Policy, PolicyError> {
+    let ceilings = Ceilings { memory_mib: 64, time_ms: 1000, actions: 4096, log_kib: 64 };
+    Policy::parse(Path::new("policy.toml"), text.to_owned(), &ceilings)
+}
+
+fn plan() -> DraftPlan {
+    serde_json::from_str(PLAN).unwrap()
+}
+
+fn name(text: &str) -> IfName {
+    IfName::parse(text).unwrap()
+}
+
+fn request() -> Request {
+    Request {
+        command: Command::Add,
+        plugin: PluginName::parse("bridge").unwrap(),
+        attachment: Attachment {
+            network: NetworkName::parse("mybridge").unwrap(),
+            container: ContainerId::parse("c").unwrap(),
+            interface: name("eth0"),
+        },
+        netns: "/run/netns/c".to_owned(),
+        path: Vec::new(),
+        args: String::new(),
+        config: CONFIG.to_owned(),
+        cni_version: "1.0.0".to_owned(),
+    }
+}
+
+fn grants() -> Grants {
+    grants_with("")
+}
+
+fn grants_with(policy: &str) -> Grants {
+    let policy = parse(policy).unwrap_or_else(|error| panic!("{error}"));
+    Grants::for_request(
+        &request(),
+        &config::decode(CONFIG.as_bytes()).unwrap(),
+        None,
+        &Arc::new(policy),
+        reference::grants(&request().plugin, &config::decode(CONFIG.as_bytes()).unwrap()),
+    )
+}
+
+/// The rules by which the walkthrough is refused after a change of each of its actions.
+fn refused(change: impl Fn(&mut Action)) -> Vec<String> {
+    let mut plan = plan();
+    plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
+    check(plan, &[], &grants())
+        .map(|_| Vec::new())
+        .unwrap_or_else(|v| v.into_iter().map(|v| v.refusal.rule).collect())
+}
+
+#[test]
+fn the_walkthrough_is_allowed() {
+    assert_eq!(refused(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn whatever_is_not_its_own_is_refused_with_the_rule() {
+    type Change = fn(&mut Action);
+    let changes: [(Change, &str); 17] = [
+        (
+            |a| {
+                if let Action::ReserveLease(l) = a {
+                    l.store.data_dir = "/etc".into()
+                }
+            },
+            "leases are kept below",
+        ),
+        (
+            |a| {
+                if let Action::ReserveLease(l) = a {
+                    l.owner.interface = name("eth1")
+                }
+            },
+            "the request's own container",
+        ),
+        (
+            |a| {
+                if let Action::EnsureBridge(b) = a {
+                    b.name = name("docker0")
+                }
+            },
+            "names no link \"docker0\"",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.name = name("eth1")
+                }
+            },
+            "as CNI_IFNAME says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.name = name("veth0")
+                }
+            },
+            "called and marked as the attachment says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.alias = "mine".into()
+                }
+            },
+            "called and marked as the attachment says",
+        ),
+        (
+            |a| {
+                if let Action::CreateVeth(v) = a {
+                    v.peer.master = Some(name("docker0"))
+                }
+            },
+            "a bridge of this plan",
+        ),
+        (
+            |a| {
+                if let Action::SetUp(u) = a {
+                    u.link = LinkRef { netns: Netns::Host, name: name("eth0") }
+                }
+            },
+            "not of this plan",
+        ),
+        (
+            |a| {
+                if let Action::AddAddress(x) = a
+                    && x.link.netns == Netns::Container
+                {
+                    x.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no lease, native delegate or configuration gives this address",
+        ),
+        (
+            |a| {
+                if let Action::AddAddress(x) = a
+                    && x.link.netns == Netns::Host
+                {
+                    x.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no gateway of a network",
+        ),
+        (
+            |a| {
+                if let Action::AddRoute(r) = a {
+                    r.link.netns = Netns::Host
+                }
+            },
+            "goes through the host's end",
+        ),
+        (
+            |a| {
+                if let Action::AddRoute(r) = a {
+                    r.link.netns = Netns::Host
+                }
+            },
+            "leads to an address of this attachment",
+        ),
+        (
+            |a| {
+                if let Action::AddAddress(x) = a
+                    && x.link.netns == Netns::Host
+                {
+                    x.address = "10.15.20.1/1".parse().unwrap()
+                }
+            },
+            "wider than the network",
+        ),
+        (
+            |a| {
+                if let Action::ReserveLease(l) = a {
+                    l.address = "8.8.8.8".parse().unwrap()
+                }
+            },
+            "names no network with this address",
+        ),
+        (
+            |a| {
+                if let Action::SetSysctl(s) = a
+                    && s.key.link().is_none()
+                {
+                    s.key = SysctlKey::parse("net/ipv4/ip_default_ttl").unwrap()
+                }
+            },
+            "only forwarding may be switched on",
+        ),
+        (
+            |a| {
+                if let Action::SetSysctl(s) = a
+                    && s.key.link().is_none()
+                {
+                    s.value = "0".into()
+                }
+            },
+            "only forwarding may be switched on",
+        ),
+        (
+            |a| {
+                if let Action::Masquerade(m) = a {
+                    m.address = "10.15.20.9/24".parse().unwrap()
+                }
+            },
+            "no address of this attachment",
+        ),
+    ];
+    for (change, rule) in changes {
+        let rules = refused(change);
+        assert!(rules.iter().any(|text| text.contains(rule)), "{rule:?} is not in {rules:?}");
+    }
+    let rules = refused(|a| {
+        if let Action::Masquerade(m) = a {
+            m.chain = "FORWARD".into()
+        }
+    });
+    assert!(rules[0].contains("follow from network, container and interface"), "{rules:?}");
+}
+
+#[test]
+fn a_result_tells_what_is_the_attachments_and_nothing_else() {
+    type Change = fn(&mut Report);
+    let changes: [(Change, &str); 3] = [
+        (|report| report.ips[0].address = "10.15.20.9/24".parse().unwrap(), "report address 10.15.20.9/24"),
+        (|report| report.ips[0].address = "8.8.8.8/32".parse().unwrap(), "report address 8.8.8.8/32"),
+        // No guest has a handle of it, but a planner that lies can name it.
+        (|report| report.links[0].name = name("docker0"), "report link docker0"),
+    ];
+    for (change, action) in changes {
+        let mut plan = plan();
+        change(&mut plan.report);
+        let violations = check(plan, &[], &grants()).unwrap_err();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!((violations[0].action.as_str(), violations[0].plugin.as_str()), (action, "bridge"));
+    }
+}
+
+#[test]
+fn a_plan_does_not_choose_how_long_things_last() {
+    // Shared, it would outlive every DEL; the attachment's, a bridge would go with the first one.
+    let mut plan = plan();
+    plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
+    let violations = check(plan, &[], &grants()).unwrap_err();
+    assert_eq!(violations.len(), self::plan().entries.len() - 1, "all but forwarding: {violations:?}");
+}
