@@ -1,0 +1,120 @@
+//! The whole state as text: the same state gives the same text, whatever the indexes are.
+
+use super::FakeMachine;
+use super::link::{DEFAULT_QUEUE_LENGTH, Link};
+use super::route::{Entry, Kind, MAIN};
+use super::space::Space;
+use std::net::IpAddr;
+use wasm_cni::machine::vlans::Vlans;
+use wasm_cni::value::Netns;
+
+impl FakeMachine {
+    /// Links, addresses, routes, parameters that are not as at first, queues, rules, leases, files and sources of zones: one line for each thing.
+    ///
+    /// A line begins with its place: `host: `, `container: `, `nat: ` (`iptables -t nat`), `nat6: `, `filter: `, `filter6: `, `nft FAMILY TABLE: `,
+    /// `leases DIRECTORY`, `file PATH: `, `zone NAME: `. IPv6 link-local addresses and their route are left out: on a real machine the kernel adds
+    /// some at any time.
+    pub fn snapshot(&self) -> String {
+        let mut lines = Vec::new();
+        for (netns, place) in [(Netns::Host, "host"), (Netns::Container, "container")] {
+            let Some(space) = self.spaces.get(netns) else { continue };
+            lines.extend(space_lines(space).into_iter().map(|line| format!("{place}: {line}")));
+        }
+        lines.extend(self.tables.lines());
+        lines.extend(self.leases.lines());
+        let file = |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| {
+            format!("file {}: {}", path.display(), String::from_utf8_lossy(bytes).replace('\n', ""))
+        };
+        lines.extend(self.files.iter().map(file));
+        lines.extend(self.zones.iter().flatten().map(|(zone, source)| format!("zone {zone}: {source}")));
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+fn space_lines(space: &Space) -> Vec<String> {
+    let name = |index: u32| space.get(index).map_or("?", |link| link.name.as_str());
+    let mut lines = Vec::new();
+    let mut links: Vec<_> = space.links.iter().collect();
+    links.sort_by_key(|link| &link.name);
+    for link in links {
+        lines.push(link_line(link, name));
+        if let Some(bucket) = link.root {
+            let (rate, limit, buffer) = (bucket.rate, bucket.limit, bucket.buffer);
+            lines.push(format!("tbf dev {} rate {rate} limit {limit} buffer {buffer}", link.name));
+        }
+        if let Some(targets) = &link.ingress {
+            lines.push(format!("ingress dev {}", link.name));
+            lines.extend(targets.iter().map(|to| format!("redirect dev {} to {}", link.name, name(*to))));
+        }
+        let addresses = link.addresses().into_iter().filter(|address| !is_link_local(address.ip()));
+        lines.extend(addresses.map(|address| format!("address {address} dev {}", link.name)));
+    }
+    let routes = space.all_routes();
+    let is_shown =
+        |route: &&Entry| route.kind == Kind::Unicast && !(route.by_kernel && is_link_local(route.dst.ip()));
+    let mut routes: Vec<String> =
+        routes.iter().filter(is_shown).map(|route| route_line(route, name(route.oif))).collect();
+    routes.sort();
+    lines.extend(routes);
+    lines.extend(space.sysctls.changed().iter().map(|(key, value)| format!("sysctl {key} = {value}")));
+    lines
+}
+
+fn link_line<'a>(link: &Link, name: impl Fn(u32) -> &'a str) -> String {
+    let state = if link.up { "up" } else { "down" };
+    let mut line = format!("link {} {} mtu {} {state}", link.name, link.mac, link.mtu);
+    if !link.kind.is_empty() {
+        line += &format!(" type {}", link.kind);
+    }
+    if let Some(master) = link.master {
+        let hairpin = if link.hairpin { "on" } else { "off" };
+        line += &format!(" master {} hairpin {hairpin}", name(master));
+        if link.isolated {
+            line += " isolated";
+        }
+        if link.vlans != Vlans::of_new_port() {
+            line += &format!(" vlans {}", link.vlans.text());
+        }
+    }
+    if link.vlan_filtering {
+        line += " vlan_filtering";
+    }
+    if link.promiscuous {
+        line += " promisc";
+    }
+    if link.all_multicast {
+        line += " allmulticast";
+    }
+    if link.queue_length != DEFAULT_QUEUE_LENGTH {
+        line += &format!(" qlen {}", link.queue_length);
+    }
+    if let Some(alias) = &link.alias {
+        line += &format!(" alias {alias:?}");
+    }
+    line
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn route_line(route: &Entry, link: &str) -> String {
+    let mut line = format!("route {}", route.dst);
+    if let Some(gateway) = route.gw {
+        line += &format!(" via {gateway}");
+    }
+    line += &format!(" dev {link}");
+    let parts = [
+        ("metric", Some(route.priority).filter(|priority| *priority != 0)),
+        ("table", Some(route.table).filter(|table| *table != MAIN)),
+        ("scope", Some(u32::from(route.scope)).filter(|scope| *scope != 0)),
+        ("mtu", route.mtu),
+        ("advmss", route.advmss),
+    ];
+    for (part, value) in parts {
+        if let Some(value) = value {
+            line += &format!(" {part} {value}");
+        }
+    }
+    if route.by_kernel { line + " proto kernel" } else { line + " proto boot" }
+}

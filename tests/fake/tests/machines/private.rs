@@ -1,0 +1,39 @@
+//! Private namespaces: nothing here touches the machine's own links, rules or files.
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::process::Command;
+use wasm_cni::machine::netns::NetnsFile;
+
+/// Runs a test in network and mount namespaces of its own, with an empty `/run`.
+pub fn private(test: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
+            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+            mount(Some("none"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+            test();
+        });
+        if let Err(panic) = inside.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Another network namespace, in the place of a container's.
+pub fn new_netns() -> NetnsFile {
+    let made = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        NetnsFile::current().unwrap()
+    });
+    made.join().unwrap()
+}
+
+/// Runs a command line in the thread's namespaces and gives its output; it must succeed.
+pub fn sh(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,210 @@
+//! The real machine's state in the words of [`wasm_cni_fake::FakeMachine::snapshot`], read by other programs than ours.
+
+use crate::private::sh;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use wasm_cni::machine::netns::NetnsFile;
+use wasm_cni_fake::sysctl::{Sysctls, V4, V6};
+
+/// Gives the namespace of the thread the kernel's defaults: a new one inherits the machine's.
+pub fn reset_sysctls() {
+    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
+        // Writing `forwarding` changes others, so it comes first.
+        let mut table = table.to_vec();
+        table.sort_by_key(|(key, _)| *key != "forwarding");
+        for (key, value) in table {
+            for place in ["all", "default", "lo"] {
+                let first = Sysctls::new().read(&format!("net/{family}/conf/{place}/{key}"));
+                let value = match (place, key) {
+                    ("lo", "accept_dad") => "-1".to_owned(),
+                    _ => first.unwrap_or_else(|_| value.to_string()),
+                };
+                fs::write(format!("/proc/sys/net/{family}/conf/{place}/{key}"), value).unwrap();
+            }
+        }
+    }
+    for place in ["all", "default", "lo"] {
+        fs::write(format!("/proc/sys/net/ipv4/conf/{place}/promote_secondaries"), "0").unwrap();
+    }
+}
+
+/// The state of the thread's namespace, of the container's and of what both share.
+pub fn snapshot(container: Option<&NetnsFile>) -> String {
+    let mut lines: Vec<String> = space().into_iter().map(|line| format!("host: {line}")).collect();
+    if let Some(container) = container {
+        let _guard = container.enter().unwrap();
+        lines.extend(space().into_iter().map(|line| format!("container: {line}")));
+    }
+    for (program, table, place) in [
+        ("iptables", "nat", "nat"),
+        ("ip6tables", "nat", "nat6"),
+        ("iptables", "filter", "filter"),
+        ("ip6tables", "filter", "filter6"),
+    ] {
+        lines.extend(rules(program, table).into_iter().map(|line| format!("{place}: {line}")));
+    }
+    lines.extend(leases());
+    lines.extend(saved());
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn json(line: &str) -> Vec<Value> {
+    let text = sh(line);
+    if text.trim().is_empty() { Vec::new() } else { serde_json::from_str(&text).unwrap() }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn space() -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut links = json("ip -j -d addr");
+    links.sort_by_key(|link| text(link, "ifname"));
+    for link in &links {
+        let name = text(link, "ifname");
+        let is_up = link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP");
+        let state = if is_up { "up" } else { "down" };
+        let mut line = format!("link {name} {} mtu {} {state}", text(link, "address"), link["mtu"]);
+        if let Some(kind) = link["linkinfo"]["info_kind"].as_str() {
+            line += &format!(" type {kind}");
+        }
+        if let Some(master) = link["master"].as_str() {
+            let is_on = link["linkinfo"]["info_slave_data"]["hairpin"].as_bool().unwrap();
+            line += &format!(" master {master} hairpin {}", if is_on { "on" } else { "off" });
+            if link["linkinfo"]["info_slave_data"]["isolated"].as_bool().unwrap() {
+                line += " isolated";
+            }
+        }
+        for (flag, text) in [("PROMISC", " promisc"), ("ALLMULTI", " allmulticast")] {
+            if link["flags"].as_array().unwrap().iter().any(|found| found == flag) {
+                line += text;
+            }
+        }
+        let packets = link["txqlen"].as_u64().unwrap_or_default();
+        if packets != 1000 {
+            line += &format!(" qlen {packets}");
+        }
+        if let Some(alias) = link["ifalias"].as_str() {
+            line += &format!(" alias {alias:?}");
+        }
+        lines.push(line);
+        for address in link["addr_info"].as_array().unwrap() {
+            let local = text(address, "local");
+            if !local.starts_with("fe80:") {
+                lines.push(format!("address {local}/{} dev {name}", address["prefixlen"]));
+            }
+        }
+    }
+    let mut routes: Vec<String> =
+        json("ip -j -d -4 route show table all").iter().flat_map(|r| route(r, "0.0.0.0/0", 32)).collect();
+    routes.extend(json("ip -j -d -6 route show table all").iter().flat_map(|r| route(r, "::/0", 128)));
+    routes.sort();
+    lines.extend(routes);
+    lines.extend(sysctls());
+    lines
+}
+
+/// One line for each next hop.
+fn route(route: &Value, default: &str, bits: u8) -> Vec<String> {
+    let mut dst = text(route, "dst");
+    if text(route, "type") != "unicast" || dst == "fe80::/64" {
+        return Vec::new();
+    }
+    if dst == "default" {
+        dst = default.to_owned();
+    } else if !dst.contains('/') {
+        dst = format!("{dst}/{bits}");
+    }
+    let scope = match text(route, "scope").as_str() {
+        "global" => "0".to_owned(),
+        "link" => "253".to_owned(),
+        "host" => "254".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut end = String::new();
+    let mut push = |part: &str, value: String| {
+        if !value.is_empty() && value != "0" && value != "null" {
+            end += &format!(" {part} {value}");
+        }
+    };
+    push("metric", route["metric"].to_string());
+    push("table", text(route, "table").replace("main", "").replace("default", "253"));
+    push("scope", scope);
+    push("mtu", route["metrics"][0]["mtu"].to_string());
+    push("advmss", route["metrics"][0]["advmss"].to_string());
+    end += &format!(" proto {}", text(route, "protocol"));
+    let hops = route["nexthops"].as_array().cloned().unwrap_or_else(|| vec![route.clone()]);
+    let line = |hop: &Value| {
+        let via = hop["gateway"].as_str().map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        format!("route {dst}{via} dev {}{end}", text(hop, "dev"))
+    };
+    hops.iter().map(line).collect()
+}
+
+fn sysctls() -> Vec<String> {
+    let mut found = Sysctls::new();
+    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
+        let conf = format!("/proc/sys/net/{family}/conf");
+        for entry in fs::read_dir(&conf).unwrap() {
+            let place = entry.unwrap().file_name().into_string().unwrap();
+            match family {
+                _ if place == "all" || place == "default" => {}
+                "ipv4" => found.add_v4(&place),
+                _ => found.add_v6(&place, place == "lo"),
+            }
+            for (key, _) in table {
+                let value = fs::read_to_string(format!("{conf}/{place}/{key}")).unwrap();
+                found.put(&format!("net/{family}/conf/{place}/{key}"), value.trim());
+            }
+        }
+    }
+    found.changed().iter().map(|(key, value)| format!("sysctl {key} = {value}")).collect()
+}
+
+fn rules(program: &str, table: &str) -> Vec<String> {
+    // It escapes what needs not be.
+    let listing = sh(&format!("{program} -t {table} -S")).replace("\\'", "'");
+    let chains: BTreeSet<&str> = listing.lines().filter(|line| line.starts_with("-N ")).collect();
+    let mut rules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in listing.lines().filter(|line| line.starts_with("-A ")) {
+        let chain = line.split(' ').nth(1).unwrap();
+        rules.entry(chain).or_default().push(line);
+    }
+    chains.into_iter().chain(rules.into_values().flatten()).map(str::to_owned).collect()
+}
+
+fn saved() -> Vec<String> {
+    let Ok(files) = fs::read_dir("/run/cni/tuning") else { return Vec::new() };
+    let paths: BTreeSet<_> = files.map(|file| file.unwrap().path()).collect();
+    let line = |path: &std::path::PathBuf| {
+        format!("file {}: {}", path.display(), fs::read_to_string(path).unwrap().replace('\n', ""))
+    };
+    paths.iter().map(line).collect()
+}
+
+fn leases() -> Vec<String> {
+    let mut lines = Vec::new();
+    let data_dir = Path::new("/run/networks");
+    let Ok(stores) = fs::read_dir(data_dir) else { return lines };
+    let places: BTreeSet<_> = stores.map(|store| store.unwrap().path()).collect();
+    for place in places {
+        let files: BTreeSet<_> = fs::read_dir(&place).unwrap().map(|file| file.unwrap().path()).collect();
+        let (mut leases, mut last) = (Vec::new(), Vec::new());
+        for file in files {
+            let content = fs::read_to_string(&file).unwrap().replace("\r\n", " ");
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let line = |text: String| format!("leases {}: {text}", place.display());
+            match name.strip_prefix("last_reserved_ip.") {
+                Some(set) => last.push(line(format!("last {set} = {content}"))),
+                None if name == "lock" => {}
+                None => leases.push(line(format!("{name} = {content}"))),
+            }
+        }
+        lines.push(format!("leases {}", place.display()));
+        lines.extend(leases.into_iter().chain(last));
+    }
+    lines
+}
