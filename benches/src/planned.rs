@@ -7,18 +7,19 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasm_cni::apply::{self, StateDir};
-use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config, result};
+use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config};
+use wasm_cni::context::Node;
 use wasm_cni::machine::netns::NetnsFile;
+use wasm_cni::machine::port::Look as _;
 use wasm_cni::memory::Allocator;
-use wasm_cni::plan::DraftPlan;
+use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
-use wasm_cni::policy::{self, Grants, Policy};
-use wasm_cni::run::{self, Host};
+use wasm_cni::policy::{Grants, Policy};
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
-use wasm_cni::verb;
+use wasm_cni::{reference, result, section, verb};
 
 /// As the host's.
 #[global_allocator]
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
         dry_run: false,
     };
     let path = PathBuf::from(&env.path);
-    let host = Host {
+    let node = Node {
         state: StateDir::new("/run/wasm-cni".into()),
         cache: Cache::new(&[variable("WASM_CNI_CACHE_DIR").into()], path.join("wasm-cni-compile"), false),
         netns_override: false,
@@ -51,8 +52,8 @@ fn main() -> Result<()> {
     let plugin = PluginName::parse("bridge").map_err(|e| anyhow!("{e}"))?;
     let request = verb::request(Command::Add, &plugin, &env, vec![path], &config).map_err(told)?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["--record", plan] => record(&host, &request, &config, Path::new(plan)),
-        [plan] => apply(&host, &request, &config, Path::new(plan)),
+        ["--record", plan] => record(&node, &request, &config, Path::new(plan)),
+        [plan] => apply(&node, &request, &config, Path::new(plan)),
         _ => bail!("usage: planned [--record] PLAN"),
     }
 }
@@ -61,31 +62,41 @@ fn told(error: CniError) -> anyhow::Error {
     anyhow!("{}: {}", error.msg, error.details)
 }
 
-fn record(host: &Host, request: &Request, config: &Config, to: &Path) -> Result<()> {
-    let grants = Grants::for_request(request, config, None, host.policy().map_err(told)?);
+fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<()> {
+    let grants = Grants::for_request(
+        request,
+        config,
+        None,
+        node.policy().map_err(told)?,
+        reference::grants(&request.plugin, config),
+    );
     let planner = Waiting::spawn().map_err(told)?;
-    let plugin = Plugin::find(host, request, &request.plugin).map_err(told)?;
-    let mut kernel = host.kernel(plugin.netns(host, request).map_err(told)?, true);
+    let plugin = Plugin::find(node, request, &request.plugin).map_err(told)?;
+    let mut machine = node.machine(plugin.netns(node, request).map_err(told)?, true);
     let begun =
-        planning::begin(planner, request, plugin, host.policy().map_err(told)?, Vec::new()).map_err(told)?;
-    let planned = planning::plan(host, request, begun, grants, &mut kernel, Stages::Shown).map_err(told)?;
+        planning::begin(planner, request, plugin, node.policy().map_err(told)?, Vec::new()).map_err(told)?;
+    let planned = planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map_err(told)?;
     Ok(std::fs::write(to, serde_json::to_vec(&planned.draft)?)?)
 }
 
-fn apply(host: &Host, request: &Request, config: &Config, from: &Path) -> Result<()> {
+fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result<()> {
     let draft: DraftPlan = serde_json::from_slice(&std::fs::read(from)?).context("the plan")?;
     let netns = NetnsFile::open(&request.netns)?;
     let id = Some(netns.id());
-    let journal = host.state.lock(&request.attachment)?;
-    let mut kernel = host.locked_kernel(Some(netns), &journal);
-    kernel.prepare();
-    let grants = Grants::for_request(request, config, None, host.policy().map_err(told)?);
-    let plan = policy::check(draft, &[], &grants).map_err(|refused| told(grants.denied(&refused)))?;
-    let header = run::header(request, &journal, id, Vec::new()).map_err(told)?;
-    let mut writer = journal.begin(&header)?;
-    apply::execute(&plan, &mut writer, &host.state, &mut kernel)?;
-    let finished = run::finish(plan.report(), request, &mut kernel).map_err(told)?;
-    let text = result::encode(&finished, &config.cni_version).map_err(told)?;
+    let journal = node.state.lock(&request.attachment)?;
+    let mut machine = node.locked_machine(Some(netns), &journal);
+    machine.prepare();
+    let grants = Grants::for_request(
+        request,
+        config,
+        None,
+        node.policy().map_err(told)?,
+        reference::grants(&request.plugin, config),
+    );
+    let plan = plan::check(draft, &[], &grants).map_err(|refused| told(grants.denied(&refused)))?;
+    let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(told)?;
+    apply::execute(&plan, &mut writer, &node.state, &mut machine)?;
+    let text = result::text(plan.report(), request, &config.cni_version, &mut machine).map_err(told)?;
     writer.complete(plan.report())?;
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -14,14 +14,12 @@
 
 use crate::world::PLUGINS;
 use ipnetwork::IpNetwork;
-use std::net::IpAddr;
-use wasm_cni::action::ReserveLease;
 use wasm_cni::cni::{Command, Config, Request, config};
-use wasm_cni::machine::fake::FakeKernel;
-use wasm_cni::policy::grant::DEFAULT_DATA_DIR;
+use wasm_cni::reference::host_local;
 use wasm_cni::value::{
     Attachment, ContainerId, IfName, LinkFact, Mac, Netns, Owner, PluginName, StoreRef, SysctlKey,
 };
+use wasm_cni_fake::FakeMachine;
 
 /// What `tuning` reads.
 const ALLOWLIST: &str = "/etc/cni/tuning/allowlist.conf";
@@ -33,8 +31,8 @@ pub struct Case {
     /// Its configuration.
     pub config: Config,
     /// The machine.
-    pub before: FakeKernel,
-    /// So many actions are done, and then one fails.
+    pub before: FakeMachine,
+    /// So many changes and looks at tables are done, and the next one is refused.
     pub fails: Option<usize>,
 }
 
@@ -45,7 +43,12 @@ impl Case {
         let start = if text.starts_with('{') { 0 } else { text.find("\n{")? + 1 };
         let (head, json) = text.split_at(start);
         let config = config::decode(json.as_bytes()).ok()?;
-        let mut case = Case { request: request(&config)?, before: FakeKernel::new(), fails: None, config };
+        // It runs only where it is meant: what finds it running uses it.
+        let before = match config.get("backend").and_then(|backend| backend.as_str()) {
+            Some("firewalld") => FakeMachine::new().with_firewalld(),
+            _ => FakeMachine::new(),
+        };
+        let mut case = Case { request: request(&config)?, before, fails: None, config };
         for line in head.lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             case.say(word, rest);
@@ -55,7 +58,6 @@ impl Case {
 
     fn say(&mut self, word: &str, rest: &str) {
         let before = self.before.clone();
-        let lease = |address: &str, owner| Some(self.lease(address.parse().ok()?, owner));
         let after = match word {
             "args" => {
                 self.request.args = rest.to_owned();
@@ -72,10 +74,8 @@ impl Case {
                 let inside = link(Netns::Container, "veth", inside)?;
                 before.with_pair(inside, link(Netns::Host, "veth", host)?).ok()
             }),
-            "lease" => lease(rest, owner("other", "eth0")).map(|lease| before.with_lease(&lease)),
-            "held" => {
-                lease(rest, Some(self.request.attachment.owner())).map(|lease| before.with_lease(&lease))
-            }
+            "lease" => owner("other", "eth0").and_then(|owner| self.leased(before, rest, &owner)),
+            "held" => self.leased(before, rest, &self.request.attachment.owner()),
             "last" => rest.parse().ok().map(|address| before.with_last_reserved(&self.store(), 0, address)),
             "file" => self.config.resolv_conf().map(|path| before.with_file(path, rest.as_bytes())),
             "allowlist" => Some(before.with_file(ALLOWLIST, rest.as_bytes())),
@@ -91,13 +91,11 @@ impl Case {
 
     /// The network's store.
     fn store(&self) -> StoreRef {
-        let data_dir = self.config.data_dir().unwrap_or(DEFAULT_DATA_DIR);
-        StoreRef { data_dir: data_dir.into(), network: self.config.name.clone() }
+        host_local::store(&self.config)
     }
 
-    fn lease(&self, address: IpAddr, owner: Option<Owner>) -> ReserveLease {
-        let owner = owner.unwrap_or_else(|| self.request.attachment.owner());
-        ReserveLease { store: self.store(), address, set: 0, owner }
+    fn leased(&self, before: FakeMachine, address: &str, owner: &Owner) -> Option<FakeMachine> {
+        Some(before.with_lease(&self.store(), address.parse().ok()?, owner))
     }
 }
 

@@ -3,12 +3,15 @@
 use crate::machine;
 use std::fs;
 use std::path::{Path, PathBuf};
+use wasm_cni::action::Action;
+use wasm_cni::action::context::Notes;
+use wasm_cni::action::record::Reason;
+use wasm_cni::apply::journal::VERSION;
 use wasm_cni::apply::undo::undos;
-use wasm_cni::apply::{self, Journal, Reason, Section, StateDir};
+use wasm_cni::apply::{self, Header, Journal, Section, StateDir};
 use wasm_cni::cni::config;
-use wasm_cni::machine::Kernel;
-use wasm_cni::machine::fake::FakeKernel;
 use wasm_cni::value::{Attachment, derive};
+use wasm_cni_fake::FakeMachine;
 
 /// Reads a section. What is understood is undone on an empty machine, and written again.
 ///
@@ -33,17 +36,19 @@ pub fn run(data: &[u8]) {
 fn undo(section: &Section, state: &StateDir) {
     for reason in [Reason::Rollback, Reason::Delete] {
         drop(undos(section, reason, std::slice::from_ref(section)));
-        drop(apply::revert(section, reason, state, &mut FakeKernel::new()));
+        drop(apply::revert(section, reason, state, &mut FakeMachine::new()));
     }
-    let actions: Vec<_> = section.entries().map(|entry| entry.action.clone()).collect();
-    drop(FakeKernel::new().verify(&actions));
+    let actions: Vec<&Action> = section.entries().map(|entry| &entry.action).collect();
+    drop(apply::verify(&actions, &mut FakeMachine::new(), &mut Notes::default()));
     let _ = (section.container_link(), section.has_shared(), section.done().count());
 }
 
-/// Writes a section as an ADD would, and reads it again: whole, and cut off at some places, of which `seed` is one.
+/// Writes a section as an ADD would, also one that an earlier version wrote, and reads it again: whole, and cut off at some places, of which `seed` is one.
 fn write_again(section: &Section, state: &StateDir, seed: usize) {
+    assert!(section.header.version <= VERSION, "a version that is none of ours");
+    let header = Header { version: VERSION, ..section.header.clone() };
     let place = Place::new(state);
-    let mut writer = place.journal.begin(&section.header).expect("a section");
+    let mut writer = place.journal.begin(&header).expect("a section");
     for step in &section.steps {
         writer.intent(&step.intent).expect("an intent");
         if let Some(effects) = &step.effects {
@@ -56,7 +61,7 @@ fn write_again(section: &Section, state: &StateDir, seed: usize) {
     drop(writer);
     let again = place.read();
     assert_eq!(again.len(), 1);
-    assert_eq!(parts(&again[0]), parts(section));
+    assert_eq!((&again[0].header, parts(&again[0])), (&header, parts(section)));
 
     let written = place.written();
     let bytes = fs::read(&written).expect("a section");
@@ -73,14 +78,14 @@ fn write_again(section: &Section, state: &StateDir, seed: usize) {
                 + read.steps.len()
                 + read.steps.iter().filter(|step| step.effects.is_some()).count()
                 + usize::from(read.report.is_some());
-            assert_eq!((&read.header, lines), (&section.header, whole), "cut at {cut}");
+            assert_eq!((&read.header, lines), (&header, whole), "cut at {cut}");
         }
     }
 }
 
-/// All but where it is.
+/// What is recorded.
 fn parts(section: &Section) -> impl PartialEq + std::fmt::Debug + '_ {
-    (&section.header, &section.steps, &section.report)
+    (&section.steps, &section.report)
 }
 
 /// The journal of an attachment, with one section; all of it goes with this.

@@ -2,7 +2,6 @@
 //! promises. `fuzz/` runs them under cargo-fuzz, and `tests/replay.rs` on every file of the corpora with the stable compiler.
 
 mod case;
-mod faulty;
 pub mod journal;
 mod machine;
 pub mod plan;

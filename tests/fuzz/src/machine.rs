@@ -1,18 +1,22 @@
 //! Applies a plan on the machine in memory and takes it back: all or nothing, and nothing of anybody else's.
 
-use crate::faulty::Faulty;
 use std::collections::BTreeSet;
 use tempfile::TempDir;
+use wasm_cni::action::context::Notes;
+use wasm_cni::action::profile::{Lane, RuleSet};
+use wasm_cni::action::record::{Difference, Reason};
+use wasm_cni::action::rules::{filter, port_map};
 use wasm_cni::action::{Action, Lifetime};
-use wasm_cni::apply::{self, Header, Reason, Section, StateDir};
-use wasm_cni::cni::{Request, result};
-use wasm_cni::machine::fake::FakeKernel;
-use wasm_cni::machine::iptables::filter;
-use wasm_cni::machine::{Difference, Kernel, shared_by};
-use wasm_cni::plan::render;
-use wasm_cni::policy::CheckedPlan;
-use wasm_cni::run;
-use wasm_cni::value::derive;
+use wasm_cni::apply::{self, Header, Section, StateDir};
+use wasm_cni::cni::Request;
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::rules::iptables::{Edit as Line, Family, Rule};
+use wasm_cni::machine::rules::{Edit, Listing, TableId};
+use wasm_cni::plan::{CheckedPlan, Entry};
+use wasm_cni::result;
+use wasm_cni::value::{Backend, derive};
+use wasm_cni_fake::FakeMachine;
+use wasm_cni_fake::faulty::{Fault, Faulty, Strike};
 
 /// A state directory with nothing in it.
 pub fn with_state(then: impl FnOnce(&StateDir)) {
@@ -34,7 +38,8 @@ pub fn header(request: &Request) -> Header {
     }
 }
 
-/// Applies a plan, where after `fails` actions one fails, if so wanted, and takes it back. Gives what CHECK would find in between.
+/// Applies a plan, where after `fails` calls of the port one is refused, if so wanted, and takes it back. Gives what CHECK would find in between, unless
+/// a call was refused.
 ///
 /// # Panics
 /// If what failed has left something; if what was done cannot be undone; if DEL leaves anything that is the attachment's, or
@@ -42,26 +47,35 @@ pub fn header(request: &Request) -> Header {
 pub fn apply_and_undo(
     plan: &CheckedPlan,
     request: &Request,
-    before: &FakeKernel,
+    before: &FakeMachine,
     fails: Option<usize>,
 ) -> Vec<Difference> {
-    let mut kernel = before.clone();
     // Planning held the lock.
-    kernel.unlock_leases();
-    let before = seen(&kernel);
+    let mut machine = before.clone();
+    let before = seen(&machine);
     let mut differences = Vec::new();
     with_state(|state| {
         let journal = state.lock(&request.attachment).expect("the lock is free");
         let mut writer = journal.begin(&header(request)).expect("a section is begun");
-        let mut faulty = Faulty { kernel: &mut kernel, left: fails };
-        if let Err(error) = apply::execute(plan, &mut writer, state, &mut faulty) {
-            assert!(error.stuck.is_empty(), "{error:?}");
-            assert_eq!(seen(&kernel), before, "{error:?} has left something");
+        let strike = fails.map_or_else(Strike::never, |at| Strike::at(at, Fault::Refused));
+        let applied =
+            apply::execute(plan, &mut writer, state, &mut Faulty::new(&mut machine, strike.clone()));
+        let is_struck = fails.is_some_and(|at| strike.seen() > at);
+        machine.next_verb();
+        if let Err(error) = applied {
+            // The refusal is of the rollback, where the plan failed for another reason.
+            let is_of_rollback = is_struck && !chain(&error.source).contains("made to fail");
+            assert!(error.stuck.is_empty() || is_of_rollback, "{error:?}");
+            if error.stuck.is_empty() {
+                assert_eq!(seen(&machine), before, "{error:?} has left something");
+            }
+            undo(writer.section(), Reason::Rollback, state, &mut machine, |rolled_back| {
+                assert_eq!(rolled_back, before, "{error:?} has left something for good");
+            });
             return;
         }
-        let finished = run::finish(plan.report(), request, &mut kernel);
-        if finished.and_then(|finished| result::encode(&finished, &request.cni_version)).is_err() {
-            undo(writer.section(), Reason::Rollback, state, &mut kernel, |rolled_back| {
+        if result::text(plan.report(), request, &request.cni_version, &mut machine).is_err() {
+            undo(writer.section(), Reason::Rollback, state, &mut machine, |rolled_back| {
                 assert_eq!(rolled_back, before, "the rollback of what cannot be told");
             });
             return;
@@ -69,13 +83,17 @@ pub fn apply_and_undo(
         writer.complete(plan.report()).expect("the section is completed");
         let section = journal.sections().expect("the section is read").remove(0);
         assert_eq!((&section.steps, section.report.as_ref()), (&writer.section().steps, Some(plan.report())));
-        let actions: Vec<Action> = section.entries().map(|entry| entry.action.clone()).collect();
-        differences = kernel.verify(&actions).into_iter().flatten().collect();
+        if !is_struck {
+            let actions: Vec<&Action> = section.entries().map(|entry| &entry.action).collect();
+            let found = apply::verify(&actions, &mut machine, &mut Notes::default());
+            differences = found.into_iter().flatten().collect();
+        }
 
-        undo(&section, Reason::Rollback, state, &mut kernel.clone(), |rolled_back| {
+        undo(&section, Reason::Rollback, state, &mut machine.clone(), |rolled_back| {
             assert_eq!(rolled_back, before, "the rollback of all of it");
         });
-        undo(&section, section.reason(), state, &mut kernel, |after| {
+        machine.next_verb();
+        undo(&section, section.reason(), state, &mut machine, |after| {
             check_left(plan, request, &before, after)
         });
     });
@@ -87,15 +105,16 @@ fn undo(
     section: &Section,
     reason: Reason,
     state: &StateDir,
-    kernel: &mut FakeKernel,
+    machine: &mut FakeMachine,
     check: impl FnOnce(&[String]),
 ) {
-    let stuck = apply::revert(section, reason, state, kernel);
+    let stuck = apply::revert(section, reason, state, machine);
     assert!(stuck.is_empty(), "{reason:?}: {stuck:?}");
-    let after = seen(kernel);
+    let after = seen(machine);
     check(&after);
-    let stuck = apply::revert(section, reason, state, kernel);
-    assert!(stuck.is_empty() && seen(kernel) == after, "{reason:?} again: {stuck:?}");
+    machine.next_verb();
+    let stuck = apply::revert(section, reason, state, machine);
+    assert!(stuck.is_empty() && seen(machine) == after, "{reason:?} again: {stuck:?}");
 }
 
 /// What a DEL may leave: what is shared, or the node's. What was there before stays, but for what the configuration makes of
@@ -106,24 +125,15 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
     own.push(format!(" = {} {}", attachment.container, attachment.interface));
     own.push(derive::nft_owner(attachment));
     let mut shared: BTreeSet<&str> = BTreeSet::new();
-    let (mut chains, mut rules) = (BTreeSet::<String>::new(), BTreeSet::<String>::new());
+    let mut rules = SharedRules::default();
     for entry in plan.entries() {
+        rules.note(entry);
         match &entry.action {
             Action::EnsureBridge(bridge) => drop(shared.insert(bridge.name.as_str())),
             Action::EnsureVlanGateway(gateway) => {
                 shared.extend([gateway.name.as_str(), gateway.port.as_str()]);
             }
             Action::CheckSourceMac(check) => own.push(check.identity.clone()),
-            Action::MapPorts(ports) => chains.extend(shared_by(ports)),
-            Action::Filter(rule) => {
-                chains.extend(filter::shared_by(rule));
-                // A bridge is kept apart for all of its containers.
-                if entry.lifetime != Lifetime::Attachment {
-                    rules.extend(
-                        render::filter::rules(rule).into_iter().map(|rule| format!("filter: {rule}")),
-                    );
-                }
-            }
             _ => {}
         }
     }
@@ -132,27 +142,88 @@ fn check_left(plan: &CheckedPlan, request: &Request, before: &[String], after: &
         let words = line.split([' ', '/', ':']);
         line.contains(": sysctl ") || words.into_iter().any(|word| shared.contains(word))
     };
-    // `ports: IPv4 CNI-HOSTPORT-DNAT`, `filter: ipv4 CNI-FORWARD`.
-    let chain = |line: &str| {
-        let parts: Vec<&str> = line.splitn(3, ' ').collect();
-        ["ports:", "filter:"].contains(&parts[0]) && parts.get(2).is_some_and(|name| chains.contains(*name))
-    };
     let last = |line: &str| line.starts_with("leases ") && line.contains(": last ");
     for line in has.difference(&had) {
         assert!(!own.iter().any(|own| line.contains(own.as_str())), "DEL has left {line:?}");
         assert!(!line.starts_with("container: "), "DEL has left {line:?}");
-        let table = line.starts_with("nft: ") || line.starts_with("nat");
-        let is_shared = of_shared(line) || table || chain(line) || rules.contains(line.as_str());
-        assert!(is_shared || last(line), "DEL has left {line:?}");
+        assert!(of_shared(line) || rules.has(line) || last(line), "DEL has left {line:?}");
     }
     for line in had.difference(&has) {
         assert!(of_shared(line) || last(line), "DEL has taken {line:?}");
     }
 }
 
+/// What sets of rules share with those of others, as a snapshot has it.
+#[derive(Default)]
+struct SharedRules {
+    /// Tables of nftables, `nft inet cni_hostport:`: a rule without a comment is nobody's in particular.
+    tables: BTreeSet<String>,
+    /// Chains, and rules by chain and target, each after its table: `nat: CNI-HOSTPORT-DNAT`, `nat: PREROUTING>CNI-HOSTPORT-DNAT`.
+    names: BTreeSet<String>,
+    /// Whole rules.
+    lines: BTreeSet<String>,
+}
+
+impl SharedRules {
+    fn note(&mut self, entry: &Entry) {
+        let Lane::Rules(set) = entry.action.kind().profile().lane else { return };
+        let TableId::Iptables(table, family) = set.table() else {
+            self.tables.extend(place(set.table()));
+            return;
+        };
+        let place = match family {
+            Family::V4 => table.name().to_owned(),
+            Family::V6 => format!("{}6", table.name()),
+        };
+        let names = match &entry.action {
+            Action::MapPorts(ports) if ports.backend == Backend::Iptables => {
+                port_map::iptables::shared(ports)
+            }
+            Action::Filter(rule) => filter::iptables::shared_by(rule),
+            _ => Vec::new(),
+        };
+        self.names.extend(names.into_iter().map(|name| format!("{place}: {name}")));
+        // A bridge is kept apart for all of its containers.
+        if entry.lifetime != Lifetime::Attachment {
+            self.lines.extend(all_rules(set).iter().map(|rule| format!("{place}: {rule}")));
+        }
+    }
+
+    fn has(&self, line: &str) -> bool {
+        if self.tables.iter().any(|table| line.starts_with(table)) {
+            return !line.contains(" comment \"");
+        }
+        let Some((place, line_of_table)) = line.split_once(": ") else { return false };
+        let name = match line_of_table.strip_prefix("-N ") {
+            Some(chain) => Some(chain.to_owned()),
+            None => line_of_table.strip_prefix("-A ").and_then(Rule::parse).map(|rule| rule.name()),
+        };
+        let is_named = name.is_some_and(|name| self.names.contains(&format!("{place}: {name}")));
+        is_named || self.lines.contains(line)
+    }
+}
+
+/// The beginning of each line of a table of nftables.
+fn place(table: TableId) -> Option<String> {
+    match table {
+        TableId::Nftables(family, name) => Some(format!("nft {family} {name}:")),
+        TableId::Iptables(..) => None,
+    }
+}
+
+/// All rules of a set in iptables.
+fn all_rules(set: &dyn RuleSet) -> Vec<String> {
+    let edits = set.add(&Listing::empty(set.table()));
+    let rule = |edit: &Edit| match edit {
+        Edit::Iptables(edit) => edit.rule().map(|rule| Line::Append(rule.clone()).line()),
+        Edit::Nftables(_) => None,
+    };
+    edits.iter().filter_map(rule).collect()
+}
+
 /// All of the machine but that there is a store: like the reference's, an empty one stays.
-pub fn seen(kernel: &FakeKernel) -> Vec<String> {
-    let text = kernel.snapshot();
+pub fn seen(machine: &FakeMachine) -> Vec<String> {
+    let text = machine.snapshot();
     let lines = text.lines().filter(|line| !line.starts_with("leases ") || line.contains(": "));
     lines.map(str::to_owned).collect()
 }

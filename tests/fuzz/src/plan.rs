@@ -4,11 +4,11 @@ use crate::case::Case;
 use crate::machine;
 use crate::world::{Shared, World};
 use wasm_cni::cni::command::gate_version;
-use wasm_cni::cni::{CniError, code, result};
-use wasm_cni::plan::DraftPlan;
-use wasm_cni::policy::{self, Grants};
+use wasm_cni::cni::{CniError, code, result, version};
+use wasm_cni::plan::{self, DraftPlan};
+use wasm_cni::policy::Grants;
+use wasm_cni::reference;
 use wasm_cni::value::Report;
-use wasm_cni::verb::all_versions;
 
 /// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.
 ///
@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
         "bandwidth" | "firewall" | "loopback" | "portmap" | "tuning" => (true, true),
         _ => (false, false),
     };
-    if gate_version(&config.cni_version, &all_versions()).is_err() {
+    if gate_version(&config.cni_version, &version::all()).is_err() {
         return;
     }
     // As `Plugin` does.
@@ -34,20 +34,26 @@ pub fn run(data: &[u8]) {
         Err(_) if is_chained => return,
         previous => previous.unwrap_or_else(|_| Some(Report::default())),
     };
-    let grants = Grants::for_request(request, config, previous.as_ref(), &Default::default());
+    let grants = Grants::for_request(
+        request,
+        config,
+        previous.as_ref(),
+        &Default::default(),
+        reference::grants(&request.plugin, config),
+    );
     let planned = plan(&case, &grants);
     assert_eq!(
         planned.as_ref().map(|(draft, _)| draft),
         plan(&case, &grants).as_ref().map(|(draft, _)| draft)
     );
-    let Ok((draft, World { kernel, grants, .. })) = planned else { return };
+    let Ok((draft, World { machine: planned_on, grants, .. })) = planned else { return };
     // It crosses a socket.
     let told: DraftPlan = serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
     assert_eq!(told, draft);
-    assert_eq!(machine::seen(&kernel), machine::seen(before), "planning has changed something");
-    let Ok(plan) = policy::check(draft, &[], &grants) else { return };
+    assert_eq!(machine::seen(&planned_on), machine::seen(before), "planning has changed something");
+    let Ok(plan) = plan::check(draft, &[], &grants) else { return };
     if result::check(plan.report(), &config.cni_version).is_ok() {
-        let differences = machine::apply_and_undo(&plan, request, &kernel, *fails);
+        let differences = machine::apply_and_undo(&plan, request, &planned_on, *fails);
         assert!(differences.is_empty(), "CHECK after ADD: {differences:?}");
     }
 }
@@ -56,7 +62,13 @@ pub fn run(data: &[u8]) {
 pub fn draft(data: &[u8]) -> bool {
     let Some(case) = Case::parse(data) else { return false };
     let previous = case.config.previous().unwrap_or_default();
-    let grants = Grants::for_request(&case.request, &case.config, previous.as_ref(), &Default::default());
+    let grants = Grants::for_request(
+        &case.request,
+        &case.config,
+        previous.as_ref(),
+        &Default::default(),
+        reference::grants(&case.request.plugin, &case.config),
+    );
     plan(&case, &grants).is_ok()
 }
 
@@ -69,5 +81,5 @@ fn plan(case: &Case, grants: &Grants) -> Result<(DraftPlan, World), CniError> {
     if let Err(error) = &planned {
         assert_ne!(error.code, code::TRAPPED, "{error:?}");
     }
-    Ok((planned?, World::new(world.kernel.clone(), world.grants.clone())))
+    Ok((planned?, World::new(world.machine.clone(), world.grants.clone())))
 }

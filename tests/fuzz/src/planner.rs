@@ -9,13 +9,14 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use wasm_cni::action::{Answer, Query};
 use wasm_cni::cni::{CniError, Config, Request, code, config};
-use wasm_cni::machine::fake::FakeKernel;
-use wasm_cni::plan::DraftPlan;
-use wasm_cni::policy::{self, Grants};
+use wasm_cni::plan::{self, DraftPlan};
+use wasm_cni::policy::Grants;
+use wasm_cni::reference;
 use wasm_cni::sandbox::Planner;
 use wasm_cni::sandbox::limits::{self, Limits};
 use wasm_cni::sandbox::planner::{Delegated, Service, Services};
 use wasm_cni::value::{PluginName, Report};
+use wasm_cni_fake::FakeMachine;
 
 /// The walkthrough.
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "vlan": 5,
@@ -39,8 +40,14 @@ pub fn run(data: &[u8]) {
         return;
     }
     let (config, request) = walkthrough();
-    let grants = Grants::for_request(&request, &config, None, &Default::default());
-    let world = World::new(FakeKernel::new(), grants.clone());
+    let grants = Grants::for_request(
+        &request,
+        &config,
+        None,
+        &Default::default(),
+        reference::grants(&request.plugin, &config),
+    );
+    let world = World::new(FakeMachine::new(), grants.clone());
     let mut parent =
         Parent { world, plugins: vec![request.plugin.clone()], asked: 0, loaded: 0, delegated: 0 };
     match serve(&request, &frames, &mut parent) {
@@ -50,8 +57,8 @@ pub fn run(data: &[u8]) {
         }
         Ok(plan) => {
             parent.check(&plan);
-            if let Ok(plan) = policy::check(plan, &[], &grants) {
-                machine::apply_and_undo(&plan, &request, &parent.world.kernel, None);
+            if let Ok(plan) = plan::check(plan, &[], &grants) {
+                machine::apply_and_undo(&plan, &request, &parent.world.machine, None);
             }
         }
     }

@@ -7,6 +7,7 @@ use wasm_cni::cni::result::go_json;
 use wasm_cni::cni::{Call, CniError, CniResult, Command, Config, Environment, Request, command, config};
 use wasm_cni::cni::{previous, result, version};
 use wasm_cni::policy::Grants;
+use wasm_cni::reference;
 use wasm_cni::value::{Attachment, PluginName, Report, derive};
 use wasm_cni::verb;
 
@@ -74,7 +75,7 @@ fn look_at(config: &Config, args: &str) {
         config.previous_interfaces().err(),
         config.valid_attachments().err(),
         command::gate_config("CHECK", "0.4.0", &config.cni_version).err(),
-        command::gate_plugin("GC", &config.cni_version, &verb::all_versions()).err(),
+        command::gate_plugin("GC", &config.cni_version, &version::all()).err(),
     ];
     errors.iter().flatten().for_each(check_error);
     assert!(config.vlans().iter().all(|vid| (1..=4094).contains(vid)));
@@ -125,5 +126,11 @@ fn check(request: &Request, config: &Config) {
     let told = serde_json::to_string(request).expect("JSON");
     assert_eq!(&serde_json::from_str::<Request>(&told).expect("a request"), request);
     let previous = config.previous().ok().flatten();
-    drop(Grants::for_request(request, config, previous.as_ref(), &Default::default()));
+    drop(Grants::for_request(
+        request,
+        config,
+        previous.as_ref(),
+        &Default::default(),
+        reference::grants(&request.plugin, config),
+    ));
 }

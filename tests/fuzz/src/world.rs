@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::action::query::{GrantedFacts, MachineFacts};
 use wasm_cni::action::{Answer, Facts as _, Query};
 use wasm_cni::cni::{CniError, code};
-use wasm_cni::machine::fake::FakeKernel;
 use wasm_cni::plan::DraftPlan;
-use wasm_cni::policy::{GrantedFacts, Grants, Violation};
+use wasm_cni::policy::{Grants, Violation};
 use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
 use wasm_cni::value::{PluginName, Report};
+use wasm_cni_fake::FakeMachine;
 
 /// Our plugins.
 pub const PLUGINS: [&str; 8] =
@@ -20,7 +21,7 @@ const DELEGATES: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
 /// The machine, and what a request may see of it.
 pub struct World {
     /// The machine.
-    pub kernel: FakeKernel,
+    pub machine: FakeMachine,
     /// What is granted.
     pub grants: Grants,
     /// What was asked beyond that.
@@ -33,16 +34,17 @@ pub struct Shared(Arc<Mutex<World>>);
 
 impl World {
     /// Nothing was asked yet.
-    pub fn new(kernel: FakeKernel, grants: Grants) -> Self {
-        World { kernel, grants, violations: Vec::new() }
+    pub fn new(machine: FakeMachine, grants: Grants) -> Self {
+        World { machine, grants, violations: Vec::new() }
     }
 
     /// Answers a question of a plugin.
     pub fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer {
-        let mut facts = GrantedFacts::new(&mut self.kernel, &self.grants, asks);
+        let mut machine = MachineFacts::new(&mut self.machine);
+        let mut facts = GrantedFacts::new(&mut machine, &self.grants, asks);
         let answer = facts.ask(query);
         self.violations.extend(facts.violations().0);
-        self.grants.note(&answer);
+        answer.grant(&mut self.grants);
         answer
     }
 
