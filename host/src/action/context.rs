@@ -20,6 +20,14 @@ pub struct Notes {
     pub deleted: Vec<(LinkRef, Address)>,
     /// Tables as they were listed when a step was looked at, under the lock of shared objects: the step's own edits follow from them.
     pub listings: BTreeMap<TableId, Listing>,
+    seen: Seen,
+}
+
+/// What was asked of the kernel, for whoever only looks.
+#[derive(Debug, Default)]
+struct Seen {
+    links: HashMap<LinkRef, Option<Link>>,
+    addresses: HashMap<(Netns, u32), Vec<Address>>,
 }
 
 /// What gives the right to change a machine: a plan that policy has checked, a section of a journal, or what was found to be an attachment's.
@@ -31,14 +39,18 @@ pub struct ReadContext<'m> {
     pub look: &'m mut dyn Look,
     /// What actions tell each other.
     pub notes: &'m mut Notes,
-    links: HashMap<LinkRef, Option<Link>>,
-    addresses: HashMap<(Netns, u32), Vec<Address>>,
 }
 
 impl<'m> ReadContext<'m> {
     /// Asks for each link, and for the addresses of each, once.
     pub fn new(look: &'m mut dyn Look, notes: &'m mut Notes) -> Self {
-        ReadContext { look, notes, links: HashMap::new(), addresses: HashMap::new() }
+        notes.seen = Seen::default();
+        ReadContext { look, notes }
+    }
+
+    /// Goes on with what the same verb has looked at since the last [`ReadContext::new`], and has not changed.
+    pub fn again(look: &'m mut dyn Look, notes: &'m mut Notes) -> Self {
+        ReadContext { look, notes }
     }
 
     /// A link; none, too, where the container is gone.
@@ -46,22 +58,22 @@ impl<'m> ReadContext<'m> {
         if !self.look.has_netns(link.netns) {
             return Ok(None);
         }
-        if let Some(found) = self.links.get(link) {
+        if let Some(found) = self.notes.seen.links.get(link) {
             return Ok(found.clone());
         }
         let found = self.look.link(link).map_err(|error| failed_lookup(&link.name, error))?;
-        self.links.insert(link.clone(), found.clone());
+        self.notes.seen.links.insert(link.clone(), found.clone());
         Ok(found)
     }
 
     /// The addresses of a link of that index.
     pub fn addresses(&mut self, link: &LinkRef, index: u32) -> Result<Vec<Address>, MachineError> {
         let key = (link.netns, index);
-        if let Some(found) = self.addresses.get(&key) {
+        if let Some(found) = self.notes.seen.addresses.get(&key) {
             return Ok(found.clone());
         }
         let found = self.look.addresses(link.netns, Some(index)).map_err(|error| failed_list(link, error))?;
-        self.addresses.insert(key, found.clone());
+        self.notes.seen.addresses.insert(key, found.clone());
         Ok(found)
     }
 

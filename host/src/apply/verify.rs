@@ -31,7 +31,7 @@ pub fn verify(actions: &[&Action], look: &mut dyn Look, notes: &mut Notes) -> Ve
             })
             .collect();
     });
-    let mut cx = ReadContext::new(look, notes);
+    let mut cx = ReadContext::again(look, notes);
     for ((action, table), found) in actions.iter().zip(&of_rules).zip(&mut found) {
         if table.is_some() {
             *found = differences(action, &mut cx);

@@ -40,9 +40,10 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
             // Addresses and routes are for the plugin that made them to check.
             let claims = config.previous_interfaces()?;
             let tuned = tuned(node, request, section.as_ref(), &mut machine);
-            let mut texts =
+            let (mut texts, notes) =
                 machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut machine);
-            texts.extend(claims::differences(&claims, false, request, &mut MachineFacts::new(&mut machine)));
+            let mut facts = MachineFacts::again(&mut machine, notes);
+            texts.extend(claims::differences(&claims, false, request, &mut facts));
             told(request, once(texts))
         }
         Kind::Main => {
@@ -91,17 +92,14 @@ fn differences(
     request: &Request,
     look: &mut dyn Look,
 ) -> Vec<String> {
-    let mut texts = machine_differences(of_result(previous, request), claims, section, tuned, request, look);
-    texts.extend(claims::differences(
-        claims,
-        reports_own_link(section, request),
-        request,
-        &mut MachineFacts::new(look),
-    ));
+    let (mut texts, notes) =
+        machine_differences(of_result(previous, request), claims, section, tuned, request, look);
+    let mut facts = MachineFacts::again(look, notes);
+    texts.extend(claims::differences(claims, reports_own_link(section, request), request, &mut facts));
     once(texts)
 }
 
-/// How the machine differs from what these actions and those of the journal make.
+/// How the machine differs from what these actions and those of the journal make; with what was seen of it.
 fn machine_differences(
     mut actions: Vec<Action>,
     claims: &[Interface],
@@ -109,7 +107,7 @@ fn machine_differences(
     tuned: &Tuned,
     request: &Request,
     look: &mut dyn Look,
-) -> Vec<String> {
+) -> (Vec<String>, Notes) {
     for entry in section.iter().flat_map(|section| made::entries(section)) {
         let action = as_told(entry.action, claims, request);
         if !actions.contains(&action) {
@@ -117,8 +115,10 @@ fn machine_differences(
         }
     }
     let actions: Vec<&Action> = actions.iter().collect();
-    let found = apply::verify(&actions, look, &mut Notes::default()).into_iter().flatten();
-    found.filter(|difference| !tuned.explains(difference)).map(|difference| difference.text).collect()
+    let mut notes = Notes::default();
+    let found = apply::verify(&actions, look, &mut notes).into_iter().flatten();
+    let found = found.filter(|difference| !tuned.explains(difference));
+    (found.map(|difference| difference.text).collect(), notes)
 }
 
 /// What plugins that ran later in the chain changed.

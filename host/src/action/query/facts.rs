@@ -13,13 +13,20 @@ use std::borrow::Cow;
 pub struct MachineFacts<'m> {
     look: &'m mut dyn Look,
     notes: Notes,
+    /// Nothing has changed since what the notes have.
+    is_still: bool,
     refusal: Option<MachineError>,
 }
 
 impl<'m> MachineFacts<'m> {
     /// Answers from what a look at the machine shows.
     pub fn new(look: &'m mut dyn Look) -> Self {
-        MachineFacts { look, notes: Notes::default(), refusal: None }
+        MachineFacts { look, notes: Notes::default(), is_still: false, refusal: None }
+    }
+
+    /// The same, for who has looked at the machine with these notes and changes nothing.
+    pub fn again(look: &'m mut dyn Look, notes: Notes) -> Self {
+        MachineFacts { look, notes, is_still: true, refusal: None }
     }
 
     /// The error behind the last question that failed: it says whether the call is worth repeating.
@@ -28,7 +35,8 @@ impl<'m> MachineFacts<'m> {
     }
 
     fn answer(&mut self, question: &dyn Question) -> Answer {
-        match answer(question, &mut ReadContext::new(self.look, &mut self.notes)) {
+        let look = if self.is_still { ReadContext::again } else { ReadContext::new };
+        match answer(question, &mut look(self.look, &mut self.notes)) {
             Ok(answer) => answer,
             Err(error) => {
                 let text = chain(&error);
