@@ -16,7 +16,6 @@ pub mod query;
 pub mod record;
 pub mod route;
 pub mod rules;
-pub mod shell;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -179,14 +179,6 @@ impl<'a> Done<'a> {
             Done::Effect(_) | Done::Unknown(_) | Done::Not => None,
         }
     }
-
-    /// The links that it created, as it reported them.
-    pub fn created_links(&self) -> Option<&'a [LinkIdentity]> {
-        match self {
-            Done::Effect(Effect::CreatedLinks(links)) => Some(links),
-            Done::Effect(_) | Done::Unknown(_) | Done::Not => None,
-        }
-    }
 }
 
 /// An action of a record, with what is known of it.

@@ -3,9 +3,9 @@
 use super::Undo;
 use super::context::ReadContext;
 use super::profile::UndoLane;
-use super::shell::word;
 use crate::machine::MachineError;
 use crate::value::Netns;
+use crate::value::shell::word;
 
 /// An undo, derived from the record of an action, or found without one.
 pub trait Inverse {

@@ -9,6 +9,7 @@ pub mod place;
 pub mod port;
 pub mod report;
 pub mod route;
+pub mod shell;
 
 pub use attachment::{Attachment, Owner, StoreRef};
 pub use fact::{AddressRange, Backend, Fact, Firewall, LinkFact};

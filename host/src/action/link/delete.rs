@@ -4,10 +4,10 @@ use super::failed_delete;
 use crate::action::context::{ReadContext, WriteContext};
 use crate::action::profile::{Retract, Retraction, UndoLane};
 use crate::action::record::Undone;
-use crate::action::shell::word;
 use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::port::{Request, on_host};
+use crate::value::shell::word;
 use crate::value::{IfName, LinkIdentity, LinkRef, Netns};
 
 /// What deletes the link of that name and index.

@@ -6,12 +6,12 @@ use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
-use crate::action::shell::word;
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
+use crate::value::shell::word;
 use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 

@@ -63,16 +63,6 @@ impl OpenNetnsError {
             OpenNetnsError::Magic { .. } | OpenNetnsError::Kind { .. } => false,
         }
     }
-
-    /// Whether the user may not look.
-    pub fn is_denied(&self) -> bool {
-        match self {
-            OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
-                source.kind() == io::ErrorKind::PermissionDenied
-            }
-            OpenNetnsError::Magic { .. } | OpenNetnsError::Kind { .. } => false,
-        }
-    }
 }
 
 /// Whether a file is a network namespace.

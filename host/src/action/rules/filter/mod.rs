@@ -13,6 +13,7 @@ use crate::action::profile::{
     Lane, Lasts, Lifetime, Own, OwnUndo, Place, Profile, Removal, RuleRemoval, RuleSet, UndoLane,
 };
 use crate::action::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use crate::action::rules::commands;
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
@@ -139,8 +140,7 @@ impl Kind for FilterRule {
         if let FilterRule::TrustSource { address, zone } = self {
             return vec![FilterRule::zone_command(*address, zone, "add")];
         }
-        let table = iptables::table(self);
-        self.add(&Listing::empty(table)).iter().map(|edit| edit.command(table)).collect()
+        commands(self)
     }
 
     fn name(&self) -> String {

@@ -12,6 +12,7 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Old, Undoing};
+use crate::action::rules::commands;
 use crate::action::undo::Inverse;
 use crate::action::{Action, PortOwner, Undo};
 use crate::machine::MachineError;
@@ -169,9 +170,7 @@ impl Kind for MapPorts {
     }
 
     fn commands(&self) -> Vec<String> {
-        let table = self.table();
-        let edits = self.add(&Listing::empty(table));
-        let rules = edits.iter().map(|edit| edit.command(table));
+        let rules = commands(self).into_iter();
         let family = if self.address.is_ipv4() { "ipv4" } else { "ipv6" };
         let udp = self.udp_ports().into_iter();
         rules.chain(udp.map(|port| format!("conntrack -D -f {family} -p udp --dport {port}"))).collect()

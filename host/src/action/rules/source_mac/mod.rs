@@ -8,12 +8,14 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
+use crate::action::rules::{commands, listed};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::machine::rules::nftables::{self, Rule, deletion_command, word};
+use crate::machine::rules::nftables::{self, Rule, deletion_command};
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::policy::{Capability, Refusal};
+use crate::value::shell::word;
 use crate::value::{Attachment, IfName, Mac, derive};
 use own::{Own, matched};
 use serde::{Deserialize, Serialize};
@@ -40,7 +42,7 @@ impl Kind for CheckSourceMac {
     }
 
     fn commands(&self) -> Vec<String> {
-        self.add(&Listing::empty(TABLE)).iter().map(|edit| edit.command(TABLE)).collect()
+        commands(self)
     }
 
     fn name(&self) -> String {
@@ -188,12 +190,12 @@ pub fn find(
     tables: &dyn RuleTables,
     unread: &mut Vec<MachineError>,
 ) -> Option<CheckSourceMac> {
-    found(&listed(tables, unread), attachment)
+    found(&listed(tables, TABLE, unread, |error| failed("list", error)), attachment)
 }
 
 /// The chains of all attachments whose port can be read, whoever made them. Why some may be missing is added to `unread`.
 pub fn all(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<CheckSourceMac> {
-    all_found(&listed(tables, unread))
+    all_found(&listed(tables, TABLE, unread, |error| failed("list", error)))
 }
 
 /// The chains of an attachment in a listing.
@@ -225,17 +227,6 @@ fn found_in(now: &Listing, identity: String, otherwise: IfName) -> Option<CheckS
     let port = jump.and_then(matched).and_then(|port| IfName::parse(port).ok());
     let mac = own.passed(now).and_then(|mac| Mac::try_from(mac.to_owned()).ok());
     Some(CheckSourceMac { port: port.unwrap_or(check.port), mac: mac.unwrap_or(check.mac), ..check })
-}
-
-/// The table as far as it can be listed. Why something may be missing is added to `unread`.
-fn listed(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Listing {
-    tables.list(TABLE).unwrap_or_else(|error| {
-        // Without the program there are no rules of ours.
-        if !matches!(error, TableError::Missing(_)) {
-            unread.push(failed("list", error));
-        }
-        Listing::empty(TABLE)
-    })
 }
 
 /// In the words of the reference.

@@ -2,10 +2,11 @@
 
 mod rule;
 
-pub use rule::{Rule, word};
+pub use rule::Rule;
 
 use super::TableError;
 use crate::machine::MachineError;
+use crate::value::shell::word;
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

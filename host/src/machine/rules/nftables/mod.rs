@@ -4,6 +4,8 @@ mod rule;
 
 pub use rule::{NewRule, Operand, Operator, Rule, Selector, Statement};
 
+use crate::value::shell::word;
+
 /// A table as far as it is listed; the default is one that is not there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listing {
@@ -180,16 +182,6 @@ pub fn deletion_command(chain: &str, text: &str) -> String {
         "nft -a list chain {chain} | grep -F -- {text} | sed 's/.*# handle //' | \
          while read -r number; do nft delete rule {chain} handle $number; done"
     )
-}
-
-/// A text as one word of a shell.
-pub fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
-    if text == "!=" || !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

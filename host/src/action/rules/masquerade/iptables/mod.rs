@@ -9,13 +9,15 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
+use crate::action::rules::commands;
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
-use crate::machine::rules::iptables::{self, Family, Rule, Table, word};
+use crate::machine::rules::iptables::{self, Family, Rule, Table};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::policy::{Capability, Refusal};
 use crate::value::derive;
+use crate::value::shell::word;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -175,8 +177,7 @@ impl Kind for Masquerade {
     }
 
     fn commands(&self) -> Vec<String> {
-        let table = self.table();
-        self.add(&Listing::empty(table)).iter().map(|edit| edit.command(table)).collect()
+        commands(self)
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {

@@ -5,6 +5,7 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Done, Effect, Old, Reason, Undoing};
+use crate::action::rules::{commands, listed};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
@@ -48,7 +49,7 @@ impl Kind for MasqueradeNft {
     }
 
     fn commands(&self) -> Vec<String> {
-        self.add(&Listing::empty(TABLE)).iter().map(|edit| edit.command(TABLE)).collect()
+        commands(self)
     }
 
     fn name(&self) -> String {
@@ -305,7 +306,7 @@ pub fn find(
     tables: &dyn RuleTables,
     unread: &mut Vec<MachineError>,
 ) -> Vec<MasqueradeNft> {
-    found(&listed(tables, unread), attachment)
+    found(&listed(tables, TABLE, unread, failed), attachment)
 }
 
 /// The rules of a network, each with its owner as in [`derive::nft_owner`], whoever made them. Why something may be missing is added to
@@ -315,7 +316,7 @@ pub fn of_network(
     tables: &dyn RuleTables,
     unread: &mut Vec<MachineError>,
 ) -> Vec<(String, MasqueradeNft)> {
-    found_of_network(&listed(tables, unread), network)
+    found_of_network(&listed(tables, TABLE, unread, failed), network)
 }
 
 /// The rules of an attachment in a listing.
@@ -335,17 +336,6 @@ fn commented(now: &Listing, prefix: &str) -> Vec<(String, MasqueradeNft)> {
         Some((owner(&comment)?.to_owned(), MasqueradeNft { address: address(rule)?, comment }))
     });
     rules.collect()
-}
-
-/// The table as far as it can be listed. Why something may be missing is added to `unread`.
-fn listed(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Listing {
-    tables.list(TABLE).unwrap_or_else(|error| {
-        // Without the program there are no rules of ours.
-        if !matches!(error, TableError::Missing(_)) {
-            unread.push(failed(error));
-        }
-        Listing::empty(TABLE)
-    })
 }
 
 /// The part of a comment that says whose a rule is.

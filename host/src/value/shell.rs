@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-/// A text as one word of a shell.
+/// A text as one word of a shell. The negations of `iptables` and `nft` are words as they are.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
+    if matches!(text, "!" | "!=") || !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
@@ -23,7 +23,9 @@ mod tests {
 
     #[test]
     fn a_word_is_one_for_a_shell() {
-        for text in ["plain", "", "two words", "it's", "$(boom)", "name: \"a\" id: \"b\"", "line\nline"] {
+        for text in
+            ["plain", "!", "!=", "", "two words", "it's", "$(boom)", "name: \"a\" id: \"b\"", "line\nline"]
+        {
             let script = format!("printf %s {}", word(text));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
