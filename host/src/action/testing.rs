@@ -8,6 +8,7 @@ use crate::machine::lease::{MemoryDirectories, Stores};
 use crate::machine::port::{
     Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, TokenBucket, ZoneChange, ZoneQuery, on_host,
 };
+use crate::machine::port::{NewKind, NewLink};
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::machine::vlans::Vlans;
 use crate::value::{IfName, LinkRef, Netns, Route, SysctlKey};
@@ -173,7 +174,7 @@ impl TestMachine {
 
     fn change(&mut self, request: &Request) -> io::Result<()> {
         match request {
-            Request::CreateIfb { name, mtu } => {
+            Request::CreateLink(NewLink { name, mtu: Some(mtu), kind: NewKind::Ifb, .. }) => {
                 self.add_link(name.as_str(), "ifb").mtu = *mtu;
             }
             Request::Mark { name, alias, .. } => {

@@ -3,9 +3,12 @@
 use super::link::Link;
 use super::space::{DEFAULT_MTU, Space};
 use nix::errno::Errno;
-use wasm_cni::machine::port::{NewBridge, NewVeth, Request};
+use wasm_cni::machine::port::{NewKind, NewLink, NewVeth, Request};
 use wasm_cni::machine::vlans::Membership;
-use wasm_cni::value::Netns;
+use wasm_cni::value::{Mac, Netns};
+
+/// The Ethernet address of a link that is made without one: the kernel chooses it by chance.
+const BY_CHANCE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
 /// The host's namespace and the container's, if it has one.
 #[derive(Debug, Clone)]
@@ -62,23 +65,14 @@ impl Spaces {
     /// Does a request, as the kernel does.
     pub fn request(&mut self, netns: Netns, request: &Request) -> Result<(), Errno> {
         match request {
-            Request::CreateBridge(bridge) => return self.create_bridge(netns, bridge),
+            Request::CreateLink(link) => return self.create_link(netns, link),
             Request::CreateVeth(veth) => return self.create_veth(veth),
             Request::Delete(index) => return self.delete(netns, *index),
             _ => {}
         }
         let space = self.get_mut(netns).ok_or(Errno::ENODEV)?;
         match request {
-            Request::CreateBridge(_) | Request::CreateVeth(_) | Request::Delete(_) => {}
-            Request::CreateIfb { name, mtu } => {
-                // The kernel gives it an Ethernet address by chance.
-                let link = Link::new(name.as_str(), "ifb", wasm_cni::value::Mac([2, 0, 0, 0, 0, 1]), *mtu);
-                link.check()?;
-                if space.find(name.as_str()).is_some() {
-                    return Err(Errno::EEXIST);
-                }
-                space.insert(Link { queue_length: 0, up: true, ..link });
-            }
+            Request::CreateLink(_) | Request::CreateVeth(_) | Request::Delete(_) => {}
             Request::Mark { name, alias, hairpin, isolated } => {
                 let found = space.links.iter_mut().find(|link| link.name == name.as_str());
                 let link = found.ok_or(Errno::ENODEV)?;
@@ -155,15 +149,19 @@ impl Spaces {
         Ok(())
     }
 
-    fn create_bridge(&mut self, netns: Netns, bridge: &NewBridge) -> Result<(), Errno> {
+    fn create_link(&mut self, netns: Netns, new: &NewLink) -> Result<(), Errno> {
         let space = self.get_mut(netns).ok_or(Errno::ENODEV)?;
-        let name = bridge.name.as_str();
+        let (name, mac) = (new.name.as_str(), new.mac.unwrap_or(BY_CHANCE));
         if space.find(name).is_some() {
             return Err(Errno::EEXIST);
         }
-        let link = Link::new(name, "bridge", bridge.mac, bridge.mtu.unwrap_or(DEFAULT_MTU));
+        let link = |kind| Link::new(name, kind, mac, new.mtu.unwrap_or(DEFAULT_MTU));
+        let link = match new.kind {
+            NewKind::Bridge { vlan_filtering } => Link { vlan_filtering, ..link("bridge") },
+            NewKind::Ifb => Link { queue_length: 0, up: true, ..link("ifb") },
+        };
         link.check()?;
-        space.insert(Link { vlan_filtering: bridge.vlan_filtering, ..link });
+        space.insert(link);
         Ok(())
     }
 

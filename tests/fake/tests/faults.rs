@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use wasm_cni::machine::port::{Look, Machine, NewBridge, Request};
+use wasm_cni::machine::port::{Look, Machine, NewKind, NewLink, Request};
 use wasm_cni::machine::rules::iptables::{self, Family, Rule, Table};
 use wasm_cni::machine::rules::nftables::{self, NewRule, Statement};
 use wasm_cni::machine::rules::{Edit, TableError, TableId};
@@ -15,7 +15,8 @@ const NFT: TableId = TableId::Nftables("inet", "cni");
 
 fn bridge(name: &str) -> Request {
     let name = IfName::parse(name).unwrap();
-    Request::CreateBridge(NewBridge { name, mac: Mac([2, 0, 0, 0, 0, 1]), mtu: None, vlan_filtering: false })
+    let kind = NewKind::Bridge { vlan_filtering: false };
+    Request::CreateLink(NewLink { name, mac: Some(Mac([2, 0, 0, 0, 0, 1])), mtu: None, kind })
 }
 
 fn chain(name: &str) -> Edit {

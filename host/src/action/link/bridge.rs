@@ -17,7 +17,7 @@ use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
 use crate::action::undo::Inverse;
 use crate::action::{Action, AddAddress, Undo};
 use crate::machine::MachineError;
-use crate::machine::port::{Link, NewBridge, Request, on_host};
+use crate::machine::port::{Link, NewKind, NewLink, Request, on_host};
 use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
@@ -105,7 +105,8 @@ impl Requests for EnsureBridge {
             return Ok(Prepared::Nothing);
         }
         let EnsureBridge { name, mtu, mac, vlan_filtering } = self.clone();
-        Ok(Prepared::Send(vec![Request::CreateBridge(NewBridge { name, mac, mtu, vlan_filtering })]))
+        let kind = NewKind::Bridge { vlan_filtering };
+        Ok(Prepared::Send(vec![Request::CreateLink(NewLink { name, mac: Some(mac), mtu, kind })]))
     }
 
     fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {

@@ -6,7 +6,7 @@ use super::profile::{Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retr
 use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
 use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
-use crate::machine::port::{Link, Look, Qdiscs, Request, TokenBucket, on_host};
+use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
 use crate::value::{IfName, Netns, derive};
@@ -94,7 +94,8 @@ impl Ifb {
             None => {}
         }
         let (name, alias) = (self.name.clone(), self.alias.clone());
-        send(cx, Request::CreateIfb { name: name.clone(), mtu }, "adding link")?;
+        let new = NewLink { name: name.clone(), mac: None, mtu: Some(mtu), kind: NewKind::Ifb };
+        send(cx, Request::CreateLink(new), "adding link")?;
         send(cx, Request::Mark { name, alias, hairpin: false, isolated: false }, "marking ifb")?;
         cx.require(&link)
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::action::record::{Done, Reason};
 use crate::action::testing::TestMachine;
 use crate::machine::errno::chain;
+use crate::machine::port::{NewKind, NewLink};
 
 fn name(text: &str) -> IfName {
     IfName::parse(text).unwrap()
@@ -76,7 +77,12 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     assert_eq!(
         machine.sent,
         [
-            Request::CreateIfb { name: ifb.clone(), mtu: 1500 },
+            Request::CreateLink(NewLink {
+                name: ifb.clone(),
+                mac: None,
+                mtu: Some(1500),
+                kind: NewKind::Ifb
+            }),
             Request::Mark { name: ifb, alias: "ours".to_owned(), hairpin: false, isolated: false },
             Request::AddIngress(host),
             Request::Redirect { link: host, to: through },

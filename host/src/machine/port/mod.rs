@@ -12,7 +12,7 @@ pub use address::Address;
 pub use file::{Unreadable, failed_read};
 pub use link::Link;
 pub use qdisc::{Qdiscs, TokenBucket};
-pub use request::{NewBridge, NewVeth, Request, VethEnd};
+pub use request::{NewKind, NewLink, NewVeth, Request, VethEnd};
 
 use super::lease::Stores;
 use super::rules::RuleTables;

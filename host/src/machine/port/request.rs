@@ -8,18 +8,11 @@ use ipnetwork::IpNetwork;
 /// A change of links, addresses or routes; indexes are those of the namespace to which it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Makes a bridge, down. A link of that name is `EEXIST`.
-    CreateBridge(NewBridge),
+    /// Makes a link of one end. A link of that name is `EEXIST`.
+    CreateLink(NewLink),
     /// Makes a veth pair, both ends down and in their places at once; the second end's queue length is 0, as the reference makes it. Sent to the
     /// host's namespace.
     CreateVeth(NewVeth),
-    /// Makes an intermediate functional block, up, with a queue length of 0.
-    CreateIfb {
-        /// Its name.
-        name: IfName,
-        /// Bytes.
-        mtu: u32,
-    },
     /// Gives a new link, by its name, its alias, and as a port its settings: the kernel ignores both in the message that makes a link.
     Mark {
         /// Which.
@@ -123,17 +116,29 @@ pub enum Request {
     },
 }
 
-/// See [`Request::CreateBridge`].
+/// See [`Request::CreateLink`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBridge {
+pub struct NewLink {
     /// Its name.
     pub name: IfName,
-    /// Its Ethernet address.
-    pub mac: Mac,
+    /// Its Ethernet address; none: the kernel chooses one.
+    pub mac: Option<Mac>,
     /// Bytes; none: the kernel's default.
     pub mtu: Option<u32>,
-    /// Whether ports exchange frames of common VLANs alone.
-    pub vlan_filtering: bool,
+    /// Its kind, with what only that kind has.
+    pub kind: NewKind,
+}
+
+/// The kind of a new link: `IFLA_INFO_KIND` and `IFLA_INFO_DATA`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewKind {
+    /// A bridge, down.
+    Bridge {
+        /// Whether ports exchange frames of common VLANs alone.
+        vlan_filtering: bool,
+    },
+    /// An intermediate functional block, up, with a queue length of 0.
+    Ifb,
 }
 
 /// See [`Request::CreateVeth`].

@@ -1,7 +1,7 @@
 //! Links: `ip link`.
 
 use super::socket::{Message, Netlink};
-use crate::machine::port::{Link, NewBridge, NewVeth};
+use crate::machine::port::{Link, NewKind, NewLink, NewVeth};
 use crate::value::{IfName, Mac};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -31,17 +31,28 @@ pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
     Ok(found.into_iter().filter_map(parse).filter(|link| link.master == Some(bridge)).collect())
 }
 
-/// Makes a bridge, down. A link of that name is `EEXIST`.
-pub fn create_bridge(bridge: &NewBridge) -> Message {
-    let mut builder =
-        LinkMessageBuilder::<LinkBridge>::new(bridge.name.as_str()).address(bridge.mac.0.to_vec());
-    if let Some(mtu) = bridge.mtu {
+/// Makes a link of one end. A link of that name is `EEXIST`.
+pub fn create(link: &NewLink) -> Message {
+    let name = link.name.as_str();
+    let of_kind = |kind| LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name);
+    match &link.kind {
+        NewKind::Bridge { vlan_filtering } => {
+            let bridge = LinkMessageBuilder::<LinkBridge>::new(name);
+            created(if *vlan_filtering { bridge.vlan_filtering(true) } else { bridge }, link)
+        }
+        NewKind::Ifb => created(of_kind(InfoKind::Ifb).txqueuelen(0).up(), link),
+    }
+}
+
+/// The message that makes a link, with what every kind can have.
+fn created<T>(mut builder: LinkMessageBuilder<T>, link: &NewLink) -> Message {
+    if let Some(mac) = link.mac {
+        builder = builder.address(mac.0.to_vec());
+    }
+    if let Some(mtu) = link.mtu {
         builder = builder.mtu(mtu);
     }
-    if bridge.vlan_filtering {
-        builder = builder.vlan_filtering(true);
-    }
-    create(builder.build())
+    exclusive(builder.build())
 }
 
 /// Makes a veth pair, both ends down and in their places at once: moving one later would take an RCU grace period. The first end is made in `netns`; none:
@@ -65,13 +76,7 @@ pub fn create_veth(veth: &NewVeth, netns: Option<BorrowedFd<'_>>) -> Message {
     if let Some(master) = veth.master {
         host = host.controller(master);
     }
-    create(host.set_info_data(InfoData::Veth(InfoVeth::Peer(end.build()))).build())
-}
-
-/// Makes an intermediate functional block, up, without a queue of its own.
-pub fn create_ifb(name: &IfName, mtu: u32) -> Message {
-    let ifb = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Ifb).name(name.as_str());
-    create(ifb.mtu(mtu).txqueuelen(0).up().build())
+    exclusive(host.set_info_data(InfoData::Veth(InfoVeth::Peer(end.build()))).build())
 }
 
 /// Brings a link up.
@@ -143,7 +148,7 @@ pub fn mark(name: &IfName, alias: &str, hairpin: bool, isolated: bool) -> Messag
     change(message)
 }
 
-fn create(message: LinkMessage) -> Message {
+fn exclusive(message: LinkMessage) -> Message {
     Message { message: RouteNetlinkMessage::NewLink(message), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 

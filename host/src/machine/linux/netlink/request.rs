@@ -14,12 +14,11 @@ use std::os::fd::BorrowedFd;
 /// kernel gives. [`io::ErrorKind::NotFound`] for a link in a container that is gone.
 pub fn encode(request: &Request, container: Option<BorrowedFd<'_>>) -> io::Result<Message> {
     Ok(match request {
-        Request::CreateBridge(bridge) => link::create_bridge(bridge),
+        Request::CreateLink(link) => link::create(link),
         Request::CreateVeth(veth) => match veth.netns {
             Netns::Host => link::create_veth(veth, None),
             Netns::Container => link::create_veth(veth, Some(container.ok_or_else(no_container)?)),
         },
-        Request::CreateIfb { name, mtu } => link::create_ifb(name, *mtu),
         Request::Mark { name, alias, hairpin, isolated } => link::mark(name, alias, *hairpin, *isolated),
         Request::Delete(index) => link::delete(*index),
         Request::SetUp(index, true) => link::set_up(*index),

@@ -1,6 +1,6 @@
 use super::netns::NetnsFile;
 use super::*;
-use crate::machine::port::{Address, Link, Look, Machine, NewBridge, NewVeth, Request, VethEnd};
+use crate::machine::port::{Address, Link, Look, Machine, NewKind, NewLink, NewVeth, Request, VethEnd};
 use crate::machine::testing::{new_netns, private, sh};
 use crate::value::{IfName, Mac};
 use nix::errno::Errno;
@@ -56,7 +56,8 @@ fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> Errno {
 
 fn bridge(text: &str) -> Request {
     let mac = Mac([0x0a, 0x58, 10, 1, 2, 1]);
-    Request::CreateBridge(NewBridge { name: name(text), mac, mtu: Some(1400), vlan_filtering: false })
+    let kind = NewKind::Bridge { vlan_filtering: false };
+    Request::CreateLink(NewLink { name: name(text), mac: Some(mac), mtu: Some(1400), kind })
 }
 
 fn veth(end: &str, host: &str, netns: Netns, master: Option<u32>) -> Request {

@@ -1,7 +1,7 @@
 //! Each request does what it says, and is refused with the kernel's errno.
 
 use super::*;
-use crate::machine::port::{Qdiscs, TokenBucket};
+use crate::machine::port::{NewKind, NewLink, Qdiscs, TokenBucket};
 use crate::value::Route;
 
 const BUCKET: TokenBucket = TokenBucket { rate: 125_000, limit: 20_000, buffer: 15_625 };
@@ -241,9 +241,9 @@ fn a_route_is_put_before_another_to_the_same_destination() {
 fn a_port_is_in_the_vlans_that_it_was_put_into() {
     private(|| {
         let mut machine = machine();
-        let Request::CreateBridge(new) = bridge("cni1") else { unreachable!() };
-        let made =
-            send(&mut machine, Netns::Host, Request::CreateBridge(NewBridge { vlan_filtering: true, ..new }));
+        let Request::CreateLink(new) = bridge("cni1") else { unreachable!() };
+        let kind = NewKind::Bridge { vlan_filtering: true };
+        let made = send(&mut machine, Netns::Host, Request::CreateLink(NewLink { kind, ..new }));
         sh("ip link add cni0 type bridge; ip link add vethx type veth peer name vethy
             ip link set vethx master cni0");
         let link = index(&mut machine, &host("vethx"));
@@ -276,8 +276,9 @@ fn packets_are_held_back_and_redirected() {
         let mut machine = alone();
         sh("ip link add vethx type veth peer name vethy; ip link set vethx up");
         let link = index(&mut machine, &host("vethx"));
-        send(&mut machine, Netns::Host, Request::CreateIfb { name: name("bwp1"), mtu: 1400 }).unwrap();
-        let again = Request::CreateIfb { name: name("bwp1"), mtu: 1400 };
+        let ifb = NewLink { name: name("bwp1"), mac: None, mtu: Some(1400), kind: NewKind::Ifb };
+        let again = Request::CreateLink(ifb);
+        send(&mut machine, Netns::Host, again.clone()).unwrap();
         assert_eq!(errno(send(&mut machine, Netns::Host, again)), Errno::EEXIST);
         let ifb = machine.link(&host("bwp1")).unwrap().unwrap();
         assert_eq!((ifb.kind.as_str(), ifb.mtu, ifb.up, ifb.queue_length), ("ifb", 1400, true, 0));
