@@ -1,6 +1,7 @@
 //! What every kind of action can do: the trait that a room implements.
 
 use super::check::Check;
+use super::completion::Complete;
 use super::context::ReadContext;
 use super::profile::{Found, LinkName, Profile};
 use super::query::{Answer, Query};
@@ -21,6 +22,11 @@ pub trait Kind {
     /// What names it in an error: the command that makes the thing itself.
     fn name(&self) -> String {
         self.commands().into_iter().next().unwrap_or_default()
+    }
+
+    /// The same with what follows from the complete plan; none, where nothing of it does, or all of that is there already.
+    fn completed(&self, _plan: &Complete<'_>) -> Option<Action> {
+        None
     }
 
     /// Why the default policy does not grant it; empty when it does.

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod check;
+pub mod completion;
 pub mod context;
 pub mod delegate;
 pub mod kind;

@@ -1,6 +1,7 @@
 //! What a guest hands over becomes ours here, validated, or ends the run with code 103; and the way back.
 
 use super::bindings::wasm_cni::plugin::types;
+use crate::action::completion::UNSET;
 use crate::cni::{CniError, code};
 use crate::value::{AddressRange, IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
@@ -58,9 +59,6 @@ pub fn mac((a, b, c, d, e, f): types::MacAddress) -> Result<Mac, CniError> {
         Ok(mac)
     }
 }
-
-/// Stands for a MAC that is derived when the plan is complete.
-pub const UNSET: Mac = Mac([0; 6]);
 
 /// A namespace.
 pub fn netns(netns: types::Netns) -> Netns {

@@ -1,15 +1,13 @@
 //! The plan while it is recorded, shared by a plugin and its delegates.
 
 use super::limits::{self, Limits};
-use super::lower::UNSET;
 use super::overlay;
+use crate::action::completion::Complete;
 use crate::action::profile::Place;
 use crate::action::{Action, Answer, Query};
-use crate::action::{CreateVeth, EnsureBridge, EnsureVlanGateway};
 use crate::cni::{CniError, Request};
 use crate::plan::{DraftPlan, Entry, with_macs};
-use crate::value::{Attachment, LinkRef, Mac, Netns, PluginName, Report, derive};
-use ipnetwork::IpNetwork;
+use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 
@@ -223,20 +221,9 @@ impl Recorder {
         Ok(())
     }
 
-    /// What is to be applied next: MACs that nobody set are derived, lifetimes follow from the actions.
+    /// What is to be applied next: what follows from the plan, and lifetimes, follow from the actions.
     fn stage(&mut self, report: Report) -> DraftPlan {
-        let macs: Vec<Option<(Mac, Mac)>> = self.actions().map(|action| self.macs(action)).collect();
-        for ((_, action), macs) in self.entries.iter_mut().zip(macs).skip(self.applied) {
-            match (action, macs) {
-                (Action::EnsureBridge(bridge), Some((mac, _))) => bridge.mac = mac,
-                (Action::CreateVeth(veth), Some((mac, peer))) => (veth.mac, veth.peer.mac) = (mac, peer),
-                (Action::EnsureVlanGateway(gateway), Some((mac, port))) => {
-                    (gateway.mac, gateway.port_mac) = (mac, port);
-                }
-                _ => {}
-            }
-        }
-        self.complete_source_macs();
+        self.complete();
         let entry = |(plugin, action): &(PluginName, Action)| Entry {
             plugin: plugin.clone(),
             lifetime: action.kind().profile().lifetime(self.actions()),
@@ -249,52 +236,22 @@ impl Recorder {
         }
     }
 
-    /// A source MAC to check is that of the pair whose host end the port is.
-    fn complete_source_macs(&mut self) {
-        let pairs = self.actions().filter_map(|action| match action {
-            Action::CreateVeth(veth) => Some((veth.peer.name.clone(), veth.mac)),
-            _ => None,
-        });
-        let pairs: Vec<_> = pairs.collect();
-        for (_, action) in &mut self.entries {
-            if let Action::CheckSourceMac(check) = action
-                && let Some((_, mac)) = pairs.iter().find(|(port, _)| *port == check.port)
-            {
-                check.mac = *mac;
+    /// Completes the actions that no earlier stage has applied. What follows from what another one gets is known in the next round.
+    fn complete(&mut self) {
+        loop {
+            let actions: Vec<&Action> = self.actions().collect();
+            let plan = Complete { attachment: self.attachment(), actions: &actions };
+            let completed = actions.iter().map(|action| action.kind().completed(&plan));
+            let completed: Vec<Option<Action>> = completed.collect();
+            let mut is_complete = true;
+            for ((_, action), completed) in self.entries.iter_mut().zip(completed).skip(self.applied) {
+                if let Some(completed) = completed.filter(|completed| completed != action) {
+                    (*action, is_complete) = (completed, false);
+                }
+            }
+            if is_complete {
+                return;
             }
         }
-    }
-
-    /// The MACs of what an action makes, the second that of a veth's host end.
-    fn macs(&self, action: &Action) -> Option<(Mac, Mac)> {
-        let derived = |set: Mac, netns, name: &crate::value::IfName, otherwise: Mac| {
-            let addresses = self.added(&LinkRef { netns, name: name.clone() });
-            if set == UNSET { derive::mac_of(&addresses).unwrap_or(otherwise) } else { set }
-        };
-        match action {
-            Action::EnsureBridge(EnsureBridge { name, mac, .. }) => {
-                Some((derived(*mac, Netns::Host, name, derive::bridge_mac(name)), UNSET))
-            }
-            Action::EnsureVlanGateway(EnsureVlanGateway { name, mac, port, .. }) => {
-                let otherwise = derive::bridge_mac(name);
-                Some((derived(*mac, Netns::Host, name, otherwise), derive::bridge_mac(port)))
-            }
-            Action::CreateVeth(CreateVeth { name, mac, peer, .. }) => {
-                let otherwise = derive::mac(self.attachment(), "container");
-                let of_peer =
-                    if peer.mac == UNSET { derive::mac(self.attachment(), "peer") } else { peer.mac };
-                Some((derived(*mac, Netns::Container, name, otherwise), of_peer))
-            }
-            _ => None,
-        }
-    }
-
-    /// The addresses that the plan adds to a link.
-    pub fn added(&self, link: &LinkRef) -> Vec<IpNetwork> {
-        let on_link = |action: &Action| match action {
-            Action::AddAddress(add) if add.link == *link => Some(add.address),
-            _ => None,
-        };
-        self.actions().filter_map(on_link).collect()
     }
 }

@@ -6,6 +6,7 @@ use super::{
     overlay_made, planned, presence,
 };
 use crate::action::check::Check;
+use crate::action::completion::Complete;
 use crate::action::context::{Notes, ReadContext, WriteContext, refused};
 use crate::action::is_false;
 use crate::action::kind::Kind;
@@ -19,7 +20,7 @@ use crate::action::{Action, AddAddress, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, NewKind, NewLink, Request, on_host};
 use crate::policy::{Capability, Refusal};
-use crate::value::{IfName, Mac, Netns};
+use crate::value::{IfName, Mac, Netns, derive};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,11 @@ impl Kind for EnsureBridge {
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
         let made = format!("ip link add {name} address {mac}{mtu} type bridge{filtering}");
         vec![made, ignore_advertisements_command(name)]
+    }
+
+    fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        let mac = plan.mac(self.mac, &on_host(&self.name), || derive::bridge_mac(&self.name));
+        Some(EnsureBridge { mac, ..self.clone() }.into())
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {

@@ -4,6 +4,7 @@ use super::bridge::{failed_keep, pins};
 use super::port::{BridgePort, PortVlans};
 use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, planned, presence, unmark};
 use crate::action::check::{Check, required};
+use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, LinkName, Prepared, Profile, Requests};
@@ -65,6 +66,11 @@ impl VethPeer {
 }
 
 impl CreateVeth {
+    /// The action, if it is one.
+    pub fn of(action: &Action) -> Option<&Self> {
+        if let Action::CreateVeth(one) = action { Some(one) } else { None }
+    }
+
     fn inside(&self) -> LinkName<'_> {
         LinkName { netns: Netns::Container, name: &self.name }
     }
@@ -114,6 +120,16 @@ impl Kind for CreateVeth {
         commands.extend(peer.port().iter().flat_map(|port| port.commands(&peer.name)));
         commands.push(format!("ip link set {} alias '{}'", peer.name, peer.alias));
         commands
+    }
+
+    fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        let derived = |role| derive::mac(plan.attachment, role);
+        let mac = plan.mac(self.mac, &in_container(&self.name), || derived("container"));
+        let peer = VethPeer {
+            mac: if self.peer.mac == UNSET { derived("peer") } else { self.peer.mac },
+            ..self.peer.clone()
+        };
+        Some(CreateVeth { mac, peer, ..self.clone() }.into())
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {

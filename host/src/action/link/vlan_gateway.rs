@@ -6,6 +6,7 @@ use super::{
     VETH, ignore_advertisements, ignore_advertisements_command, overlay_made, planned, presence, unmark,
 };
 use crate::action::check::{Check, required};
+use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Lasts, Lifetime, LinkName, Own, Place, Prepared, Profile};
@@ -75,6 +76,13 @@ impl Kind for EnsureVlanGateway {
         commands.extend([port, name].map(ignore_advertisements_command));
         commands.extend([port, name].map(|link| format!("ip link set {link} up")));
         commands
+    }
+
+    fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        let EnsureVlanGateway { name, mac, port, port_mac, .. } = self;
+        let mac = plan.mac(*mac, &on_host(name), || derive::bridge_mac(name));
+        let port_mac = if *port_mac == UNSET { derive::bridge_mac(port) } else { *port_mac };
+        Some(EnsureVlanGateway { mac, port_mac, ..self.clone() }.into())
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {

@@ -4,10 +4,11 @@ use super::wit::filter::{Firewall as Asked, Host, Ingress};
 use super::wit::links::Link as Handle;
 use super::wit::types::{IpAddress, IpFamily};
 use crate::action::Action;
+use crate::action::completion::UNSET;
 use crate::action::{CheckSourceMac, FilterRule};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::End;
-use crate::sandbox::lower::{self, UNSET, violation};
+use crate::sandbox::lower::{self, violation};
 use crate::sandbox::overlay;
 use crate::value::{Firewall, IfName, derive};
 use wasmtime::component::Resource;
@@ -19,7 +20,6 @@ impl Host for Guest {
             return Err(violation(format!("{} is not the host's end of a veth pair", port.link)).into());
         }
         let identity = derive::source_mac_identity(self.recorder().attachment());
-        // The container's MAC is known when the plan is complete.
         let check = CheckSourceMac { port: port.link.name, mac: UNSET, identity };
         self.record(Action::CheckSourceMac(check))?;
         Ok(())

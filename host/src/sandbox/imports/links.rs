@@ -4,6 +4,7 @@ use super::PATH_BYTES;
 use super::wit::links::{Host, HostLink, Link as Handle};
 use super::wit::types::{MacAddress, Netns as WitNetns};
 use crate::action::Action;
+use crate::action::completion::UNSET;
 use crate::action::{
     Announce, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlan,
     PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
@@ -11,7 +12,7 @@ use crate::action::{
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::{End, Link};
-use crate::sandbox::lower::{self, UNSET, violation};
+use crate::sandbox::lower::{self, violation};
 use crate::sandbox::{limits, overlay};
 use crate::value::{IfName, LinkRef, Netns, derive, place};
 use std::path::PathBuf;

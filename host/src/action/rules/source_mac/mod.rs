@@ -4,13 +4,14 @@ mod own;
 
 use super::masquerade::nft::{made_or_found, made_table};
 use crate::action::check::{Check, NAMED, required};
+use crate::action::completion::Complete;
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::rules::{commands, listed};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use crate::action::{Action, CreateVeth, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::nftables::{self, Rule, deletion_command};
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
@@ -50,6 +51,13 @@ impl Kind for CheckSourceMac {
         Edit::Nftables(nftables::Edit::AddRule(jump)).command(TABLE)
     }
 
+    /// The address is that of the pair whose host's end the port is.
+    fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        let mut veths = plan.actions.iter().filter_map(|action| CreateVeth::of(action));
+        let mac = veths.find(|veth| veth.peer.name == self.port)?.mac;
+        Some(CheckSourceMac { mac, ..self.clone() }.into())
+    }
+
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         if self.identity != derive::source_mac_identity(&check.grants.attachment) {
             return required(false, NAMED);
@@ -59,8 +67,9 @@ impl Kind for CheckSourceMac {
                 letters, digits, _, . and -, together at most 116";
             return required(false, rule);
         }
-        let is_pair = |action: &&Action| matches!(action, Action::CreateVeth(veth) if veth.peer.name == self.port && veth.mac == self.mac);
-        required(check.plan.iter().any(is_pair), "port and address are those of the veth pair of this plan")
+        let mut veths = check.plan.iter().filter_map(|action| CreateVeth::of(action));
+        let has_pair = veths.any(|veth| veth.peer.name == self.port && veth.mac == self.mac);
+        required(has_pair, "port and address are those of the veth pair of this plan")
     }
 
     /// The comment identifies our rules; a listing would cost more than adding them.
