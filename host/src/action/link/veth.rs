@@ -1,8 +1,9 @@
 //! Veth pairs.
 
 use super::bridge::{failed_keep, pins};
+use super::end::{End, restored};
 use super::port::{BridgePort, PortVlans};
-use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, planned, presence, unmark};
+use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, presence, unmark};
 use crate::action::check::{Check, required};
 use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
@@ -79,25 +80,30 @@ impl CreateVeth {
         LinkName::on_host(&self.peer.name)
     }
 
-    fn mtu(&self) -> u32 {
-        self.mtu.unwrap_or(DEFAULT_MTU)
+    /// The end in the container.
+    fn end(&self) -> End {
+        End { link: in_container(&self.name), kind: VETH, mac: self.mac, mtu: self.mtu }
+    }
+
+    /// The host's end.
+    fn host_end(&self) -> End {
+        End { link: on_host(&self.peer.name), kind: VETH, mac: self.peer.mac, mtu: self.mtu }
     }
 
     /// Whether an end has that attribute when it is made.
-    fn is_made_with(&self, SetLink { link, attribute }: &SetLink) -> bool {
+    fn is_made_with(&self, set: &SetLink) -> bool {
         let peer = &self.peer;
-        let is_host = link.netns == Netns::Host;
-        let (name, mac) = if is_host { (&peer.name, peer.mac) } else { (&self.name, self.mac) };
-        *name == link.name
-            && match attribute {
-                LinkAttribute::Mac(restored) => *restored == mac,
-                LinkAttribute::Mtu(restored) => self.mtu.is_none_or(|mtu| mtu == *restored),
-                LinkAttribute::AllMulticast(_)
-                | LinkAttribute::QueueLength(_)
-                | LinkAttribute::Promiscuous(_) => false,
-                LinkAttribute::Alias(restored) => is_host && *restored == peer.alias,
-                LinkAttribute::Port(restored) => is_host && peer.port().as_ref() == Some(restored),
-            }
+        let of_host = match &set.attribute {
+            LinkAttribute::Alias(alias) => *alias == peer.alias,
+            LinkAttribute::Port(port) => peer.port().as_ref() == Some(port),
+            LinkAttribute::Mac(_)
+            | LinkAttribute::Mtu(_)
+            | LinkAttribute::AllMulticast(_)
+            | LinkAttribute::QueueLength(_)
+            | LinkAttribute::Promiscuous(_) => false,
+        };
+        let ends = [self.end(), self.host_end()];
+        ends.iter().any(|end| end.is_restored_by(set)) || of_host && set.link == ends[1].link
     }
 }
 
@@ -146,13 +152,10 @@ impl Kind for CreateVeth {
     }
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {
-        let (inside, outside) = (self.inside(), self.outside());
-        overlay_made(query, answer, || planned(inside, VETH, self.mac, self.mtu), inside);
-        let of_host = || LinkFact {
-            alias: Some(self.peer.alias.clone()),
-            ..planned(outside, VETH, self.peer.mac, self.mtu)
-        };
-        overlay_made(query, answer, of_host, outside);
+        self.end().overlay(query, answer);
+        let host = self.host_end();
+        let alias = Some(self.peer.alias.clone());
+        overlay_made(query, answer, || LinkFact { alias, ..host.fact() }, self.outside());
         if let (Query::HostEnd(name), Answer::HostEnd(fact)) = (query, answer)
             && *name == self.name
         {
@@ -182,13 +185,12 @@ impl Kind for CreateVeth {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        let (inside, outside) = (in_container(&self.name), on_host(&self.peer.name));
-        let found = cx.link(&inside)?;
-        let mut differences = of_end(&inside, self.mac, self.mtu(), found.as_ref());
-        let found = cx.link(&outside)?;
-        let mut of_host = of_end(&outside, self.peer.mac, self.mtu(), found.as_ref());
+        let (end, host) = (self.end(), self.host_end());
+        let mut differences = end.differences(cx.link(&end.link)?.as_ref());
+        let found = cx.link(&host.link)?;
+        let mut of_host = host.differences(found.as_ref());
         if let Some(found) = found.filter(|found| found.kind == VETH) {
-            of_host.extend(self.peer.differences(&outside, &found, cx)?);
+            of_host.extend(self.peer.differences(&host.link, &found, cx)?);
             // What has neither our mark nor our address is somebody else's, under our name.
             if found.alias.as_deref() != Some(&self.peer.alias) && found.mac != self.peer.mac {
                 of_host.iter_mut().for_each(|difference| difference.repair = None);
@@ -236,27 +238,6 @@ impl VethPeer {
     }
 }
 
-fn of_end(link: &LinkRef, mac: Mac, mtu: u32, found: Option<&Link>) -> Vec<Difference> {
-    let Some(found) = found else { return vec![Difference::beyond(format!("link {link} is missing"))] };
-    if found.kind != VETH {
-        return vec![Difference::beyond(format!("link {link} is not of type veth"))];
-    }
-    let mut differences = Vec::new();
-    if found.mac != mac {
-        let text = format!("MAC of {link} is {}, not {mac}", found.mac);
-        differences.push(restored(text, link, LinkAttribute::Mac(mac)));
-    }
-    if found.mtu != mtu {
-        let text = format!("MTU of {link} is {}, not {mtu}", found.mtu);
-        differences.push(restored(text, link, LinkAttribute::Mtu(mtu)));
-    }
-    differences
-}
-
-fn restored(text: String, link: &LinkRef, attribute: LinkAttribute) -> Difference {
-    Difference::repaired(text, SetLink { link: link.clone(), attribute })
-}
-
 impl Requests for CreateVeth {
     /// The mark goes by name in the same batch, so that a link without its alias never outlives this process. It must not hit somebody else's link, so
     /// the name is looked up before, and a race against that is repaired after.
@@ -286,9 +267,11 @@ impl Requests for CreateVeth {
         let made = vec![Request::CreateVeth(create), mark];
         Ok(match &peer.master {
             None => Prepared::Send(made),
-            Some(master) => {
-                Prepared::after(pins(master, (peer.mac, self.mtu()), cx)?, failed_keep(master), made)
-            }
+            Some(master) => Prepared::after(
+                pins(master, (peer.mac, self.mtu.unwrap_or(DEFAULT_MTU)), cx)?,
+                failed_keep(master),
+                made,
+            ),
         })
     }
 
