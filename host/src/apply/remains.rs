@@ -16,13 +16,13 @@ use std::net::IpAddr;
 /// So many names are tried for a host end.
 const MAX_CANDIDATES: u32 = 10;
 
-/// Which link in the container is the attachment's.
+/// Which link in the container is the attachment's: that of its name, as for the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inside {
-    /// That of its name, as for the reference.
-    ByName,
-    /// That of its name, if one of its addresses is leased to it too: another network may have taken the name.
-    IfLeased,
+pub struct Inside {
+    /// If it is of this kind (`IFLA_INFO_KIND`).
+    pub kind: &'static str,
+    /// And only if one of its addresses is leased to the attachment too: another network may have taken the name.
+    pub leased: bool,
 }
 
 /// What was found of something, and why that may not be all.
@@ -41,9 +41,9 @@ impl Remains {
     pub fn of(attachment: &Attachment, stores: &[StoreRef], which: Inside, look: &mut dyn Look) -> Self {
         let mut unread = Vec::new();
         let leases = ReserveLease::held(look.stores(), attachment, stores, &mut unread);
-        let (mut inside, mut addresses) = inside(attachment, look, &mut unread);
+        let (mut inside, mut addresses) = inside(attachment, which.kind, look, &mut unread);
         let is_leased = addresses.iter().any(|address| leases.iter().any(|lease| lease.address == *address));
-        if which == Inside::IfLeased && !is_leased {
+        if which.leased && !is_leased {
             (inside, addresses) = (None, Vec::new());
         }
         let rules = rules(attachment, stores, &addresses, &leases, look, &mut unread).into_iter();
@@ -94,16 +94,17 @@ fn find(link: &LinkRef, look: &mut dyn Look, unread: &mut Vec<MachineError>) -> 
     })
 }
 
-/// The container's link with its addresses, if it is a veth, and not one that we made for another attachment: the namespace may be that of another
+/// The container's link with its addresses, if it is of that kind, and not one that we made for another attachment: the namespace may be that of another
 /// container by now.
 fn inside(
     attachment: &Attachment,
+    kind: &str,
     look: &mut dyn Look,
     unread: &mut Vec<MachineError>,
 ) -> (Option<LinkIdentity>, Vec<IpAddr>) {
     let link = LinkRef { netns: Netns::Container, name: attachment.interface.clone() };
     match find(&link, look, unread) {
-        Some(found) if found.kind == "veth" && !is_anothers(&found, attachment, look) => {
+        Some(found) if found.kind == kind && !is_anothers(&found, attachment, look) => {
             let addresses = look.addresses(link.netns, Some(found.index)).unwrap_or_default();
             let addresses = addresses.into_iter().map(|address| address.address.ip()).collect();
             (Some(found.identity(link)), addresses)

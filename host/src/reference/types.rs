@@ -15,6 +15,8 @@ pub struct Type {
     /// What the reference's plugin left, as undos, without a journal of it; none for a plugin that makes links, whose remains are the
     /// attachment's.
     pub remains: Option<Remains>,
+    /// The kind of the link that it makes in the container (`IFLA_INFO_KIND`).
+    pub inside: &'static str,
     /// What its CHECK says when there is no `prevResult`.
     pub no_previous: &'static str,
 }
@@ -24,6 +26,11 @@ pub type Remains = fn(&Request, &Config, &StateDir, &mut dyn Look) -> Vec<Undo>;
 
 impl Type {
     /// A type of which nothing is known.
-    pub const OTHER: Type =
-        Type { links: &[], files: &[], remains: None, no_previous: "Required prevResult missing" };
+    pub const OTHER: Type = Type {
+        links: &[],
+        files: &[],
+        remains: None,
+        inside: "veth",
+        no_previous: "Required prevResult missing",
+    };
 }

@@ -41,7 +41,7 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
             let is_doubtful =
                 section.report.is_none() || same_netns && section::is_replaced(&section, &mut machine);
             let others = if is_doubtful && remains_of_type(node, request, config, &mut machine).is_none() {
-                derived(request, config, Inside::IfLeased, &mut machine)
+                derived(request, config, true, &mut machine)
             } else {
                 Remains::default()
             };
@@ -76,7 +76,7 @@ fn without_journal(
     if let Some(undos) = remains_of_type(node, request, config, machine.as_look()) {
         return undo(request, Remains { undos, ..Remains::default() }, machine);
     }
-    let mut found = derived(request, config, Inside::ByName, machine.as_look());
+    let mut found = derived(request, config, false, machine.as_look());
     let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
     found.undos.extend(ipam.map(|delegate| EndDelegate { delegate }.into()));
     undo(request, found, machine)
@@ -98,12 +98,15 @@ fn remains_of_type(
     (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
-/// What follows from the attachment's name: an IPAM plugin has leases alone; a configuration without IPAM has none.
-fn derived(request: &Request, config: &Config, inside: Inside, look: &mut dyn Look) -> Remains {
+/// What follows from the attachment's name, its link perhaps only if its address is `leased`: an IPAM plugin has leases alone; a configuration without IPAM has none.
+fn derived(request: &Request, config: &Config, leased: bool, look: &mut dyn Look) -> Remains {
     let stores = if config.ipam_type().is_some() { stores(config) } else { Vec::new() };
     match config.is_ipam(&request.plugin) {
         true => Remains::leases(&request.attachment, &stores, look),
-        false => Remains::of(&request.attachment, &stores, inside, look),
+        false => {
+            let inside = Inside { kind: reference::of(&request.plugin).inside, leased };
+            Remains::of(&request.attachment, &stores, inside, look)
+        }
     }
 }
 
