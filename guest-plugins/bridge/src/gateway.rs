@@ -1,7 +1,7 @@
 //! Which gateways and routes follow from what the IPAM plugin answered.
 
 use super::config::Config;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use wasm_cni_sdk::{Ip, IpNetwork, Ipv4Network, Ipv6Network, Route, address};
 
 /// Gives each address its gateway, the first after the network's own if there is none, and adds the default routes.
@@ -34,23 +34,6 @@ const IPV6_DEFAULT: IpNetwork = match Ipv6Network::new_checked(Ipv6Addr::UNSPECI
     Some(network) => IpNetwork::V6(network),
     None => unreachable!(),
 };
-
-/// The routes for the kernel: one without a gateway gets the first one of its family among the addresses.
-///
-/// The same route is left out the second time, where the reference fails with `file exists`: that is what an IPAM
-/// default route without a gateway and `isDefaultGateway` come to.
-pub fn for_kernel(routes: &[Route], ips: &[Ip]) -> Vec<Route> {
-    let mut complete: Vec<Route> = Vec::with_capacity(routes.len());
-    for route in routes {
-        let of_family = |ip: &IpAddr| ip.is_ipv4() == route.dst.is_ipv4();
-        let gw = route.gw.or_else(|| ips.iter().filter_map(|ip| ip.gateway).find(of_family));
-        let route = Route { gw, ..route.clone() };
-        if !complete.contains(&route) {
-            complete.push(route);
-        }
-    }
-    complete
-}
 
 /// What becomes of the addresses of the bridge, or of the gateway in the VLAN.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -106,6 +89,7 @@ fn conflict(a: IpNetwork, b: IpNetwork) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_cni_sdk::interface::through_gateways;
 
     fn network(text: &str) -> IpNetwork {
         address::parse_cidr(text).expect(text)
@@ -148,22 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn route_without_gateway_gets_that_of_its_family() {
-        let ips = [ip("10.15.20.2/24", "10.15.20.1")];
-        let routes = [route("0.0.0.0/0", ""), route("1.1.1.1/32", "10.15.20.1"), route("fd00::/8", "")];
-        assert_eq!(
-            for_kernel(&routes, &ips),
-            [route("0.0.0.0/0", "10.15.20.1"), route("1.1.1.1/32", "10.15.20.1"), route("fd00::/8", "")]
-        );
-    }
-
-    #[test]
     fn ipam_default_route_without_gateway_and_default_gateway_go_together() {
         let mut ips = [ip("10.1.2.2/24", "10.1.2.1")];
         let mut routes = vec![route("0.0.0.0/0", "")];
         complete(&config(r#"{"isDefaultGateway": true}"#), &mut ips, &mut routes);
         assert_eq!(routes, [route("0.0.0.0/0", ""), route("0.0.0.0/0", "10.1.2.1")]);
-        assert_eq!(for_kernel(&routes, &ips), [route("0.0.0.0/0", "10.1.2.1")]);
+        assert_eq!(through_gateways(&routes, &ips), [route("0.0.0.0/0", "10.1.2.1")]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use wasm_cni_sdk::delegate::{self, Answer};
 use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::nat::{Backend, Masquerade};
 use wasm_cni_sdk::{Error, Ip, IpFamily, IpNetwork, Netns, Route};
-use wasm_cni_sdk::{address, filter, observe, request, results, sysctls};
+use wasm_cni_sdk::{address, filter, interface, observe, request, results, sysctls};
 
 wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
@@ -43,8 +43,7 @@ fn add() -> Result<(), Error> {
         }
         Some(mut answer) => {
             gateway::complete(&config, &mut answer.ips, &mut answer.routes);
-            let routes = gateway::for_kernel(&answer.routes, &answer.ips);
-            configure(&config, &container, &answer.ips, &routes);
+            configure(&config, &container, &answer);
             if config.is_gateway {
                 let force = config.force_address;
                 let change = gateway::of_link(&gateway_name, &answer.ips, &existing, force)
@@ -127,7 +126,7 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
 }
 
 /// Addresses and routes of the container's end, which comes up in between.
-fn configure(config: &Config, container: &Link, ips: &[Ip], routes: &[Route]) {
+fn configure(config: &Config, container: &Link, answer: &Answer) {
     if config.detect_duplicates {
         sysctls::try_set_link(container, IpFamily::Ipv6, "enhanced_dad", "1");
         sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "1");
@@ -137,29 +136,15 @@ fn configure(config: &Config, container: &Link, ips: &[Ip], routes: &[Route]) {
     }
     // And told to the neighbours.
     sysctls::try_set_link(container, IpFamily::Ipv4, "arp_notify", "1");
-    let has_ipv6 = ips.iter().any(|ip| ip.address.is_ipv6());
+    let has_ipv6 = answer.ips.iter().any(|ip| ip.address.is_ipv6());
     if has_ipv6 || config.is_gateway {
         // All that it needs is known: a router that advertises itself would be another container.
         sysctls::try_set_link(container, IpFamily::Ipv6, "accept_ra", "0");
     }
     if has_ipv6 {
         sysctls::try_set_link(container, IpFamily::Ipv6, "ndisc_notify", "1");
-        sysctls::try_set_link(container, IpFamily::Ipv6, "disable_ipv6", "0");
-        sysctls::set_link(container, IpFamily::Ipv6, "keep_addr_on_down", "1");
     }
-    for ip in ips {
-        let address = Address::new(container, ip.address.into());
-        if ip.address.is_ipv6() && !config.detect_duplicates {
-            address.nodad();
-        }
-    }
-    container.up();
-    if config.detect_duplicates && has_ipv6 {
-        container.settle();
-    }
-    for route in routes {
-        route.add(container);
-    }
+    interface::configure(container, &answer.ips, &answer.routes, config.detect_duplicates);
 }
 
 /// Makes the host the gateway of the container.

@@ -29,6 +29,7 @@ pub mod delegate;
 pub mod dns;
 mod error;
 pub mod file;
+pub mod interface;
 mod ip;
 pub mod ipam;
 pub mod mac;

@@ -24,6 +24,8 @@ pub mod dns;
 mod error;
 #[path = "../../../../guest-plugins/sdk/src/file.rs"]
 pub mod file;
+#[path = "../../../../guest-plugins/sdk/src/interface.rs"]
+pub mod interface;
 #[path = "../../../../guest-plugins/sdk/src/ip.rs"]
 mod ip;
 #[path = "../../../../guest-plugins/sdk/src/ipam/mod.rs"]
