@@ -1,6 +1,6 @@
 //! A machine for the tests of rooms: links, queues and lease stores in memory; the kernel parameters are those of the thread's namespace.
 
-use super::context::{Notes, Permit, ReadContext, WriteContext};
+use super::context::{Notes, Permit, ReadContext, WriteContext, sealed::Sealed};
 use super::profile::{Own, OwnUndo, Retract, Retraction};
 use super::record::{Effect, Undone};
 use crate::machine::MachineError;
@@ -64,6 +64,8 @@ pub struct TestMachine {
 }
 
 struct Granted;
+
+impl Sealed for Granted {}
 
 impl Permit for Granted {}
 

@@ -1,6 +1,6 @@
 //! A machine in memory for tests of rooms: it answers as it is set up, notes what is sent, and does nothing of it.
 
-use crate::action::context::{Notes, Permit, ReadContext, WriteContext};
+use crate::action::context::{Notes, Permit, ReadContext, WriteContext, sealed::Sealed};
 use crate::machine::lease::Stores;
 use crate::machine::port::{
     Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
@@ -32,6 +32,8 @@ pub struct Scripted {
 }
 
 struct Test;
+
+impl Sealed for Test {}
 
 impl Permit for Test {}
 
