@@ -3,7 +3,8 @@
 pub mod iptables;
 pub mod nft;
 
-use super::{DRY, inherited};
+use super::process::inherited;
+use crate::machine::errno::DRY;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use std::os::fd::OwnedFd;
 
