@@ -1,9 +1,8 @@
 //! The open lease stores of a verb.
 
 use super::super::MachineError;
-use super::super::errno::as_go;
+use super::super::errno::{DRY, as_go};
 use super::{Found, Held, Holder, LeaseDirectories, RealDirectories, Store};
-use crate::machine::errno::DRY;
 use crate::value::{ContainerId, Owner, StoreRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
