@@ -39,12 +39,14 @@ pub use link::veth::{CreateVeth, VethPeer};
 pub use link::vlan_gateway::EnsureVlanGateway;
 pub use profile::Lifetime;
 pub use qdisc::{DeleteIfb, Ifb, RemoveShape, Shape};
-pub use query::{Answer, Facts, PortOwner, Query};
+pub use query::{Answer, Facts, Query};
 pub use route::AddRoute;
 pub use rules::filter::{FilterRule, RemoveFilter};
 pub use rules::masquerade::iptables::{Masquerade, RemoveMasquerade};
 pub use rules::masquerade::nft::{MasqueradeNft, RemoveMasqueradeNft};
-pub use rules::port_map::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping, RemovePorts};
+pub use rules::port_map::{
+    DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping, PortOwner, RemovePorts,
+};
 pub use rules::source_mac::{CheckSourceMac, RemoveSourceMac};
 pub use sysctl::{RestoreSysctl, SetSysctl};
 pub use undo::Inverse;
