@@ -26,10 +26,10 @@ pub use delegate::{Delegate, EndDelegate};
 pub use kind::Kind;
 pub use lease::{ReleaseLease, ReserveLease, RestoreLastReserved};
 pub use link::announce::Announce;
-pub use link::attribute::{LinkAttribute, RestoreLink, SetLink};
+pub use link::attribute::RestoreLink;
 pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
+pub use link::data::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
 pub use link::delete::{DeleteLink, DeleteMarkedLink};
-pub use link::port::{BridgePort, PortVlan, PortVlans};
 pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
 pub use link::save::{ForgetLink, SaveLink};
 pub use link::settle::Settle;
@@ -223,9 +223,4 @@ dispatch! { Undo, inverse, Inverse,
     EndDelegate(EndDelegate),
     ReleaseLease(ReleaseLease),
     RestoreLastReserved(RestoreLastReserved),
-}
-
-/// For `skip_serializing_if`.
-fn is_false(value: &bool) -> bool {
-    !value
 }

@@ -1,7 +1,7 @@
 //! Veth pairs.
 
 use super::bridge::{failed_keep, pins};
-use super::port::{BridgePort, PortVlans};
+use super::data::{BridgePort, PortVlans};
 use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, planned, presence, unmark};
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};
