@@ -21,7 +21,7 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("panic", "cni", ""),
     ("machine", "signal value", ""),
     ("policy", "cni value", ""),
-    ("action", "machine policy signal value", ""),
+    ("action", "machine policy signal value", "plan"),
     ("plan", "action policy value", "cni reference"),
     ("sandbox", "action cni panic plan signal value", ""),
     ("apply", "action machine plan signal timings value", "cni policy reference"),
