@@ -2,6 +2,7 @@
 
 pub mod iptables;
 pub mod nft;
+mod program;
 
 use super::process::inherited;
 use crate::machine::errno::DRY;
