@@ -8,7 +8,7 @@ use super::profile::{Answered, Found, Lane, Prepared, Profile, Requests, Retract
 use super::query::{Answer, Query};
 use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
 use super::undo::Inverse;
-use super::{Action, AddRoute, Undo, is_false};
+use super::{Action, AddRoute, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Address, Request};
 use crate::policy::{Capability, Refusal, Thing};
@@ -30,7 +30,7 @@ pub struct AddAddress {
     /// With host bits and prefix length.
     pub address: IpNetwork,
     /// `IFA_F_NODAD`: an IPv6 address is used without asking whether somebody else has it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nodad: bool,
 }
 

@@ -31,7 +31,15 @@ struct Seen {
 }
 
 /// What gives the right to change a machine: a plan that policy has checked, a section of a journal, or what was found to be an attachment's.
-pub trait Permit {}
+///
+/// It is sealed: no other crate can implement it, nor make one of these by itself.
+pub trait Permit: sealed::Sealed {}
+
+/// The seal of [`Permit`]. Plan and journal, which are below this module, implement it.
+pub(crate) mod sealed {
+    /// Nobody outside of this crate can name it.
+    pub trait Sealed {}
+}
 
 /// A machine for looking.
 pub struct ReadContext<'m> {
@@ -101,12 +109,14 @@ pub struct WriteContext<'m> {
     pub machine: &'m mut dyn Machine,
     /// What actions tell each other.
     pub notes: &'m mut Notes,
+    /// Private, so that [`WriteContext::new`] alone makes one.
+    _permit: &'m dyn Permit,
 }
 
 impl<'m> WriteContext<'m> {
     /// With a permit to change the machine.
-    pub fn new(_permit: &dyn Permit, machine: &'m mut dyn Machine, notes: &'m mut Notes) -> Self {
-        WriteContext { machine, notes }
+    pub fn new(permit: &'m dyn Permit, machine: &'m mut dyn Machine, notes: &'m mut Notes) -> Self {
+        WriteContext { machine, notes, _permit: permit }
     }
 
     /// A link as the kernel has it now; an error, where the container is gone.

@@ -1,6 +1,6 @@
 //! A machine for the tests of rooms: links, queues and lease stores in memory; the kernel parameters are those of the thread's namespace.
 
-use super::context::{Notes, Permit, ReadContext, WriteContext};
+use super::context::{Notes, ReadContext, WriteContext};
 use super::profile::{Own, OwnUndo, Retract, Retraction};
 use super::record::{Effect, Undone};
 use crate::machine::MachineError;
@@ -11,6 +11,7 @@ use crate::machine::port::{
 use crate::machine::port::{NewKind, NewLink};
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::machine::vlans::Vlans;
+use crate::plan::{CheckedPlan, check_again};
 use crate::value::{IfName, LinkRef, Netns, Route, SysctlKey};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -64,9 +65,10 @@ pub struct TestMachine {
     pub redirects: BTreeMap<u32, Vec<u32>>,
 }
 
-struct Granted;
-
-impl Permit for Granted {}
+/// A checked plan: any permits the rooms under test to change their machine.
+pub fn permit() -> CheckedPlan {
+    check_again(Vec::new(), &[]).unwrap()
+}
 
 impl TestMachine {
     /// With an empty container, and without links.
@@ -149,17 +151,17 @@ impl TestMachine {
 
     /// Does an action.
     pub fn perform(&mut self, action: &dyn Own) -> Result<Effect, MachineError> {
-        action.perform(&mut WriteContext::new(&Granted, self, &mut Notes::default()))
+        action.perform(&mut WriteContext::new(&permit(), self, &mut Notes::default()))
     }
 
     /// Does an undo.
     pub fn undo(&mut self, undo: &dyn OwnUndo) -> Result<Undone, MachineError> {
-        undo.perform(&mut WriteContext::new(&Granted, self, &mut Notes::default()))
+        undo.perform(&mut WriteContext::new(&permit(), self, &mut Notes::default()))
     }
 
     /// Looks for an undo by requests.
     pub fn retract(&mut self, undo: &dyn Retract) -> Result<Retraction, MachineError> {
-        undo.prepare(&mut WriteContext::new(&Granted, self, &mut Notes::default()))
+        undo.prepare(&mut WriteContext::new(&permit(), self, &mut Notes::default()))
     }
 
     fn looked(&self) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::Stuck;
 use super::undo::undo_all;
-use crate::action::context::{Notes, Permit, ReadContext};
+use crate::action::context::{Notes, Permit, ReadContext, sealed::Sealed};
 use crate::action::rules::{masquerade, source_mac};
 use crate::action::{
     DeleteLink, Masquerade, ReleaseLease, RemoveMasquerade, RemoveMasqueradeNft, RemoveSourceMac,
@@ -26,17 +26,26 @@ pub struct Inside {
 }
 
 /// What was found of something, and why that may not be all.
-#[derive(Debug, Default)]
+///
+/// It permits to change a machine, so only who looks makes one: its fields are this crate's.
+#[derive(Debug)]
 pub struct Remains {
     /// What removes it, in the order to undo it.
-    pub undos: Vec<Undo>,
+    pub(crate) undos: Vec<Undo>,
     /// What could not be looked at: left out, so that all else can be removed.
-    pub unread: Vec<MachineError>,
+    pub(crate) unread: Vec<MachineError>,
 }
+
+impl Sealed for Remains {}
 
 impl Permit for Remains {}
 
 impl Remains {
+    /// What is known to be there, or may be, without a look.
+    pub(crate) fn known(undos: Vec<Undo>) -> Self {
+        Remains { undos, unread: Vec::new() }
+    }
+
     /// Everything that can be told to be the attachment's: its rules, its links, its leases.
     pub fn of(attachment: &Attachment, stores: &[StoreRef], which: Inside, look: &mut dyn Look) -> Self {
         let mut unread = Vec::new();

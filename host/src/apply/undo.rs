@@ -4,7 +4,7 @@ use super::beside::beside;
 use super::journal::{Section, Step};
 use super::rules;
 use super::state_dir::StateDir;
-use crate::action::context::{Notes, Permit, WriteContext, refused};
+use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::Sealed};
 use crate::action::profile::{OwnUndo, Retract, Retraction, RuleRemoval, UndoLane};
 use crate::action::record::{Done, Effect, Reason, Record, Undoing, Undone};
 use crate::action::{Action, Lifetime, Undo};
@@ -24,6 +24,8 @@ pub struct Stuck {
     /// Why it was not.
     pub error: MachineError,
 }
+
+impl Sealed for Section {}
 
 impl Permit for Section {}
 

@@ -4,6 +4,9 @@ use nix::errno::Errno;
 use std::fmt;
 use std::io;
 
+/// Why a dry machine refuses a change.
+pub const DRY: &str = "this is a dry run: nothing is changed";
+
 /// The text of an `errno` as Go prints it: `file exists`.
 #[derive(Debug)]
 struct GoErrno(Errno);

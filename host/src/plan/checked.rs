@@ -3,7 +3,7 @@
 use super::{DraftPlan, Entry};
 use crate::action::Action;
 use crate::action::check::Check;
-use crate::action::context::Permit;
+use crate::action::context::{Permit, sealed::Sealed};
 use crate::policy::{Grants, Refusal, Violation, tolerates};
 use crate::value::Report;
 
@@ -13,6 +13,8 @@ pub struct CheckedPlan {
     draft: DraftPlan,
     tolerated: Vec<Violation>,
 }
+
+impl Sealed for CheckedPlan {}
 
 impl Permit for CheckedPlan {}
 

@@ -1,8 +1,8 @@
 //! Facts with the actions recorded so far laid over them: the machine as it will be when they were applied.
 
 use super::limits;
-use super::recorder::Recorder;
-use crate::action::{Answer, DeletePortMap, MapPorts, Query};
+use super::recorder::{Recorder, wrong};
+use crate::action::{Answer, Query};
 use crate::cni::{CniError, code};
 use crate::value::fact::MAX_GAPS;
 use crate::value::{AddressRange, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, StoreRef};
@@ -12,7 +12,7 @@ use std::path::Path;
 /// The link of that name, as it will be.
 pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
     let query = Query::Link(link.clone());
-    match ask(recorder, &query, |fact| fact)? {
+    match recorder.look(&query, |fact| fact)? {
         Answer::Link(fact) => Ok(fact.known()),
         other => Err(wrong(&query, &other)),
     }
@@ -20,7 +20,7 @@ pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>,
 
 /// What masquerades on this machine unless the configuration says it.
 pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
-    match ask(recorder, &Query::Backend, |fact| fact)? {
+    match recorder.look(&Query::Backend, |fact| fact)? {
         Answer::Backend(backend) => Ok(backend),
         other => Err(wrong(&Query::Backend, &other)),
     }
@@ -33,7 +33,7 @@ pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, Cn
         Answer::Held(Fact::Absent) => Answer::Held(Fact::Known(Vec::new())),
         other => other,
     };
-    match ask(recorder, &query, there)? {
+    match recorder.look(&query, there)? {
         Answer::Held(fact) => Ok(fact.known().unwrap_or_default()),
         other => Err(wrong(&query, &other)),
     }
@@ -46,7 +46,7 @@ pub fn last_reserved(
     set: u32,
 ) -> Result<Option<IpAddr>, CniError> {
     let query = Query::LastReserved(store.clone(), set);
-    match ask(recorder, &query, |fact| fact)? {
+    match recorder.look(&query, |fact| fact)? {
         Answer::LastReserved(fact) => Ok(fact.known()),
         other => Err(wrong(&query, &other)),
     }
@@ -64,7 +64,7 @@ pub fn free(
         Answer::Free(Fact::Absent) => Answer::Free(Fact::Known(vec![range])),
         other => other,
     };
-    match ask(recorder, &query, there)? {
+    match recorder.look(&query, there)? {
         Answer::Free(fact) => {
             let mut gaps = fact.known().unwrap_or_default();
             gaps.truncate(MAX_GAPS);
@@ -77,7 +77,7 @@ pub fn free(
 /// The host's end of the veth pair whose end in the container has that name, as it will be.
 pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>, CniError> {
     let query = Query::HostEnd(name.clone());
-    match ask(recorder, &query, |fact| fact)? {
+    match recorder.look(&query, |fact| fact)? {
         Answer::HostEnd(fact) => Ok(fact.known()),
         other => Err(wrong(&query, &other)),
     }
@@ -85,7 +85,7 @@ pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>
 
 /// What filters packets on this machine unless the configuration says it.
 pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
-    match ask(recorder, &Query::Firewall, |fact| fact)? {
+    match recorder.look(&Query::Firewall, |fact| fact)? {
         Answer::Firewall(firewall) => Ok(firewall),
         other => Err(wrong(&Query::Firewall, &other)),
     }
@@ -94,21 +94,8 @@ pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
 /// The link of the host through which packets to an address will leave: what the plan adds there counts, in networks that lead to the address.
 pub fn route_to(recorder: &mut Recorder, address: IpAddr) -> Result<Option<IfName>, CniError> {
     let query = Query::RouteTo(address);
-    match ask(recorder, &query, |fact| fact)? {
+    match recorder.look(&query, |fact| fact)? {
         Answer::RouteTo(fact) => Ok(fact.known()),
-        other => Err(wrong(&query, &other)),
-    }
-}
-
-/// Rules by which ports of the host lead to containers that are no more.
-pub fn stale_ports(recorder: &mut Recorder, ports: &MapPorts) -> Result<Vec<DeletePortMap>, CniError> {
-    let mut numbers: Vec<u16> = ports.mappings.iter().map(|mapping| mapping.host_port).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let query =
-        Query::StalePorts { backend: ports.backend, is_ipv4: ports.address.is_ipv4(), ports: numbers };
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::PortOwners(owners) => Ok(owners.into_iter().map(|owner| owner.map).collect()),
         other => Err(wrong(&query, &other)),
     }
 }
@@ -126,30 +113,6 @@ pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, Cni
         Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
         other => Err(wrong(&query, &other)),
     }
-}
-
-/// An answer, with the recorded actions laid over what `there` makes of it. What could not be read is noted in the plan, and counts as absent.
-fn ask(
-    recorder: &mut Recorder,
-    query: &Query,
-    there: impl FnOnce(Answer) -> Answer,
-) -> Result<Answer, CniError> {
-    let mut answer = recorder.ask(query.clone())?;
-    if answer.is_unreadable() {
-        recorder.mark_unreadable(query.clone());
-        answer = answer.or_absent();
-    }
-    if let Answer::Failed(text) = answer {
-        return Err(CniError::new(code::INTERNAL, text));
-    }
-    let mut answer = there(answer);
-    recorder.done().for_each(|action| action.kind().overlay(query, &mut answer));
-    Ok(answer)
-}
-
-/// The host answered another question.
-fn wrong(query: &Query, _: &Answer) -> CniError {
-    CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
 }
 
 /// The largest number of gaps fits into a message many times.

@@ -1,11 +1,10 @@
 //! The plan while it is recorded, shared by a plugin and its delegates.
 
 use super::limits::{self, Limits};
-use super::overlay;
 use crate::action::completion::Complete;
 use crate::action::profile::Place;
-use crate::action::{Action, Answer, Query};
-use crate::cni::{CniError, Request};
+use crate::action::{Action, Answer, DeletePortMap, MapPorts, Query};
+use crate::cni::{CniError, Request, code};
 use crate::plan::{DraftPlan, Entry, with_macs};
 use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
@@ -156,6 +155,21 @@ impl Recorder {
         Ok(answer)
     }
 
+    /// An answer, with the recorded actions laid over what `there` makes of it. What could not be read is noted in the plan, and counts as absent.
+    pub fn look(&mut self, query: &Query, there: impl FnOnce(Answer) -> Answer) -> Result<Answer, CniError> {
+        let mut answer = self.ask(query.clone())?;
+        if answer.is_unreadable() {
+            self.mark_unreadable(query.clone());
+            answer = answer.or_absent();
+        }
+        if let Answer::Failed(text) = answer {
+            return Err(CniError::new(code::INTERNAL, text));
+        }
+        let mut answer = there(answer);
+        self.done().for_each(|action| action.kind().overlay(query, &mut answer));
+        Ok(answer)
+    }
+
     /// Notes that something could not be read.
     pub fn mark_unreadable(&mut self, query: Query) {
         if !self.unreadable.contains(&query) {
@@ -211,7 +225,7 @@ impl Recorder {
         let mut entries = Vec::with_capacity(plan.entries.len());
         for entry in std::mem::take(&mut plan.entries) {
             if let Action::MapPorts(ports) = &entry.action {
-                for map in overlay::stale_ports(self, ports)? {
+                for map in self.stale_ports(ports)? {
                     entries.push(Entry { action: Action::DeletePortMap(map), ..entry.clone() });
                 }
             }
@@ -219,6 +233,19 @@ impl Recorder {
         }
         plan.entries = entries;
         Ok(())
+    }
+
+    /// Rules by which ports of the host lead to containers that are no more.
+    fn stale_ports(&mut self, ports: &MapPorts) -> Result<Vec<DeletePortMap>, CniError> {
+        let mut numbers: Vec<u16> = ports.mappings.iter().map(|mapping| mapping.host_port).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let query =
+            Query::StalePorts { backend: ports.backend, is_ipv4: ports.address.is_ipv4(), ports: numbers };
+        match self.look(&query, |fact| fact)? {
+            Answer::PortOwners(owners) => Ok(owners.into_iter().map(|owner| owner.map).collect()),
+            other => Err(wrong(&query, &other)),
+        }
     }
 
     /// What is to be applied next: what follows from the plan, and lifetimes, follow from the actions.
@@ -254,4 +281,9 @@ impl Recorder {
             }
         }
     }
+}
+
+/// The host answered another question.
+pub fn wrong(query: &Query, _: &Answer) -> CniError {
+    CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
 }

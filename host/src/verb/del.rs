@@ -43,7 +43,7 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
             let others = if is_doubtful && remains_of_type(node, request, config, &mut machine).is_none() {
                 derived(request, config, true, &mut machine)
             } else {
-                Remains::default()
+                Remains::known(Vec::new())
             };
             section::undo(node, &journal, &section, netns_id, &mut machine)?;
             undo(request, others, &mut machine)
@@ -74,7 +74,7 @@ fn without_journal(
     machine: &mut dyn Machine,
 ) -> Result<(), CniError> {
     if let Some(undos) = remains_of_type(node, request, config, machine.as_look()) {
-        return undo(request, Remains { undos, ..Remains::default() }, machine);
+        return undo(request, Remains::known(undos), machine);
     }
     let mut found = derived(request, config, false, machine.as_look());
     let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
@@ -120,7 +120,7 @@ fn undo(request: &Request, found: Remains, machine: &mut dyn Machine) -> Result<
             netns: request.netns.clone(),
             error: MachineError::Conflict("it is still there".to_owned()),
         };
-        let left = Remains { undos, unread: Vec::new() }.still_there(machine.as_look());
+        let left = Remains::known(undos).still_there(machine.as_look());
         stuck.extend(left.undos.into_iter().map(is_left));
         unread.extend(left.unread);
     }

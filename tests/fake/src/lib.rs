@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tables::Tables;
+use wasm_cni::machine::errno::DRY;
 use wasm_cni::machine::lease::Stores;
 use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
@@ -99,7 +100,7 @@ impl FakeMachine {
     }
 
     fn changed<T>(&self, value: T) -> io::Result<T> {
-        if self.dry { Err(io::Error::other("this is a dry run: nothing is changed")) } else { Ok(value) }
+        if self.dry { Err(io::Error::other(DRY)) } else { Ok(value) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::machine::errno::DRY;
 use wasm_cni::machine::rules::iptables::{self, Family, Table};
 use wasm_cni::machine::rules::nftables::{self, Statement};
 use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
@@ -82,7 +83,7 @@ impl RuleTables for View {
 
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {
         if self.dry {
-            return Err(TableError::Failed("this is a dry run: nothing is changed".to_owned()));
+            return Err(TableError::Failed(DRY.to_owned()));
         }
         let (table, mut all) = (kept(table), lock(&self.all));
         let mut listing = all.get(&table).cloned().unwrap_or_else(|| Listing::empty(table));

@@ -1,7 +1,7 @@
 //! Attributes of a link that is there.
 
+use super::data::{LinkAttribute, SetLink};
 use super::on_off;
-use super::port::BridgePort;
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
@@ -15,36 +15,6 @@ use crate::machine::MachineError;
 use crate::machine::port::{Link, Request};
 use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, LinkRef, Mac, Netns};
-use serde::{Deserialize, Serialize};
-
-/// See [`Action::SetLink`](super::Action::SetLink).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetLink {
-    /// Which link: it stays, with its index and its addresses.
-    pub link: LinkRef,
-    /// What it gets.
-    pub attribute: LinkAttribute,
-}
-
-/// An attribute of a link. A plan sets the first four; the others are what a link of ours was made with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LinkAttribute {
-    /// The Ethernet address.
-    Mac(Mac),
-    /// Bytes.
-    Mtu(u32),
-    /// `IFF_ALLMULTI`.
-    AllMulticast(bool),
-    /// `IFLA_TXQLEN`, packets.
-    QueueLength(u32),
-    /// `IFF_PROMISC`: it is only saved; [`SetPromiscuous`] sets it.
-    Promiscuous(bool),
-    /// `IFLA_IFALIAS`.
-    Alias(String),
-    /// Of which bridge it is a port, and how.
-    Port(BridgePort),
-}
 
 impl LinkAttribute {
     /// The value as text, for sentences. A port has none.

@@ -8,7 +8,6 @@ use super::{
 use crate::action::check::Check;
 use crate::action::completion::Complete;
 use crate::action::context::{Notes, ReadContext, WriteContext, refused};
-use crate::action::is_false;
 use crate::action::kind::Kind;
 use crate::action::profile::{
     Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
@@ -36,7 +35,7 @@ pub struct EnsureBridge {
     /// The Ethernet address.
     pub mac: Mac,
     /// Whether ports exchange frames of common VLANs alone.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vlan_filtering: bool,
 }
 

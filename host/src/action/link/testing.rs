@@ -1,6 +1,7 @@
 //! A machine in memory for tests of rooms: it answers as it is set up, notes what is sent, and does nothing of it.
 
-use crate::action::context::{Notes, Permit, ReadContext, WriteContext};
+use crate::action::context::{Notes, ReadContext, WriteContext};
+use crate::action::testing::permit;
 use crate::machine::lease::Stores;
 use crate::machine::port::{
     Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
@@ -31,10 +32,6 @@ pub struct Scripted {
     pub pauses: u32,
 }
 
-struct Test;
-
-impl Permit for Test {}
-
 impl Scripted {
     /// A machine with one link.
     pub fn with(netns: Netns, link: Link) -> Self {
@@ -42,7 +39,7 @@ impl Scripted {
     }
 
     pub fn write<T>(&mut self, notes: &mut Notes, change: impl FnOnce(&mut WriteContext<'_>) -> T) -> T {
-        change(&mut WriteContext::new(&Test, self, notes))
+        change(&mut WriteContext::new(&permit(), self, notes))
     }
 
     pub fn read<T>(&mut self, notes: &mut Notes, look: impl FnOnce(&mut ReadContext<'_>) -> T) -> T {

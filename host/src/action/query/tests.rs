@@ -4,8 +4,11 @@ use super::*;
 use crate::action::testing::TestMachine;
 use crate::machine::errno::chain;
 use crate::machine::port::{in_container, on_host};
-use crate::value::{ContainerId, Netns, NetworkName};
+use crate::value::{
+    AddressRange, Backend, ContainerId, Fact, Firewall, IfName, LinkFact, Netns, NetworkName, Owner, StoreRef,
+};
 use nix::errno::Errno;
+use std::net::IpAddr;
 
 fn name(text: &str) -> IfName {
     IfName::parse(text).unwrap()

@@ -1,7 +1,7 @@
 //! The open lease stores of a verb.
 
 use super::super::MachineError;
-use super::super::errno::as_go;
+use super::super::errno::{DRY, as_go};
 use super::{Found, Held, Holder, LeaseDirectories, RealDirectories, Store};
 use crate::value::{ContainerId, Owner, StoreRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ impl Stores {
     /// A store with its lock, made where there is none. A dry one refuses.
     pub fn locked_store(&mut self, store: &StoreRef) -> Result<&mut Store, MachineError> {
         if self.is_dry {
-            return Err(MachineError::Conflict("this is a dry run: nothing is changed".to_owned()));
+            return Err(MachineError::Conflict(DRY.to_owned()));
         }
         if !self.open.contains_key(store) {
             let created = Store::new(store.clone(), self.directories.create(store)?);

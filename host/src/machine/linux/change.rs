@@ -1,7 +1,8 @@
 //! Changing the machine.
 
 use super::netlink::{conntrack, encode};
-use super::{DRY, Linux, file, firewalld, native, sysctl};
+use super::{Linux, file, firewalld, native, sysctl};
+use crate::machine::errno::DRY;
 use crate::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
 use crate::signal;
 use crate::value::{Netns, SysctlKey};

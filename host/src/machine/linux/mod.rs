@@ -14,15 +14,15 @@ pub mod process;
 mod sysctl;
 pub mod tables;
 
+use crate::machine::errno::DRY;
 use crate::machine::lease::Stores;
 use crate::value::{LinkRef, Netns};
 use netlink::Netlink;
 use netns::{Guard, NetnsFile};
-use nix::unistd::dup;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use tables::Tables;
 
@@ -105,9 +105,6 @@ impl Linux {
     }
 }
 
-/// Why a dry machine refuses a change.
-const DRY: &str = "this is a dry run: nothing is changed";
-
 /// The host's namespace is where the thread is.
 fn enter<'a>(
     home: &'a mut Option<File>,
@@ -130,12 +127,6 @@ fn enter<'a>(
 /// The error for a container that is gone.
 fn no_container() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace")
-}
-
-/// A lock as a descriptor that new processes inherit, until it is dropped.
-fn inherited(lock: Option<&OwnedFd>) -> Option<OwnedFd> {
-    // Without a descriptor to spare, it is as if the lock were not shared.
-    lock.and_then(|lock| dup(lock).ok())
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use nix::sched::sched_yield;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, dup, getpid, getppid};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
@@ -21,6 +21,12 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// A program that has closed its output ends within this time, as a rule.
 const SOON: Duration = Duration::from_millis(1);
+
+/// A lock as a descriptor that new processes inherit, until it is dropped.
+pub fn inherited(lock: Option<&OwnedFd>) -> Option<OwnedFd> {
+    // Without a descriptor to spare, it is as if the lock were not shared.
+    lock.and_then(|lock| dup(lock).ok())
+}
 
 /// The limits of a program.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,11 @@
 //! Tables of packet filter rules: what is listed of one, and the edits that change it, all or none.
 
+mod error;
 pub mod iptables;
 pub mod nftables;
 
-use super::MachineError;
+pub use error::TableError;
+
 use std::fmt;
 
 /// A table of rules.
@@ -70,6 +72,12 @@ impl Listing {
     }
 }
 
+impl From<iptables::Edit> for Edit {
+    fn from(edit: iptables::Edit) -> Self {
+        Edit::Iptables(edit)
+    }
+}
+
 impl Edit {
     /// Whether the kernel refuses it, and with it all edits of its transaction, when what it makes is there already.
     pub fn is_exclusive(&self) -> bool {
@@ -101,23 +109,6 @@ impl fmt::Display for TableId {
     }
 }
 
-/// Why a table was not listed, or not changed.
-#[derive(Debug)]
-pub enum TableError {
-    /// The program that does it is not installed; the text says which.
-    Missing(String),
-    /// It was refused, and nothing was changed: another try on a new listing may succeed.
-    Refused(String),
-    /// The outcome is not known: the process was killed, or the kernel's answer was lost.
-    Unknown(String),
-    /// Each try was refused, and others had changed the table in between.
-    Changed(String),
-    /// Somebody holds the lock of the tables for longer than so many seconds. Nothing was changed.
-    Busy(u64),
-    /// Anything else, and nothing was changed.
-    Failed(String),
-}
-
 /// The tables of a machine. They are used from a second thread too, beside links.
 pub trait RuleTables {
     /// Lists a table. One that is not there is empty, also where the kernel has no such tables at all.
@@ -125,31 +116,4 @@ pub trait RuleTables {
 
     /// Does all edits or none.
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError>;
-}
-
-impl TableError {
-    /// Whether it may have been done all the same.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, TableError::Unknown(_))
-    }
-
-    /// The error in the words `what`; `missing` where the program is not installed.
-    pub fn into_error(self, missing: &str, what: &str) -> MachineError {
-        let (what, message) = match self {
-            TableError::Busy(seconds) => {
-                return MachineError::Busy { what: "the xtables lock".to_owned(), seconds };
-            }
-            TableError::Changed(message) if what.is_empty() => return MachineError::Changed(message),
-            TableError::Changed(message) => return MachineError::Changed(format!("{what}: {message}")),
-            TableError::Missing(message) => (missing, message),
-            TableError::Refused(message) | TableError::Unknown(message) | TableError::Failed(message) => {
-                (what, message)
-            }
-        };
-        // Where no words are wanted, the message has them.
-        match what {
-            "" => MachineError::Conflict(message),
-            what => MachineError::Tool { what: what.to_owned(), message },
-        }
-    }
 }

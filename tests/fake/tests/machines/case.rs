@@ -4,7 +4,7 @@ use crate::private::{new_netns, private, sh};
 use crate::{actions, real};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use wasm_cni::action::context::{Notes, Permit, WriteContext};
+use wasm_cni::action::context::{Notes, WriteContext};
 use wasm_cni::action::query::MachineFacts;
 use wasm_cni::action::record::{Before, Done, Effect, Old, Outcome, Reason, Undoing};
 use wasm_cni::action::{Action, Answer, Facts, Query, Undo};
@@ -14,7 +14,8 @@ use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::linux::Linux;
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::machine::port::{Machine, in_container, on_host};
-use wasm_cni::value::{AddressRange, Fact, LinkRef};
+use wasm_cni::plan::{CheckedPlan, Entry, check_again};
+use wasm_cni::value::{AddressRange, Fact, LinkRef, PluginName};
 use wasm_cni_fake::FakeMachine;
 
 /// One start state, made twice, and what is done to it.
@@ -34,10 +35,16 @@ pub struct Case {
     pub undos: Vec<Undo>,
 }
 
-/// The test may change its machines.
-struct Granted;
-
-impl Permit for Granted {}
+/// A plan of these actions, checked as what is done again: a case has what no policy would allow.
+fn checked(actions: &[Action]) -> CheckedPlan {
+    let plugin = PluginName::parse("test").unwrap();
+    let entry = |action: &Action| {
+        let lifetime = action.kind().profile().lifetime(actions.iter());
+        Entry { plugin: plugin.clone(), lifetime, action: action.clone() }
+    };
+    let entries: Vec<Entry> = actions.iter().map(entry).collect();
+    check_again(entries.clone(), &entries).unwrap()
+}
 
 impl Case {
     pub fn new(name: &str, steps: Vec<Vec<Action>>) -> Self {
@@ -90,7 +97,8 @@ impl Case {
     /// Everything that is said while the case is played.
     fn play<M: Machine>(&self, machine: &mut M, snapshot: impl Fn(&M) -> String) -> Vec<String> {
         let mut said = vec!["# start".to_owned()];
-        let (mut undos, mut notes) = (Vec::new(), Notes::default());
+        let actions = self.steps.concat();
+        let (plan, mut undos, mut notes) = (checked(&actions), Vec::new(), Notes::default());
         let state =
             |machine: &M| snapshot(machine).lines().map(|line| format!("  {line}")).collect::<Vec<_>>();
         said.extend(state(machine));
@@ -99,7 +107,7 @@ impl Case {
             let step: Vec<&Action> = step.iter().collect();
             let observed = apply::observe(&step, machine.as_look(), &mut notes);
             said.extend(observed.into_iter().map(before_text));
-            let outcomes = apply::perform(&step, &mut WriteContext::new(&Granted, machine, &mut notes));
+            let outcomes = apply::perform(&step, &mut WriteContext::new(&plan, machine, &mut notes));
             assert_eq!(outcomes.len(), step.len());
             for (action, outcome) in step.iter().zip(outcomes) {
                 if let Outcome::Done(effect) = &outcome {
@@ -113,13 +121,12 @@ impl Case {
             said.push("# after the step".to_owned());
             said.extend(state(machine));
         }
-        let actions = self.steps.concat();
         look(machine, &actions, &mut said);
         undos.reverse();
         let undos = [self.undos.clone(), undos].concat();
         for _ in 0..2 {
             said.push("# undo".to_owned());
-            let stuck = apply::undo_all(&Granted, &undos, "", machine);
+            let stuck = apply::undo_all(&plan, &undos, "", machine);
             said.extend(stuck.iter().map(|stuck| {
                 let undo = format!("{:?}", stuck.undo);
                 format!("{}: {}", undo.split('(').next().unwrap(), error_text(&stuck.error))

@@ -1,7 +1,8 @@
 //! The rules of the reference's firewall (cni-behaviours, section 3.14).
 
-use super::FilterRule;
 use crate::machine::rules::iptables::{Edit, Listing, Rule};
+use crate::value::IfName;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// The chain with the rules of all containers.
@@ -16,6 +17,35 @@ const ANY_POLICY: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge|
 /// The same before that.
 const SAME_BRIDGE: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge)";
 const ISOLATED: &str = "CNI firewall plugin rules (ingressPolicy: isolated)";
+
+/// See [`Action::Filter`](crate::action::Action::Filter): what the reference's firewall makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilterRule {
+    /// Packets of an address of the container pass; in table `filter` of iptables.
+    AllowForward {
+        /// Whose.
+        address: IpAddr,
+        /// A chain of the administrator's, which is asked first.
+        admin_chain: String,
+    },
+    /// Packets from one bridge to another do not pass; in table `filter` of iptables, for all containers of the bridge.
+    Isolate {
+        /// Of which family.
+        is_ipv4: bool,
+        /// The bridge.
+        bridge: IfName,
+        /// Nor do those between its own ports, as far as they pass the host.
+        within: bool,
+    },
+    /// firewalld takes an address for one of a zone.
+    TrustSource {
+        /// Which.
+        address: IpAddr,
+        /// `trusted`.
+        zone: String,
+    },
+}
 
 /// A rule that others use too, and how an older reference wrote it.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@ use super::testing::{add, missing, remove};
 use super::*;
 use crate::action::record::{Done, Reason};
 use crate::machine::testing::{private, sh};
+use crate::value::IfName;
 
 fn allow(address: &str) -> FilterRule {
     FilterRule::AllowForward { address: address.parse().unwrap(), admin_chain: "CNI-ADMIN".to_owned() }

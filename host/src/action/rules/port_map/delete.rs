@@ -1,5 +1,6 @@
 //! Removal of the rules by which ports of the host lead to a container that is no more.
 
+use super::ports::DeletePortMap;
 use super::{command, failed, iptables, nft, table};
 use crate::action::check::{Check, required};
 use crate::action::context::ReadContext;
@@ -12,25 +13,6 @@ use crate::machine::MachineError;
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::policy::{Capability, Refusal};
 use crate::value::Backend;
-use serde::{Deserialize, Serialize};
-
-/// See [`Action::DeletePortMap`](crate::action::Action::DeletePortMap).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeletePortMap {
-    /// Where the rules live.
-    pub backend: Backend,
-    /// Of which family.
-    pub is_ipv4: bool,
-    /// With iptables: the container's chain. With nftables: the comment of its rules.
-    pub chain: String,
-}
-
-impl DeletePortMap {
-    /// A chain of iptables.
-    pub fn iptables(is_ipv4: bool, chain: String) -> Self {
-        DeletePortMap { backend: Backend::Iptables, is_ipv4, chain }
-    }
-}
 
 impl DeletePortMap {
     fn table(&self) -> TableId {

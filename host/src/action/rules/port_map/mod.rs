@@ -4,8 +4,9 @@ mod command;
 mod delete;
 pub mod iptables;
 pub mod nft;
+mod ports;
 
-pub use delete::DeletePortMap;
+pub use ports::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortOwner};
 
 use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
@@ -14,56 +15,13 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::{Action, PortOwner, Undo};
+use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::policy::{Capability, Refusal};
 pub use crate::value::PortMapping;
 use crate::value::{Backend, derive};
-use ipnetwork::IpNetwork;
-use serde::{Deserialize, Serialize};
-
-/// See [`Action::MapPorts`](super::Action::MapPorts): the rules of one address, with what they share with those of other
-/// containers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MapPorts {
-    /// Where the rules live.
-    pub backend: Backend,
-    /// The container's address; packets from its network to one of the ports are masqueraded.
-    pub address: IpNetwork,
-    /// In the order of the request, those for host addresses of the other family included.
-    pub mappings: Vec<PortMapping>,
-    /// What else has to be so of a packet: words of the backend's language, between the port and the verdict.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<String>,
-    /// What gets the host's address as its source; none: nothing does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub masquerade: Option<MasqueradePorts>,
-    /// With iptables: the chain, as the reference names it.
-    pub chain: String,
-    /// The comment, as the reference writes it: with iptables of each jump, with nftables of each rule.
-    pub comment: String,
-}
-
-/// What is masqueraded on its way to a mapped port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MasqueradePorts {
-    /// Whatever comes, not only what comes from the container's network and from the host itself.
-    pub all: bool,
-    /// With iptables: how it is marked.
-    pub mark: Mark,
-}
-
-/// How packets are marked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mark {
-    /// By this bit, from 0: chains that all containers share set it and look for it.
-    Bit(u8),
-    /// By a chain of somebody else.
-    Chain(String),
-}
 
 impl MapPorts {
     fn table(&self) -> TableId {

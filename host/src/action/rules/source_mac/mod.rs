@@ -2,6 +2,8 @@
 
 mod own;
 
+pub use own::{CheckSourceMac, TABLE};
+
 use super::masquerade::nft::{made_or_found, made_table};
 use crate::action::check::{Check, NAMED, required};
 use crate::action::completion::Complete;
@@ -18,24 +20,7 @@ use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
 use crate::value::{Attachment, IfName, Mac, derive};
-use own::{Own, matched};
-use serde::{Deserialize, Serialize};
-
-/// The table of these rules.
-pub const TABLE: TableId = TableId::Nftables("bridge", "nat");
-
-const HOOKED: &str = "PREROUTING";
-
-/// See [`Action::CheckSourceMac`](super::Action::CheckSourceMac): two chains of the attachment in table `bridge nat`, and the jump to them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckSourceMac {
-    /// The host's end of the veth pair.
-    pub port: IfName,
-    /// The Ethernet address of the container's end.
-    pub mac: Mac,
-    /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
-    pub identity: String,
-}
+use own::{HOOKED, Own, matched};
 
 impl Kind for CheckSourceMac {
     fn profile(&self) -> Profile<'_> {

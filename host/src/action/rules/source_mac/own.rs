@@ -1,10 +1,28 @@
 //! The two chains of an attachment, their rules and the jump to them.
 
-use super::{CheckSourceMac, HOOKED, TABLE};
-use crate::machine::rules::Edit as TableEdit;
 use crate::machine::rules::nftables::{
     Edit, Hook, Listing, NewRule, Operand, Operator, Rule, Selector, Statement,
 };
+use crate::machine::rules::{Edit as TableEdit, TableId};
+use crate::value::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+/// The table of these rules.
+pub const TABLE: TableId = TableId::Nftables("bridge", "nat");
+
+/// The chain that is hooked into the kernel.
+pub const HOOKED: &str = "PREROUTING";
+
+/// See [`Action::CheckSourceMac`](crate::action::Action::CheckSourceMac): two chains of the attachment in table `bridge nat`, and the jump to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSourceMac {
+    /// The host's end of the veth pair.
+    pub port: IfName,
+    /// The Ethernet address of the container's end.
+    pub mac: Mac,
+    /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
+    pub identity: String,
+}
 
 /// Every rule's comment begins so.
 const MARK: &str = "macspoofchk-";

@@ -14,6 +14,9 @@ use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+/// What a message about a link of any kind is made with.
+pub type Builder = LinkMessageBuilder<LinkUnspec>;
+
 /// The link of that name, or with that alternative name, if there is one.
 pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
     get(netlink, LinkUnspec::new_with_name(name.as_str()))
@@ -26,7 +29,7 @@ pub fn find_index(netlink: &mut Netlink, index: u32) -> io::Result<Option<Link>>
 
 /// The ports of a bridge.
 pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
-    let message = without_statistics(LinkMessageBuilder::<LinkUnspec>::new().controller(bridge)).build();
+    let message = without_statistics(Builder::new().controller(bridge)).build();
     let found = netlink.dump(RouteNetlinkMessage::GetLink(message))?;
     Ok(found.into_iter().filter_map(parse).filter(|link| link.master == Some(bridge)).collect())
 }
@@ -34,7 +37,7 @@ pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
 /// Makes a link of one end. A link of that name is `EEXIST`.
 pub fn create(link: &NewLink) -> Message {
     let name = link.name.as_str();
-    let of_kind = |kind| LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name);
+    let of_kind = |kind| Builder::new_with_info_kind(kind).name(name);
     match &link.kind {
         NewKind::Bridge { vlan_filtering } => {
             let bridge = LinkMessageBuilder::<LinkBridge>::new(name);
@@ -60,12 +63,11 @@ fn created<T>(mut builder: LinkMessageBuilder<T>, link: &NewLink) -> Message {
 ///
 /// The host end's queue length is 0, as the reference makes it. What [`mark`] sets cannot be set here.
 pub fn create_veth(veth: &NewVeth, netns: Option<BorrowedFd<'_>>) -> Message {
-    let mut end =
-        LinkMessageBuilder::<LinkUnspec>::new().name(veth.end.name.as_str()).address(veth.end.mac.0.to_vec());
+    let mut end = Builder::new().name(veth.end.name.as_str()).address(veth.end.mac.0.to_vec());
     if let Some(netns) = netns {
         end = end.setns_by_fd(netns.as_raw_fd());
     }
-    let mut host = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth)
+    let mut host = Builder::new_with_info_kind(InfoKind::Veth)
         .name(veth.host.name.as_str())
         .address(veth.host.mac.0.to_vec())
         .txqueuelen(0);
@@ -79,49 +81,9 @@ pub fn create_veth(veth: &NewVeth, netns: Option<BorrowedFd<'_>>) -> Message {
     exclusive(host.set_info_data(InfoData::Veth(InfoVeth::Peer(end.build()))).build())
 }
 
-/// Brings a link up.
-pub fn set_up(index: u32) -> Message {
-    change(LinkUnspec::new_with_index(index).up().build())
-}
-
-/// Takes a link down.
-pub fn set_down(index: u32) -> Message {
-    change(LinkUnspec::new_with_index(index).down().build())
-}
-
-/// Lets a link take every frame, or its own alone.
-pub fn set_promiscuous(index: u32, on: bool) -> Message {
-    change(LinkUnspec::new_with_index(index).promiscuous(on).build())
-}
-
-/// Gives a link an Ethernet address.
-pub fn set_mac(index: u32, mac: Mac) -> Message {
-    change(LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build())
-}
-
-/// Gives a link its largest packet, in bytes.
-pub fn set_mtu(index: u32, mtu: u32) -> Message {
-    change(LinkUnspec::new_with_index(index).mtu(mtu).build())
-}
-
-/// Lets a link take every multicast frame, or those of its groups alone.
-pub fn set_all_multicast(index: u32, on: bool) -> Message {
-    change(LinkUnspec::new_with_index(index).allmulticast(on).build())
-}
-
-/// Gives a link the length of its queue, in packets.
-pub fn set_queue_length(index: u32, packets: u32) -> Message {
-    change(LinkUnspec::new_with_index(index).txqueuelen(packets).build())
-}
-
-/// Marks a link as somebody's.
-pub fn set_alias(index: u32, alias: &str) -> Message {
-    change(LinkUnspec::new_with_index(index).alias(alias).build())
-}
-
-/// Makes a link a port of a bridge.
-pub fn set_master(index: u32, bridge: u32) -> Message {
-    change(LinkUnspec::new_with_index(index).controller(bridge).build())
+/// Changes a link that is there.
+pub fn set(index: u32, to: impl FnOnce(Builder) -> Builder) -> Message {
+    change(to(LinkUnspec::new_with_index(index)).build())
 }
 
 /// The settings of a bridge port.
@@ -156,7 +118,7 @@ fn change(message: LinkMessage) -> Message {
     Message { message: RouteNetlinkMessage::NewLink(message), flags: 0 }
 }
 
-fn get(netlink: &mut Netlink, builder: LinkMessageBuilder<LinkUnspec>) -> io::Result<Option<Link>> {
+fn get(netlink: &mut Netlink, builder: Builder) -> io::Result<Option<Link>> {
     match netlink.get(RouteNetlinkMessage::GetLink(without_statistics(builder).build())) {
         Ok(answer) => Ok(parse(answer)),
         Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(None),
@@ -164,7 +126,7 @@ fn get(netlink: &mut Netlink, builder: LinkMessageBuilder<LinkUnspec>) -> io::Re
     }
 }
 
-fn without_statistics(builder: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec> {
+fn without_statistics(builder: Builder) -> Builder {
     builder.append_extra_attribute(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]))
 }
 

@@ -103,40 +103,7 @@ fn nest(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Netlink, link};
     use super::*;
-    use crate::machine::testing::{private, sh};
-    use crate::value::IfName;
-
-    #[test]
-    fn a_link_is_known_as_well_by_what_is_left_of_it() {
-        private(|| {
-            sh("ip link add br7 type bridge
-                ip link add v7 mtu 1400 type veth peer name w7
-                ip link set v7 alias mine txqueuelen 7 master br7 promisc on allmulticast on up
-                ip link set w7 up
-                ip link set v7 type bridge_slave hairpin on isolated on");
-            let mut netlink = Netlink::open().unwrap();
-            let mut find =
-                |name: &str| link::find(&mut netlink, &IfName::parse(name).unwrap()).unwrap().unwrap();
-            let (bridge, port, end) = (find("br7"), find("v7"), find("w7"));
-            assert_eq!((bridge.kind.as_str(), bridge.master), ("bridge", None));
-            assert_eq!(
-                (port.kind.as_str(), port.master, port.peer),
-                ("veth", Some(bridge.index), Some(end.index))
-            );
-            assert_eq!((port.mtu, port.queue_length, port.alias.as_deref()), (1400, 7, Some("mine")));
-            assert!(
-                port.up
-                    && port.promiscuous
-                    && port.all_multicast
-                    && port.hairpin
-                    && port.isolated
-                    && end.running
-            );
-            assert!(!end.hairpin && end.mac != crate::value::Mac::default() && end.mac != port.mac);
-        });
-    }
 
     #[test]
     fn what_is_no_link_or_cut_off_stays_as_it_is() {

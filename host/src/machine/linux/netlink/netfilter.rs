@@ -1,27 +1,16 @@
 //! `NETLINK_NETFILTER`: requests and their answers, as bytes (`linux/netfilter/nfnetlink.h`).
 
+use super::socket::open;
+use netlink_packet_core::{NLM_F_DUMP_INTR, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
-use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 
-/// `NLM_F_REQUEST`.
-const REQUEST: u16 = 0x1;
-/// `NLM_F_ACK`: the kernel answers a success too.
-pub const ACK: u16 = 0x4;
-/// `NLM_F_DUMP_INTR`.
-const DUMP_INTR: u16 = 0x10;
-/// `NLM_F_DUMP`: all objects.
-pub const DUMP: u16 = 0x300;
-/// `NLM_F_EXCL`: it must not be there yet.
-pub const EXCL: u16 = 0x200;
-/// `NLM_F_CREATE`.
-pub const CREATE: u16 = 0x400;
-/// `NLM_F_APPEND`: last.
-pub const APPEND: u16 = 0x800;
+pub use netlink_packet_core::{
+    NLM_F_ACK as ACK, NLM_F_APPEND as APPEND, NLM_F_CREATE as CREATE, NLM_F_DUMP as DUMP, NLM_F_EXCL as EXCL,
+};
 
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
 const BATCH: [u16; 2] = [0x10, 0x11];
@@ -33,7 +22,6 @@ const TYPE_MASK: u16 = 0x3fff;
 const HEADER: usize = 16;
 /// `struct nfgenmsg`.
 const FAMILY_HEADER: usize = 4;
-const TIMEOUT_SECONDS: i64 = 5;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A message of a subsystem.
@@ -53,7 +41,7 @@ impl Message {
         let length = u32::try_from(HEADER + FAMILY_HEADER + self.attributes.len()).unwrap_or_default();
         into.extend(length.to_ne_bytes());
         into.extend(self.kind.to_ne_bytes());
-        into.extend((REQUEST | self.flags).to_ne_bytes());
+        into.extend((NLM_F_REQUEST | self.flags).to_ne_bytes());
         into.extend(sequence.to_ne_bytes());
         into.extend([0; 4]);
         into.extend([self.family, 0]);
@@ -71,10 +59,7 @@ pub struct Netfilter {
 impl Netfilter {
     /// Opens it. Closing waits until the kernel has done the deletions that nf_tables was asked for.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
-        setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;
-        Ok(Netfilter { socket, buffer: Vec::with_capacity(BUFFER_BYTES) })
+        Ok(Netfilter { socket: open(NETLINK_NETFILTER)?, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
     /// Sends one request, with [`ACK`] or [`DUMP`], and gives the attributes of each message of its answer. A dump during which something changed is
@@ -87,7 +72,7 @@ impl Netfilter {
         let mut interrupted = false;
         loop {
             for answer in self.receive()? {
-                interrupted |= answer.flags & DUMP_INTR != 0;
+                interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
                 match answer.kind {
                     libc::NLMSG_DONE if interrupted => return Err(io::ErrorKind::Interrupted.into()),
                     libc::NLMSG_DONE => return Ok(found),

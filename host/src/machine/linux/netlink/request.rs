@@ -1,5 +1,6 @@
 //! The netlink message of each [`Request`].
 
+use super::link::Builder;
 use super::socket::Message;
 use super::{address, link, qdisc, route, vlan};
 use crate::machine::linux::no_container;
@@ -21,15 +22,15 @@ pub fn encode(request: &Request, container: Option<BorrowedFd<'_>>) -> io::Resul
         },
         Request::Mark { name, alias, hairpin, isolated } => link::mark(name, alias, *hairpin, *isolated),
         Request::Delete(index) => link::delete(*index),
-        Request::SetUp(index, true) => link::set_up(*index),
-        Request::SetUp(index, false) => link::set_down(*index),
-        Request::SetPromiscuous(index, on) => link::set_promiscuous(*index, *on),
-        Request::SetAllMulticast(index, on) => link::set_all_multicast(*index, *on),
-        Request::SetMac(index, mac) => link::set_mac(*index, *mac),
-        Request::SetMtu(index, mtu) => link::set_mtu(*index, *mtu),
-        Request::SetQueueLength(index, packets) => link::set_queue_length(*index, *packets),
-        Request::SetAlias(index, alias) => link::set_alias(*index, alias),
-        Request::SetMaster { link, master } => link::set_master(*link, *master),
+        Request::SetUp(index, true) => link::set(*index, Builder::up),
+        Request::SetUp(index, false) => link::set(*index, Builder::down),
+        Request::SetPromiscuous(index, on) => link::set(*index, |link| link.promiscuous(*on)),
+        Request::SetAllMulticast(index, on) => link::set(*index, |link| link.allmulticast(*on)),
+        Request::SetMac(index, mac) => link::set(*index, |link| link.address(mac.0.to_vec())),
+        Request::SetMtu(index, mtu) => link::set(*index, |link| link.mtu(*mtu)),
+        Request::SetQueueLength(index, packets) => link::set(*index, |link| link.txqueuelen(*packets)),
+        Request::SetAlias(index, alias) => link::set(*index, |link| link.alias(alias)),
+        Request::SetMaster { link, master } => link::set(*link, |link| link.controller(*master)),
         Request::SetPort { link, hairpin, isolated } => link::set_port(*link, *hairpin, *isolated),
         Request::DropVlans(port) => vlan::drop_all(*port),
         Request::AddVlans { link, first, last, native } => vlan::add(*link, *first, *last, *native),

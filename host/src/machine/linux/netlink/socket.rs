@@ -46,12 +46,18 @@ pub struct Netlink {
     sequence: u32,
 }
 
+/// A socket of a protocol in the calling thread's namespace, in which it stays.
+pub fn open(protocol: isize) -> io::Result<Socket> {
+    let mut socket = Socket::new(protocol)?;
+    socket.bind_auto()?;
+    setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;
+    Ok(socket)
+}
+
 impl Netlink {
     /// Opens a socket in the calling thread's namespace, in which it stays.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;
+        let socket = open(NETLINK_ROUTE)?;
         socket.set_cap_ack(true)?;
         // Since Linux 4.20. Without it dumps are longer; all answers are filtered here anyway.
         let _ = socket.set_netlink_get_strict_chk(true);

@@ -2,8 +2,10 @@
 
 pub mod iptables;
 pub mod nft;
+mod program;
 
-use super::{DRY, inherited};
+use super::process::inherited;
+use crate::machine::errno::DRY;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use std::os::fd::OwnedFd;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::machine::lease::Stores;
+use crate::machine::linux::process::inherited;
 use crate::machine::port::{ProgramCall, ZoneChange};
 use crate::machine::rules::{TableError, TableId, iptables};
 use crate::value::{AddressRange, NetworkName, StoreRef, SysctlKey};

@@ -1,6 +1,7 @@
 //! Looking.
 
 use super::*;
+use crate::machine::linux::netlink::{Netlink, link};
 use crate::machine::port::ZoneQuery;
 use crate::value::{Route, SysctlKey};
 use std::net::IpAddr;
@@ -8,6 +9,30 @@ use std::path::Path;
 
 fn key(text: &str) -> SysctlKey {
     SysctlKey::parse(text).unwrap()
+}
+
+#[test]
+fn a_link_is_known_as_well_by_what_is_left_of_it() {
+    private(|| {
+        sh("ip link add br7 type bridge
+            ip link add v7 mtu 1400 type veth peer name w7
+            ip link set v7 alias mine txqueuelen 7 master br7 promisc on allmulticast on up
+            ip link set w7 up
+            ip link set v7 type bridge_slave hairpin on isolated on");
+        let mut netlink = Netlink::open().unwrap();
+        let mut find = |text: &str| link::find(&mut netlink, &name(text)).unwrap().unwrap();
+        let (bridge, port, end) = (find("br7"), find("v7"), find("w7"));
+        assert_eq!((bridge.kind.as_str(), bridge.master), ("bridge", None));
+        assert_eq!(
+            (port.kind.as_str(), port.master, port.peer),
+            ("veth", Some(bridge.index), Some(end.index))
+        );
+        assert_eq!((port.mtu, port.queue_length, port.alias.as_deref()), (1400, 7, Some("mine")));
+        assert!(
+            port.up && port.promiscuous && port.all_multicast && port.hairpin && port.isolated && end.running
+        );
+        assert!(!end.hairpin && end.mac != Mac::default() && end.mac != port.mac);
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 mod address;
 mod change;
 mod look;
+mod netns;
 mod requests;
 
 fn name(text: &str) -> IfName {

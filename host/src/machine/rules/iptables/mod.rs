@@ -4,8 +4,8 @@ mod rule;
 
 pub use rule::Rule;
 
-use super::TableError;
 use crate::machine::MachineError;
+use crate::machine::rules::error::TableError;
 use crate::value::shell::word;
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -219,12 +219,6 @@ impl Edit {
     pub fn missing(edits: &[Edit]) -> Vec<String> {
         let of_rules = edits.iter().filter(|edit| edit.rule().is_some());
         of_rules.map(|edit| format!("the rule `{}` is gone", edit.line())).collect()
-    }
-}
-
-impl From<Edit> for super::Edit {
-    fn from(edit: Edit) -> Self {
-        super::Edit::Iptables(edit)
     }
 }
 

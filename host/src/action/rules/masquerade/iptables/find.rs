@@ -1,6 +1,6 @@
 //! Masqueraded addresses as the rules alone show them, without a journal.
 
-use super::Masquerade;
+use super::chain::Masquerade;
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{Family, Listing, Rule, Table, failed};
 use crate::machine::rules::{self, RuleTables, TableError, TableId};

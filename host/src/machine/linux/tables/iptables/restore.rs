@@ -1,10 +1,11 @@
 //! The two processes: one that lists, one that changes.
 
 use crate::machine::linux::process::{self, TOOL};
+use crate::machine::linux::tables::program::printed;
 use crate::machine::rules::TableError;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Table};
 use std::io;
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
 const WAIT_SECONDS: u64 = 5;
@@ -36,46 +37,17 @@ pub fn commit(table: Table, family: Family, edits: &[Edit]) -> Result<(), TableE
 }
 
 fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, TableError> {
-    let output = process::run(Command::new(program).args(arguments), input, TOOL);
-    printed(program, family, arguments, output)
-}
-
-/// What a process printed, or why it did not do it.
-fn printed(
-    program: &str,
-    family: Family,
-    arguments: &[&str],
-    output: io::Result<Output>,
-) -> Result<String, TableError> {
-    let what = format!("running [{program} {}]", arguments.join(" "));
-    let output = match output {
-        Ok(output) => output,
-        // A directory of $PATH that may not be read counts as one without the program, as in Go.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-            let message = format!("exec: {:?}: executable file not found in $PATH", family.program());
-            return Err(TableError::Missing(message));
-        }
-        Err(error) => {
-            let is_ended = matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::TimedOut);
-            let message = format!("{what}: {error}");
-            return Err(if is_ended { TableError::Unknown(message) } else { TableError::Failed(message) });
-        }
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let printed = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let called = format!("running [{program} {}]", arguments.join(" "));
+    let output = process::run(Command::new(program).args(arguments), input, TOOL)
+        .map_err(|error| io::Error::new(error.kind(), format!("{called}: {error}")));
     // The nft variant has the same code for a change that somebody else's made impossible.
-    if output.status.code() == Some(RESOURCE_PROBLEM) && printed.contains("xtables lock") {
+    if output.as_ref().is_ok_and(|output| {
+        output.status.code() == Some(RESOURCE_PROBLEM)
+            && String::from_utf8_lossy(&output.stderr).contains("xtables lock")
+    }) {
         return Err(TableError::Busy(WAIT_SECONDS));
     }
-    let status = output.status.to_string().replace("exit status: ", "exit status ");
-    let message = format!("{what}: {status}: {printed}");
-    // Killed, by us after its time or by others, it may have done all.
-    if output.status.code().is_none() {
-        return Err(TableError::Unknown(message));
-    }
-    Err(TableError::Refused(message))
+    printed(output, family.program(), &called)
 }
 
 /// What the reference takes to mean "it is not there", as far as a listing can say it.

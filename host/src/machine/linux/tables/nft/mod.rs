@@ -4,10 +4,10 @@ mod listing;
 mod script;
 
 use crate::machine::linux::process::{self, TOOL};
+use crate::machine::linux::tables::program::printed;
 use crate::machine::rules::TableError;
 use crate::machine::rules::nftables::{Edit, Listing};
 use script::Script;
-use std::io;
 use std::process::Command;
 
 /// Lists a table: `nft -j list table`. One that is not there is empty, also where the kernel has no nftables at all.
@@ -42,25 +42,7 @@ fn run(arguments: &[&str], input: &str) -> Result<String, TableError> {
     let mut nft = Command::new("nft");
     // Its messages are looked at.
     nft.args(arguments).env("LC_ALL", "C");
-    let output = match process::run(&mut nft, input, TOOL) {
-        Ok(output) => output,
-        // A directory of $PATH that may not be read counts as one without the program, as in Go.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-            return Err(TableError::Missing("exec: \"nft\": executable file not found in $PATH".to_owned()));
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::TimedOut) => {
-            return Err(TableError::Unknown(error.to_string()));
-        }
-        Err(error) => return Err(TableError::Failed(error.to_string())),
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    let status = output.status.to_string().replace("exit status: ", "exit status ");
-    let message = format!("nft {}: {status}: {said}", arguments.join(" "));
-    let is_answer = output.status.code().is_some();
-    Err(if is_answer { TableError::Refused(message) } else { TableError::Unknown(message) })
+    printed(process::run(&mut nft, input, TOOL), "nft", &format!("nft {}", arguments.join(" ")))
 }
 
 /// Whether a listing failed because there is nothing: no such table, or no nftables in the kernel (no such protocol of netlink, or no such

@@ -259,11 +259,16 @@ fn comparison(loaded: Option<u32>, mask: Option<&[u8]>, data: &[u8], family: Fam
     Some(not.into_iter().chain([option.to_owned(), network.to_string()]).collect())
 }
 
+/// The name of a chain, unless it is more than a word: the kernel takes any.
+pub fn chain_name(bytes: &[u8], attribute: u16) -> Option<&str> {
+    text(bytes, attribute).filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+}
+
 fn decision(data: &[u8]) -> Option<Vec<String>> {
     const NFT_GOTO: u32 = (-4_i32).cast_unsigned();
     const NFT_RETURN: u32 = (-5_i32).cast_unsigned();
     let verdict = find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?;
-    let chain = super::chain_name(verdict, NFTA_VERDICT_CHAIN);
+    let chain = chain_name(verdict, NFTA_VERDICT_CHAIN);
     Some(match number(verdict, NFTA_VERDICT_CODE)? {
         ACCEPT => owned(["-j", "ACCEPT"]),
         0 => owned(["-j", "DROP"]),

@@ -78,7 +78,7 @@ pub fn list(family: Family) -> Option<Listing> {
     let mut listing = Listing::default();
     for chain in dump(&mut socket, GETCHAIN, family, NFTA_CHAIN_TABLE)? {
         if find(&chain, NFTA_CHAIN_HOOK).is_none() {
-            listing.chains.push(chain_name(&chain, NFTA_CHAIN_NAME)?.to_owned());
+            listing.chains.push(expression::chain_name(&chain, NFTA_CHAIN_NAME)?.to_owned());
         }
     }
     for found in dump(&mut socket, GETRULE, family, NFTA_RULE_TABLE)? {
@@ -94,12 +94,7 @@ fn rule(found: &[u8], family: Family) -> Option<Rule> {
         return None;
     }
     let words = expression::words(find(found, NFTA_RULE_EXPRESSIONS).unwrap_or_default(), family);
-    Some(Rule { chain: chain_name(found, NFTA_RULE_CHAIN)?.to_owned(), words })
-}
-
-/// The name of a chain, unless it is more than a word: the kernel takes any.
-fn chain_name(bytes: &[u8], attribute: u16) -> Option<&str> {
-    text(bytes, attribute).filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+    Some(Rule { chain: expression::chain_name(found, NFTA_RULE_CHAIN)?.to_owned(), words })
 }
 
 /// All objects of the table.
