@@ -3,14 +3,13 @@
 //! [`Action`] and [`Undo`] are the closed lists; [`Action::kind`] and [`Undo::inverse`] are the only matches on them. Everything else goes through the
 //! traits [`Kind`] and [`Inverse`], which a room implements for its data. `docs/architecture.md` has the checklist for a new room.
 //!
-//! This file has the lists and nothing else: that they name the rooms, which name them, is the one circle of the source, and a test holds that.
+//! This file has the lists and their matches, and nothing else: that they name the rooms, which name them, is the one circle of the source, and a test holds that.
 
 pub mod address;
 pub mod check;
 pub mod completion;
 pub mod context;
 pub mod delegate;
-mod dispatch;
 pub mod kind;
 pub mod lease;
 pub mod link;
@@ -32,7 +31,7 @@ pub use lease::{ReleaseLease, ReserveLease, RestoreLastReserved};
 pub use link::announce::Announce;
 pub use link::attribute::RestoreLink;
 pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
-pub use link::data::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
+pub use link::settings::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
 pub use link::delete::{DeleteLink, DeleteMarkedLink};
 pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
 pub use link::save::{ForgetLink, SaveLink};
@@ -153,5 +152,78 @@ pub enum Undo {
     /// Removes a lease.
     ReleaseLease(ReleaseLease),
     /// Restores `last_reserved_ip.N`.
+    RestoreLastReserved(RestoreLastReserved),
+}
+
+/// The dispatch: `list`, `method` and `trait` of an enum whose variants hold each a type of a room.
+macro_rules! dispatch {
+    ($list:ident, $method:ident, $interface:ident, $($variant:ident($room:ty),)*) => {
+        impl $list {
+            /// What its room does with it.
+            pub fn $method(&self) -> &dyn $interface {
+                match self {
+                    $($list::$variant(room) => room,)*
+                }
+            }
+
+            /// The names of all kinds.
+            pub const KINDS: &'static [&'static str] = &[$(stringify!($variant),)*];
+        }
+
+        $(impl From<$room> for $list {
+            fn from(room: $room) -> Self {
+                $list::$variant(room)
+            }
+        })*
+    };
+}
+
+dispatch! { Action, kind, Kind,
+    ReserveLease(ReserveLease),
+    DeleteStaleLink(DeleteStaleLink),
+    EnsureBridge(EnsureBridge),
+    CreateVeth(CreateVeth),
+    EnsureVlanGateway(EnsureVlanGateway),
+    SetUp(SetUp),
+    SetPromiscuous(SetPromiscuous),
+    Settle(Settle),
+    Announce(Announce),
+    DeleteAddress(DeleteAddress),
+    AddAddress(AddAddress),
+    AddRoute(AddRoute),
+    SetSysctl(SetSysctl),
+    Masquerade(Masquerade),
+    MasqueradeNft(MasqueradeNft),
+    MapPorts(MapPorts),
+    DeletePortMap(DeletePortMap),
+    CheckSourceMac(CheckSourceMac),
+    Filter(FilterRule),
+    Shape(Shape),
+    Delegate(Delegate),
+    SetLink(SetLink),
+    SaveLink(SaveLink),
+}
+
+dispatch! { Undo, inverse, Inverse,
+    DeleteLink(DeleteLink),
+    DeleteMarkedLink(DeleteMarkedLink),
+    DeleteEmptyBridge(DeleteEmptyBridge),
+    RemoveAddress(RemoveAddress),
+    RestoreAddress(RestoreAddress),
+    SetDown(SetDown),
+    ClearPromiscuous(ClearPromiscuous),
+    RestoreLink(RestoreLink),
+    ForgetLink(ForgetLink),
+    RestoreSysctl(RestoreSysctl),
+    RemoveMasquerade(RemoveMasquerade),
+    RemoveMasqueradeNft(RemoveMasqueradeNft),
+    RemovePorts(RemovePorts),
+    DeletePortMap(DeletePortMap),
+    RemoveSourceMac(RemoveSourceMac),
+    RemoveFilter(RemoveFilter),
+    RemoveShape(RemoveShape),
+    DeleteIfb(DeleteIfb),
+    EndDelegate(EndDelegate),
+    ReleaseLease(ReleaseLease),
     RestoreLastReserved(RestoreLastReserved),
 }

@@ -1,6 +1,6 @@
 //! Attributes of a link that is there.
 
-use super::data::{LinkAttribute, SetLink};
+use super::settings::{LinkAttribute, SetLink};
 use super::on_off;
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};

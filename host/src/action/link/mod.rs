@@ -3,7 +3,7 @@
 pub mod announce;
 pub mod attribute;
 pub mod bridge;
-pub mod data;
+pub mod settings;
 pub mod delete;
 mod end;
 pub mod port;

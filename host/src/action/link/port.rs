@@ -1,7 +1,7 @@
 //! A port of a bridge, and its VLANs.
 
 use super::bridge::{failed_keep, pins};
-use super::data::{BridgePort, PortVlan, PortVlans};
+use super::settings::{BridgePort, PortVlan, PortVlans};
 use super::on_off;
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::profile::Prepared;

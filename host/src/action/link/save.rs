@@ -1,7 +1,7 @@
 //! What a link had before tuning changed it, in the file in which the reference's tuning keeps that: either can put it back (cni-behaviours, section 3.15).
 
 use super::attribute::RestoreLink;
-use super::data::LinkAttribute;
+use super::settings::LinkAttribute;
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext};
 use crate::action::kind::Kind;

@@ -1,7 +1,7 @@
 //! Veth pairs.
 
 use super::bridge::{failed_keep, pins};
-use super::data::{BridgePort, PortVlans};
+use super::settings::{BridgePort, PortVlans};
 use super::end::{End, restored};
 use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, presence, unmark};
 use crate::action::check::{Check, required};
