@@ -1,9 +1,8 @@
 //! Start states: what somebody did before.
 
-use super::FakeMachine;
 use super::link::Link;
 use super::space::DEFAULT_MTU;
-use nix::errno::Errno;
+use super::{FakeMachine, Program};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
@@ -29,10 +28,7 @@ impl FakeMachine {
     /// As [`FakeMachine::with_link`].
     pub fn with_pair(mut self, first: LinkFact, second: LinkFact) -> io::Result<Self> {
         let (one, other) = (self.try_link(&first)?, self.try_link(&second)?);
-        let places = [(first.netns, one, (second.netns, other)), (second.netns, other, (first.netns, one))];
-        for (netns, index, peer) in places {
-            self.spaces.get_mut(netns).ok_or(Errno::ENODEV)?.get_mut(index)?.peer = Some(peer);
-        }
+        self.spaces.join((first.netns, one), (second.netns, other))?;
         Ok(self)
     }
 
@@ -62,6 +58,12 @@ impl FakeMachine {
         self
     }
 
+    /// With an executable, such as a native plugin.
+    pub fn with_program(mut self, path: impl Into<PathBuf>, program: Program) -> Self {
+        self.programs.insert(path.into(), program);
+        self
+    }
+
     /// With rules in a table, in the place of what was there. Rules of nftables get handles.
     pub fn with_table(self, table: TableId, listing: Listing) -> Self {
         self.tables.put(table, listing);
@@ -88,15 +90,11 @@ impl FakeMachine {
     }
 
     fn try_link(&mut self, fact: &LinkFact) -> io::Result<u32> {
-        let space = self.spaces.get_mut(fact.netns).ok_or(Errno::ENODEV)?;
-        if space.find(fact.name.as_str()).is_some() {
-            return Err(Errno::EEXIST.into());
-        }
+        let space = self.spaces.at(fact.netns)?;
         let mut link = Link::new(fact.name.as_str(), &fact.kind, fact.mac, fact.mtu);
         link.mtu_fixed = fact.mtu != DEFAULT_MTU;
-        link.check()?;
         link.set_alias(fact.alias.as_deref().unwrap_or_default())?;
-        let index = space.insert(link);
+        let index = space.add(link)?;
         if let Some(master) = fact.master {
             space.enslave(index, master)?;
         }

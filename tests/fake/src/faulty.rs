@@ -2,20 +2,11 @@
 
 use super::FakeMachine;
 use std::io;
-use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
-use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use wasm_cni::machine::lease::Stores;
-use wasm_cni::machine::port::{
-    Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
-};
-use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
-use wasm_cni::machine::vlans::Vlans;
-use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
+use std::sync::{Arc, Mutex, PoisonError};
+use wasm_cni::machine::rules::TableError;
 
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +24,10 @@ pub enum Fault {
 impl Fault {
     /// All of them.
     pub const ALL: [Fault; 4] = [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter, Fault::AnswerLost];
+
+    fn is_death(self) -> bool {
+        matches!(self, Fault::DiesBefore | Fault::DiesAfter)
+    }
 }
 
 /// Counts calls of the port that change something, list a table or execute a program, and strikes at one of them. Clones share the count.
@@ -73,46 +68,22 @@ impl Strike {
         self.seen.load(Ordering::SeqCst)
     }
 
-    fn strikes(&self, number: usize) -> bool {
-        (self.at..=self.until).contains(&number)
+    /// Counts a call; the fault, if it is to go wrong.
+    fn next(&self) -> Option<Fault> {
+        let number = self.seen.fetch_add(1, Ordering::SeqCst);
+        (self.at..=self.until).contains(&number).then_some(self.fault)
     }
 
     /// Whether the process dies at one of the next calls, which are so many.
     fn is_death_within(&self, count: usize) -> bool {
         let next = self.seen();
-        matches!(self.fault, Fault::DiesBefore | Fault::DiesAfter) && (next..next + count).contains(&self.at)
+        self.fault.is_death() && (next..next + count).contains(&self.at)
     }
+}
 
-    /// Does what is answered by somebody else, or what goes wrong with it.
-    fn remote<T, E>(
-        &self,
-        call: impl FnOnce() -> Result<T, E>,
-        lost: impl FnOnce() -> E,
-        refused: impl FnOnce() -> E,
-    ) -> Result<T, E> {
-        if !self.strikes(self.seen.fetch_add(1, Ordering::SeqCst)) {
-            return call();
-        }
-        match self.fault {
-            Fault::Refused => Err(refused()),
-            Fault::DiesBefore => resume_unwind(Box::new(Died)),
-            Fault::DiesAfter => {
-                let _ = call();
-                resume_unwind(Box::new(Died))
-            }
-            Fault::AnswerLost => {
-                let _ = call();
-                Err(lost())
-            }
-        }
-    }
-
-    /// Does what is a system call of our own, or what goes wrong with it. Its answer cannot be lost: then it is refused.
-    pub(crate) fn local<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        match self.fault {
-            Fault::AnswerLost => Strike { fault: Fault::Refused, ..self.clone() }.remote(call, lost, refused),
-            _ => self.remote(call, lost, refused),
-        }
+impl Default for Strike {
+    fn default() -> Self {
+        Self::never()
     }
 }
 
@@ -121,161 +92,120 @@ impl Strike {
 pub struct Died;
 
 /// The machine, but for one call. Locks of lease stores that a process held which died are free once [`FakeMachine::next_verb`] was called.
-pub struct Faulty<'a> {
-    machine: &'a mut FakeMachine,
-    strike: Strike,
-}
+pub struct Faulty<'a>(&'a mut FakeMachine);
 
 impl<'a> Faulty<'a> {
     /// The machine, with a strike until this is dropped.
     pub fn new(machine: &'a mut FakeMachine, strike: Strike) -> Self {
-        machine.leases.strike(Some(strike.clone()));
-        Faulty { machine, strike }
+        machine.strike.put(strike);
+        Faulty(machine)
+    }
+}
+
+impl Deref for Faulty<'_> {
+    type Target = FakeMachine;
+
+    fn deref(&self) -> &FakeMachine {
+        self.0
+    }
+}
+
+impl DerefMut for Faulty<'_> {
+    fn deref_mut(&mut self) -> &mut FakeMachine {
+        self.0
     }
 }
 
 impl Drop for Faulty<'_> {
     fn drop(&mut self) {
-        self.machine.leases.strike(None);
+        self.0.strike.put(Strike::never());
     }
 }
 
-fn refused() -> io::Error {
-    io::Error::other("made to fail")
+/// An error of the port.
+pub(crate) trait Failure {
+    /// Nothing was done.
+    fn refused() -> Self;
+    /// It may have been done.
+    fn lost() -> Self;
 }
 
-fn lost() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the answer was lost")
-}
-
-impl Look for Faulty<'_> {
-    fn has_netns(&self, netns: Netns) -> bool {
-        self.machine.has_netns(netns)
+impl Failure for io::Error {
+    fn refused() -> Self {
+        io::Error::other("made to fail")
     }
-    fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
-        self.machine.link(link)
-    }
-    fn index(&mut self, link: &LinkRef) -> io::Result<Option<u32>> {
-        self.machine.index(link)
-    }
-    fn link_at(&mut self, netns: Netns, index: u32) -> io::Result<Option<Link>> {
-        self.machine.link_at(netns, index)
-    }
-    fn ports(&mut self, bridge: u32) -> io::Result<Vec<Link>> {
-        self.machine.ports(bridge)
-    }
-    fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
-        self.machine.addresses(netns, link)
-    }
-    fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
-        self.machine.has_route(netns, link, route)
-    }
-    fn output(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
-        self.machine.output(address)
-    }
-    fn vlans(&mut self, port: u32) -> io::Result<Vlans> {
-        self.machine.vlans(port)
-    }
-    fn qdiscs(&mut self, link: u32) -> io::Result<Qdiscs> {
-        self.machine.qdiscs(link)
-    }
-    fn redirects(&mut self, link: u32) -> io::Result<Vec<u32>> {
-        self.machine.redirects(link)
-    }
-    fn sysctl(&mut self, netns: Netns, key: &SysctlKey) -> io::Result<String> {
-        self.machine.sysctl(netns, key)
-    }
-    fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        self.machine.sysctl_names(netns, directory)
-    }
-    fn file(&mut self, path: &Path, below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
-        self.machine.file(path, below, limit)
-    }
-    fn has_file(&mut self, path: &Path) -> bool {
-        self.machine.has_file(path)
-    }
-    fn has_program(&mut self, program: &str) -> bool {
-        self.machine.has_program(program)
-    }
-    fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
-        self.machine.zone(query)
-    }
-    fn tables(&self) -> Arc<dyn RuleTables + Send + Sync> {
-        Arc::new(FaultyTables { tables: self.machine.tables(), strike: self.strike.clone() })
-    }
-    fn stores(&mut self) -> &mut Stores {
-        self.machine.stores()
-    }
-    fn is_dry(&self) -> bool {
-        self.machine.is_dry()
+    fn lost() -> Self {
+        io::Error::new(io::ErrorKind::TimedOut, "the answer was lost")
     }
 }
 
-impl Machine for Faulty<'_> {
-    fn as_look(&mut self) -> &mut dyn Look {
-        self
+impl Failure for TableError {
+    fn refused() -> Self {
+        TableError::Failed("made to fail".to_owned())
     }
-    fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let strike = self.strike.clone();
-        // The kernel does all of a batch within the system call that sends it, so that no process dies in between.
+    fn lost() -> Self {
+        TableError::Unknown("the answer was lost".to_owned())
+    }
+}
+
+/// Where a strike is put in. Clones share it: a machine's tables and lease directories have its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Switch(Arc<Mutex<Strike>>);
+
+impl Switch {
+    fn put(&self, strike: Strike) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = strike;
+    }
+
+    /// Not held while a call is done: a process may die of it.
+    fn strike(&self) -> Strike {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does what is answered by somebody else, or what goes wrong with it.
+    pub fn remote<T, E: Failure>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        struck(self.strike().next(), call)
+    }
+
+    /// Does what is a system call of our own, or what goes wrong with it. Its answer cannot be lost: then it is refused.
+    pub fn local<T, E: Failure>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let own = |fault: Fault| if fault.is_death() { fault } else { Fault::Refused };
+        struck(self.strike().next().map(own), call)
+    }
+
+    /// Does the requests of a batch. The kernel does all of one within the system call that sends it, so that no process dies in between.
+    pub fn batch<R>(
+        &self,
+        requests: Vec<R>,
+        mut call: impl FnMut(R) -> io::Result<()>,
+    ) -> Vec<io::Result<()>> {
+        let strike = self.strike();
         if strike.is_death_within(requests.len()) {
             if strike.fault == Fault::DiesAfter {
-                drop(self.machine.send(netns, requests));
+                requests.into_iter().for_each(|request| drop(call(request)));
             }
             resume_unwind(Box::new(Died))
         }
         let mut is_lost = false;
         let one = |request| {
-            let first = strike.seen();
-            let answer = strike.remote(
-                || self.machine.send(netns, vec![request]).pop().unwrap_or(Ok(())),
-                lost,
-                refused,
-            );
+            let fault = strike.next();
+            let answer = struck(fault, || call(request));
             // The kernel forgets answers for want of room, and who reads gets that as an error: no later answer of the batch is read.
-            is_lost |= strike.fault == Fault::AnswerLost && strike.strikes(first);
-            if is_lost { Err(lost()) } else { answer }
+            is_lost |= fault == Some(Fault::AnswerLost);
+            if is_lost { Err(io::Error::lost()) } else { answer }
         };
         requests.into_iter().map(one).collect()
     }
-    fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
-        self.strike.local(|| self.machine.set_sysctl(netns, key, value))
-    }
-    fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.strike.local(|| self.machine.write_file(path, bytes))
-    }
-    fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        self.strike.local(|| self.machine.remove_file(path))
-    }
-    fn forget_udp(&mut self, is_ipv4: bool, ports: &[u16]) -> io::Result<()> {
-        self.strike.remote(|| self.machine.forget_udp(is_ipv4, ports), lost, refused)
-    }
-    fn change_zone(&mut self, change: ZoneChange<'_>) -> io::Result<bool> {
-        self.strike.remote(|| self.machine.change_zone(change), lost, refused)
-    }
-    fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
-        self.strike.remote(|| self.machine.run(call), lost, refused)
-    }
-    fn pause(&mut self, time: Duration) -> bool {
-        self.machine.pause(time)
-    }
 }
 
-/// The tables, but for one change.
-struct FaultyTables {
-    tables: Arc<dyn RuleTables + Send + Sync>,
-    strike: Strike,
-}
-
-impl RuleTables for FaultyTables {
-    fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        let failed = || TableError::Failed("made to fail".to_owned());
-        self.strike.remote(|| self.tables.list(table), failed, failed)
+fn struck<T, E: Failure>(fault: Option<Fault>, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let Some(fault) = fault else { return call() };
+    if matches!(fault, Fault::DiesAfter | Fault::AnswerLost) {
+        drop(call());
     }
-
-    fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {
-        let lost = || TableError::Unknown("the answer was lost".to_owned());
-        let refused = || TableError::Failed("made to fail".to_owned());
-        self.strike.remote(|| self.tables.commit(table, edits), lost, refused)
+    match fault {
+        Fault::Refused => Err(E::refused()),
+        Fault::AnswerLost => Err(E::lost()),
+        Fault::DiesBefore | Fault::DiesAfter => resume_unwind(Box::new(Died)),
     }
 }

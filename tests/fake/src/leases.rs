@@ -1,9 +1,8 @@
-//! Lease directories in memory, whose files a [`Strike`] can make fail.
+//! Lease directories in memory, whose files a strike can make fail.
 
-use super::faulty::Strike;
+use super::faulty::Switch;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use wasm_cni::machine::MachineError;
 use wasm_cni::machine::lease::{Found, LeaseDirectories, LeaseDirectory, MemoryDirectories, State, Stores};
 use wasm_cni::value::StoreRef;
@@ -12,29 +11,26 @@ use wasm_cni::value::StoreRef;
 const LAST_RESERVED: &str = "last_reserved_ip.";
 
 /// All directories of leases; clones share them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Leases {
     directories: MemoryDirectories,
     strike: Switch,
 }
 
-/// Where a strike is put in while it lasts.
-type Switch = Arc<Mutex<Option<Strike>>>;
-
 impl Leases {
+    /// Without any, in which changes go wrong by a strike.
+    pub fn new(strike: &Switch) -> Self {
+        Leases { directories: MemoryDirectories::default(), strike: strike.clone() }
+    }
+
     /// The same files in directories of their own, whose locks nobody holds.
-    pub fn copy(&self) -> Self {
-        Leases { directories: self.directories.copy(), strike: Switch::default() }
+    pub fn copy(&self, strike: &Switch) -> Self {
+        Leases { directories: self.directories.copy(), strike: strike.clone() }
     }
 
     /// The stores of a verb.
     pub fn stores(&self, is_dry: bool) -> Stores {
         Stores::new(Box::new(self.clone()), is_dry)
-    }
-
-    /// Lets changes of files go wrong, or none again.
-    pub fn strike(&self, strike: Option<Strike>) {
-        *self.strike.lock().unwrap_or_else(PoisonError::into_inner) = strike;
     }
 
     /// Writes a file as somebody else would.
@@ -85,17 +81,6 @@ struct Watched {
     strike: Switch,
 }
 
-impl Watched {
-    fn change<T>(&self, change: impl FnOnce(&dyn LeaseDirectory) -> io::Result<T>) -> io::Result<T> {
-        // Not under the mutex: a process may die of it.
-        let strike = self.strike.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match strike {
-            Some(strike) => strike.local(|| change(&*self.directory)),
-            None => change(&*self.directory),
-        }
-    }
-}
-
 impl LeaseDirectory for Watched {
     fn lock(&mut self) -> Result<(), MachineError> {
         self.directory.lock()
@@ -119,16 +104,16 @@ impl LeaseDirectory for Watched {
         self.directory.read(name)
     }
     fn create(&self, name: &str, content: &str) -> io::Result<()> {
-        self.change(|directory| directory.create(name, content))
+        self.strike.local(|| self.directory.create(name, content))
     }
     fn link(&self, name: &str, second: &str) -> io::Result<()> {
-        self.change(|directory| directory.link(name, second))
+        self.strike.local(|| self.directory.link(name, second))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(|directory| directory.rename(from, to))
+        self.strike.local(|| self.directory.rename(from, to))
     }
     fn remove(&self, name: &str) -> io::Result<bool> {
-        self.change(|directory| directory.remove(name))
+        self.strike.local(|| self.directory.remove(name))
     }
     fn is_shared(&self) -> io::Result<bool> {
         self.directory.is_shared()

@@ -19,15 +19,15 @@ mod spaces;
 pub mod sysctl;
 mod tables;
 
+use faulty::Switch;
 use leases::Leases;
 use nix::errno::Errno;
 use spaces::Spaces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output};
+use std::process::Output;
 use std::time::Duration;
 use tables::Tables;
 use wasm_cni::machine::lease::Stores;
@@ -44,13 +44,21 @@ pub struct FakeMachine {
     leases: Leases,
     /// The stores that this verb has open.
     stores: Stores,
-    files: BTreeMap<PathBuf, Vec<u8>>,
+    files: Files,
+    programs: BTreeMap<PathBuf, Program>,
     /// The sources of firewalld's zones; none: it does not run.
     zones: Option<BTreeSet<(String, IpAddr)>>,
     /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
     dry: bool,
+    strike: Switch,
 }
+
+/// Files by path.
+pub type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// An executable: what it does to the files of the machine, and how it ends.
+pub type Program = fn(&ProgramCall, &mut Files) -> Output;
 
 impl Default for FakeMachine {
     fn default() -> Self {
@@ -61,16 +69,19 @@ impl Default for FakeMachine {
 impl Clone for FakeMachine {
     /// The same machine as another verb finds it: no store is open.
     fn clone(&self) -> Self {
-        let leases = self.leases.copy();
+        let strike = Switch::default();
+        let leases = self.leases.copy(&strike);
         FakeMachine {
             spaces: self.spaces.clone(),
             tables: self.tables.copy(),
             stores: leases.stores(self.dry),
             leases,
             files: self.files.clone(),
+            programs: self.programs.clone(),
             zones: self.zones.clone(),
             indexes: self.indexes.clone(),
             dry: self.dry,
+            strike,
         }
     }
 }
@@ -78,16 +89,19 @@ impl Clone for FakeMachine {
 impl FakeMachine {
     /// A host and a container as the kernel makes them: each with `lo`, down, and nothing else.
     pub fn new() -> Self {
-        let leases = Leases::default();
+        let strike = Switch::default();
+        let leases = Leases::new(&strike);
         FakeMachine {
             spaces: Spaces::new(),
             tables: Tables::default(),
             stores: leases.stores(false),
             leases,
-            files: BTreeMap::new(),
+            files: Files::new(),
+            programs: BTreeMap::new(),
             zones: None,
             indexes: BTreeMap::new(),
             dry: false,
+            strike,
         }
     }
 
@@ -98,8 +112,21 @@ impl FakeMachine {
         self.indexes.clear();
     }
 
-    fn changed<T>(&self, value: T) -> io::Result<T> {
-        if self.dry { Err(io::Error::other("this is a dry run: nothing is changed")) } else { Ok(value) }
+    /// Does a change that is a system call of the process, unless this is a dry run, or what goes wrong with it.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        self.strike.clone().local(|| self.unless_dry(change))
+    }
+
+    /// Does a change that somebody else answers.
+    fn ask<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        self.strike.clone().remote(|| self.unless_dry(change))
+    }
+
+    fn unless_dry<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        if self.dry {
+            return Err(io::Error::other("this is a dry run: nothing is changed"));
+        }
+        change(self)
     }
 }
 
@@ -109,52 +136,52 @@ impl Machine for FakeMachine {
     }
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let done = requests.iter().map(|request| {
-            self.changed(())?;
-            if !self.has_netns(netns) {
-                return Err(no_netns());
-            }
-            self.spaces.request(netns, request).map_err(io::Error::from)
-        });
-        done.collect()
+        self.strike.clone().batch(requests, |request| {
+            self.unless_dry(|machine| {
+                machine.space(netns)?;
+                Ok(machine.spaces.request(netns, &request)?)
+            })
+        })
     }
 
     fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
-        self.changed(())?;
-        let space = self.spaces.get_mut(netns).ok_or_else(no_netns)?;
-        space.write_sysctl(key.as_str(), value).map_err(io::Error::from)
+        self.change(|machine| {
+            let space = machine.spaces.get_mut(netns).ok_or_else(no_netns)?;
+            Ok(space.write_sysctl(key.as_str(), value)?)
+        })
     }
 
     fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.changed(())?;
-        self.files.insert(path.to_owned(), bytes.to_vec());
-        Ok(())
+        self.change(|machine| {
+            machine.files.insert(path.to_owned(), bytes.to_vec());
+            Ok(())
+        })
     }
 
     fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        self.changed(())?;
-        self.files.remove(path).map(drop).ok_or_else(|| Errno::ENOENT.into())
+        self.change(|machine| Ok(machine.files.remove(path).map(drop).ok_or(Errno::ENOENT)?))
     }
 
     fn forget_udp(&mut self, _is_ipv4: bool, _ports: &[u16]) -> io::Result<()> {
         // It tracks no connection.
-        self.changed(())
+        self.ask(|_| Ok(()))
     }
 
     fn change_zone(&mut self, change: ZoneChange<'_>) -> io::Result<bool> {
-        self.changed(())?;
-        match (&mut self.zones, change) {
+        self.ask(|machine| match (&mut machine.zones, change) {
             (Some(zones), ZoneChange::Add(zone, source)) => Ok(zones.insert((zone.to_owned(), source))),
             (Some(zones), ZoneChange::Remove(zone, source)) => Ok(zones.remove(&(zone.to_owned(), source))),
             (None, ZoneChange::Add(..)) => Err(Errno::ECONNREFUSED.into()),
             // When firewalld does not run, there is nothing to remove.
             (None, ZoneChange::Remove(..)) => Ok(false),
-        }
+        })
     }
 
-    fn run(&mut self, _call: &ProgramCall) -> io::Result<Output> {
-        // No program is installed that leaves anything: each ends well.
-        Ok(Output { status: ExitStatus::from_raw(0), stdout: Vec::new(), stderr: Vec::new() })
+    fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
+        self.ask(|machine| {
+            let program = *machine.programs.get(&call.program).ok_or(Errno::ENOENT)?;
+            Ok(program(call, &mut machine.files))
+        })
     }
 
     fn pause(&mut self, _time: Duration) -> bool {

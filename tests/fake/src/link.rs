@@ -2,8 +2,9 @@
 
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use nix::errno::Errno;
-use wasm_cni::machine::port::TokenBucket;
-use wasm_cni::machine::vlans::Vlans;
+use std::ops::{Deref, DerefMut};
+use wasm_cni::machine::port::{self, TokenBucket};
+use wasm_cni::machine::vlans::{Membership, Vlans};
 use wasm_cni::value::{Mac, Netns};
 
 /// `ETH_MIN_MTU` and `ETH_MAX_MTU`, the bounds of bridges and veths.
@@ -29,78 +30,50 @@ pub struct AddressV4 {
     pub of_host: bool,
 }
 
-/// A link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A link: what the port tells of one, and what the kernel keeps besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
-    /// `ifi_index`.
-    pub index: u32,
-    /// `IFLA_IFNAME`.
-    pub name: String,
-    /// `IFLA_INFO_KIND`; empty for `lo`.
-    pub kind: String,
-    /// Zeros where it has none.
-    pub mac: Mac,
-    /// Bytes.
-    pub mtu: u32,
+    /// As [`Look::link`](wasm_cni::machine::port::Look::link) gives it, but for what follows from other links.
+    pub told: port::Link,
     /// Of a bridge: somebody set the MTU after it was made, so it does not follow its ports.
     pub mtu_fixed: bool,
-    /// `IFF_UP`.
-    pub up: bool,
-    /// `IFLA_IFALIAS`.
-    pub alias: Option<String>,
-    /// `IFLA_MASTER`.
-    pub master: Option<u32>,
-    /// `IFLA_BRPORT_MODE`.
-    pub hairpin: bool,
-    /// `IFLA_BRPORT_ISOLATED`.
-    pub isolated: bool,
     /// Of a port.
     pub vlans: Vlans,
     /// Of a bridge: `IFLA_BR_VLAN_FILTERING`.
     pub vlan_filtering: bool,
-    /// `IFF_PROMISC`.
-    pub promiscuous: bool,
-    /// `IFF_ALLMULTI`.
-    pub all_multicast: bool,
-    /// `IFLA_TXQLEN`, packets.
-    pub queue_length: u32,
     /// The token bucket at the root of its queues.
     pub root: Option<TokenBucket>,
     /// Where its incoming packets are looked at, with the links to which they are redirected; 0: one that is gone.
     pub ingress: Option<Vec<u32>>,
     /// The other end of a veth pair.
-    pub peer: Option<(Netns, u32)>,
+    pub pair: Option<(Netns, u32)>,
     /// In the kernel's order.
     pub v4: Vec<AddressV4>,
     /// In the kernel's order.
     pub v6: Vec<Ipv6Network>,
 }
 
+impl Deref for Link {
+    type Target = port::Link;
+
+    fn deref(&self) -> &port::Link {
+        &self.told
+    }
+}
+
+impl DerefMut for Link {
+    fn deref_mut(&mut self) -> &mut port::Link {
+        &mut self.told
+    }
+}
+
 impl Link {
     /// A link that is down, without index, master and addresses.
     pub fn new(name: &str, kind: &str, mac: Mac, mtu: u32) -> Self {
+        let (name, kind, queue_length) = (name.to_owned(), kind.to_owned(), DEFAULT_QUEUE_LENGTH);
         Link {
-            index: 0,
-            name: name.to_owned(),
-            kind: kind.to_owned(),
-            mac,
-            mtu,
-            mtu_fixed: false,
-            up: false,
-            alias: None,
-            master: None,
-            hairpin: false,
-            isolated: false,
-            vlans: Vlans::default(),
-            vlan_filtering: false,
-            promiscuous: false,
-            all_multicast: false,
-            queue_length: DEFAULT_QUEUE_LENGTH,
-            root: None,
-            ingress: None,
-            peer: None,
-            v4: Vec::new(),
-            v6: Vec::new(),
+            told: port::Link { name, kind, mac, mtu, queue_length, ..Default::default() },
+            ..Default::default()
         }
     }
 
@@ -111,9 +84,7 @@ impl Link {
 
     /// Whether the kernel would make such a link.
     pub fn check(&self) -> Result<(), Errno> {
-        if self.mac.0 == [0; 6] || self.mac.0[0] & 1 == 1 {
-            return Err(Errno::EADDRNOTAVAIL);
-        }
+        check_mac(self.mac)?;
         // Their directories of parameters are taken.
         if !MTU.contains(&self.mtu) || matches!(self.name.as_str(), "all" | "default") {
             return Err(Errno::EINVAL);
@@ -145,4 +116,22 @@ impl Link {
         self.alias = (!alias.is_empty()).then(|| alias.to_owned());
         Ok(())
     }
+
+    /// Of a port: puts it into VLANs.
+    pub fn add_vlans(&mut self, vids: std::ops::RangeInclusive<u16>, native: bool) {
+        if native {
+            // There is one such VLAN at most; frames of the old one still leave without a tag.
+            for (vid, old) in self.vlans.iter().collect::<Vec<_>>() {
+                self.vlans.insert(vid, Membership { pvid: false, ..old });
+            }
+        }
+        for vid in vids {
+            self.vlans.insert(vid, Membership { pvid: native, untagged: native });
+        }
+    }
+}
+
+/// Whether the kernel would give a link such an Ethernet address.
+pub fn check_mac(mac: Mac) -> Result<(), Errno> {
+    if mac.0 == [0; 6] || mac.0[0] & 1 == 1 { Err(Errno::EADDRNOTAVAIL) } else { Ok(()) }
 }

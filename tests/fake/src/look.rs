@@ -1,7 +1,7 @@
 //! Looking at the machine.
 
 use super::link::Link as Model;
-use super::route::Kind;
+use super::space::Space;
 use super::{FakeMachine, no_netns};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
@@ -19,31 +19,17 @@ use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
 const SCOPE_HOST: u8 = 254;
 
 impl FakeMachine {
-    fn described(&self, netns: Netns, link: &Model) -> Link {
-        Link {
-            index: link.index,
-            name: link.name.clone(),
-            kind: link.kind.clone(),
-            mac: link.mac,
-            mtu: link.mtu,
-            up: link.up,
-            alias: link.alias.clone(),
-            master: link.master,
-            other_end: link.peer.filter(|(place, _)| *place == netns).map(|(_, index)| index),
-            peer: link.peer.map(|(_, index)| index),
-            vlan_id: None,
-            promiscuous: link.promiscuous,
-            all_multicast: link.all_multicast,
-            queue_length: link.queue_length,
-            running: self.spaces.is_running(netns, link),
-            hairpin: link.hairpin,
-            isolated: link.isolated,
-        }
+    pub(super) fn space(&self, netns: Netns) -> io::Result<&Space> {
+        self.spaces.get(netns).ok_or_else(no_netns)
     }
 
     fn host_link(&self, index: u32) -> io::Result<&Model> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        space.get(index).ok_or_else(|| Errno::ENODEV.into())
+        self.space(Netns::Host)?.get(index).ok_or_else(|| Errno::ENODEV.into())
+    }
+
+    /// The first link of which something is so.
+    fn first(&self, netns: Netns, is_it: impl Fn(&&Model) -> bool) -> io::Result<Option<Link>> {
+        Ok(self.space(netns)?.links.iter().find(is_it).map(|found| self.spaces.told(netns, found)))
     }
 }
 
@@ -53,8 +39,7 @@ impl Look for FakeMachine {
     }
 
     fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
-        let space = self.spaces.get(link.netns).ok_or_else(no_netns)?;
-        let found = space.find(link.name.as_str()).map(|found| self.described(link.netns, found));
+        let found = self.first(link.netns, |found| found.name == link.name.as_str())?;
         match &found {
             Some(found) => self.indexes.insert(link.clone(), found.index),
             None => self.indexes.remove(link),
@@ -70,39 +55,30 @@ impl Look for FakeMachine {
     }
 
     fn link_at(&mut self, netns: Netns, index: u32) -> io::Result<Option<Link>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.get(index).map(|found| self.described(netns, found)))
+        self.first(netns, |found| found.index == index)
     }
 
     fn ports(&mut self, bridge: u32) -> io::Result<Vec<Link>> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        let ports = space.links.iter().filter(|link| link.master == Some(bridge));
-        Ok(ports.map(|link| self.described(Netns::Host, link)).collect())
+        let ports = self.space(Netns::Host)?.ports(bridge);
+        Ok(ports.map(|link| self.spaces.told(Netns::Host, link)).collect())
     }
 
     fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        let links = space.links.iter().filter(|found| link.is_none_or(|index| found.index == index));
+        let links = self.space(netns)?.links.iter();
         let address = |address: IpNetwork| {
             let scope = if address.ip().is_loopback() { SCOPE_HOST } else { 0 };
             Address { scope, ..Address::new(address) }
         };
-        Ok(links.flat_map(|link| link.addresses()).map(address).collect())
+        let of = links.filter(|found| link.is_none_or(|index| found.index == index));
+        Ok(of.flat_map(|link| link.addresses()).map(address).collect())
     }
 
     fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.all_routes().iter().any(|found| found.is(link, route)))
+        Ok(self.space(netns)?.all_routes().iter().any(|found| found.is(link, route)))
     }
 
     fn output(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        let routes = space.all_routes();
-        let leads = routes.iter().filter(|route| route.kind == Kind::Unicast && route.dst.contains(address));
-        Ok(leads
-            .max_by_key(|route| route.dst.prefix())
-            .filter(|route| route.gw.is_none())
-            .map(|route| route.oif))
+        Ok(self.space(Netns::Host)?.output(address))
     }
 
     fn vlans(&mut self, port: u32) -> io::Result<Vlans> {
@@ -119,17 +95,15 @@ impl Look for FakeMachine {
     }
 
     fn sysctl(&mut self, netns: Netns, key: &SysctlKey) -> io::Result<String> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        space.sysctls.read(key.as_str()).map_err(io::Error::from)
+        Ok(self.space(netns)?.sysctls.read(key.as_str())?)
     }
 
     fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.sysctls.links(directory))
+        Ok(self.space(netns)?.sysctls.links(directory))
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
-        let bytes = self.files.get(path).ok_or_else(|| io::Error::from(Errno::ENOENT))?;
+        let bytes = self.files.get(path).ok_or(Errno::ENOENT)?;
         if bytes.len() > limit {
             let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
             return Err(io::Error::new(error.kind(), Unreadable(error)));
@@ -154,7 +128,7 @@ impl Look for FakeMachine {
     }
 
     fn tables(&self) -> Arc<dyn RuleTables + Send + Sync> {
-        self.tables.shared(self.dry)
+        self.tables.shared(self.dry, &self.strike)
     }
 
     fn stores(&mut self) -> &mut Stores {

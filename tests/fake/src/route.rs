@@ -4,6 +4,7 @@ use super::link::Link;
 use super::space::Space;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use nix::errno::Errno;
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use wasm_cni::value::Route;
 
@@ -57,6 +58,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One that the kernel makes for an address of a link.
+    fn of_kernel(link: &Link, dst: impl Into<IpNetwork>, table: u32, scope: u8, kind: Kind) -> Self {
+        let (dst, oif, by_kernel) = (dst.into(), link.index, true);
+        Entry { table, dst, oif, gw: None, priority: 0, scope, by_kernel, kind, mtu: None, advmss: None }
+    }
+
     /// Whether a plan's route is this one, by what the plan says.
     pub fn is(&self, index: u32, route: &Route) -> bool {
         let route = route.kept();
@@ -77,10 +84,9 @@ impl Entry {
 impl Space {
     /// `ip route prepend … proto boot`. The gateway's family must be the destination's.
     pub fn add_route(&mut self, index: u32, route: &Route) -> Result<(), Errno> {
-        let is_v4 = route.dst.is_ipv4();
         let kept = route.kept();
         let mut entry = Entry {
-            table: table(route),
+            table: route.table.filter(|table| *table != 0).unwrap_or(MAIN),
             dst: without_host_bits(route.dst),
             oif: index,
             gw: kept.gw,
@@ -91,24 +97,20 @@ impl Space {
             mtu: kept.mtu,
             advmss: kept.advmss,
         };
-        if is_v4 {
+        let is_there = if entry.dst.is_ipv4() {
             self.check_v4(&entry, route.dst)?;
-            if self.routes.contains(&entry) {
-                return Err(Errno::EEXIST);
-            }
+            self.routes.contains(&entry)
         } else {
             entry.scope = 0;
             if entry.priority == 0 {
                 entry.priority = PRIORITY_V6.0;
             }
             self.check_v6(&entry)?;
-            let same = |e: &Entry| {
-                (e.table, e.dst, e.oif, e.gw, e.priority)
-                    == (entry.table, entry.dst, entry.oif, entry.gw, entry.priority)
-            };
-            if self.all_routes().iter().any(same) {
-                return Err(Errno::EEXIST);
-            }
+            let key = |e: &Entry| (e.table, e.dst, e.oif, e.gw, e.priority);
+            self.all_routes().iter().any(|found| key(found) == key(&entry))
+        };
+        if is_there {
+            return Err(Errno::EEXIST);
         }
         self.routes.push(entry);
         Ok(())
@@ -140,15 +142,11 @@ impl Space {
             Some(_) if entry.scope == SCOPE_HOST => Err(Errno::EINVAL),
             Some(gateway) => {
                 let scope = (entry.scope + 1).max(SCOPE_LINK);
-                let reaching = |table: u32| self.best(gateway, entry.oif, table, scope);
-                let found = Some(entry.table)
-                    .filter(|table| *table != MAIN)
-                    .into_iter()
-                    .chain([LOCAL, MAIN, DEFAULT])
-                    .find_map(reaching);
-                match found {
+                let own = Some(entry.table).filter(|table| *table != MAIN);
+                let mut tables = own.into_iter().chain([LOCAL, MAIN, DEFAULT]);
+                match tables.find_map(|table| self.best(gateway, entry.oif, table, scope)) {
                     None => Err(Errno::ENETUNREACH),
-                    Some(Kind::Broadcast) => Err(Errno::EINVAL),
+                    Some(found) if found.kind == Kind::Broadcast => Err(Errno::EINVAL),
                     Some(_) if !link.up => Err(Errno::ENETDOWN),
                     Some(_) => Ok(()),
                 }
@@ -158,12 +156,21 @@ impl Space {
         }
     }
 
-    /// What the longest prefix for an address leads to, of the routes of a link whose scope is narrow enough.
-    fn best(&self, address: IpAddr, oif: u32, table: u32, scope: u8) -> Option<Kind> {
-        let routes = self.all_routes();
-        let fits =
-            |r: &&Entry| r.table == table && r.oif == oif && r.scope >= scope && r.dst.contains(address);
-        routes.iter().filter(fits).max_by_key(|r| r.dst.prefix()).map(|r| r.kind)
+    /// The link through which packets to an address leave for a neighbour.
+    pub fn output(&self, address: IpAddr) -> Option<u32> {
+        let leads = |r: &Entry| r.kind == Kind::Unicast && r.dst.contains(address);
+        self.longest(leads).filter(|route| route.gw.is_none()).map(|route| route.oif)
+    }
+
+    /// The best route of a link to an address, of those whose scope is narrow enough.
+    fn best(&self, address: IpAddr, oif: u32, table: u32, scope: u8) -> Option<Entry> {
+        self.longest(|r| r.table == table && r.oif == oif && r.scope >= scope && r.dst.contains(address))
+    }
+
+    /// The route with the longest prefix, then with the least metric.
+    fn longest(&self, fits: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let fitting = self.all_routes().into_iter().filter(fits);
+        fitting.min_by_key(|route| (Reverse(route.dst.prefix()), route.priority))
     }
 
     /// `fib6_nh_init` and `ip6_validate_gw` in `net/ipv6/route.c`.
@@ -184,37 +191,19 @@ impl Space {
             }
             if !is_link_local {
                 let mut tables = Some(entry.table).filter(|table| *table != MAIN).into_iter().chain([MAIN]);
-                if !tables.any(|table| self.on_link(gateway.into(), entry.oif, table)) {
+                let best = |table| self.best(gateway.into(), entry.oif, table, 0);
+                if !tables.any(|table| best(table).is_some_and(|route| route.gw.is_none())) {
                     return Err(Errno::EHOSTUNREACH);
                 }
             }
         }
         if link.up { Ok(()) } else { Err(Errno::ENETDOWN) }
     }
-
-    /// Whether the best route of a link to an address has no gateway.
-    fn on_link(&self, address: IpAddr, oif: u32, table: u32) -> bool {
-        let routes = self.all_routes();
-        let fits = |r: &&Entry| r.table == table && r.oif == oif && r.dst.contains(address);
-        let best = routes.iter().filter(fits).min_by_key(|r| (std::cmp::Reverse(r.dst.prefix()), r.priority));
-        best.is_some_and(|route| route.gw.is_none())
-    }
 }
 
 /// `fib_add_ifaddr`: the address itself, its subnet, the subnet's last address.
 fn derived_v4(link: &Link, address: Ipv4Network, secondary: bool) -> Vec<Entry> {
-    let entry = |table, dst: Ipv4Network, scope, kind| Entry {
-        table,
-        dst: dst.into(),
-        oif: link.index,
-        gw: None,
-        priority: 0,
-        scope,
-        by_kernel: true,
-        kind,
-        mtu: None,
-        advmss: None,
-    };
+    let entry = |table, dst: Ipv4Network, scope, kind| Entry::of_kernel(link, dst, table, scope, kind);
     let mut routes = vec![entry(LOCAL, address.ip().into(), SCOPE_HOST, Kind::Local)];
     let Ok(subnet) = Ipv4Network::new(address.network(), address.prefix()) else { return routes };
     if !link.up {
@@ -239,22 +228,8 @@ fn derived_v6(link: &Link, address: Ipv6Network) -> Option<Entry> {
     if !link.up || address.ip().is_loopback() {
         return None;
     }
-    Some(Entry {
-        table: MAIN,
-        dst: without_host_bits(address.into()),
-        oif: link.index,
-        gw: None,
-        priority: PRIORITY_V6.1,
-        scope: 0,
-        by_kernel: true,
-        kind: Kind::Unicast,
-        mtu: None,
-        advmss: None,
-    })
-}
-
-fn table(route: &Route) -> u32 {
-    route.table.filter(|table| *table != 0).unwrap_or(MAIN)
+    let subnet = Entry::of_kernel(link, without_host_bits(address.into()), MAIN, 0, Kind::Unicast);
+    Some(Entry { priority: PRIORITY_V6.1, ..subnet })
 }
 
 fn without_host_bits(network: IpNetwork) -> IpNetwork {

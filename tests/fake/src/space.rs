@@ -1,11 +1,13 @@
-//! A network namespace: its links by index and name.
+//! A network namespace: its links by index and name, and what each request does to them.
 
-use super::link::{AddressV4, Link};
+use super::link::{AddressV4, DEFAULT_QUEUE_LENGTH, Link, check_mac};
 use super::route::Entry;
-use super::sysctl::Sysctls;
+use super::sysctl::{Family, Sysctls};
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use wasm_cni::machine::port::Request;
 use wasm_cni::machine::vlans::Vlans;
+use wasm_cni::value::Mac;
 
 /// `ETH_DATA_LEN`: the MTU of a link of which nothing else was said, bytes.
 pub const DEFAULT_MTU: u32 = 1500;
@@ -46,16 +48,30 @@ impl Space {
         self.links.iter_mut().find(|link| link.index == index).ok_or(Errno::ENODEV)
     }
 
-    /// Takes a link in, under an index that no link here has had; its name must be free.
-    pub fn insert(&mut self, link: Link) -> u32 {
-        let index = self.next_index;
-        self.next_index = self.next_index.saturating_add(1);
-        self.sysctls.add_v4(&link.name);
-        if link.has_v6() {
-            self.sysctls.add_v6(&link.name, link.is_loopback());
+    /// The ports of a bridge.
+    pub fn ports(&self, bridge: u32) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.master == Some(bridge))
+    }
+
+    /// Makes a link, and gives its index.
+    pub fn add(&mut self, link: Link) -> Result<u32, Errno> {
+        if self.find(&link.name).is_some() {
+            return Err(Errno::EEXIST);
         }
-        self.links.push(Link { index, ..link });
-        index
+        link.check()?;
+        Ok(self.insert(link))
+    }
+
+    /// Takes a link in, under an index that no link here has had.
+    fn insert(&mut self, mut link: Link) -> u32 {
+        link.index = self.next_index;
+        self.next_index = self.next_index.saturating_add(1);
+        self.sysctls.add(Family::V4, &link.name);
+        if link.has_v6() {
+            self.sysctls.add(Family::V6, &link.name);
+        }
+        self.links.push(link);
+        self.next_index - 1
     }
 
     /// Takes a link out, with all that depends on it.
@@ -63,10 +79,10 @@ impl Space {
         let position = self.links.iter().position(|link| link.index == index)?;
         let link = self.links.remove(position);
         self.routes.retain(|route| route.oif != index);
-        self.sysctls.remove_link(&link.name);
+        Family::ALL.into_iter().for_each(|family| self.sysctls.remove(family, &link.name));
         for port in self.links.iter_mut().filter(|port| port.master == Some(index)) {
-            (port.master, port.hairpin, port.isolated) = (None, false, false);
-            port.vlans = Vlans::default();
+            (port.master, port.vlans) = (None, Vlans::default());
+            (port.hairpin, port.isolated) = (false, false);
         }
         if let Some(master) = link.master {
             self.follow_ports(master);
@@ -105,23 +121,6 @@ impl Space {
         Ok(())
     }
 
-    /// Sets the MTU of a link. A bridge keeps one that was set.
-    pub fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
-        let link = self.get_mut(index)?;
-        let (had_v6, old) = (link.has_v6(), std::mem::replace(&mut link.mtu, mtu));
-        if link.check().is_err() {
-            link.mtu = old;
-            return Err(Errno::EINVAL);
-        }
-        link.mtu_fixed |= link.kind == "bridge" && old != mtu;
-        let (has_v6, name, master) = (link.has_v6(), link.name.clone(), link.master);
-        self.follow_mtu(index, &name, had_v6, has_v6);
-        if let Some(master) = master {
-            self.follow_ports(master);
-        }
-        Ok(())
-    }
-
     /// Takes a link down, and with it what goes through it.
     pub fn set_down(&mut self, index: u32) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
@@ -132,44 +131,138 @@ impl Space {
         Ok(())
     }
 
+    /// Sets the MTU of a link. A bridge keeps one that was set.
+    fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
+        let link = self.get_mut(index)?;
+        let mut wanted = link.clone();
+        wanted.mtu = mtu;
+        wanted.check().map_err(|_| Errno::EINVAL)?;
+        link.mtu_fixed |= link.kind == "bridge" && link.mtu != mtu;
+        let master = link.master;
+        self.change_mtu(index, mtu);
+        master.into_iter().for_each(|bridge| self.follow_ports(bridge));
+        Ok(())
+    }
+
     /// A bridge has the least MTU of its ports, the default one without any, unless it was set.
     fn follow_ports(&mut self, bridge: u32) {
-        let ports = self.links.iter().filter(|link| link.master == Some(bridge));
-        let mtu = ports.map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
-        let Ok(link) = self.get_mut(bridge) else { return };
-        if link.mtu_fixed {
-            return;
+        let mtu = self.ports(bridge).map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
+        if self.get(bridge).is_some_and(|link| !link.mtu_fixed) {
+            self.change_mtu(bridge, mtu);
         }
-        let had_v6 = link.has_v6();
-        link.mtu = mtu;
-        let (has_v6, name) = (link.has_v6(), link.name.clone());
-        self.follow_mtu(bridge, &name, had_v6, has_v6);
     }
 
     /// Below an MTU of 1280 a link has no IPv6.
-    fn follow_mtu(&mut self, index: u32, name: &str, had_v6: bool, has_v6: bool) {
+    fn change_mtu(&mut self, index: u32, mtu: u32) {
+        let Ok(link) = self.get_mut(index) else { return };
+        let had_v6 = link.has_v6();
+        link.mtu = mtu;
+        let (has_v6, name) = (link.has_v6(), link.name.clone());
         if had_v6 && !has_v6 {
-            self.links.iter_mut().filter(|link| link.index == index).for_each(|link| link.v6.clear());
-            self.routes.retain(|route| route.oif != index || route.dst.is_ipv4());
-            self.sysctls.remove_v6(name);
+            self.end_v6(&[index]);
+            self.sysctls.remove(Family::V6, &name);
         } else if has_v6 && !had_v6 {
-            self.sysctls.add_v6(name, false);
+            self.sysctls.add(Family::V6, &name);
         }
+    }
+
+    /// Takes IPv6 from links: addresses and routes.
+    fn end_v6(&mut self, links: &[u32]) {
+        let of = self.links.iter_mut().filter(|link| links.contains(&link.index));
+        of.for_each(|link| link.v6.clear());
+        self.routes.retain(|route| route.dst.is_ipv4() || !links.contains(&route.oif));
     }
 
     /// Writes a parameter, with what the kernel does because of it.
     pub fn write_sysctl(&mut self, key: &str, value: &str) -> Result<(), Errno> {
         self.sysctls.write(key, value)?;
-        let disabled: Vec<u32> = self
-            .links
-            .iter()
-            .filter(|link| self.sysctls.is_v6_disabled(&link.name))
-            .map(|link| link.index)
-            .collect();
-        for link in self.links.iter_mut().filter(|link| disabled.contains(&link.index)) {
-            link.v6.clear();
-        }
-        self.routes.retain(|route| route.dst.is_ipv4() || !disabled.contains(&route.oif));
+        let is_disabled = |link: &&Link| self.sysctls.is_v6_disabled(&link.name);
+        let disabled: Vec<u32> = self.links.iter().filter(is_disabled).map(|link| link.index).collect();
+        self.end_v6(&disabled);
         Ok(())
+    }
+
+    /// Does a request that is about this namespace alone, as the kernel does.
+    pub fn request(&mut self, request: &Request) -> Result<(), Errno> {
+        match request {
+            // They are about both namespaces.
+            Request::CreateVeth(_) | Request::Delete(_) => return Err(Errno::EINVAL),
+            Request::CreateBridge(bridge) => {
+                let mtu = bridge.mtu.unwrap_or(DEFAULT_MTU);
+                let mut link = Link::new(bridge.name.as_str(), "bridge", bridge.mac, mtu);
+                link.vlan_filtering = bridge.vlan_filtering;
+                self.add(link)?;
+            }
+            Request::CreateIfb { name, mtu } => {
+                // The kernel gives it an Ethernet address by chance.
+                let mut link = Link::new(name.as_str(), "ifb", Mac([2, 0, 0, 0, 0, 1]), *mtu);
+                (link.up, link.queue_length) = (true, 0);
+                self.add(link)?;
+            }
+            Request::Mark { name, alias, hairpin, isolated } => {
+                let link = self.links.iter_mut().find(|link| link.name == name.as_str());
+                let link = link.ok_or(Errno::ENODEV)?;
+                link.set_alias(alias)?;
+                if *hairpin || *isolated {
+                    (link.hairpin, link.isolated) = (*hairpin, *isolated);
+                }
+            }
+            Request::SetUp(index, true) => self.set_up(*index)?,
+            Request::SetUp(index, false) => self.set_down(*index)?,
+            Request::SetPromiscuous(index, on) => self.get_mut(*index)?.promiscuous = *on,
+            Request::SetAllMulticast(index, on) => self.get_mut(*index)?.all_multicast = *on,
+            Request::SetMac(index, mac) => {
+                let link = self.get_mut(*index)?;
+                // The device is not asked for the address that it has.
+                if link.mac != *mac {
+                    check_mac(*mac)?;
+                }
+                link.mac = *mac;
+            }
+            Request::SetMtu(index, mtu) => self.set_mtu(*index, *mtu)?,
+            Request::SetQueueLength(index, packets) => self.get_mut(*index)?.queue_length = *packets,
+            Request::SetAlias(index, alias) => self.get_mut(*index)?.set_alias(alias)?,
+            Request::SetMaster { link, master } => self.enslave(*link, *master)?,
+            Request::SetPort { link, hairpin, isolated } => {
+                let port = self.port(*link)?;
+                (port.hairpin, port.isolated) = (*hairpin, *isolated);
+            }
+            Request::DropVlans(link) => self.port(*link)?.vlans = Vlans::default(),
+            Request::AddVlans { link, first, last, native } => {
+                self.port(*link)?.add_vlans(*first..=*last, *native);
+            }
+            Request::AddAddress { link, address, .. } => self.add_address(*link, *address)?,
+            Request::RestoreAddress { link, address } => self.add_address(*link, address.address)?,
+            Request::DeleteAddress { link, address } => self.delete_address(*link, *address)?,
+            Request::AddRoute { link, route } => self.add_route(*link, route)?,
+            Request::SetTokenBucket(index, bucket) => {
+                let link = self.get_mut(*index)?;
+                if link.queue_length == 0 {
+                    link.queue_length = DEFAULT_QUEUE_LENGTH;
+                }
+                link.root = Some(*bucket);
+            }
+            Request::DeleteRootQdisc(index) => {
+                self.get_mut(*index)?.root.take().ok_or(Errno::ENOENT)?;
+            }
+            Request::AddIngress(index) => match &mut self.get_mut(*index)?.ingress {
+                Some(_) => return Err(Errno::EEXIST),
+                none => *none = Some(Vec::new()),
+            },
+            Request::DeleteIngress(index) => {
+                self.get_mut(*index)?.ingress.take().ok_or(Errno::ENOENT)?;
+            }
+            Request::Redirect { link, to } => {
+                self.get_mut(*to)?;
+                self.get_mut(*link)?.ingress.as_mut().ok_or(Errno::EINVAL)?.push(*to);
+            }
+        }
+        Ok(())
+    }
+
+    /// The port of that index, or the kernel's answer when there is none.
+    fn port(&mut self, index: u32) -> Result<&mut Link, Errno> {
+        let link = self.get_mut(index)?;
+        if link.master.is_some() { Ok(link) } else { Err(Errno::EOPNOTSUPP) }
     }
 }

@@ -59,7 +59,7 @@ pub fn apply_and_undo(
         let mut writer = journal.begin(&header(request)).expect("a section is begun");
         let strike = fails.map_or_else(Strike::never, |at| Strike::at(at, Fault::Refused));
         let applied =
-            apply::execute(plan, &mut writer, state, &mut Faulty::new(&mut machine, strike.clone()));
+            apply::execute(plan, &mut writer, state, &mut *Faulty::new(&mut machine, strike.clone()));
         let is_struck = fails.is_some_and(|at| strike.seen() > at);
         machine.next_verb();
         if let Err(error) = applied {

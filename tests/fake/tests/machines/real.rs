@@ -6,22 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use wasm_cni::machine::netns::NetnsFile;
-use wasm_cni_fake::sysctl::{Sysctls, V4, V6};
+use wasm_cni_fake::sysctl::{Family, Sysctls};
 
 /// Gives the namespace of the thread the kernel's defaults: a new one inherits the machine's.
 pub fn reset_sysctls() {
-    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
+    let mut first = Sysctls::new();
+    for family in Family::ALL {
+        first.add(family, "lo");
         // Writing `forwarding` changes others, so it comes first.
-        let mut table = table.to_vec();
-        table.sort_by_key(|(key, _)| *key != "forwarding");
-        for (key, value) in table {
+        let mut names: Vec<&str> = family.defaults().map(|(name, _)| name).collect();
+        names.sort_by_key(|name| *name != "forwarding");
+        for name in names {
             for place in ["all", "default", "lo"] {
-                let first = Sysctls::new().read(&format!("net/{family}/conf/{place}/{key}"));
-                let value = match (place, key) {
-                    ("lo", "accept_dad") => "-1".to_owned(),
-                    _ => first.unwrap_or_else(|_| value.to_string()),
-                };
-                fs::write(format!("/proc/sys/net/{family}/conf/{place}/{key}"), value).unwrap();
+                let key = format!("{}/{place}/{name}", family.directory());
+                fs::write(format!("/proc/sys/{key}"), first.read(&key).unwrap()).unwrap();
             }
         }
     }
@@ -146,18 +144,16 @@ fn route(route: &Value, default: &str, bits: u8) -> Vec<String> {
 
 fn sysctls() -> Vec<String> {
     let mut found = Sysctls::new();
-    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
-        let conf = format!("/proc/sys/net/{family}/conf");
+    for family in Family::ALL {
+        let conf = format!("/proc/sys/{}", family.directory());
         for entry in fs::read_dir(&conf).unwrap() {
             let place = entry.unwrap().file_name().into_string().unwrap();
-            match family {
-                _ if place == "all" || place == "default" => {}
-                "ipv4" => found.add_v4(&place),
-                _ => found.add_v6(&place, place == "lo"),
+            if place != "all" && place != "default" {
+                found.add(family, &place);
             }
-            for (key, _) in table {
-                let value = fs::read_to_string(format!("{conf}/{place}/{key}")).unwrap();
-                found.put(&format!("net/{family}/conf/{place}/{key}"), value.trim());
+            for (name, _) in family.defaults() {
+                let value = fs::read_to_string(format!("{conf}/{place}/{name}")).unwrap();
+                found.put(&format!("{}/{place}/{name}", family.directory()), value.trim());
             }
         }
     }
