@@ -2,10 +2,9 @@
 
 use super::FakeMachine;
 use std::io;
-use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasm_cni::machine::rules::TableError;
 
 /// What goes wrong at a call.
@@ -19,14 +18,17 @@ pub enum Fault {
     DiesAfter,
     /// It is done, and its answer is lost; where no other process and no kernel socket answers, it is refused.
     AnswerLost,
+    /// It would change something, and only looking is allowed.
+    Dry,
 }
 
 impl Fault {
-    /// All of them.
+    /// All that may go wrong with a call.
     pub const ALL: [Fault; 4] = [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter, Fault::AnswerLost];
 
-    fn is_death(self) -> bool {
-        matches!(self, Fault::DiesBefore | Fault::DiesAfter)
+    /// Where nobody answers, so that no answer is lost.
+    fn without_answer(self) -> Self {
+        if self == Fault::AnswerLost { Fault::Refused } else { self }
     }
 }
 
@@ -77,13 +79,7 @@ impl Strike {
     /// Whether the process dies at one of the next calls, which are so many.
     fn is_death_within(&self, count: usize) -> bool {
         let next = self.seen();
-        self.fault.is_death() && (next..next + count).contains(&self.at)
-    }
-}
-
-impl Default for Strike {
-    fn default() -> Self {
-        Self::never()
+        matches!(self.fault, Fault::DiesBefore | Fault::DiesAfter) && (next..next + count).contains(&self.at)
     }
 }
 
@@ -91,121 +87,111 @@ impl Default for Strike {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Died;
 
-/// The machine, but for one call. Locks of lease stores that a process held which died are free once [`FakeMachine::next_verb`] was called.
-pub struct Faulty<'a>(&'a mut FakeMachine);
-
-impl<'a> Faulty<'a> {
-    /// The machine, with a strike until this is dropped.
-    pub fn new(machine: &'a mut FakeMachine, strike: Strike) -> Self {
-        machine.strike.put(strike);
-        Faulty(machine)
+impl FakeMachine {
+    /// The machine, with a strike until [`FakeMachine::next_verb`]: then locks of lease stores are free which a process held that died.
+    pub fn struck(&mut self, strike: Strike) -> &mut Self {
+        *self.gate.lock() = strike;
+        self
     }
 }
 
-impl Deref for Faulty<'_> {
-    type Target = FakeMachine;
-
-    fn deref(&self) -> &FakeMachine {
-        self.0
+impl Fault {
+    fn text(self) -> &'static str {
+        match self {
+            Fault::Dry => "this is a dry run: nothing is changed",
+            Fault::AnswerLost => "the answer was lost",
+            Fault::Refused | Fault::DiesBefore | Fault::DiesAfter => "made to fail",
+        }
     }
 }
 
-impl DerefMut for Faulty<'_> {
-    fn deref_mut(&mut self) -> &mut FakeMachine {
-        self.0
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        let kind = if fault == Fault::AnswerLost { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+        io::Error::new(kind, fault.text())
     }
 }
 
-impl Drop for Faulty<'_> {
-    fn drop(&mut self) {
-        self.0.strike.put(Strike::never());
+impl From<Fault> for TableError {
+    fn from(fault: Fault) -> Self {
+        let error = if fault == Fault::AnswerLost { TableError::Unknown } else { TableError::Failed };
+        error(fault.text().to_owned())
     }
 }
 
-/// An error of the port.
-pub(crate) trait Failure {
-    /// Nothing was done.
-    fn refused() -> Self;
-    /// It may have been done.
-    fn lost() -> Self;
-}
+/// What each call goes through. Clones are the same one: a machine's tables and lease directories have its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<Mutex<Strike>>);
 
-impl Failure for io::Error {
-    fn refused() -> Self {
-        io::Error::other("made to fail")
-    }
-    fn lost() -> Self {
-        io::Error::new(io::ErrorKind::TimedOut, "the answer was lost")
-    }
-}
-
-impl Failure for TableError {
-    fn refused() -> Self {
-        TableError::Failed("made to fail".to_owned())
-    }
-    fn lost() -> Self {
-        TableError::Unknown("the answer was lost".to_owned())
-    }
-}
-
-/// Where a strike is put in. Clones share it: a machine's tables and lease directories have its own.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Switch(Arc<Mutex<Strike>>);
-
-impl Switch {
-    fn put(&self, strike: Strike) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = strike;
+impl Gate {
+    /// One through which nothing goes that changes anything, or all.
+    pub fn new(is_dry: bool) -> Self {
+        let strike = if is_dry { Strike::from(0, Fault::Dry) } else { Strike::never() };
+        Gate(Arc::new(Mutex::new(strike)))
     }
 
-    /// Not held while a call is done: a process may die of it.
+    /// Whether nothing may be changed.
+    pub fn is_dry(&self) -> bool {
+        self.lock().fault == Fault::Dry
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Strike> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The strike. Its gate is not held while a call is done: a process may die of it.
     fn strike(&self) -> Strike {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
-    /// Does what is answered by somebody else, or what goes wrong with it.
-    pub fn remote<T, E: Failure>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        struck(self.strike().next(), call)
+    /// Asks somebody else, or what goes wrong with it.
+    pub fn look<T, E: From<Fault>>(&self, look: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let fault = self.strike().next().filter(|fault| *fault != Fault::Dry);
+        struck(fault.map(Fault::without_answer), look)
     }
 
-    /// Does what is a system call of our own, or what goes wrong with it. Its answer cannot be lost: then it is refused.
-    pub fn local<T, E: Failure>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let own = |fault: Fault| if fault.is_death() { fault } else { Fault::Refused };
-        struck(self.strike().next().map(own), call)
+    /// Does a change that somebody else answers, or what goes wrong with it.
+    pub fn remote<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        struck(self.strike().next(), change)
+    }
+
+    /// Does a change that is a system call of our own, or what goes wrong with it.
+    pub fn local<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        struck(self.strike().next().map(Fault::without_answer), change)
     }
 
     /// Does the requests of a batch. The kernel does all of one within the system call that sends it, so that no process dies in between.
     pub fn batch<R>(
         &self,
         requests: Vec<R>,
-        mut call: impl FnMut(R) -> io::Result<()>,
+        mut change: impl FnMut(R) -> io::Result<()>,
     ) -> Vec<io::Result<()>> {
         let strike = self.strike();
         if strike.is_death_within(requests.len()) {
             if strike.fault == Fault::DiesAfter {
-                requests.into_iter().for_each(|request| drop(call(request)));
+                requests.into_iter().for_each(|request| drop(change(request)));
             }
             resume_unwind(Box::new(Died))
         }
         let mut is_lost = false;
         let one = |request| {
             let fault = strike.next();
-            let answer = struck(fault, || call(request));
+            let answer = struck(fault, || change(request));
             // The kernel forgets answers for want of room, and who reads gets that as an error: no later answer of the batch is read.
             is_lost |= fault == Some(Fault::AnswerLost);
-            if is_lost { Err(io::Error::lost()) } else { answer }
+            if is_lost { Err(Fault::AnswerLost.into()) } else { answer }
         };
         requests.into_iter().map(one).collect()
     }
 }
 
-fn struck<T, E: Failure>(fault: Option<Fault>, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+fn struck<T, E: From<Fault>>(fault: Option<Fault>, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let Some(fault) = fault else { return call() };
     if matches!(fault, Fault::DiesAfter | Fault::AnswerLost) {
         drop(call());
     }
     match fault {
-        Fault::Refused => Err(E::refused()),
-        Fault::AnswerLost => Err(E::lost()),
+        Fault::Refused | Fault::AnswerLost | Fault::Dry => Err(fault.into()),
         Fault::DiesBefore | Fault::DiesAfter => resume_unwind(Box::new(Died)),
     }
 }

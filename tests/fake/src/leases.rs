@@ -1,6 +1,6 @@
 //! Lease directories in memory, whose files a strike can make fail.
 
-use super::faulty::Switch;
+use super::faulty::Gate;
 use std::io;
 use std::net::IpAddr;
 use wasm_cni::machine::MachineError;
@@ -14,23 +14,23 @@ const LAST_RESERVED: &str = "last_reserved_ip.";
 #[derive(Debug, Clone)]
 pub struct Leases {
     directories: MemoryDirectories,
-    strike: Switch,
+    gate: Gate,
 }
 
 impl Leases {
     /// Without any, in which changes go wrong by a strike.
-    pub fn new(strike: &Switch) -> Self {
-        Leases { directories: MemoryDirectories::default(), strike: strike.clone() }
+    pub fn new(gate: &Gate) -> Self {
+        Leases { directories: MemoryDirectories::default(), gate: gate.clone() }
     }
 
     /// The same files in directories of their own, whose locks nobody holds.
-    pub fn copy(&self, strike: &Switch) -> Self {
-        Leases { directories: self.directories.copy(), strike: strike.clone() }
+    pub fn copy(&self, gate: &Gate) -> Self {
+        Leases { directories: self.directories.copy(), gate: gate.clone() }
     }
 
     /// The stores of a verb.
-    pub fn stores(&self, is_dry: bool) -> Stores {
-        Stores::new(Box::new(self.clone()), is_dry)
+    pub fn stores(&self) -> Stores {
+        Stores::new(Box::new(self.clone()), self.gate.is_dry())
     }
 
     /// Writes a file as somebody else would.
@@ -43,24 +43,24 @@ impl Leases {
         let mut lines = Vec::new();
         for store in self.directories.stores() {
             let place = format!("leases {}", store.directory().display());
-            let (mut leases, mut last, mut others) = (Vec::new(), Vec::new(), Vec::new());
+            let mut files = Vec::new();
             for (name, content) in self.directories.files(&store) {
                 let content = content.replace("\r\n", " ");
-                match (name.parse::<IpAddr>(), name.strip_prefix(LAST_RESERVED)) {
-                    (Ok(address), _) => leases.push((address, format!("{place}: {address} = {content}"))),
-                    (_, Some(set)) => last.push(format!("{place}: last {set} = {content}")),
-                    _ => others.push(format!("{place}: file {name} = {content}")),
-                }
+                files.push(match (name.parse::<IpAddr>(), name.strip_prefix(LAST_RESERVED)) {
+                    (Ok(address), _) => (0, Some(address), format!("{place}: {address} = {content}")),
+                    (_, Some(set)) => (1, None, format!("{place}: last {set} = {content}")),
+                    _ => (2, None, format!("{place}: file {name} = {content}")),
+                });
             }
-            leases.sort();
+            files.sort();
             lines.push(place);
-            lines.extend(leases.into_iter().map(|(_, line)| line).chain(last).chain(others));
+            lines.extend(files.into_iter().map(|(_, _, line)| line));
         }
         lines
     }
 
     fn watched(&self, directory: Box<dyn LeaseDirectory>) -> Box<dyn LeaseDirectory> {
-        Box::new(Watched { directory, strike: self.strike.clone() })
+        Box::new(Watched { directory, gate: self.gate.clone() })
     }
 }
 
@@ -78,7 +78,7 @@ impl LeaseDirectories for Leases {
 #[derive(Debug)]
 struct Watched {
     directory: Box<dyn LeaseDirectory>,
-    strike: Switch,
+    gate: Gate,
 }
 
 impl LeaseDirectory for Watched {
@@ -104,16 +104,16 @@ impl LeaseDirectory for Watched {
         self.directory.read(name)
     }
     fn create(&self, name: &str, content: &str) -> io::Result<()> {
-        self.strike.local(|| self.directory.create(name, content))
+        self.gate.local(|| self.directory.create(name, content))
     }
     fn link(&self, name: &str, second: &str) -> io::Result<()> {
-        self.strike.local(|| self.directory.link(name, second))
+        self.gate.local(|| self.directory.link(name, second))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.strike.local(|| self.directory.rename(from, to))
+        self.gate.local(|| self.directory.rename(from, to))
     }
     fn remove(&self, name: &str) -> io::Result<bool> {
-        self.strike.local(|| self.directory.remove(name))
+        self.gate.local(|| self.directory.remove(name))
     }
     fn is_shared(&self) -> io::Result<bool> {
         self.directory.is_shared()

@@ -19,7 +19,7 @@ mod spaces;
 pub mod sysctl;
 mod tables;
 
-use faulty::Switch;
+use faulty::Gate;
 use leases::Leases;
 use nix::errno::Errno;
 use spaces::Spaces;
@@ -37,21 +37,26 @@ use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 /// The machine: two namespaces, lease stores, rules, files.
 ///
 /// A start state is built with `with_…`, or by doing something; [`FakeMachine::snapshot`] shows what became of it. A clone is a machine of its own,
-/// as another verb finds it. [`faulty::Faulty`] is the machine with a fault.
+/// as another verb finds it. [`FakeMachine::struck`] is the machine with a fault.
 pub struct FakeMachine {
-    spaces: Spaces,
+    state: State,
     tables: Tables,
     leases: Leases,
     /// The stores that this verb has open.
     stores: Stores,
+    gate: Gate,
+}
+
+/// What no second thread and no open store changes.
+#[derive(Debug, Clone, Default)]
+struct State {
+    spaces: Spaces,
     files: Files,
     programs: BTreeMap<PathBuf, Program>,
     /// The sources of firewalld's zones; none: it does not run.
     zones: Option<BTreeSet<(String, IpAddr)>>,
     /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
-    dry: bool,
-    strike: Switch,
 }
 
 /// Files by path.
@@ -69,64 +74,30 @@ impl Default for FakeMachine {
 impl Clone for FakeMachine {
     /// The same machine as another verb finds it: no store is open.
     fn clone(&self) -> Self {
-        let strike = Switch::default();
-        let leases = self.leases.copy(&strike);
-        FakeMachine {
-            spaces: self.spaces.clone(),
-            tables: self.tables.copy(),
-            stores: leases.stores(self.dry),
-            leases,
-            files: self.files.clone(),
-            programs: self.programs.clone(),
-            zones: self.zones.clone(),
-            indexes: self.indexes.clone(),
-            dry: self.dry,
-            strike,
-        }
+        self.behind(Gate::new(self.gate.is_dry()))
     }
 }
 
 impl FakeMachine {
     /// A host and a container as the kernel makes them: each with `lo`, down, and nothing else.
     pub fn new() -> Self {
-        let strike = Switch::default();
-        let leases = Leases::new(&strike);
-        FakeMachine {
-            spaces: Spaces::new(),
-            tables: Tables::default(),
-            stores: leases.stores(false),
-            leases,
-            files: Files::new(),
-            programs: BTreeMap::new(),
-            zones: None,
-            indexes: BTreeMap::new(),
-            dry: false,
-            strike,
-        }
+        let gate = Gate::new(false);
+        let leases = Leases::new(&gate);
+        let (tables, stores) = (Tables::new(&gate), leases.stores());
+        FakeMachine { state: State::default(), tables, leases, stores, gate }
     }
 
-    /// The same machine as the next verb finds it: no lock of a lease store is held, and nothing is remembered of links.
+    /// The same machine as the next verb finds it: no lock of a lease store is held, nothing is remembered of links, and nothing goes wrong any more.
     pub fn next_verb(&mut self) {
-        // The old stores release their locks first.
-        self.stores = self.leases.stores(self.dry);
-        self.indexes.clear();
+        *self = self.clone();
+        self.state.indexes.clear();
     }
 
-    /// Does a change that is a system call of the process, unless this is a dry run, or what goes wrong with it.
-    fn change<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
-        self.strike.clone().local(|| self.unless_dry(change))
-    }
-
-    /// Does a change that somebody else answers.
-    fn ask<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
-        self.strike.clone().remote(|| self.unless_dry(change))
-    }
-
-    fn unless_dry<T>(&mut self, change: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
-        if self.dry {
-            return Err(io::Error::other("this is a dry run: nothing is changed"));
-        }
-        change(self)
+    /// The same with another gate.
+    fn behind(&self, gate: Gate) -> Self {
+        let leases = self.leases.copy(&gate);
+        let (tables, stores) = (self.tables.copy(&gate), leases.stores());
+        FakeMachine { state: self.state.clone(), tables, leases, stores, gate }
     }
 }
 
@@ -136,39 +107,37 @@ impl Machine for FakeMachine {
     }
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        self.strike.clone().batch(requests, |request| {
-            self.unless_dry(|machine| {
-                machine.space(netns)?;
-                Ok(machine.spaces.request(netns, &request)?)
-            })
+        self.gate.batch(requests, |request| {
+            self.state.spaces.get(netns).ok_or_else(no_netns)?;
+            Ok(self.state.spaces.request(netns, &request)?)
         })
     }
 
     fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
-        self.change(|machine| {
-            let space = machine.spaces.get_mut(netns).ok_or_else(no_netns)?;
+        self.gate.local(|| {
+            let space = self.state.spaces.get_mut(netns).ok_or_else(no_netns)?;
             Ok(space.write_sysctl(key.as_str(), value)?)
         })
     }
 
     fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.change(|machine| {
-            machine.files.insert(path.to_owned(), bytes.to_vec());
+        self.gate.local(|| {
+            self.state.files.insert(path.to_owned(), bytes.to_vec());
             Ok(())
         })
     }
 
     fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        self.change(|machine| Ok(machine.files.remove(path).map(drop).ok_or(Errno::ENOENT)?))
+        self.gate.local(|| Ok(self.state.files.remove(path).map(drop).ok_or(Errno::ENOENT)?))
     }
 
     fn forget_udp(&mut self, _is_ipv4: bool, _ports: &[u16]) -> io::Result<()> {
         // It tracks no connection.
-        self.ask(|_| Ok(()))
+        self.gate.remote(|| Ok(()))
     }
 
     fn change_zone(&mut self, change: ZoneChange<'_>) -> io::Result<bool> {
-        self.ask(|machine| match (&mut machine.zones, change) {
+        self.gate.remote(|| match (&mut self.state.zones, change) {
             (Some(zones), ZoneChange::Add(zone, source)) => Ok(zones.insert((zone.to_owned(), source))),
             (Some(zones), ZoneChange::Remove(zone, source)) => Ok(zones.remove(&(zone.to_owned(), source))),
             (None, ZoneChange::Add(..)) => Err(Errno::ECONNREFUSED.into()),
@@ -178,9 +147,9 @@ impl Machine for FakeMachine {
     }
 
     fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
-        self.ask(|machine| {
-            let program = *machine.programs.get(&call.program).ok_or(Errno::ENOENT)?;
-            Ok(program(call, &mut machine.files))
+        self.gate.remote(|| {
+            let program = self.state.programs.get(&call.program).ok_or(Errno::ENOENT)?;
+            Ok(program(call, &mut self.state.files))
         })
     }
 

@@ -1,9 +1,10 @@
 //! A link, and what the kernel allows of one.
 
-use ipnetwork::{Ipv4Network, Ipv6Network};
+use super::address::same_subnet;
+use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::ops::{Deref, DerefMut};
-use wasm_cni::machine::port::{self, TokenBucket};
+use wasm_cni::machine::port::{self, Address, TokenBucket};
 use wasm_cni::machine::vlans::{Membership, Vlans};
 use wasm_cni::value::{Mac, Netns};
 
@@ -18,17 +19,6 @@ const MAX_ALIAS_BYTES: usize = 254;
 
 /// `DEFAULT_TX_QUEUE_LEN`, packets.
 pub const DEFAULT_QUEUE_LENGTH: u32 = 1000;
-
-/// An IPv4 address of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressV4 {
-    /// With its prefix length.
-    pub address: Ipv4Network,
-    /// Another one of its subnet came before: it goes with that one, and has no route of its own.
-    pub secondary: bool,
-    /// Of scope host: `lo`'s own, which it gets by being brought up.
-    pub of_host: bool,
-}
 
 /// A link: what the port tells of one, and what the kernel keeps besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,10 +37,8 @@ pub struct Link {
     pub ingress: Option<Vec<u32>>,
     /// The other end of a veth pair.
     pub pair: Option<(Netns, u32)>,
-    /// In the kernel's order.
-    pub v4: Vec<AddressV4>,
-    /// In the kernel's order.
-    pub v6: Vec<Ipv6Network>,
+    /// In the kernel's order: IPv4 first, and of that those first of which none of their subnet came before.
+    pub addresses: Vec<Address>,
 }
 
 impl Deref for Link {
@@ -102,10 +90,9 @@ impl Link {
         self.mtu >= MIN_MTU_V6
     }
 
-    /// All addresses in the kernel's order: IPv4 first.
-    pub fn addresses(&self) -> Vec<ipnetwork::IpNetwork> {
-        let v4 = self.v4.iter().map(|found| found.address.into());
-        v4.chain(self.v6.iter().map(|address| (*address).into())).collect()
+    /// The first address of a subnet: of IPv4, others go with it, and have no route of their own.
+    pub fn first_of(&self, subnet: IpNetwork) -> Option<&Address> {
+        self.addresses.iter().find(|found| same_subnet(found.address, subnet))
     }
 
     /// Sets the alias; an empty one is none.

@@ -3,7 +3,6 @@
 use super::link::Link as Model;
 use super::space::Space;
 use super::{FakeMachine, no_netns};
-use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -15,12 +14,9 @@ use wasm_cni::machine::rules::RuleTables;
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
 
-/// `RT_SCOPE_HOST`.
-const SCOPE_HOST: u8 = 254;
-
 impl FakeMachine {
     pub(super) fn space(&self, netns: Netns) -> io::Result<&Space> {
-        self.spaces.get(netns).ok_or_else(no_netns)
+        self.state.spaces.get(netns).ok_or_else(no_netns)
     }
 
     fn host_link(&self, index: u32) -> io::Result<&Model> {
@@ -29,26 +25,26 @@ impl FakeMachine {
 
     /// The first link of which something is so.
     fn first(&self, netns: Netns, is_it: impl Fn(&&Model) -> bool) -> io::Result<Option<Link>> {
-        Ok(self.space(netns)?.links.iter().find(is_it).map(|found| self.spaces.told(netns, found)))
+        Ok(self.space(netns)?.links.iter().find(is_it).map(|found| self.state.spaces.told(netns, found)))
     }
 }
 
 impl Look for FakeMachine {
     fn has_netns(&self, netns: Netns) -> bool {
-        self.spaces.get(netns).is_some()
+        self.state.spaces.get(netns).is_some()
     }
 
     fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
         let found = self.first(link.netns, |found| found.name == link.name.as_str())?;
         match &found {
-            Some(found) => self.indexes.insert(link.clone(), found.index),
-            None => self.indexes.remove(link),
+            Some(found) => self.state.indexes.insert(link.clone(), found.index),
+            None => self.state.indexes.remove(link),
         };
         Ok(found)
     }
 
     fn index(&mut self, link: &LinkRef) -> io::Result<Option<u32>> {
-        match self.indexes.get(link) {
+        match self.state.indexes.get(link) {
             Some(index) => Ok(Some(*index)),
             None => Ok(self.link(link)?.map(|found| found.index)),
         }
@@ -60,17 +56,13 @@ impl Look for FakeMachine {
 
     fn ports(&mut self, bridge: u32) -> io::Result<Vec<Link>> {
         let ports = self.space(Netns::Host)?.ports(bridge);
-        Ok(ports.map(|link| self.spaces.told(Netns::Host, link)).collect())
+        Ok(ports.map(|link| self.state.spaces.told(Netns::Host, link)).collect())
     }
 
     fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
         let links = self.space(netns)?.links.iter();
-        let address = |address: IpNetwork| {
-            let scope = if address.ip().is_loopback() { SCOPE_HOST } else { 0 };
-            Address { scope, ..Address::new(address) }
-        };
         let of = links.filter(|found| link.is_none_or(|index| found.index == index));
-        Ok(of.flat_map(|link| link.addresses()).map(address).collect())
+        Ok(of.flat_map(|link| &link.addresses).cloned().collect())
     }
 
     fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
@@ -103,7 +95,7 @@ impl Look for FakeMachine {
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
-        let bytes = self.files.get(path).ok_or(Errno::ENOENT)?;
+        let bytes = self.state.files.get(path).ok_or(Errno::ENOENT)?;
         if bytes.len() > limit {
             let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
             return Err(io::Error::new(error.kind(), Unreadable(error)));
@@ -112,7 +104,7 @@ impl Look for FakeMachine {
     }
 
     fn has_file(&mut self, path: &Path) -> bool {
-        self.files.contains_key(path)
+        self.state.files.contains_key(path)
     }
 
     fn has_program(&mut self, _program: &str) -> bool {
@@ -120,7 +112,7 @@ impl Look for FakeMachine {
     }
 
     fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
-        Ok(match (query, &self.zones) {
+        Ok(match (query, &self.state.zones) {
             (ZoneQuery::IsRunning, zones) => zones.is_some(),
             (ZoneQuery::HasSource(zone, source), Some(zones)) => zones.contains(&(zone.to_owned(), source)),
             (ZoneQuery::HasSource(..), None) => return Err(Errno::ECONNREFUSED.into()),
@@ -128,7 +120,7 @@ impl Look for FakeMachine {
     }
 
     fn tables(&self) -> Arc<dyn RuleTables + Send + Sync> {
-        self.tables.shared(self.dry, &self.strike)
+        Arc::new(self.tables.clone())
     }
 
     fn stores(&mut self) -> &mut Stores {
@@ -136,6 +128,6 @@ impl Look for FakeMachine {
     }
 
     fn is_dry(&self) -> bool {
-        self.dry
+        self.gate.is_dry()
     }
 }

@@ -1,11 +1,12 @@
 //! A network namespace: its links by index and name, and what each request does to them.
 
-use super::link::{AddressV4, DEFAULT_QUEUE_LENGTH, Link, check_mac};
-use super::route::Entry;
+use super::link::{DEFAULT_QUEUE_LENGTH, Link, check_mac};
+use super::route::{Entry, SCOPE_HOST};
 use super::sysctl::{Family, Sysctls};
+use ipnetwork::IpNetwork;
 use nix::errno::Errno;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use wasm_cni::machine::port::Request;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wasm_cni::machine::port::{Address, Request};
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Mac;
 
@@ -109,13 +110,13 @@ impl Space {
         let link = self.get_mut(index)?;
         link.up = true;
         if link.is_loopback() {
-            if link.v4.is_empty()
-                && let Ok(address) = ipnetwork::Ipv4Network::new(Ipv4Addr::LOCALHOST, 8)
-            {
-                link.v4.push(AddressV4 { address, secondary: false, of_host: true });
-            }
-            if !link.v6.iter().any(|address| address.ip() == Ipv6Addr::LOCALHOST) {
-                link.v6.push(Ipv6Addr::LOCALHOST.into());
+            let has_v4 = link.addresses.iter().any(|found| found.address.is_ipv4());
+            let v4 = IpNetwork::new(Ipv4Addr::LOCALHOST.into(), 8).ok().filter(|_| !has_v4);
+            for address in v4.into_iter().chain([IpAddr::from(Ipv6Addr::LOCALHOST).into()]) {
+                match self.add_address(index, Address { scope: SCOPE_HOST, ..Address::new(address) }) {
+                    Err(Errno::EEXIST) | Ok(()) => {}
+                    Err(errno) => return Err(errno),
+                }
             }
         }
         Ok(())
@@ -126,7 +127,7 @@ impl Space {
         let link = self.get_mut(index)?;
         link.up = false;
         // What it gets by itself when it comes up again.
-        link.v6.retain(|address| !address.ip().is_loopback());
+        link.addresses.retain(|address| !(address.address.is_ipv6() && address.comes_back()));
         self.routes.retain(|route| route.oif != index);
         Ok(())
     }
@@ -169,7 +170,7 @@ impl Space {
     /// Takes IPv6 from links: addresses and routes.
     fn end_v6(&mut self, links: &[u32]) {
         let of = self.links.iter_mut().filter(|link| links.contains(&link.index));
-        of.for_each(|link| link.v6.clear());
+        of.for_each(|link| link.addresses.retain(|address| address.address.is_ipv4()));
         self.routes.retain(|route| route.dst.is_ipv4() || !links.contains(&route.oif));
     }
 
@@ -231,8 +232,8 @@ impl Space {
             Request::AddVlans { link, first, last, native } => {
                 self.port(*link)?.add_vlans(*first..=*last, *native);
             }
-            Request::AddAddress { link, address, .. } => self.add_address(*link, *address)?,
-            Request::RestoreAddress { link, address } => self.add_address(*link, address.address)?,
+            Request::AddAddress { link, address, .. } => self.add_address(*link, Address::new(*address))?,
+            Request::RestoreAddress { link, address } => self.add_address(*link, address.clone())?,
             Request::DeleteAddress { link, address } => self.delete_address(*link, *address)?,
             Request::AddRoute { link, route } => self.add_route(*link, route)?,
             Request::SetTokenBucket(index, bucket) => {

@@ -16,12 +16,14 @@ pub struct Spaces {
     container: Option<Space>,
 }
 
-impl Spaces {
+impl Default for Spaces {
     /// As after a start.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Spaces { host: Space::new(), container: Some(Space::new()) }
     }
+}
 
+impl Spaces {
     /// Removes the container's namespace, and with it the links in it and their peers.
     pub fn remove_container(&mut self) {
         let gone = self.container.take().into_iter().flat_map(|gone| gone.links);

@@ -92,9 +92,9 @@ impl Sysctls {
         if value.is_empty() {
             return Ok(());
         }
-        let written = match is_number(key) {
-            true => value.split_whitespace().next().and_then(parse).ok_or(Errno::EINVAL)?.to_string(),
-            false => value.to_owned(),
+        let written = match parse(&old) {
+            Some(_) => value.split_whitespace().next().and_then(parse).ok_or(Errno::EINVAL)?.to_string(),
+            None => value.to_owned(),
         };
         self.put(key, &written);
         if written != old {
@@ -165,15 +165,6 @@ impl Sysctls {
     }
 }
 
-/// Whether the kernel takes nothing but a number.
-fn is_number(key: &str) -> bool {
-    let is_in = |family: &Family| {
-        let below = canonical(key).strip_prefix(family.directory()).and_then(|rest| rest.rsplit_once('/'));
-        below.is_some_and(|(_, name)| family.defaults().any(|(known, _)| known == name))
-    };
-    Family::ALL.iter().any(is_in)
-}
-
 /// Two names of one parameter.
 fn canonical(key: &str) -> &str {
     if key == "net/ipv4/ip_forward" { "net/ipv4/conf/all/forwarding" } else { key }
@@ -182,17 +173,10 @@ fn canonical(key: &str) -> &str {
 /// A number as the kernel reads it: decimal, `0x…` or with a leading 0 octal.
 fn parse(text: &str) -> Option<i32> {
     let text = text.trim();
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text),
-    };
-    let number = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(hex) => i64::from(u32::from_str_radix(hex, 16).ok()?),
-        None if digits.starts_with(['+', '-']) => return None,
-        None if digits.len() > 1 && digits.starts_with('0') => {
-            i64::from(u32::from_str_radix(digits, 8).ok()?)
-        }
-        None => i64::from(digits.parse::<u32>().ok()?),
-    };
-    i32::try_from(sign * number).ok()
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
+    let radix = if digits.len() > 1 && digits.starts_with('0') { 8 } else { 10 };
+    let (digits, radix) = hex.map_or((digits, radix), |hex| (hex, 16));
+    let number = u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))?;
+    i32::try_from(sign * i64::from(number)).ok()
 }

@@ -1,6 +1,6 @@
 //! Tables of rules: listings in the place of tables. An edit is refused where the kernel or the tool refuses it.
 
-use super::faulty::Switch;
+use super::faulty::Gate;
 use ipnetwork::IpNetwork;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,42 +15,40 @@ const BUILT_IN: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTRO
 const TARGETS: &str =
     "ACCEPT CT DNAT DROP LOG MARK MASQUERADE NETMAP QUEUE REDIRECT REJECT RETURN SNAT TCPMSS";
 
-/// The options of iptables that have a value.
-const VALUED: [&str; 7] = ["-d", "-g", "-i", "-j", "-o", "-p", "-s"];
 /// `XT_MAX_COMMENT_LEN` without the byte that ends it; the rest of a comment is cut off.
 const MAX_COMMENT_BYTES: usize = 255;
 
-/// All tables; none is there at first but those of iptables, with their chains and without rules.
-#[derive(Debug, Default)]
-pub struct Tables(Arc<Mutex<BTreeMap<TableId, Listing>>>);
-
-/// The tables of a verb.
-struct View {
+/// All tables; none is there at first but those of iptables, with their chains and without rules. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Tables {
     all: Arc<Mutex<BTreeMap<TableId, Listing>>>,
-    dry: bool,
-    strike: Switch,
+    gate: Gate,
 }
 
 impl Tables {
-    /// The same rules in tables of their own.
-    pub fn copy(&self) -> Self {
-        Tables(Arc::new(Mutex::new(lock(&self.0).clone())))
+    /// Without rules.
+    pub fn new(gate: &Gate) -> Self {
+        Tables { all: Arc::default(), gate: gate.clone() }
     }
 
-    /// The tables, also for another thread; dry ones refuse every change.
-    pub fn shared(&self, dry: bool, strike: &Switch) -> Arc<dyn RuleTables + Send + Sync> {
-        Arc::new(View { all: self.0.clone(), dry, strike: strike.clone() })
+    /// The same rules in tables of their own.
+    pub fn copy(&self, gate: &Gate) -> Self {
+        Tables { all: Arc::new(Mutex::new(self.lock().clone())), gate: gate.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TableId, Listing>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a listing in the place of a table.
     pub fn put(&self, table: TableId, mut listing: Listing) {
         number(&mut listing);
-        lock(&self.0).insert(kept(table), listing);
+        self.lock().insert(kept(table), listing);
     }
 
     /// A line for each chain and each rule. Neither the order of chains nor the handles of rules are of account.
     pub fn lines(&self) -> Vec<String> {
-        let all = lock(&self.0);
+        let all = self.lock();
         let lines = |(table, listing): (&TableId, &Listing)| match (table, listing) {
             (TableId::Nftables(family, name), Listing::Nftables(listing)) => {
                 of_nftables(family, name, listing)
@@ -64,17 +62,14 @@ impl Tables {
     }
 }
 
-impl RuleTables for View {
+impl RuleTables for Tables {
     fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        self.strike.local(|| Ok(listed(&lock(&self.all), kept(table))))
+        self.gate.look(|| Ok(listed(&self.lock(), kept(table))))
     }
 
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {
-        self.strike.remote(|| {
-            if self.dry {
-                return Err(TableError::Failed("this is a dry run: nothing is changed".to_owned()));
-            }
-            let (table, mut all) = (kept(table), lock(&self.all));
+        self.gate.remote(|| {
+            let (table, mut all) = (kept(table), self.lock());
             let mut listing = listed(&all, table);
             for edit in edits {
                 if !is_possible(&listing, edit) {
@@ -91,10 +86,6 @@ impl RuleTables for View {
 
 fn listed(all: &BTreeMap<TableId, Listing>, table: TableId) -> Listing {
     all.get(&table).cloned().unwrap_or_else(|| Listing::empty(table))
-}
-
-fn lock(all: &Mutex<BTreeMap<TableId, Listing>>) -> MutexGuard<'_, BTreeMap<TableId, Listing>> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The table that is kept: plain rules of `nat` are in `nat`.
@@ -142,9 +133,8 @@ fn kept_rule(rule: &iptables::Rule) -> iptables::Rule {
 }
 
 fn number(listing: &mut Listing) {
-    match listing {
-        Listing::Nftables(listing) => listing.number_rules(),
-        Listing::Iptables(_) => {}
+    if let Listing::Nftables(listing) = listing {
+        listing.number_rules();
     }
 }
 
@@ -171,7 +161,7 @@ fn is_possible_iptables(listing: &iptables::Listing, edit: &iptables::Edit) -> b
         Edit::NewChain(chain) => !is_there(chain) && !is_target(chain) && !chain.starts_with('-'),
         Edit::Append(rule) | Edit::Insert(rule) => {
             let is_known = |target: &String| is_target(target) || is_there(target);
-            is_there(&rule.chain) && is_complete(rule) && targets(rule).iter().all(is_known)
+            is_there(&rule.chain) && targets(rule).iter().all(is_known)
         }
         Edit::Delete(rule) => listing.has(rule),
         Edit::Flush(chain) => is_there(chain),
@@ -184,12 +174,6 @@ fn is_possible_iptables(listing: &iptables::Listing, edit: &iptables::Edit) -> b
 
 fn is_target(name: &str) -> bool {
     TARGETS.split(' ').any(|target| target == name)
-}
-
-/// Whether each option of a rule has its value.
-fn is_complete(rule: &iptables::Rule) -> bool {
-    let mut options = rule.words.iter().enumerate().filter(|(_, word)| VALUED.contains(&word.as_str()));
-    options.all(|(place, _)| rule.words.get(place + 1).is_some_and(|value| !value.starts_with('-')))
 }
 
 fn is_possible_nftables(listing: &nftables::Listing, edit: &nftables::Edit) -> bool {

@@ -14,7 +14,7 @@ use wasm_cni::policy::Grants;
 use wasm_cni::reference;
 use wasm_cni::value::{Attachment, IfName, LinkFact, Mac, Netns, PluginName, Report, derive};
 use wasm_cni_fake::FakeMachine;
-use wasm_cni_fake::faulty::{Died, Fault, Faulty, Strike};
+use wasm_cni_fake::faulty::{Died, Fault, Strike};
 
 /// An ADD as it was.
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ impl Case {
     fn whole(&self, state: &StateDir) -> (usize, FakeMachine, Section) {
         let journal = state.lock(&self.attachment).unwrap();
         let (mut machine, count) = (self.before.clone(), Strike::never());
-        let added = self.add(&journal, state, &mut *Faulty::new(&mut machine, count.clone()));
+        let added = self.add(&journal, state, machine.struck(count.clone()));
         assert!(added.is_ok(), "{}: {added:?}", self.name);
         machine.next_verb();
         let section = journal.sections().unwrap().remove(0);
@@ -108,7 +108,7 @@ impl Case {
     fn survives_add(&self, strike: Strike, state: &StateDir) -> Result<(), String> {
         let (mut machine, is_lasting) = (self.before.clone(), strike.is_lasting());
         let journal = state.lock(&self.attachment).unwrap();
-        let added = or_dies(|| self.add(&journal, state, &mut *Faulty::new(&mut machine, strike)));
+        let added = or_dies(|| self.add(&journal, state, machine.struck(strike)));
         machine.next_verb();
         let is_rolled_back = added.is_some_and(|added| added.is_err_and(|error| error.stuck.is_empty()));
         let first = if is_rolled_back { self.is_as_before(&machine) } else { Ok(()) };
@@ -140,7 +140,7 @@ impl Case {
         state: &StateDir,
     ) -> Result<(), String> {
         let mut machine = done.clone();
-        drop(or_dies(|| apply::revert(section, why, state, &mut *Faulty::new(&mut machine, strike))));
+        drop(or_dies(|| apply::revert(section, why, state, machine.struck(strike))));
         machine.next_verb();
         is_undone(apply::revert(section, why, state, &mut machine))?;
         differs(&but_queue_lengths(&seen(clean)), &but_queue_lengths(&seen(&machine)), &[])
@@ -155,7 +155,7 @@ impl Case {
         state: &StateDir,
     ) -> (usize, FakeMachine) {
         let (mut machine, count) = (done.clone(), Strike::never());
-        let stuck = apply::revert(section, why, state, &mut *Faulty::new(&mut machine, count.clone()));
+        let stuck = apply::revert(section, why, state, machine.struck(count.clone()));
         assert!(stuck.is_empty(), "{}, {why:?}: {stuck:?}", self.name);
         match why {
             Reason::Rollback => self.is_as_before(&machine).unwrap(),
