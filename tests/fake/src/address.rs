@@ -11,8 +11,8 @@ use wasm_cni::machine::port::Address;
 impl Space {
     /// `ip address add`.
     pub fn add_address(&mut self, index: u32, address: Address) -> Result<(), Errno> {
-        let is_disabled = |link: &Link| address.address.is_ipv6() && self.sysctls.is_v6_disabled(&link.name);
-        let is_disabled = self.get(index).is_some_and(is_disabled);
+        let is_disabled =
+            self.get(index).and_then(|link| self.sysctls.is_v6_disabled(&link.name)) == Some(true);
         let link = self.get_mut(index)?;
         let place = match address.address.ip() {
             // The kernel says that all is well, and does nothing.

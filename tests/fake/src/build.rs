@@ -36,7 +36,7 @@ impl FakeMachine {
 
     /// With another value of a parameter, or with one that this machine does not know by itself. What the kernel does because of a write does not happen.
     pub fn with_sysctl(mut self, netns: Netns, key: &SysctlKey, value: &str) -> Self {
-        if let Some(space) = self.state.spaces.get_mut(netns) {
+        if let Ok(space) = self.state.spaces.at(netns) {
             space.sysctls.put(key.as_str(), value);
         }
         self
@@ -44,13 +44,17 @@ impl FakeMachine {
 
     /// With a lease, as if its set had handed out others since: `last_reserved_ip.N` is not written.
     pub fn with_lease(self, store: &StoreRef, address: IpAddr, owner: &Owner) -> Self {
-        self.leases.put(store, &address.to_string(), &format!("{}\r\n{}", owner.container, owner.interface));
+        self.leases.write(
+            store,
+            &address.to_string(),
+            &format!("{}\r\n{}", owner.container, owner.interface),
+        );
         self
     }
 
     /// With `last_reserved_ip.N`.
     pub fn with_last_reserved(self, store: &StoreRef, set: u32, address: IpAddr) -> Self {
-        self.leases.put(store, &format!("last_reserved_ip.{set}"), &address.to_string());
+        self.leases.write(store, &format!("last_reserved_ip.{set}"), &address.to_string());
         self
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::machine::lease;
 use wasm_cni::machine::rules::TableError;
 
 /// What goes wrong at a call.
@@ -182,6 +183,12 @@ impl Gate {
             if is_lost { Err(Fault::AnswerLost.into()) } else { answer }
         };
         requests.into_iter().map(one).collect()
+    }
+}
+
+impl lease::Gate for Gate {
+    fn pass(&self, change: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        self.local(change)
     }
 }
 

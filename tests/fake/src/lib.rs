@@ -20,7 +20,6 @@ pub mod sysctl;
 mod tables;
 
 use faulty::Gate;
-use leases::Leases;
 use nix::errno::Errno;
 use spaces::Spaces;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,9 +27,10 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 use tables::Tables;
-use wasm_cni::machine::lease::Stores;
+use wasm_cni::machine::lease::{MemoryDirectories, Stores};
 use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
@@ -41,7 +41,7 @@ use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 pub struct FakeMachine {
     state: State,
     tables: Tables,
-    leases: Leases,
+    leases: MemoryDirectories,
     /// The stores that this verb has open.
     stores: Stores,
     gate: Gate,
@@ -82,9 +82,7 @@ impl FakeMachine {
     /// A host and a container as the kernel makes them: each with `lo`, down, and nothing else.
     pub fn new() -> Self {
         let gate = Gate::new(false);
-        let leases = Leases::new(&gate);
-        let (tables, stores) = (Tables::new(&gate), leases.stores());
-        FakeMachine { state: State::default(), tables, leases, stores, gate }
+        FakeMachine::of(State::default(), Tables::new(&gate), MemoryDirectories::default(), gate)
     }
 
     /// The same machine as the next verb finds it: no lock of a lease store is held, nothing is remembered of links, and nothing goes wrong any more.
@@ -95,9 +93,13 @@ impl FakeMachine {
 
     /// The same with another gate.
     fn behind(&self, gate: Gate) -> Self {
-        let leases = self.leases.copy(&gate);
-        let (tables, stores) = (self.tables.copy(&gate), leases.stores());
-        FakeMachine { state: self.state.clone(), tables, leases, stores, gate }
+        FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate)
+    }
+
+    fn of(state: State, tables: Tables, leases: MemoryDirectories, gate: Gate) -> Self {
+        let leases = leases.behind(Arc::new(gate.clone()));
+        let stores = Stores::new(Box::new(leases.clone()), gate.is_dry());
+        FakeMachine { state, tables, leases, stores, gate }
     }
 }
 
@@ -115,7 +117,7 @@ impl Machine for FakeMachine {
 
     fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
         self.gate.local(|| {
-            let space = self.state.spaces.get_mut(netns).ok_or_else(no_netns)?;
+            let space = self.state.spaces.at(netns).map_err(|_| no_netns())?;
             Ok(space.write_sysctl(key.as_str(), value)?)
         })
     }

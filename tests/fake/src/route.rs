@@ -175,7 +175,7 @@ impl Space {
         if !link.has_v6() {
             return Err(Errno::ENODEV);
         }
-        if self.sysctls.is_v6_disabled(&link.name) {
+        if self.sysctls.is_v6_disabled(&link.name) == Some(true) {
             return Err(Errno::EACCES);
         }
         if let Some(IpAddr::V6(gateway)) = entry.gw {

@@ -1,10 +1,10 @@
 //! The whole state as text: the same state gives the same text, whatever the indexes are.
 
-use super::FakeMachine;
 use super::link::{DEFAULT_QUEUE_LENGTH, Link};
 use super::route::{Entry, Kind, MAIN};
 use super::space::Space;
-use std::net::IpAddr;
+use super::{FakeMachine, leases};
+use wasm_cni::machine::port::Address;
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Netns;
 
@@ -21,7 +21,7 @@ impl FakeMachine {
             lines.extend(space_lines(space).into_iter().map(|line| format!("{place}: {line}")));
         }
         lines.extend(self.tables.lines());
-        lines.extend(self.leases.lines());
+        lines.extend(leases::lines(&self.leases));
         let file = |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| {
             format!("file {}: {}", path.display(), String::from_utf8_lossy(bytes).replace('\n', ""))
         };
@@ -51,8 +51,10 @@ fn space_lines(space: &Space) -> Vec<String> {
         lines.extend(addresses.map(|found| format!("address {} dev {}", found.address, link.name)));
     }
     let routes = space.all_routes();
-    let is_shown =
-        |route: &&Entry| route.kind == Kind::Unicast && !(route.by_kernel && is_link_local(route.dst.ip()));
+    let is_shown = |route: &&Entry| {
+        let is_link_local = Address::new(route.dst).is_link_local();
+        route.kind == Kind::Unicast && !(route.by_kernel && is_link_local)
+    };
     let mut routes: Vec<String> =
         routes.iter().filter(is_shown).map(|route| route_line(route, name(route.oif))).collect();
     routes.sort();
@@ -90,10 +92,6 @@ fn link_line<'a>(link: &Link, name: impl Fn(u32) -> &'a str) -> String {
         line += &format!(" alias {alias:?}");
     }
     line
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 fn route_line(route: &Entry, link: &str) -> String {

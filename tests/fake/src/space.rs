@@ -68,10 +68,8 @@ impl Space {
         link.index = self.next_index;
         self.next_index = self.next_index.saturating_add(1);
         self.sysctls.add(Family::V4, &link.name);
-        if link.has_v6() {
-            self.sysctls.add(Family::V6, &link.name);
-        }
         self.links.push(link);
+        self.settle_v6();
         self.next_index - 1
     }
 
@@ -135,51 +133,46 @@ impl Space {
     /// Sets the MTU of a link. A bridge keeps one that was set.
     fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
-        let mut wanted = link.clone();
-        wanted.mtu = mtu;
-        wanted.check().map_err(|_| Errno::EINVAL)?;
-        link.mtu_fixed |= link.kind == "bridge" && link.mtu != mtu;
+        let old = std::mem::replace(&mut link.mtu, mtu);
+        if link.check().is_err() {
+            link.mtu = old;
+            return Err(Errno::EINVAL);
+        }
+        link.mtu_fixed |= link.kind == "bridge" && old != mtu;
         let master = link.master;
-        self.change_mtu(index, mtu);
         master.into_iter().for_each(|bridge| self.follow_ports(bridge));
+        self.settle_v6();
         Ok(())
     }
 
     /// A bridge has the least MTU of its ports, the default one without any, unless it was set.
     fn follow_ports(&mut self, bridge: u32) {
         let mtu = self.ports(bridge).map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
-        if self.get(bridge).is_some_and(|link| !link.mtu_fixed) {
-            self.change_mtu(bridge, mtu);
-        }
+        let follows = self.get_mut(bridge).ok().filter(|link| !link.mtu_fixed);
+        follows.into_iter().for_each(|link| link.mtu = mtu);
+        self.settle_v6();
     }
 
-    /// Below an MTU of 1280 a link has no IPv6.
-    fn change_mtu(&mut self, index: u32, mtu: u32) {
-        let Ok(link) = self.get_mut(index) else { return };
-        let had_v6 = link.has_v6();
-        link.mtu = mtu;
-        let (has_v6, name) = (link.has_v6(), link.name.clone());
-        if had_v6 && !has_v6 {
-            self.end_v6(&[index]);
-            self.sysctls.remove(Family::V6, &name);
-        } else if has_v6 && !had_v6 {
-            self.sysctls.add(Family::V6, &name);
+    /// A link below an MTU of 1280 has no IPv6 at all; one where it is switched off has no addresses and no routes.
+    fn settle_v6(&mut self) {
+        for link in &mut self.links {
+            let is_off = self.sysctls.is_v6_disabled(&link.name);
+            match is_off {
+                Some(_) if !link.has_v6() => self.sysctls.remove(Family::V6, &link.name),
+                None if link.has_v6() => self.sysctls.add(Family::V6, &link.name),
+                _ => {}
+            }
+            if !link.has_v6() || is_off == Some(true) {
+                link.addresses.retain(|address| address.address.is_ipv4());
+                self.routes.retain(|route| route.oif != link.index || route.dst.is_ipv4());
+            }
         }
-    }
-
-    /// Takes IPv6 from links: addresses and routes.
-    fn end_v6(&mut self, links: &[u32]) {
-        let of = self.links.iter_mut().filter(|link| links.contains(&link.index));
-        of.for_each(|link| link.addresses.retain(|address| address.address.is_ipv4()));
-        self.routes.retain(|route| route.dst.is_ipv4() || !links.contains(&route.oif));
     }
 
     /// Writes a parameter, with what the kernel does because of it.
     pub fn write_sysctl(&mut self, key: &str, value: &str) -> Result<(), Errno> {
         self.sysctls.write(key, value)?;
-        let is_disabled = |link: &&Link| self.sysctls.is_v6_disabled(&link.name);
-        let disabled: Vec<u32> = self.links.iter().filter(is_disabled).map(|link| link.index).collect();
-        self.end_v6(&disabled);
+        self.settle_v6();
         Ok(())
     }
 

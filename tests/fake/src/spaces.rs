@@ -3,6 +3,7 @@
 use super::link::Link;
 use super::space::{DEFAULT_MTU, Space};
 use nix::errno::Errno;
+use std::collections::BTreeMap;
 use wasm_cni::machine::port::{self, NewVeth, Request, VethEnd};
 use wasm_cni::value::Netns;
 
@@ -11,57 +12,38 @@ type Place = (Netns, u32);
 
 /// The host's namespace and the container's, if it has one.
 #[derive(Debug, Clone)]
-pub struct Spaces {
-    host: Space,
-    container: Option<Space>,
-}
+pub struct Spaces(BTreeMap<Netns, Space>);
 
 impl Default for Spaces {
     /// As after a start.
     fn default() -> Self {
-        Spaces { host: Space::new(), container: Some(Space::new()) }
+        Spaces([Netns::Host, Netns::Container].map(|netns| (netns, Space::new())).into())
     }
 }
 
 impl Spaces {
     /// Removes the container's namespace, and with it the links in it and their peers.
     pub fn remove_container(&mut self) {
-        let gone = self.container.take().into_iter().flat_map(|gone| gone.links);
+        let gone = self.0.remove(&Netns::Container).into_iter().flat_map(|gone| gone.links);
         for (netns, index) in gone.filter_map(|link| link.pair) {
-            self.get_mut(netns).and_then(|space| space.remove(index));
+            self.0.get_mut(&netns).and_then(|space| space.remove(index));
         }
     }
 
     /// A namespace, if it exists.
     pub fn get(&self, netns: Netns) -> Option<&Space> {
-        match netns {
-            Netns::Host => Some(&self.host),
-            Netns::Container => self.container.as_ref(),
-        }
-    }
-
-    /// A namespace, if it exists.
-    pub fn get_mut(&mut self, netns: Netns) -> Option<&mut Space> {
-        match netns {
-            Netns::Host => Some(&mut self.host),
-            Netns::Container => self.container.as_mut(),
-        }
+        self.0.get(&netns)
     }
 
     /// A namespace, or the kernel's answer when there is none.
     pub fn at(&mut self, netns: Netns) -> Result<&mut Space, Errno> {
-        self.get_mut(netns).ok_or(Errno::ENODEV)
+        self.0.get_mut(&netns).ok_or(Errno::ENODEV)
     }
 
     /// A link as the port tells it.
     pub fn told(&self, netns: Netns, link: &Link) -> port::Link {
-        let running = match link.kind.as_str() {
-            "bridge" => {
-                let mut ports = self.get(netns).into_iter().flat_map(|space| space.ports(link.index));
-                link.up && ports.any(|port| self.passes(port))
-            }
-            _ => self.passes(link),
-        };
+        let mut ports = self.get(netns).into_iter().flat_map(|space| space.ports(link.index));
+        let running = self.passes(link) || link.up && ports.any(|port| self.passes(port));
         port::Link { running, ..link.told.clone() }
     }
 
@@ -86,11 +68,11 @@ impl Spaces {
             |end: &VethEnd| Link::new(end.name.as_str(), "veth", end.mac, veth.mtu.unwrap_or(DEFAULT_MTU));
         let mut host = link(&veth.host);
         host.queue_length = 0;
-        let index = self.host.add(host)?;
+        let index = self.at(Netns::Host)?.add(host)?;
         let mut complete = || {
             let end = self.at(veth.netns)?.add(link(&veth.end))?;
             self.join((Netns::Host, index), (veth.netns, end))?;
-            veth.master.map_or(Ok(()), |master| self.host.enslave(index, master))
+            veth.master.map_or(Ok(()), |master| self.at(Netns::Host)?.enslave(index, master))
         };
         let completed = complete();
         if completed.is_err() {
@@ -117,7 +99,7 @@ impl Spaces {
             return Err(Errno::EOPNOTSUPP);
         }
         if let Some((netns, peer)) = space.remove(index).and_then(|link| link.pair) {
-            self.get_mut(netns).and_then(|space| space.remove(peer));
+            self.0.get_mut(&netns).and_then(|space| space.remove(peer));
         }
         Ok(())
     }

@@ -65,19 +65,20 @@ impl Sysctls {
 
     /// Those of a new link: what `default` has.
     pub fn add(&mut self, family: Family, link: &str) {
+        let (own, default) = (family.of(link), family.of("default"));
         for (name, value) in family.defaults() {
-            let default = self.0.get(&(family.of("default") + name)).cloned();
             let value = match (link, name) {
-                ("lo", "accept_dad") => "-1".to_owned(),
-                _ => default.unwrap_or_else(|| value.to_owned()),
+                ("lo", "accept_dad") => "-1",
+                _ => self.0.get(&format!("{default}{name}")).map_or(value, String::as_str),
             };
-            self.0.insert(family.of(link) + name, value);
+            self.0.insert(format!("{own}{name}"), value.to_owned());
         }
     }
 
     /// Of a link that is gone, or has nothing of that family any more.
     pub fn remove(&mut self, family: Family, link: &str) {
-        self.0.retain(|key, _| !key.starts_with(&family.of(link)));
+        let own = family.of(link);
+        self.0.retain(|key, _| !key.starts_with(&own));
     }
 
     /// The value, as the kernel writes it.
@@ -108,9 +109,9 @@ impl Sysctls {
         self.0.insert(canonical(key).to_owned(), value.to_owned());
     }
 
-    /// Whether a link has IPv6 switched off.
-    pub fn is_v6_disabled(&self, link: &str) -> bool {
-        self.0.get(&(Family::V6.of(link) + "disable_ipv6")).is_some_and(|value| value != "0")
+    /// Whether a link has IPv6 switched off; none: it has no IPv6.
+    pub fn is_v6_disabled(&self, link: &str) -> Option<bool> {
+        self.0.get(&(Family::V6.of(link) + "disable_ipv6")).map(|value| value != "0")
     }
 
     /// Those whose value is not the one that they have at first.
