@@ -95,6 +95,13 @@ impl Link {
         self.addresses.iter().find(|found| same_subnet(found.address, subnet))
     }
 
+    /// With its first queueing discipline, one that has no queue of its own gets a length (`qdisc_create` in `net/sched/sch_api.c`).
+    pub fn queue(&mut self) {
+        if self.queue_length == 0 && matches!(self.kind.as_str(), "bridge" | "veth") {
+            self.queue_length = DEFAULT_QUEUE_LENGTH;
+        }
+    }
+
     /// Sets the alias; an empty one is none.
     pub fn set_alias(&mut self, alias: &str) -> Result<(), Errno> {
         if alias.len() > MAX_ALIAS_BYTES {

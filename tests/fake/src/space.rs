@@ -1,6 +1,6 @@
 //! A network namespace: its links by index and name, and what each request does to them.
 
-use super::link::{DEFAULT_QUEUE_LENGTH, Link, check_mac};
+use super::link::{Link, check_mac};
 use super::route::{Entry, SCOPE_HOST};
 use super::sysctl::{Family, Sysctls};
 use ipnetwork::IpNetwork;
@@ -159,7 +159,13 @@ impl Space {
             let is_off = self.sysctls.is_v6_disabled(&link.name);
             match is_off {
                 Some(_) if !link.has_v6() => self.sysctls.remove(Family::V6, &link.name),
-                None if link.has_v6() => self.sysctls.add(Family::V6, &link.name),
+                None if link.has_v6() => {
+                    self.sysctls.add(Family::V6, &link.name);
+                    if link.kind == "ifb" {
+                        // It is `IFF_NOARP`.
+                        self.sysctls.put(&format!("net/ipv6/conf/{}/accept_dad", link.name), "-1");
+                    }
+                }
                 _ => {}
             }
             if !link.has_v6() || is_off == Some(true) {
@@ -231,18 +237,20 @@ impl Space {
             Request::AddRoute { link, route } => self.add_route(*link, route)?,
             Request::SetTokenBucket(index, bucket) => {
                 let link = self.get_mut(*index)?;
-                if link.queue_length == 0 {
-                    link.queue_length = DEFAULT_QUEUE_LENGTH;
-                }
                 link.root = Some(*bucket);
+                link.queue();
             }
             Request::DeleteRootQdisc(index) => {
                 self.get_mut(*index)?.root.take().ok_or(Errno::ENOENT)?;
             }
-            Request::AddIngress(index) => match &mut self.get_mut(*index)?.ingress {
-                Some(_) => return Err(Errno::EEXIST),
-                none => *none = Some(Vec::new()),
-            },
+            Request::AddIngress(index) => {
+                let link = self.get_mut(*index)?;
+                if link.ingress.is_some() {
+                    return Err(Errno::EEXIST);
+                }
+                link.ingress = Some(Vec::new());
+                link.queue();
+            }
             Request::DeleteIngress(index) => {
                 self.get_mut(*index)?.ingress.take().ok_or(Errno::ENOENT)?;
             }
