@@ -41,6 +41,6 @@ fn the_plans_of_the_corpus() {
 fn the_plans_with_vlans() {
     assert!(real::has_vlan_filtering(), "this kernel makes no bridge with VLANs");
     let plans: Vec<Plan> = Plan::all().into_iter().filter(has_vlans).collect();
-    assert!(plans.len() > 2, "{}", plans.len());
+    assert!(!plans.is_empty());
     assert_agree(plans.into_iter());
 }
