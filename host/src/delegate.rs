@@ -4,11 +4,12 @@
 use crate::action::Delegate;
 use crate::cni::{CniError, Config, Request, code, previous};
 use crate::machine::native;
+use crate::machine::port::Machine;
 use crate::sandbox::lookup::{self, Found};
 use crate::signal::Ended;
 use crate::value::{PluginName, Report};
 use serde_json::Value;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Output;
 
@@ -38,13 +39,14 @@ pub fn of_ipam(request: &Request, config: &Config) -> Option<Delegate> {
     }
 }
 
-/// Executes it for ADD and reads its result. When it fails it is executed for DEL too, as the SPEC asks.
-pub fn add(delegate: &Delegate, cni_version: &str) -> Result<Report, CniError> {
-    let added = call("ADD", delegate)
+/// Executes it on a machine for ADD and reads its result. When it fails it is executed for DEL too, as the SPEC asks.
+pub fn add(delegate: &Delegate, cni_version: &str, machine: &mut dyn Machine) -> Result<Report, CniError> {
+    let mut call = |verb| answer(delegate, machine.run(&delegate.call(verb, &delegate.netns)));
+    let added = call("ADD")
         .and_then(|stdout| result(&stdout))
         .and_then(|value| previous::of_delegate(&value, cni_version));
     if added.is_err()
-        && let Err(error) = call("DEL", delegate)
+        && let Err(error) = call("DEL")
     {
         tracing::info!(plugin = %delegate.plugin, msg = error.msg, "DEL after a failed ADD failed too");
     }
@@ -81,15 +83,19 @@ fn is_unknown_verb(error: &CniError) -> bool {
 
 /// Executes it; gives what it printed, or the error that it told.
 pub fn call(verb: &'static str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
-    let Output { status, stdout, stderr } =
-        native::run(&delegate.call(verb, &delegate.netns)).map_err(|error| {
-            let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
-            let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
-            CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
-        })?;
+    answer(delegate, native::run(&delegate.call(verb, &delegate.netns)))
+}
+
+/// What came of its execution.
+fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, CniError> {
+    let Output { status, stdout, stderr } = ended.map_err(|error| {
+        let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
+        let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
+        CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
+    })?;
     if status.success() {
         // Nobody is left to tell when our own stderr is closed.
-        let _ = std::io::stderr().write_all(&stderr);
+        let _ = io::stderr().write_all(&stderr);
         return Ok(stdout);
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,16 +1,19 @@
 //! What one request notes in the journal of its attachment, a section: begun, applied, forgotten, or taken back.
 
 use crate::action::context::{Notes, ReadContext};
+use crate::action::record::{Before, Effect};
+use crate::action::{Delegate, Lifetime};
 use crate::apply::journal::Writer;
 use crate::apply::{self, Header, Journal, Section};
 use crate::cni::{CniError, Request, code};
 use crate::context::Node;
+use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::{NetnsFile, NetnsId};
 use crate::machine::port::{Look, Machine};
 use crate::panic;
-use crate::plan::CheckedPlan;
-use crate::value::LinkIdentity;
+use crate::plan::{CheckedPlan, Entry};
+use crate::value::{LinkIdentity, PluginName, Report};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Begins the section of a request.
@@ -48,6 +51,25 @@ pub fn apply(
         forget_if_done(journal, writer, error.stuck.is_empty());
         error.into()
     })
+}
+
+/// Executes a native plugin for ADD between two stages of a plan, with a note before and after; gives its entry and what it reported, or the error that it
+/// told.
+pub fn delegate(
+    writer: &mut Writer,
+    plugin: &PluginName,
+    delegate: &Delegate,
+    cni_version: &str,
+    machine: &mut dyn Machine,
+) -> Result<Result<(Entry, Report), CniError>, MachineError> {
+    let (plugin, action) = (plugin.clone(), delegate.clone().into());
+    let entry = Entry { plugin, lifetime: Lifetime::Attachment, action };
+    writer.intent(&[(entry.clone(), Before::Absent)])?;
+    let added = delegate::add(delegate, cni_version, machine);
+    // When it failed it was executed for DEL too, so nothing of it is there.
+    let effect = if added.is_ok() { Effect::Created } else { Effect::AlreadyThere };
+    writer.effect(&[Some(effect)])?;
+    Ok(added.map(|report| (entry, report)))
 }
 
 /// A journal is kept for the next verb exactly when something is left that it describes.

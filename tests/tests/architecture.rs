@@ -30,7 +30,7 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("reference", "action apply cni machine policy value", ""),
     ("delegate", "action cni machine sandbox signal value", ""),
     ("context", "apply audit cni machine policy sandbox", ""),
-    ("section", "action apply cni context error machine panic plan value", ""),
+    ("section", "action apply cni context delegate error machine panic plan value", ""),
     ("result", "action cni machine value", ""),
     ("plugin", "cni context error machine policy sandbox value", ""),
     (

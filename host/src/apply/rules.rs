@@ -208,6 +208,11 @@ fn try_remove(
                 Err(reason) => (*left, *found) = (Some(reason), true),
             }
         }
+        // Each set has its edits in order; so have all together.
+        edits.sort_by_key(|edit| match edit {
+            Edit::Iptables(edit) => edit.removal_order(),
+            Edit::Nftables(_) => 0,
+        });
         // What one of them leaves for another one of them goes with that.
         let look_again = removals.iter().any(|one| one.remove(&now).is_ok_and(|left| left.look_again));
         if found.contains(&false) && !is_confirmed {

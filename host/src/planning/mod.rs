@@ -4,8 +4,7 @@ mod stale;
 
 use crate::action::Delegate;
 use crate::action::query::{GrantedFacts, MachineFacts};
-use crate::action::record::{Before, Effect};
-use crate::action::{Action, Answer, Facts as _, Lifetime, Query};
+use crate::action::{Action, Answer, Facts as _, Query};
 use crate::apply::Journal;
 use crate::apply::journal::Writer;
 use crate::audit::Record;
@@ -252,25 +251,15 @@ impl Planning<'_> {
         section::apply(self.node, journal, &mut writer, &plan, self.machine)?;
         self.applied.extend(plan.entries().iter().cloned());
         let writer = self.writer.insert(writer);
-        let entry = Entry {
-            plugin: self.request.plugin.clone(),
-            lifetime: Lifetime::Attachment,
-            action: delegate.clone().into(),
-        };
-        writer.intent(&[(entry.clone(), Before::Absent)])?;
-        match delegate::add(&delegate, &self.request.cni_version) {
-            Ok(report) => {
+        let (plugin, version) = (&self.request.plugin, &self.request.cni_version);
+        Ok(match section::delegate(writer, plugin, &delegate, version, self.machine)? {
+            Ok((entry, report)) => {
                 self.grants.trust(&report);
-                writer.effect(&[Some(Effect::Created)])?;
                 self.applied.push(entry);
-                Ok(Delegated::Answered(report))
+                Delegated::Answered(report)
             }
-            Err(error) => {
-                // It was executed for DEL too, so nothing of it is there.
-                writer.effect(&[Some(Effect::AlreadyThere)])?;
-                Ok(Delegated::Refused(error))
-            }
-        }
+            Err(error) => Delegated::Refused(error),
+        })
     }
 }
 

@@ -1,13 +1,14 @@
 //! Start states: what somebody did before.
 
-use super::FakeMachine;
+use super::faulty::Gate;
 use super::link::Link;
 use super::space::DEFAULT_MTU;
-use nix::errno::Errno;
+use super::{FakeMachine, Program};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use wasm_cni::machine::port::Address;
 use wasm_cni::machine::rules::{Listing, TableId};
 use wasm_cni::value::{LinkFact, Netns, Owner, StoreRef, SysctlKey};
 
@@ -29,16 +30,13 @@ impl FakeMachine {
     /// As [`FakeMachine::with_link`].
     pub fn with_pair(mut self, first: LinkFact, second: LinkFact) -> io::Result<Self> {
         let (one, other) = (self.try_link(&first)?, self.try_link(&second)?);
-        let places = [(first.netns, one, (second.netns, other)), (second.netns, other, (first.netns, one))];
-        for (netns, index, peer) in places {
-            self.spaces.get_mut(netns).ok_or(Errno::ENODEV)?.get_mut(index)?.peer = Some(peer);
-        }
+        self.state.spaces.join((first.netns, one), (second.netns, other))?;
         Ok(self)
     }
 
     /// With another value of a parameter, or with one that this machine does not know by itself. What the kernel does because of a write does not happen.
     pub fn with_sysctl(mut self, netns: Netns, key: &SysctlKey, value: &str) -> Self {
-        if let Some(space) = self.spaces.get_mut(netns) {
+        if let Ok(space) = self.state.spaces.at(netns) {
             space.sysctls.put(key.as_str(), value);
         }
         self
@@ -46,19 +44,29 @@ impl FakeMachine {
 
     /// With a lease, as if its set had handed out others since: `last_reserved_ip.N` is not written.
     pub fn with_lease(self, store: &StoreRef, address: IpAddr, owner: &Owner) -> Self {
-        self.leases.put(store, &address.to_string(), &format!("{}\r\n{}", owner.container, owner.interface));
+        self.leases.write(
+            store,
+            &address.to_string(),
+            &format!("{}\r\n{}", owner.container, owner.interface),
+        );
         self
     }
 
     /// With `last_reserved_ip.N`.
     pub fn with_last_reserved(self, store: &StoreRef, set: u32, address: IpAddr) -> Self {
-        self.leases.put(store, &format!("last_reserved_ip.{set}"), &address.to_string());
+        self.leases.write(store, &format!("last_reserved_ip.{set}"), &address.to_string());
         self
     }
 
     /// With a file that a plugin may read.
     pub fn with_file(mut self, path: impl Into<PathBuf>, contents: &[u8]) -> Self {
-        self.files.insert(path.into(), contents.to_vec());
+        self.state.files.insert(path.into(), contents.to_vec());
+        self
+    }
+
+    /// With an executable, such as a native plugin.
+    pub fn with_program(mut self, path: impl Into<PathBuf>, program: Program) -> Self {
+        self.state.programs.insert(path.into(), program);
         self
     }
 
@@ -70,33 +78,27 @@ impl FakeMachine {
 
     /// With firewalld.
     pub fn with_firewalld(mut self) -> Self {
-        self.zones = Some(BTreeSet::new());
+        self.state.zones = Some(BTreeSet::new());
         self
     }
 
     /// With a container that is gone, and with it every link that was in it.
     pub fn without_container(mut self) -> Self {
-        self.spaces.remove_container();
+        self.state.spaces.remove_container();
         self
     }
 
     /// Only for looking: nothing is changed, no lock is taken.
-    pub fn dry(mut self) -> Self {
-        self.dry = true;
-        self.stores = self.leases.stores(true);
-        self
+    pub fn dry(self) -> Self {
+        self.behind(Gate::new(true))
     }
 
     fn try_link(&mut self, fact: &LinkFact) -> io::Result<u32> {
-        let space = self.spaces.get_mut(fact.netns).ok_or(Errno::ENODEV)?;
-        if space.find(fact.name.as_str()).is_some() {
-            return Err(Errno::EEXIST.into());
-        }
+        let space = self.state.spaces.at(fact.netns)?;
         let mut link = Link::new(fact.name.as_str(), &fact.kind, fact.mac, fact.mtu);
         link.mtu_fixed = fact.mtu != DEFAULT_MTU;
-        link.check()?;
         link.set_alias(fact.alias.as_deref().unwrap_or_default())?;
-        let index = space.insert(link);
+        let index = space.add(link)?;
         if let Some(master) = fact.master {
             space.enslave(index, master)?;
         }
@@ -104,7 +106,7 @@ impl FakeMachine {
             space.set_up(index)?;
         }
         for address in &fact.addresses {
-            space.add_address(index, *address)?;
+            space.add_address(index, Address::new(*address))?;
         }
         Ok(index)
     }

@@ -2,20 +2,12 @@
 
 use super::FakeMachine;
 use std::io;
-use std::net::IpAddr;
 use std::panic::resume_unwind;
-use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use wasm_cni::machine::lease::Stores;
-use wasm_cni::machine::port::{
-    Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
-};
-use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
-use wasm_cni::machine::vlans::Vlans;
-use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasm_cni::machine::errno::DRY;
+use wasm_cni::machine::lease;
+use wasm_cni::machine::rules::TableError;
 
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +20,18 @@ pub enum Fault {
     DiesAfter,
     /// It is done, and its answer is lost; where no other process and no kernel socket answers, it is refused.
     AnswerLost,
+    /// It would change something, and only looking is allowed.
+    Dry,
 }
 
 impl Fault {
-    /// All of them.
+    /// All that may go wrong with a call.
     pub const ALL: [Fault; 4] = [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter, Fault::AnswerLost];
+
+    /// Where nobody answers, so that no answer is lost.
+    fn without_answer(self) -> Self {
+        if self == Fault::AnswerLost { Fault::Refused } else { self }
+    }
 }
 
 /// Counts calls of the port that change something, list a table or execute a program, and strikes at one of them. Clones share the count.
@@ -73,8 +72,10 @@ impl Strike {
         self.seen.load(Ordering::SeqCst)
     }
 
-    fn strikes(&self, number: usize) -> bool {
-        (self.at..=self.until).contains(&number)
+    /// Counts a call; the fault, if it is to go wrong.
+    fn next(&self) -> Option<Fault> {
+        let number = self.seen.fetch_add(1, Ordering::SeqCst);
+        (self.at..=self.until).contains(&number).then_some(self.fault)
     }
 
     /// Whether the process dies at one of the next calls, which are so many.
@@ -82,200 +83,123 @@ impl Strike {
         let next = self.seen();
         matches!(self.fault, Fault::DiesBefore | Fault::DiesAfter) && (next..next + count).contains(&self.at)
     }
-
-    /// Does what is answered by somebody else, or what goes wrong with it.
-    fn remote<T, E>(
-        &self,
-        call: impl FnOnce() -> Result<T, E>,
-        lost: impl FnOnce() -> E,
-        refused: impl FnOnce() -> E,
-    ) -> Result<T, E> {
-        if !self.strikes(self.seen.fetch_add(1, Ordering::SeqCst)) {
-            return call();
-        }
-        match self.fault {
-            Fault::Refused => Err(refused()),
-            Fault::DiesBefore => resume_unwind(Box::new(Died)),
-            Fault::DiesAfter => {
-                let _ = call();
-                resume_unwind(Box::new(Died))
-            }
-            Fault::AnswerLost => {
-                let _ = call();
-                Err(lost())
-            }
-        }
-    }
-
-    /// Does what is a system call of our own, or what goes wrong with it. Its answer cannot be lost: then it is refused.
-    pub(crate) fn local<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        match self.fault {
-            Fault::AnswerLost => Strike { fault: Fault::Refused, ..self.clone() }.remote(call, lost, refused),
-            _ => self.remote(call, lost, refused),
-        }
-    }
 }
 
 /// The payload of the panic in whose place a process dies. It prints nothing; `std::panic::catch_unwind` catches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Died;
 
-/// The machine, but for one call. Locks of lease stores that a process held which died are free once [`FakeMachine::next_verb`] was called.
-pub struct Faulty<'a> {
-    machine: &'a mut FakeMachine,
-    strike: Strike,
-}
-
-impl<'a> Faulty<'a> {
-    /// The machine, with a strike until this is dropped.
-    pub fn new(machine: &'a mut FakeMachine, strike: Strike) -> Self {
-        machine.leases.strike(Some(strike.clone()));
-        Faulty { machine, strike }
-    }
-}
-
-impl Drop for Faulty<'_> {
-    fn drop(&mut self) {
-        self.machine.leases.strike(None);
-    }
-}
-
-fn refused() -> io::Error {
-    io::Error::other("made to fail")
-}
-
-fn lost() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the answer was lost")
-}
-
-impl Look for Faulty<'_> {
-    fn has_netns(&self, netns: Netns) -> bool {
-        self.machine.has_netns(netns)
-    }
-    fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
-        self.machine.link(link)
-    }
-    fn index(&mut self, link: &LinkRef) -> io::Result<Option<u32>> {
-        self.machine.index(link)
-    }
-    fn link_at(&mut self, netns: Netns, index: u32) -> io::Result<Option<Link>> {
-        self.machine.link_at(netns, index)
-    }
-    fn ports(&mut self, bridge: u32) -> io::Result<Vec<Link>> {
-        self.machine.ports(bridge)
-    }
-    fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
-        self.machine.addresses(netns, link)
-    }
-    fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
-        self.machine.has_route(netns, link, route)
-    }
-    fn output(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
-        self.machine.output(address)
-    }
-    fn vlans(&mut self, port: u32) -> io::Result<Vlans> {
-        self.machine.vlans(port)
-    }
-    fn qdiscs(&mut self, link: u32) -> io::Result<Qdiscs> {
-        self.machine.qdiscs(link)
-    }
-    fn redirects(&mut self, link: u32) -> io::Result<Vec<u32>> {
-        self.machine.redirects(link)
-    }
-    fn sysctl(&mut self, netns: Netns, key: &SysctlKey) -> io::Result<String> {
-        self.machine.sysctl(netns, key)
-    }
-    fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        self.machine.sysctl_names(netns, directory)
-    }
-    fn file(&mut self, path: &Path, below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
-        self.machine.file(path, below, limit)
-    }
-    fn has_file(&mut self, path: &Path) -> bool {
-        self.machine.has_file(path)
-    }
-    fn has_program(&mut self, program: &str) -> bool {
-        self.machine.has_program(program)
-    }
-    fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
-        self.machine.zone(query)
-    }
-    fn tables(&self) -> Arc<dyn RuleTables + Send + Sync> {
-        Arc::new(FaultyTables { tables: self.machine.tables(), strike: self.strike.clone() })
-    }
-    fn stores(&mut self) -> &mut Stores {
-        self.machine.stores()
-    }
-    fn is_dry(&self) -> bool {
-        self.machine.is_dry()
-    }
-}
-
-impl Machine for Faulty<'_> {
-    fn as_look(&mut self) -> &mut dyn Look {
+impl FakeMachine {
+    /// The machine, with a strike until [`FakeMachine::next_verb`]: then locks of lease stores are free which a process held that died.
+    pub fn struck(&mut self, strike: Strike) -> &mut Self {
+        *self.gate.lock() = strike;
         self
     }
-    fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let strike = self.strike.clone();
-        // The kernel does all of a batch within the system call that sends it, so that no process dies in between.
+}
+
+impl Fault {
+    fn text(self) -> &'static str {
+        match self {
+            Fault::Dry => DRY,
+            Fault::AnswerLost => "the answer was lost",
+            Fault::Refused | Fault::DiesBefore | Fault::DiesAfter => "made to fail",
+        }
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        let kind = if fault == Fault::AnswerLost { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+        io::Error::new(kind, fault.text())
+    }
+}
+
+impl From<Fault> for TableError {
+    fn from(fault: Fault) -> Self {
+        let error = if fault == Fault::AnswerLost { TableError::Unknown } else { TableError::Failed };
+        error(fault.text().to_owned())
+    }
+}
+
+/// What each call goes through. Clones are the same one: a machine's tables and lease directories have its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<Mutex<Strike>>);
+
+impl Gate {
+    /// One through which nothing goes that changes anything, or all.
+    pub fn new(is_dry: bool) -> Self {
+        let strike = if is_dry { Strike::from(0, Fault::Dry) } else { Strike::never() };
+        Gate(Arc::new(Mutex::new(strike)))
+    }
+
+    /// Whether nothing may be changed.
+    pub fn is_dry(&self) -> bool {
+        self.lock().fault == Fault::Dry
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Strike> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The strike. Its gate is not held while a call is done: a process may die of it.
+    fn strike(&self) -> Strike {
+        self.lock().clone()
+    }
+
+    /// Asks somebody else, or what goes wrong with it.
+    pub fn look<T, E: From<Fault>>(&self, look: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let fault = self.strike().next().filter(|fault| *fault != Fault::Dry);
+        struck(fault.map(Fault::without_answer), look)
+    }
+
+    /// Does a change that somebody else answers, or what goes wrong with it.
+    pub fn remote<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        struck(self.strike().next(), change)
+    }
+
+    /// Does a change that is a system call of our own, or what goes wrong with it.
+    pub fn local<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        struck(self.strike().next().map(Fault::without_answer), change)
+    }
+
+    /// Does the requests of a batch. The kernel does all of one within the system call that sends it, so that no process dies in between.
+    pub fn batch<R>(
+        &self,
+        requests: Vec<R>,
+        mut change: impl FnMut(R) -> io::Result<()>,
+    ) -> Vec<io::Result<()>> {
+        let strike = self.strike();
         if strike.is_death_within(requests.len()) {
             if strike.fault == Fault::DiesAfter {
-                drop(self.machine.send(netns, requests));
+                requests.into_iter().for_each(|request| drop(change(request)));
             }
             resume_unwind(Box::new(Died))
         }
         let mut is_lost = false;
         let one = |request| {
-            let first = strike.seen();
-            let answer = strike.remote(
-                || self.machine.send(netns, vec![request]).pop().unwrap_or(Ok(())),
-                lost,
-                refused,
-            );
+            let fault = strike.next();
+            let answer = struck(fault, || change(request));
             // The kernel forgets answers for want of room, and who reads gets that as an error: no later answer of the batch is read.
-            is_lost |= strike.fault == Fault::AnswerLost && strike.strikes(first);
-            if is_lost { Err(lost()) } else { answer }
+            is_lost |= fault == Some(Fault::AnswerLost);
+            if is_lost { Err(Fault::AnswerLost.into()) } else { answer }
         };
         requests.into_iter().map(one).collect()
     }
-    fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
-        self.strike.local(|| self.machine.set_sysctl(netns, key, value))
-    }
-    fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.strike.local(|| self.machine.write_file(path, bytes))
-    }
-    fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        self.strike.local(|| self.machine.remove_file(path))
-    }
-    fn forget_udp(&mut self, is_ipv4: bool, ports: &[u16]) -> io::Result<()> {
-        self.strike.remote(|| self.machine.forget_udp(is_ipv4, ports), lost, refused)
-    }
-    fn change_zone(&mut self, change: ZoneChange<'_>) -> io::Result<bool> {
-        self.strike.remote(|| self.machine.change_zone(change), lost, refused)
-    }
-    fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
-        self.strike.remote(|| self.machine.run(call), lost, refused)
-    }
-    fn pause(&mut self, time: Duration) -> bool {
-        self.machine.pause(time)
+}
+
+impl lease::Gate for Gate {
+    fn pass(&self, change: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        self.local(change)
     }
 }
 
-/// The tables, but for one change.
-struct FaultyTables {
-    tables: Arc<dyn RuleTables + Send + Sync>,
-    strike: Strike,
-}
-
-impl RuleTables for FaultyTables {
-    fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        let failed = || TableError::Failed("made to fail".to_owned());
-        self.strike.remote(|| self.tables.list(table), failed, failed)
+fn struck<T, E: From<Fault>>(fault: Option<Fault>, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let Some(fault) = fault else { return call() };
+    if matches!(fault, Fault::DiesAfter | Fault::AnswerLost) {
+        drop(call());
     }
-
-    fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {
-        let lost = || TableError::Unknown("the answer was lost".to_owned());
-        let refused = || TableError::Failed("made to fail".to_owned());
-        self.strike.remote(|| self.tables.commit(table, edits), lost, refused)
+    match fault {
+        Fault::Refused | Fault::AnswerLost | Fault::Dry => Err(fault.into()),
+        Fault::DiesBefore | Fault::DiesAfter => resume_unwind(Box::new(Died)),
     }
 }

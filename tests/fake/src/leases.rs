@@ -1,136 +1,25 @@
-//! Lease directories in memory, whose files a [`Strike`] can make fail.
+//! Lease directories in memory, as text.
 
-use super::faulty::Strike;
-use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use wasm_cni::machine::MachineError;
-use wasm_cni::machine::lease::{Found, LeaseDirectories, LeaseDirectory, MemoryDirectories, State, Stores};
-use wasm_cni::value::StoreRef;
+use wasm_cni::machine::lease::MemoryDirectories;
 
-/// What the names of files begin with that have the address that a range set handed out last.
-const LAST_RESERVED: &str = "last_reserved_ip.";
-
-/// All directories of leases; clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Leases {
-    directories: MemoryDirectories,
-    strike: Switch,
-}
-
-/// Where a strike is put in while it lasts.
-type Switch = Arc<Mutex<Option<Strike>>>;
-
-impl Leases {
-    /// The same files in directories of their own, whose locks nobody holds.
-    pub fn copy(&self) -> Self {
-        Leases { directories: self.directories.copy(), strike: Switch::default() }
-    }
-
-    /// The stores of a verb.
-    pub fn stores(&self, is_dry: bool) -> Stores {
-        Stores::new(Box::new(self.clone()), is_dry)
-    }
-
-    /// Lets changes of files go wrong, or none again.
-    pub fn strike(&self, strike: Option<Strike>) {
-        *self.strike.lock().unwrap_or_else(PoisonError::into_inner) = strike;
-    }
-
-    /// Writes a file as somebody else would.
-    pub fn put(&self, store: &StoreRef, name: &str, content: &str) {
-        self.directories.write(store, name, content);
-    }
-
-    /// A line for each directory, then each file: leases, then `last_reserved_ip.N`, then whatever else.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for store in self.directories.stores() {
-            let place = format!("leases {}", store.directory().display());
-            let (mut leases, mut last, mut others) = (Vec::new(), Vec::new(), Vec::new());
-            for (name, content) in self.directories.files(&store) {
-                let content = content.replace("\r\n", " ");
-                match (name.parse::<IpAddr>(), name.strip_prefix(LAST_RESERVED)) {
-                    (Ok(address), _) => leases.push((address, format!("{place}: {address} = {content}"))),
-                    (_, Some(set)) => last.push(format!("{place}: last {set} = {content}")),
-                    _ => others.push(format!("{place}: file {name} = {content}")),
-                }
-            }
-            leases.sort();
-            lines.push(place);
-            lines.extend(leases.into_iter().map(|(_, line)| line).chain(last).chain(others));
+/// A line for each directory, then each file: leases, then `last_reserved_ip.N`, then whatever else.
+pub fn lines(directories: &MemoryDirectories) -> Vec<String> {
+    let mut lines = Vec::new();
+    for store in directories.stores() {
+        let place = format!("leases {}", store.directory().display());
+        let mut files = Vec::new();
+        for (name, content) in directories.files(&store) {
+            let content = content.replace("\r\n", " ");
+            files.push(match (name.parse::<IpAddr>(), name.strip_prefix("last_reserved_ip.")) {
+                (Ok(address), _) => (0, Some(address), format!("{place}: {address} = {content}")),
+                (_, Some(set)) => (1, None, format!("{place}: last {set} = {content}")),
+                _ => (2, None, format!("{place}: file {name} = {content}")),
+            });
         }
-        lines
+        files.sort();
+        lines.push(place);
+        lines.extend(files.into_iter().map(|(_, _, line)| line));
     }
-
-    fn watched(&self, directory: Box<dyn LeaseDirectory>) -> Box<dyn LeaseDirectory> {
-        Box::new(Watched { directory, strike: self.strike.clone() })
-    }
-}
-
-impl LeaseDirectories for Leases {
-    fn open(&self, store: &StoreRef) -> io::Result<Option<Box<dyn LeaseDirectory>>> {
-        Ok(self.directories.open(store)?.map(|directory| self.watched(directory)))
-    }
-
-    fn create(&self, store: &StoreRef) -> Result<Box<dyn LeaseDirectory>, MachineError> {
-        self.directories.create(store).map(|directory| self.watched(directory))
-    }
-}
-
-/// A directory whose changes may go wrong.
-#[derive(Debug)]
-struct Watched {
-    directory: Box<dyn LeaseDirectory>,
-    strike: Switch,
-}
-
-impl Watched {
-    fn change<T>(&self, change: impl FnOnce(&dyn LeaseDirectory) -> io::Result<T>) -> io::Result<T> {
-        // Not under the mutex: a process may die of it.
-        let strike = self.strike.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match strike {
-            Some(strike) => strike.local(|| change(&*self.directory)),
-            None => change(&*self.directory),
-        }
-    }
-}
-
-impl LeaseDirectory for Watched {
-    fn lock(&mut self) -> Result<(), MachineError> {
-        self.directory.lock()
-    }
-    fn unlock(&mut self) {
-        self.directory.unlock();
-    }
-    fn is_locked(&self) -> bool {
-        self.directory.is_locked()
-    }
-    fn state(&self) -> io::Result<State> {
-        self.directory.state()
-    }
-    fn stamp(&self) -> io::Result<Option<State>> {
-        self.directory.stamp()
-    }
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.directory.names()
-    }
-    fn read(&self, name: &str) -> io::Result<Option<Found>> {
-        self.directory.read(name)
-    }
-    fn create(&self, name: &str, content: &str) -> io::Result<()> {
-        self.change(|directory| directory.create(name, content))
-    }
-    fn link(&self, name: &str, second: &str) -> io::Result<()> {
-        self.change(|directory| directory.link(name, second))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(|directory| directory.rename(from, to))
-    }
-    fn remove(&self, name: &str) -> io::Result<bool> {
-        self.change(|directory| directory.remove(name))
-    }
-    fn is_shared(&self) -> io::Result<bool> {
-        self.directory.is_shared()
-    }
+    lines
 }

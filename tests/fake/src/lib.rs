@@ -19,39 +19,51 @@ mod spaces;
 pub mod sysctl;
 mod tables;
 
-use leases::Leases;
+use faulty::Gate;
 use nix::errno::Errno;
 use spaces::Spaces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output};
+use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 use tables::Tables;
-use wasm_cni::machine::errno::DRY;
-use wasm_cni::machine::lease::Stores;
+use wasm_cni::machine::lease::{MemoryDirectories, Stores};
 use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
 /// The machine: two namespaces, lease stores, rules, files.
 ///
 /// A start state is built with `with_…`, or by doing something; [`FakeMachine::snapshot`] shows what became of it. A clone is a machine of its own,
-/// as another verb finds it. [`faulty::Faulty`] is the machine with a fault.
+/// as another verb finds it. [`FakeMachine::struck`] is the machine with a fault.
 pub struct FakeMachine {
-    spaces: Spaces,
+    state: State,
     tables: Tables,
-    leases: Leases,
+    leases: MemoryDirectories,
     /// The stores that this verb has open.
     stores: Stores,
-    files: BTreeMap<PathBuf, Vec<u8>>,
+    gate: Gate,
+}
+
+/// What no second thread and no open store changes.
+#[derive(Debug, Clone, Default)]
+struct State {
+    spaces: Spaces,
+    files: Files,
+    programs: BTreeMap<PathBuf, Program>,
     /// The sources of firewalld's zones; none: it does not run.
     zones: Option<BTreeSet<(String, IpAddr)>>,
     /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
-    dry: bool,
 }
+
+/// Files by path.
+pub type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// An executable: what it does to the files of the machine, and how it ends.
+pub type Program = fn(&ProgramCall, &mut Files) -> Output;
 
 impl Default for FakeMachine {
     fn default() -> Self {
@@ -62,45 +74,32 @@ impl Default for FakeMachine {
 impl Clone for FakeMachine {
     /// The same machine as another verb finds it: no store is open.
     fn clone(&self) -> Self {
-        let leases = self.leases.copy();
-        FakeMachine {
-            spaces: self.spaces.clone(),
-            tables: self.tables.copy(),
-            stores: leases.stores(self.dry),
-            leases,
-            files: self.files.clone(),
-            zones: self.zones.clone(),
-            indexes: self.indexes.clone(),
-            dry: self.dry,
-        }
+        self.behind(Gate::new(self.gate.is_dry()))
     }
 }
 
 impl FakeMachine {
     /// A host and a container as the kernel makes them: each with `lo`, down, and nothing else.
     pub fn new() -> Self {
-        let leases = Leases::default();
-        FakeMachine {
-            spaces: Spaces::new(),
-            tables: Tables::default(),
-            stores: leases.stores(false),
-            leases,
-            files: BTreeMap::new(),
-            zones: None,
-            indexes: BTreeMap::new(),
-            dry: false,
-        }
+        let gate = Gate::new(false);
+        FakeMachine::of(State::default(), Tables::new(&gate), MemoryDirectories::default(), gate)
     }
 
-    /// The same machine as the next verb finds it: no lock of a lease store is held, and nothing is remembered of links.
+    /// The same machine as the next verb finds it: no lock of a lease store is held, nothing is remembered of links, and nothing goes wrong any more.
     pub fn next_verb(&mut self) {
-        // The old stores release their locks first.
-        self.stores = self.leases.stores(self.dry);
-        self.indexes.clear();
+        *self = self.clone();
+        self.state.indexes.clear();
     }
 
-    fn changed<T>(&self, value: T) -> io::Result<T> {
-        if self.dry { Err(io::Error::other(DRY)) } else { Ok(value) }
+    /// The same with another gate.
+    fn behind(&self, gate: Gate) -> Self {
+        FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate)
+    }
+
+    fn of(state: State, tables: Tables, leases: MemoryDirectories, gate: Gate) -> Self {
+        let leases = leases.behind(Arc::new(gate.clone()));
+        let stores = Stores::new(Box::new(leases.clone()), gate.is_dry());
+        FakeMachine { state, tables, leases, stores, gate }
     }
 }
 
@@ -110,52 +109,50 @@ impl Machine for FakeMachine {
     }
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        let done = requests.iter().map(|request| {
-            self.changed(())?;
-            if !self.has_netns(netns) {
-                return Err(no_netns());
-            }
-            self.spaces.request(netns, request).map_err(io::Error::from)
-        });
-        done.collect()
+        self.gate.batch(requests, |request| {
+            self.state.spaces.get(netns).ok_or_else(no_netns)?;
+            Ok(self.state.spaces.request(netns, &request)?)
+        })
     }
 
     fn set_sysctl(&mut self, netns: Netns, key: &SysctlKey, value: &str) -> io::Result<()> {
-        self.changed(())?;
-        let space = self.spaces.get_mut(netns).ok_or_else(no_netns)?;
-        space.write_sysctl(key.as_str(), value).map_err(io::Error::from)
+        self.gate.local(|| {
+            let space = self.state.spaces.at(netns).map_err(|_| no_netns())?;
+            Ok(space.write_sysctl(key.as_str(), value)?)
+        })
     }
 
     fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.changed(())?;
-        self.files.insert(path.to_owned(), bytes.to_vec());
-        Ok(())
+        self.gate.local(|| {
+            self.state.files.insert(path.to_owned(), bytes.to_vec());
+            Ok(())
+        })
     }
 
     fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        self.changed(())?;
-        self.files.remove(path).map(drop).ok_or_else(|| Errno::ENOENT.into())
+        self.gate.local(|| Ok(self.state.files.remove(path).map(drop).ok_or(Errno::ENOENT)?))
     }
 
     fn forget_udp(&mut self, _is_ipv4: bool, _ports: &[u16]) -> io::Result<()> {
         // It tracks no connection.
-        self.changed(())
+        self.gate.remote(|| Ok(()))
     }
 
     fn change_zone(&mut self, change: ZoneChange<'_>) -> io::Result<bool> {
-        self.changed(())?;
-        match (&mut self.zones, change) {
+        self.gate.remote(|| match (&mut self.state.zones, change) {
             (Some(zones), ZoneChange::Add(zone, source)) => Ok(zones.insert((zone.to_owned(), source))),
             (Some(zones), ZoneChange::Remove(zone, source)) => Ok(zones.remove(&(zone.to_owned(), source))),
             (None, ZoneChange::Add(..)) => Err(Errno::ECONNREFUSED.into()),
             // When firewalld does not run, there is nothing to remove.
             (None, ZoneChange::Remove(..)) => Ok(false),
-        }
+        })
     }
 
-    fn run(&mut self, _call: &ProgramCall) -> io::Result<Output> {
-        // No program is installed that leaves anything: each ends well.
-        Ok(Output { status: ExitStatus::from_raw(0), stdout: Vec::new(), stderr: Vec::new() })
+    fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
+        self.gate.remote(|| {
+            let program = self.state.programs.get(&call.program).ok_or(Errno::ENOENT)?;
+            Ok(program(call, &mut self.state.files))
+        })
     }
 
     fn pause(&mut self, _time: Duration) -> bool {

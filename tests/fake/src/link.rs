@@ -1,9 +1,11 @@
 //! A link, and what the kernel allows of one.
 
-use ipnetwork::{Ipv4Network, Ipv6Network};
+use super::address::same_subnet;
+use ipnetwork::IpNetwork;
 use nix::errno::Errno;
-use wasm_cni::machine::port::TokenBucket;
-use wasm_cni::machine::vlans::Vlans;
+use std::ops::{Deref, DerefMut};
+use wasm_cni::machine::port::{self, Address, TokenBucket};
+use wasm_cni::machine::vlans::{Membership, Vlans};
 use wasm_cni::value::{Mac, Netns};
 
 /// `ETH_MIN_MTU` and `ETH_MAX_MTU`, the bounds of bridges and veths.
@@ -18,89 +20,48 @@ const MAX_ALIAS_BYTES: usize = 254;
 /// `DEFAULT_TX_QUEUE_LEN`, packets.
 pub const DEFAULT_QUEUE_LENGTH: u32 = 1000;
 
-/// An IPv4 address of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressV4 {
-    /// With its prefix length.
-    pub address: Ipv4Network,
-    /// Another one of its subnet came before: it goes with that one, and has no route of its own.
-    pub secondary: bool,
-    /// Of scope host: `lo`'s own, which it gets by being brought up.
-    pub of_host: bool,
-}
-
-/// A link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A link: what the port tells of one, and what the kernel keeps besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
-    /// `ifi_index`.
-    pub index: u32,
-    /// `IFLA_IFNAME`.
-    pub name: String,
-    /// `IFLA_INFO_KIND`; empty for `lo`.
-    pub kind: String,
-    /// Zeros where it has none.
-    pub mac: Mac,
-    /// Bytes.
-    pub mtu: u32,
+    /// As [`Look::link`](wasm_cni::machine::port::Look::link) gives it, but for what follows from other links.
+    pub told: port::Link,
     /// Of a bridge: somebody set the MTU after it was made, so it does not follow its ports.
     pub mtu_fixed: bool,
-    /// `IFF_UP`.
-    pub up: bool,
-    /// `IFLA_IFALIAS`.
-    pub alias: Option<String>,
-    /// `IFLA_MASTER`.
-    pub master: Option<u32>,
-    /// `IFLA_BRPORT_MODE`.
-    pub hairpin: bool,
-    /// `IFLA_BRPORT_ISOLATED`.
-    pub isolated: bool,
     /// Of a port.
     pub vlans: Vlans,
     /// Of a bridge: `IFLA_BR_VLAN_FILTERING`.
     pub vlan_filtering: bool,
-    /// `IFF_PROMISC`.
-    pub promiscuous: bool,
-    /// `IFF_ALLMULTI`.
-    pub all_multicast: bool,
-    /// `IFLA_TXQLEN`, packets.
-    pub queue_length: u32,
     /// The token bucket at the root of its queues.
     pub root: Option<TokenBucket>,
     /// Where its incoming packets are looked at, with the links to which they are redirected; 0: one that is gone.
     pub ingress: Option<Vec<u32>>,
     /// The other end of a veth pair.
-    pub peer: Option<(Netns, u32)>,
-    /// In the kernel's order.
-    pub v4: Vec<AddressV4>,
-    /// In the kernel's order.
-    pub v6: Vec<Ipv6Network>,
+    pub pair: Option<(Netns, u32)>,
+    /// In the kernel's order: IPv4 first, and of that those first of which none of their subnet came before.
+    pub addresses: Vec<Address>,
+}
+
+impl Deref for Link {
+    type Target = port::Link;
+
+    fn deref(&self) -> &port::Link {
+        &self.told
+    }
+}
+
+impl DerefMut for Link {
+    fn deref_mut(&mut self) -> &mut port::Link {
+        &mut self.told
+    }
 }
 
 impl Link {
     /// A link that is down, without index, master and addresses.
     pub fn new(name: &str, kind: &str, mac: Mac, mtu: u32) -> Self {
+        let (name, kind, queue_length) = (name.to_owned(), kind.to_owned(), DEFAULT_QUEUE_LENGTH);
         Link {
-            index: 0,
-            name: name.to_owned(),
-            kind: kind.to_owned(),
-            mac,
-            mtu,
-            mtu_fixed: false,
-            up: false,
-            alias: None,
-            master: None,
-            hairpin: false,
-            isolated: false,
-            vlans: Vlans::default(),
-            vlan_filtering: false,
-            promiscuous: false,
-            all_multicast: false,
-            queue_length: DEFAULT_QUEUE_LENGTH,
-            root: None,
-            ingress: None,
-            peer: None,
-            v4: Vec::new(),
-            v6: Vec::new(),
+            told: port::Link { name, kind, mac, mtu, queue_length, ..Default::default() },
+            ..Default::default()
         }
     }
 
@@ -111,9 +72,7 @@ impl Link {
 
     /// Whether the kernel would make such a link.
     pub fn check(&self) -> Result<(), Errno> {
-        if self.mac.0 == [0; 6] || self.mac.0[0] & 1 == 1 {
-            return Err(Errno::EADDRNOTAVAIL);
-        }
+        check_mac(self.mac)?;
         // Their directories of parameters are taken.
         if !MTU.contains(&self.mtu) || matches!(self.name.as_str(), "all" | "default") {
             return Err(Errno::EINVAL);
@@ -131,10 +90,16 @@ impl Link {
         self.mtu >= MIN_MTU_V6
     }
 
-    /// All addresses in the kernel's order: IPv4 first.
-    pub fn addresses(&self) -> Vec<ipnetwork::IpNetwork> {
-        let v4 = self.v4.iter().map(|found| found.address.into());
-        v4.chain(self.v6.iter().map(|address| (*address).into())).collect()
+    /// The first address of a subnet: of IPv4, others go with it, and have no route of their own.
+    pub fn first_of(&self, subnet: IpNetwork) -> Option<&Address> {
+        self.addresses.iter().find(|found| same_subnet(found.address, subnet))
+    }
+
+    /// With its first queueing discipline, one that has no queue of its own gets a length (`qdisc_create` in `net/sched/sch_api.c`).
+    pub fn queue(&mut self) {
+        if self.queue_length == 0 && matches!(self.kind.as_str(), "bridge" | "veth") {
+            self.queue_length = DEFAULT_QUEUE_LENGTH;
+        }
     }
 
     /// Sets the alias; an empty one is none.
@@ -145,4 +110,22 @@ impl Link {
         self.alias = (!alias.is_empty()).then(|| alias.to_owned());
         Ok(())
     }
+
+    /// Of a port: puts it into VLANs.
+    pub fn add_vlans(&mut self, vids: std::ops::RangeInclusive<u16>, native: bool) {
+        if native {
+            // There is one such VLAN at most; frames of the old one still leave without a tag.
+            for (vid, old) in self.vlans.iter().collect::<Vec<_>>() {
+                self.vlans.insert(vid, Membership { pvid: false, ..old });
+            }
+        }
+        for vid in vids {
+            self.vlans.insert(vid, Membership { pvid: native, untagged: native });
+        }
+    }
+}
+
+/// Whether the kernel would give a link such an Ethernet address.
+pub fn check_mac(mac: Mac) -> Result<(), Errno> {
+    if mac.0 == [0; 6] || mac.0[0] & 1 == 1 { Err(Errno::EADDRNOTAVAIL) } else { Ok(()) }
 }

@@ -1,9 +1,8 @@
 //! Looking at the machine.
 
 use super::link::Link as Model;
-use super::route::Kind;
+use super::space::Space;
 use super::{FakeMachine, no_netns};
-use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -15,94 +14,63 @@ use wasm_cni::machine::rules::RuleTables;
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
 
-/// `RT_SCOPE_HOST`.
-const SCOPE_HOST: u8 = 254;
-
 impl FakeMachine {
-    fn described(&self, netns: Netns, link: &Model) -> Link {
-        Link {
-            index: link.index,
-            name: link.name.clone(),
-            kind: link.kind.clone(),
-            mac: link.mac,
-            mtu: link.mtu,
-            up: link.up,
-            alias: link.alias.clone(),
-            master: link.master,
-            other_end: link.peer.filter(|(place, _)| *place == netns).map(|(_, index)| index),
-            peer: link.peer.map(|(_, index)| index),
-            vlan_id: None,
-            promiscuous: link.promiscuous,
-            all_multicast: link.all_multicast,
-            queue_length: link.queue_length,
-            running: self.spaces.is_running(netns, link),
-            hairpin: link.hairpin,
-            isolated: link.isolated,
-        }
+    pub(super) fn space(&self, netns: Netns) -> io::Result<&Space> {
+        self.state.spaces.get(netns).ok_or_else(no_netns)
     }
 
     fn host_link(&self, index: u32) -> io::Result<&Model> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        space.get(index).ok_or_else(|| Errno::ENODEV.into())
+        self.space(Netns::Host)?.get(index).ok_or_else(|| Errno::ENODEV.into())
+    }
+
+    /// The first link of which something is so.
+    fn first(&self, netns: Netns, is_it: impl Fn(&&Model) -> bool) -> io::Result<Option<Link>> {
+        Ok(self.space(netns)?.links.iter().find(is_it).map(|found| self.state.spaces.told(netns, found)))
     }
 }
 
 impl Look for FakeMachine {
     fn has_netns(&self, netns: Netns) -> bool {
-        self.spaces.get(netns).is_some()
+        self.state.spaces.get(netns).is_some()
     }
 
     fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
-        let space = self.spaces.get(link.netns).ok_or_else(no_netns)?;
-        let found = space.find(link.name.as_str()).map(|found| self.described(link.netns, found));
+        let found = self.first(link.netns, |found| found.name == link.name.as_str())?;
         match &found {
-            Some(found) => self.indexes.insert(link.clone(), found.index),
-            None => self.indexes.remove(link),
+            Some(found) => self.state.indexes.insert(link.clone(), found.index),
+            None => self.state.indexes.remove(link),
         };
         Ok(found)
     }
 
     fn index(&mut self, link: &LinkRef) -> io::Result<Option<u32>> {
-        match self.indexes.get(link) {
+        match self.state.indexes.get(link) {
             Some(index) => Ok(Some(*index)),
             None => Ok(self.link(link)?.map(|found| found.index)),
         }
     }
 
     fn link_at(&mut self, netns: Netns, index: u32) -> io::Result<Option<Link>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.get(index).map(|found| self.described(netns, found)))
+        self.first(netns, |found| found.index == index)
     }
 
     fn ports(&mut self, bridge: u32) -> io::Result<Vec<Link>> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        let ports = space.links.iter().filter(|link| link.master == Some(bridge));
-        Ok(ports.map(|link| self.described(Netns::Host, link)).collect())
+        let ports = self.space(Netns::Host)?.ports(bridge);
+        Ok(ports.map(|link| self.state.spaces.told(Netns::Host, link)).collect())
     }
 
     fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        let links = space.links.iter().filter(|found| link.is_none_or(|index| found.index == index));
-        let address = |address: IpNetwork| {
-            let scope = if address.ip().is_loopback() { SCOPE_HOST } else { 0 };
-            Address { scope, ..Address::new(address) }
-        };
-        Ok(links.flat_map(|link| link.addresses()).map(address).collect())
+        let links = self.space(netns)?.links.iter();
+        let of = links.filter(|found| link.is_none_or(|index| found.index == index));
+        Ok(of.flat_map(|link| &link.addresses).cloned().collect())
     }
 
     fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.all_routes().iter().any(|found| found.is(link, route)))
+        Ok(self.space(netns)?.all_routes().iter().any(|found| found.is(link, route)))
     }
 
     fn output(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
-        let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
-        let routes = space.all_routes();
-        let leads = routes.iter().filter(|route| route.kind == Kind::Unicast && route.dst.contains(address));
-        Ok(leads
-            .max_by_key(|route| route.dst.prefix())
-            .filter(|route| route.gw.is_none())
-            .map(|route| route.oif))
+        Ok(self.space(Netns::Host)?.output(address))
     }
 
     fn vlans(&mut self, port: u32) -> io::Result<Vlans> {
@@ -119,17 +87,15 @@ impl Look for FakeMachine {
     }
 
     fn sysctl(&mut self, netns: Netns, key: &SysctlKey) -> io::Result<String> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        space.sysctls.read(key.as_str()).map_err(io::Error::from)
+        Ok(self.space(netns)?.sysctls.read(key.as_str())?)
     }
 
     fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        let space = self.spaces.get(netns).ok_or_else(no_netns)?;
-        Ok(space.sysctls.links(directory))
+        Ok(self.space(netns)?.sysctls.links(directory))
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
-        let bytes = self.files.get(path).ok_or_else(|| io::Error::from(Errno::ENOENT))?;
+        let bytes = self.state.files.get(path).ok_or(Errno::ENOENT)?;
         if bytes.len() > limit {
             let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
             return Err(io::Error::new(error.kind(), Unreadable(error)));
@@ -138,7 +104,7 @@ impl Look for FakeMachine {
     }
 
     fn has_file(&mut self, path: &Path) -> bool {
-        self.files.contains_key(path)
+        self.state.files.contains_key(path)
     }
 
     fn has_program(&mut self, _program: &str) -> bool {
@@ -146,7 +112,7 @@ impl Look for FakeMachine {
     }
 
     fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
-        Ok(match (query, &self.zones) {
+        Ok(match (query, &self.state.zones) {
             (ZoneQuery::IsRunning, zones) => zones.is_some(),
             (ZoneQuery::HasSource(zone, source), Some(zones)) => zones.contains(&(zone.to_owned(), source)),
             (ZoneQuery::HasSource(..), None) => return Err(Errno::ECONNREFUSED.into()),
@@ -154,7 +120,7 @@ impl Look for FakeMachine {
     }
 
     fn tables(&self) -> Arc<dyn RuleTables + Send + Sync> {
-        self.tables.shared(self.dry)
+        Arc::new(self.tables.clone())
     }
 
     fn stores(&mut self) -> &mut Stores {
@@ -162,6 +128,6 @@ impl Look for FakeMachine {
     }
 
     fn is_dry(&self) -> bool {
-        self.dry
+        self.gate.is_dry()
     }
 }

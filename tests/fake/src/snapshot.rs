@@ -1,10 +1,10 @@
 //! The whole state as text: the same state gives the same text, whatever the indexes are.
 
-use super::FakeMachine;
 use super::link::{DEFAULT_QUEUE_LENGTH, Link};
 use super::route::{Entry, Kind, MAIN};
 use super::space::Space;
-use std::net::IpAddr;
+use super::{FakeMachine, leases};
+use wasm_cni::machine::port::Address;
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Netns;
 
@@ -17,16 +17,17 @@ impl FakeMachine {
     pub fn snapshot(&self) -> String {
         let mut lines = Vec::new();
         for (netns, place) in [(Netns::Host, "host"), (Netns::Container, "container")] {
-            let Some(space) = self.spaces.get(netns) else { continue };
+            let Some(space) = self.state.spaces.get(netns) else { continue };
             lines.extend(space_lines(space).into_iter().map(|line| format!("{place}: {line}")));
         }
         lines.extend(self.tables.lines());
-        lines.extend(self.leases.lines());
+        lines.extend(leases::lines(&self.leases));
         let file = |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| {
             format!("file {}: {}", path.display(), String::from_utf8_lossy(bytes).replace('\n', ""))
         };
-        lines.extend(self.files.iter().map(file));
-        lines.extend(self.zones.iter().flatten().map(|(zone, source)| format!("zone {zone}: {source}")));
+        lines.extend(self.state.files.iter().map(file));
+        lines
+            .extend(self.state.zones.iter().flatten().map(|(zone, source)| format!("zone {zone}: {source}")));
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }
@@ -46,12 +47,14 @@ fn space_lines(space: &Space) -> Vec<String> {
             lines.push(format!("ingress dev {}", link.name));
             lines.extend(targets.iter().map(|to| format!("redirect dev {} to {}", link.name, name(*to))));
         }
-        let addresses = link.addresses().into_iter().filter(|address| !is_link_local(address.ip()));
-        lines.extend(addresses.map(|address| format!("address {address} dev {}", link.name)));
+        let addresses = link.addresses.iter().filter(|address| !address.is_link_local());
+        lines.extend(addresses.map(|found| format!("address {} dev {}", found.address, link.name)));
     }
     let routes = space.all_routes();
-    let is_shown =
-        |route: &&Entry| route.kind == Kind::Unicast && !(route.by_kernel && is_link_local(route.dst.ip()));
+    let is_shown = |route: &&Entry| {
+        let is_link_local = Address::new(route.dst).is_link_local();
+        route.kind == Kind::Unicast && !(route.by_kernel && is_link_local)
+    };
     let mut routes: Vec<String> =
         routes.iter().filter(is_shown).map(|route| route_line(route, name(route.oif))).collect();
     routes.sort();
@@ -76,15 +79,12 @@ fn link_line<'a>(link: &Link, name: impl Fn(u32) -> &'a str) -> String {
             line += &format!(" vlans {}", link.vlans.text());
         }
     }
-    if link.vlan_filtering {
-        line += " vlan_filtering";
-    }
-    if link.promiscuous {
-        line += " promisc";
-    }
-    if link.all_multicast {
-        line += " allmulticast";
-    }
+    let marks = [
+        (link.vlan_filtering, " vlan_filtering"),
+        (link.promiscuous, " promisc"),
+        (link.all_multicast, " allmulticast"),
+    ];
+    line.extend(marks.iter().filter(|(is_on, _)| *is_on).map(|(_, mark)| *mark));
     if link.queue_length != DEFAULT_QUEUE_LENGTH {
         line += &format!(" qlen {}", link.queue_length);
     }
@@ -94,10 +94,6 @@ fn link_line<'a>(link: &Link, name: impl Fn(u32) -> &'a str) -> String {
     line
 }
 
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
-}
-
 fn route_line(route: &Entry, link: &str) -> String {
     let mut line = format!("route {}", route.dst);
     if let Some(gateway) = route.gw {
@@ -105,9 +101,9 @@ fn route_line(route: &Entry, link: &str) -> String {
     }
     line += &format!(" dev {link}");
     let parts = [
-        ("metric", Some(route.priority).filter(|priority| *priority != 0)),
-        ("table", Some(route.table).filter(|table| *table != MAIN)),
-        ("scope", Some(u32::from(route.scope)).filter(|scope| *scope != 0)),
+        ("metric", route.priority.filter(|priority| *priority != 0)),
+        ("table", route.table.filter(|table| *table != MAIN)),
+        ("scope", route.scope.filter(|scope| *scope != 0).map(u32::from)),
         ("mtu", route.mtu),
         ("advmss", route.advmss),
     ];

@@ -1,14 +1,20 @@
-//! A network namespace: its links by index and name.
+//! A network namespace: its links by index and name, and what each request does to them.
 
-use super::link::{AddressV4, Link};
-use super::route::Entry;
-use super::sysctl::Sysctls;
+use super::link::{Link, check_mac};
+use super::route::{Entry, SCOPE_HOST};
+use super::sysctl::{Family, Sysctls};
+use ipnetwork::IpNetwork;
 use nix::errno::Errno;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wasm_cni::machine::port::{Address, NewKind, NewLink, Request};
 use wasm_cni::machine::vlans::Vlans;
+use wasm_cni::value::Mac;
 
 /// `ETH_DATA_LEN`: the MTU of a link of which nothing else was said, bytes.
 pub const DEFAULT_MTU: u32 = 1500;
+
+/// The Ethernet address of a link that is made without one: the kernel chooses it by chance.
+const BY_CHANCE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
 /// A namespace.
 #[derive(Debug, Clone)]
@@ -46,16 +52,28 @@ impl Space {
         self.links.iter_mut().find(|link| link.index == index).ok_or(Errno::ENODEV)
     }
 
-    /// Takes a link in, under an index that no link here has had; its name must be free.
-    pub fn insert(&mut self, link: Link) -> u32 {
-        let index = self.next_index;
-        self.next_index = self.next_index.saturating_add(1);
-        self.sysctls.add_v4(&link.name);
-        if link.has_v6() {
-            self.sysctls.add_v6(&link.name, link.is_loopback());
+    /// The ports of a bridge.
+    pub fn ports(&self, bridge: u32) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.master == Some(bridge))
+    }
+
+    /// Makes a link, and gives its index.
+    pub fn add(&mut self, link: Link) -> Result<u32, Errno> {
+        if self.find(&link.name).is_some() {
+            return Err(Errno::EEXIST);
         }
-        self.links.push(Link { index, ..link });
-        index
+        link.check()?;
+        Ok(self.insert(link))
+    }
+
+    /// Takes a link in, under an index that no link here has had.
+    fn insert(&mut self, mut link: Link) -> u32 {
+        link.index = self.next_index;
+        self.next_index = self.next_index.saturating_add(1);
+        self.sysctls.add(Family::V4, &link.name);
+        self.links.push(link);
+        self.settle_v6();
+        self.next_index - 1
     }
 
     /// Takes a link out, with all that depends on it.
@@ -63,10 +81,10 @@ impl Space {
         let position = self.links.iter().position(|link| link.index == index)?;
         let link = self.links.remove(position);
         self.routes.retain(|route| route.oif != index);
-        self.sysctls.remove_link(&link.name);
+        Family::ALL.into_iter().for_each(|family| self.sysctls.remove(family, &link.name));
         for port in self.links.iter_mut().filter(|port| port.master == Some(index)) {
-            (port.master, port.hairpin, port.isolated) = (None, false, false);
-            port.vlans = Vlans::default();
+            (port.master, port.vlans) = (None, Vlans::default());
+            (port.hairpin, port.isolated) = (false, false);
         }
         if let Some(master) = link.master {
             self.follow_ports(master);
@@ -93,31 +111,14 @@ impl Space {
         let link = self.get_mut(index)?;
         link.up = true;
         if link.is_loopback() {
-            if link.v4.is_empty()
-                && let Ok(address) = ipnetwork::Ipv4Network::new(Ipv4Addr::LOCALHOST, 8)
-            {
-                link.v4.push(AddressV4 { address, secondary: false, of_host: true });
+            let has_v4 = link.addresses.iter().any(|found| found.address.is_ipv4());
+            let v4 = IpNetwork::new(Ipv4Addr::LOCALHOST.into(), 8).ok().filter(|_| !has_v4);
+            for address in v4.into_iter().chain([IpAddr::from(Ipv6Addr::LOCALHOST).into()]) {
+                match self.add_address(index, Address { scope: SCOPE_HOST, ..Address::new(address) }) {
+                    Err(Errno::EEXIST) | Ok(()) => {}
+                    Err(errno) => return Err(errno),
+                }
             }
-            if !link.v6.iter().any(|address| address.ip() == Ipv6Addr::LOCALHOST) {
-                link.v6.push(Ipv6Addr::LOCALHOST.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets the MTU of a link. A bridge keeps one that was set.
-    pub fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
-        let link = self.get_mut(index)?;
-        let (had_v6, old) = (link.has_v6(), std::mem::replace(&mut link.mtu, mtu));
-        if link.check().is_err() {
-            link.mtu = old;
-            return Err(Errno::EINVAL);
-        }
-        link.mtu_fixed |= link.kind == "bridge" && old != mtu;
-        let (has_v6, name, master) = (link.has_v6(), link.name.clone(), link.master);
-        self.follow_mtu(index, &name, had_v6, has_v6);
-        if let Some(master) = master {
-            self.follow_ports(master);
         }
         Ok(())
     }
@@ -127,49 +128,146 @@ impl Space {
         let link = self.get_mut(index)?;
         link.up = false;
         // What it gets by itself when it comes up again.
-        link.v6.retain(|address| !address.ip().is_loopback());
+        link.addresses.retain(|address| !(address.address.is_ipv6() && address.comes_back()));
         self.routes.retain(|route| route.oif != index);
+        Ok(())
+    }
+
+    /// Sets the MTU of a link. A bridge keeps one that was set.
+    fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
+        let link = self.get_mut(index)?;
+        let old = std::mem::replace(&mut link.mtu, mtu);
+        if link.check().is_err() {
+            link.mtu = old;
+            return Err(Errno::EINVAL);
+        }
+        link.mtu_fixed |= link.kind == "bridge" && old != mtu;
+        let master = link.master;
+        master.into_iter().for_each(|bridge| self.follow_ports(bridge));
+        self.settle_v6();
         Ok(())
     }
 
     /// A bridge has the least MTU of its ports, the default one without any, unless it was set.
     fn follow_ports(&mut self, bridge: u32) {
-        let ports = self.links.iter().filter(|link| link.master == Some(bridge));
-        let mtu = ports.map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
-        let Ok(link) = self.get_mut(bridge) else { return };
-        if link.mtu_fixed {
-            return;
-        }
-        let had_v6 = link.has_v6();
-        link.mtu = mtu;
-        let (has_v6, name) = (link.has_v6(), link.name.clone());
-        self.follow_mtu(bridge, &name, had_v6, has_v6);
+        let mtu = self.ports(bridge).map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
+        let follows = self.get_mut(bridge).ok().filter(|link| !link.mtu_fixed);
+        follows.into_iter().for_each(|link| link.mtu = mtu);
+        self.settle_v6();
     }
 
-    /// Below an MTU of 1280 a link has no IPv6.
-    fn follow_mtu(&mut self, index: u32, name: &str, had_v6: bool, has_v6: bool) {
-        if had_v6 && !has_v6 {
-            self.links.iter_mut().filter(|link| link.index == index).for_each(|link| link.v6.clear());
-            self.routes.retain(|route| route.oif != index || route.dst.is_ipv4());
-            self.sysctls.remove_v6(name);
-        } else if has_v6 && !had_v6 {
-            self.sysctls.add_v6(name, false);
+    /// A link below an MTU of 1280 has no IPv6 at all; one where it is switched off has no addresses and no routes.
+    fn settle_v6(&mut self) {
+        for link in &mut self.links {
+            let is_off = self.sysctls.is_v6_disabled(&link.name);
+            match is_off {
+                Some(_) if !link.has_v6() => self.sysctls.remove(Family::V6, &link.name),
+                None if link.has_v6() => {
+                    self.sysctls.add(Family::V6, &link.name);
+                    if link.kind == "ifb" {
+                        // It is `IFF_NOARP`.
+                        self.sysctls.put(&format!("net/ipv6/conf/{}/accept_dad", link.name), "-1");
+                    }
+                }
+                _ => {}
+            }
+            if !link.has_v6() || is_off == Some(true) {
+                link.addresses.retain(|address| address.address.is_ipv4());
+                self.routes.retain(|route| route.oif != link.index || route.dst.is_ipv4());
+            }
         }
     }
 
     /// Writes a parameter, with what the kernel does because of it.
     pub fn write_sysctl(&mut self, key: &str, value: &str) -> Result<(), Errno> {
         self.sysctls.write(key, value)?;
-        let disabled: Vec<u32> = self
-            .links
-            .iter()
-            .filter(|link| self.sysctls.is_v6_disabled(&link.name))
-            .map(|link| link.index)
-            .collect();
-        for link in self.links.iter_mut().filter(|link| disabled.contains(&link.index)) {
-            link.v6.clear();
-        }
-        self.routes.retain(|route| route.dst.is_ipv4() || !disabled.contains(&route.oif));
+        self.settle_v6();
         Ok(())
+    }
+
+    /// Does a request that is about this namespace alone, as the kernel does.
+    pub fn request(&mut self, request: &Request) -> Result<(), Errno> {
+        match request {
+            // They are about both namespaces.
+            Request::CreateVeth(_) | Request::Delete(_) => return Err(Errno::EINVAL),
+            Request::CreateLink(NewLink { name, mac, mtu, kind }) => {
+                let (mac, mtu) = (mac.unwrap_or(BY_CHANCE), mtu.unwrap_or(DEFAULT_MTU));
+                let link = |kind| Link::new(name.as_str(), kind, mac, mtu);
+                self.add(match *kind {
+                    NewKind::Bridge { vlan_filtering } => Link { vlan_filtering, ..link("bridge") },
+                    NewKind::Ifb => {
+                        let mut ifb = link("ifb");
+                        (ifb.up, ifb.queue_length) = (true, 0);
+                        ifb
+                    }
+                })?;
+            }
+            Request::Mark { name, alias, hairpin, isolated } => {
+                let link = self.links.iter_mut().find(|link| link.name == name.as_str());
+                let link = link.ok_or(Errno::ENODEV)?;
+                link.set_alias(alias)?;
+                if *hairpin || *isolated {
+                    (link.hairpin, link.isolated) = (*hairpin, *isolated);
+                }
+            }
+            Request::SetUp(index, true) => self.set_up(*index)?,
+            Request::SetUp(index, false) => self.set_down(*index)?,
+            Request::SetPromiscuous(index, on) => self.get_mut(*index)?.promiscuous = *on,
+            Request::SetAllMulticast(index, on) => self.get_mut(*index)?.all_multicast = *on,
+            Request::SetMac(index, mac) => {
+                let link = self.get_mut(*index)?;
+                // The device is not asked for the address that it has.
+                if link.mac != *mac {
+                    check_mac(*mac)?;
+                }
+                link.mac = *mac;
+            }
+            Request::SetMtu(index, mtu) => self.set_mtu(*index, *mtu)?,
+            Request::SetQueueLength(index, packets) => self.get_mut(*index)?.queue_length = *packets,
+            Request::SetAlias(index, alias) => self.get_mut(*index)?.set_alias(alias)?,
+            Request::SetMaster { link, master } => self.enslave(*link, *master)?,
+            Request::SetPort { link, hairpin, isolated } => {
+                let port = self.port(*link)?;
+                (port.hairpin, port.isolated) = (*hairpin, *isolated);
+            }
+            Request::DropVlans(link) => self.port(*link)?.vlans = Vlans::default(),
+            Request::AddVlans { link, first, last, native } => {
+                self.port(*link)?.add_vlans(*first..=*last, *native);
+            }
+            Request::AddAddress { link, address, .. } => self.add_address(*link, Address::new(*address))?,
+            Request::RestoreAddress { link, address } => self.add_address(*link, address.clone())?,
+            Request::DeleteAddress { link, address } => self.delete_address(*link, *address)?,
+            Request::AddRoute { link, route } => self.add_route(*link, route)?,
+            Request::SetTokenBucket(index, bucket) => {
+                let link = self.get_mut(*index)?;
+                link.root = Some(*bucket);
+                link.queue();
+            }
+            Request::DeleteRootQdisc(index) => {
+                self.get_mut(*index)?.root.take().ok_or(Errno::ENOENT)?;
+            }
+            Request::AddIngress(index) => {
+                let link = self.get_mut(*index)?;
+                if link.ingress.is_some() {
+                    return Err(Errno::EEXIST);
+                }
+                link.ingress = Some(Vec::new());
+                link.queue();
+            }
+            Request::DeleteIngress(index) => {
+                self.get_mut(*index)?.ingress.take().ok_or(Errno::ENOENT)?;
+            }
+            Request::Redirect { link, to } => {
+                self.get_mut(*to)?;
+                self.get_mut(*link)?.ingress.as_mut().ok_or(Errno::EINVAL)?.push(*to);
+            }
+        }
+        Ok(())
+    }
+
+    /// The port of that index, or the kernel's answer when there is none.
+    fn port(&mut self, index: u32) -> Result<&mut Link, Errno> {
+        let link = self.get_mut(index)?;
+        if link.master.is_some() { Ok(link) } else { Err(Errno::EOPNOTSUPP) }
     }
 }

@@ -8,7 +8,7 @@ use wasm_cni::machine::rules::nftables::{self, NewRule, Statement};
 use wasm_cni::machine::rules::{Edit, TableError, TableId};
 use wasm_cni::value::{ContainerId, IfName, Mac, Netns, NetworkName, Owner, StoreRef};
 use wasm_cni_fake::FakeMachine;
-use wasm_cni_fake::faulty::{Died, Fault, Faulty, Strike};
+use wasm_cni_fake::faulty::{Died, Fault, Strike};
 
 const NAT: TableId = TableId::Iptables(Table::Nat, Family::V4);
 const NFT: TableId = TableId::Nftables("inet", "cni");
@@ -44,13 +44,13 @@ fn change(machine: &mut dyn Machine) -> Vec<bool> {
 fn a_fault_strikes_at_one_call() {
     let mut whole = FakeMachine::new();
     let strike = Strike::never();
-    assert_eq!(change(&mut Faulty::new(&mut whole, strike.clone())), [true; 4]);
+    assert_eq!(change(whole.struck(strike.clone())), [true; 4]);
     // A lease is published through a temporary file, and so is the last address of its set.
     assert!(strike.seen() > 6, "{}", strike.seen());
     for fault in [Fault::Refused, Fault::AnswerLost] {
         for at in 0..3 {
             let mut machine = FakeMachine::new();
-            let done = change(&mut Faulty::new(&mut machine, Strike::at(at, fault)));
+            let done = change(machine.struck(Strike::at(at, fault)));
             // What the kernel answers to a message after a lost answer is lost with it.
             let is_lost = |call| call == at || fault == Fault::AnswerLost && (at, call) == (0, 1);
             let expected: Vec<bool> = (0..4).map(|call| !is_lost(call)).collect();
@@ -63,18 +63,16 @@ fn a_fault_strikes_at_one_call() {
         }
     }
     let mut machine = FakeMachine::new();
-    assert_eq!(
-        change(&mut Faulty::new(&mut machine, Strike::from(1, Fault::Refused))),
-        [true, false, false, false]
-    );
-    assert_eq!(change(&mut machine), [false, true, true, true], "the strike ends with the faulty machine");
+    assert_eq!(change(machine.struck(Strike::from(1, Fault::Refused))), [true, false, false, false]);
+    machine.next_verb();
+    assert_eq!(change(&mut machine), [false, true, true, true], "the strike ends with the verb");
 }
 
 #[test]
 fn a_process_dies_and_the_next_one_finds_its_locks_free() {
     let calls = {
         let strike = Strike::never();
-        change(&mut Faulty::new(&mut FakeMachine::new(), strike.clone()));
+        change(FakeMachine::new().struck(strike.clone()));
         strike.seen()
     };
     let mut states = Vec::new();
@@ -82,10 +80,9 @@ fn a_process_dies_and_the_next_one_finds_its_locks_free() {
     for at in (0..calls).filter(|at| *at != 1) {
         for fault in [Fault::DiesBefore, Fault::DiesAfter] {
             let mut machine = FakeMachine::new();
-            let mut faulty = Faulty::new(&mut machine, Strike::at(at, fault));
-            let died = catch_unwind(AssertUnwindSafe(|| change(&mut faulty))).unwrap_err();
+            machine.struck(Strike::at(at, fault));
+            let died = catch_unwind(AssertUnwindSafe(|| change(&mut machine))).unwrap_err();
             assert!(died.is::<Died>());
-            drop(faulty);
             // An empty store is nothing, and making one is no call.
             states.push(machine.snapshot().replace("leases /leases/net\n", ""));
             machine.next_verb();

@@ -16,7 +16,7 @@ use wasm_cni::plan::{CheckedPlan, Entry};
 use wasm_cni::result;
 use wasm_cni::value::{Backend, derive};
 use wasm_cni_fake::FakeMachine;
-use wasm_cni_fake::faulty::{Fault, Faulty, Strike};
+use wasm_cni_fake::faulty::{Fault, Strike};
 
 /// A state directory with nothing in it.
 pub fn with_state(then: impl FnOnce(&StateDir)) {
@@ -58,8 +58,7 @@ pub fn apply_and_undo(
         let journal = state.lock(&request.attachment).expect("the lock is free");
         let mut writer = journal.begin(&header(request)).expect("a section is begun");
         let strike = fails.map_or_else(Strike::never, |at| Strike::at(at, Fault::Refused));
-        let applied =
-            apply::execute(plan, &mut writer, state, &mut Faulty::new(&mut machine, strike.clone()));
+        let applied = apply::execute(plan, &mut writer, state, machine.struck(strike.clone()));
         let is_struck = fails.is_some_and(|at| strike.seen() > at);
         machine.next_verb();
         if let Err(error) = applied {

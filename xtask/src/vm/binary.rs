@@ -1,5 +1,6 @@
 //! Test binaries: built here, executed in the VM.
 
+use super::Target;
 use crate::sh;
 use crate::workspace::{Workspace, host_target};
 use anyhow::{Context, Result, ensure};
@@ -14,19 +15,21 @@ pub struct Binary {
     file: PathBuf,
     /// Its package, where cargo would run it.
     dir: PathBuf,
+    /// What tells the tests that are meant from others.
+    options: &'static [&'static str],
 }
 
 /// The part that we read of what cargo says of each thing that it built.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: Option<PathBuf>,
-    target: Option<Target>,
+    target: Option<Built>,
     profile: Option<Profile>,
     executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct Built {
     src_path: PathBuf,
 }
 
@@ -37,9 +40,10 @@ struct Profile {
 
 impl Binary {
     /// That of one test target.
-    pub fn of_target(workspace: &Workspace, (package, target): (&str, &str)) -> Result<Binary> {
+    pub fn of_target(workspace: &Workspace, (package, target, options): Target) -> Result<Binary> {
         let found = build(workspace, &["--package", package, "--test", target])?.pop();
-        found.with_context(|| format!("cargo built no test {target} of {package}"))
+        let found = found.with_context(|| format!("cargo built no test {target} of {package}"))?;
+        Ok(Binary { options, ..found })
     }
 
     /// Those of all targets of packages, each built by itself, so that none changes another's features.
@@ -55,14 +59,15 @@ impl Binary {
 
     /// Whether no test of it matches.
     pub fn has_none(&self, filter: &[String]) -> Result<bool> {
-        let listed = sh::stdout(Command::new(&self.file).args(filter).arg("--list"))?;
+        let listed = sh::stdout(Command::new(&self.file).args(self.options).args(filter).arg("--list"))?;
         Ok(!listed.lines().any(|line| line.ends_with(": test")))
     }
 
     /// The shell's command that executes it.
     pub fn command(&self, filter: &[String]) -> String {
         let path = |path: &Path| sh::quoted(&path.to_string_lossy());
-        let filter: Vec<String> = filter.iter().map(|word| sh::quoted(word)).collect();
+        let options = self.options.iter().map(|option| (*option).to_owned());
+        let filter: Vec<String> = options.chain(filter.iter().map(|word| sh::quoted(word))).collect();
         let (dir, file) = (path(&self.dir), path(&self.file));
         let heading = sh::quoted(&format!("\n{}", self.name));
         format!("printf '%s\\n' {heading}; (cd {dir} && {file} --color=never {})", filter.join(" "))
@@ -88,7 +93,7 @@ fn build(workspace: &Workspace, what: &[&str]) -> Result<Vec<Binary>> {
         };
         let dir = manifest.parent().context("a manifest is in a folder")?.to_owned();
         let name = target.src_path.strip_prefix(&workspace.root).unwrap_or(&target.src_path);
-        found.push(Binary { name: name.display().to_string(), file, dir });
+        found.push(Binary { name: name.display().to_string(), file, dir, options: &[] });
     }
     Ok(found)
 }

@@ -15,8 +15,12 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-/// The tests that need the VM: their package, and the target in it.
-pub const TESTS: (&str, &str) = ("wasm-cni-tests", "vm");
+/// The tests that need the VM: their package, the target in it, and what tells them from others of the target.
+pub const TESTS: [Target; 2] = [("wasm-cni-tests", "vm", &[]), ("wasm-cni-fake", "machines", &["--ignored"])];
+
+/// See [`TESTS`].
+pub type Target = (&'static str, &'static str, &'static [&'static str]);
+
 /// The packages whose tests depend on the kernel.
 const PACKAGES: [&str; 2] = ["wasm-cni", "wasm-cni-tests"];
 
@@ -45,10 +49,10 @@ pub fn run(session: &Session, limit: Duration) -> Result<()> {
             io::copy(&mut vm.output()?, &mut io::stdout())?;
             return vm.end();
         }
-        Session::Tests => vec![Binary::of_target(&workspace, TESTS)?],
+        Session::Tests => targets(&workspace)?,
         Session::AllTests => {
             let mut found = Binary::of_packages(&workspace, &PACKAGES)?;
-            found.push(Binary::of_target(&workspace, TESTS)?);
+            found.extend(targets(&workspace)?);
             found
         }
     };
@@ -60,12 +64,21 @@ pub fn run(session: &Session, limit: Duration) -> Result<()> {
 
 /// Runs those of its tests that match, as a part of `cargo xtask test`; boots nothing when none does.
 pub fn tests(workspace: &Workspace, filter: &[String], tally: &mut Tally) -> Result<()> {
-    let binary = Binary::of_target(workspace, TESTS)?;
-    if binary.has_none(filter)? {
+    let mut found = Vec::new();
+    for binary in targets(workspace)? {
+        if !binary.has_none(filter)? {
+            found.push(binary);
+        }
+    }
+    if found.is_empty() {
         return Ok(());
     }
     qemu::ensure_packages()?;
-    execute(workspace, &[binary], filter, LIMIT, tally)
+    execute(workspace, &found, filter, LIMIT, tally)
+}
+
+fn targets(workspace: &Workspace) -> Result<Vec<Binary>> {
+    TESTS.into_iter().map(|target| Binary::of_target(workspace, target)).collect()
 }
 
 /// Compiles the components where the tests look for them: there it would take longer than the host waits.

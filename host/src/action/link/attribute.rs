@@ -1,7 +1,7 @@
 //! Attributes of a link that is there.
 
-use super::settings::{LinkAttribute, SetLink};
 use super::on_off;
+use super::settings::{LinkAttribute, SetLink};
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;

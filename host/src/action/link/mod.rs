@@ -3,12 +3,12 @@
 pub mod announce;
 pub mod attribute;
 pub mod bridge;
-pub mod settings;
 pub mod delete;
 mod end;
 pub mod port;
 pub mod promiscuous;
 pub mod save;
+pub mod settings;
 pub mod settle;
 pub mod stale;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A port of a bridge, and its VLANs.
 
 use super::bridge::{failed_keep, pins};
-use super::settings::{BridgePort, PortVlan, PortVlans};
 use super::on_off;
+use super::settings::{BridgePort, PortVlan, PortVlans};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::profile::Prepared;
 use crate::machine::MachineError;

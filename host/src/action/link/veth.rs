@@ -1,8 +1,8 @@
 //! Veth pairs.
 
 use super::bridge::{failed_keep, pins};
-use super::settings::{BridgePort, PortVlans};
 use super::end::{End, restored};
+use super::settings::{BridgePort, PortVlans};
 use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, presence, unmark};
 use crate::action::check::{Check, required};
 use crate::action::completion::{Complete, UNSET};

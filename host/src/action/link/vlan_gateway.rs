@@ -1,8 +1,8 @@
 //! The host's own interface in a VLAN of a bridge.
 
 use super::bridge::{failed_keep, pins};
-use super::settings::{BridgePort, PortVlan, PortVlans};
 use super::port::vlans;
+use super::settings::{BridgePort, PortVlan, PortVlans};
 use super::{
     VETH, ignore_advertisements, ignore_advertisements_command, overlay_made, planned, presence, unmark,
 };

@@ -2,7 +2,7 @@
 
 use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
-use super::profile::{Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
+use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
 use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
 use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
@@ -147,16 +147,23 @@ impl Kind for Shape {
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
-        match &self.through {
-            Some(ifb) => match cx.link(&on_host(&ifb.name)) {
-                Ok(Some(_)) => Before::Present,
-                Ok(None) => Before::Absent,
-                Err(_) => Before::Unknown,
-            },
-            None => match cx.link(&on_host(&self.link)) {
-                Ok(Some(found)) => Before::Old(Old::QueueLength(found.queue_length)),
-                Ok(None) | Err(_) => Before::Unknown,
-            },
+        let is_there = match &self.through {
+            Some(ifb) => cx.link(&on_host(&ifb.name)).map(|found| found.is_some()),
+            None => Ok(false),
+        };
+        match (is_there, cx.link(&on_host(&self.link))) {
+            (Ok(true), _) => Before::Present,
+            // Where packets come in counts as the first queue, too.
+            (Ok(false), Ok(Some(found))) => Before::Old(Old::QueueLength(found.queue_length)),
+            (Ok(false), Ok(None)) if self.through.is_some() => Before::Absent,
+            (Ok(false), Ok(None) | Err(_)) | (Err(_), _) => Before::Unknown,
+        }
+    }
+
+    fn found(&self, before: &Before) -> Found {
+        match (&self.through, before) {
+            (Some(_), Before::Old(_)) => Found::Absent,
+            (_, before) => before.into(),
         }
     }
 

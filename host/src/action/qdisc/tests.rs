@@ -69,7 +69,8 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     let (mut machine, shape) = (machine(), shape(Some("bwp1")));
     let ifb = name("bwp1");
     assert_eq!(shape.profile().makes, [LinkName::on_host(&ifb)]);
-    assert_eq!(machine.read(|cx| shape.observe(cx)), Before::Absent);
+    let before = machine.read(|cx| shape.observe(cx));
+    assert_eq!((&before, shape.found(&before)), (&Before::Old(Old::QueueLength(0)), Found::Absent));
     assert_eq!(texts(&mut machine, &shape), ["ifb bwp1 is gone: what comes from v is not limited"]);
     assert_eq!(machine.perform(&shape).unwrap(), Effect::Replaced(Old::QueueLength(0)));
     let (host, through) = (machine.link("v").unwrap().index, machine.link("bwp1").unwrap().index);

@@ -5,12 +5,21 @@ use super::directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTE
 use crate::value::StoreRef;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 /// The directories of all stores; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryDirectories(Arc<Mutex<BTreeMap<StoreRef, Directory>>>);
+pub struct MemoryDirectories {
+    all: Arc<Mutex<BTreeMap<StoreRef, Directory>>>,
+    gate: Option<Arc<dyn Gate>>,
+}
+
+/// What each change of a file goes through: it is done or not, and answered or not.
+pub trait Gate: fmt::Debug + Send + Sync {
+    /// Does a change, if it is to be done.
+    fn pass(&self, change: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
+}
 
 #[derive(Debug, Clone, Default)]
 struct Directory {
@@ -22,14 +31,19 @@ struct Directory {
 
 impl MemoryDirectories {
     fn all(&self) -> MutexGuard<'_, BTreeMap<StoreRef, Directory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same files in directories of their own. Nobody holds their locks.
+    /// The same files, whose changes go through a gate.
+    pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
+        MemoryDirectories { gate: Some(gate), ..self }
+    }
+
+    /// The same files in directories of their own, without a gate. Nobody holds their locks.
     pub fn copy(&self) -> Self {
         let mut all = self.all().clone();
         all.values_mut().for_each(|directory| directory.is_locked = false);
-        MemoryDirectories(Arc::new(Mutex::new(all)))
+        MemoryDirectories { all: Arc::new(Mutex::new(all)), gate: None }
     }
 
     /// The stores that have a directory.
@@ -78,6 +92,22 @@ impl Opened {
     fn with<T>(&self, act: impl FnOnce(&mut Directory) -> io::Result<T>) -> io::Result<T> {
         let mut all = self.all.all();
         act(all.get_mut(&self.store).ok_or(Errno::ENOENT)?)
+    }
+
+    fn change<T>(&self, act: impl Fn(&mut Directory) -> io::Result<T>) -> io::Result<T> {
+        let mut done = None;
+        let mut change = || {
+            self.with(|directory| {
+                done = Some(act(directory)?);
+                directory.changes += 1;
+                Ok(())
+            })
+        };
+        match &self.all.gate {
+            Some(gate) => gate.pass(&mut change)?,
+            None => change()?,
+        }
+        done.ok_or_else(|| Errno::EIO.into())
     }
 }
 
@@ -134,42 +164,36 @@ impl LeaseDirectory for Opened {
     }
 
     fn create(&self, name: &str, content: &str) -> io::Result<()> {
-        self.with(|directory| {
+        self.change(|directory| {
             if directory.files.contains_key(name) {
                 return Err(Errno::EEXIST.into());
             }
             directory.files.insert(name.to_owned(), content.into());
-            directory.changes += 1;
             Ok(())
         })
     }
 
     fn link(&self, name: &str, second: &str) -> io::Result<()> {
-        self.with(|directory| {
+        self.change(|directory| {
             let bytes = directory.files.get(name).ok_or(Errno::ENOENT)?.clone();
             if directory.files.contains_key(second) {
                 return Err(Errno::EEXIST.into());
             }
             directory.files.insert(second.to_owned(), bytes);
-            directory.changes += 1;
             Ok(())
         })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.with(|directory| {
+        self.change(|directory| {
             let bytes = directory.files.remove(from).ok_or(Errno::ENOENT)?;
             directory.files.insert(to.to_owned(), bytes);
-            directory.changes += 1;
             Ok(())
         })
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
-        self.with(|directory| {
-            directory.changes += 1;
-            Ok(directory.files.remove(name).is_some())
-        })
+        self.change(|directory| Ok(directory.files.remove(name).is_some()))
     }
 
     fn is_shared(&self) -> io::Result<bool> {

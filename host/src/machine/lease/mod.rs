@@ -14,7 +14,7 @@ mod sidecar;
 mod stores;
 
 pub use directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTES, State};
-pub use memory::MemoryDirectories;
+pub use memory::{Gate, MemoryDirectories};
 pub use real::RealDirectories;
 pub use stores::{Stores, unreadable};
 

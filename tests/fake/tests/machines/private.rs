@@ -5,20 +5,20 @@ use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
 use wasm_cni::machine::netns::NetnsFile;
 
-/// Runs a test in network and mount namespaces of its own, with an empty `/run`.
-pub fn private(test: impl FnOnce() + Send) {
+/// Runs a test in network and mount namespaces of its own, with an empty `/run` and an empty `/var/lib`.
+pub fn private<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let inside = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
             let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
             mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
-            mount(Some("none"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
-            test();
+            for dir in ["/run", "/var/lib"] {
+                mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+            }
+            test()
         });
-        if let Err(panic) = inside.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
+        inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Another network namespace, in the place of a container's.

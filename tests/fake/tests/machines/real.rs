@@ -1,27 +1,27 @@
 //! The real machine's state in the words of [`wasm_cni_fake::FakeMachine::snapshot`], read by other programs than ours.
 
 use crate::private::sh;
+use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
 use wasm_cni::machine::netns::NetnsFile;
-use wasm_cni_fake::sysctl::{Sysctls, V4, V6};
+use wasm_cni_fake::sysctl::{Family, Sysctls};
 
 /// Gives the namespace of the thread the kernel's defaults: a new one inherits the machine's.
 pub fn reset_sysctls() {
-    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
+    let mut first = Sysctls::new();
+    for family in Family::ALL {
+        first.add(family, "lo");
         // Writing `forwarding` changes others, so it comes first.
-        let mut table = table.to_vec();
-        table.sort_by_key(|(key, _)| *key != "forwarding");
-        for (key, value) in table {
+        let mut names: Vec<&str> = family.defaults().map(|(name, _)| name).collect();
+        names.sort_by_key(|name| *name != "forwarding");
+        for name in names {
             for place in ["all", "default", "lo"] {
-                let first = Sysctls::new().read(&format!("net/{family}/conf/{place}/{key}"));
-                let value = match (place, key) {
-                    ("lo", "accept_dad") => "-1".to_owned(),
-                    _ => first.unwrap_or_else(|_| value.to_string()),
-                };
-                fs::write(format!("/proc/sys/net/{family}/conf/{place}/{key}"), value).unwrap();
+                let key = format!("{}/{place}/{name}", family.directory());
+                fs::write(format!("/proc/sys/{key}"), first.read(&key).unwrap()).unwrap();
             }
         }
     }
@@ -45,8 +45,9 @@ pub fn snapshot(container: Option<&NetnsFile>) -> String {
     ] {
         lines.extend(rules(program, table).into_iter().map(|line| format!("{place}: {line}")));
     }
+    lines.extend(nftables());
     lines.extend(leases());
-    lines.extend(saved());
+    lines.extend(files());
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
@@ -61,14 +62,18 @@ fn text(value: &Value, key: &str) -> String {
 
 fn space() -> Vec<String> {
     let mut lines = Vec::new();
+    let vlans = vlans();
     let mut links = json("ip -j -d addr");
     links.sort_by_key(|link| text(link, "ifname"));
     for link in &links {
         let name = text(link, "ifname");
         let is_up = link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP");
         let state = if is_up { "up" } else { "down" };
-        let mut line = format!("link {name} {} mtu {} {state}", text(link, "address"), link["mtu"]);
-        if let Some(kind) = link["linkinfo"]["info_kind"].as_str() {
+        let kind = link["linkinfo"]["info_kind"].as_str();
+        // The kernel gives it an Ethernet address by chance.
+        let mac = if kind == Some("ifb") { "02:00:00:00:00:01".to_owned() } else { text(link, "address") };
+        let mut line = format!("link {name} {mac} mtu {} {state}", link["mtu"]);
+        if let Some(kind) = kind {
             line += &format!(" type {kind}");
         }
         if let Some(master) = link["master"].as_str() {
@@ -77,6 +82,14 @@ fn space() -> Vec<String> {
             if link["linkinfo"]["info_slave_data"]["isolated"].as_bool().unwrap() {
                 line += " isolated";
             }
+            // A kernel without VLAN filtering tells of no port.
+            let vlans = vlans.get(&name).map_or("", String::as_str);
+            if has_vlan_filtering() && vlans != "1pu" {
+                line += &format!(" vlans {vlans}");
+            }
+        }
+        if link["linkinfo"]["info_data"]["vlan_filtering"] == 1 {
+            line += " vlan_filtering";
         }
         for (flag, text) in [("PROMISC", " promisc"), ("ALLMULTI", " allmulticast")] {
             if link["flags"].as_array().unwrap().iter().any(|found| found == flag) {
@@ -91,6 +104,7 @@ fn space() -> Vec<String> {
             line += &format!(" alias {alias:?}");
         }
         lines.push(line);
+        lines.extend(queues(&name));
         for address in link["addr_info"].as_array().unwrap() {
             let local = text(address, "local");
             if !local.starts_with("fe80:") {
@@ -105,6 +119,60 @@ fn space() -> Vec<String> {
     lines.extend(routes);
     lines.extend(sysctls());
     lines
+}
+
+/// What holds back the packets of a link, and where those go that come from it.
+fn queues(name: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for qdisc in json(&format!("tc -j -r qdisc show dev {name}")) {
+        let options = &qdisc["options"];
+        match text(&qdisc, "kind").as_str() {
+            "tbf" => {
+                let buffer = u32::from_str_radix(options["burst_raw"].as_str().unwrap(), 16).unwrap();
+                let (rate, limit) = (&options["rate"], &options["limit"]);
+                lines.push(format!("tbf dev {name} rate {rate} limit {limit} buffer {buffer}"));
+            }
+            "ingress" => {
+                lines.push(format!("ingress dev {name}"));
+                let filters = json(&format!("tc -j filter show dev {name} ingress"));
+                let actions = filters.iter().filter_map(|filter| filter["options"]["actions"].as_array());
+                let to = actions.flatten().map(|action| text(action, "to_dev").replace('*', "?"));
+                lines.extend(to.map(|to| format!("redirect dev {name} to {to}")));
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// The VLANs of each port of a bridge: `1pu` is the default of a new one.
+fn vlans() -> BTreeMap<String, String> {
+    let of_port = |port: &Value| {
+        let vlans = port["vlans"].as_array().unwrap().iter().flat_map(|vlan| {
+            let flags = vlan["flags"].as_array().cloned().unwrap_or_default();
+            let has = |flag: &str| flags.iter().any(|found| found == flag);
+            let marks = [("PVID", "p"), ("Egress Untagged", "u")];
+            let marks: String = marks.iter().filter(|(flag, _)| has(flag)).map(|(_, mark)| *mark).collect();
+            let first = vlan["vlan"].as_u64().unwrap();
+            let last = vlan["vlanEnd"].as_u64().unwrap_or(first);
+            (first..=last).map(move |vid| format!("{vid}{marks}")).collect::<Vec<_>>()
+        });
+        (text(port, "ifname"), vlans.collect::<Vec<_>>().join(" "))
+    };
+    json("bridge -j vlan show").iter().map(of_port).collect()
+}
+
+/// Whether this kernel makes a bridge that keeps VLANs apart.
+pub fn has_vlan_filtering() -> bool {
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        let made = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let mut ip = Command::new("ip");
+            ip.args(["link", "add", "br0", "type", "bridge", "vlan_filtering", "1"]).output().unwrap()
+        });
+        made.join().unwrap().status.success()
+    });
+    *HAS
 }
 
 /// One line for each next hop.
@@ -146,18 +214,16 @@ fn route(route: &Value, default: &str, bits: u8) -> Vec<String> {
 
 fn sysctls() -> Vec<String> {
     let mut found = Sysctls::new();
-    for (family, table) in [("ipv4", &V4[..]), ("ipv6", &V6[..])] {
-        let conf = format!("/proc/sys/net/{family}/conf");
+    for family in Family::ALL {
+        let conf = format!("/proc/sys/{}", family.directory());
         for entry in fs::read_dir(&conf).unwrap() {
             let place = entry.unwrap().file_name().into_string().unwrap();
-            match family {
-                _ if place == "all" || place == "default" => {}
-                "ipv4" => found.add_v4(&place),
-                _ => found.add_v6(&place, place == "lo"),
+            if place != "all" && place != "default" {
+                found.add(family, &place);
             }
-            for (key, _) in table {
-                let value = fs::read_to_string(format!("{conf}/{place}/{key}")).unwrap();
-                found.put(&format!("net/{family}/conf/{place}/{key}"), value.trim());
+            for (name, _) in family.defaults() {
+                let value = fs::read_to_string(format!("{conf}/{place}/{name}")).unwrap();
+                found.put(&format!("{}/{place}/{name}", family.directory()), value.trim());
             }
         }
     }
@@ -176,9 +242,42 @@ fn rules(program: &str, table: &str) -> Vec<String> {
     chains.into_iter().chain(rules.into_values().flatten()).map(str::to_owned).collect()
 }
 
-fn saved() -> Vec<String> {
-    let Ok(files) = fs::read_dir("/run/cni/tuning") else { return Vec::new() };
-    let paths: BTreeSet<_> = files.map(|file| file.unwrap().path()).collect();
+/// The tables of nftables but for those in which iptables keeps its own.
+fn nftables() -> Vec<String> {
+    let objects = |line: &str, key: &str| -> Vec<Value> {
+        let all: Value = serde_json::from_str(&sh(line)).unwrap();
+        let all = all["nftables"].as_array().unwrap().iter();
+        all.filter_map(|object| object.get(key).cloned()).collect()
+    };
+    let name = |table: &Value| (text(table, "family"), text(table, "name"));
+    let tables: BTreeSet<_> = objects("nft -j list tables", "table").iter().map(name).collect();
+    let is_of_iptables = |family: &str, name: &str| {
+        ["ip", "ip6"].contains(&family) && ["nat", "filter", "mangle", "raw", "security"].contains(&name)
+    };
+    let mut lines = Vec::new();
+    for (family, name) in tables.iter().filter(|(family, name)| !is_of_iptables(family, name)) {
+        let (place, list) = (format!("nft {family} {name}:"), format!("nft -j list table {family} {name}"));
+        lines.push(format!("{place} table"));
+        let chains: BTreeSet<String> =
+            objects(&list, "chain").iter().map(|chain| text(chain, "name")).collect();
+        lines.extend(chains.iter().map(|chain| format!("{place} chain {chain}")));
+        let mut rules = objects(&list, "rule");
+        rules.sort_by_key(|rule| text(rule, "chain"));
+        for rule in rules {
+            let said: Vec<String> = rule["expr"].as_array().unwrap().iter().map(Value::to_string).collect();
+            let comment = rule["comment"].as_str().map(|text| format!(" comment {text:?}"));
+            let (chain, comment) = (text(&rule, "chain"), comment.unwrap_or_default());
+            lines.push(format!("{place} rule {chain} {}{comment}", said.join(" ")));
+        }
+    }
+    lines
+}
+
+/// What was saved of links, and what a native plugin keeps.
+fn files() -> Vec<String> {
+    let files =
+        ["/run/cni/native/kept", "/run/cni/tuning"].into_iter().filter_map(|dir| fs::read_dir(dir).ok());
+    let paths: BTreeSet<_> = files.flatten().map(|file| file.unwrap().path()).collect();
     let line = |path: &std::path::PathBuf| {
         format!("file {}: {}", path.display(), fs::read_to_string(path).unwrap().replace('\n', ""))
     };
@@ -187,9 +286,9 @@ fn saved() -> Vec<String> {
 
 fn leases() -> Vec<String> {
     let mut lines = Vec::new();
-    let data_dir = Path::new("/run/networks");
-    let Ok(stores) = fs::read_dir(data_dir) else { return lines };
-    let places: BTreeSet<_> = stores.map(|store| store.unwrap().path()).collect();
+    let stores =
+        ["/run/networks", "/var/lib/cni/networks"].into_iter().filter_map(|dir| fs::read_dir(dir).ok());
+    let places: BTreeSet<_> = stores.flatten().map(|store| store.unwrap().path()).collect();
     for place in places {
         let files: BTreeSet<_> = fs::read_dir(&place).unwrap().map(|file| file.unwrap().path()).collect();
         let (mut leases, mut last) = (Vec::new(), Vec::new());

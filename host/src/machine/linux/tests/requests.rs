@@ -236,40 +236,6 @@ fn a_route_is_put_before_another_to_the_same_destination() {
     });
 }
 
-/// A kernel without `CONFIG_BRIDGE_VLAN_FILTERING` makes no such bridge, and its ports are in no VLAN.
-#[test]
-fn a_port_is_in_the_vlans_that_it_was_put_into() {
-    private(|| {
-        let mut machine = machine();
-        let Request::CreateLink(new) = bridge("cni1") else { unreachable!() };
-        let kind = NewKind::Bridge { vlan_filtering: true };
-        let made = send(&mut machine, Netns::Host, Request::CreateLink(NewLink { kind, ..new }));
-        sh("ip link add cni0 type bridge; ip link add vethx type veth peer name vethy
-            ip link set vethx master cni0");
-        let link = index(&mut machine, &host("vethx"));
-        let add = |first, last, native| Request::AddVlans { link, first, last, native };
-        let requests =
-            vec![Request::DropVlans(link), add(100, 100, true), add(200, 203, false), add(7, 7, false)];
-        if made.is_err() {
-            assert_eq!(errno(made), Errno::EOPNOTSUPP);
-            // It answers some of them without an error, and keeps nothing.
-            machine.send(Netns::Host, requests);
-            assert_eq!(machine.vlans(link).unwrap().text(), "");
-            return;
-        }
-        assert!(sh("ip -d link show cni1").contains("vlan_filtering 1"));
-        assert_eq!(machine.vlans(link).unwrap().text(), "1pu");
-        let answers = machine.send(Netns::Host, requests);
-        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-        assert_eq!(machine.vlans(link).unwrap().text(), "7 100pu 200 201 202 203");
-        for _ in 0..2 {
-            send(&mut machine, Netns::Host, Request::DropVlans(link)).unwrap();
-        }
-        assert_eq!(machine.vlans(link).unwrap().text(), "");
-        assert_eq!(machine.vlans(999).unwrap().text(), "");
-    });
-}
-
 #[test]
 fn packets_are_held_back_and_redirected() {
     private(|| {

@@ -192,6 +192,17 @@ impl Edit {
         }
     }
 
+    /// Where it goes among others that remove something. A chain goes when nothing leads to it: where another one is flushed after that, the jumps of that
+    /// still do.
+    pub fn removal_order(&self) -> u8 {
+        match self {
+            Edit::Delete(_) => 0,
+            Edit::Flush(_) => 1,
+            Edit::DeleteChain(_) => 2,
+            Edit::NewChain(_) | Edit::Append(_) | Edit::Insert(_) => 3,
+        }
+    }
+
     /// As a line of `iptables-restore`.
     pub fn line(&self) -> String {
         self.written(rule::plain)

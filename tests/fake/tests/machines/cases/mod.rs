@@ -1,9 +1,11 @@
 mod addresses;
 mod links;
+mod plans;
 mod routes;
 mod rules;
 mod settings;
 mod sysctls;
+mod vlans;
 
 use crate::actions::*;
 use crate::case::Case;
@@ -68,13 +70,11 @@ fn the_walkthrough_and_the_undo_of_each_of_its_prefixes() {
     }
 }
 
-/// But for nftables, whose rules [`crate::real::snapshot`] does not read.
 #[test]
 fn a_plan_of_everything() {
     let text = include_str!("../../../../plans/everything.json");
     let plan: DraftPlan = serde_json::from_str(text).unwrap();
-    let mut actions: Vec<Action> = plan.entries.into_iter().map(|entry| entry.action).collect();
-    actions.retain(|action| !matches!(action, Action::MasqueradeNft(_) | Action::CheckSourceMac(_)));
+    let actions: Vec<Action> = plan.entries.into_iter().map(|entry| entry.action).collect();
     let steps = in_steps(&actions);
     let addresses = ["10.9.9.1/24", "10.9.9.2/24", "fd00:15::9/64"];
     let made = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");

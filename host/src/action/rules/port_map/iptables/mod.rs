@@ -184,14 +184,7 @@ fn deletion(ports: &MapPorts, unmake: &[String], now: &Listing) -> Vec<Edit> {
         );
     }
     edits.extend(without_frame(now, &gone, ports, unmake));
-    // A chain goes when nothing leads to it: where another one is flushed after that, the jumps of that still do.
-    edits.sort_by_key(|edit| match edit {
-        Edit::Delete(_) => 0,
-        Edit::Flush(_) => 1,
-        Edit::DeleteChain(_) => 2,
-        // There are none.
-        Edit::NewChain(_) | Edit::Append(_) | Edit::Insert(_) => 3,
-    });
+    edits.sort_by_key(Edit::removal_order);
     edits
 }
 
