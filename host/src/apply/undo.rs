@@ -122,7 +122,7 @@ enum Task<'a> {
 
 /// Undoes in order; one result for each. Rules are undone beside all else: after removing a rule, and after removing a link, the kernel waits until no
 /// packet can be on its way there any more, some 15 ms each. It waits for both at once.
-pub(super) fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
+pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
     let held = machine.stores().locked();
     let mut notes = Notes::default();
     let (mut removals, mut tasks, mut last): (Vec<&dyn RuleRemoval>, Vec<Task<'_>>, Vec<Task<'_>>) =

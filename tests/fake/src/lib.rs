@@ -32,6 +32,7 @@ use std::time::Duration;
 use tables::Tables;
 use wasm_cni::machine::lease::Stores;
 use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
+use wasm_cni::machine::rules::RuleTables;
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
 /// The machine: two namespaces, lease stores, rules, files.
@@ -96,6 +97,11 @@ impl FakeMachine {
         // The old stores release their locks first.
         self.stores = self.leases.stores(self.dry);
         self.indexes.clear();
+    }
+
+    /// Lets somebody else change tables of rules right after the next listing of one.
+    pub fn after_listing(&mut self, change: impl FnOnce(&dyn RuleTables) + Send + 'static) {
+        self.tables.after_listing(Box::new(change));
     }
 
     fn changed<T>(&self, value: T) -> io::Result<T> {

@@ -33,35 +33,48 @@ const VALUED: [&str; 7] = ["-d", "-g", "-i", "-j", "-o", "-p", "-s"];
 const MAX_COMMENT_BYTES: usize = 255;
 
 /// All tables; none is there at first but those of iptables, with their chains and without rules.
-#[derive(Debug, Default)]
-pub struct Tables(Arc<Mutex<BTreeMap<TableId, Listing>>>);
+#[derive(Default)]
+pub struct Tables {
+    all: Arc<Mutex<BTreeMap<TableId, Listing>>>,
+    others: Others,
+}
+
+/// What somebody else does once a table was listed.
+type Others = Arc<Mutex<Option<Change>>>;
+type Change = Box<dyn FnOnce(&dyn RuleTables) + Send>;
 
 /// The tables of a verb.
 struct View {
     all: Arc<Mutex<BTreeMap<TableId, Listing>>>,
+    others: Others,
     dry: bool,
 }
 
 impl Tables {
     /// The same rules in tables of their own.
     pub fn copy(&self) -> Self {
-        Tables(Arc::new(Mutex::new(lock(&self.0).clone())))
+        Tables { all: Arc::new(Mutex::new(lock(&self.all).clone())), others: Others::default() }
     }
 
     /// The tables, also for another thread; dry ones refuse every change.
     pub fn shared(&self, dry: bool) -> Arc<dyn RuleTables + Send + Sync> {
-        Arc::new(View { all: self.0.clone(), dry })
+        Arc::new(View { all: self.all.clone(), others: self.others.clone(), dry })
     }
 
     /// Puts a listing in the place of a table.
     pub fn put(&self, table: TableId, mut listing: Listing) {
         number(&mut listing);
-        lock(&self.0).insert(kept(table), listing);
+        lock(&self.all).insert(kept(table), listing);
+    }
+
+    /// Lets somebody else change tables right after the next listing.
+    pub fn after_listing(&self, change: Change) {
+        *self.others.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     }
 
     /// A line for each chain and each rule. Neither the order of chains nor the handles of rules are of account.
     pub fn lines(&self) -> Vec<String> {
-        let all = lock(&self.0);
+        let all = lock(&self.all);
         let lines = |(table, listing): (&TableId, &Listing)| match (table, listing) {
             (TableId::Nftables(family, name), Listing::Nftables(listing)) => {
                 of_nftables(family, name, listing)
@@ -77,7 +90,12 @@ impl Tables {
 
 impl RuleTables for View {
     fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        Ok(lock(&self.all).get(&kept(table)).cloned().unwrap_or_else(|| Listing::empty(table)))
+        let listed = lock(&self.all).get(&kept(table)).cloned();
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(change) = others {
+            change(self);
+        }
+        Ok(listed.unwrap_or_else(|| Listing::empty(table)))
     }
 
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {

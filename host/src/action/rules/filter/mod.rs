@@ -296,8 +296,3 @@ impl Inverse for RemoveFilter {
         commands.join("; ")
     }
 }
-
-#[cfg(test)]
-pub(in crate::action::rules) mod testing;
-#[cfg(test)]
-mod tests;

@@ -239,6 +239,3 @@ fn failed(what: &str, error: TableError) -> MachineError {
     let what = format!("failed to {what} spoof-check");
     error.into_error(&what, &what)
 }
-
-#[cfg(test)]
-mod tests;

@@ -258,6 +258,3 @@ impl Inverse for RemoveMasquerade {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

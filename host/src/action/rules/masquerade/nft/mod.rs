@@ -360,6 +360,3 @@ fn address(rule: &Rule) -> Option<IpNetwork> {
 fn failed(error: TableError) -> MachineError {
     error.into_error("could not find nftables binary", "could not run nftables command")
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,7 @@
+//! The rooms of the host, each by what it says of itself and by what it does to a machine: to the one in memory, or, where the kernel's own words are the
+//! promise, to the real one in private namespaces, which needs root.
+
+mod play;
+#[path = "../machines/private.rs"]
+mod private;
+mod rules;

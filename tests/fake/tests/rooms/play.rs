@@ -1,0 +1,79 @@
+//! What a room is asked for, done as the host does it.
+
+use wasm_cni::action::context::{Notes, ReadContext, WriteContext};
+use wasm_cni::action::record::{Effect, Outcome, Undone};
+use wasm_cni::action::{Action, Undo};
+use wasm_cni::apply;
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::port::Machine;
+use wasm_cni::plan::{self, CheckedPlan};
+
+/// A plan of nothing, which policy allows: with it a machine may be changed.
+fn permit() -> CheckedPlan {
+    plan::check_again(Vec::new(), &[]).unwrap()
+}
+
+/// Looks.
+pub fn read<T>(machine: &mut dyn Machine, look: impl FnOnce(&mut ReadContext<'_>) -> T) -> T {
+    look(&mut ReadContext::new(machine.as_look(), &mut Notes::default()))
+}
+
+/// Changes something.
+pub fn write<T>(
+    machine: &mut dyn Machine,
+    notes: &mut Notes,
+    change: impl FnOnce(&mut WriteContext<'_>) -> T,
+) -> T {
+    change(&mut WriteContext::new(&permit(), machine, notes))
+}
+
+/// Does a step that nobody has looked at.
+pub fn step(machine: &mut dyn Machine, actions: &[Action]) -> Vec<Outcome> {
+    let actions: Vec<&Action> = actions.iter().collect();
+    write(machine, &mut Notes::default(), |cx| apply::perform(&actions, cx))
+}
+
+/// Does one action.
+pub fn perform(machine: &mut dyn Machine, action: impl Into<Action>) -> Result<Effect, MachineError> {
+    done(step(machine, &[action.into()]).remove(0))
+}
+
+/// The effect, or why there is none.
+pub fn done(outcome: Outcome) -> Result<Effect, MachineError> {
+    match outcome {
+        Outcome::Done(effect) => Ok(effect),
+        Outcome::Failed(error) | Outcome::Halfway(error) => Err(error),
+        Outcome::NotTried => panic!("not tried"),
+    }
+}
+
+/// Undoes, in order.
+pub fn undo_all(machine: &mut dyn Machine, undos: &[Undo]) -> Vec<Undone> {
+    apply::undo::undo(&permit(), undos, machine)
+}
+
+/// Does one undo.
+pub fn undo(machine: &mut dyn Machine, undo: impl Into<Undo>) -> Undone {
+    undo_all(machine, &[undo.into()]).remove(0)
+}
+
+/// How the machine differs from what actions made: each sentence once.
+pub fn missing(machine: &mut dyn Machine, actions: &[Action]) -> Vec<String> {
+    let actions: Vec<&Action> = actions.iter().collect();
+    let found = apply::verify(&actions, machine.as_look(), &mut Notes::default());
+    let mut texts: Vec<String> = Vec::new();
+    for difference in found.into_iter().flatten() {
+        if !texts.contains(&difference.text) {
+            texts.push(difference.text);
+        }
+    }
+    texts
+}
+
+/// Looks for something, and everything can be looked at.
+pub fn all_read<T>(look: impl FnOnce(&mut Vec<MachineError>) -> T) -> T {
+    let mut unread = Vec::new();
+    let found = look(&mut unread);
+    assert!(unread.is_empty(), "{unread:?}");
+    found
+}
