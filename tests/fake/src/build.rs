@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use wasm_cni::machine::port::Address;
 use wasm_cni::machine::rules::{Listing, TableId};
-use wasm_cni::value::{LinkFact, Netns, Owner, StoreRef, SysctlKey};
+use wasm_cni::value::{LinkFact, LinkRef, Netns, Owner, StoreRef, SysctlKey};
 
 impl FakeMachine {
     /// With a link as [`LinkFact`] has it; its index is the next one, whatever the fact says, and a master has to be there.
@@ -36,6 +37,18 @@ impl FakeMachine {
         Ok(self)
     }
 
+    /// With an address of a link, and all that is known of it.
+    ///
+    /// # Errors
+    /// As [`FakeMachine::with_link`]; there is no such link.
+    pub fn with_address(mut self, link: &LinkRef, address: Address) -> io::Result<Self> {
+        let space = self.spaces.get_mut(link.netns).ok_or(Errno::ENODEV)?;
+        let index = space.find(link.name.as_str()).ok_or(Errno::ENODEV)?.index;
+        space.add_address(index, address.address)?;
+        self.known.push((link.clone(), address));
+        Ok(self)
+    }
+
     /// With another value of a parameter, or with one that this machine does not know by itself. What the kernel does because of a write does not happen.
     pub fn with_sysctl(mut self, netns: Netns, key: &SysctlKey, value: &str) -> Self {
         if let Some(space) = self.spaces.get_mut(netns) {
@@ -53,6 +66,12 @@ impl FakeMachine {
     /// With `last_reserved_ip.N`.
     pub fn with_last_reserved(self, store: &StoreRef, set: u32, address: IpAddr) -> Self {
         self.leases.put(store, &format!("last_reserved_ip.{set}"), &address.to_string());
+        self
+    }
+
+    /// With a file in a lease store, whatever is in it.
+    pub fn with_lease_file(self, store: &StoreRef, name: &str, content: &str) -> Self {
+        self.leases.put(store, name, content);
         self
     }
 
@@ -77,6 +96,24 @@ impl FakeMachine {
     /// With a container that is gone, and with it every link that was in it.
     pub fn without_container(mut self) -> Self {
         self.spaces.remove_container();
+        self
+    }
+
+    /// Without a program on the search path.
+    pub fn without_program(mut self, program: &str) -> Self {
+        self.programs.missing.insert(program.to_owned());
+        self
+    }
+
+    /// With programs that end with this status and print this.
+    pub fn with_programs_that(mut self, status: i32, printed: &str) -> Self {
+        (self.programs.status, self.programs.printed) = (status, printed.to_owned());
+        self
+    }
+
+    /// With a kernel that answers to whoever looks with this error.
+    pub fn with_refusal(mut self, errno: Errno) -> Self {
+        self.refusal = Some(errno);
         self
     }
 

@@ -3,7 +3,7 @@
 //! For tests without privileges, those of plugin authors included. A test holds it against the shipped machine.
 //!
 //! What is not modelled: IPv6 link-local addresses, which the kernel adds by itself some time after a link is up; other owners of an IPv6 address; a
-//! bridge that takes the Ethernet address of a port; of an address, more than its prefix; locks that others hold; kernel parameters beyond those in
+//! bridge that takes the Ethernet address of a port; of an address, what the kernel does with more than its prefix; locks that others hold; kernel parameters beyond those in
 //! `sysctl.rs` and [`FakeMachine::with_sysctl`].
 
 mod address;
@@ -31,7 +31,7 @@ use std::process::{ExitStatus, Output};
 use std::time::Duration;
 use tables::Tables;
 use wasm_cni::machine::lease::Stores;
-use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
+use wasm_cni::machine::port::{Address, Look, Machine, ProgramCall, Request, ZoneChange};
 use wasm_cni::machine::rules::RuleTables;
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
@@ -50,7 +50,40 @@ pub struct FakeMachine {
     zones: Option<BTreeSet<(String, IpAddr)>>,
     /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
+    /// What is known of addresses beyond their prefixes, by link.
+    known: Vec<(LinkRef, Address)>,
+    programs: Programs,
+    /// Why nothing can be looked at, if so.
+    refusal: Option<Errno>,
     dry: bool,
+    /// What was asked of it. It is a test's to clear.
+    pub log: Log,
+}
+
+/// What was asked of a machine.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// Requests, in order, those that were refused too.
+    pub sent: Vec<(Netns, Request)>,
+    /// Programs that were executed.
+    pub calls: Vec<ProgramCall>,
+    /// So many pauses were made.
+    pub pauses: u32,
+}
+
+impl Log {
+    /// The requests, wherever they were sent.
+    pub fn requests(&self) -> Vec<Request> {
+        self.sent.iter().map(|(_, request)| request.clone()).collect()
+    }
+}
+
+/// Programs: all are there, end well and print nothing, but for what is said here.
+#[derive(Debug, Clone, Default)]
+struct Programs {
+    missing: BTreeSet<String>,
+    status: i32,
+    printed: String,
 }
 
 impl Default for FakeMachine {
@@ -71,7 +104,11 @@ impl Clone for FakeMachine {
             files: self.files.clone(),
             zones: self.zones.clone(),
             indexes: self.indexes.clone(),
+            known: self.known.clone(),
+            programs: self.programs.clone(),
+            refusal: self.refusal,
             dry: self.dry,
+            log: self.log.clone(),
         }
     }
 }
@@ -88,7 +125,11 @@ impl FakeMachine {
             files: BTreeMap::new(),
             zones: None,
             indexes: BTreeMap::new(),
+            known: Vec::new(),
+            programs: Programs::default(),
+            refusal: None,
             dry: false,
+            log: Log::default(),
         }
     }
 
@@ -116,6 +157,7 @@ impl Machine for FakeMachine {
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
         let done = requests.iter().map(|request| {
+            self.log.sent.push((netns, request.clone()));
             self.changed(())?;
             if !self.has_netns(netns) {
                 return Err(no_netns());
@@ -158,12 +200,16 @@ impl Machine for FakeMachine {
         }
     }
 
-    fn run(&mut self, _call: &ProgramCall) -> io::Result<Output> {
-        // No program is installed that leaves anything: each ends well.
-        Ok(Output { status: ExitStatus::from_raw(0), stdout: Vec::new(), stderr: Vec::new() })
+    fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
+        self.log.calls.push(call.clone());
+        // No program is installed that leaves anything.
+        let Programs { status, printed, .. } = &self.programs;
+        let status = ExitStatus::from_raw(status << 8);
+        Ok(Output { status, stdout: printed.clone().into_bytes(), stderr: Vec::new() })
     }
 
     fn pause(&mut self, _time: Duration) -> bool {
+        self.log.pauses += 1;
         // Nothing changes by waiting: a link is ready or never will be.
         true
     }

@@ -41,6 +41,10 @@ impl FakeMachine {
         }
     }
 
+    fn looked(&self) -> io::Result<()> {
+        self.refusal.map_or(Ok(()), |errno| Err(errno.into()))
+    }
+
     fn host_link(&self, index: u32) -> io::Result<&Model> {
         let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
         space.get(index).ok_or_else(|| Errno::ENODEV.into())
@@ -53,6 +57,7 @@ impl Look for FakeMachine {
     }
 
     fn link(&mut self, link: &LinkRef) -> io::Result<Option<Link>> {
+        self.looked()?;
         let space = self.spaces.get(link.netns).ok_or_else(no_netns)?;
         let found = space.find(link.name.as_str()).map(|found| self.described(link.netns, found));
         match &found {
@@ -70,6 +75,7 @@ impl Look for FakeMachine {
     }
 
     fn link_at(&mut self, netns: Netns, index: u32) -> io::Result<Option<Link>> {
+        self.looked()?;
         let space = self.spaces.get(netns).ok_or_else(no_netns)?;
         Ok(space.get(index).map(|found| self.described(netns, found)))
     }
@@ -81,13 +87,21 @@ impl Look for FakeMachine {
     }
 
     fn addresses(&mut self, netns: Netns, link: Option<u32>) -> io::Result<Vec<Address>> {
+        self.looked()?;
         let space = self.spaces.get(netns).ok_or_else(no_netns)?;
         let links = space.links.iter().filter(|found| link.is_none_or(|index| found.index == index));
-        let address = |address: IpNetwork| {
+        let address = |name: &str, address: IpNetwork| {
+            let is_it = |(link, known): &&(LinkRef, Address)| {
+                link.netns == netns && link.name.as_str() == name && known.address == address
+            };
             let scope = if address.ip().is_loopback() { SCOPE_HOST } else { 0 };
-            Address { scope, ..Address::new(address) }
+            let plain = || Address { scope, ..Address::new(address) };
+            self.known.iter().find(is_it).map_or_else(plain, |(_, known)| known.clone())
         };
-        Ok(links.flat_map(|link| link.addresses()).map(address).collect())
+        let of_link = |link: &Model| -> Vec<Address> {
+            link.addresses().into_iter().map(|found| address(&link.name, found)).collect()
+        };
+        Ok(links.flat_map(of_link).collect())
     }
 
     fn has_route(&mut self, netns: Netns, link: u32, route: &Route) -> io::Result<bool> {
@@ -96,6 +110,7 @@ impl Look for FakeMachine {
     }
 
     fn output(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
+        self.looked()?;
         let space = self.spaces.get(Netns::Host).ok_or_else(no_netns)?;
         let routes = space.all_routes();
         let leads = routes.iter().filter(|route| route.kind == Kind::Unicast && route.dst.contains(address));
@@ -129,6 +144,7 @@ impl Look for FakeMachine {
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
+        self.looked()?;
         let bytes = self.files.get(path).ok_or_else(|| io::Error::from(Errno::ENOENT))?;
         if bytes.len() > limit {
             let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
@@ -141,11 +157,12 @@ impl Look for FakeMachine {
         self.files.contains_key(path)
     }
 
-    fn has_program(&mut self, _program: &str) -> bool {
-        true
+    fn has_program(&mut self, program: &str) -> bool {
+        !self.programs.missing.contains(program)
     }
 
     fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
+        self.looked()?;
         Ok(match (query, &self.zones) {
             (ZoneQuery::IsRunning, zones) => zones.is_some(),
             (ZoneQuery::HasSource(zone, source), Some(zones)) => zones.contains(&(zone.to_owned(), source)),

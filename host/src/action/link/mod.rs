@@ -9,10 +9,6 @@ pub mod promiscuous;
 pub mod save;
 pub mod settle;
 pub mod stale;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
 pub mod up;
 pub mod veth;
 pub mod vlan_gateway;

@@ -370,6 +370,3 @@ fn delete(cx: &mut WriteContext<'_>, name: &IfName, index: u32) -> Result<Undone
 fn failed_delete(name: &IfName) -> String {
     format!("failed to delete {:?}", name.as_str())
 }
-
-#[cfg(test)]
-mod tests;

@@ -233,6 +233,3 @@ pub trait Facts {
         self.ask(&Query::Link(link.clone()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -320,6 +320,3 @@ fn with_followers(
     }
     Ok(OldSysctl { value, others })
 }
-
-#[cfg(test)]
-mod tests;

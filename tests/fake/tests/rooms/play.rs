@@ -5,8 +5,10 @@ use wasm_cni::action::record::{Effect, Outcome, Undone};
 use wasm_cni::action::{Action, Undo};
 use wasm_cni::apply;
 use wasm_cni::machine::MachineError;
-use wasm_cni::machine::port::Machine;
+use wasm_cni::machine::port::{Look, Machine, Request};
 use wasm_cni::plan::{self, CheckedPlan};
+use wasm_cni::value::{IfName, LinkFact, LinkRef, Mac, Netns};
+use wasm_cni_fake::FakeMachine;
 
 /// A plan of nothing, which policy allows: with it a machine may be changed.
 fn permit() -> CheckedPlan {
@@ -16,6 +18,48 @@ fn permit() -> CheckedPlan {
 /// Looks.
 pub fn read<T>(machine: &mut dyn Machine, look: impl FnOnce(&mut ReadContext<'_>) -> T) -> T {
     look(&mut ReadContext::new(machine.as_look(), &mut Notes::default()))
+}
+
+/// A name of a link.
+pub fn name(text: &str) -> IfName {
+    IfName::parse(text).unwrap()
+}
+
+/// An Ethernet address that ends so.
+pub fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+/// A link that is down; its Ethernet address ends so.
+pub fn link(at: LinkRef, kind: &str, last: u8) -> LinkFact {
+    LinkFact {
+        netns: at.netns,
+        name: at.name,
+        index: 0,
+        kind: kind.to_owned(),
+        mac: mac(last),
+        mtu: 1500,
+        up: false,
+        alias: None,
+        master: None,
+        addresses: Vec::new(),
+    }
+}
+
+/// A machine with these links.
+pub fn with<const N: usize>(links: [LinkFact; N]) -> FakeMachine {
+    links.into_iter().fold(FakeMachine::new(), |machine, link| machine.with_link(link).unwrap())
+}
+
+/// The index of a link.
+pub fn index(machine: &mut FakeMachine, link: &LinkRef) -> u32 {
+    machine.link(link).unwrap().unwrap().index
+}
+
+/// Changes a link as somebody else would.
+pub fn send(machine: &mut FakeMachine, netns: Netns, request: Request) {
+    machine.send(netns, vec![request]).remove(0).unwrap();
+    machine.log.sent.pop();
 }
 
 /// Changes something.
