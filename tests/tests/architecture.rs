@@ -21,7 +21,7 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("machine", "signal value", ""),
     ("policy", "cni value", ""),
     ("action", "machine policy signal value", ""),
-    ("plan", "action policy value", "cni reference"),
+    ("plan", "action policy value", ""),
     ("sandbox", "action cni panic plan signal value", ""),
     ("apply", "action machine plan signal timings value", "cni policy reference"),
     ("error", "action apply cni machine", ""),

@@ -17,8 +17,6 @@ pub mod record;
 pub mod route;
 pub mod rules;
 pub mod sysctl;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod undo;
 
 pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};
