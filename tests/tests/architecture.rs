@@ -23,7 +23,7 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("action", "machine policy signal value", ""),
     ("plan", "action policy value", ""),
     ("sandbox", "action cni panic plan signal value", ""),
-    ("apply", "action machine plan signal timings value", "cni policy reference"),
+    ("apply", "action machine plan signal timings value", ""),
     ("error", "action apply cni machine", ""),
     ("audit", "cni policy timings value", ""),
     ("reference", "action apply cni machine policy value", ""),
