@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::link::{is_errno, known_link};
 use super::profile::{Answered, Found, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use super::query::{Answer, Query};
-use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use super::record::{Before, Difference, Effect, Old, Undoing};
 use super::undo::Inverse;
 use super::{Action, AddRoute, Undo, is_false};
 use crate::machine::MachineError;
@@ -158,10 +158,7 @@ impl Kind for AddAddress {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if undoing.goes_with_link(&self.link) {
-            return Vec::new();
-        }
-        undoing.if_made(RemoveAddress { link: self.link.clone(), address: self.address })
+        undoing.on_link(&self.link, RemoveAddress { link: self.link.clone(), address: self.address })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -199,10 +196,9 @@ impl Kind for AddAddress {
         Action::from(self.clone()) == *other
     }
 
-    /// Also the route that the kernel adds with it.
+    /// The route that the kernel adds with it.
     fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-            || matches!(repair, Action::AddRoute(route) if self.leads_to(route))
+        matches!(repair, Action::AddRoute(route) if self.leads_to(route))
     }
 }
 
@@ -290,10 +286,6 @@ impl Kind for DeleteAddress {
     fn is_used_by(&self, other: &Action, own: &[&Action]) -> bool {
         Action::from(self.clone()) == *other || self.makes_room_for(other) && own.contains(&other)
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl DeleteAddress {
@@ -344,11 +336,7 @@ pub struct RemoveAddress {
 
 impl Inverse for RemoveAddress {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -359,13 +347,13 @@ impl Inverse for RemoveAddress {
 impl Retract for RemoveAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RemoveAddress { link, address } = self;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::GONE) };
         if !has(&cx.addresses(link, found.index)?, *address) {
-            return Ok(Retraction::Nothing(Undone::Gone));
+            return Ok(Retraction::GONE);
         }
         let requests = vec![vec![Request::DeleteAddress { link: found.index, address: *address }]];
         let what = format!("failed to delete {address} from {:?}", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(requests, what))
     }
 }
 
@@ -380,11 +368,7 @@ pub struct RestoreAddress {
 
 impl Inverse for RestoreAddress {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -401,12 +385,12 @@ impl Retract for RestoreAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RestoreAddress { link, address: old } = self;
         let address = old.address;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::GONE) };
         if has(&cx.addresses(link, found.index)?, address) {
-            return Ok(Retraction::Nothing(Undone::Gone));
+            return Ok(Retraction::GONE);
         }
         let requests = vec![vec![Request::RestoreAddress { link: found.index, address: old.clone() }]];
         let what = format!("failed to add {address} to {:?} again", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(requests, what))
     }
 }

@@ -4,7 +4,7 @@ use super::check::{Check, required};
 use super::context::{ReadContext, WriteContext};
 use super::profile::{Lane, OwnUndo, Profile, UndoLane};
 use super::record::{Before, Difference, Undoing, Undone};
-use super::{Action, Inverse, Kind, Undo};
+use super::{Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::ProgramCall;
 use crate::policy::{Capability, Refusal};
@@ -78,10 +78,6 @@ impl Kind for Delegate {
     /// It has its own CHECK.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 

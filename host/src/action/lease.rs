@@ -150,10 +150,6 @@ impl Kind for ReserveLease {
             }
         })
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Own for ReserveLease {

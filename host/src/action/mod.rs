@@ -221,6 +221,13 @@ dispatch! { Undo, inverse, Inverse,
     RestoreLastReserved(RestoreLastReserved),
 }
 
+impl Action {
+    /// Whether a repair does this again, in whole or in part.
+    pub fn covers(&self, repair: &Action) -> bool {
+        self == repair || self.kind().covers(repair)
+    }
+}
+
 /// For `skip_serializing_if`.
 fn is_false(value: &bool) -> bool {
     !value

@@ -116,7 +116,7 @@ pub fn undo_all(permit: &dyn Permit, undos: &[Undo], netns: &str, machine: &mut 
 
 /// What an undo is, by the lane in which it is done.
 enum Task<'a> {
-    Requests(&'a dyn Retract),
+    Requests(Netns, &'a dyn Retract),
     Own(&'a dyn OwnUndo),
 }
 
@@ -133,9 +133,9 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
             UndoLane::Rules(removal) => removals.push(removal),
             // What a native plugin leaves running would inherit the lock that the rules' processes hold: it waits for their end, and what follows it too.
             UndoLane::Native(own) => last.push(Task::Own(own)),
-            UndoLane::Requests(retract) => {
+            UndoLane::Requests(netns, retract) => {
                 waits_for_links |= last.is_empty();
-                if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Requests(retract));
+                if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Requests(netns, retract));
             }
             UndoLane::Own(own) => if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Own(own)),
         }
@@ -166,7 +166,7 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
 fn removal(undo: &Undo) -> Option<&dyn RuleRemoval> {
     match undo.inverse().lane() {
         UndoLane::Rules(removal) => Some(removal),
-        UndoLane::Requests(_) | UndoLane::Own(_) | UndoLane::Native(_) => None,
+        UndoLane::Requests(..) | UndoLane::Own(_) | UndoLane::Native(_) => None,
     }
 }
 
@@ -183,24 +183,24 @@ fn in_order(undos: &[Undo], removed: Vec<Undone>, others: Vec<Undone>, count: us
             is_last = true;
             last.next()
         }
-        UndoLane::Requests(_) | UndoLane::Own(_) if is_last => last.next(),
-        UndoLane::Requests(_) | UndoLane::Own(_) => tasks.next(),
+        UndoLane::Requests(..) | UndoLane::Own(_) if is_last => last.next(),
+        UndoLane::Requests(..) | UndoLane::Own(_) => tasks.next(),
     };
     undos.iter().filter_map(next).collect()
 }
 
 fn each(tasks: &[Task<'_>], cx: &mut WriteContext<'_>) -> Vec<Undone> {
     let undone = |task: &Task<'_>| match task {
-        Task::Requests(retract) => take_back(*retract, cx),
+        Task::Requests(netns, retract) => take_back(*netns, *retract, cx),
         Task::Own(own) => own.perform(cx),
     };
     tasks.iter().map(undone).map(|undone| undone.unwrap_or_else(Undone::Failed)).collect()
 }
 
-fn take_back(retract: &dyn Retract, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
-    let (netns, lists, what) = match retract.prepare(cx)? {
+fn take_back(netns: Netns, retract: &dyn Retract, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+    let (lists, what) = match retract.prepare(cx)? {
         Retraction::Nothing(undone) => return Ok(undone),
-        Retraction::Send(netns, lists, what) => (netns, lists, what),
+        Retraction::Send(lists, what) => (lists, what),
     };
     let mut undone = Undone::Gone;
     for requests in lists {

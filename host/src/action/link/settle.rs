@@ -56,10 +56,6 @@ impl Kind for Settle {
         Ok(Vec::new())
     }
 
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
-
     /// A link that is repaired passes packets when the repair ends.
     fn waits_for(&self, repair: &Action) -> bool {
         if let Action::SetUp(up) = repair {

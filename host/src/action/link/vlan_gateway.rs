@@ -11,7 +11,7 @@ use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Lasts, Lifetime, LinkName, Own, Place, Prepared, Profile};
 use crate::action::query::{Answer, Query};
 use crate::action::record::{Before, Difference, Done, Effect, Undoing};
-use crate::action::{Action, DeleteLink, DeleteMarkedLink, Undo};
+use crate::action::{DeleteLink, DeleteMarkedLink, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewVeth, Request, VethEnd, on_host};
 use crate::policy::{Capability, Refusal};
@@ -131,10 +131,6 @@ impl Kind for EnsureVlanGateway {
             }
         };
         Ok(vec![Difference::repaired(text, self.clone())])
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 

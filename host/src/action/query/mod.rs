@@ -16,6 +16,7 @@ use super::context::ReadContext;
 use crate::machine::MachineError;
 use crate::policy::{Capability, Grants, Refusal, Rules};
 use crate::value::{AddressRange, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, Owner, StoreRef};
+use leases::{Asked, Leases};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::IpAddr;
@@ -177,18 +178,18 @@ impl Query {
     pub fn question(&self) -> Box<dyn Question + '_> {
         match self {
             Query::Link(link) => Box::new(links::Link { link, with_addresses: true }),
-            Query::Held(store, owner) => Box::new(leases::Held { store, owner }),
-            Query::LastReserved(store, set) => Box::new(leases::LastReserved { store, set: *set }),
-            Query::Free(store, range) => Box::new(leases::Free { store, range: *range }),
-            Query::Backend => Box::new(backends::Backend),
+            Query::Held(store, owner) => Box::new(Leases { store, asked: Asked::Held(owner) }),
+            Query::LastReserved(store, set) => Box::new(Leases { store, asked: Asked::LastReserved(*set) }),
+            Query::Free(store, range) => Box::new(Leases { store, asked: Asked::Free(*range) }),
+            Query::Backend => Box::new(backends::Tool::Backend),
             Query::HostEnd(name) => Box::new(links::HostEnd { name }),
-            Query::Firewall => Box::new(backends::Firewall),
+            Query::Firewall => Box::new(backends::Tool::Firewall),
             Query::RouteTo(address) => Box::new(links::RouteTo { address: *address }),
             Query::StalePorts { backend, is_ipv4, ports } => {
                 Box::new(ports::StalePorts { backend: *backend, is_ipv4: *is_ipv4, ports })
             }
-            Query::File(path) => Box::new(files::File { path }),
-            Query::FileBelow(directory, path) => Box::new(files::FileBelow { directory, path }),
+            Query::File(path) => Box::new(files::File { path, below: None }),
+            Query::FileBelow(directory, path) => Box::new(files::File { path, below: Some(directory) }),
         }
     }
 }

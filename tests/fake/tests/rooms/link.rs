@@ -73,7 +73,7 @@ fn left(undo: &dyn Retract, machine: &mut FakeMachine) -> String {
 
 fn retracted(undo: &dyn Retract, machine: &mut FakeMachine) -> Vec<Vec<Request>> {
     match write(machine, &mut Notes::default(), |cx| undo.prepare(cx)).unwrap() {
-        Retraction::Send(_, requests, _) => requests,
+        Retraction::Send(requests, _) => requests,
         Retraction::Nothing(_) => Vec::new(),
     }
 }
@@ -195,9 +195,9 @@ fn a_race_for_a_name_is_repaired_and_a_failure_leaves_no_pair() {
 
 #[test]
 fn a_pair_covers_what_it_was_made_with() {
-    let covers = |link: LinkRef, attribute| veth().covers(&SetLink { link, attribute }.into());
+    let covers = |link: LinkRef, attribute| Action::from(veth()).covers(&SetLink { link, attribute }.into());
     let (inside, outside) = (inside(), outside());
-    assert!(veth().covers(&veth().into()));
+    assert!(Action::from(veth()).covers(&veth().into()));
     assert!(covers(inside.clone(), LinkAttribute::Mac(mac(2))));
     assert!(covers(outside.clone(), LinkAttribute::Mac(mac(3))));
     assert!(covers(outside.clone(), LinkAttribute::Mtu(1400)));

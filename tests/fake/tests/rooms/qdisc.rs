@@ -158,7 +158,8 @@ fn an_ifb_of_somebody_else_is_left() {
     assert!(matches!(retract(&mut machine, &deletion).unwrap(), Retraction::Nothing(Undone::Gone)));
     machine = machine.with_link(ifb(None)).unwrap();
     let index = index_of(&mut machine, "bwp1");
-    let Retraction::Send(Netns::Host, requests, what) = retract(&mut machine, &deletion).unwrap() else {
+    assert_eq!(deletion.netns(), Netns::Host);
+    let Retraction::Send(requests, what) = retract(&mut machine, &deletion).unwrap() else {
         panic!("it is the reference's")
     };
     assert_eq!((requests, what.as_str()), (vec![vec![Request::Delete(index)]], "failed to delete \"bwp1\""));

@@ -213,10 +213,6 @@ impl Kind for FilterRule {
     fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
         matches!(other, Action::Filter(other) if other == self)
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::Filter(repair) if repair == self)
-    }
 }
 
 /// Deletes what the host passes on.

@@ -1,13 +1,13 @@
 //! Removal of the rules by which ports of the host lead to a container that is no more.
 
 use super::{command, failed, iptables, nft, table};
+use crate::action::Undo;
 use crate::action::check::{Check, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::policy::{Capability, Refusal};
@@ -105,10 +105,6 @@ impl Kind for DeletePortMap {
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         // What is gone stays so.
         Ok(Vec::new())
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::DeletePortMap(repair) if repair == self)
     }
 }
 

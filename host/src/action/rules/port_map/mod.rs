@@ -14,7 +14,7 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::{Action, PortOwner, Undo};
+use crate::action::{PortOwner, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
@@ -234,10 +234,6 @@ impl Kind for MapPorts {
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(self.missing(cx.listing(self.table()).map_err(|error| failed(self.backend, error))?))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::MapPorts(repair) if repair == self)
     }
 }
 

@@ -81,10 +81,6 @@ impl Kind for CheckSourceMac {
             Err(error) => vec![Difference::beyond(failed("check", error).to_string())],
         })
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl RuleSet for CheckSourceMac {

@@ -4,6 +4,7 @@ mod find;
 
 pub use find::{find, of_network};
 
+use crate::action::Undo;
 use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
@@ -11,7 +12,6 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{self, Family, Rule, Table};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
@@ -197,10 +197,6 @@ impl Kind for Masquerade {
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(self.missing(cx.listing(self.table()).map_err(iptables::failed)?))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::Masquerade(repair) if repair == self)
     }
 }
 

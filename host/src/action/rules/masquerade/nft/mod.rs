@@ -80,10 +80,6 @@ impl Kind for MasqueradeNft {
             Err(error) => vec![Difference::beyond(failed(error).to_string())],
         })
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 /// Whether a rollback removes the table of rules: this ADD made it, or may have. A DEL leaves it, as the reference does.
