@@ -347,14 +347,21 @@ impl Inverse for RemoveAddress {
 impl Retract for RemoveAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RemoveAddress { link, address } = self;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::GONE) };
-        if !has(&cx.addresses(link, found.index)?, *address) {
-            return Ok(Retraction::GONE);
-        }
-        let requests = vec![vec![Request::DeleteAddress { link: found.index, address: *address }]];
+        let Some(index) = index_where(link, *address, true, cx)? else { return Ok(Retraction::GONE) };
         let what = format!("failed to delete {address} from {:?}", link.name.as_str());
-        Ok(Retraction::Send(requests, what))
+        Ok(Retraction::Send(vec![vec![Request::DeleteAddress { link: index, address: *address }]], what))
     }
+}
+
+/// The index of a link, if that is there and has the address, or has not.
+fn index_where(
+    link: &LinkRef,
+    address: IpNetwork,
+    is_there: bool,
+    cx: &mut WriteContext<'_>,
+) -> Result<Option<u32>, MachineError> {
+    let Some(found) = cx.seen(link)? else { return Ok(None) };
+    Ok((has(&cx.addresses(link, found.index)?, address) == is_there).then_some(found.index))
 }
 
 /// Adds an address again that was deleted, if the link is there and has no such address.
@@ -385,12 +392,8 @@ impl Retract for RestoreAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RestoreAddress { link, address: old } = self;
         let address = old.address;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::GONE) };
-        if has(&cx.addresses(link, found.index)?, address) {
-            return Ok(Retraction::GONE);
-        }
-        let requests = vec![vec![Request::RestoreAddress { link: found.index, address: old.clone() }]];
+        let Some(index) = index_where(link, address, false, cx)? else { return Ok(Retraction::GONE) };
         let what = format!("failed to add {address} to {:?} again", link.name.as_str());
-        Ok(Retraction::Send(requests, what))
+        Ok(Retraction::Send(vec![vec![Request::RestoreAddress { link: index, address: old.clone() }]], what))
     }
 }

@@ -5,38 +5,33 @@ use super::recorder::Recorder;
 use crate::action::{Answer, DeletePortMap, MapPorts, Query};
 use crate::cni::{CniError, code};
 use crate::value::fact::MAX_GAPS;
-use crate::value::{AddressRange, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, StoreRef};
+use crate::value::{AddressRange, Backend, Firewall, IfName, LinkFact, LinkRef, StoreRef};
 use std::net::IpAddr;
 use std::path::Path;
 
 /// The link of that name, as it will be.
 pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
-    let query = Query::Link(link.clone());
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::Link(fact) => Ok(fact.known()),
-        other => Err(wrong(&query, &other)),
-    }
+    ask(recorder, Query::Link(link.clone()), |answer| match answer {
+        Answer::Link(fact) => Some(fact.known()),
+        _ => None,
+    })
 }
 
 /// What masquerades on this machine unless the configuration says it.
 pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
-    match ask(recorder, &Query::Backend, |fact| fact)? {
-        Answer::Backend(backend) => Ok(backend),
-        other => Err(wrong(&Query::Backend, &other)),
-    }
+    ask(recorder, Query::Backend, |answer| match answer {
+        Answer::Backend(backend) => Some(backend),
+        _ => None,
+    })
 }
 
 /// The addresses that this attachment has in the store, with the plan's reservations.
 pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, CniError> {
     let query = Query::Held(store.clone(), recorder.attachment().owner());
-    let there = |answer| match answer {
-        Answer::Held(Fact::Absent) => Answer::Held(Fact::Known(Vec::new())),
-        other => other,
-    };
-    match ask(recorder, &query, there)? {
-        Answer::Held(fact) => Ok(fact.known().unwrap_or_default()),
-        other => Err(wrong(&query, &other)),
-    }
+    ask(recorder, query, |answer| match answer {
+        Answer::Held(fact) => Some(fact.known().unwrap_or_default()),
+        _ => None,
+    })
 }
 
 /// The address that a range set handed out last, as it will be noted.
@@ -45,59 +40,48 @@ pub fn last_reserved(
     store: &StoreRef,
     set: u32,
 ) -> Result<Option<IpAddr>, CniError> {
-    let query = Query::LastReserved(store.clone(), set);
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::LastReserved(fact) => Ok(fact.known()),
-        other => Err(wrong(&query, &other)),
-    }
+    ask(recorder, Query::LastReserved(store.clone(), set), |answer| match answer {
+        Answer::LastReserved(fact) => Some(fact.known()),
+        _ => None,
+    })
 }
 
-/// The free parts of a range, without what the plan reserves.
+/// The free parts of a range, without what the plan reserves. A store that does not exist, or may not be read, has no leases.
 pub fn free(
     recorder: &mut Recorder,
     store: &StoreRef,
     range: AddressRange,
 ) -> Result<Vec<AddressRange>, CniError> {
-    let query = Query::Free(store.clone(), range);
-    // A store that does not exist, or may not be read, has no leases.
-    let there = |answer| match answer {
-        Answer::Free(Fact::Absent) => Answer::Free(Fact::Known(vec![range])),
-        other => other,
-    };
-    match ask(recorder, &query, there)? {
-        Answer::Free(fact) => {
-            let mut gaps = fact.known().unwrap_or_default();
-            gaps.truncate(MAX_GAPS);
-            Ok(gaps)
-        }
-        other => Err(wrong(&query, &other)),
-    }
+    let mut gaps = ask(recorder, Query::Free(store.clone(), range), |answer| match answer {
+        Answer::Free(fact) => Some(fact.known().unwrap_or_else(|| vec![range])),
+        _ => None,
+    })?;
+    gaps.truncate(MAX_GAPS);
+    Ok(gaps)
 }
 
 /// The host's end of the veth pair whose end in the container has that name, as it will be.
 pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>, CniError> {
-    let query = Query::HostEnd(name.clone());
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::HostEnd(fact) => Ok(fact.known()),
-        other => Err(wrong(&query, &other)),
-    }
+    ask(recorder, Query::HostEnd(name.clone()), |answer| match answer {
+        Answer::HostEnd(fact) => Some(fact.known()),
+        _ => None,
+    })
 }
 
 /// What filters packets on this machine unless the configuration says it.
 pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
-    match ask(recorder, &Query::Firewall, |fact| fact)? {
-        Answer::Firewall(firewall) => Ok(firewall),
-        other => Err(wrong(&Query::Firewall, &other)),
-    }
+    ask(recorder, Query::Firewall, |answer| match answer {
+        Answer::Firewall(firewall) => Some(firewall),
+        _ => None,
+    })
 }
 
 /// The link of the host through which packets to an address will leave: what the plan adds there counts, in networks that lead to the address.
 pub fn route_to(recorder: &mut Recorder, address: IpAddr) -> Result<Option<IfName>, CniError> {
-    let query = Query::RouteTo(address);
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::RouteTo(fact) => Ok(fact.known()),
-        other => Err(wrong(&query, &other)),
-    }
+    ask(recorder, Query::RouteTo(address), |answer| match answer {
+        Answer::RouteTo(fact) => Some(fact.known()),
+        _ => None,
+    })
 }
 
 /// Rules by which ports of the host lead to containers that are no more.
@@ -105,12 +89,11 @@ pub fn stale_ports(recorder: &mut Recorder, ports: &MapPorts) -> Result<Vec<Dele
     let mut numbers: Vec<u16> = ports.mappings.iter().map(|mapping| mapping.host_port).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let query =
-        Query::StalePorts { backend: ports.backend, is_ipv4: ports.address.is_ipv4(), ports: numbers };
-    match ask(recorder, &query, |fact| fact)? {
-        Answer::PortOwners(owners) => Ok(owners.into_iter().map(|owner| owner.map).collect()),
-        other => Err(wrong(&query, &other)),
-    }
+    let (backend, is_ipv4) = (ports.backend, ports.address.is_ipv4());
+    ask(recorder, Query::StalePorts { backend, is_ipv4, ports: numbers }, |answer| match answer {
+        Answer::PortOwners(owners) => Some(owners.into_iter().map(|owner| owner.map).collect()),
+        _ => None,
+    })
 }
 
 /// The contents of a file, if it is there; of one that may not be read, nothing.
@@ -124,16 +107,16 @@ pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, Cni
     match answer {
         Answer::File(fact) => Ok(fact.known()),
         Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
-        other => Err(wrong(&query, &other)),
+        _ => Err(wrong(&query)),
     }
 }
 
-/// An answer, with the recorded actions laid over what `there` makes of it. What could not be read is noted in the plan, and counts as absent.
-fn ask(
+/// What `taken` makes of an answer over which the recorded actions are laid. What could not be read is noted in the plan, and counts as absent.
+fn ask<T>(
     recorder: &mut Recorder,
-    query: &Query,
-    there: impl FnOnce(Answer) -> Answer,
-) -> Result<Answer, CniError> {
+    query: Query,
+    taken: impl FnOnce(Answer) -> Option<T>,
+) -> Result<T, CniError> {
     let mut answer = recorder.ask(query.clone())?;
     if answer.is_unreadable() {
         recorder.mark_unreadable(query.clone());
@@ -142,13 +125,12 @@ fn ask(
     if let Answer::Failed(text) = answer {
         return Err(CniError::new(code::INTERNAL, text));
     }
-    let mut answer = there(answer);
-    recorder.done().for_each(|action| action.kind().overlay(query, &mut answer));
-    Ok(answer)
+    recorder.done().for_each(|action| action.kind().overlay(&query, &mut answer));
+    taken(answer).ok_or_else(|| wrong(&query))
 }
 
 /// The host answered another question.
-fn wrong(query: &Query, _: &Answer) -> CniError {
+fn wrong(query: &Query) -> CniError {
     CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
 }
 

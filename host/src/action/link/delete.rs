@@ -7,7 +7,7 @@ use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::port::{Request, on_host};
 use crate::value::shell::word;
-use crate::value::{IfName, LinkIdentity, LinkRef, Netns};
+use crate::value::{IfName, LinkIdentity, Netns};
 
 /// What deletes the link of that name and index.
 pub(super) fn deletion(name: &IfName, index: u32) -> Retraction {
@@ -45,7 +45,7 @@ impl Inverse for DeleteLink {
 impl Retract for DeleteLink {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let LinkIdentity { link, index, kind, mac, alias } = &self.identity;
-        let LinkRef { netns, name } = link;
+        let name = &link.name;
         let Some(found) = cx.link_at(link, *index)? else { return Ok(Retraction::GONE) };
         let is_same_alias = found.alias == *alias;
         let is_same_mac = alias.is_some() || found.mac == *mac;

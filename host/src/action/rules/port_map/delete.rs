@@ -32,7 +32,7 @@ impl DeletePortMap {
     }
 }
 
-impl DeletePortMap {
+impl RuleSet for DeletePortMap {
     fn table(&self) -> TableId {
         table(self.backend, self.is_ipv4)
     }
@@ -45,25 +45,11 @@ impl DeletePortMap {
         }
     }
 
-    fn evict(&self, now: &Listing) -> Vec<Edit> {
+    fn add(&self, now: &Listing) -> Vec<Edit> {
         match self.backend {
             Backend::Iptables => iptables::evict(self, now),
             Backend::Nftables => nft::evict(self, now),
         }
-    }
-}
-
-impl RuleSet for DeletePortMap {
-    fn table(&self) -> TableId {
-        self.table()
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        self.check()
-    }
-
-    fn add(&self, now: &Listing) -> Vec<Edit> {
-        self.evict(now)
     }
 
     fn effect(&self, _before: &Listing, _is_changed: bool) -> Effect {
@@ -110,15 +96,15 @@ impl Kind for DeletePortMap {
 
 impl RuleRemoval for DeletePortMap {
     fn table(&self) -> TableId {
-        self.table()
+        RuleSet::table(self)
     }
 
     fn check(&self) -> Result<(), MachineError> {
-        self.check()
+        RuleSet::check(self)
     }
 
     fn remove(&self, now: &Listing) -> Result<Removal, String> {
-        Ok(Removal { edits: self.evict(now), look_again: false })
+        Ok(Removal { edits: self.add(now), look_again: false })
     }
 
     fn failed(&self, error: TableError) -> MachineError {

@@ -66,17 +66,6 @@ pub enum Mark {
 }
 
 impl MapPorts {
-    fn table(&self) -> TableId {
-        table(self.backend, self.address.is_ipv4())
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        match self.backend {
-            Backend::Iptables => iptables::check(self),
-            Backend::Nftables => nft::check(self),
-        }
-    }
-
     /// The ports of the host that have UDP mappings.
     fn udp_ports(&self) -> Vec<u16> {
         let udp = self.mappings.iter().filter(|mapping| mapping.protocol == "udp");
@@ -120,11 +109,14 @@ pub fn owners(
 
 impl RuleSet for MapPorts {
     fn table(&self) -> TableId {
-        self.table()
+        table(self.backend, self.address.is_ipv4())
     }
 
     fn check(&self) -> Result<(), MachineError> {
-        self.check()
+        match self.backend {
+            Backend::Iptables => iptables::check(self),
+            Backend::Nftables => nft::check(self),
+        }
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {

@@ -76,10 +76,7 @@ impl Kind for CheckSourceMac {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        Ok(match cx.listing(TABLE) {
-            Ok(listing) => self.missing(listing),
-            Err(error) => vec![Difference::beyond(failed("check", error).to_string())],
-        })
+        Ok(self.missing(cx.listing(TABLE).map_err(|error| failed("check", error))?))
     }
 }
 

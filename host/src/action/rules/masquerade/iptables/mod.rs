@@ -118,7 +118,14 @@ impl Masquerade {
         }
         (edits, is_used)
     }
+}
 
+/// Without host bits, as iptables lists it.
+fn network(address: IpNetwork) -> IpNetwork {
+    IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
+}
+
+impl RuleSet for Masquerade {
     fn table(&self) -> TableId {
         TableId::Iptables(Table::PlainNat, self.family())
     }
@@ -133,21 +140,6 @@ impl Masquerade {
             return Err(MachineError::Conflict(format!("{:?} is no comment of a rule", self.comment)));
         }
         Ok(())
-    }
-}
-
-/// Without host bits, as iptables lists it.
-fn network(address: IpNetwork) -> IpNetwork {
-    IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
-}
-
-impl RuleSet for Masquerade {
-    fn table(&self) -> TableId {
-        self.table()
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        self.check()
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {

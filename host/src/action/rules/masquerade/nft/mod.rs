@@ -75,10 +75,7 @@ impl Kind for MasqueradeNft {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        Ok(match cx.listing(TABLE) {
-            Ok(listing) => self.missing(listing),
-            Err(error) => vec![Difference::beyond(failed(error).to_string())],
-        })
+        Ok(self.missing(cx.listing(TABLE).map_err(failed)?))
     }
 }
 
