@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::link::{is_errno, known_link};
 use super::profile::{Answered, Found, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use super::query::{Answer, Query};
-use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use super::record::{Before, Difference, Effect, Old, Undoing};
 use super::undo::Inverse;
 use super::{Action, AddRoute, Undo};
 use crate::machine::MachineError;
@@ -158,10 +158,7 @@ impl Kind for AddAddress {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if undoing.goes_with_link(&self.link) {
-            return Vec::new();
-        }
-        undoing.if_made(RemoveAddress { link: self.link.clone(), address: self.address })
+        undoing.on_link(&self.link, RemoveAddress { link: self.link.clone(), address: self.address })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -199,10 +196,9 @@ impl Kind for AddAddress {
         Action::from(self.clone()) == *other
     }
 
-    /// Also the route that the kernel adds with it.
+    /// The route that the kernel adds with it.
     fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-            || matches!(repair, Action::AddRoute(route) if self.leads_to(route))
+        matches!(repair, Action::AddRoute(route) if self.leads_to(route))
     }
 }
 
@@ -290,10 +286,6 @@ impl Kind for DeleteAddress {
     fn is_used_by(&self, other: &Action, own: &[&Action]) -> bool {
         Action::from(self.clone()) == *other || self.makes_room_for(other) && own.contains(&other)
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl DeleteAddress {
@@ -344,11 +336,7 @@ pub struct RemoveAddress {
 
 impl Inverse for RemoveAddress {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -359,14 +347,21 @@ impl Inverse for RemoveAddress {
 impl Retract for RemoveAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RemoveAddress { link, address } = self;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
-        if !has(&cx.addresses(link, found.index)?, *address) {
-            return Ok(Retraction::Nothing(Undone::Gone));
-        }
-        let requests = vec![vec![Request::DeleteAddress { link: found.index, address: *address }]];
+        let Some(index) = index_where(link, *address, true, cx)? else { return Ok(Retraction::GONE) };
         let what = format!("failed to delete {address} from {:?}", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(vec![vec![Request::DeleteAddress { link: index, address: *address }]], what))
     }
+}
+
+/// The index of a link, if that is there and has the address, or has not.
+fn index_where(
+    link: &LinkRef,
+    address: IpNetwork,
+    is_there: bool,
+    cx: &mut WriteContext<'_>,
+) -> Result<Option<u32>, MachineError> {
+    let Some(found) = cx.seen(link)? else { return Ok(None) };
+    Ok((has(&cx.addresses(link, found.index)?, address) == is_there).then_some(found.index))
 }
 
 /// Adds an address again that was deleted, if the link is there and has no such address.
@@ -380,11 +375,7 @@ pub struct RestoreAddress {
 
 impl Inverse for RestoreAddress {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -401,12 +392,8 @@ impl Retract for RestoreAddress {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RestoreAddress { link, address: old } = self;
         let address = old.address;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
-        if has(&cx.addresses(link, found.index)?, address) {
-            return Ok(Retraction::Nothing(Undone::Gone));
-        }
-        let requests = vec![vec![Request::RestoreAddress { link: found.index, address: old.clone() }]];
+        let Some(index) = index_where(link, address, false, cx)? else { return Ok(Retraction::GONE) };
         let what = format!("failed to add {address} to {:?} again", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(vec![vec![Request::RestoreAddress { link: index, address: old.clone() }]], what))
     }
 }

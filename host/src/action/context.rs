@@ -1,5 +1,6 @@
 //! What the rooms of one verb share: the machine, and what one action tells another.
 
+use super::record::Effect;
 use super::{LinkAttribute, SetLink};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
@@ -166,6 +167,12 @@ impl<'m> WriteContext<'m> {
 /// What was tried, with the kernel's answer in Go's words.
 pub fn refused(what: impl Into<String>, source: io::Error) -> MachineError {
     MachineError::Netlink { what: what.into(), source: as_go(source) }
+}
+
+/// What answers to requests mean that make something: it is made, or else the error says what was tried.
+pub fn made(answers: Vec<io::Result<()>>, failed: impl FnOnce() -> String) -> Result<Effect, MachineError> {
+    let all: io::Result<()> = answers.into_iter().collect();
+    all.map(|()| Effect::Created).map_err(|error| refused(failed(), error))
 }
 
 /// The reference's error for a link that is not there.

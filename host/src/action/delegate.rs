@@ -4,7 +4,7 @@ use super::check::{Check, required};
 use super::context::{ReadContext, WriteContext};
 use super::profile::{Lane, OwnUndo, Profile, UndoLane};
 use super::record::{Before, Difference, Undoing, Undone};
-use super::{Action, Inverse, Kind, Undo};
+use super::{Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::ProgramCall;
 use crate::policy::{Capability, Refusal};
@@ -79,10 +79,6 @@ impl Kind for Delegate {
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 /// Executes a native plugin for DEL.
@@ -125,72 +121,5 @@ impl OwnUndo for EndDelegate {
             Err(error) => error.to_string(),
         };
         Err(MachineError::Tool { what: format!("CNI_COMMAND=DEL {}", program.display()), message })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::action::testing::TestMachine;
-    use crate::machine::errno::chain;
-    use crate::value::{ContainerId, IfName};
-
-    fn end() -> EndDelegate {
-        let owner = Owner {
-            container: ContainerId::parse("abc").unwrap(),
-            interface: IfName::parse("eth0").unwrap(),
-        };
-        EndDelegate {
-            delegate: Delegate {
-                plugin: PluginName::parse("dhcp").unwrap(),
-                program: "/opt/cni/bin/dhcp".into(),
-                owner,
-                netns: "/run/netns/a b".to_owned(),
-                args: "A=1;B=2".to_owned(),
-                path: "/opt/cni/bin".to_owned(),
-                config: "{\n  \"name\": \"it's\"\n}".to_owned(),
-            },
-        }
-    }
-
-    #[test]
-    fn a_delegate_ends_in_its_namespace_or_without_one() {
-        for (has_container, netns) in [(true, "/run/netns/a b"), (false, "")] {
-            let mut machine = TestMachine { has_container, ..TestMachine::new() };
-            assert!(matches!(machine.undo(&end()).unwrap(), Undone::Done));
-            let [call] = machine.calls.as_slice() else { panic!("{:?}", machine.calls) };
-            assert_eq!((call.verb, call.input.as_str()), ("DEL", end().delegate.config.as_str()));
-            let variables = [
-                ("CNI_CONTAINERID", "abc"),
-                ("CNI_IFNAME", "eth0"),
-                ("CNI_NETNS", netns),
-                ("CNI_ARGS", "A=1;B=2"),
-                ("CNI_PATH", "/opt/cni/bin"),
-            ];
-            assert_eq!(call.variables, variables.map(|(name, value)| (name, value.to_owned())));
-        }
-        for verb in ["GC", "STATUS"] {
-            let named = end().delegate.call(verb, "/run/netns/x").variables;
-            assert_eq!(named.iter().filter(|(_, value)| value.is_empty()).count(), 3, "{verb}");
-        }
-    }
-
-    #[test]
-    fn a_delegate_that_fails_is_an_error_with_what_it_printed() {
-        let mut machine = TestMachine { exit: 3, printed: "no lease\n", ..TestMachine::new() };
-        assert_eq!(
-            chain(&machine.undo(&end()).unwrap_err()),
-            "CNI_COMMAND=DEL /opt/cni/bin/dhcp: exit status: 3: no lease"
-        );
-    }
-
-    #[test]
-    fn the_command_is_one_line_for_a_shell() {
-        assert_eq!(
-            end().command(),
-            "printf %s '{   \"name\": \"it'\\''s\" }' | CNI_COMMAND=DEL CNI_CONTAINERID=abc CNI_IFNAME=eth0 \
-             CNI_NETNS='/run/netns/a b' CNI_ARGS='A=1;B=2' CNI_PATH=/opt/cni/bin /opt/cni/bin/dhcp"
-        );
-        assert_eq!(end().delegate.commands(), ["CNI_COMMAND=ADD /opt/cni/bin/dhcp"]);
     }
 }

@@ -66,8 +66,10 @@ pub trait Kind {
         link.is_some_and(|link| other.kind().profile().makes.contains(&link))
     }
 
-    /// Whether a repair does this again, in whole or in part.
-    fn covers(&self, repair: &Action) -> bool;
+    /// Whether a repair does a part of this again.
+    fn covers(&self, _repair: &Action) -> bool {
+        false
+    }
 
     /// Whether it was lost with the link that a repair makes again, and nothing shows that as long as the link is missing.
     fn is_lost_with(&self, _repair: &Action) -> bool {

@@ -150,10 +150,6 @@ impl Kind for ReserveLease {
             }
         })
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Own for ReserveLease {
@@ -271,115 +267,9 @@ fn next(address: IpAddr, by: i8) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::record::Done;
-    use crate::action::testing::TestMachine;
-    use crate::value::{ContainerId, IfName, NetworkName};
-
-    fn lease(text: &str, container: &str) -> ReserveLease {
-        let network = NetworkName::parse("mynet").unwrap();
-        let owner = Owner {
-            container: ContainerId::parse(container).unwrap(),
-            interface: IfName::parse("eth0").unwrap(),
-        };
-        let store = StoreRef { data_dir: "/leases".into(), network };
-        ReserveLease { store, address: text.parse().unwrap(), set: 0, owner }
-    }
-
-    fn undos(lease: &ReserveLease, done: Done<'_>, why: Reason) -> Vec<Undo> {
-        lease.undos(&Undoing { done, why, own: &[], others: &[] })
-    }
 
     fn range(first: &str, last: &str) -> AddressRange {
         AddressRange { first: first.parse().unwrap(), last: last.parse().unwrap() }
-    }
-
-    #[test]
-    fn a_lease_is_taken_verified_and_released_by_a_rollback_with_what_was_handed_out_last() {
-        let mut machine = TestMachine::new();
-        let (first, second) = (lease("10.1.2.2", "abc"), lease("10.1.2.3", "abc"));
-        assert_eq!(machine.read(|cx| first.observe(cx)), Before::Absent);
-        assert_eq!(machine.perform(&first).unwrap(), Effect::Created);
-        let old = Old::LastReserved(first.address);
-        assert_eq!(machine.read(|cx| second.observe(cx)), Before::Old(old.clone()));
-        assert_eq!(second.found(&Before::Old(old.clone())), Found::Absent);
-        let effect = machine.perform(&second).unwrap();
-        assert_eq!(effect, Effect::Replaced(old));
-        assert_eq!(machine.read(|cx| second.observe(cx)), Before::Present);
-        assert_eq!(machine.read(|cx| second.verify(cx)).unwrap(), []);
-
-        let undos = undos(&second, Done::Effect(&effect), Reason::Rollback);
-        let release = ReleaseLease { lease: second.clone() };
-        let restore = RestoreLastReserved { lease: second.clone(), old: Some(first.address) };
-        assert_eq!(undos, [release.clone().into(), restore.clone().into()]);
-        assert!(machine.read(|cx| release.is_left(cx)).unwrap());
-        for (undo, name) in [(&release as &dyn OwnUndo, "lease"), (&restore, "last")] {
-            assert!(matches!(machine.undo(undo).unwrap(), Undone::Done), "{name}");
-            assert!(matches!(machine.undo(undo).unwrap(), Undone::Gone), "{name}");
-        }
-        assert!(!machine.read(|cx| release.is_left(cx)).unwrap());
-        assert_eq!(machine.directories.files(&first.store).get("last_reserved_ip.0").unwrap(), "10.1.2.2");
-        let found = machine.read(|cx| second.verify(cx)).unwrap();
-        let text = "lease 10.1.2.3 of network mynet is missing";
-        assert_eq!(found, [Difference::repaired(text, second)]);
-    }
-
-    #[test]
-    fn a_del_leaves_what_was_handed_out_last_and_nobody_releases_what_is_anothers() {
-        let mut machine = TestMachine::new();
-        let (mine, theirs) = (lease("10.1.2.2", "abc"), lease("10.1.2.2", "def"));
-        let release = ReleaseLease { lease: mine.clone() };
-        assert!(matches!(machine.undo(&release).unwrap(), Undone::Gone), "there is no store");
-        machine.perform(&theirs).unwrap();
-        assert!(machine.perform(&mine).is_err());
-        assert_eq!(
-            undos(&mine, Done::Unknown(&Before::Present), Reason::Rollback),
-            [],
-            "it was somebody's before"
-        );
-        assert_eq!(
-            undos(&mine, Done::Effect(&Effect::Created), Reason::Delete),
-            [Undo::from(release.clone())]
-        );
-        let Undone::Left(reason) = machine.undo(&release).unwrap() else { panic!("it is another's") };
-        assert_eq!(reason, "lease 10.1.2.2 belongs to another container by now");
-        let found = machine.read(|cx| mine.verify(cx)).unwrap();
-        let text = "lease 10.1.2.2 of network mynet belongs to another container";
-        assert_eq!(found, [Difference::beyond(text)]);
-    }
-
-    #[test]
-    fn commands_name_the_files() {
-        let lease = lease("fd00::2", "abc");
-        assert_eq!(lease.commands(), ["lease /leases/mynet/fd00::2 for abc eth0"]);
-        let last = |old| RestoreLastReserved { lease: lease.clone(), old }.command();
-        assert_eq!(last(None), "rm /leases/mynet/last_reserved_ip.0");
-        let old = Some("fd00::1".parse().unwrap());
-        assert_eq!(last(old), "printf %s fd00::1 > /leases/mynet/last_reserved_ip.0");
-        assert_eq!(ReleaseLease { lease: lease.clone() }.command(), "rm /leases/mynet/fd00::2");
-    }
-
-    #[test]
-    fn answers_have_what_is_reserved() {
-        let lease = lease("10.1.2.3", "abc");
-        let (store, other) = (lease.store.clone(), NetworkName::parse("other").unwrap());
-        let overlaid = |query: &Query, mut answer: Answer| {
-            lease.overlay(query, &mut answer);
-            answer
-        };
-        let held = Query::Held(store.clone(), lease.owner.clone());
-        for fact in [Fact::Absent, Fact::Unreadable, Fact::Known(Vec::new())] {
-            assert_eq!(overlaid(&held, Answer::Held(fact)), Answer::Held(Fact::Known(vec![lease.address])));
-        }
-        let last = |set| Query::LastReserved(store.clone(), set);
-        let absent = Answer::LastReserved(Fact::Absent);
-        assert_eq!(overlaid(&last(0), absent.clone()), Answer::LastReserved(Fact::Known(lease.address)));
-        assert_eq!(overlaid(&last(1), absent.clone()), absent);
-        let within = range("10.1.2.2", "10.1.2.4");
-        let free = Query::Free(store.clone(), within);
-        let left = Fact::Known(vec![range("10.1.2.2", "10.1.2.2"), range("10.1.2.4", "10.1.2.4")]);
-        assert_eq!(overlaid(&free, Answer::Free(Fact::Absent)), Answer::Free(left));
-        let elsewhere = Query::Free(StoreRef { network: other, ..store }, within);
-        assert_eq!(overlaid(&elsewhere, Answer::Free(Fact::Absent)), Answer::Free(Fact::Absent));
     }
 
     #[test]

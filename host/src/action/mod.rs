@@ -20,8 +20,6 @@ pub mod record;
 pub mod route;
 pub mod rules;
 pub mod sysctl;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod undo;
 
 pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};
@@ -56,10 +54,39 @@ pub use undo::Inverse;
 
 use serde::{Deserialize, Serialize};
 
-/// One change of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
+/// A closed list, whose variants hold each a type of a room; `method` gives the room's `trait`.
+macro_rules! list {
+    ($(#[$of_list:meta])* $list:ident, $method:ident, $interface:ident, $($(#[$of_kind:meta])* $variant:ident($room:ty),)*) => {
+        $(#[$of_list])*
+        pub enum $list {
+            $($(#[$of_kind])* $variant($room),)*
+        }
+
+        impl $list {
+            /// What its room does with it.
+            pub fn $method(&self) -> &dyn $interface {
+                match self {
+                    $($list::$variant(room) => room,)*
+                }
+            }
+
+            /// The names of all kinds.
+            pub const KINDS: &'static [&'static str] = &[$(stringify!($variant),)*];
+        }
+
+        $(impl From<$room> for $list {
+            fn from(room: $room) -> Self {
+                $list::$variant(room)
+            }
+        })*
+    };
+}
+
+list! {
+    /// One change of the machine.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    Action, kind, Kind,
     /// Takes an address in a lease store.
     ReserveLease(ReserveLease),
     /// Deletes what an earlier, dead attempt of this attachment left on the host.
@@ -108,9 +135,10 @@ pub enum Action {
     SaveLink(SaveLink),
 }
 
-/// The undo of something that was done. It is derived when it is needed, and never kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
+list! {
+    /// The undo of something that was done. It is derived when it is needed, and never kept.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    Undo, inverse, Inverse,
     /// Deletes a link that was made.
     DeleteLink(DeleteLink),
     /// Deletes a link of that name and alias.
@@ -155,75 +183,9 @@ pub enum Undo {
     RestoreLastReserved(RestoreLastReserved),
 }
 
-/// The dispatch: `list`, `method` and `trait` of an enum whose variants hold each a type of a room.
-macro_rules! dispatch {
-    ($list:ident, $method:ident, $interface:ident, $($variant:ident($room:ty),)*) => {
-        impl $list {
-            /// What its room does with it.
-            pub fn $method(&self) -> &dyn $interface {
-                match self {
-                    $($list::$variant(room) => room,)*
-                }
-            }
-
-            /// The names of all kinds.
-            pub const KINDS: &'static [&'static str] = &[$(stringify!($variant),)*];
-        }
-
-        $(impl From<$room> for $list {
-            fn from(room: $room) -> Self {
-                $list::$variant(room)
-            }
-        })*
-    };
-}
-
-dispatch! { Action, kind, Kind,
-    ReserveLease(ReserveLease),
-    DeleteStaleLink(DeleteStaleLink),
-    EnsureBridge(EnsureBridge),
-    CreateVeth(CreateVeth),
-    EnsureVlanGateway(EnsureVlanGateway),
-    SetUp(SetUp),
-    SetPromiscuous(SetPromiscuous),
-    Settle(Settle),
-    Announce(Announce),
-    DeleteAddress(DeleteAddress),
-    AddAddress(AddAddress),
-    AddRoute(AddRoute),
-    SetSysctl(SetSysctl),
-    Masquerade(Masquerade),
-    MasqueradeNft(MasqueradeNft),
-    MapPorts(MapPorts),
-    DeletePortMap(DeletePortMap),
-    CheckSourceMac(CheckSourceMac),
-    Filter(FilterRule),
-    Shape(Shape),
-    Delegate(Delegate),
-    SetLink(SetLink),
-    SaveLink(SaveLink),
-}
-
-dispatch! { Undo, inverse, Inverse,
-    DeleteLink(DeleteLink),
-    DeleteMarkedLink(DeleteMarkedLink),
-    DeleteEmptyBridge(DeleteEmptyBridge),
-    RemoveAddress(RemoveAddress),
-    RestoreAddress(RestoreAddress),
-    SetDown(SetDown),
-    ClearPromiscuous(ClearPromiscuous),
-    RestoreLink(RestoreLink),
-    ForgetLink(ForgetLink),
-    RestoreSysctl(RestoreSysctl),
-    RemoveMasquerade(RemoveMasquerade),
-    RemoveMasqueradeNft(RemoveMasqueradeNft),
-    RemovePorts(RemovePorts),
-    DeletePortMap(DeletePortMap),
-    RemoveSourceMac(RemoveSourceMac),
-    RemoveFilter(RemoveFilter),
-    RemoveShape(RemoveShape),
-    DeleteIfb(DeleteIfb),
-    EndDelegate(EndDelegate),
-    ReleaseLease(ReleaseLease),
-    RestoreLastReserved(RestoreLastReserved),
+impl Action {
+    /// Whether a repair does this again, in whole or in part.
+    pub fn covers(&self, repair: &Action) -> bool {
+        self == repair || self.kind().covers(repair)
+    }
 }

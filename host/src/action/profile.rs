@@ -285,7 +285,17 @@ pub enum Retraction {
     /// Nothing: it is gone, or left.
     Nothing(Undone),
     /// These, each list only when none of the one before failed; what is gone by then is as good. The text is for a failure.
-    Send(Netns, Vec<Vec<Request>>, String),
+    Send(Vec<Vec<Request>>, String),
+}
+
+impl Retraction {
+    /// It is gone already.
+    pub const GONE: Retraction = Retraction::Nothing(Undone::Gone);
+
+    /// What is there is left, with the reason.
+    pub fn left(why: String) -> Self {
+        Retraction::Nothing(Undone::Left(why))
+    }
 }
 
 /// An undo that is done by requests: it looks first, and only what is still the one meant goes.
@@ -303,8 +313,8 @@ pub trait OwnUndo {
 /// How an undo is done.
 #[derive(Clone, Copy)]
 pub enum UndoLane<'a> {
-    /// By requests. Of those that delete links the kernel waits until no packet is on its way there, some 15 ms.
-    Requests(&'a dyn Retract),
+    /// By requests to a namespace. Of those that delete links the kernel waits until no packet is on its way there, some 15 ms.
+    Requests(Netns, &'a dyn Retract),
     /// By edits of a table, in a second thread beside the others.
     Rules(&'a dyn RuleRemoval),
     /// In a way of its own.

@@ -211,6 +211,11 @@ impl Undoing<'_> {
         })
     }
 
+    /// The undo of something that is done to a link, if it made something, or may have, and does not go with the link.
+    pub fn on_link(&self, link: &LinkRef, undo: impl Into<Undo>) -> Vec<Undo> {
+        if self.goes_with_link(link) { Vec::new() } else { self.if_made(undo) }
+    }
+
     /// Rules whose name shows them to be the attachment's: a DEL removes also those that were there before.
     pub fn owns_rules(&self) -> bool {
         self.done.made() || self.why == Reason::Delete && !matches!(self.done, Done::Not)

@@ -1,12 +1,12 @@
 //! Routes through links: `ip route`.
 
+use super::Undo;
 use super::check::{Check, required, single};
-use super::context::{ReadContext, WriteContext, refused};
+use super::context::{ReadContext, WriteContext, made, refused};
 use super::kind::Kind;
 use super::profile::{Answered, Lane, Prepared, Profile, Requests};
 use super::query::{Answer, Query};
 use super::record::{Before, Difference, Effect, Undoing};
-use super::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Look, Request};
 use crate::policy::{Capability, Refusal, Thing};
@@ -77,10 +77,6 @@ impl Kind for AddRoute {
         let text = format!("route {route} is missing");
         Ok(Difference::on_link(self.clone(), link, holds, &with_it, text))
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Requests for AddRoute {
@@ -94,10 +90,7 @@ impl Requests for AddRoute {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        match answers.into_iter().find_map(Result::err) {
-            None => Ok(Effect::Created),
-            Some(error) => Err(refused(self.failed(), error)),
-        }
+        made(answers, || self.failed())
     }
 }
 

@@ -14,7 +14,10 @@ pub trait Inverse {
 
     /// Where an operator would type [`Inverse::command`].
     fn netns(&self) -> Netns {
-        Netns::Host
+        match self.lane() {
+            UndoLane::Requests(netns, _) => netns,
+            UndoLane::Rules(_) | UndoLane::Own(_) | UndoLane::Native(_) => Netns::Host,
+        }
     }
 
     /// What an operator would type instead: one line for a shell.

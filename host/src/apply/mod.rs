@@ -23,6 +23,3 @@ pub use repair::repair;
 pub use state_dir::StateDir;
 pub use undo::{Stuck, revert, rollback, undo_all};
 pub use verify::verify;
-
-#[cfg(test)]
-mod tests;

@@ -118,13 +118,13 @@ pub fn undo_all(permit: &dyn Permit, undos: &[Undo], netns: &str, machine: &mut 
 
 /// What an undo is, by the lane in which it is done.
 enum Task<'a> {
-    Requests(&'a dyn Retract),
+    Requests(Netns, &'a dyn Retract),
     Own(&'a dyn OwnUndo),
 }
 
 /// Undoes in order; one result for each. Rules are undone beside all else: after removing a rule, and after removing a link, the kernel waits until no
 /// packet can be on its way there any more, some 15 ms each. It waits for both at once.
-pub(super) fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
+pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
     let held = machine.stores().locked();
     let mut notes = Notes::default();
     let (mut removals, mut tasks, mut last): (Vec<&dyn RuleRemoval>, Vec<Task<'_>>, Vec<Task<'_>>) =
@@ -135,9 +135,9 @@ pub(super) fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machin
             UndoLane::Rules(removal) => removals.push(removal),
             // What a native plugin leaves running would inherit the lock that the rules' processes hold: it waits for their end, and what follows it too.
             UndoLane::Native(own) => last.push(Task::Own(own)),
-            UndoLane::Requests(retract) => {
+            UndoLane::Requests(netns, retract) => {
                 waits_for_links |= last.is_empty();
-                if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Requests(retract));
+                if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Requests(netns, retract));
             }
             UndoLane::Own(own) => if last.is_empty() { &mut tasks } else { &mut last }.push(Task::Own(own)),
         }
@@ -168,7 +168,7 @@ pub(super) fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machin
 fn removal(undo: &Undo) -> Option<&dyn RuleRemoval> {
     match undo.inverse().lane() {
         UndoLane::Rules(removal) => Some(removal),
-        UndoLane::Requests(_) | UndoLane::Own(_) | UndoLane::Native(_) => None,
+        UndoLane::Requests(..) | UndoLane::Own(_) | UndoLane::Native(_) => None,
     }
 }
 
@@ -185,24 +185,24 @@ fn in_order(undos: &[Undo], removed: Vec<Undone>, others: Vec<Undone>, count: us
             is_last = true;
             last.next()
         }
-        UndoLane::Requests(_) | UndoLane::Own(_) if is_last => last.next(),
-        UndoLane::Requests(_) | UndoLane::Own(_) => tasks.next(),
+        UndoLane::Requests(..) | UndoLane::Own(_) if is_last => last.next(),
+        UndoLane::Requests(..) | UndoLane::Own(_) => tasks.next(),
     };
     undos.iter().filter_map(next).collect()
 }
 
 fn each(tasks: &[Task<'_>], cx: &mut WriteContext<'_>) -> Vec<Undone> {
     let undone = |task: &Task<'_>| match task {
-        Task::Requests(retract) => take_back(*retract, cx),
+        Task::Requests(netns, retract) => take_back(*netns, *retract, cx),
         Task::Own(own) => own.perform(cx),
     };
     tasks.iter().map(undone).map(|undone| undone.unwrap_or_else(Undone::Failed)).collect()
 }
 
-fn take_back(retract: &dyn Retract, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
-    let (netns, lists, what) = match retract.prepare(cx)? {
+fn take_back(netns: Netns, retract: &dyn Retract, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
+    let (lists, what) = match retract.prepare(cx)? {
         Retraction::Nothing(undone) => return Ok(undone),
-        Retraction::Send(netns, lists, what) => (netns, lists, what),
+        Retraction::Send(lists, what) => (lists, what),
     };
     let mut undone = Undone::Gone;
     for requests in lists {

@@ -2,7 +2,8 @@
 
 use super::effective::Effective;
 use super::{Format, Printed};
-use crate::cni::{CniError, code};
+use crate::cni::CniError;
+use crate::cni::command::invalid;
 use crate::context::Node;
 use crate::policy::Capability;
 use crate::sandbox::{self, Kind};
@@ -51,7 +52,6 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
         let (interface, function) = import.split_once('.').unwrap_or((import, ""));
         capabilities.entry(interface.to_owned()).or_default().push(function.to_owned());
     }
-    let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let stem = arguments.file.file_stem().unwrap_or_default().to_string_lossy();
     let plugin = PluginName::parse(arguments.plugin.as_deref().unwrap_or(&stem)).map_err(invalid)?;
     let network = arguments.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;

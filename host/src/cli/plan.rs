@@ -3,6 +3,7 @@
 use super::{Format, Printed, runtime};
 use crate::chain::{self, Chain, Dry, Target};
 use crate::cni::CniError;
+use crate::cni::command::{attachment, path};
 use crate::context::Node;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -62,9 +63,9 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
 
 /// Plans each plugin of a file against what the ones before it would leave.
 pub(super) fn chain(node: &Node, config: &Path, container: &Container) -> Result<Dry, CniError> {
-    let chain = Chain::new(node, chain::from_file(config)?, runtime::path(&container.cni_path))?;
+    let chain = Chain::new(node, chain::from_file(config)?, path(&container.cni_path))?;
     chain.plan_add(&Target {
-        attachment: runtime::attachment(chain.network(), &container.container_id, &container.ifname)?,
+        attachment: attachment(chain.network(), &container.container_id, &container.ifname)?,
         netns: container.netns.clone(),
         args: runtime::pairs(&container.args)?,
         capabilities: runtime::capabilities(&container.cap_args)?,

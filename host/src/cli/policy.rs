@@ -2,7 +2,8 @@
 
 use super::effective::Effective;
 use super::{Format, Printed, plan};
-use crate::cni::{CniError, code};
+use crate::cni::CniError;
+use crate::cni::command::invalid;
 use crate::context::Node;
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
@@ -67,7 +68,6 @@ pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniE
         json!({ "policy": policy.path, "exists": policy.exists, "rules": policy.content.rules.len() });
     let mut success = true;
     if let Some(plugin) = &check.plugin {
-        let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
         let plugin = PluginName::parse(plugin).map_err(invalid)?;
         let network = check.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;
         let effective = Effective::of(&policy, &plugin, network.as_ref(), &Capability::ALL, None);

@@ -1,9 +1,10 @@
 //! What a runtime knows, as cnitool takes it from its arguments and its environment (cni-behaviours, section 1.14).
 
 use crate::chain::{self, Chain, Target};
+use crate::cni::command::{attachment, invalid, path};
 use crate::cni::{CniError, code};
 use crate::context::Node;
-use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
+use crate::value::NetworkName;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
 use std::path::{Component, Path, PathBuf};
@@ -69,27 +70,6 @@ impl Attached {
     }
 }
 
-fn invalid(error: NameError) -> CniError {
-    CniError::new(code::INVALID_ENVIRONMENT, error.to_string())
-}
-
-pub(super) fn attachment(
-    network: &NetworkName,
-    container: &str,
-    interface: &str,
-) -> Result<Attachment, CniError> {
-    Ok(Attachment {
-        network: network.clone(),
-        container: ContainerId::parse(container).map_err(invalid)?,
-        interface: IfName::parse(interface).map_err(invalid)?,
-    })
-}
-
-/// The directories of a `CNI_PATH`.
-pub(super) fn path(text: &str) -> Vec<PathBuf> {
-    text.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
-}
-
 /// The pairs of `CNI_ARGS`.
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
     let pair = |pair: &str| match pair.split('=').collect::<Vec<_>>().as_slice() {
@@ -131,8 +111,7 @@ fn container_id(netns: &str) -> String {
 
 /// The network that a command is about, if it names one.
 pub(super) fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
-    let parsed = name.map(NetworkName::parse).transpose();
-    parsed.map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, e.to_string()))
+    name.map(NetworkName::parse).transpose().map_err(invalid)
 }
 
 #[cfg(test)]

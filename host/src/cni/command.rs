@@ -1,8 +1,9 @@
 //! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
 
 use super::{CniError, code, version};
-use crate::value::{ContainerId, IDENTIFIER_BYTES, IfName};
+use crate::value::{Attachment, ContainerId, IDENTIFIER_BYTES, IfName, NameError, NetworkName};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The `CNI_*` variables as they are; an empty one counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -158,6 +159,25 @@ pub fn gate_plugin(verb: &str, config_version: &str, supported: &[String]) -> Re
 
 fn too_old(whose: &str, verb: &str) -> CniError {
     CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
+}
+
+/// The directories of a `CNI_PATH`.
+pub fn path(text: &str) -> Vec<PathBuf> {
+    text.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
+}
+
+/// The error for a name in the environment, or in an argument, that is none.
+pub fn invalid(error: NameError) -> CniError {
+    CniError::new(code::INVALID_ENVIRONMENT, error.to_string())
+}
+
+/// An attachment of these names.
+pub fn attachment(network: &NetworkName, container: &str, interface: &str) -> Result<Attachment, CniError> {
+    Ok(Attachment {
+        network: network.clone(),
+        container: ContainerId::parse(container).map_err(invalid)?,
+        interface: IfName::parse(interface).map_err(invalid)?,
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Private namespaces for tests: nothing here touches the machine's own links, rules or files.
 
-use super::MachineError;
 use super::netns::NetnsFile;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -37,12 +36,4 @@ pub fn sh(line: &str) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Looks for something, and everything can be looked at.
-pub fn all_read<T>(look: impl FnOnce(&mut Vec<MachineError>) -> T) -> T {
-    let mut unread = Vec::new();
-    let found = look(&mut unread);
-    assert!(unread.is_empty(), "{unread:?}");
-    found
 }

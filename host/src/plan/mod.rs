@@ -65,6 +65,3 @@ pub fn with_macs<'a>(
     }
     interfaces
 }
-
-#[cfg(test)]
-mod tests;

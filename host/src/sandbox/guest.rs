@@ -1,5 +1,6 @@
 //! One plugin being run: all that its host functions reach.
 
+use super::bindings::wasm_cni::plugin::links;
 use super::handle::Handles;
 use super::limits::Memory;
 use super::link::Link;
@@ -7,9 +8,12 @@ use super::linked::Linked;
 use super::recorder::Recorder;
 use super::report::DraftReport;
 use super::wasi::Wasi;
-use crate::value::{LinkFact, PluginName, Report, StoreRef};
+use crate::action::Action;
+use crate::cni::CniError;
+use crate::value::{LinkFact, LinkRef, PluginName, Report, StoreRef};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
+use wasmtime::component::Resource;
 
 /// The data of a store.
 pub struct Guest {
@@ -94,9 +98,26 @@ impl Guest {
         Guest::with(plugin, self.depth + 1, self.engine.clone(), linked, recorder)
     }
 
-    /// Records an action under this plugin's name.
-    pub fn record(&self, action: crate::action::Action) -> Result<usize, crate::cni::CniError> {
-        self.recorder().record(&self.plugin, action)
+    /// Records an action under this plugin's name, and gives its number, by which it is completed.
+    pub fn record(&self, action: impl Into<Action>) -> Result<usize, CniError> {
+        self.recorder().record(&self.plugin, action.into())
+    }
+
+    /// Records an action that is complete.
+    pub fn plan(&self, action: impl Into<Action>) -> wasmtime::Result<()> {
+        self.record(action)?;
+        Ok(())
+    }
+
+    /// Records an action that its handle completes.
+    pub fn draft<T>(&mut self, action: impl Into<Action>) -> wasmtime::Result<Resource<T>> {
+        let action = self.record(action)?;
+        Ok(self.drafts.push(action)?)
+    }
+
+    /// The link of a handle.
+    pub fn link(&self, link: &Resource<links::Link>) -> wasmtime::Result<LinkRef> {
+        Ok(self.links.get(link)?.link.clone())
     }
 }
 

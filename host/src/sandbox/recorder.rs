@@ -155,8 +155,8 @@ impl Recorder {
         Ok(answer)
     }
 
-    /// An answer, with the recorded actions laid over what `there` makes of it. What could not be read is noted in the plan, and counts as absent.
-    pub fn look(&mut self, query: &Query, there: impl FnOnce(Answer) -> Answer) -> Result<Answer, CniError> {
+    /// An answer, with the recorded actions laid over it. What could not be read is noted in the plan, and counts as absent.
+    pub fn look(&mut self, query: &Query) -> Result<Answer, CniError> {
         let mut answer = self.ask(query.clone())?;
         if answer.is_unreadable() {
             self.mark_unreadable(query.clone());
@@ -165,7 +165,6 @@ impl Recorder {
         if let Answer::Failed(text) = answer {
             return Err(CniError::new(code::INTERNAL, text));
         }
-        let mut answer = there(answer);
         self.done().for_each(|action| action.kind().overlay(query, &mut answer));
         Ok(answer)
     }
@@ -242,9 +241,9 @@ impl Recorder {
         numbers.dedup();
         let query =
             Query::StalePorts { backend: ports.backend, is_ipv4: ports.address.is_ipv4(), ports: numbers };
-        match self.look(&query, |fact| fact)? {
+        match self.look(&query)? {
             Answer::PortOwners(owners) => Ok(owners.into_iter().map(|owner| owner.map).collect()),
-            other => Err(wrong(&query, &other)),
+            _ => Err(wrong(&query)),
         }
     }
 
@@ -284,6 +283,6 @@ impl Recorder {
 }
 
 /// The host answered another question.
-pub fn wrong(query: &Query, _: &Answer) -> CniError {
+pub fn wrong(query: &Query) -> CniError {
     CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
 }

@@ -2,13 +2,14 @@
 
 use crate::action::undo;
 use crate::apply::{self, Remains, Section, stale};
+use crate::cni::command::attachment;
 use crate::cni::{CniError, code};
 use crate::context::Node;
 use crate::error::{chain, left};
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::Look as _;
 use crate::section;
-use crate::value::{Attachment, ContainerId, IfName, NetworkName, StoreRef};
+use crate::value::{Attachment, NetworkName, StoreRef};
 
 /// A collection as it goes on. It goes on after a failure.
 pub struct Collection<'a> {
@@ -100,7 +101,8 @@ impl<'a> Collection<'a> {
             if valid.iter().any(is_named) {
                 return true;
             }
-            match interface.map(|interface| attachment(&store.network, container, interface)) {
+            // Of names that no attachment can have nothing is kept.
+            match interface.map(|interface| attachment(&store.network, container, interface).ok()) {
                 // An ADD writes its journal before it takes a lease.
                 Some(Some(attachment)) => {
                     state.is_locked(&attachment) || !state.sections_of(&attachment).is_empty()
@@ -149,10 +151,4 @@ impl<'a> Collection<'a> {
         Err(CniError::new(code::STUCK, "not everything could be removed")
             .with_details(self.failures.join("\n")))
     }
-}
-
-/// None for names that no attachment can have.
-fn attachment(network: &NetworkName, container: &str, interface: &str) -> Option<Attachment> {
-    let (container, interface) = (ContainerId::parse(container).ok()?, IfName::parse(interface).ok()?);
-    Some(Attachment { network: network.clone(), container, interface })
 }

@@ -23,7 +23,7 @@ use crate::plugin::Plugin;
 use crate::run;
 use crate::sandbox::planner::Waiting;
 use crate::timings;
-use crate::value::{Attachment, ContainerId, IfName, PluginName};
+use crate::value::PluginName;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -40,8 +40,7 @@ pub fn call(
     stdin: &mut dyn Read,
     stdout: &mut dyn Write,
 ) -> Result<Output, CniError> {
-    let mut path: Vec<PathBuf> =
-        env.path.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
+    let mut path = command::path(&env.path);
     let verb = match command::decode(env)? {
         Call::Banner => {
             path.extend(own_dir);
@@ -144,7 +143,6 @@ pub fn request(
     path: Vec<PathBuf>,
     config: &Config,
 ) -> Result<Request, CniError> {
-    let invalid = |e: crate::value::NameError| CniError::new(code::INVALID_ENVIRONMENT, e.to_string());
     let (container, interface) = match verb {
         Command::Status | Command::Gc => (NOBODY, NOBODY),
         _ => (env.container_id.as_str(), env.interface.as_str()),
@@ -152,11 +150,7 @@ pub fn request(
     Ok(Request {
         command: verb,
         plugin: plugin.clone(),
-        attachment: Attachment {
-            network: config.name.clone(),
-            container: ContainerId::parse(container).map_err(invalid)?,
-            interface: IfName::parse(interface).map_err(invalid)?,
-        },
+        attachment: command::attachment(&config.name, container, interface)?,
         netns: env.netns.clone(),
         path,
         args: env.args.clone(),

@@ -4,13 +4,14 @@ use super::faulty::Gate;
 use super::link::Link;
 use super::space::DEFAULT_MTU;
 use super::{FakeMachine, Program};
+use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use wasm_cni::machine::port::Address;
 use wasm_cni::machine::rules::{Listing, TableId};
-use wasm_cni::value::{LinkFact, Netns, Owner, StoreRef, SysctlKey};
+use wasm_cni::value::{LinkFact, LinkRef, Netns, Owner, StoreRef, SysctlKey};
 
 impl FakeMachine {
     /// With a link as [`LinkFact`] has it; its index is the next one, whatever the fact says, and a master has to be there.
@@ -31,6 +32,18 @@ impl FakeMachine {
     pub fn with_pair(mut self, first: LinkFact, second: LinkFact) -> io::Result<Self> {
         let (one, other) = (self.try_link(&first)?, self.try_link(&second)?);
         self.state.spaces.join((first.netns, one), (second.netns, other))?;
+        Ok(self)
+    }
+
+    /// With an address of a link, and all that is known of it.
+    ///
+    /// # Errors
+    /// As [`FakeMachine::with_link`]; there is no such link.
+    pub fn with_address(mut self, link: &LinkRef, address: Address) -> io::Result<Self> {
+        let space = self.state.spaces.at(link.netns)?;
+        let is_it = |there: &&mut Link| there.name == link.name.as_str();
+        let index = space.links.iter_mut().find(is_it).ok_or(Errno::ENODEV)?.index;
+        space.add_address(index, address)?;
         Ok(self)
     }
 
@@ -55,6 +68,12 @@ impl FakeMachine {
     /// With `last_reserved_ip.N`.
     pub fn with_last_reserved(self, store: &StoreRef, set: u32, address: IpAddr) -> Self {
         self.leases.write(store, &format!("last_reserved_ip.{set}"), &address.to_string());
+        self
+    }
+
+    /// With a file in a lease store, whatever is in it.
+    pub fn with_lease_file(self, store: &StoreRef, name: &str, content: &str) -> Self {
+        self.leases.write(store, name, content);
         self
     }
 
@@ -85,6 +104,18 @@ impl FakeMachine {
     /// With a container that is gone, and with it every link that was in it.
     pub fn without_container(mut self) -> Self {
         self.state.spaces.remove_container();
+        self
+    }
+
+    /// Without a program on the search path.
+    pub fn without_program(mut self, program: &str) -> Self {
+        self.state.missing.insert(program.to_owned());
+        self
+    }
+
+    /// With a kernel that answers to whoever looks with this error.
+    pub fn with_refusal(mut self, errno: Errno) -> Self {
+        self.state.refusal = Some(errno);
         self
     }
 

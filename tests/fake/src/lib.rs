@@ -32,6 +32,7 @@ use std::time::Duration;
 use tables::Tables;
 use wasm_cni::machine::lease::{MemoryDirectories, Stores};
 use wasm_cni::machine::port::{Look, Machine, ProgramCall, Request, ZoneChange};
+use wasm_cni::machine::rules::RuleTables;
 use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
 /// The machine: two namespaces, lease stores, rules, files.
@@ -45,6 +46,26 @@ pub struct FakeMachine {
     /// The stores that this verb has open.
     stores: Stores,
     gate: Gate,
+    /// What was asked of it. It is a test's to clear.
+    pub log: Log,
+}
+
+/// What was asked of a machine.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// Requests, in order, those that were refused too.
+    pub sent: Vec<(Netns, Request)>,
+    /// Programs that were executed.
+    pub calls: Vec<ProgramCall>,
+    /// So many pauses were made.
+    pub pauses: u32,
+}
+
+impl Log {
+    /// The requests, wherever they were sent.
+    pub fn requests(&self) -> Vec<Request> {
+        self.sent.iter().map(|(_, request)| request.clone()).collect()
+    }
 }
 
 /// What no second thread and no open store changes.
@@ -57,6 +78,10 @@ struct State {
     zones: Option<BTreeSet<(String, IpAddr)>>,
     /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
     indexes: BTreeMap<LinkRef, u32>,
+    /// Programs that are not on the search path.
+    missing: BTreeSet<String>,
+    /// Why nothing can be looked at, if so.
+    refusal: Option<Errno>,
 }
 
 /// Files by path.
@@ -91,15 +116,21 @@ impl FakeMachine {
         self.state.indexes.clear();
     }
 
+    /// Lets somebody else change tables of rules right after the next listing of one.
+    pub fn after_listing(&mut self, change: impl FnOnce(&dyn RuleTables) + Send + 'static) {
+        self.tables.after_listing(Box::new(change));
+    }
+
     /// The same with another gate.
     fn behind(&self, gate: Gate) -> Self {
-        FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate)
+        let same = FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate);
+        FakeMachine { log: self.log.clone(), ..same }
     }
 
     fn of(state: State, tables: Tables, leases: MemoryDirectories, gate: Gate) -> Self {
         let leases = leases.behind(Arc::new(gate.clone()));
         let stores = Stores::new(Box::new(leases.clone()), gate.is_dry());
-        FakeMachine { state, tables, leases, stores, gate }
+        FakeMachine { state, tables, leases, stores, gate, log: Log::default() }
     }
 }
 
@@ -109,6 +140,7 @@ impl Machine for FakeMachine {
     }
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
+        self.log.sent.extend(requests.iter().map(|request| (netns, request.clone())));
         self.gate.batch(requests, |request| {
             self.state.spaces.get(netns).ok_or_else(no_netns)?;
             Ok(self.state.spaces.request(netns, &request)?)
@@ -149,6 +181,7 @@ impl Machine for FakeMachine {
     }
 
     fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
+        self.log.calls.push(call.clone());
         self.gate.remote(|| {
             let program = self.state.programs.get(&call.program).ok_or(Errno::ENOENT)?;
             Ok(program(call, &mut self.state.files))
@@ -156,6 +189,7 @@ impl Machine for FakeMachine {
     }
 
     fn pause(&mut self, _time: Duration) -> bool {
+        self.log.pauses += 1;
         // Nothing changes by waiting: a link is ready or never will be.
         true
     }

@@ -15,7 +15,12 @@ use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::{LinkRef, Netns, Route, SysctlKey};
 
 impl FakeMachine {
-    pub(super) fn space(&self, netns: Netns) -> io::Result<&Space> {
+    fn looked(&self) -> io::Result<()> {
+        self.state.refusal.map_or(Ok(()), |errno| Err(errno.into()))
+    }
+
+    fn space(&self, netns: Netns) -> io::Result<&Space> {
+        self.looked()?;
         self.state.spaces.get(netns).ok_or_else(no_netns)
     }
 
@@ -95,6 +100,7 @@ impl Look for FakeMachine {
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
+        self.looked()?;
         let bytes = self.state.files.get(path).ok_or(Errno::ENOENT)?;
         if bytes.len() > limit {
             let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
@@ -107,11 +113,12 @@ impl Look for FakeMachine {
         self.state.files.contains_key(path)
     }
 
-    fn has_program(&mut self, _program: &str) -> bool {
-        true
+    fn has_program(&mut self, program: &str) -> bool {
+        !self.state.missing.contains(program)
     }
 
     fn zone(&mut self, query: ZoneQuery<'_>) -> io::Result<bool> {
+        self.looked()?;
         Ok(match (query, &self.state.zones) {
             (ZoneQuery::IsRunning, zones) => zones.is_some(),
             (ZoneQuery::HasSource(zone, source), Some(zones)) => zones.contains(&(zone.to_owned(), source)),

@@ -19,21 +19,25 @@ const TARGETS: &str =
 const MAX_COMMENT_BYTES: usize = 255;
 
 /// All tables; none is there at first but those of iptables, with their chains and without rules. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tables {
     all: Arc<Mutex<BTreeMap<TableId, Listing>>>,
     gate: Gate,
+    /// What somebody else does once a table was listed.
+    others: Arc<Mutex<Option<Change>>>,
 }
+
+type Change = Box<dyn FnOnce(&dyn RuleTables) + Send>;
 
 impl Tables {
     /// Without rules.
     pub fn new(gate: &Gate) -> Self {
-        Tables { all: Arc::default(), gate: gate.clone() }
+        Tables { all: Arc::default(), gate: gate.clone(), others: Arc::default() }
     }
 
     /// The same rules in tables of their own.
     pub fn copy(&self, gate: &Gate) -> Self {
-        Tables { all: Arc::new(Mutex::new(self.lock().clone())), gate: gate.clone() }
+        Tables { all: Arc::new(Mutex::new(self.lock().clone())), ..Tables::new(gate) }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<TableId, Listing>> {
@@ -44,6 +48,11 @@ impl Tables {
     pub fn put(&self, table: TableId, mut listing: Listing) {
         number(&mut listing);
         self.lock().insert(kept(table), listing);
+    }
+
+    /// Lets somebody else change tables right after the next listing.
+    pub fn after_listing(&self, change: Change) {
+        *self.others.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     }
 
     /// A line for each chain and each rule. Neither the order of chains nor the handles of rules are of account.
@@ -64,7 +73,12 @@ impl Tables {
 
 impl RuleTables for Tables {
     fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        self.gate.look(|| Ok(listed(&self.lock(), kept(table))))
+        let listing = self.gate.look(|| Ok(listed(&self.lock(), kept(table))));
+        let change = self.others.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(change) = change {
+            change(self);
+        }
+        listing
     }
 
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError> {

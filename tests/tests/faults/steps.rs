@@ -38,7 +38,7 @@ const OTHERS: usize = 10;
 const SAMPLE: usize = 36;
 
 /// What no ADD here does: VLANs need a kernel that filters them, as `cargo xtask vm` has; a dead link of our own, which makes room and does not
-/// come back when the ADD fails, is in `host/src/apply/tests.rs`; ports that a dead container had are in `tests/tests/portmap.rs`.
+/// come back when the ADD fails, is in `tests/fake/tests/apply`; ports that a dead container had are in `tests/tests/portmap.rs`.
 const ELSEWHERE: [&str; 3] = ["ensure-vlan-gateway", "delete-stale-link", "delete-port-map"];
 
 /// Every kind of action, by the name that it has in a journal.

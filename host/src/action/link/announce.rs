@@ -1,11 +1,11 @@
 //! Telling the neighbours of a link its addresses.
 
+use crate::action::Undo;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, refused};
+use crate::action::context::{ReadContext, WriteContext, made};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Found, Lane, Lasts, Lifetime, Prepared, Profile, Requests};
 use crate::action::record::{Before, Difference, Effect, Undoing};
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
@@ -51,10 +51,6 @@ impl Kind for Announce {
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Requests for Announce {
@@ -64,13 +60,8 @@ impl Requests for Announce {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        match answers.into_iter().find_map(Result::err) {
-            // The machine is as it was.
-            None => Ok(Effect::AlreadyThere),
-            Some(error) => {
-                let name = self.link.name.as_str();
-                Err(refused(format!("failed to announce the addresses of {name:?}"), error))
-            }
-        }
+        made(answers, || format!("failed to announce the addresses of {:?}", self.link.name.as_str()))?;
+        // The machine is as it was.
+        Ok(Effect::AlreadyThere)
     }
 }

@@ -3,18 +3,18 @@
 use super::on_off;
 use super::settings::{LinkAttribute, SetLink};
 use crate::action::check::{Check, required};
-use crate::action::context::{ReadContext, WriteContext, refused};
+use crate::action::context::{ReadContext, WriteContext, made};
 use crate::action::kind::Kind;
 use crate::action::profile::{
     Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
 };
-use crate::action::record::{Before, Difference, Effect, Old, Undoing, Undone};
+use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Request};
 use crate::policy::{Capability, Refusal};
-use crate::value::{IfName, LinkRef, Mac, Netns};
+use crate::value::{IfName, LinkRef, Mac};
 
 impl LinkAttribute {
     /// The value as text, for sentences. A port has none.
@@ -195,10 +195,6 @@ impl Kind for SetLink {
         matches!(by, Action::SetLink(later)
             if later.link == self.link && later.attribute.is_same_kind(&self.attribute))
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Requests for SetLink {
@@ -216,10 +212,8 @@ impl Requests for SetLink {
         let noted = &mut cx.notes.attributes;
         let place = noted.iter().rposition(|(set, _)| set == self);
         let old = place.map(|place| noted.swap_remove(place).1);
-        match answers.into_iter().find_map(Result::err) {
-            None => Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::Attribute(old)))),
-            Some(error) => Err(refused(self.attribute.failed(&self.link.name), error)),
-        }
+        let made = made(answers, || self.attribute.failed(&self.link.name))?;
+        Ok(old.map_or(made, |old| Effect::Replaced(Old::Attribute(old))))
     }
 }
 
@@ -236,11 +230,7 @@ pub struct RestoreLink {
 
 impl Inverse for RestoreLink {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -251,23 +241,23 @@ impl Inverse for RestoreLink {
 impl Retract for RestoreLink {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let RestoreLink { link, set, old } = self;
-        let Some(found) = cx.seen(link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let Some(found) = cx.seen(link)? else { return Ok(Retraction::GONE) };
         let now = old.of(&found);
         if now.as_ref() == Some(old) {
-            return Ok(Retraction::Nothing(Undone::Gone));
+            return Ok(Retraction::GONE);
         }
         if set.is_some() && now != *set {
             let is = now.map(|now| now.text()).unwrap_or_default();
             let text = format!("link {} was changed to {is:?} by somebody else", link.name);
-            return Ok(Retraction::Nothing(Undone::Left(text)));
+            return Ok(Retraction::left(text));
         }
         let (first, then) = match old.prepare(&found, cx)? {
-            Prepared::Nothing => return Ok(Retraction::Nothing(Undone::Gone)),
+            Prepared::Nothing => return Ok(Retraction::GONE),
             Prepared::Send(requests) => (Vec::new(), requests),
             Prepared::After { first, what: _, then } => (first, then),
         };
         let each = then.into_iter().map(|request| vec![request]);
         let requests = (!first.is_empty()).then_some(first).into_iter().chain(each).collect();
-        Ok(Retraction::Send(link.netns, requests, old.failed(&link.name)))
+        Ok(Retraction::Send(requests, old.failed(&link.name)))
     }
 }

@@ -13,7 +13,7 @@ use crate::action::profile::{
     Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
 };
 use crate::action::query::{Answer, Query};
-use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
 use crate::action::{Action, AddAddress, Undo};
 use crate::machine::MachineError;
@@ -96,10 +96,6 @@ impl Kind for EnsureBridge {
             Some(_) => vec![Difference::beyond(format!("{name} is not a bridge"))],
             None => vec![Difference::repaired(format!("bridge {name} is missing"), self.clone())],
         })
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 
@@ -227,7 +223,7 @@ pub struct DeleteEmptyBridge {
 
 impl Inverse for DeleteEmptyBridge {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
+        UndoLane::Requests(Netns::Host, self)
     }
 
     fn command(&self) -> String {
@@ -238,9 +234,9 @@ impl Inverse for DeleteEmptyBridge {
 impl Retract for DeleteEmptyBridge {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let DeleteEmptyBridge { name, mac, addresses } = self;
-        let left = |text| Ok(Retraction::Nothing(Undone::Left(text)));
+        let left = |text| Ok(Retraction::left(text));
         let link = on_host(name);
-        let Some(found) = cx.link(&link)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let Some(found) = cx.link(&link)? else { return Ok(Retraction::GONE) };
         if found.kind != BRIDGE || found.mac != *mac {
             return left(format!("{name} is not the bridge that was made"));
         }
@@ -254,7 +250,7 @@ impl Retract for DeleteEmptyBridge {
         if let Some(foreign) = foreign {
             return left(format!("bridge {name} has the address {}, which is not ours", foreign.address));
         }
-        Ok(deletion(Netns::Host, name, found.index))
+        Ok(deletion(name, found.index))
     }
 }
 

@@ -3,16 +3,15 @@
 use super::failed_delete;
 use crate::action::context::{ReadContext, WriteContext};
 use crate::action::profile::{Retract, Retraction, UndoLane};
-use crate::action::record::Undone;
 use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::port::{Request, on_host};
 use crate::value::shell::word;
-use crate::value::{IfName, LinkIdentity, LinkRef, Netns};
+use crate::value::{IfName, LinkIdentity, Netns};
 
 /// What deletes the link of that name and index.
-pub(super) fn deletion(netns: Netns, name: &IfName, index: u32) -> Retraction {
-    Retraction::Send(netns, vec![vec![Request::Delete(index)]], failed_delete(name))
+pub(super) fn deletion(name: &IfName, index: u32) -> Retraction {
+    Retraction::Send(vec![vec![Request::Delete(index)]], failed_delete(name))
 }
 
 /// The same as a command.
@@ -29,11 +28,7 @@ pub struct DeleteLink {
 
 impl Inverse for DeleteLink {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.identity.link.netns
+        UndoLane::Requests(self.identity.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -50,15 +45,15 @@ impl Inverse for DeleteLink {
 impl Retract for DeleteLink {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let LinkIdentity { link, index, kind, mac, alias } = &self.identity;
-        let LinkRef { netns, name } = link;
-        let Some(found) = cx.link_at(link, *index)? else { return Ok(Retraction::Nothing(Undone::Gone)) };
+        let name = &link.name;
+        let Some(found) = cx.link_at(link, *index)? else { return Ok(Retraction::GONE) };
         let is_same_alias = found.alias == *alias;
         let is_same_mac = alias.is_some() || found.mac == *mac;
         if found.kind != *kind || !is_same_alias || !is_same_mac {
             let text = format!("link {name} is not the one that was made");
-            return Ok(Retraction::Nothing(Undone::Left(text)));
+            return Ok(Retraction::left(text));
         }
-        Ok(deletion(*netns, name, found.index))
+        Ok(deletion(name, found.index))
     }
 }
 
@@ -73,7 +68,7 @@ pub struct DeleteMarkedLink {
 
 impl Inverse for DeleteMarkedLink {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
+        UndoLane::Requests(Netns::Host, self)
     }
 
     fn command(&self) -> String {
@@ -85,11 +80,11 @@ impl Retract for DeleteMarkedLink {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let DeleteMarkedLink { name, alias } = self;
         Ok(match cx.link(&on_host(name))? {
-            None => Retraction::Nothing(Undone::Gone),
-            Some(found) if found.alias.as_deref() == Some(alias) => deletion(Netns::Host, name, found.index),
+            None => Retraction::GONE,
+            Some(found) if found.alias.as_deref() == Some(alias) => deletion(name, found.index),
             Some(_) => {
                 let text = format!("link {name} is not ours: it has another alias");
-                Retraction::Nothing(Undone::Left(text))
+                Retraction::left(text)
             }
         })
     }

@@ -11,10 +11,6 @@ pub mod save;
 pub mod settings;
 pub mod settle;
 pub mod stale;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
 pub mod up;
 pub mod veth;
 pub mod vlan_gateway;

@@ -1,18 +1,18 @@
 //! Promiscuous mode.
 
 use super::presence;
+use crate::action::Undo;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, refused};
+use crate::action::context::{ReadContext, WriteContext, made};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
-use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
+use crate::value::LinkRef;
 use crate::value::shell::word;
-use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::SetPromiscuous`](super::Action::SetPromiscuous).
@@ -40,20 +40,13 @@ impl Kind for SetPromiscuous {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if undoing.goes_with_link(&self.link) {
-            return Vec::new();
-        }
-        undoing.if_made(ClearPromiscuous { link: self.link.clone() })
+        undoing.on_link(&self.link, ClearPromiscuous { link: self.link.clone() })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         let holds = cx.link(&self.link)?.map(|found| found.promiscuous);
         let text = format!("link {} is not promiscuous", self.link);
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 
@@ -67,13 +60,7 @@ impl Requests for SetPromiscuous {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        match answers.into_iter().find_map(Result::err) {
-            None => Ok(Effect::Created),
-            Some(error) => {
-                let name = self.link.name.as_str();
-                Err(refused(format!("could not set promiscuous mode on {name:?}"), error))
-            }
-        }
+        made(answers, || format!("could not set promiscuous mode on {:?}", self.link.name.as_str()))
     }
 }
 
@@ -86,11 +73,7 @@ pub struct ClearPromiscuous {
 
 impl Inverse for ClearPromiscuous {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -102,10 +85,10 @@ impl Retract for ClearPromiscuous {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let ClearPromiscuous { link } = self;
         let Some(found) = cx.seen(link)?.filter(|found| found.promiscuous) else {
-            return Ok(Retraction::Nothing(Undone::Gone));
+            return Ok(Retraction::GONE);
         };
         let requests = vec![vec![Request::SetPromiscuous(found.index, false)]];
         let what = format!("failed to end promiscuous mode of {:?}", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(requests, what))
     }
 }

@@ -78,10 +78,6 @@ impl Kind for SaveLink {
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Own for SaveLink {

@@ -56,10 +56,6 @@ impl Kind for Settle {
         Ok(Vec::new())
     }
 
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
-
     /// A link that is repaired passes packets when the repair ends.
     fn waits_for(&self, repair: &Action) -> bool {
         if let Action::SetUp(up) = repair {
@@ -74,21 +70,10 @@ impl Kind for Settle {
 
 impl Own for Settle {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        self.wait(cx, PATIENCE)
-    }
-
-    /// It changes nothing.
-    fn is_whole(&self) -> bool {
-        true
-    }
-}
-
-impl Settle {
-    pub(super) fn wait(&self, cx: &mut WriteContext<'_>, patience: Duration) -> Result<Effect, MachineError> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + PATIENCE;
         // On a machine where a pause takes no time, the number of pauses ends the wait.
-        let mut pauses_left = patience.as_millis() / PAUSE.as_millis();
-        while let Some(obstacle) = self.obstacle(cx, patience)? {
+        let mut pauses_left = PATIENCE.as_millis() / PAUSE.as_millis();
+        while let Some(obstacle) = self.obstacle(cx)? {
             if pauses_left == 0 || Instant::now() >= deadline {
                 return Err(MachineError::Conflict(obstacle));
             }
@@ -100,12 +85,15 @@ impl Settle {
         Ok(Effect::AlreadyThere)
     }
 
+    /// It changes nothing.
+    fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+impl Settle {
     /// What the link still waits for; an address that somebody else has is an error at once.
-    fn obstacle(
-        &self,
-        cx: &mut WriteContext<'_>,
-        patience: Duration,
-    ) -> Result<Option<String>, MachineError> {
+    fn obstacle(&self, cx: &mut WriteContext<'_>) -> Result<Option<String>, MachineError> {
         let Settle { link } = self;
         let name = link.name.as_str();
         let failed = || format!("failed to settle addresses for {name:?}");
@@ -126,7 +114,7 @@ impl Settle {
         }
         let is_tentative = addresses.iter().any(|address| address.is_tentative());
         Ok(is_tentative.then(|| {
-            let seconds = patience.as_secs();
+            let seconds = PATIENCE.as_secs();
             format!("{}: link {name} still has tentative addresses after {seconds} seconds", failed())
         }))
     }

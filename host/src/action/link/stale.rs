@@ -1,13 +1,13 @@
 //! Links that a dead attempt of this attachment left.
 
 use super::{failed_delete, is_errno, link_fact, presence};
+use crate::action::Undo;
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Found, Lane, LinkName, Prepared, Profile, Requests};
 use crate::action::query::{Answer, Query};
 use crate::action::record::{Before, Difference, Effect, Undoing};
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Request, on_host};
 use crate::policy::{Capability, Refusal};
@@ -69,10 +69,6 @@ impl Kind for DeleteStaleLink {
 
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 

@@ -1,19 +1,19 @@
 //! Links up and down.
 
 use super::{known_link, presence};
+use crate::action::Undo;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, refused};
+use crate::action::context::{ReadContext, WriteContext, made};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use crate::action::query::{Answer, Query};
-use crate::action::record::{Before, Difference, Effect, Undoing, Undone};
+use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Address, Request};
 use crate::policy::{Capability, Refusal};
+use crate::value::LinkRef;
 use crate::value::shell::word;
-use crate::value::{LinkRef, Netns};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -49,20 +49,13 @@ impl Kind for SetUp {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if undoing.goes_with_link(&self.link) {
-            return Vec::new();
-        }
-        undoing.if_made(SetDown { link: self.link.clone() })
+        undoing.on_link(&self.link, SetDown { link: self.link.clone() })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         let holds = cx.link(&self.link)?.map(|found| found.up);
         let text = format!("link {} is down", self.link);
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
     }
 }
 
@@ -76,10 +69,7 @@ impl Requests for SetUp {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        match answers.into_iter().find_map(Result::err) {
-            None => Ok(Effect::Created),
-            Some(error) => Err(refused(format!("failed to set {:?} UP", self.link.name.as_str()), error)),
-        }
+        made(answers, || format!("failed to set {:?} UP", self.link.name.as_str()))
     }
 }
 
@@ -92,11 +82,7 @@ pub struct SetDown {
 
 impl Inverse for SetDown {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
-    }
-
-    fn netns(&self) -> Netns {
-        self.link.netns
+        UndoLane::Requests(self.link.netns, self)
     }
 
     fn command(&self) -> String {
@@ -108,12 +94,12 @@ impl Retract for SetDown {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
         let SetDown { link } = self;
         let Some(found) = cx.seen(link)?.filter(|found| found.up) else {
-            return Ok(Retraction::Nothing(Undone::Gone));
+            return Ok(Retraction::GONE);
         };
         let addresses = cx.addresses(link, found.index)?;
         if addresses.iter().any(|one| one.address.is_ipv6() && !one.comes_back()) {
             let text = format!("link {} would lose its IPv6 addresses", link.name);
-            return Ok(Retraction::Nothing(Undone::Left(text)));
+            return Ok(Retraction::left(text));
         }
         let down = vec![Request::SetUp(found.index, false)];
         let address = given_to_loopback(link, &addresses);
@@ -121,7 +107,7 @@ impl Retract for SetDown {
         // The address first: of a link that is down nothing is undone again, should the process die in between.
         let requests = given.into_iter().chain([down]).collect();
         let what = format!("failed to set {:?} down", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(requests, what))
     }
 }
 

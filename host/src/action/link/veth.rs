@@ -202,8 +202,7 @@ impl Kind for CreateVeth {
 
     /// Also what it made an end with.
     fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-            || matches!(repair, Action::SetLink(set) if self.is_made_with(set))
+        matches!(repair, Action::SetLink(set) if self.is_made_with(set))
     }
 
     fn with_told_macs(&self, told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {

@@ -141,10 +141,6 @@ impl Kind for EnsureVlanGateway {
         };
         Ok(vec![Difference::repaired(text, self.clone())])
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Own for EnsureVlanGateway {

@@ -4,7 +4,7 @@ use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
 use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
 use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
-use super::{Action, Inverse, Kind, Undo};
+use super::{Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
@@ -203,10 +203,6 @@ impl Kind for Shape {
             },
         }
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
 }
 
 impl Own for Shape {
@@ -326,7 +322,7 @@ pub struct DeleteIfb {
 
 impl Inverse for DeleteIfb {
     fn lane(&self) -> UndoLane<'_> {
-        UndoLane::Requests(self)
+        UndoLane::Requests(Netns::Host, self)
     }
 
     fn command(&self) -> String {
@@ -340,10 +336,10 @@ impl Retract for DeleteIfb {
         Ok(match cx.link(&on_host(name))? {
             Some(found) if found.kind == "ifb" && found.alias.is_none() => {
                 let requests = vec![vec![Request::Delete(found.index)]];
-                Retraction::Send(Netns::Host, requests, failed_delete(name))
+                Retraction::Send(requests, failed_delete(name))
             }
-            Some(_) => Retraction::Nothing(Undone::Left(format!("{name} is no ifb of the reference's"))),
-            None => Retraction::Nothing(Undone::Gone),
+            Some(_) => Retraction::left(format!("{name} is no ifb of the reference's")),
+            None => Retraction::GONE,
         })
     }
 }
@@ -378,6 +374,3 @@ fn delete(cx: &mut WriteContext<'_>, name: &IfName, index: u32) -> Result<Undone
 fn failed_delete(name: &IfName) -> String {
     format!("failed to delete {:?}", name.as_str())
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,47 +6,18 @@ use crate::action::profile::only_nftables;
 use crate::machine::MachineError;
 use crate::machine::port::ZoneQuery;
 use crate::policy::{Capability, Grants, Refusal, Rules};
-use crate::value;
+use crate::value::{Backend, Firewall};
 
-/// See [`Query::Backend`](super::Query::Backend).
+/// What rules are made with: every plugin may know that.
 #[derive(Debug, Clone, Copy)]
-pub struct Backend;
-
-impl Question for Backend {
-    fn capability(&self, _grants: &Grants) -> Option<Capability> {
-        None
-    }
-
-    fn refuse(&self, _grants: &Grants, _rules: &Rules<'_>) -> Vec<Refusal> {
-        Vec::new()
-    }
-
-    fn describe(&self) -> String {
-        "look for a firewall".to_owned()
-    }
-
-    fn subject(&self) -> String {
-        "which firewall there is".to_owned()
-    }
-
-    /// As the reference: nftables only where there is no iptables (cni-behaviours, section 2.10).
-    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        Ok(Answer::Backend(match only_nftables(cx.look) {
-            true => value::Backend::Nftables,
-            false => value::Backend::Iptables,
-        }))
-    }
-
-    fn nothing(&self) -> Answer {
-        Answer::Backend(value::Backend::Iptables)
-    }
+pub enum Tool {
+    /// See [`Query::Backend`](super::Query::Backend).
+    Backend,
+    /// See [`Query::Firewall`](super::Query::Firewall).
+    Firewall,
 }
 
-/// See [`Query::Firewall`](super::Query::Firewall).
-#[derive(Debug, Clone, Copy)]
-pub struct Firewall;
-
-impl Question for Firewall {
+impl Question for Tool {
     fn capability(&self, _grants: &Grants) -> Option<Capability> {
         None
     }
@@ -60,18 +31,27 @@ impl Question for Firewall {
     }
 
     fn subject(&self) -> String {
-        "whether firewalld runs".to_owned()
+        match self {
+            Tool::Backend => "which firewall there is".to_owned(),
+            Tool::Firewall => "whether firewalld runs".to_owned(),
+        }
     }
 
+    /// As the reference: nftables only where there is no iptables (cni-behaviours, section 2.10). Where nobody can be asked, firewalld does not run.
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        // Where nobody can be asked, it does not run.
-        Ok(match cx.look.zone(ZoneQuery::IsRunning) {
-            Ok(true) => Answer::Firewall(value::Firewall::Firewalld),
-            Ok(false) | Err(_) => self.nothing(),
+        Ok(match self {
+            Tool::Backend if only_nftables(cx.look) => Answer::Backend(Backend::Nftables),
+            Tool::Firewall if matches!(cx.look.zone(ZoneQuery::IsRunning), Ok(true)) => {
+                Answer::Firewall(Firewall::Firewalld)
+            }
+            Tool::Backend | Tool::Firewall => self.nothing(),
         })
     }
 
     fn nothing(&self) -> Answer {
-        Answer::Firewall(value::Firewall::Iptables)
+        match self {
+            Tool::Backend => Answer::Backend(Backend::Iptables),
+            Tool::Firewall => Answer::Firewall(Firewall::Iptables),
+        }
     }
 }

@@ -10,11 +10,13 @@ use crate::value::fact::MAX_FILE_BYTES;
 use std::io;
 use std::path::Path;
 
-/// See [`Query::File`](super::Query::File).
+/// See [`Query::File`](super::Query::File) and [`Query::FileBelow`](super::Query::FileBelow).
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
     /// Which.
     pub path: &'a Path,
+    /// The directory that no symbolic link may leave, if policy has named it.
+    pub below: Option<&'a Path>,
 }
 
 impl Question for File<'_> {
@@ -24,6 +26,9 @@ impl Question for File<'_> {
 
     /// The very text counts: another spelling of the path is not what the configuration names.
     fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
+        if self.below.is_some() {
+            return vec![Refusal::never("a plugin names a file, and policy the directory")];
+        }
         let is_named = grants.files.iter().any(|file| file.as_os_str() == self.path.as_os_str());
         let rule = || "the configuration names no such file as `resolvConf` of `ipam`".to_owned();
         rules.refuse(&Thing::File(self.path), is_named, rule)
@@ -37,8 +42,13 @@ impl Question for File<'_> {
         format!("file {}", self.path.display())
     }
 
+    /// The contents. A file that is not there is no failure.
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        contents(cx, self.path, None)
+        match cx.look.file(self.path, self.below, MAX_FILE_BYTES) {
+            Ok(bytes) => Ok(Answer::File(Fact::Known(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Answer::File(Fact::Absent)),
+            Err(error) => Err(failed_read(self.path, error)),
+        }
     }
 
     fn hidden(&self) -> Answer {
@@ -47,54 +57,6 @@ impl Question for File<'_> {
 
     fn nothing(&self) -> Answer {
         Answer::File(Fact::Known(Vec::new()))
-    }
-}
-
-/// See [`Query::FileBelow`](super::Query::FileBelow).
-#[derive(Debug, Clone, Copy)]
-pub struct FileBelow<'a> {
-    /// The directory that no symbolic link may leave.
-    pub directory: &'a Path,
-    /// Which.
-    pub path: &'a Path,
-}
-
-impl Question for FileBelow<'_> {
-    fn capability(&self, _grants: &Grants) -> Option<Capability> {
-        Some(Capability::Observe)
-    }
-
-    fn refuse(&self, _grants: &Grants, _rules: &Rules<'_>) -> Vec<Refusal> {
-        vec![Refusal::never("a plugin names a file, and policy the directory")]
-    }
-
-    fn describe(&self) -> String {
-        File { path: self.path }.describe()
-    }
-
-    fn subject(&self) -> String {
-        File { path: self.path }.subject()
-    }
-
-    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        contents(cx, self.path, Some(self.directory))
-    }
-
-    fn hidden(&self) -> Answer {
-        Answer::File(Fact::Unreadable)
-    }
-
-    fn nothing(&self) -> Answer {
-        Answer::File(Fact::Known(Vec::new()))
-    }
-}
-
-/// The contents of a file. One that is not there is no failure.
-fn contents(cx: &mut ReadContext<'_>, path: &Path, below: Option<&Path>) -> Result<Answer, MachineError> {
-    match cx.look.file(path, below, MAX_FILE_BYTES) {
-        Ok(bytes) => Ok(Answer::File(Fact::Known(bytes))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Answer::File(Fact::Absent)),
-        Err(error) => Err(failed_read(path, error)),
     }
 }
 

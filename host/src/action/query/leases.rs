@@ -7,151 +7,87 @@ use crate::machine::lease::unreadable;
 use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
 use crate::value::{AddressRange, Fact, Owner, StoreRef};
 
-/// See [`Query::Held`](super::Query::Held).
+/// A question about a lease store.
 #[derive(Debug, Clone, Copy)]
-pub struct Held<'a> {
+pub struct Leases<'a> {
     /// Where.
     pub store: &'a StoreRef,
-    /// Whose.
-    pub owner: &'a Owner,
+    /// What is asked of it.
+    pub asked: Asked<'a>,
 }
 
-impl Question for Held<'_> {
+/// What is asked of a lease store.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// See [`Query::Held`](super::Query::Held).
+    Held(&'a Owner),
+    /// See [`Query::LastReserved`](super::Query::LastReserved).
+    LastReserved(u32),
+    /// See [`Query::Free`](super::Query::Free).
+    Free(AddressRange),
+}
+
+impl Question for Leases<'_> {
     fn capability(&self, _grants: &Grants) -> Option<Capability> {
         Some(Capability::Leases)
     }
 
     fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
-        if *self.owner == grants.attachment.owner() {
-            return refuse(self.store, grants, rules);
+        if matches!(self.asked, Asked::Held(owner) if *owner != grants.attachment.owner()) {
+            return vec![Refusal::never("only one's own leases are told")];
         }
-        vec![Refusal::never("only one's own leases are told")]
+        if self.store.network != grants.attachment.network {
+            return vec![Refusal::never("leases are told of the network's own store")];
+        }
+        let is_usual = grants.data_dirs.contains(&self.store.data_dir);
+        let rule = || format!("leases are kept below {}, by network", grants.data_dirs_text());
+        rules.refuse(&Thing::Leases(&self.store.data_dir), is_usual, rule)
     }
 
     fn describe(&self) -> String {
-        describe(self.store)
+        format!("look at leases in {}", self.store.directory().display())
     }
 
     fn subject(&self) -> String {
-        subject(self.store)
+        format!("lease store {}", self.store.directory().display())
     }
 
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        let Some(found) = cx.look.stores().planning_store(self.store)? else {
-            return Ok(Answer::Held(Fact::Known(Vec::new())));
-        };
-        let held = found.held(self.owner).map_err(|e| unreadable(self.store, e))?;
-        let mut held = [held.exact, held.legacy].concat();
-        held.sort_unstable();
-        Ok(Answer::Held(Fact::Known(held)))
+        let found = cx.look.stores().planning_store(self.store)?;
+        let failed = |error| unreadable(self.store, error);
+        Ok(match (self.asked, found) {
+            (Asked::Held(_), None) => Answer::Held(Fact::Known(Vec::new())),
+            (Asked::Held(owner), Some(store)) => {
+                let held = store.held(owner).map_err(failed)?;
+                let mut held = [held.exact, held.legacy].concat();
+                held.sort_unstable();
+                Answer::Held(Fact::Known(held))
+            }
+            (Asked::LastReserved(_), None) => self.nothing(),
+            (Asked::LastReserved(set), Some(store)) => {
+                let last = store.last_reserved(set).map_err(failed)?;
+                Answer::LastReserved(last.map_or(Fact::Absent, Fact::Known))
+            }
+            (Asked::Free(range), None) => Answer::Free(Fact::Known(vec![range])),
+            (Asked::Free(range), Some(store)) => {
+                Answer::Free(Fact::Known(store.free(range).map_err(failed)?))
+            }
+        })
     }
 
     fn hidden(&self) -> Answer {
-        Answer::Held(Fact::Unreadable)
+        match self.asked {
+            Asked::Held(_) => Answer::Held(Fact::Unreadable),
+            Asked::LastReserved(_) => Answer::LastReserved(Fact::Unreadable),
+            Asked::Free(_) => Answer::Free(Fact::Unreadable),
+        }
     }
 
     fn nothing(&self) -> Answer {
-        Answer::Held(Fact::Absent)
+        match self.asked {
+            Asked::Held(_) => Answer::Held(Fact::Absent),
+            Asked::LastReserved(_) => Answer::LastReserved(Fact::Absent),
+            Asked::Free(_) => Answer::Free(Fact::Absent),
+        }
     }
-}
-
-/// See [`Query::LastReserved`](super::Query::LastReserved).
-#[derive(Debug, Clone, Copy)]
-pub struct LastReserved<'a> {
-    /// Where.
-    pub store: &'a StoreRef,
-    /// The N.
-    pub set: u32,
-}
-
-impl Question for LastReserved<'_> {
-    fn capability(&self, _grants: &Grants) -> Option<Capability> {
-        Some(Capability::Leases)
-    }
-
-    fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
-        refuse(self.store, grants, rules)
-    }
-
-    fn describe(&self) -> String {
-        describe(self.store)
-    }
-
-    fn subject(&self) -> String {
-        subject(self.store)
-    }
-
-    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        let Some(found) = cx.look.stores().planning_store(self.store)? else { return Ok(self.nothing()) };
-        let last = found.last_reserved(self.set).map_err(|e| unreadable(self.store, e))?;
-        Ok(Answer::LastReserved(last.map_or(Fact::Absent, Fact::Known)))
-    }
-
-    fn hidden(&self) -> Answer {
-        Answer::LastReserved(Fact::Unreadable)
-    }
-
-    fn nothing(&self) -> Answer {
-        Answer::LastReserved(Fact::Absent)
-    }
-}
-
-/// See [`Query::Free`](super::Query::Free).
-#[derive(Debug, Clone, Copy)]
-pub struct Free<'a> {
-    /// Where.
-    pub store: &'a StoreRef,
-    /// Of what.
-    pub range: AddressRange,
-}
-
-impl Question for Free<'_> {
-    fn capability(&self, _grants: &Grants) -> Option<Capability> {
-        Some(Capability::Leases)
-    }
-
-    fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
-        refuse(self.store, grants, rules)
-    }
-
-    fn describe(&self) -> String {
-        describe(self.store)
-    }
-
-    fn subject(&self) -> String {
-        subject(self.store)
-    }
-
-    fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
-        let free = match cx.look.stores().planning_store(self.store)? {
-            Some(found) => found.free(self.range).map_err(|e| unreadable(self.store, e))?,
-            None => vec![self.range],
-        };
-        Ok(Answer::Free(Fact::Known(free)))
-    }
-
-    fn hidden(&self) -> Answer {
-        Answer::Free(Fact::Unreadable)
-    }
-
-    fn nothing(&self) -> Answer {
-        Answer::Free(Fact::Absent)
-    }
-}
-
-fn refuse(store: &StoreRef, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
-    if store.network != grants.attachment.network {
-        return vec![Refusal::never("leases are told of the network's own store")];
-    }
-    let is_usual = grants.data_dirs.contains(&store.data_dir);
-    let rule = || format!("leases are kept below {}, by network", grants.data_dirs_text());
-    rules.refuse(&Thing::Leases(&store.data_dir), is_usual, rule)
-}
-
-fn describe(store: &StoreRef) -> String {
-    format!("look at leases in {}", store.directory().display())
-}
-
-fn subject(store: &StoreRef) -> String {
-    format!("lease store {}", store.directory().display())
 }

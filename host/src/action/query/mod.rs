@@ -16,24 +16,25 @@ pub use question::{Answer, Facts, Query, Question};
 use super::context::ReadContext;
 use crate::machine::MachineError;
 use crate::policy::{Grants, Refusal, Rules};
+use leases::{Asked, Leases};
 
 impl Query {
     /// What its room does with it.
     pub fn question(&self) -> Box<dyn Question + '_> {
         match self {
             Query::Link(link) => Box::new(links::Link { link, with_addresses: true }),
-            Query::Held(store, owner) => Box::new(leases::Held { store, owner }),
-            Query::LastReserved(store, set) => Box::new(leases::LastReserved { store, set: *set }),
-            Query::Free(store, range) => Box::new(leases::Free { store, range: *range }),
-            Query::Backend => Box::new(backends::Backend),
+            Query::Held(store, owner) => Box::new(Leases { store, asked: Asked::Held(owner) }),
+            Query::LastReserved(store, set) => Box::new(Leases { store, asked: Asked::LastReserved(*set) }),
+            Query::Free(store, range) => Box::new(Leases { store, asked: Asked::Free(*range) }),
+            Query::Backend => Box::new(backends::Tool::Backend),
             Query::HostEnd(name) => Box::new(links::HostEnd { name }),
-            Query::Firewall => Box::new(backends::Firewall),
+            Query::Firewall => Box::new(backends::Tool::Firewall),
             Query::RouteTo(address) => Box::new(links::RouteTo { address: *address }),
             Query::StalePorts { backend, is_ipv4, ports } => {
                 Box::new(ports::StalePorts { backend: *backend, is_ipv4: *is_ipv4, ports })
             }
-            Query::File(path) => Box::new(files::File { path }),
-            Query::FileBelow(directory, path) => Box::new(files::FileBelow { directory, path }),
+            Query::File(path) => Box::new(files::File { path, below: None }),
+            Query::FileBelow(directory, path) => Box::new(files::File { path, below: Some(directory) }),
         }
     }
 }
@@ -54,6 +55,3 @@ pub fn answer(question: &dyn Question, cx: &mut ReadContext<'_>) -> Result<Answe
         answered => answered,
     }
 }
-
-#[cfg(test)]
-mod tests;

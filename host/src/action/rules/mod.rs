@@ -4,8 +4,6 @@ pub mod filter;
 pub mod masquerade;
 pub mod port_map;
 pub mod source_mac;
-#[cfg(test)]
-mod testing;
 
 use super::profile::RuleSet;
 use crate::machine::MachineError;

@@ -145,10 +145,6 @@ impl Kind for SetSysctl {
         }
     }
 
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
-    }
-
     fn is_lost_with(&self, repair: &Action) -> bool {
         if let Action::EnsureBridge(bridge) = repair {
             self.link().is_some_and(|link| link.netns == Netns::Host && link.name == bridge.name)
@@ -320,6 +316,3 @@ fn with_followers(
     }
     Ok(OldSysctl { value, others })
 }
-
-#[cfg(test)]
-mod tests;

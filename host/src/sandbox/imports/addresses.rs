@@ -11,19 +11,17 @@ use wasmtime::component::Resource;
 
 impl Host for Guest {
     fn remove(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         let address = lower::prefix(address)?;
-        self.record(Action::DeleteAddress(DeleteAddress { link, address }))?;
-        Ok(())
+        self.plan(DeleteAddress { link, address })
     }
 }
 
 impl HostAddress for Guest {
     fn new(&mut self, link: Resource<Link>, address: Prefix) -> wasmtime::Result<Resource<Handle>> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         let address = lower::prefix(address)?;
-        let action = self.record(Action::AddAddress(AddAddress { link, address, nodad: false }))?;
-        Ok(self.drafts.push(action)?)
+        self.draft(AddAddress { link, address, nodad: false })
     }
 
     fn nodad(&mut self, address: Resource<Handle>) -> wasmtime::Result<()> {

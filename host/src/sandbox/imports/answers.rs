@@ -97,22 +97,19 @@ impl HostAnswer for Guest {
 
 impl Guest {
     fn answered_interface(&self, answer: &Resource<Handle>, index: u32) -> wasmtime::Result<&Interface> {
-        let interfaces = &self.answers.get(answer)?.passed;
-        interfaces.get(usize::try_from(index)?).ok_or_else(|| {
-            wasmtime::format_err!("interface {index} of an answer that has {}", interfaces.len())
-        })
+        nth(&self.answers.get(answer)?.passed, index, "interface")
     }
 
     fn answered_ip(&self, answer: &Resource<Handle>, index: u32) -> wasmtime::Result<&Ip> {
-        let ips = &self.answers.get(answer)?.ips;
-        ips.get(usize::try_from(index)?)
-            .ok_or_else(|| wasmtime::format_err!("ip {index} of an answer that has {}", ips.len()))
+        nth(&self.answers.get(answer)?.ips, index, "ip")
     }
 
     fn answered_route(&self, answer: &Resource<Handle>, index: u32) -> wasmtime::Result<&Route> {
-        let routes = &self.answers.get(answer)?.routes;
-        routes
-            .get(usize::try_from(index)?)
-            .ok_or_else(|| wasmtime::format_err!("route {index} of an answer that has {}", routes.len()))
+        nth(&self.answers.get(answer)?.routes, index, "route")
     }
+}
+
+fn nth<'a, T>(all: &'a [T], index: u32, what: &str) -> wasmtime::Result<&'a T> {
+    let found = all.get(usize::try_from(index)?);
+    found.ok_or_else(|| wasmtime::format_err!("{what} {index} of an answer that has {}", all.len()))
 }

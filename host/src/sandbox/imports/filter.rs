@@ -3,7 +3,6 @@
 use super::wit::filter::{Firewall as Asked, Host, Ingress};
 use super::wit::links::Link as Handle;
 use super::wit::types::{IpAddress, IpFamily};
-use crate::action::Action;
 use crate::action::completion::UNSET;
 use crate::action::{CheckSourceMac, FilterRule};
 use crate::sandbox::guest::Guest;
@@ -21,8 +20,7 @@ impl Host for Guest {
         }
         let identity = derive::source_mac_identity(self.recorder().attachment());
         let check = CheckSourceMac { port: port.link.name, mac: UNSET, identity };
-        self.record(Action::CheckSourceMac(check))?;
-        Ok(())
+        self.plan(check)
     }
 
     fn default_firewall(&mut self) -> wasmtime::Result<Asked> {
@@ -39,16 +37,14 @@ impl Host for Guest {
             );
         }
         let address = lower::address(address);
-        self.record(Action::Filter(FilterRule::AllowForward { address, admin_chain }))?;
-        Ok(())
+        self.plan(FilterRule::AllowForward { address, admin_chain })
     }
 
     fn isolate(&mut self, bridge: String, family: IpFamily, ingress: Ingress) -> wasmtime::Result<()> {
         let bridge = IfName::parse(&bridge).map_err(|error| violation(error.to_string()))?;
         let is_ipv4 = matches!(family, IpFamily::Ipv4);
         let within = matches!(ingress, Ingress::Isolated);
-        self.record(Action::Filter(FilterRule::Isolate { is_ipv4, bridge, within }))?;
-        Ok(())
+        self.plan(FilterRule::Isolate { is_ipv4, bridge, within })
     }
 
     fn trust_source(&mut self, address: IpAddress, zone: String) -> wasmtime::Result<()> {
@@ -56,8 +52,7 @@ impl Host for Guest {
             return Err(violation(format!("{zone:?} is no name of a zone")).into());
         }
         let address = lower::address(address);
-        self.record(Action::Filter(FilterRule::TrustSource { address, zone }))?;
-        Ok(())
+        self.plan(FilterRule::TrustSource { address, zone })
     }
 }
 

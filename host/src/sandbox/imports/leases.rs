@@ -3,7 +3,6 @@
 use super::PATH_BYTES;
 use super::wit::leases::{Host, HostStore, Store as Handle};
 use super::wit::types::{AddressRange, Error, IpAddress};
-use crate::action::Action;
 use crate::action::ReserveLease;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::lower::{self, violation};
@@ -54,8 +53,7 @@ impl HostStore for Guest {
         let store = self.stores.get(&store)?.clone();
         let owner = self.recorder().attachment().owner();
         let address = lower::address(address);
-        self.record(Action::ReserveLease(ReserveLease { store, address, set, owner }))?;
-        Ok(())
+        self.plan(ReserveLease { store, address, set, owner })
     }
 
     fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {

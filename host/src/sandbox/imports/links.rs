@@ -27,13 +27,7 @@ impl HostLink for Guest {
     fn bridge(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
         let name = lower::if_name(&name)?;
         let link = LinkRef { netns: Netns::Host, name: name.clone() };
-        let action = self.record(Action::EnsureBridge(EnsureBridge {
-            name,
-            mtu: None,
-            mac: UNSET,
-            vlan_filtering: false,
-        }))?;
-        Ok(self.links.push(Link { action: Some(action), end: End::Bridge, link })?)
+        self.made(EnsureBridge { name, mtu: None, mac: UNSET, vlan_filtering: false }, End::Bridge, link)
     }
 
     fn veth(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
@@ -50,8 +44,7 @@ impl HostLink for Guest {
             vlans: PortVlans::default(),
         };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
-        let action = self.record(Action::CreateVeth(CreateVeth { name, mtu: None, mac: UNSET, peer }))?;
-        Ok(self.links.push(Link { action: Some(action), end: End::Container, link })?)
+        self.made(CreateVeth { name, mtu: None, mac: UNSET, peer }, End::Container, link)
     }
 
     fn existing(&mut self, netns: WitNetns, name: String) -> wasmtime::Result<Option<Resource<Handle>>> {
@@ -83,8 +76,7 @@ impl HostLink for Guest {
             vid,
             drop_default: false,
         };
-        let action = self.record(Action::EnsureVlanGateway(gateway))?;
-        Ok(self.links.push(Link { action: Some(action), end: End::Gateway, link })?)
+        self.made(gateway, End::Gateway, link)
     }
 
     fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
@@ -95,11 +87,7 @@ impl HostLink for Guest {
             Some(Action::EnsureVlanGateway(gateway)) if end == End::Gateway => {
                 (gateway.port.clone(), End::GatewayPort)
             }
-            _ => {
-                return Err(wasmtime::format_err!(
-                    "only the end of a veth pair that was asked for has a peer"
-                ));
-            }
+            _ => wasmtime::bail!("only the end of a veth pair that was asked for has a peer"),
         };
         drop(recorder);
         let link = LinkRef { netns: Netns::Host, name };
@@ -124,7 +112,7 @@ impl HostLink for Guest {
     }
 
     fn set_vlan_filtering(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
-        let name = self.links.get(&link)?.link.clone();
+        let name = self.link(&link)?;
         self.complete(&link, |made, _| match made {
             Made::Bridge(bridge) => {
                 bridge.vlan_filtering = on;
@@ -206,36 +194,28 @@ impl HostLink for Guest {
         if !directory.starts_with('/') || directory.len() > PATH_BYTES || directory.contains('\0') {
             return Err(violation(format!("the directory {directory:?} is no absolute path")).into());
         }
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         let name = derive::saved_link(self.recorder().attachment());
         let save = SaveLink { link, path: PathBuf::from(directory).join(name), attributes: Vec::new() };
-        self.record(Action::SaveLink(save))?;
-        Ok(())
+        self.plan(save)
     }
 
     fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         self.note(&link, LinkAttribute::Promiscuous(true));
-        self.record(Action::SetPromiscuous(SetPromiscuous { link }))?;
-        Ok(())
+        self.plan(SetPromiscuous { link })
     }
 
     fn settle(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
-        self.record(Action::Settle(Settle { link }))?;
-        Ok(())
+        self.plan(Settle { link: self.link(&link)? })
     }
 
     fn announce(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
-        self.record(Action::Announce(Announce { link }))?;
-        Ok(())
+        self.plan(Announce { link: self.link(&link)? })
     }
 
     fn up(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
-        self.record(Action::SetUp(SetUp { link }))?;
-        Ok(())
+        self.plan(SetUp { link: self.link(&link)? })
     }
 
     fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {
@@ -256,11 +236,21 @@ fn check_vid(vid: u16) -> Result<(), CniError> {
 }
 
 impl Guest {
+    /// A link that an action makes.
+    pub fn made(
+        &mut self,
+        action: impl Into<Action>,
+        end: End,
+        link: LinkRef,
+    ) -> wasmtime::Result<Resource<Handle>> {
+        let action = Some(self.record(action)?);
+        Ok(self.links.push(Link { action, end, link })?)
+    }
+
     fn set_attribute(&self, link: &Resource<Handle>, attribute: LinkAttribute) -> wasmtime::Result<()> {
-        let link = self.links.get(link)?.link.clone();
+        let link = self.link(link)?;
         self.note(&link, attribute.clone());
-        self.record(Action::SetLink(SetLink { link, attribute }))?;
-        Ok(())
+        self.plan(SetLink { link, attribute })
     }
 
     /// What is set after a link was to be saved, is what is saved of it.

@@ -44,8 +44,7 @@ impl HostPortMap for Guest {
             chain,
             comment,
         };
-        let action = self.record(Action::MapPorts(ports))?;
-        Ok(self.drafts.push(action)?)
+        self.draft(ports)
     }
 
     fn add(
@@ -141,7 +140,7 @@ impl Guest {
     fn masquerade(&mut self, address: Prefix, backend: Backend) -> wasmtime::Result<Resource<Handle>> {
         let address = lower::prefix(address)?;
         let attachment = self.recorder().attachment().clone();
-        let action = self.record(match backend {
+        self.draft::<Handle>(match backend {
             Backend::Iptables => {
                 let (chain, comment) = (derive::chain(&attachment), derive::comment(&attachment));
                 Action::Masquerade(Masquerade { address, chain, comment })
@@ -149,7 +148,6 @@ impl Guest {
             Backend::Nftables => {
                 Action::MasqueradeNft(MasqueradeNft { address, comment: derive::nft_comment(&attachment) })
             }
-        })?;
-        Ok(self.drafts.push(action)?)
+        })
     }
 }

@@ -2,11 +2,10 @@
 
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
-use crate::action::Action;
 use crate::action::{Ifb, Shape};
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
-use crate::sandbox::link::{End, Link};
+use crate::sandbox::link::End;
 use crate::sandbox::lower::violation;
 use crate::value::{IfName, LinkRef, Netns, derive};
 use wasmtime::component::Resource;
@@ -14,9 +13,7 @@ use wasmtime::component::Resource;
 impl Host for Guest {
     fn limit(&mut self, link: Resource<Handle>, rate: u64, burst: u64) -> wasmtime::Result<()> {
         let link = self.host_link(&link)?;
-        let shape = shape(link, rate, burst, None)?;
-        self.record(Action::Shape(shape))?;
-        Ok(())
+        self.plan(shape(link, rate, burst, None)?)
     }
 
     fn limit_incoming(
@@ -30,15 +27,14 @@ impl Host for Guest {
         let name =
             derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
         let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
-        let action = self.record(Action::Shape(shape(link, rate, burst, Some(through))?))?;
-        let link = LinkRef { netns: Netns::Host, name };
-        Ok(self.links.push(Link { action: Some(action), end: End::Ifb, link })?)
+        let shape = shape(link, rate, burst, Some(through))?;
+        self.made(shape, End::Ifb, LinkRef { netns: Netns::Host, name })
     }
 }
 
 impl Guest {
     fn host_link(&self, link: &Resource<Handle>) -> wasmtime::Result<IfName> {
-        let LinkRef { netns, name } = self.links.get(link)?.link.clone();
+        let LinkRef { netns, name } = self.link(link)?;
         match netns {
             Netns::Host => Ok(name),
             Netns::Container => Err(violation(format!("{name} is not a link of the host")).into()),

@@ -11,7 +11,7 @@ use wasmtime::component::Resource;
 
 impl Host for Guest {
     fn add_link(&mut self, link: Resource<Link>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         if !self.report.links.contains(&link) {
             DraftReport::room(self.report.links.len())?;
             self.report.links.push(link);
@@ -20,7 +20,7 @@ impl Host for Guest {
     }
 
     fn add_addresses_of(&mut self, link: Resource<Link>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         if !self.report.with_addresses.contains(&link) {
             DraftReport::room(self.report.with_addresses.len())?;
             self.report.with_addresses.push(link);
@@ -73,7 +73,7 @@ impl HostIp for Guest {
     }
 
     fn set_link(&mut self, ip: Resource<IpHandle>, link: Resource<Link>) -> wasmtime::Result<()> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         self.reported_ip(&ip)?.1 = Some(link);
         Ok(())
     }
@@ -129,17 +129,13 @@ impl HostRoute for Guest {
 impl Guest {
     fn reported_ip(&mut self, ip: &Resource<IpHandle>) -> wasmtime::Result<&mut (Ip, Option<LinkRef>)> {
         let index = *self.report_ips.get(ip)?;
-        self.report
-            .ips
-            .get_mut(index)
-            .ok_or_else(|| wasmtime::format_err!("an address that is not in the report"))
+        let found = self.report.ips.get_mut(index);
+        found.ok_or_else(|| wasmtime::format_err!("an address that is not in the report"))
     }
 
     fn reported_route(&mut self, route: &Resource<RouteHandle>) -> wasmtime::Result<&mut Route> {
         let index = *self.report_routes.get(route)?;
-        self.report
-            .routes
-            .get_mut(index)
-            .ok_or_else(|| wasmtime::format_err!("a route that is not in the report"))
+        let found = self.report.routes.get_mut(index);
+        found.ok_or_else(|| wasmtime::format_err!("a route that is not in the report"))
     }
 }

@@ -14,13 +14,12 @@ impl Host for Guest {}
 
 impl HostRoute for Guest {
     fn new(&mut self, link: Resource<Link>, destination: Prefix) -> wasmtime::Result<Resource<Handle>> {
-        let link = self.links.get(&link)?.link.clone();
+        let link = self.link(&link)?;
         let dst = lower::prefix(destination)?;
         if dst.is_ipv4() && dst.ip() != dst.network() {
             return Err(violation(format!("route to {dst}: bits are set right of the prefix")).into());
         }
-        let action = self.record(Action::AddRoute(AddRoute { link, route: Route::to(dst) }))?;
-        Ok(self.drafts.push(action)?)
+        self.draft(AddRoute { link, route: Route::to(dst) })
     }
 
     fn set_gateway(&mut self, route: Resource<Handle>, gateway: IpAddress) -> wasmtime::Result<()> {

@@ -3,7 +3,6 @@
 use super::wit::links::Link as Handle;
 use super::wit::sysctls::Host;
 use super::wit::types::{IpFamily, Netns as WitNetns};
-use crate::action::Action;
 use crate::action::SetSysctl;
 use crate::cni::CniError;
 use crate::sandbox::guest::Guest;
@@ -35,9 +34,7 @@ impl Host for Guest {
 
     fn set(&mut self, netns: WitNetns, key: String, value: String) -> wasmtime::Result<()> {
         check_value(&key, &value)?;
-        let set = SetSysctl { netns: lower::netns(netns), key: parse(&key)?, value, optional: false };
-        self.record(Action::SetSysctl(set))?;
-        Ok(())
+        self.plan(SetSysctl { netns: lower::netns(netns), key: parse(&key)?, value, optional: false })
     }
 
     fn enable_forwarding(&mut self, family: IpFamily) -> wasmtime::Result<()> {
@@ -47,8 +44,7 @@ impl Host for Guest {
         };
         let key = parse(key)?;
         let set = SetSysctl { netns: Netns::Host, key, value: "1".to_owned(), optional: false };
-        self.record(Action::SetSysctl(set))?;
-        Ok(())
+        self.plan(set)
     }
 }
 
@@ -73,8 +69,7 @@ impl Guest {
             IpFamily::Ipv6 => "ipv6",
         };
         let key = parse(&format!("net/{family}/conf/{}/{key}", link.name))?;
-        self.record(Action::SetSysctl(SetSysctl { netns: link.netns, key, value, optional }))?;
-        Ok(())
+        self.plan(SetSysctl { netns: link.netns, key, value, optional })
     }
 }
 

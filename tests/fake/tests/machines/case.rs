@@ -1,7 +1,8 @@
 //! A case, and how it is played on both machines.
 
-use crate::private::{new_netns, private, sh};
+use crate::private::{private, sh};
 use crate::{actions, real};
+use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use wasm_cni::action::context::{Notes, WriteContext};
@@ -174,6 +175,15 @@ fn look(machine: &mut impl Machine, actions: &[Action], said: &mut Vec<String>) 
     said.extend(links.into_iter().map(|link| fact_text(&facts.ask(&Query::Link(link)))));
     said.extend(of_leases.iter().map(|query| format!("{:?}", facts.ask(query))));
     machine.stores().unlock_all();
+}
+
+/// Another network namespace, in the place of a container's.
+fn new_netns() -> NetnsFile {
+    let made = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        NetnsFile::current().unwrap()
+    });
+    made.join().unwrap()
 }
 
 /// The same namespace, once more.

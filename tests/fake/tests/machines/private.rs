@@ -3,7 +3,6 @@
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
-use wasm_cni::machine::netns::NetnsFile;
 
 /// Runs a test in network and mount namespaces of its own, with an empty `/run` and an empty `/var/lib`.
 pub fn private<T: Send>(test: impl FnOnce() -> T + Send) -> T {
@@ -19,15 +18,6 @@ pub fn private<T: Send>(test: impl FnOnce() -> T + Send) -> T {
         });
         inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-/// Another network namespace, in the place of a container's.
-pub fn new_netns() -> NetnsFile {
-    let made = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        NetnsFile::current().unwrap()
-    });
-    made.join().unwrap()
 }
 
 /// Runs a command line in the thread's namespaces and gives its output; it must succeed.

@@ -183,10 +183,6 @@ impl Kind for FilterRule {
     fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
         matches!(other, Action::Filter(other) if other == self)
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::Filter(repair) if repair == self)
-    }
 }
 
 /// Deletes what the host passes on.
@@ -266,8 +262,3 @@ impl Inverse for RemoveFilter {
         commands.join("; ")
     }
 }
-
-#[cfg(test)]
-pub(in crate::action::rules) mod testing;
-#[cfg(test)]
-mod tests;

@@ -2,19 +2,19 @@
 
 use super::ports::DeletePortMap;
 use super::{command, failed, iptables, nft, table};
+use crate::action::Undo;
 use crate::action::check::{Check, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::policy::{Capability, Refusal};
 use crate::value::Backend;
 
-impl DeletePortMap {
+impl RuleSet for DeletePortMap {
     fn table(&self) -> TableId {
         table(self.backend, self.is_ipv4)
     }
@@ -27,25 +27,11 @@ impl DeletePortMap {
         }
     }
 
-    fn evict(&self, now: &Listing) -> Vec<Edit> {
+    fn add(&self, now: &Listing) -> Vec<Edit> {
         match self.backend {
             Backend::Iptables => iptables::evict(self, now),
             Backend::Nftables => nft::evict(self, now),
         }
-    }
-}
-
-impl RuleSet for DeletePortMap {
-    fn table(&self) -> TableId {
-        self.table()
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        self.check()
-    }
-
-    fn add(&self, now: &Listing) -> Vec<Edit> {
-        self.evict(now)
     }
 
     fn effect(&self, _before: &Listing, _is_changed: bool) -> Effect {
@@ -88,23 +74,19 @@ impl Kind for DeletePortMap {
         // What is gone stays so.
         Ok(Vec::new())
     }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::DeletePortMap(repair) if repair == self)
-    }
 }
 
 impl RuleRemoval for DeletePortMap {
     fn table(&self) -> TableId {
-        self.table()
+        RuleSet::table(self)
     }
 
     fn check(&self) -> Result<(), MachineError> {
-        self.check()
+        RuleSet::check(self)
     }
 
     fn remove(&self, now: &Listing) -> Result<Removal, String> {
-        Ok(Removal { edits: self.evict(now), look_again: false })
+        Ok(Removal { edits: self.add(now), look_again: false })
     }
 
     fn failed(&self, error: TableError) -> MachineError {

@@ -15,7 +15,7 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
+use crate::action::Undo;
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
@@ -24,17 +24,6 @@ pub use crate::value::PortMapping;
 use crate::value::{Backend, derive};
 
 impl MapPorts {
-    fn table(&self) -> TableId {
-        table(self.backend, self.address.is_ipv4())
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        match self.backend {
-            Backend::Iptables => iptables::check(self),
-            Backend::Nftables => nft::check(self),
-        }
-    }
-
     /// The ports of the host that have UDP mappings.
     fn udp_ports(&self) -> Vec<u16> {
         let udp = self.mappings.iter().filter(|mapping| mapping.protocol == "udp");
@@ -78,11 +67,14 @@ pub fn owners(
 
 impl RuleSet for MapPorts {
     fn table(&self) -> TableId {
-        self.table()
+        table(self.backend, self.address.is_ipv4())
     }
 
     fn check(&self) -> Result<(), MachineError> {
-        self.check()
+        match self.backend {
+            Backend::Iptables => iptables::check(self),
+            Backend::Nftables => nft::check(self),
+        }
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {
@@ -192,10 +184,6 @@ impl Kind for MapPorts {
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(self.missing(cx.listing(self.table()).map_err(|error| failed(self.backend, error))?))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::MapPorts(repair) if repair == self)
     }
 }
 

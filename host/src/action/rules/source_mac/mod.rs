@@ -70,14 +70,7 @@ impl Kind for CheckSourceMac {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        Ok(match cx.listing(TABLE) {
-            Ok(listing) => self.missing(listing),
-            Err(error) => vec![Difference::beyond(failed("check", error).to_string())],
-        })
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
+        Ok(self.missing(cx.listing(TABLE).map_err(|error| failed("check", error))?))
     }
 }
 
@@ -233,6 +226,3 @@ fn failed(what: &str, error: TableError) -> MachineError {
     let what = format!("failed to {what} spoof-check");
     error.into_error(&what, &what)
 }
-
-#[cfg(test)]
-mod tests;

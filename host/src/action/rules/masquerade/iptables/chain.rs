@@ -104,12 +104,12 @@ impl Masquerade {
         (edits, is_used)
     }
 
-    pub(super) fn table(&self) -> TableId {
+    pub(super) fn table_of_family(&self) -> TableId {
         TableId::Iptables(Table::PlainNat, self.family())
     }
 
     /// What is written into a script has to stay one word: nobody adds a line of his own.
-    pub(super) fn check(&self) -> Result<(), MachineError> {
+    pub(super) fn check_words(&self) -> Result<(), MachineError> {
         let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if self.chain.is_empty() || self.chain.len() > 28 || !self.chain.bytes().all(name) {
             return Err(MachineError::Conflict(format!("{:?} is no name of a chain", self.chain)));

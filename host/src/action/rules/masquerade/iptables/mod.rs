@@ -6,6 +6,7 @@ mod find;
 pub use chain::Masquerade;
 pub use find::{find, of_network};
 
+use crate::action::Undo;
 use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
@@ -13,7 +14,6 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::iptables;
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
@@ -23,11 +23,11 @@ use crate::value::shell::word;
 
 impl RuleSet for Masquerade {
     fn table(&self) -> TableId {
-        self.table()
+        self.table_of_family()
     }
 
     fn check(&self) -> Result<(), MachineError> {
-        self.check()
+        self.check_words()
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {
@@ -77,10 +77,6 @@ impl Kind for Masquerade {
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(self.missing(cx.listing(self.table()).map_err(iptables::failed)?))
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::Masquerade(repair) if repair == self)
     }
 }
 
@@ -138,6 +134,3 @@ impl Inverse for RemoveMasquerade {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

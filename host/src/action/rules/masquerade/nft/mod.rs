@@ -75,14 +75,7 @@ impl Kind for MasqueradeNft {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        Ok(match cx.listing(TABLE) {
-            Ok(listing) => self.missing(listing),
-            Err(error) => vec![Difference::beyond(failed(error).to_string())],
-        })
-    }
-
-    fn covers(&self, repair: &Action) -> bool {
-        Action::from(self.clone()) == *repair
+        Ok(self.missing(cx.listing(TABLE).map_err(failed)?))
     }
 }
 
@@ -360,6 +353,3 @@ fn address(rule: &Rule) -> Option<IpNetwork> {
 fn failed(error: TableError) -> MachineError {
     error.into_error("could not find nftables binary", "could not run nftables command")
 }
-
-#[cfg(test)]
-mod tests;

@@ -219,6 +219,3 @@ fn without_frame(now: &Listing, gone: &[&Rule], ports: &MapPorts, unmake: &[Stri
     );
     edits
 }
-
-#[cfg(test)]
-mod tests;

@@ -265,6 +265,3 @@ fn port(rule: &Rule) -> Option<u16> {
 fn destination(rule: &Rule) -> Option<IpAddr> {
     rule.statements.iter().find_map(|one| one.pointer("/dnat/addr")?.as_str())?.parse().ok()
 }
-
-#[cfg(test)]
-mod tests;

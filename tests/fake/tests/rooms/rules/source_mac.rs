@@ -1,13 +1,18 @@
-//! The chains of source MACs on the real kernel, in namespaces of their own.
+//! The chains of source MACs.
 
-use super::*;
-use crate::action::record::{Old, Outcome, Undone};
-use crate::action::rules::testing::{self, Tables, remove};
-use crate::machine::testing::{all_read, private, sh};
-use crate::value::{ContainerId, NetworkName};
+use super::{actions, host, listed, remove, rule_set, tables};
+use crate::play::{all_read, perform};
+use crate::private::{private, sh};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::record::{Effect, Old, Undone};
+use wasm_cni::action::rules::source_mac::{self, TABLE, all};
+use wasm_cni::action::{CheckSourceMac, RemoveSourceMac, Undo};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::rules::TableError;
+use wasm_cni::value::{Attachment, ContainerId, IfName, Mac, NetworkName, derive};
 
 fn find(attachment: &Attachment) -> Option<CheckSourceMac> {
-    all_read(|unread| super::find(attachment, &Tables, unread))
+    all_read(|unread| source_mac::find(attachment, &*tables(), unread))
 }
 
 fn attachment(interface: &str) -> Attachment {
@@ -27,11 +32,7 @@ fn check(interface: &str, port: &str) -> CheckSourceMac {
 }
 
 fn add(check: &CheckSourceMac) -> Result<Effect, MachineError> {
-    match testing::add(&[check.clone().into()]).remove(0) {
-        Outcome::Done(effect) => Ok(effect),
-        Outcome::Failed(error) => Err(error),
-        other => panic!("{other:?}"),
-    }
+    perform(&mut host(), check.clone())
 }
 
 fn delete(check: &CheckSourceMac, table: bool) -> Undone {
@@ -43,7 +44,7 @@ fn ruleset() -> String {
 }
 
 fn verify(made: &CheckSourceMac) -> Vec<String> {
-    testing::verify(&[made.clone().into()])
+    super::missing(&actions(&[made]))
 }
 
 fn replaced() -> Effect {
@@ -148,7 +149,7 @@ fn two_interfaces_are_independent_and_rules_of_others_stay() {
         let before = ruleset();
         assert_eq!(add(&second).unwrap(), replaced());
         assert_eq!(verify(&first), [""; 0]);
-        let all = all_read(|unread| all(&Tables, unread));
+        let all = all_read(|unread| all(&*tables(), unread));
         assert_eq!(all, [first.clone(), second.clone()]);
         assert!(matches!(delete(&second, true), Undone::Done));
         assert_eq!(ruleset(), before);
@@ -234,7 +235,7 @@ fn chains_of_another_interface_are_not_taken_over() {
         assert!(matches!(delete(&other, true), Undone::Left(_)));
         assert_eq!(ruleset(), before);
         // Nothing repairs that.
-        let differences = other.missing(&Tables.list(TABLE).unwrap());
+        let differences = rule_set(&other.clone().into()).missing(&listed(TABLE));
         assert!(!differences.is_empty() && differences.iter().all(|difference| difference.repair.is_none()));
         // A jump of ours goes all the same.
         sh(
@@ -249,7 +250,7 @@ fn chains_of_another_interface_are_not_taken_over() {
 fn a_missing_program_is_reported_as_by_the_reference() {
     let missing = TableError::Missing("exec: \"nft\": executable file not found in $PATH".to_owned());
     assert_eq!(
-        failed("setup", missing).to_string(),
+        rule_set(&check("net1", "veth01234567").into()).failed(missing).to_string(),
         "failed to setup spoof-check: exec: \"nft\": executable file not found in $PATH"
     );
 }

@@ -1,8 +1,14 @@
-use super::testing::{add, missing, remove};
-use super::*;
-use crate::action::record::{Done, Reason};
-use crate::machine::testing::{private, sh};
-use crate::value::IfName;
+//! What the host passes on.
+
+use super::{made, remove, tables};
+use crate::play::all_read;
+use crate::private::{private, sh};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::record::{Done, Effect, Old, Reason, Undoing, Undone};
+use wasm_cni::action::rules::filter::{allowed, iptables};
+use wasm_cni::action::{Action, FilterRule, Inverse, RemoveFilter, Undo};
+use wasm_cni::machine::MachineError;
+use wasm_cni::value::IfName;
 
 fn allow(address: &str) -> FilterRule {
     FilterRule::AllowForward { address: address.parse().unwrap(), admin_chain: "CNI-ADMIN".to_owned() }
@@ -12,9 +18,23 @@ fn isolate(bridge: &str, within: bool) -> FilterRule {
     FilterRule::Isolate { is_ipv4: true, bridge: IfName::parse(bridge).unwrap(), within }
 }
 
+fn add(rules: &[&FilterRule]) -> Vec<Effect> {
+    made(&super::actions(rules))
+}
+
+/// Whether there was anything of it.
 fn delete(rule: &FilterRule, unmake: &[String]) -> Result<bool, MachineError> {
     let removal = RemoveFilter { rule: rule.clone(), unmake: unmake.to_vec() };
-    remove(&[&removal]).map(|found| found == [true])
+    match remove(&[removal.into()]).remove(0) {
+        Undone::Done => Ok(true),
+        Undone::Gone => Ok(false),
+        Undone::Failed(error) => Err(error),
+        Undone::Left(why) => panic!("left: {why}"),
+    }
+}
+
+fn missing(rules: &[&FilterRule]) -> Vec<String> {
+    super::missing(&super::actions(rules))
 }
 
 fn shared_by(rule: &FilterRule) -> Vec<String> {
@@ -29,7 +49,7 @@ fn rules() -> Vec<String> {
 fn the_rules_are_those_of_the_reference() {
     private(|| {
         let (container, bridge) = (allow("10.1.2.2"), isolate("cni0", false));
-        assert_eq!(add(&[&container, &bridge]).unwrap(), [Effect::Created, Effect::Created]);
+        assert_eq!(add(&[&container, &bridge]), [Effect::Created, Effect::Created]);
         // cni-behaviours, 7.2, as captured; the comment of what all bridges share is that of 1.7.
         let any = r#"-m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)""#;
         let wanted = [
@@ -53,7 +73,7 @@ fn the_rules_are_those_of_the_reference() {
         assert_eq!(missing(&[&container, &bridge]), [""; 0]);
         assert_eq!(missing(&[&allow("10.1.2.3")]).len(), 2);
 
-        let effects = add(&[&isolate("cni1", true)]).unwrap();
+        let effects = add(&[&isolate("cni1", true)]);
         assert!(matches!(effects.as_slice(), [Effect::Replaced(Old::Shared(_))]), "{effects:?}");
         let stage = rules()
             .into_iter()
@@ -68,7 +88,7 @@ fn what_is_printed_makes_what_is_sent() {
     for rule in [allow("10.1.2.2"), isolate("cni0", true)] {
         let (mut sent, mut printed) = (Vec::new(), Vec::new());
         private(|| {
-            add(&[&rule]).unwrap();
+            add(&[&rule]);
             sent = rules();
         });
         private(|| {
@@ -86,9 +106,9 @@ fn what_others_share_stays_and_a_rollback_takes_what_it_made() {
     private(|| {
         let (first, second, bridge) = (allow("10.1.2.2"), allow("10.1.2.3"), isolate("cni0", true));
         let before = rules();
-        add(&[&first, &bridge]).unwrap();
+        add(&[&first, &bridge]);
         // Another container came meanwhile.
-        add(&[&second]).unwrap();
+        add(&[&second]);
         assert!(delete(&first, &shared_by(&first)).unwrap());
         assert_eq!(missing(&[&second]), [""; 0]);
         assert!(delete(&second, &[]).unwrap());
@@ -106,12 +126,12 @@ fn the_administrators_rules_are_never_lost() {
     private(|| {
         sh("iptables -N CNI-ADMIN; iptables -A CNI-ADMIN -s 192.0.2.1 -j DROP");
         let rule = allow("10.1.2.2");
-        let effects = add(&[&rule]).unwrap();
+        let effects = add(&[&rule]);
         assert_eq!(effects, [Effect::Replaced(Old::Shared(vec!["CNI-ADMIN".to_owned()]))]);
         delete(&rule, &["CNI-FORWARD".to_owned()]).unwrap();
         assert_eq!(rules(), ["-N CNI-ADMIN", "-A CNI-ADMIN -s 192.0.2.1/32 -j DROP"]);
         // Whatever a journal says.
-        add(&[&rule]).unwrap();
+        add(&[&rule]);
         delete(&rule, &shared_by(&rule)).unwrap();
         assert_eq!(rules(), ["-N CNI-ADMIN", "-A CNI-ADMIN -s 192.0.2.1/32 -j DROP"]);
     });
@@ -121,12 +141,12 @@ fn the_administrators_rules_are_never_lost() {
 fn rules_of_an_older_reference_are_not_doubled() {
     private(|| {
         let bridge = isolate("cni0", false);
-        add(&[&bridge]).unwrap();
+        add(&[&bridge]);
         sh(
             "iptables-save -t filter | sed 's/same-bridge|isolated/same-bridge/' | iptables-restore -T filter",
         );
         let before = rules();
-        assert_eq!(add(&[&bridge]).unwrap(), [Effect::AlreadyThere]);
+        assert_eq!(add(&[&bridge]), [Effect::AlreadyThere]);
         assert_eq!(rules(), before);
         assert_eq!(missing(&[&bridge]), [""; 0]);
     });
@@ -135,9 +155,9 @@ fn rules_of_an_older_reference_are_not_doubled() {
 #[test]
 fn addresses_whose_packets_pass_are_found_without_a_journal() {
     private(|| {
-        add(&[&allow("10.1.2.2"), &allow("fd00::2")]).unwrap();
+        add(&[&allow("10.1.2.2"), &allow("fd00::2")]);
         let addresses = ["10.1.2.2", "10.1.2.3", "fd00::2", "fd00::3"].map(|text| text.parse().unwrap());
-        let found = crate::machine::testing::all_read(|unread| allowed(&testing::Real, &addresses, unread));
+        let found = all_read(|unread| allowed(&*tables(), &addresses, unread));
         assert_eq!(found, [allow("10.1.2.2"), allow("fd00::2")]);
     });
 }

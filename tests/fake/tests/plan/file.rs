@@ -1,12 +1,12 @@
 //! What a policy file changes of what a plan may do.
 
 use super::{grants_with, name, parse, plan, request};
-use crate::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
-use crate::cni::{Request, config};
-use crate::plan::{DraftPlan, Entry, check};
-use crate::policy::{Grants, Violation, violation};
-use crate::reference;
-use crate::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
+use wasm_cni::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
+use wasm_cni::cni::{Request, config};
+use wasm_cni::plan::{DraftPlan, Entry, check};
+use wasm_cni::policy::{Grants, Violation, violation};
+use wasm_cni::reference;
+use wasm_cni::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
 
 /// The walkthrough with one more action, of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {

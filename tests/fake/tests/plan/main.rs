@@ -1,21 +1,21 @@
 //! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
 
-use super::{DraftPlan, check};
-use crate::action::{Action, Lifetime};
-use crate::cni::{Command, Request, config};
-use crate::policy::{Ceilings, Grants, Policy, PolicyError};
-use crate::reference;
-use crate::value::{
-    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
-};
 use std::path::Path;
 use std::sync::Arc;
+use wasm_cni::action::{Action, Lifetime};
+use wasm_cni::cni::{Command, Request, config};
+use wasm_cni::plan::{DraftPlan, check};
+use wasm_cni::policy::{Ceilings, Grants, Policy, PolicyError};
+use wasm_cni::reference;
+use wasm_cni::value::{
+    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
+};
 
 mod chained;
 mod file;
 mod questions;
 
-const PLAN: &str = include_str!("../../../../tests/plans/walkthrough.json");
+const PLAN: &str = include_str!("../../../plans/walkthrough.json");
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
     "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks", "RESOLVCONF": "/run/resolv.conf"}}"#;
 

@@ -1,21 +1,20 @@
 //! Answers of a machine in memory.
 
-use super::*;
-use crate::action::testing::TestMachine;
-use crate::machine::errno::chain;
-use crate::machine::port::{in_container, on_host};
-use crate::value::{
-    AddressRange, Backend, ContainerId, Fact, Firewall, IfName, LinkFact, Netns, NetworkName, Owner, StoreRef,
-};
+use crate::play::{index, link, name, read, with};
 use nix::errno::Errno;
 use std::net::IpAddr;
+use wasm_cni::action::query::answer;
+use wasm_cni::action::query::links::Link;
+use wasm_cni::action::{Answer, Query};
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::port::{Look, in_container, on_host};
+use wasm_cni::value::{
+    AddressRange, Backend, ContainerId, Fact, Firewall, LinkFact, NetworkName, Owner, StoreRef,
+};
+use wasm_cni_fake::FakeMachine;
 
-fn name(text: &str) -> IfName {
-    IfName::parse(text).unwrap()
-}
-
-fn ask(machine: &mut TestMachine, query: &Query) -> Result<Answer, String> {
-    let answered = machine.read(|cx| answer(&*query.question(), cx));
+fn ask(machine: &mut FakeMachine, query: &Query) -> Result<Answer, String> {
+    let answered = read(machine, |cx| answer(&*query.question(), cx));
     answered.map_err(|error| chain(&error))
 }
 
@@ -47,10 +46,10 @@ fn hidden() -> [(Query, Answer); 7] {
 #[test]
 fn only_a_dry_run_goes_on_without_knowing() {
     for (query, expected) in hidden() {
-        let mut dry = TestMachine { refusal: Some(Errno::EACCES), ..TestMachine::dry() };
+        let mut dry = FakeMachine::new().dry().with_refusal(Errno::EACCES);
         assert_eq!(ask(&mut dry, &query).unwrap(), expected, "{query:?}");
-        let mut broken = TestMachine { refusal: Some(Errno::EIO), ..TestMachine::dry() };
-        let mut real = TestMachine { refusal: Some(Errno::EACCES), ..TestMachine::new() };
+        let mut broken = FakeMachine::new().dry().with_refusal(Errno::EIO);
+        let mut real = FakeMachine::new().with_refusal(Errno::EACCES);
         let is_asked = !matches!(query, Query::Backend | Query::Firewall);
         assert_eq!(ask(&mut broken, &query).is_err(), is_asked, "{query:?}");
         assert_eq!(ask(&mut real, &query).is_err(), is_asked, "{query:?}");
@@ -59,47 +58,44 @@ fn only_a_dry_run_goes_on_without_knowing() {
 
 #[test]
 fn a_link_is_described_with_its_addresses_or_without() {
-    let mut machine = TestMachine::new();
-    let link = on_host(&name("cni0"));
-    let query = Query::Link(link.clone());
+    let mut machine = FakeMachine::new();
+    let cni0 = on_host(&name("cni0"));
+    let query = Query::Link(cni0.clone());
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::Link(Fact::Absent));
-    let index = machine.add_link("cni0", "bridge").index;
-    machine.add_address(index, "10.1.2.1/24");
-    let fact = LinkFact {
-        netns: Netns::Host,
-        name: name("cni0"),
-        index,
-        kind: "bridge".to_owned(),
-        mac: crate::value::Mac::default(),
-        mtu: 1500,
-        up: false,
-        alias: None,
-        master: None,
-        addresses: vec!["10.1.2.1/24".parse().unwrap()],
-    };
+    let addresses = vec!["10.1.2.1/24".parse().unwrap()];
+    let bridge = LinkFact { addresses, ..link(cni0.clone(), "bridge", 1) };
+    machine = machine.with_link(bridge.clone()).unwrap();
+    let fact = LinkFact { index: index(&mut machine, &cni0), ..bridge };
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::Link(Fact::Known(fact.clone())));
-    let alone = links::Link { link: &link, with_addresses: false };
-    let answered = machine.read(|cx| answer(&alone, cx)).unwrap();
+    let alone = Link { link: &cni0, with_addresses: false };
+    let answered = read(&mut machine, |cx| answer(&alone, cx)).unwrap();
     assert_eq!(answered, Answer::Link(Fact::Known(LinkFact { addresses: Vec::new(), ..fact })));
     let gone = Query::Link(in_container(&name("eth0")));
-    let mut without = TestMachine { has_container: false, ..TestMachine::new() };
+    let mut without = FakeMachine::new().without_container();
     assert_eq!(ask(&mut without, &gone).unwrap(), Answer::Link(Fact::Absent));
 }
 
 #[test]
 fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
     let query = Query::HostEnd(name("eth0"));
-    let mut machine = TestMachine::new();
+    let mut machine = FakeMachine::new();
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Absent));
-    let inside = machine.add_link_in(Netns::Container, "eth0", "veth").index;
-    let host = machine.add_link("veth1", "veth");
-    host.peer = Some(inside);
-    let index = host.index;
-    machine.at(inside).unwrap().peer = Some(index);
+    let pair = |inside: &str, host: &str, last| {
+        let inside = link(in_container(&name(inside)), "veth", last);
+        (inside, link(on_host(&name(host)), "veth", last + 1))
+    };
+    let (inside, host) = pair("eth0", "veth1", 1);
+    machine = machine.with_pair(inside, host).unwrap();
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Known(name("veth1"))));
-    machine.at(index).unwrap().peer = Some(99);
+    // The other end is in the container too, and has the index that another's has on the host.
+    let (inside, beside) = (pair("eth0", "x", 1).0, link(in_container(&name("eth1")), "veth", 3));
+    let (anothers, host) = pair("eth2", "veth1", 5);
+    machine = with([link(on_host(&name("y")), "dummy", 7)]).with_pair(inside, beside).unwrap();
+    machine = machine.with_pair(anothers, host).unwrap();
+    let of_peer = index(&mut machine, &in_container(&name("eth1")));
+    assert_eq!(index(&mut machine, &on_host(&name("veth1"))), of_peer);
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Absent), "it is another's");
-    let mut without = TestMachine { has_container: false, ..TestMachine::new() };
+    let mut without = FakeMachine::new().without_container();
     assert_eq!(
         ask(&mut without, &query).unwrap_err(),
         "failed to lookup \"eth0\": the container has no network namespace"
@@ -108,12 +104,13 @@ fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
 
 #[test]
 fn a_route_leads_to_the_link_by_which_packets_leave() {
-    let mut machine = TestMachine::new();
+    let mut machine = FakeMachine::new();
     let address = "10.1.2.3".parse().unwrap();
     let query = Query::RouteTo(address);
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::RouteTo(Fact::Absent));
-    let index = machine.add_link("cni0", "bridge").index;
-    machine.routes.insert(address, index);
+    let addresses = vec!["10.1.2.1/24".parse().unwrap()];
+    let bridge = LinkFact { up: true, addresses, ..link(on_host(&name("cni0")), "bridge", 1) };
+    machine = machine.with_link(bridge).unwrap();
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::RouteTo(Fact::Known(name("cni0"))));
 }
 
@@ -121,7 +118,7 @@ fn a_route_leads_to_the_link_by_which_packets_leave() {
 fn leases_are_read_and_a_dry_question_makes_no_store() {
     let queries =
         [Query::Held(store(), owner()), Query::LastReserved(store(), 0), Query::Free(store(), range())];
-    let mut dry = TestMachine::dry();
+    let mut dry = FakeMachine::new().dry();
     let nothing = [
         Answer::Held(Fact::Known(Vec::new())),
         Answer::LastReserved(Fact::Absent),
@@ -130,12 +127,12 @@ fn leases_are_read_and_a_dry_question_makes_no_store() {
     for (query, expected) in queries.iter().zip(nothing) {
         assert_eq!(ask(&mut dry, query).unwrap(), expected, "{query:?}");
     }
-    assert!(dry.directories.files(&store()).is_empty());
+    assert!(!dry.snapshot().contains("leases"), "{}", dry.snapshot());
 
-    let mut machine = TestMachine::new();
-    machine.directories.write(&store(), "10.1.2.2", "abc\r\neth0");
-    machine.directories.write(&store(), "10.1.2.1", "abc");
-    machine.directories.write(&store(), "last_reserved_ip.0", "10.1.2.2");
+    let mut machine = FakeMachine::new()
+        .with_lease(&store(), "10.1.2.2".parse().unwrap(), &owner())
+        .with_lease_file(&store(), "10.1.2.1", "abc")
+        .with_last_reserved(&store(), 0, "10.1.2.2".parse().unwrap());
     let address = |text: &str| -> IpAddr { text.parse().unwrap() };
     let last = range().last;
     let expected = [
@@ -146,13 +143,12 @@ fn leases_are_read_and_a_dry_question_makes_no_store() {
     for (query, expected) in queries.iter().zip(expected) {
         assert_eq!(ask(&mut machine, query).unwrap(), expected, "{query:?}");
     }
-    assert!(machine.stores.locked().contains(&store()), "the first question took the lock");
+    assert!(machine.stores().locked().contains(&store()), "the first question took the lock");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_absent() {
-    let mut machine = TestMachine::new();
-    machine.files.insert("/etc/resolv.conf".into(), b"nameserver ::1".to_vec());
+    let mut machine = FakeMachine::new().with_file("/etc/resolv.conf", b"nameserver ::1");
     let found = Answer::File(Fact::Known(b"nameserver ::1".to_vec()));
     assert_eq!(ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap(), found);
     assert_eq!(
@@ -160,19 +156,18 @@ fn a_file_that_is_not_there_is_absent() {
         found
     );
     assert_eq!(ask(&mut machine, &Query::File("/none".into())).unwrap(), Answer::File(Fact::Absent));
-    machine.refusal = Some(Errno::EIO);
+    machine = machine.with_refusal(Errno::EIO);
     let error = ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap_err();
     assert_eq!(error, "open /etc/resolv.conf: i/O error");
 }
 
 #[test]
 fn nftables_are_the_default_only_without_iptables() {
-    let mut machine = TestMachine { programs: vec!["iptables-restore", "nft"], ..TestMachine::new() };
+    let mut machine = FakeMachine::new();
     let (backend, firewall) = (Query::Backend, Query::Firewall);
     assert_eq!(ask(&mut machine, &backend).unwrap(), Answer::Backend(Backend::Iptables));
     assert_eq!(ask(&mut machine, &firewall).unwrap(), Answer::Firewall(Firewall::Iptables));
-    machine.programs.retain(|program| *program == "nft");
-    machine.has_firewalld = true;
+    machine = machine.without_program("iptables-restore").with_firewalld();
     assert_eq!(ask(&mut machine, &backend).unwrap(), Answer::Backend(Backend::Nftables));
     assert_eq!(ask(&mut machine, &firewall).unwrap(), Answer::Firewall(Firewall::Firewalld));
 }

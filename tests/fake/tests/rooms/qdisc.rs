@@ -1,14 +1,15 @@
 //! Limits on a machine in memory.
 
-use super::*;
-use crate::action::record::{Done, Reason};
-use crate::action::testing::TestMachine;
-use crate::machine::errno::chain;
-use crate::machine::port::{NewKind, NewLink};
-
-fn name(text: &str) -> IfName {
-    IfName::parse(text).unwrap()
-}
+use crate::play::{index, link, missing, name, perform, read, send, undo, with, write};
+use wasm_cni::action::context::Notes;
+use wasm_cni::action::profile::{Found, LinkName, Retract, Retraction};
+use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing, Undone};
+use wasm_cni::action::{DeleteIfb, Ifb, Inverse, Kind, RemoveShape, Shape, Undo};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
+use wasm_cni::value::{LinkFact, Netns};
+use wasm_cni_fake::{FakeMachine, Log};
 
 /// A limit of what goes to `v`, or of what comes from it.
 fn shape(through: Option<&str>) -> Shape {
@@ -16,15 +17,39 @@ fn shape(through: Option<&str>) -> Shape {
     Shape { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
 }
 
-/// A machine with the host's end of a veth pair.
-fn machine() -> TestMachine {
-    let mut machine = TestMachine::new();
-    machine.add_link("v", "veth");
+/// A machine with the host's end of a veth pair, without a queue.
+fn machine() -> FakeMachine {
+    let mut machine = with([link(on_host(&name("v")), "veth", 1)]);
+    let v = index_of(&mut machine, "v");
+    send(&mut machine, Netns::Host, Request::SetQueueLength(v, 0));
     machine
 }
 
-fn texts(machine: &mut TestMachine, shape: &Shape) -> Vec<String> {
-    machine.read(|cx| shape.verify(cx)).unwrap().into_iter().map(|found| found.text).collect()
+fn index_of(machine: &mut FakeMachine, link: &str) -> u32 {
+    index(machine, &on_host(&name(link)))
+}
+
+/// Packets of the queue of `v`.
+fn queue_length(machine: &mut FakeMachine) -> u32 {
+    machine.link(&on_host(&name("v"))).unwrap().unwrap().queue_length
+}
+
+/// An ifb that somebody else made.
+fn ifb(alias: Option<&str>) -> LinkFact {
+    LinkFact { alias: alias.map(str::to_owned), ..link(on_host(&name("bwp1")), "ifb", 2) }
+}
+
+fn delete_ifb(machine: &mut FakeMachine) {
+    let ifb = index_of(machine, "bwp1");
+    send(machine, Netns::Host, Request::Delete(ifb));
+}
+
+fn retract(machine: &mut FakeMachine, undo: &DeleteIfb) -> Result<Retraction, MachineError> {
+    write(machine, &mut Notes::default(), |cx| undo.prepare(cx))
+}
+
+fn texts(machine: &mut FakeMachine, shape: &Shape) -> Vec<String> {
+    missing(machine, &[shape.clone().into()])
 }
 
 #[test]
@@ -41,11 +66,11 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
     let (mut machine, shape) = (machine(), shape(None));
     let old = Old::QueueLength(0);
     assert_eq!(texts(&mut machine, &shape), ["what goes to v is not limited"]);
-    assert_eq!(machine.read(|cx| shape.observe(cx)), Before::Old(old.clone()));
-    let effect = machine.perform(&shape).unwrap();
+    assert_eq!(read(&mut machine, |cx| shape.observe(cx)), Before::Old(old.clone()));
+    let effect = perform(&mut machine, shape.clone()).unwrap();
     assert_eq!(effect, Effect::Replaced(old));
-    assert_eq!(machine.link("v").unwrap().queue_length, 1000, "the kernel changes it");
-    assert_eq!(machine.perform(&shape).unwrap(), Effect::AlreadyThere);
+    assert_eq!(queue_length(&mut machine), 1000, "the kernel changes it");
+    assert_eq!(perform(&mut machine, shape.clone()).unwrap(), Effect::AlreadyThere);
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
     let faster = Shape { rate: 2000, ..shape.clone() };
     assert_eq!(
@@ -58,10 +83,10 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
     let removal = RemoveShape { shape: shape.clone(), queue_length: Some(0) };
     assert_eq!(shape.undos(&undoing), [Undo::from(removal.clone())]);
     let anothers = RemoveShape { shape: faster, queue_length: None };
-    assert!(matches!(machine.undo(&anothers).unwrap(), Undone::Gone), "it is not the one meant");
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
-    assert_eq!(machine.link("v").unwrap().queue_length, 0);
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Gone));
+    assert!(matches!(undo(&mut machine, anothers), Undone::Gone), "it is not the one meant");
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
+    assert_eq!(queue_length(&mut machine), 0);
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Gone));
 }
 
 #[test]
@@ -69,14 +94,14 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     let (mut machine, shape) = (machine(), shape(Some("bwp1")));
     let ifb = name("bwp1");
     assert_eq!(shape.profile().makes, [LinkName::on_host(&ifb)]);
-    let before = machine.read(|cx| shape.observe(cx));
+    let before = read(&mut machine, |cx| shape.observe(cx));
     assert_eq!((&before, shape.found(&before)), (&Before::Old(Old::QueueLength(0)), Found::Absent));
     assert_eq!(texts(&mut machine, &shape), ["ifb bwp1 is gone: what comes from v is not limited"]);
-    assert_eq!(machine.perform(&shape).unwrap(), Effect::Replaced(Old::QueueLength(0)));
-    let (host, through) = (machine.link("v").unwrap().index, machine.link("bwp1").unwrap().index);
-    let bucket = shape.bucket();
+    assert_eq!(perform(&mut machine, shape.clone()).unwrap(), Effect::Replaced(Old::QueueLength(0)));
+    let (host, through) = (index_of(&mut machine, "v"), index_of(&mut machine, "bwp1"));
+    let bucket = TokenBucket { rate: 1000, limit: shape.limit(), buffer: shape.buffer() };
     assert_eq!(
-        machine.sent,
+        machine.log.requests(),
         [
             Request::CreateLink(NewLink {
                 name: ifb.clone(),
@@ -93,14 +118,14 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
 
     // What is missing is made again, and nothing else.
-    machine.sent.clear();
-    machine.perform(&shape).unwrap();
-    assert_eq!(machine.sent, []);
-    machine.delete_link("bwp1");
-    machine.perform(&shape).unwrap();
-    let through = machine.link("bwp1").unwrap().index;
+    machine.log = Log::default();
+    perform(&mut machine, shape.clone()).unwrap();
+    assert_eq!(machine.log.sent, []);
+    delete_ifb(&mut machine);
+    perform(&mut machine, shape.clone()).unwrap();
+    let through = index_of(&mut machine, "bwp1");
     assert_eq!(
-        machine.sent[2..],
+        machine.log.requests()[2..],
         [
             Request::DeleteIngress(host),
             Request::AddIngress(host),
@@ -111,31 +136,36 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
 
     let removal = RemoveShape { shape, queue_length: Some(0) };
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
-    assert!(machine.link("bwp1").is_none() && !machine.qdiscs(host).unwrap().has_ingress);
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Gone));
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
+    assert!(
+        machine.link(&on_host(&name("bwp1"))).unwrap().is_none()
+            && !machine.qdiscs(host).unwrap().has_ingress
+    );
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Gone));
 }
 
 #[test]
 fn an_ifb_of_somebody_else_is_left() {
     let (mut machine, shape) = (machine(), shape(Some("bwp1")));
-    machine.add_link("bwp1", "ifb");
+    machine = machine.with_link(ifb(None)).unwrap();
     // One that was made and not yet marked is removed, and not used.
-    let error = machine.perform(&shape).unwrap_err();
+    let error = perform(&mut machine, shape.clone()).unwrap_err();
     assert_eq!(chain(&error), "adding link: file exists: \"bwp1\"");
     let removal = RemoveShape { shape: shape.clone(), queue_length: None };
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
 
-    machine.add_link("bwp1", "ifb").alias = Some("another".to_owned());
-    assert!(machine.perform(&shape).is_err());
-    assert!(matches!(machine.undo(&removal).unwrap(), Undone::Left(_)));
+    machine = machine.with_link(ifb(Some("another"))).unwrap();
+    assert!(perform(&mut machine, shape.clone()).is_err());
+    assert!(matches!(undo(&mut machine, removal.clone()), Undone::Left(_)));
     assert_eq!(texts(&mut machine, &shape), ["bwp1 is not the ifb that was made"]);
-    let ifb = DeleteIfb { name: name("bwp1") };
-    assert!(matches!(machine.retract(&ifb).unwrap(), Retraction::Nothing(Undone::Left(_))));
-    machine.delete_link("bwp1");
-    assert!(matches!(machine.retract(&ifb).unwrap(), Retraction::Nothing(Undone::Gone)));
-    let index = machine.add_link("bwp1", "ifb").index;
-    let Retraction::Send(Netns::Host, requests, what) = machine.retract(&ifb).unwrap() else {
+    let deletion = DeleteIfb { name: name("bwp1") };
+    assert!(matches!(retract(&mut machine, &deletion).unwrap(), Retraction::Nothing(Undone::Left(_))));
+    delete_ifb(&mut machine);
+    assert!(matches!(retract(&mut machine, &deletion).unwrap(), Retraction::Nothing(Undone::Gone)));
+    machine = machine.with_link(ifb(None)).unwrap();
+    let index = index_of(&mut machine, "bwp1");
+    assert_eq!(deletion.netns(), Netns::Host);
+    let Retraction::Send(requests, what) = retract(&mut machine, &deletion).unwrap() else {
         panic!("it is the reference's")
     };
     assert_eq!((requests, what.as_str()), (vec![vec![Request::Delete(index)]], "failed to delete \"bwp1\""));

@@ -1,11 +1,14 @@
-//! Port maps on the real kernel, in namespaces of their own.
+//! With iptables.
 
-use super::*;
-use crate::action::kind::Kind;
-use crate::action::rules::filter::testing::{self, Real, missing};
-use crate::action::{MasqueradePorts, PortMapping, RemovePorts};
-use crate::machine::testing::{private, sh};
-use crate::value::Backend;
+use crate::private::{private, sh};
+use crate::rules::{self as on_host, actions, made, remove, tables};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::record::{Effect, Old, Outcome, Undone};
+use wasm_cni::action::rules::port_map::{self, iptables::shared};
+use wasm_cni::action::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping, PortOwner, RemovePorts};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::rules::iptables::Family;
+use wasm_cni::value::Backend;
 
 const FRAME: [&str; 3] = ["CNI-HOSTPORT-SETMARK", "CNI-HOSTPORT-MASQ", "CNI-HOSTPORT-DNAT"];
 
@@ -26,12 +29,20 @@ fn ports(container: &str, address: &str, mappings: Vec<PortMapping>) -> MapPorts
 }
 
 fn add(ports: &MapPorts) -> Effect {
-    testing::add(&[ports]).unwrap().remove(0)
+    made(&actions(&[ports])).remove(0)
 }
 
+/// Whether there was anything of it.
 fn delete(ports: &MapPorts, unmake: &[String]) -> bool {
-    let removal = RemovePorts { ports: ports.clone(), unmake: unmake.to_vec() };
-    testing::remove(&[&removal]).unwrap() == [true]
+    match remove(&[RemovePorts { ports: ports.clone(), unmake: unmake.to_vec() }.into()]).remove(0) {
+        Undone::Done => true,
+        Undone::Gone => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn missing(ports: &[&MapPorts]) -> Vec<String> {
+    on_host::missing(&actions(ports))
 }
 
 fn listing() -> String {
@@ -43,7 +54,7 @@ fn unmake() -> Vec<String> {
 }
 
 fn owners(family: Family, ports: Option<&[u16]>) -> Vec<PortOwner> {
-    super::super::owners(&Real, Backend::Iptables, family == Family::V4, ports).unwrap()
+    port_map::owners(&*tables(), Backend::Iptables, family == Family::V4, ports).unwrap()
 }
 
 #[test]
@@ -150,7 +161,7 @@ fn owners_are_found_by_port_and_removed_with_the_new_rules_in_one_transaction() 
         assert_eq!(owner.address, Some("10.1.2.2".parse().unwrap()));
         assert_eq!(owners(Family::V4, None).len(), 2);
         assert_eq!(owners(Family::V6, None), []);
-        let effects = testing::add(&[&owner.map, &new]).unwrap();
+        let effects = made(&[owner.map.clone().into(), new.into()]);
         assert!(matches!(effects.as_slice(), [Effect::AlreadyThere, Effect::Replaced(_)]), "{effects:?}");
         let left = listing();
         assert!(
@@ -165,7 +176,8 @@ fn nobody_gets_a_line_of_his_own_into_a_script() {
     let refused = |change: &dyn Fn(&mut MapPorts)| {
         let mut map = ports("a", "10.1.2.2/24", vec![mapping(80, "tcp")]);
         change(&mut map);
-        assert!(matches!(testing::add(&[&map]), Err(MachineError::Conflict(_))), "{map:?}");
+        let outcomes = on_host::add(&actions(&[&map]));
+        assert!(matches!(outcomes.as_slice(), [Outcome::Failed(MachineError::Conflict(_))]), "{map:?}");
     };
     refused(&|map| map.comment = "a\n-A POSTROUTING -j ACCEPT".to_owned());
     refused(&|map| map.chain = "a b".to_owned());
@@ -176,5 +188,6 @@ fn nobody_gets_a_line_of_his_own_into_a_script() {
         map.masquerade = Some(MasqueradePorts { all: false, mark: Mark::Chain("A -F".to_owned()) })
     });
     let map = DeletePortMap::iptables(true, "A -F".to_owned());
-    assert!(matches!(testing::remove(&[&map]), Err(MachineError::Conflict(_))));
+    let undone = remove(&[map.into()]);
+    assert!(matches!(undone.as_slice(), [Undone::Failed(MachineError::Conflict(_))]), "{undone:?}");
 }

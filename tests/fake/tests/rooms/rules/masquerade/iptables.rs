@@ -1,13 +1,22 @@
-use super::*;
-use crate::action::rules::filter::testing::{self, Real, missing};
-use crate::machine::testing::{all_read, private, sh};
+//! With iptables.
+
+use crate::play::all_read;
+use crate::private::{private, sh};
+use crate::rules::{self as on_host, actions, listed, made, remove, tables};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::profile::{Removal, RuleRemoval, RuleSet};
+use wasm_cni::action::record::{Effect, Outcome, Undone};
+use wasm_cni::action::rules::masquerade::iptables;
+use wasm_cni::action::{Inverse, Masquerade, RemoveMasquerade};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::rules::{Edit, Listing};
 
 fn find(chain: &str, comment: &str) -> Vec<Masquerade> {
-    all_read(|unread| super::find(&Real, chain, comment, unread))
+    all_read(|unread| iptables::find(&*tables(), chain, comment, unread))
 }
 
 fn of_network(network: &str) -> Vec<(String, Masquerade)> {
-    all_read(|unread| super::of_network(&Real, network, unread))
+    all_read(|unread| iptables::of_network(&*tables(), network, unread))
 }
 
 fn action(address: &str, container: &str) -> Masquerade {
@@ -18,17 +27,28 @@ fn action(address: &str, container: &str) -> Masquerade {
     }
 }
 
-fn add(actions: &[&Masquerade]) -> Vec<Effect> {
-    let sets: Vec<&dyn RuleSet> = actions.iter().map(|action| *action as &dyn RuleSet).collect();
-    testing::add(&sets).unwrap()
+fn add(rules: &[&Masquerade]) -> Vec<Effect> {
+    for rules in rules {
+        // Made where nothing is listed first: the kernel refuses to make it twice.
+        assert!(rules.add(&Listing::empty(rules.table())).iter().any(Edit::is_exclusive));
+    }
+    made(&actions(rules))
 }
 
-fn delete(actions: &[&Masquerade]) -> Vec<bool> {
-    let removals: Vec<RemoveMasquerade> =
-        actions.iter().map(|rules| RemoveMasquerade { rules: (*rules).clone() }).collect();
-    let removals: Vec<&dyn RuleRemoval> =
-        removals.iter().map(|removal| removal as &dyn RuleRemoval).collect();
-    testing::remove(&removals).unwrap()
+/// For each whether there was anything of it.
+fn delete(rules: &[&Masquerade]) -> Vec<bool> {
+    let removals: Vec<_> =
+        rules.iter().map(|&rules| RemoveMasquerade { rules: rules.clone() }.into()).collect();
+    let is_found = |undone| match undone {
+        Undone::Done => true,
+        Undone::Gone => false,
+        other => panic!("{other:?}"),
+    };
+    remove(&removals).into_iter().map(is_found).collect()
+}
+
+fn missing(rules: &[&Masquerade]) -> Vec<String> {
+    on_host::missing(&actions(rules))
 }
 
 fn is_done(found: &[bool]) -> bool {
@@ -41,7 +61,7 @@ fn rules() -> String {
 
 fn removal(rules: &Masquerade) -> Removal {
     let removal = RemoveMasquerade { rules: rules.clone() };
-    removal.remove(&crate::machine::rules::RuleTables::list(&Real, rules.table()).unwrap()).unwrap()
+    removal.remove(&listed(rules.table())).unwrap()
 }
 
 #[test]
@@ -178,14 +198,18 @@ fn without_a_journal_the_jumps_show_what_there_is() {
 
 #[test]
 fn nobody_gets_a_line_of_his_own_into_the_script() {
+    let refused = |evil: &Masquerade| {
+        let outcomes = on_host::add(&actions(&[evil]));
+        assert!(matches!(outcomes.as_slice(), [Outcome::Failed(MachineError::Conflict(_))]), "{outcomes:?}");
+    };
     let mut evil = action("10.1.2.2/24", "abc");
     evil.comment = "x\n-P POSTROUTING DROP".to_owned();
-    assert!(matches!(testing::add(&[&evil]), Err(MachineError::Conflict(_))));
+    refused(&evil);
     let mut evil = action("10.1.2.2/24", "abc");
     evil.chain = "POSTROUTING -j DROP".to_owned();
-    assert!(matches!(testing::add(&[&evil]), Err(MachineError::Conflict(_))));
-    let removal = RemoveMasquerade { rules: evil };
-    assert!(matches!(testing::remove(&[&removal]), Err(MachineError::Conflict(_))));
+    refused(&evil);
+    let undone = remove(&[RemoveMasquerade { rules: evil }.into()]);
+    assert!(matches!(undone.as_slice(), [Undone::Failed(MachineError::Conflict(_))]), "{undone:?}");
 }
 
 #[test]

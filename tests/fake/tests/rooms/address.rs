@@ -1,23 +1,23 @@
 //! The same of addresses and routes.
 
-use super::super::testing::{Scripted, address, link, name};
-use super::{conclude, prepare};
-use crate::action::context::Notes;
-use crate::action::profile::{Prepared, Requests};
-use crate::action::record::{Before, Done, Effect, Old, Reason, Undoing};
-use crate::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
-use crate::machine::errno::chain;
-use crate::machine::port::{in_container, on_host};
-use crate::value::{Netns, Route};
+use crate::link::{address, conclude, prepare};
+use crate::play::{link, name, read, with, write};
 use nix::errno::Errno;
+use wasm_cni::action::context::Notes;
+use wasm_cni::action::profile::{Prepared, Requests};
+use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing};
+use wasm_cni::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::port::{in_container, on_host};
+use wasm_cni::value::Route;
 
 #[test]
 fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
-    let mut machine = Scripted::with(Netns::Host, link(7, "cni0", "bridge"));
+    let mut machine = with([link(on_host(&name("cni0")), "bridge", 7)]);
     let mut notes = Notes::default();
     let mut old = address("10.9.9.1/24", 0x80);
     old.label = Some("cni0:old".to_owned());
-    machine.addresses.push((Netns::Host, 7, old.clone()));
+    machine = machine.with_address(&on_host(&name("cni0")), old.clone()).unwrap();
     let delete = |text: &str| DeleteAddress { link: on_host(&name("cni0")), address: text.parse().unwrap() };
     let there = delete("10.9.9.1/24");
     assert!(matches!(prepare(&delete("10.9.9.2/24"), &mut machine, &mut notes), Prepared::Nothing));
@@ -26,7 +26,7 @@ fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
         let effect = conclude(&there, &[answer], &mut machine, &mut notes);
         assert_eq!(effect, Ok(Effect::Replaced(Old::Address(old.clone()))));
     }
-    assert_eq!(machine.read(&mut notes, |cx| there.observe(cx)), Before::Old(Old::Address(old.clone())));
+    assert_eq!(read(&mut machine, |cx| there.observe(cx)), Before::Old(Old::Address(old.clone())));
     let (own, others) = ([], []);
     let effect = Effect::Replaced(Old::Address(old));
     let done = Done::Effect(&effect);
@@ -37,11 +37,11 @@ fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
 
 #[test]
 fn an_address_is_there_already_only_on_the_host() {
-    let mut machine = Scripted::with(Netns::Host, link(7, "cni0", "bridge"));
+    let mut machine = with([link(on_host(&name("cni0")), "bridge", 7)]);
     let mut notes = Notes::default();
     let add = |link, text: &str| AddAddress { link, address: text.parse().unwrap(), nodad: false };
     let there = add(on_host(&name("cni0")), "10.9.9.1/24");
-    machine.addresses.push((Netns::Host, 7, address("10.9.9.1/24", 0)));
+    machine = machine.with_address(&there.link, address("10.9.9.1/24", 0)).unwrap();
     let exists = [Some(Errno::EEXIST)];
     assert_eq!(conclude(&there, &exists, &mut machine, &mut notes), Ok(Effect::AlreadyThere));
     assert_eq!(
@@ -85,10 +85,10 @@ fn an_address_covers_the_route_that_the_kernel_adds_with_it() {
 
 #[test]
 fn a_gateway_of_the_other_family_is_refused() {
-    let mut machine = Scripted::with(Netns::Container, link(2, "eth0", "veth"));
+    let mut machine = with([link(in_container(&name("eth0")), "veth", 2)]);
     let gw = Some("fd00::1".parse().unwrap());
     let route = Route { gw, ..Route::to("10.5.0.0/16".parse().unwrap()) };
     let add = AddRoute { link: in_container(&name("eth0")), route };
-    let refused = machine.write(&mut Notes::default(), |cx| add.prepare(cx)).unwrap_err();
+    let refused = write(&mut machine, &mut Notes::default(), |cx| add.prepare(cx)).unwrap_err();
     assert!(chain(&refused).ends_with("gateway and destination ip are not the same IP family"), "{refused}");
 }

@@ -1,21 +1,21 @@
 //! The real machine, but for one change.
 
-use crate::machine::MachineError;
-use crate::machine::lease::{Found, LeaseDirectories, LeaseDirectory, RealDirectories, State, Stores};
-use crate::machine::linux::Linux;
-use crate::machine::netns::NetnsFile;
-use crate::machine::port::{
-    Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
-};
-use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
-use crate::machine::vlans::Vlans;
-use crate::value::{LinkRef, Netns, Route, StoreRef, SysctlKey};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::lease::{Found, LeaseDirectories, LeaseDirectory, RealDirectories, State, Stores};
+use wasm_cni::machine::linux::Linux;
+use wasm_cni::machine::netns::NetnsFile;
+use wasm_cni::machine::port::{
+    Address, Link, Look, Machine, ProgramCall, Qdiscs, Request, ZoneChange, ZoneQuery,
+};
+use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
+use wasm_cni::machine::vlans::Vlans;
+use wasm_cni::value::{LinkRef, Netns, Route, StoreRef, SysctlKey};
 
 /// What a failure says.
 pub const MADE: &str = "made to fail";

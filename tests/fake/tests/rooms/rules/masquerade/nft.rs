@@ -1,22 +1,25 @@
-//! The rules of addresses on the real kernel, in namespaces of their own.
+//! With nftables.
 
-use super::*;
-use crate::action::rules::testing::{
-    Tables, add, additions, change, effects, removal, removals, remove, rule_set, verify,
-};
-use crate::machine::linux::tables::nft::{commit, list};
-use crate::machine::testing::{all_read, private, sh};
-use crate::value::{ContainerId, IfName, NetworkName};
+use crate::play::{all_read, missing as missing_on, perform, step, undo_all};
+use crate::private::{private, sh};
+use crate::rules::{actions, add, host, listed, made as made_of, remove, rule_set, tables};
 use std::slice;
-
-use crate::action::record::{Outcome, Record, Undone};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::profile::{RuleRemoval, RuleSet};
+use wasm_cni::action::record::{Before, Done, Effect, Old, Outcome, Reason, Record, Undoing, Undone};
+use wasm_cni::action::rules::masquerade::nft::{self, TABLE};
+use wasm_cni::action::{Action, MasqueradeNft, RemoveMasqueradeNft, Undo};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::rules::{Edit, Listing, TableError, nftables};
+use wasm_cni::value::{Attachment, ContainerId, IfName, NetworkName, derive};
+use wasm_cni_fake::FakeMachine;
 
 fn find(attachment: &Attachment) -> Vec<MasqueradeNft> {
-    all_read(|unread| super::find(attachment, &Tables, unread))
+    all_read(|unread| nft::find(attachment, &*tables(), unread))
 }
 
 fn of_network(network: &str) -> Vec<(String, MasqueradeNft)> {
-    all_read(|unread| super::of_network(network, &Tables, unread))
+    all_read(|unread| nft::of_network(network, &*tables(), unread))
 }
 
 fn attachment(network: &str, interface: &str, container: &str) -> Attachment {
@@ -35,12 +38,8 @@ fn rule(container: &str, address: &str) -> MasqueradeNft {
     of(&attachment("unit-test", "eth0", container), address)
 }
 
-fn actions(rules: &[&MasqueradeNft]) -> Vec<Action> {
-    rules.iter().map(|&rule| rule.clone().into()).collect()
-}
-
 fn made(rules: &[&MasqueradeNft]) -> Vec<Effect> {
-    effects(add(&actions(rules)))
+    made_of(&actions(rules))
 }
 
 fn delete(rules: &[&MasqueradeNft], table: bool) -> Vec<Undone> {
@@ -52,7 +51,7 @@ fn undos(rules: &[&MasqueradeNft], table: bool) -> Vec<Undo> {
 }
 
 fn missing(rules: &[&MasqueradeNft]) -> Vec<String> {
-    verify(&actions(rules))
+    missing_on(&mut host(), &actions(rules))
 }
 
 fn replaced() -> Effect {
@@ -61,6 +60,24 @@ fn replaced() -> Effect {
 
 fn ruleset() -> String {
     sh("nft list ruleset")
+}
+
+/// The edits of a transaction of several, on what is listed.
+fn transaction(rules: &[&Action], beside: &[&Action], listed: &Listing) -> Vec<Edit> {
+    let (mut now, mut all) = (listed.clone(), Vec::new());
+    for rule in rules {
+        let edits = rule_set(rule).add_beside(beside, &now);
+        now.apply(&edits);
+        all.extend(edits);
+    }
+    all
+}
+
+/// What every rule needs.
+fn frame() -> Vec<Edit> {
+    let mut edits = rule("one", "192.168.1.1/24").add(&Listing::empty(TABLE));
+    assert!(matches!(edits.pop(), Some(Edit::Nftables(nftables::Edit::AddRule(_)))));
+    edits
 }
 
 /// The script of the reference (cni-behaviours, 7.1), its last lines given.
@@ -197,7 +214,7 @@ fn rules_of_one_owner_in_one_transaction_do_not_replace_each_other() {
         assert_eq!(missing(&[&first, &second, &third]), [""; 0]);
         // One that nobody wants any more goes, whatever its family; and so does one that is there twice.
         let twice = rule_set(&first.clone().into()).add(&Listing::empty(TABLE)).pop().unwrap();
-        Tables.commit(TABLE, &[twice]).unwrap();
+        tables().commit(TABLE, &[twice]).unwrap();
         assert_eq!(ruleset().matches("192.168.1.1 ").count(), 2, "{}", ruleset());
         assert_eq!(made(&[&second, &first]), [Effect::AlreadyThere, Effect::AlreadyThere]);
         let there = ruleset();
@@ -211,15 +228,16 @@ fn rules_alone_are_added_where_the_frame_is_there() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
         made(&[&one]);
-        let listed = Tables.list(TABLE).unwrap();
-        assert!(matches!(two.add(&listed).as_slice(), [Edit::Nftables(nftables::Edit::AddRule(_))]));
+        let there = listed(TABLE);
+        assert!(matches!(two.add(&there).as_slice(), [Edit::Nftables(nftables::Edit::AddRule(_))]));
         sh("nft flush chain inet cni_plugins_masquerade postrouting");
-        let listed = Tables.list(TABLE).unwrap();
-        let edits = two.add(&listed);
+        let there = listed(TABLE);
+        let edits = two.add(&there);
         assert_eq!(edits.len(), frame().len() + 1, "{edits:?}");
         // The frame is made once in a transaction.
         let (one, two) = (one.into(), two.into());
-        let (edits, _) = additions(&[rule_set(&one), rule_set(&two)], &[&one, &two], &listed);
+        let both = [&one, &two];
+        let edits = transaction(&both, &both, &there);
         assert_eq!(edits.len(), frame().len() + 1, "{edits:?}");
     });
 }
@@ -369,47 +387,54 @@ fn names_of_interfaces_are_text_whatever_they_are() {
 
 #[test]
 fn a_change_by_others_between_listing_and_transaction_is_seen() {
+    let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
+    let mut machine = FakeMachine::new();
+    step(&mut machine, &actions(&[&one, &two]));
+    // Somebody deletes the rule after it was listed: its handle means nothing any more.
+    let theirs = RemoveMasqueradeNft { rule: one.clone(), table: false };
+    machine.after_listing(move |tables| {
+        let deletion = theirs.remove(&tables.list(TABLE).unwrap()).unwrap();
+        tables.commit(TABLE, &deletion.edits).unwrap();
+    });
+    let both = undos(&[&one, &two], false);
+    assert!(matches!(undo_all(&mut machine, &both).as_slice(), [Undone::Gone, Undone::Done]));
+    assert!(!machine.snapshot().contains("192.168.1"), "{}", machine.snapshot());
+
+    // Or the whole table, which the transaction would not make.
+    machine.after_listing(|tables| {
+        tables.commit(TABLE, &[Edit::Nftables(nftables::Edit::DeleteTable)]).unwrap();
+    });
+    assert_eq!(perform(&mut machine, one.clone()).unwrap(), Effect::Created);
+    assert_eq!(missing_on(&mut machine, &actions(&[&one])), [""; 0]);
+}
+
+#[test]
+fn what_is_refused_without_any_change_of_others_is_not_tried_again_and_changes_nothing() {
     private(|| {
-        let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
-        made(&[&one, &two]);
-        // Somebody deletes the rule after it was listed: its handle means nothing any more.
-        let raced = std::cell::Cell::new(0);
-        let both = undos(&[&one, &two], false);
-        let both: Vec<_> = both.iter().map(removal).collect();
-        let result = change(TABLE, |listed| {
-            if raced.replace(raced.get() + 1) == 0 {
-                assert!(matches!(delete(&[&one], false).as_slice(), [Undone::Done]));
-            }
-            removals(&both, listed)
-        });
-        assert!(matches!(result.unwrap().as_slice(), [Undone::Gone, Undone::Done]));
-        assert_eq!(raced.get(), 2);
-        assert!(!ruleset().contains("192.168.1"), "{}", ruleset());
-
-        // Or the whole table, which the transaction would not make.
-        raced.set(0);
-        let result = change(TABLE, |listed| {
-            if raced.replace(raced.get() + 1) == 0 {
-                sh("nft delete table inet cni_plugins_masquerade");
-            }
-            additions(&[&one], &[], listed)
-        });
-        assert_eq!((result.unwrap().unwrap(), raced.get()), (vec![Effect::Created], 2));
-        assert_eq!(missing(&[&one]), [""; 0]);
-
-        // What is refused without any change of others is not tried again, and changes nothing.
+        let one = rule("one", "192.168.1.1/24");
+        made(&[&one]);
         let before = ruleset();
-        let tried = std::cell::Cell::new(0);
-        let refused = change(TABLE, |_| {
-            tried.set(tried.get() + 1);
-            let mut edits = frame();
-            edits.push(nftables::Edit::DeleteRule { chain: CHECKS.to_owned(), handle: 999 });
-            (edits.into_iter().map(Edit::Nftables).collect(), ())
-        });
-        let error = failed(refused.unwrap_err()).to_string();
+        let mut edits = frame();
+        let delete = nftables::Edit::DeleteRule { chain: "masq_checks".to_owned(), handle: 999 };
+        edits.push(Edit::Nftables(delete));
+        let refused = tables().commit(TABLE, &edits).unwrap_err();
+        let error = rule_set(&one.clone().into()).failed(refused).to_string();
         assert!(error.starts_with("could not run nftables command: nft -f -: exit status 1: "), "{error}");
         assert!(error.contains("No such file or directory"), "{error}");
-        assert_eq!((tried.get(), ruleset()), (1, before));
+        assert_eq!(ruleset(), before);
+
+        // A chain of that name which the kernel calls elsewhere is in the way of ours.
+        sh("nft flush ruleset; nft add table inet cni_plugins_masquerade
+            nft 'add chain inet cni_plugins_masquerade postrouting { type filter hook input priority 0; }'");
+        let before = ruleset();
+        // After several tries others would be told to change it.
+        let outcomes = add(&actions(&[&one]));
+        let [Outcome::Failed(MachineError::Tool { what, message })] = outcomes.as_slice() else {
+            panic!("{outcomes:?}")
+        };
+        assert_eq!(what, "could not run nftables command");
+        assert!(message.starts_with("nft -f -: exit status 1: "), "{message}");
+        assert_eq!(ruleset(), before);
     });
 }
 
@@ -434,24 +459,16 @@ fn a_table_is_what_its_edits_say() {
         // What a machine in memory has after the edits is what the kernel lists, but for the handles.
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "fd00::1/128"));
         let (one, two) = (one.into(), two.into());
-        let (edits, _) = additions(&[rule_set(&one), rule_set(&two)], &[], &Listing::empty(TABLE));
+        let edits = transaction(&[&one, &two], &[], &Listing::empty(TABLE));
         let mut expected = Listing::empty(TABLE);
         expected.apply(&edits);
-        let TableId::Nftables(family, name) = TABLE else { panic!("{TABLE}") };
-        let edits: Vec<nftables::Edit> = edits
-            .into_iter()
-            .filter_map(|edit| match edit {
-                Edit::Nftables(edit) => Some(edit),
-                Edit::Iptables(_) => None,
-            })
-            .collect();
-        commit(family, name, &edits).unwrap();
-        let mut listed = list(family, name).unwrap();
+        tables().commit(TABLE, &edits).unwrap();
+        let Listing::Nftables(mut listed) = listed(TABLE) else { panic!("{TABLE}") };
         listed.rules.iter_mut().for_each(|rule| rule.handle = None);
         // The kernel lists the rules of one chain after those of another.
         let in_order = |chain: &'static str| listed.rules_of(chain).cloned().collect::<Vec<_>>();
         let expected = expected.nftables().unwrap();
-        for chain in [CHECKS, POSTROUTING] {
+        for chain in ["masq_checks", "postrouting"] {
             assert_eq!(in_order(chain), expected.rules_of(chain).cloned().collect::<Vec<_>>());
         }
         assert_eq!((listed.chains, listed.has_others, listed.exists), (expected.chains.clone(), false, true));
@@ -462,7 +479,7 @@ fn a_table_is_what_its_edits_say() {
 fn a_missing_program_is_reported_as_by_the_reference() {
     let missing = TableError::Missing("exec: \"nft\": executable file not found in $PATH".to_owned());
     assert_eq!(
-        failed(missing).to_string(),
+        rule_set(&rule("one", "192.168.1.1/24").into()).failed(missing).to_string(),
         "could not find nftables binary: exec: \"nft\": executable file not found in $PATH"
     );
 }

@@ -1,27 +1,28 @@
 //! All or nothing, shown: every change of a real plan on the real kernel fails once, and the process dies once around each.
 
 mod faulty;
+#[path = "../machines/private.rs"]
+mod private;
 
-use super::journal::{Journal, Section, VERSION};
-use super::state_dir::StateDir;
-use super::undo::{undo, undos};
-use super::{ApplyError, Header, execute, revert, verify};
-use crate::action::context::{Notes, ReadContext};
-use crate::action::record::{Difference, Reason, Undone};
-use crate::action::{Action, Undo};
-use crate::cni::{CniError, Command, Request, code, config};
-use crate::machine::errno::chain;
-use crate::machine::linux::Linux;
-use crate::machine::netns::NetnsFile;
-use crate::machine::testing::{private, sh};
-use crate::plan::{self, CheckedPlan, DraftPlan};
-use crate::policy::Grants;
-use crate::reference;
-use crate::value::{Attachment, ContainerId, Dns, IfName, NetworkName, PluginName, Report};
 use faulty::{Fault, Faulty, MADE, Strike};
+use private::{private, sh};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wasm_cni::action::context::{Notes, ReadContext};
+use wasm_cni::action::record::{Difference, Reason, Undone};
+use wasm_cni::action::{Action, Undo};
+use wasm_cni::apply::journal::VERSION;
+use wasm_cni::apply::undo::{undo, undos};
+use wasm_cni::apply::{ApplyError, Header, Journal, Section, StateDir, execute, revert, verify};
+use wasm_cni::cni::{CniError, Command, Request, code, config};
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::linux::Linux;
+use wasm_cni::machine::netns::NetnsFile;
+use wasm_cni::plan::{self, CheckedPlan, DraftPlan};
+use wasm_cni::policy::Grants;
+use wasm_cni::reference;
+use wasm_cni::value::{Attachment, ContainerId, Dns, IfName, NetworkName, PluginName, Report};
 
 /// A plan, the configuration that allows it, and the machine on which it is applied.
 struct Scene {
@@ -32,7 +33,7 @@ struct Scene {
 
 /// What most networks ask for, on a machine that has nothing yet.
 const WALKTHROUGH: Scene = Scene {
-    plan: include_str!("../../../../tests/plans/walkthrough.json"),
+    plan: include_str!("../../../plans/walkthrough.json"),
     config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
         "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#,
     start: "true",
@@ -40,7 +41,7 @@ const WALKTHROUGH: Scene = Scene {
 
 /// Every kind of action, on a bridge of the operator's whose addresses are in the way.
 const EVERYTHING: Scene = Scene {
-    plan: include_str!("../../../../tests/plans/everything.json"),
+    plan: include_str!("../../../plans/everything.json"),
     config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
                  "dataDir": "/run/networks"}}"#,

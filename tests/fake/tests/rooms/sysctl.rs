@@ -1,11 +1,20 @@
 //! On the kernel's own parameters, in a namespace of the test's.
 
-use super::*;
-use crate::action::EnsureBridge;
-use crate::action::testing::TestMachine;
-use crate::machine::errno::chain;
-use crate::machine::testing::{private, sh};
-use crate::value::Mac;
+use crate::play::{mac, name, perform, read, undo};
+use crate::private::{private, sh};
+use wasm_cni::action::profile::Lasts;
+use wasm_cni::action::record::{Before, Effect, Old, OldSysctl, Undone};
+use wasm_cni::action::{Action, EnsureBridge, Inverse, Kind, Lifetime, RestoreSysctl, SetSysctl};
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::linux::Linux;
+use wasm_cni::machine::port::Look;
+use wasm_cni::value::{Netns, SysctlKey};
+use wasm_cni_fake::FakeMachine;
+
+/// The machine of this thread's network namespace.
+fn host() -> Linux {
+    Linux::open(None, false)
+}
 
 fn set(key: &str, value: &str) -> SetSysctl {
     let key = SysctlKey::parse(key).unwrap();
@@ -16,8 +25,8 @@ fn restore(set: &SetSysctl, old: OldSysctl) -> RestoreSysctl {
     RestoreSysctl { netns: set.netns, key: set.key.clone(), written: set.value.clone(), old }
 }
 
-fn replaced(machine: &mut TestMachine, set: &SetSysctl) -> OldSysctl {
-    match machine.perform(set).unwrap() {
+fn replaced(machine: &mut Linux, set: &SetSysctl) -> OldSysctl {
+    match perform(machine, set.clone()).unwrap() {
         Effect::Replaced(Old::Sysctl(old)) => old,
         effect => panic!("{}: {effect:?}", set.key),
     }
@@ -26,12 +35,12 @@ fn replaced(machine: &mut TestMachine, set: &SetSysctl) -> OldSysctl {
 #[test]
 fn a_value_is_replaced_once_and_restored() {
     private(|| {
-        let mut machine = TestMachine::new();
+        let mut machine = host();
         let key = SysctlKey::parse("net/ipv4/ip_forward").unwrap();
         let old = machine.sysctl(Netns::Host, &key).unwrap();
         let forward = set(key.as_str(), if old == "1" { "0" } else { "1" });
-        let before = machine.read(|cx| forward.observe(cx));
-        let effect = machine.perform(&forward).unwrap();
+        let before = read(&mut machine, |cx| forward.observe(cx));
+        let effect = perform(&mut machine, forward.clone()).unwrap();
         let saved = match (before, effect) {
             (Before::Old(Old::Sysctl(before)), Effect::Replaced(Old::Sysctl(effect))) if before == effect => {
                 before
@@ -39,11 +48,11 @@ fn a_value_is_replaced_once_and_restored() {
             other => panic!("{other:?}"),
         };
         assert_eq!(saved.value, old);
-        assert_eq!(machine.perform(&forward).unwrap(), Effect::AlreadyThere);
-        assert_eq!(machine.read(|cx| forward.observe(cx)), Before::Present);
+        assert_eq!(perform(&mut machine, forward.clone()).unwrap(), Effect::AlreadyThere);
+        assert_eq!(read(&mut machine, |cx| forward.observe(cx)), Before::Present);
         let restore = restore(&forward, saved);
-        assert!(matches!(machine.undo(&restore).unwrap(), Undone::Done));
-        assert!(matches!(machine.undo(&restore).unwrap(), Undone::Gone));
+        assert!(matches!(undo(&mut machine, restore.clone()), Undone::Done));
+        assert!(matches!(undo(&mut machine, restore.clone()), Undone::Gone));
         assert_eq!(machine.sysctl(Netns::Host, &key).unwrap(), old);
     });
 }
@@ -54,76 +63,71 @@ fn what_forwarding_changed_beside_itself_is_restored() {
         sh("ip link add own type dummy || ip link add own type veth peer name far
             sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
             sysctl -qw net.ipv4.conf.own.forwarding=1 net.ipv4.conf.all.accept_redirects=0 net.ipv6.conf.own.forwarding=1");
-        let mut machine = TestMachine::new();
+        let mut machine = host();
         let all = || sh("sysctl -a 2>/dev/null | grep -E 'forward|accept_redirects'");
         let before = all();
         for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
             let forward = set(key, "1");
             let old = replaced(&mut machine, &forward);
             assert!(all() != before && !old.others.is_empty(), "{old:?}");
-            assert!(matches!(machine.undo(&restore(&forward, old)).unwrap(), Undone::Done), "{key}");
+            assert!(matches!(undo(&mut machine, restore(&forward, old)), Undone::Done), "{key}");
             assert_eq!(all(), before, "{key}");
         }
         // A link that went meanwhile is no reason to fail.
         let forward = set("net/ipv4/ip_forward", "1");
         let old = replaced(&mut machine, &forward);
         sh("ip link delete own");
-        assert!(matches!(machine.undo(&restore(&forward, old)).unwrap(), Undone::Done));
+        assert!(matches!(undo(&mut machine, restore(&forward, old)), Undone::Done));
     });
 }
 
 #[test]
 fn only_an_optional_parameter_may_be_missing() {
-    let mut machine = TestMachine::new();
+    let mut machine = host();
     let missing = set("net/ipv4/conf/no-such-link/arp_notify", "1");
-    let error = machine.perform(&missing).unwrap_err();
+    let error = perform(&mut machine, missing.clone()).unwrap_err();
     assert_eq!(
         chain(&error),
         "failed to set sysctl \"net/ipv4/conf/no-such-link/arp_notify\" to \"1\": no such file or directory"
     );
     let texts: Vec<String> =
-        machine.read(|cx| missing.verify(cx)).unwrap().into_iter().map(|found| found.text).collect();
+        read(&mut machine, |cx| missing.verify(cx)).unwrap().into_iter().map(|found| found.text).collect();
     assert_eq!(texts, ["sysctl net/ipv4/conf/no-such-link/arp_notify cannot be read"]);
-    assert_eq!(machine.read(|cx| missing.observe(cx)), Before::Absent);
+    assert_eq!(read(&mut machine, |cx| missing.observe(cx)), Before::Absent);
     let optional = SetSysctl { optional: true, ..missing };
-    assert_eq!(machine.perform(&optional).unwrap(), Effect::AlreadyThere);
-    assert_eq!(machine.read(|cx| optional.verify(cx)).unwrap(), []);
+    assert_eq!(perform(&mut machine, optional.clone()).unwrap(), Effect::AlreadyThere);
+    assert_eq!(read(&mut machine, |cx| optional.verify(cx)).unwrap(), []);
     assert!(!optional.lasts(&Effect::AlreadyThere));
 }
 
 #[test]
 fn what_somebody_else_wrote_is_left() {
     private(|| {
-        let mut machine = TestMachine::new();
+        let mut machine = host();
         let rmem = set("net/ipv4/tcp_rmem", "4096 131072 6291456");
-        machine.perform(&rmem).unwrap();
-        assert_eq!(machine.read(|cx| rmem.verify(cx)).unwrap(), [], "tabs and blanks are the same");
+        perform(&mut machine, rmem.clone()).unwrap();
+        assert_eq!(read(&mut machine, |cx| rmem.verify(cx)).unwrap(), [], "tabs and blanks are the same");
         let written = set("net/ipv4/tcp_rmem", "1 2 3");
         let old = OldSysctl { value: "4 5 6".to_owned(), others: Vec::new() };
-        assert!(matches!(machine.undo(&restore(&written, old)).unwrap(), Undone::Left(_)));
+        assert!(matches!(undo(&mut machine, restore(&written, old)), Undone::Left(_)));
     });
 }
 
 #[test]
 fn without_its_namespace_a_container_has_no_parameters() {
-    let mut machine = TestMachine { has_container: false, ..TestMachine::new() };
+    let mut machine = FakeMachine::new().without_container();
     let inside = SetSysctl { netns: Netns::Container, ..set("net/ipv4/ip_forward", "1") };
     let text = "failed to enter the container's network namespace: the container has no network namespace";
-    assert_eq!(chain(&machine.perform(&inside).unwrap_err()), text);
-    assert_eq!(chain(&machine.read(|cx| inside.verify(cx)).unwrap_err()), text);
-    assert_eq!(machine.read(|cx| inside.observe(cx)), Before::Unknown);
+    assert_eq!(chain(&perform(&mut machine, inside.clone()).unwrap_err()), text);
+    assert_eq!(chain(&read(&mut machine, |cx| inside.verify(cx)).unwrap_err()), text);
+    assert_eq!(read(&mut machine, |cx| inside.observe(cx)), Before::Unknown);
     let old = OldSysctl { value: "0".to_owned(), others: Vec::new() };
-    assert!(matches!(machine.undo(&restore(&inside, old)).unwrap(), Undone::Gone));
+    assert!(matches!(undo(&mut machine, restore(&inside, old)), Undone::Gone));
 }
 
 #[test]
 fn a_parameter_lasts_as_long_as_its_link() {
-    let bridge = EnsureBridge {
-        name: IfName::parse("cni0").unwrap(),
-        mtu: None,
-        mac: Mac([2, 0, 0, 0, 0, 1]),
-        vlan_filtering: false,
-    };
+    let bridge = EnsureBridge { name: name("cni0"), mtu: None, mac: mac(1), vlan_filtering: false };
     let lasts = |set: &SetSysctl| set.profile().lasts;
     let of_bridge = set("net/ipv4/conf/cni0/route_localnet", "1");
     assert_eq!(lasts(&of_bridge), Lasts::WithLink(Lifetime::Node));

@@ -1,9 +1,9 @@
 //! What a plugin may ask of the host.
 
 use super::{grants, grants_with, name};
-use crate::action::query::GrantedFacts;
-use crate::action::{Answer, Facts, Query};
-use crate::value::{ContainerId, Fact, LinkRef, Netns, NetworkName, Owner, PluginName, StoreRef};
+use wasm_cni::action::query::GrantedFacts;
+use wasm_cni::action::{Answer, Facts, Query};
+use wasm_cni::value::{ContainerId, Fact, LinkRef, Netns, NetworkName, Owner, PluginName, StoreRef};
 
 #[test]
 fn only_what_may_be_used_may_be_asked() {

@@ -1,20 +1,35 @@
 //! What rooms of links send, and what they make of the answers.
 
-mod addresses;
-
-use super::testing::{Scripted, address, link, mac, name};
-use crate::action::context::Notes;
-use crate::action::profile::{Answered, Prepared, Requests, Retract, Retraction};
-use crate::action::record::{Before, Done, Effect, Old, Reason, Record, Undoing, Undone};
-use crate::action::{
+use crate::play::{index, link, mac, name, read, send, undo, with, write};
+use nix::errno::Errno;
+use wasm_cni::action::context::Notes;
+use wasm_cni::action::profile::{Answered, Own, Prepared, Requests, Retract, Retraction};
+use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Record, Undoing, Undone};
+use wasm_cni::action::{
     Action, BridgePort, CreateVeth, DeleteEmptyBridge, DeleteLink, EnsureBridge, EnsureVlanGateway, Kind,
     LinkAttribute, RestoreLink, SetDown, SetLink, SetUp, Settle, Undo, VethPeer,
 };
-use crate::machine::errno::chain;
-use crate::machine::port::{Link, Request, in_container, on_host};
-use crate::value::{LinkIdentity, LinkRef, Netns};
-use nix::errno::Errno;
-use std::time::Duration;
+use wasm_cni::machine::errno::chain;
+use wasm_cni::machine::port::{Address, Look, Request, in_container, on_host};
+use wasm_cni::value::{LinkFact, LinkIdentity, LinkRef, Netns, SysctlKey};
+use wasm_cni_fake::FakeMachine;
+
+fn inside() -> LinkRef {
+    in_container(&name("eth0"))
+}
+
+fn outside() -> LinkRef {
+    on_host(&name("vethx"))
+}
+
+fn cni0() -> LinkRef {
+    on_host(&name("cni0"))
+}
+
+/// An address as it is added, with those flags.
+pub fn address(text: &str, flags: u32) -> Address {
+    Address { flags, ..Address::new(text.parse().unwrap()) }
+}
 
 fn bridge() -> EnsureBridge {
     EnsureBridge { name: name("cni0"), mtu: None, mac: mac(9), vlan_filtering: false }
@@ -33,76 +48,82 @@ fn veth() -> CreateVeth {
     CreateVeth { name: name("eth0"), mtu: Some(1400), mac: mac(2), peer }
 }
 
-fn prepare(action: &dyn Requests, machine: &mut Scripted, notes: &mut Notes) -> Prepared {
-    machine.write(notes, |cx| action.prepare(cx)).unwrap()
+pub fn prepare(action: &dyn Requests, machine: &mut FakeMachine, notes: &mut Notes) -> Prepared {
+    write(machine, notes, |cx| action.prepare(cx)).unwrap()
 }
 
 /// The effect of an action, or the error as a user reads it.
-fn conclude(
+pub fn conclude(
     action: &dyn Requests,
     answers: &[Option<Errno>],
-    machine: &mut Scripted,
+    machine: &mut FakeMachine,
     notes: &mut Notes,
 ) -> Result<Effect, String> {
     let answer = |errno: &Option<Errno>| -> Answered { errno.map_or(Ok(()), |errno| Err(errno.into())) };
     let answers = answers.iter().map(answer).collect();
-    machine.write(notes, |cx| action.conclude(answers, cx)).map_err(|error| chain(&error))
+    write(machine, notes, |cx| action.conclude(answers, cx)).map_err(|error| chain(&error))
 }
 
-fn left(undo: &dyn Retract, machine: &mut Scripted) -> String {
-    match machine.write(&mut Notes::default(), |cx| undo.prepare(cx)).unwrap() {
+fn left(undo: &dyn Retract, machine: &mut FakeMachine) -> String {
+    match write(machine, &mut Notes::default(), |cx| undo.prepare(cx)).unwrap() {
         Retraction::Nothing(Undone::Left(text)) => text,
         other => panic!("{other:?}"),
     }
 }
 
-fn retracted(undo: &dyn Retract, machine: &mut Scripted) -> Vec<Vec<Request>> {
-    match machine.write(&mut Notes::default(), |cx| undo.prepare(cx)).unwrap() {
-        Retraction::Send(_, requests, _) => requests,
+fn retracted(undo: &dyn Retract, machine: &mut FakeMachine) -> Vec<Vec<Request>> {
+    match write(machine, &mut Notes::default(), |cx| undo.prepare(cx)).unwrap() {
+        Retraction::Send(requests, _) => requests,
         Retraction::Nothing(_) => Vec::new(),
     }
 }
 
 #[test]
 fn a_bridge_of_somebody_else_is_pinned_before_a_port_joins_and_ours_is_not() {
-    let mut machine = Scripted::with(Netns::Host, link(7, "cni0", "bridge"));
-    let mut notes = Notes::default();
+    let mut machine = with([link(cni0(), "bridge", 7)]);
+    let (mut notes, index) = (Notes::default(), index(&mut machine, &cni0()));
     assert!(matches!(prepare(&bridge(), &mut machine, &mut notes), Prepared::Nothing));
     let Prepared::After { first, what, then } = prepare(&veth(), &mut machine, &mut notes) else { panic!() };
     assert_eq!(what, "failed to keep \"cni0\" as it is");
-    assert_eq!(first, [Request::SetMac(7, mac(7)), Request::SetMtu(7, 1501), Request::SetMtu(7, 1500)]);
+    assert_eq!(
+        first,
+        [Request::SetMac(index, mac(7)), Request::SetMtu(index, 1501), Request::SetMtu(index, 1500)]
+    );
     let [Request::CreateVeth(created), Request::Mark { name, alias, hairpin, isolated }] = then.as_slice()
     else {
         panic!("{then:?}")
     };
-    assert_eq!((created.master, created.netns, created.mtu), (Some(7), Netns::Container, Some(1400)));
+    assert_eq!((created.master, created.netns, created.mtu), (Some(index), Netns::Container, Some(1400)));
     assert_eq!((name.as_str(), alias.as_str(), *hairpin, *isolated), ("vethx", "wasm-cni x", true, false));
 
     let own = EnsureBridge { mac: mac(7), ..bridge() };
     assert!(matches!(prepare(&own, &mut machine, &mut notes), Prepared::Nothing));
     assert!(matches!(prepare(&veth(), &mut machine, &mut notes), Prepared::Send(_)));
-    assert!(machine.sent.is_empty(), "preparing sends nothing");
+    assert!(machine.log.sent.is_empty(), "preparing sends nothing");
 }
 
 #[test]
 fn a_bridge_of_ours_that_was_not_finished_is_and_what_is_none_is_a_conflict() {
-    let mut machine = Scripted::with(Netns::Host, link(9, "cni0", "bridge"));
     let mut notes = Notes::default();
-    let key = "net/ipv6/conf/cni0/accept_ra";
+    let key = SysctlKey::parse("net/ipv6/conf/cni0/accept_ra").unwrap();
+    let mut without_v6 = with([LinkFact { mtu: 1000, ..link(cni0(), "bridge", 9) }]);
+    let before = without_v6.snapshot();
+    prepare(&bridge(), &mut without_v6, &mut notes);
+    assert_eq!(without_v6.snapshot(), before, "a link without IPv6");
+    assert!(without_v6.sysctl(Netns::Host, &key).is_err());
+    let mut machine = with([link(cni0(), "bridge", 9)]).with_sysctl(Netns::Host, &key, "1");
     prepare(&bridge(), &mut machine, &mut notes);
-    assert!(machine.sysctls.is_empty(), "a kernel without IPv6");
-    machine.sysctls.insert(key.to_owned(), "1".to_owned());
-    prepare(&bridge(), &mut machine, &mut notes);
-    assert_eq!(machine.sysctls.get(key).map(String::as_str), Some("0"));
+    assert_eq!(machine.sysctl(Netns::Host, &key).unwrap(), "0");
 
-    machine.sysctls.insert(key.to_owned(), "1".to_owned());
-    machine.links[0].1.up = true;
+    machine = machine.with_sysctl(Netns::Host, &key, "1");
+    let there = index(&mut machine, &cni0());
+    send(&mut machine, Netns::Host, Request::SetUp(there, true));
     prepare(&bridge(), &mut machine, &mut notes);
-    assert_eq!(machine.sysctls.get(key).map(String::as_str), Some("1"), "one that is up is finished");
+    assert_eq!(machine.sysctl(Netns::Host, &key).unwrap(), "1", "one that is up is finished");
     // Somebody made it between look and request.
     let raced = conclude(&bridge(), &[Some(Errno::EEXIST)], &mut machine, &mut notes);
     assert_eq!(raced.unwrap(), Effect::AlreadyThere);
-    machine.links[0].1.kind = "dummy".to_owned();
+    let mut machine = with([link(cni0(), "dummy", 9)]);
     assert_eq!(
         conclude(&bridge(), &[Some(Errno::EEXIST)], &mut machine, &mut notes).unwrap_err(),
         "failed to create bridge \"cni0\": \"cni0\" already exists but is not a bridge"
@@ -115,28 +136,28 @@ fn a_bridge_of_ours_that_was_not_finished_is_and_what_is_none_is_a_conflict() {
 
 #[test]
 fn a_pair_that_cannot_be_made_is_refused_before_anything_is_sent() {
-    let mut machine = Scripted::with(Netns::Host, link(7, "vethx", "dummy"));
-    let mut notes = Notes::default();
-    let mut refusal =
-        |machine: &mut Scripted| chain(&machine.write(&mut notes, |cx| veth().prepare(cx)).unwrap_err());
-    assert_eq!(refusal(&mut machine), "host veth name (\"vethx\") already exists");
-    machine.links.clear();
-    assert_eq!(refusal(&mut machine), "failed to lookup \"cni0\": Link not found");
-    machine.links.push((Netns::Host, link(7, "cni0", "bridge")));
-    machine.has_no_container = true;
-    assert_eq!(refusal(&mut machine), "failed to make veth pair: the container has no network namespace");
-    assert!(machine.sent.is_empty());
+    let refusal = |machine: FakeMachine| {
+        let (mut machine, mut notes) = (machine, Notes::default());
+        let refused = write(&mut machine, &mut notes, |cx| veth().prepare(cx)).unwrap_err();
+        assert!(machine.log.sent.is_empty());
+        chain(&refused)
+    };
+    let taken = with([link(outside(), "dummy", 7)]);
+    assert_eq!(refusal(taken), "host veth name (\"vethx\") already exists");
+    assert_eq!(refusal(FakeMachine::new()), "failed to lookup \"cni0\": Link not found");
+    let gone = with([link(cni0(), "bridge", 7)]).without_container();
+    assert_eq!(refusal(gone), "failed to make veth pair: the container has no network namespace");
 }
 
 #[test]
 fn a_pair_is_identified_by_both_ends() {
-    let mut machine = Scripted::with(Netns::Host, link(3, "vethx", "veth"));
-    machine.links.push((Netns::Container, link(2, "eth0", "veth")));
+    let (one, other) = (link(inside(), "veth", 2), link(outside(), "veth", 3));
+    let mut machine = with([link(cni0(), "bridge", 9)]).with_pair(one, other).unwrap();
     let made = conclude(&veth(), &[None, None], &mut machine, &mut Notes::default()).unwrap();
     let Effect::CreatedLinks(links) = &made else { panic!("{made:?}") };
     let identities: Vec<_> = links.iter().map(|one| (one.link.to_string(), one.index)).collect();
     assert_eq!(identities, [("eth0 (container)".to_owned(), 2), ("vethx".to_owned(), 3)]);
-    assert!(machine.sent.is_empty(), "no VLANs are asked for");
+    assert!(machine.log.sent.is_empty(), "no VLANs are asked for");
 
     let (own, others) = ([], []);
     let undoing = |done| Undoing { done, why: Reason::Rollback, own: &own, others: &others };
@@ -150,32 +171,33 @@ fn a_pair_is_identified_by_both_ends() {
 fn a_race_for_a_name_is_repaired_and_a_failure_leaves_no_pair() {
     let unmarked =
         Request::Mark { name: name("vethx"), alias: String::new(), hairpin: false, isolated: false };
-    let mut machine = Scripted::with(Netns::Container, link(2, "eth0", "veth"));
-    let mut notes = Notes::default();
-    let mut failed = |machine: &mut Scripted, answers: [Option<Errno>; 2]| {
+    let (mut machine, mut notes) = (with([link(inside(), "veth", 2)]), Notes::default());
+    let mut failed = |machine: &mut FakeMachine, answers: [Option<Errno>; 2]| {
         conclude(&veth(), &answers, machine, &mut notes).unwrap_err()
     };
     // The host's name went to somebody else, who now has our mark.
     let text = failed(&mut machine, [Some(Errno::EEXIST), None]);
     assert_eq!(text, "host veth name (\"vethx\") already exists");
-    assert_eq!(machine.last(), [unmarked]);
+    assert_eq!(machine.log.requests(), [unmarked]);
     let text = failed(&mut machine, [Some(Errno::EEXIST), Some(Errno::ENODEV)]);
     assert_eq!(text, "container veth name (\"eth0\") already exists");
     let text = failed(&mut machine, [Some(Errno::EPERM), Some(Errno::ENODEV)]);
     assert_eq!(text, "failed to make veth pair: operation not permitted");
-    assert_eq!(machine.sent.len(), 1);
+    assert_eq!(machine.log.sent.len(), 1);
 
-    machine.links.push((Netns::Host, link(3, "vethx", "veth")));
+    machine = machine.with_link(link(outside(), "veth", 3)).unwrap();
+    let made = index(&mut machine, &outside());
     let text = failed(&mut machine, [None, Some(Errno::EINVAL)]);
     assert_eq!(text, "failed to setup alias and hairpin mode for vethx: invalid argument");
-    assert_eq!(machine.last(), [Request::Delete(3)]);
+    assert_eq!(machine.log.requests()[1..], [Request::Delete(made)]);
+    assert_eq!(machine.link(&outside()).unwrap(), None);
 }
 
 #[test]
 fn a_pair_covers_what_it_was_made_with() {
-    let covers = |link: LinkRef, attribute| veth().covers(&SetLink { link, attribute }.into());
-    let (inside, outside) = (in_container(&name("eth0")), on_host(&name("vethx")));
-    assert!(veth().covers(&veth().into()));
+    let covers = |link: LinkRef, attribute| Action::from(veth()).covers(&SetLink { link, attribute }.into());
+    let (inside, outside) = (inside(), outside());
+    assert!(Action::from(veth()).covers(&veth().into()));
     assert!(covers(inside.clone(), LinkAttribute::Mac(mac(2))));
     assert!(covers(outside.clone(), LinkAttribute::Mac(mac(3))));
     assert!(covers(outside.clone(), LinkAttribute::Mtu(1400)));
@@ -189,16 +211,16 @@ fn a_pair_covers_what_it_was_made_with() {
 
 #[test]
 fn the_old_value_of_an_attribute_reaches_the_effect() {
-    let mut machine = Scripted::with(Netns::Container, link(2, "eth0", "veth"));
-    let mut notes = Notes::default();
+    let (mut machine, mut notes) = (with([link(inside(), "veth", 2)]), Notes::default());
+    let index = index(&mut machine, &inside());
     let set = |attribute| SetLink { link: in_container(&name("eth0")), attribute };
     let (mtu, same) = (set(LinkAttribute::Mtu(1400)), set(LinkAttribute::Mtu(1500)));
     let old = Old::Attribute(LinkAttribute::Mtu(1500));
-    assert_eq!(machine.read(&mut notes, |cx| mtu.observe(cx)), Before::Old(old.clone()));
-    assert_eq!(machine.read(&mut notes, |cx| same.observe(cx)), Before::Present);
+    assert_eq!(read(&mut machine, |cx| mtu.observe(cx)), Before::Old(old.clone()));
+    assert_eq!(read(&mut machine, |cx| same.observe(cx)), Before::Present);
     assert!(matches!(prepare(&same, &mut machine, &mut notes), Prepared::Nothing));
     let Prepared::Send(requests) = prepare(&mtu, &mut machine, &mut notes) else { panic!() };
-    assert_eq!(requests, [Request::SetMtu(2, 1400)]);
+    assert_eq!(requests, [Request::SetMtu(index, 1400)]);
     assert_eq!(conclude(&mtu, &[None], &mut machine, &mut notes), Ok(Effect::Replaced(old)));
     assert_eq!(conclude(&mtu, &[None], &mut machine, &mut notes), Ok(Effect::Created), "taken out");
     assert_eq!(
@@ -211,22 +233,23 @@ fn the_old_value_of_an_attribute_reaches_the_effect() {
     let text = "link eth0 was changed to \"1500\" by somebody else";
     assert_eq!(left(&restore(set, old.clone()), &mut machine), text);
     let requests = retracted(&restore(None, old), &mut machine);
-    assert_eq!(requests, [[Request::SetMtu(2, 1300)]]);
+    assert_eq!(requests, [[Request::SetMtu(index, 1300)]]);
 }
 
 #[test]
 fn a_port_joins_again_with_pins_only_where_it_left() {
-    let mut machine = Scripted::with(Netns::Host, link(3, "vethx", "veth"));
-    machine.links.push((Netns::Host, link(7, "cni0", "bridge")));
+    let mut machine = with([link(outside(), "veth", 3), link(cni0(), "bridge", 7)]);
+    let (port, bridge) = (index(&mut machine, &outside()), index(&mut machine, &cni0()));
     let mut notes = Notes::default();
     notes.foreign_bridges.insert(name("cni0"));
-    let port = BridgePort { bridge: name("cni0"), hairpin: true, isolated: false, vlans: Default::default() };
-    let set = SetLink { link: on_host(&name("vethx")), attribute: LinkAttribute::Port(port) };
-    let settings = Request::SetPort { link: 3, hairpin: true, isolated: false };
+    let attribute =
+        BridgePort { bridge: name("cni0"), hairpin: true, isolated: false, vlans: Default::default() };
+    let set = SetLink { link: on_host(&name("vethx")), attribute: LinkAttribute::Port(attribute) };
+    let settings = Request::SetPort { link: port, hairpin: true, isolated: false };
     let Prepared::After { first, then, .. } = prepare(&set, &mut machine, &mut notes) else { panic!() };
-    assert_eq!(first, [Request::SetMac(7, mac(7))]);
-    assert_eq!(then, [Request::SetMaster { link: 3, master: 7 }, settings.clone()]);
-    machine.links[0].1.master = Some(7);
+    assert_eq!(first, [Request::SetMac(bridge, mac(7))]);
+    assert_eq!(then, [Request::SetMaster { link: port, master: bridge }, settings.clone()]);
+    send(&mut machine, Netns::Host, Request::SetMaster { link: port, master: bridge });
     let Prepared::Send(requests) = prepare(&set, &mut machine, &mut notes) else { panic!() };
     assert_eq!(requests, [settings]);
     assert_eq!(conclude(&set, &[None], &mut machine, &mut notes), Ok(Effect::Created));
@@ -236,30 +259,35 @@ fn a_port_joins_again_with_pins_only_where_it_left() {
 
 #[test]
 fn a_wait_ends_also_where_a_pause_takes_no_time() {
-    let mut machine = Scripted::with(Netns::Container, link(2, "eth0", "veth"));
-    let mut notes = Notes::default();
-    let settle = Settle { link: in_container(&name("eth0")) };
-    let mut wait = |machine: &mut Scripted| {
-        let waited = machine.write(&mut notes, |cx| settle.wait(cx, Duration::from_secs(60)));
+    let (one, other) = (link(inside(), "veth", 2), link(outside(), "veth", 3));
+    let mut machine = FakeMachine::new().with_pair(one, other).unwrap();
+    let (end, host) = (index(&mut machine, &inside()), index(&mut machine, &outside()));
+    let settle = Settle { link: inside() };
+    let wait = |machine: &mut FakeMachine| {
+        let waited = write(machine, &mut Notes::default(), |cx| settle.perform(cx));
         waited.map_err(|error| chain(&error))
     };
     assert_eq!(wait(&mut machine), Err("link eth0 is down".to_owned()));
-    assert_eq!(machine.pauses, 30_000);
-    machine.links[0].1.running = true;
+    assert_eq!(machine.log.pauses, 2500);
+    send(&mut machine, Netns::Container, Request::SetUp(end, true));
+    send(&mut machine, Netns::Host, Request::SetUp(host, true));
     assert_eq!(wait(&mut machine), Ok(Effect::AlreadyThere));
     let (tentative, taken) = (0x40, 0x08);
-    machine.addresses.push((Netns::Container, 2, address("fe80::1/64", tentative)));
+    machine = machine.with_address(&inside(), address("fe80::1/64", tentative)).unwrap();
     assert_eq!(wait(&mut machine), Ok(Effect::AlreadyThere));
-    machine.addresses.push((Netns::Container, 2, address("fd00::2/64", tentative)));
+    machine = machine.with_address(&inside(), address("fd00::2/64", tentative)).unwrap();
     let failed = "failed to settle addresses for \"eth0\": link eth0";
-    let text = format!("{failed} still has tentative addresses after 60 seconds");
+    let text = format!("{failed} still has tentative addresses after 5 seconds");
     assert_eq!(wait(&mut machine), Err(text));
-    let pauses = machine.pauses;
-    machine.addresses.push((Netns::Container, 2, address("fd00::3/64", taken)));
+    let pauses = machine.log.pauses;
+    machine = machine.with_address(&inside(), address("fd00::3/64", taken)).unwrap();
     assert_eq!(wait(&mut machine), Err(format!("{failed} has address fd00::3 in DADFAILED state")));
-    assert_eq!(machine.pauses, pauses, "at once");
+    assert_eq!(machine.log.pauses, pauses, "at once");
     // A port has no addresses of its own.
-    machine.links[0].1.master = Some(7);
+    let bridge = in_container(&name("br0"));
+    machine = machine.with_link(link(bridge.clone(), "bridge", 7)).unwrap();
+    let master = index(&mut machine, &bridge);
+    send(&mut machine, Netns::Container, Request::SetMaster { link: end, master });
     assert_eq!(wait(&mut machine), Ok(Effect::AlreadyThere));
 }
 
@@ -282,38 +310,42 @@ fn what_is_not_the_thing_that_was_made_is_left() {
         mac: mac(3),
         alias: alias.map(str::to_owned),
     };
-    let mut machine =
-        Scripted::with(Netns::Host, Link { alias: Some("x".to_owned()), ..link(3, "y", "veth") });
+    let marked = LinkFact { alias: Some("x".to_owned()), ..link(on_host(&name("y")), "veth", 3) };
+    let mut machine = with([marked]);
+    let there = index(&mut machine, &on_host(&name("y")));
     let delete = |identity| DeleteLink { identity };
-    assert_eq!(retracted(&delete(identity(3, Some("x"))), &mut machine), [[Request::Delete(3)]]);
-    assert!(retracted(&delete(identity(4, Some("x"))), &mut machine).is_empty());
-    let text = left(&delete(identity(3, Some("other"))), &mut machine);
+    assert_eq!(retracted(&delete(identity(there, Some("x"))), &mut machine), [[Request::Delete(there)]]);
+    assert!(retracted(&delete(identity(there + 1, Some("x"))), &mut machine).is_empty());
+    let text = left(&delete(identity(there, Some("other"))), &mut machine);
     assert_eq!(text, "link vethx is not the one that was made");
 
     let ours = "10.9.9.1/24";
     let empty = DeleteEmptyBridge { name: name("cni0"), mac: mac(9), addresses: vec![ours.parse().unwrap()] };
-    machine.links = vec![(Netns::Host, link(9, "cni0", "bridge"))];
-    machine.addresses = vec![(Netns::Host, 9, address(ours, 0)), (Netns::Host, 9, address("fe80::1/64", 0))];
-    assert_eq!(retracted(&empty, &mut machine), [[Request::Delete(9)]]);
-    machine.addresses.push((Netns::Host, 9, address("10.9.8.1/24", 0)));
+    let addresses = [ours, "fe80::1/64"].map(|address| address.parse().unwrap()).to_vec();
+    machine = with([LinkFact { addresses, ..link(cni0(), "bridge", 9) }]);
+    let bridge = index(&mut machine, &cni0());
+    assert_eq!(retracted(&empty, &mut machine), [[Request::Delete(bridge)]]);
+    machine = machine.with_address(&cni0(), address("10.9.8.1/24", 0)).unwrap();
     assert_eq!(left(&empty, &mut machine), "bridge cni0 has the address 10.9.8.1/24, which is not ours");
-    machine.links.push((Netns::Host, Link { master: Some(9), ..link(4, "own", "veth") }));
+    let own = LinkFact { master: Some(bridge), ..link(on_host(&name("own")), "veth", 4) };
+    machine = machine.with_link(own).unwrap();
     assert_eq!(left(&empty, &mut machine), "bridge cni0 is in use: own is a port of it");
-    machine.links[0].1.mac = mac(1);
+    send(&mut machine, Netns::Host, Request::SetMac(bridge, mac(1)));
     assert_eq!(left(&empty, &mut machine), "cni0 is not the bridge that was made");
 }
 
 #[test]
 fn loopback_loses_the_address_that_it_got_when_it_came_up() {
-    let mut machine = Scripted::with(Netns::Container, Link { up: true, ..link(1, "lo", "") });
-    let down = SetDown { link: in_container(&name("lo")) };
-    let own = address("127.0.0.1/8", 0);
-    let deleted = Request::DeleteAddress { link: 1, address: own.address };
-    machine.addresses = vec![(Netns::Container, 1, own), (Netns::Container, 1, address("::1/128", 0))];
+    let mut machine = FakeMachine::new();
+    let lo = in_container(&name("lo"));
+    send(&mut machine, Netns::Container, Request::SetUp(1, true));
+    let down = SetDown { link: lo.clone() };
+    let deleted = Request::DeleteAddress { link: 1, address: "127.0.0.1/8".parse().unwrap() };
     assert_eq!(retracted(&down, &mut machine), [[deleted], [Request::SetUp(1, false)]]);
-    machine.addresses.push((Netns::Container, 1, address("127.0.0.2/8", 0)));
+    assert!(matches!(undo(&mut machine.clone(), down.clone()), Undone::Done));
+    machine = machine.with_address(&lo, address("127.0.0.2/32", 0)).unwrap();
     assert_eq!(retracted(&down, &mut machine), [[Request::SetUp(1, false)]]);
-    machine.addresses.push((Netns::Container, 1, address("fd00::2/64", 0)));
+    machine = machine.with_address(&lo, address("fd00::2/64", 0)).unwrap();
     assert_eq!(left(&down, &mut machine), "link lo would lose its IPv6 addresses");
 }
 

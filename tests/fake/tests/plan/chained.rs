@@ -1,18 +1,18 @@
 //! What a chained plugin may do to what others made.
 
 use super::{name, request};
-use crate::action::query::{GrantedFacts, MachineFacts};
-use crate::action::testing::TestMachine;
-use crate::action::{Action, Answer, Facts, Lifetime, PortOwner, Query};
-use crate::action::{
+use wasm_cni::action::query::{GrantedFacts, MachineFacts};
+use wasm_cni::action::{Action, Answer, Facts, Lifetime, PortOwner, Query};
+use wasm_cni::action::{
     DeletePortMap, FilterRule, LinkAttribute, MapPorts, Mark, MasqueradePorts, PortMapping, SaveLink,
     SetLink, SetSysctl,
 };
-use crate::cni::{Request, config};
-use crate::plan::{DraftPlan, Entry, check};
-use crate::policy::Grants;
-use crate::reference;
-use crate::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni::cni::{Request, config};
+use wasm_cni::plan::{DraftPlan, Entry, check};
+use wasm_cni::policy::Grants;
+use wasm_cni::reference;
+use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni_fake::FakeMachine;
 
 /// A chain after bridge: `eth0` and `br0` are in `prevResult`, `eth9` in that of somebody else's sandbox.
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "dataDir": "/run/own",
@@ -92,8 +92,8 @@ fn it_saves_its_own_interface_where_tuning_keeps_that() {
 fn only_tuning_reads_the_list_of_allowed_parameters() {
     let path = "/etc/cni/tuning/allowlist.conf";
     let read = |plugin: &str| {
-        let (mut machine, plugin_name) = (TestMachine::new(), PluginName::parse(plugin).unwrap());
-        machine.files.insert(path.into(), b"net".to_vec());
+        let plugin_name = PluginName::parse(plugin).unwrap();
+        let mut machine = FakeMachine::new().with_file(path, b"net");
         let (mut facts, grants) = (MachineFacts::new(&mut machine), grants(plugin, CONFIG));
         let mut facts = GrantedFacts::new(&mut facts, &grants, &plugin_name);
         (facts.ask(&Query::File(path.into())), facts.violations().0.len())
@@ -196,7 +196,7 @@ fn rules_of_others_make_room_only_if_the_host_has_said_so() {
     Answer::PortOwners(vec![owner]).grant(&mut grants);
     assert!(check(plan(), &[], &grants).is_ok());
 
-    let (mut machine, plugin) = (TestMachine::new(), PluginName::parse("portmap").unwrap());
+    let (mut machine, plugin) = (FakeMachine::new(), PluginName::parse("portmap").unwrap());
     let mut facts = MachineFacts::new(&mut machine);
     let mut facts = GrantedFacts::new(&mut facts, &grants, &plugin);
     let ask = |ports| Query::StalePorts { backend: Backend::Iptables, is_ipv4: true, ports };

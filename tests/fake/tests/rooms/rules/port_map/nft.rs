@@ -1,69 +1,17 @@
-//! Port maps of nftables on the real kernel, in namespaces of their own.
+//! With nftables.
 
-use super::*;
-use crate::action::profile::{RuleRemoval, RuleSet};
-use crate::action::record::{Difference, Outcome, Undone};
-use crate::action::rules::testing::{Tables, add_sets, effects, remove_sets};
-use crate::action::{Mark, MasqueradePorts};
-use crate::machine::rules::RuleTables;
-use crate::machine::testing::{private, sh};
+use crate::private::{private, sh};
+use crate::rules::{self as on_host, actions, remove};
+use wasm_cni::action::kind::Kind;
+use wasm_cni::action::record::{Effect, Old, Outcome, Undone};
+use wasm_cni::action::rules::port_map::nft::{self, owners, shared, table, there};
+use wasm_cni::action::{Action, DeletePortMap, MapPorts, Mark, MasqueradePorts, PortMapping, RemovePorts};
+use wasm_cni::machine::MachineError;
+use wasm_cni::machine::rules::Listing;
+use wasm_cni::value::Backend;
 
-/// A port map with the removals before it.
-struct Set<'a>(&'a MapPorts, &'a [&'a DeletePortMap]);
-
-impl RuleSet for Set<'_> {
-    fn table(&self) -> TableId {
-        table(self.0.address.is_ipv4())
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        check(self.0)
-    }
-
-    fn add(&self, now: &Listing) -> Vec<Edit> {
-        let (mut now, mut all) = (now.clone(), Vec::new());
-        for map in self.1 {
-            let edits = evict(map, &now);
-            now.apply(&edits);
-            all.extend(edits);
-        }
-        all.extend(super::add(self.0, &now));
-        all
-    }
-
-    fn effect(&self, before: &Listing, is_changed: bool) -> Effect {
-        super::effect(self.0, before, is_changed)
-    }
-
-    fn missing(&self, _now: &Listing) -> Vec<Difference> {
-        Vec::new()
-    }
-
-    fn failed(&self, error: TableError) -> MachineError {
-        failed(error)
-    }
-}
-
-/// The removal of a port map, or of its table too.
-struct Gone<'a>(&'a MapPorts, &'a [String]);
-
-impl RuleRemoval for Gone<'_> {
-    fn table(&self) -> TableId {
-        table(self.0.address.is_ipv4())
-    }
-
-    fn check(&self) -> Result<(), MachineError> {
-        Ok(())
-    }
-
-    fn remove(&self, now: &Listing) -> Result<Removal, String> {
-        Ok(remove(self.0, self.1, now))
-    }
-
-    fn failed(&self, error: TableError) -> MachineError {
-        failed(error)
-    }
-}
+/// The table's name.
+const TABLE: &str = "cni_hostport";
 
 fn mapping(host_port: u16, protocol: &str) -> PortMapping {
     PortMapping { protocol: protocol.to_owned(), host_port, container_port: 80, host_address: None }
@@ -81,24 +29,27 @@ fn ports(container: &str, address: &str, mappings: Vec<PortMapping>) -> MapPorts
     }
 }
 
+/// Adds a port map after the removals before it, in one transaction.
 fn add(ports: &MapPorts, stale: &[&DeletePortMap]) -> Outcome {
-    add_sets(&[&Set(ports, stale)], &[]).remove(0)
+    let stale = stale.iter().map(|&map| map.clone().into());
+    let step: Vec<Action> = stale.chain([ports.clone().into()]).collect();
+    on_host::add(&step).pop().unwrap()
 }
 
 fn effect(outcome: Outcome) -> Effect {
-    effects(vec![outcome]).remove(0)
+    crate::play::done(outcome).unwrap()
 }
 
 fn delete(ports: &MapPorts, unmake: &[String]) -> Undone {
-    remove_sets(&[&Gone(ports, unmake)]).remove(0)
+    remove(&[RemovePorts { ports: ports.clone(), unmake: unmake.to_vec() }.into()]).remove(0)
 }
 
 fn listed(is_ipv4: bool) -> Listing {
-    Tables.list(table(is_ipv4)).unwrap()
+    on_host::listed(table(is_ipv4))
 }
 
 fn verify(ports: &MapPorts) -> Vec<String> {
-    missing(ports, &listed(ports.address.is_ipv4()))
+    on_host::missing(&actions(&[ports]))
 }
 
 fn ruleset() -> String {
@@ -106,8 +57,8 @@ fn ruleset() -> String {
 }
 
 fn print(ports: &MapPorts) {
-    let table = table(ports.address.is_ipv4());
-    super::add(ports, &Listing::empty(table)).iter().for_each(|edit| drop(sh(&edit.command(table))));
+    let commands = ports.commands();
+    commands.iter().filter(|command| command.starts_with("nft ")).for_each(|command| drop(sh(command)));
 }
 
 #[test]
@@ -175,7 +126,7 @@ fn the_rules_are_those_of_the_reference() {
 #[test]
 fn what_is_missing_is_named_in_the_words_that_add_it() {
     let map = ports("c1", "10.1.2.2/24", vec![mapping(8080, "tcp")]);
-    let texts = missing(&map, &Listing::empty(table(true)));
+    let texts = nft::missing(&map, &Listing::empty(table(true)));
     assert_eq!(
         texts,
         [

@@ -1,0 +1,4 @@
+//! Rooms that lead ports of the host to a container.
+
+mod iptables;
+mod nft;
