@@ -246,11 +246,11 @@ impl Space {
             Request::DeleteRootQdisc(index) => {
                 self.get_mut(*index)?.root.take().ok_or(Errno::ENOENT)?;
             }
+            Request::AddIngress(index) if self.get_mut(*index)?.ingress.is_some() => {
+                return Err(Errno::EEXIST);
+            }
             Request::AddIngress(index) => {
                 let link = self.get_mut(*index)?;
-                if link.ingress.is_some() {
-                    return Err(Errno::EEXIST);
-                }
                 link.ingress = Some(Vec::new());
                 link.queue();
             }

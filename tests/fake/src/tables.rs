@@ -175,7 +175,7 @@ fn is_possible_iptables(listing: &iptables::Listing, edit: &iptables::Edit) -> b
         Edit::NewChain(chain) => !is_there(chain) && !is_target(chain) && !chain.starts_with('-'),
         Edit::Append(rule) | Edit::Insert(rule) => {
             let is_known = |target: &String| is_target(target) || is_there(target);
-            is_there(&rule.chain) && targets(rule).iter().all(is_known)
+            is_there(&rule.chain) && is_complete(rule) && targets(rule).iter().all(is_known)
         }
         Edit::Delete(rule) => listing.has(rule),
         Edit::Flush(chain) => is_there(chain),
@@ -188,6 +188,13 @@ fn is_possible_iptables(listing: &iptables::Listing, edit: &iptables::Edit) -> b
 
 fn is_target(name: &str) -> bool {
     TARGETS.split(' ').any(|target| target == name)
+}
+
+/// Whether each option of a rule that has a value is given one.
+fn is_complete(rule: &iptables::Rule) -> bool {
+    let mut places = rule.words.iter().zip(rule.words.iter().skip(1).map(Some).chain([None]));
+    let is_valued = |word: &str| "-d -g -i -j -o -p -s".split(' ').any(|option| option == word);
+    places.all(|(word, next)| !is_valued(word) || next.is_some_and(|value| !value.starts_with('-')))
 }
 
 fn is_possible_nftables(listing: &nftables::Listing, edit: &nftables::Edit) -> bool {

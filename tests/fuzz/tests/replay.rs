@@ -1,6 +1,9 @@
 //! What the fuzzers have found and where they have been, with the compiler that everybody has.
 
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use wasm_cni::action::Action;
 use wasm_cni_fuzz_targets::TARGETS;
 
 fn corpora() -> PathBuf {
@@ -30,6 +33,34 @@ fn what_is_promised_of_any_input_holds_for_every_one_that_was_kept() {
         }
     }
     assert!(failed.is_empty(), "as told above: {failed:#?}");
+}
+
+/// Whole, cut short by a death, and with what nobody knows the end of.
+#[test]
+fn every_kind_of_action_is_in_a_journal_of_version_2() {
+    let corpus = corpora().join("journal");
+    let mut missing: BTreeSet<String> = Action::KINDS.iter().map(|kind| tag(kind)).collect();
+    for input in names(&corpus).iter().filter(|name| name.starts_with("version-2-")) {
+        let text = std::fs::read_to_string(corpus.join(input)).unwrap();
+        assert!(text.starts_with(r#"{"version":2,"#), "{input}");
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            for step in line["intent"].as_array().into_iter().flatten() {
+                let kinds = step[0]["action"].as_object().unwrap();
+                missing.retain(|kind| !kinds.contains_key(kind));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// As a journal writes a kind: `create-veth` of `CreateVeth`.
+fn tag(kind: &str) -> String {
+    let letter = |(place, letter): (usize, char)| match letter.is_ascii_uppercase() && place > 0 {
+        true => format!("-{}", letter.to_ascii_lowercase()),
+        false => letter.to_ascii_lowercase().to_string(),
+    };
+    kind.chars().enumerate().map(letter).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod actions;
 mod case;
 mod cases;
+#[expect(dead_code, reason = "shared with the faults, for which policy allows a plan")]
 #[path = "../plans/mod.rs"]
 mod plans;
 mod private;

@@ -16,7 +16,7 @@ const KEPT: &str = "/run/cni/native/kept";
 
 /// All of them.
 pub fn all() -> Vec<Plan> {
-    vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin()]
+    vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin(), addresses_of_a_bridge()]
 }
 
 /// A plan of entries that a journal holds.
@@ -117,6 +117,26 @@ fn stale_port_map() -> Plan {
     let entries = vec![entry(Lifetime::Attachment, delete), map("CNI-DN-new", "c1")];
     let plan = plan("stale port map", FakeMachine::new(), &["CNI-DN-dead"], entries);
     Plan { earlier: vec![map("CNI-DN-dead", "dead")], ..plan }
+}
+
+/// Those of a bridge that was there do not go with a link.
+fn addresses_of_a_bridge() -> Plan {
+    let there =
+        LinkFact { up: true, addresses: vec!["10.9.9.1/24".parse().unwrap()], ..link("br0", "bridge", 9) };
+    let add = |address: &str| {
+        let text = format!(
+            r#"{{"add-address": {{"address": {address:?}, "link": {{"name": "br0", "netns": "host"}}}}}}"#
+        );
+        read(Lifetime::Shared, &text)
+    };
+    let entries = vec![bridge(false), add("10.1.2.1/24"), add("fd00:1::1/64"), add("10.9.9.1/24")];
+    let before = FakeMachine::new().with_link(there).unwrap();
+    Plan {
+        real: "ip link add br0 address 02:00:00:00:01:09 type bridge
+            ip link set br0 up; ip addr add 10.9.9.1/24 dev br0"
+            .to_owned(),
+        ..plan("addresses of a bridge", before, &[], entries)
+    }
 }
 
 /// A native plugin is executed between two stages.

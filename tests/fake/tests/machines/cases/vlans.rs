@@ -66,7 +66,7 @@ fn gateways_in_vlans() {
 
 /// What becomes of requests: the VLANs of a port after each, or the errno.
 fn said(machine: &mut dyn Machine) -> Vec<String> {
-    let mut send = |machine: &mut dyn Machine, request| {
+    let send = |machine: &mut dyn Machine, request| {
         let answer: io::Result<()> = machine.send(Netns::Host, vec![request]).remove(0);
         answer.map_err(|error| error.raw_os_error())
     };
