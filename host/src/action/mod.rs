@@ -38,7 +38,7 @@ pub use link::up::{SetDown, SetUp};
 pub use link::veth::{CreateVeth, VethPeer};
 pub use link::vlan_gateway::EnsureVlanGateway;
 pub use profile::Lifetime;
-pub use qdisc::{DeleteIfb, Ifb, RemoveShape, Shape};
+pub use qdisc::{DeleteIfb, Ifb, RemoveTokenBucket, SetTokenBucket};
 pub use query::{Answer, Facts, PortOwner, Query};
 pub use route::AddRoute;
 pub use rules::filter::{FilterRule, RemoveFilter};
@@ -93,8 +93,8 @@ pub enum Action {
     CheckSourceMac(CheckSourceMac),
     /// Says what the host passes on to a container, and from it.
     Filter(FilterRule),
-    /// Limits how fast packets pass a link.
-    Shape(Shape),
+    /// Limits how fast packets pass a link, by a token bucket.
+    SetTokenBucket(SetTokenBucket),
     /// Executes a native plugin. No planner records it: the host does it between two stages of a plan.
     Delegate(Delegate),
     /// Gives an attribute of a link another value; or, when something is repaired, again the one that it was made with.
@@ -138,8 +138,8 @@ pub enum Undo {
     RemoveSourceMac(RemoveSourceMac),
     /// Removes what the host passes on.
     RemoveFilter(RemoveFilter),
-    /// Removes the limit of a link.
-    RemoveShape(RemoveShape),
+    /// Removes the token bucket of a link.
+    RemoveTokenBucket(RemoveTokenBucket),
     /// Deletes an ifb of the reference's.
     DeleteIfb(DeleteIfb),
     /// Executes a native plugin for DEL.
@@ -193,7 +193,7 @@ dispatch! { Action, kind, Kind,
     DeletePortMap(DeletePortMap),
     CheckSourceMac(CheckSourceMac),
     Filter(FilterRule),
-    Shape(Shape),
+    SetTokenBucket(SetTokenBucket),
     Delegate(Delegate),
     SetLink(SetLink),
     SaveLink(SaveLink),
@@ -216,7 +216,7 @@ dispatch! { Undo, inverse, Inverse,
     DeletePortMap(DeletePortMap),
     RemoveSourceMac(RemoveSourceMac),
     RemoveFilter(RemoveFilter),
-    RemoveShape(RemoveShape),
+    RemoveTokenBucket(RemoveTokenBucket),
     DeleteIfb(DeleteIfb),
     EndDelegate(EndDelegate),
     ReleaseLease(ReleaseLease),

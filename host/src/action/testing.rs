@@ -188,9 +188,9 @@ impl TestMachine {
                 all.filter(|to| **to == *index).for_each(|to| *to = 0);
             }
             Request::SetQueueLength(index, packets) => self.at(*index)?.queue_length = *packets,
-            Request::SetTokenBucket(index, bucket) => {
+            Request::SetTokenBucket(index, token_bucket) => {
                 self.at(*index)?.queue_length = 1000;
-                self.root(*index, Some(*bucket));
+                self.root(*index, Some(*token_bucket));
             }
             Request::DeleteRootQdisc(index) => self.root(*index, None),
             Request::AddIngress(index) => self.qdiscs.entry(*index).or_default().has_ingress = true,
@@ -204,8 +204,8 @@ impl TestMachine {
         Ok(())
     }
 
-    fn root(&mut self, index: u32, bucket: Option<TokenBucket>) {
-        self.qdiscs.entry(index).or_default().root = bucket;
+    fn root(&mut self, index: u32, token_bucket: Option<TokenBucket>) {
+        self.qdiscs.entry(index).or_default().root = token_bucket;
     }
 }
 

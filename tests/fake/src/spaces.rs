@@ -130,12 +130,12 @@ impl Spaces {
             Request::RestoreAddress { link, address } => space.add_address(*link, address.address)?,
             Request::DeleteAddress { link, address } => space.delete_address(*link, *address)?,
             Request::AddRoute { link, route } => space.add_route(*link, route)?,
-            Request::SetTokenBucket(index, bucket) => {
+            Request::SetTokenBucket(index, token_bucket) => {
                 let link = space.get_mut(*index)?;
                 if link.queue_length == 0 {
                     link.queue_length = super::link::DEFAULT_QUEUE_LENGTH;
                 }
-                link.root = Some(*bucket);
+                link.root = Some(*token_bucket);
             }
             Request::DeleteRootQdisc(index) => {
                 space.get_mut(*index)?.root.take().ok_or(Errno::ENOENT)?;

@@ -10,9 +10,9 @@ fn name(text: &str) -> IfName {
 }
 
 /// A limit of what goes to `v`, or of what comes from it.
-fn shape(through: Option<&str>) -> Shape {
+fn set_token_bucket(through: Option<&str>) -> SetTokenBucket {
     let ifb = |text| Ifb { name: name(text), alias: "ours".to_owned() };
-    Shape { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
+    SetTokenBucket { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
 }
 
 /// A machine with the host's end of a veth pair.
@@ -22,31 +22,31 @@ fn machine() -> TestMachine {
     machine
 }
 
-fn texts(machine: &mut TestMachine, shape: &Shape) -> Vec<String> {
-    machine.read(|cx| shape.verify(cx)).unwrap().into_iter().map(|found| found.text).collect()
+fn texts(machine: &mut TestMachine, set: &SetTokenBucket) -> Vec<String> {
+    machine.read(|cx| set.verify(cx)).unwrap().into_iter().map(|found| found.text).collect()
 }
 
 #[test]
-fn the_bucket_is_the_references() {
+fn the_token_bucket_is_the_references() {
     // cni-behaviours, 7.18: 8000 bit/s with 16000 bits, shown as `burst 2000b lat 25ms`.
-    let shape = shape(None);
-    assert_eq!((shape.limit(), shape.buffer()), (2025, 31_250_000));
-    let none = Shape { rate: 0, ..shape };
+    let set = set_token_bucket(None);
+    assert_eq!((set.limit(), set.buffer()), (2025, 31_250_000));
+    let none = SetTokenBucket { rate: 0, ..set };
     assert_eq!(none.buffer(), u32::MAX);
 }
 
 #[test]
 fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_length() {
-    let (mut machine, shape) = (machine(), shape(None));
+    let (mut machine, set) = (machine(), set_token_bucket(None));
     let old = Old::QueueLength(0);
-    assert_eq!(texts(&mut machine, &shape), ["what goes to v is not limited"]);
-    assert_eq!(machine.read(|cx| shape.observe(cx)), Before::Old(old.clone()));
-    let effect = machine.perform(&shape).unwrap();
+    assert_eq!(texts(&mut machine, &set), ["what goes to v is not limited"]);
+    assert_eq!(machine.read(|cx| set.observe(cx)), Before::Old(old.clone()));
+    let effect = machine.perform(&set).unwrap();
     assert_eq!(effect, Effect::Replaced(old));
     assert_eq!(machine.link("v").unwrap().queue_length, 1000, "the kernel changes it");
-    assert_eq!(machine.perform(&shape).unwrap(), Effect::AlreadyThere);
-    assert_eq!(texts(&mut machine, &shape), [""; 0]);
-    let faster = Shape { rate: 2000, ..shape.clone() };
+    assert_eq!(machine.perform(&set).unwrap(), Effect::AlreadyThere);
+    assert_eq!(texts(&mut machine, &set), [""; 0]);
+    let faster = SetTokenBucket { rate: 2000, ..set.clone() };
     assert_eq!(
         texts(&mut machine, &faster),
         ["what goes to v is limited to 8000 bit/s (limit 2025, buffer 31250000), \
@@ -54,9 +54,9 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
     );
 
     let undoing = Undoing { done: Done::Effect(&effect), why: Reason::Delete, own: &[], others: &[] };
-    let removal = RemoveShape { shape: shape.clone(), queue_length: Some(0) };
-    assert_eq!(shape.undos(&undoing), [Undo::from(removal.clone())]);
-    let anothers = RemoveShape { shape: faster, queue_length: None };
+    let removal = RemoveTokenBucket { set: set.clone(), queue_length: Some(0) };
+    assert_eq!(set.undos(&undoing), [Undo::from(removal.clone())]);
+    let anothers = RemoveTokenBucket { set: faster, queue_length: None };
     assert!(matches!(machine.undo(&anothers).unwrap(), Undone::Gone), "it is not the one meant");
     assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
     assert_eq!(machine.link("v").unwrap().queue_length, 0);
@@ -65,14 +65,14 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
 
 #[test]
 fn what_comes_from_a_link_goes_through_an_ifb() {
-    let (mut machine, shape) = (machine(), shape(Some("bwp1")));
+    let (mut machine, set) = (machine(), set_token_bucket(Some("bwp1")));
     let ifb = name("bwp1");
-    assert_eq!(shape.profile().makes, [LinkName::on_host(&ifb)]);
-    assert_eq!(machine.read(|cx| shape.observe(cx)), Before::Absent);
-    assert_eq!(texts(&mut machine, &shape), ["ifb bwp1 is gone: what comes from v is not limited"]);
-    assert_eq!(machine.perform(&shape).unwrap(), Effect::Replaced(Old::QueueLength(0)));
+    assert_eq!(set.profile().makes, [LinkName::on_host(&ifb)]);
+    assert_eq!(machine.read(|cx| set.observe(cx)), Before::Absent);
+    assert_eq!(texts(&mut machine, &set), ["ifb bwp1 is gone: what comes from v is not limited"]);
+    assert_eq!(machine.perform(&set).unwrap(), Effect::Replaced(Old::QueueLength(0)));
     let (host, through) = (machine.link("v").unwrap().index, machine.link("bwp1").unwrap().index);
-    let bucket = shape.bucket();
+    let token_bucket = set.token_bucket();
     assert_eq!(
         machine.sent,
         [
@@ -80,17 +80,17 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
             Request::Mark { name: ifb, alias: "ours".to_owned(), hairpin: false, isolated: false },
             Request::AddIngress(host),
             Request::Redirect { link: host, to: through },
-            Request::SetTokenBucket(through, bucket),
+            Request::SetTokenBucket(through, token_bucket),
         ]
     );
-    assert_eq!(texts(&mut machine, &shape), [""; 0]);
+    assert_eq!(texts(&mut machine, &set), [""; 0]);
 
     // What is missing is made again, and nothing else.
     machine.sent.clear();
-    machine.perform(&shape).unwrap();
+    machine.perform(&set).unwrap();
     assert_eq!(machine.sent, []);
     machine.delete_link("bwp1");
-    machine.perform(&shape).unwrap();
+    machine.perform(&set).unwrap();
     let through = machine.link("bwp1").unwrap().index;
     assert_eq!(
         machine.sent[2..],
@@ -98,12 +98,12 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
             Request::DeleteIngress(host),
             Request::AddIngress(host),
             Request::Redirect { link: host, to: through },
-            Request::SetTokenBucket(through, bucket),
+            Request::SetTokenBucket(through, token_bucket),
         ]
     );
-    assert_eq!(texts(&mut machine, &shape), [""; 0]);
+    assert_eq!(texts(&mut machine, &set), [""; 0]);
 
-    let removal = RemoveShape { shape, queue_length: Some(0) };
+    let removal = RemoveTokenBucket { set, queue_length: Some(0) };
     assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
     assert!(machine.link("bwp1").is_none() && !machine.qdiscs(host).unwrap().has_ingress);
     assert!(matches!(machine.undo(&removal).unwrap(), Undone::Gone));
@@ -111,18 +111,18 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
 
 #[test]
 fn an_ifb_of_somebody_else_is_left() {
-    let (mut machine, shape) = (machine(), shape(Some("bwp1")));
+    let (mut machine, set) = (machine(), set_token_bucket(Some("bwp1")));
     machine.add_link("bwp1", "ifb");
     // One that was made and not yet marked is removed, and not used.
-    let error = machine.perform(&shape).unwrap_err();
+    let error = machine.perform(&set).unwrap_err();
     assert_eq!(chain(&error), "adding link: file exists: \"bwp1\"");
-    let removal = RemoveShape { shape: shape.clone(), queue_length: None };
+    let removal = RemoveTokenBucket { set: set.clone(), queue_length: None };
     assert!(matches!(machine.undo(&removal).unwrap(), Undone::Done));
 
     machine.add_link("bwp1", "ifb").alias = Some("another".to_owned());
-    assert!(machine.perform(&shape).is_err());
+    assert!(machine.perform(&set).is_err());
     assert!(matches!(machine.undo(&removal).unwrap(), Undone::Left(_)));
-    assert_eq!(texts(&mut machine, &shape), ["bwp1 is not the ifb that was made"]);
+    assert_eq!(texts(&mut machine, &set), ["bwp1 is not the ifb that was made"]);
     let ifb = DeleteIfb { name: name("bwp1") };
     assert!(matches!(machine.retract(&ifb).unwrap(), Retraction::Nothing(Undone::Left(_))));
     machine.delete_link("bwp1");
@@ -136,11 +136,11 @@ fn an_ifb_of_somebody_else_is_left() {
 
 #[test]
 fn commands_are_those_of_tc() {
-    let (to, from) = (shape(None), shape(Some("bwp1")));
-    let bucket = |link| {
+    let (to, from) = (set_token_bucket(None), set_token_bucket(Some("bwp1")));
+    let token_bucket = |link| {
         format!("tc qdisc replace dev {link} root handle 1: tbf rate 8000bit burst 2000b latency 25ms")
     };
-    assert_eq!(to.commands(), [bucket("v")]);
+    assert_eq!(to.commands(), [token_bucket("v")]);
     assert_eq!(
         from.commands(),
         [
@@ -148,10 +148,10 @@ fn commands_are_those_of_tc() {
             "ip link set bwp1 alias 'ours' up",
             "tc qdisc add dev v handle ffff: ingress",
             "tc filter add dev v parent ffff: protocol all prio 1 u32 match u32 0 0 flowid 1:1 action mirred egress redirect dev bwp1",
-            &bucket("bwp1"),
+            &token_bucket("bwp1"),
         ]
     );
-    let removal = |shape| RemoveShape { shape, queue_length: None }.command();
+    let removal = |set| RemoveTokenBucket { set, queue_length: None }.command();
     assert_eq!(removal(to), "tc qdisc delete dev v root");
     assert_eq!(removal(from), "tc qdisc delete dev v ingress; ip link delete bwp1");
 }

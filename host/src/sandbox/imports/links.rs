@@ -286,7 +286,7 @@ impl Guest {
             Some(Action::EnsureBridge(bridge)) => Ok(set(Made::Bridge(bridge), end)),
             Some(Action::CreateVeth(veth)) => Ok(set(Made::Veth(veth), end)),
             Some(Action::EnsureVlanGateway(gateway)) => Ok(set(Made::Gateway(gateway), end)),
-            Some(Action::Shape(_)) => {
+            Some(Action::SetTokenBucket(_)) => {
                 Err(violation("an ifb has only what its link gives it".to_owned()).into())
             }
             Some(_) => Err(wasmtime::format_err!("a link without the action that makes it")),

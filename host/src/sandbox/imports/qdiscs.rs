@@ -3,7 +3,7 @@
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
 use crate::action::Action;
-use crate::action::{Ifb, Shape};
+use crate::action::{Ifb, SetTokenBucket};
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::{End, Link};
@@ -14,8 +14,8 @@ use wasmtime::component::Resource;
 impl Host for Guest {
     fn limit(&mut self, link: Resource<Handle>, rate: u64, burst: u64) -> wasmtime::Result<()> {
         let link = self.host_link(&link)?;
-        let shape = shape(link, rate, burst, None)?;
-        self.record(Action::Shape(shape))?;
+        let set = set_token_bucket(link, rate, burst, None)?;
+        self.record(Action::SetTokenBucket(set))?;
         Ok(())
     }
 
@@ -30,7 +30,8 @@ impl Host for Guest {
         let name =
             derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
         let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
-        let action = self.record(Action::Shape(shape(link, rate, burst, Some(through))?))?;
+        let action =
+            self.record(Action::SetTokenBucket(set_token_bucket(link, rate, burst, Some(through))?))?;
         let link = LinkRef { netns: Netns::Host, name };
         Ok(self.links.push(Link { action: Some(action), end: End::Ifb, link })?)
     }
@@ -47,7 +48,12 @@ impl Guest {
 }
 
 /// Of bits: the kernel counts bytes.
-fn shape(link: IfName, rate: u64, burst: u64, through: Option<Ifb>) -> Result<Shape, CniError> {
+fn set_token_bucket(
+    link: IfName,
+    rate: u64,
+    burst: u64,
+    through: Option<Ifb>,
+) -> Result<SetTokenBucket, CniError> {
     let refused = |what: String| violation(format!("what passes {link} cannot be limited: {what}"));
     let burst = u32::try_from(burst / 8)
         .ok()
@@ -56,5 +62,5 @@ fn shape(link: IfName, rate: u64, burst: u64, through: Option<Ifb>) -> Result<Sh
     if rate < 8 {
         return Err(refused(format!("{rate} bit/s is less than a byte a second")));
     }
-    Ok(Shape { rate: rate / 8, burst, through, link })
+    Ok(SetTokenBucket { rate: rate / 8, burst, through, link })
 }
