@@ -19,7 +19,7 @@ pub use error::PolicyError;
 pub use file::{AuditLog, Ceilings, DEFAULT_PATH, Mode, Policy};
 pub use grant::{Grants, TypeGrants};
 pub use rules::{Lowered, Rules};
-pub use scope::{Key, Thing};
+pub use scope::{Key, Resource};
 pub use violation::{Refusal, Told, Violation};
 
 /// Whether a violation is reported and let through.

@@ -2,7 +2,7 @@
 
 use super::capability::Capability;
 use super::file::{Mode, Policy, Rule, Sha256};
-use super::scope::{Key, Scope, Thing};
+use super::scope::{Key, Resource, Scope};
 use super::violation::{Refusal, Remedy, Told};
 use crate::cni::{CniError, code};
 use crate::value::{NetworkName, PluginName};
@@ -78,21 +78,26 @@ impl Rules<'_> {
         })
     }
 
-    /// Refuses a thing that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
+    /// Refuses a resource that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
     /// not cover, whatever allows it.
-    pub fn refuse(&self, thing: &Thing<'_>, by_default: bool, rule: impl FnOnce() -> String) -> Vec<Refusal> {
+    pub fn refuse(
+        &self,
+        resource: &Resource<'_>,
+        by_default: bool,
+        rule: impl FnOnce() -> String,
+    ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        let allows = |rule: &&Rule| rule.allow.covers(thing).is_some_and(|(_, _, covers)| covers);
+        let allows = |rule: &&Rule| rule.allow.covers(resource).is_some_and(|(_, _, covers)| covers);
         if !by_default && !self.rules.iter().any(allows) {
-            let remedy = match thing.literal() {
-                Some(value) => Remedy::Allow(thing.key(), value),
+            let remedy = match resource.literal() {
+                Some(value) => Remedy::Allow(resource.key(), value),
                 None => Remedy::Never("a name that reads as a pattern cannot be allowed"),
             };
             refusals.push(Refusal { rule: rule(), remedy });
         }
-        for (offset, text, covers) in self.rules.iter().filter_map(|rule| rule.only.covers(thing)) {
+        for (offset, text, covers) in self.rules.iter().filter_map(|rule| rule.only.covers(resource)) {
             if !covers {
-                let key = thing.key().as_str();
+                let key = resource.key().as_str();
                 let told = self.policy.told(offset, format!("only.{key}"));
                 let path = self.policy.path.display();
                 let rule = format!("line {} of {path} allows only {text} (`only.{key}`)", told.line);

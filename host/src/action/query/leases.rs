@@ -4,7 +4,7 @@ use super::{Answer, Question};
 use crate::action::context::ReadContext;
 use crate::machine::MachineError;
 use crate::machine::lease::unreadable;
-use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
+use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{AddressRange, Fact, Owner, StoreRef};
 
 /// See [`Query::Held`](super::Query::Held).
@@ -145,7 +145,7 @@ fn refuse(store: &StoreRef, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> 
     }
     let is_usual = grants.data_dirs.contains(&store.data_dir);
     let rule = || format!("leases are kept below {}, by network", grants.data_dirs_text());
-    rules.refuse(&Thing::Leases(&store.data_dir), is_usual, rule)
+    rules.refuse(&Resource::Leases(&store.data_dir), is_usual, rule)
 }
 
 fn describe(store: &StoreRef) -> String {
