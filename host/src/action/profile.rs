@@ -232,8 +232,8 @@ pub trait RuleSet {
     /// The edits that make what a listing lacks. Pure.
     fn add(&self, now: &Listing) -> Vec<Edit>;
 
-    /// The same as part of a transaction that does other actions, `beside`, too: what those want stays. The set itself may be one of them.
-    fn add_beside(&self, _beside: &[&Action], now: &Listing) -> Vec<Edit> {
+    /// The same as part of a transaction that does other actions, `others`, too: what those want stays. The set itself may be one of them.
+    fn add_with_others(&self, _others: &[&Action], now: &Listing) -> Vec<Edit> {
         self.add(now)
     }
 

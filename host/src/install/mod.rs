@@ -236,9 +236,9 @@ impl Item {
         let live = place.live(&self.name);
         if self.found != Found::Nothing {
             // A second name first: at no time is there nothing under the first one.
-            let beside = place.staged(&format!("{}.kept", self.name));
-            fs::hard_link(&live, &beside)?;
-            fs::rename(&beside, self.kept(place))?;
+            let second_name = place.staged(&format!("{}.kept", self.name));
+            fs::hard_link(&live, &second_name)?;
+            fs::rename(&second_name, self.kept(place))?;
         }
         fs::rename(place.staged(&self.name), &live).inspect_err(|_| drop(fs::remove_file(self.kept(place))))
     }

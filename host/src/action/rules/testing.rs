@@ -67,7 +67,7 @@ pub fn change<T>(table: TableId, decide: impl Fn(&Listing) -> (Vec<Edit>, T)) ->
 /// The edits of several sets of rules, and what each changes; an error of the first that conflicts.
 pub fn additions(
     sets: &[&dyn RuleSet],
-    beside: &[&Action],
+    others: &[&Action],
     before: &Listing,
 ) -> (Vec<Edit>, Result<Vec<Effect>, MachineError>) {
     let (mut now, mut all, mut effects) = (before.clone(), Vec::new(), Vec::new());
@@ -75,7 +75,7 @@ pub fn additions(
         if let Some(conflict) = set.conflict(&now) {
             return (Vec::new(), Err(conflict));
         }
-        let edits = set.add_beside(beside, &now);
+        let edits = set.add_with_others(others, &now);
         now.apply(&edits);
         effects.push(set.effect(before, !edits.is_empty()));
         all.extend(edits);
@@ -84,7 +84,7 @@ pub fn additions(
 }
 
 /// Adds sets of rules of one table, one outcome for each.
-pub fn add_sets(sets: &[&dyn RuleSet], beside: &[&Action]) -> Vec<Outcome> {
+pub fn add_sets(sets: &[&dyn RuleSet], others: &[&Action]) -> Vec<Outcome> {
     let failed = |error: MachineError, outcome: fn(MachineError) -> Outcome| {
         let with_it = || MachineError::Conflict("the transaction that it is part of failed".to_owned());
         let others = sets.iter().skip(1).map(|_| outcome(with_it()));
@@ -95,7 +95,7 @@ pub fn add_sets(sets: &[&dyn RuleSet], beside: &[&Action]) -> Vec<Outcome> {
             return failed(error, Outcome::Failed);
         }
     }
-    match change(sets[0].table(), |listed| additions(sets, beside, listed)) {
+    match change(sets[0].table(), |listed| additions(sets, others, listed)) {
         Ok(Ok(effects)) => effects.into_iter().map(Outcome::Done).collect(),
         Ok(Err(error)) => failed(error, Outcome::Failed),
         Err(error) => {

@@ -113,16 +113,16 @@ impl RuleSet for MasqueradeNft {
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {
-        self.add_beside(&[], now)
+        self.add_with_others(&[], now)
     }
 
     /// Rules of the same owner that nobody here wants go, so that a second ADD leaves what the first one did.
-    fn add_beside(&self, beside: &[&Action], now: &Listing) -> Vec<Edit> {
+    fn add_with_others(&self, others: &[&Action], now: &Listing) -> Vec<Edit> {
         let Some(now) = now.nftables() else { return Vec::new() };
-        let beside = beside.iter().filter_map(|action| {
+        let others = others.iter().filter_map(|action| {
             if let Action::MasqueradeNft(other) = action { Some(other.rule()) } else { None }
         });
-        let wanted: Vec<NewRule> = beside.chain([self.rule()]).collect();
+        let wanted: Vec<NewRule> = others.chain([self.rule()]).collect();
         let owned: Vec<&Rule> = now.rules_of(CHECKS).filter(|rule| self.owns(rule)).collect();
         let first = |wanted: &NewRule| owned.iter().copied().find(|rule| wanted.is(rule));
         // Of one that is there twice the second goes.
