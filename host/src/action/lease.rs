@@ -378,8 +378,8 @@ mod tests {
         let free = Query::Free(store.clone(), within);
         let left = Fact::Known(vec![range("10.1.2.2", "10.1.2.2"), range("10.1.2.4", "10.1.2.4")]);
         assert_eq!(overlaid(&free, Answer::Free(Fact::Absent)), Answer::Free(left));
-        let elsewhere = Query::Free(StoreRef { network: other, ..store }, within);
-        assert_eq!(overlaid(&elsewhere, Answer::Free(Fact::Absent)), Answer::Free(Fact::Absent));
+        let in_other_network = Query::Free(StoreRef { network: other, ..store }, within);
+        assert_eq!(overlaid(&in_other_network, Answer::Free(Fact::Absent)), Answer::Free(Fact::Absent));
     }
 
     #[test]

@@ -84,9 +84,9 @@ pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -
     outcome.score.unlisted = outcome.unlisted.len();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let all = Case::all();
-    let is_elsewhere = |name: &str| !names.contains(name) && all.iter().any(|case| case.name == name);
+    let is_in_other_part = |name: &str| !names.contains(name) && all.iter().any(|case| case.name == name);
     let must_show =
-        |line: &&Listed| names.contains(line.case.as_str()) || (is_whole && !is_elsewhere(&line.case));
+        |line: &&Listed| names.contains(line.case.as_str()) || (is_whole && !is_in_other_part(&line.case));
     outcome.gone = listed.iter().filter(must_show).filter(|line| !seen.contains(line)).cloned().collect();
     outcome
 }

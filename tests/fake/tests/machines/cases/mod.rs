@@ -145,15 +145,15 @@ fn leases() {
             Undo::from(ReleaseLease { lease: lease("10.1.2.9", "eth0") }),
         ])
         .agree();
-    let elsewhere = {
+    let in_other_network = {
         let mut lease = lease("10.1.2.2", "eth0");
         lease.store.network = wasm_cni::value::NetworkName::parse("unused").unwrap();
         lease
     };
     Case::new("two leases", vec![taken(), taken()])
         .undos(vec![
-            Undo::from(ReleaseLease { lease: elsewhere.clone() }),
-            Undo::from(RestoreLastReserved { lease: elsewhere, old: None }),
+            Undo::from(ReleaseLease { lease: in_other_network.clone() }),
+            Undo::from(RestoreLastReserved { lease: in_other_network, old: None }),
         ])
         .agree();
 }

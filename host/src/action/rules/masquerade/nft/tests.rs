@@ -296,18 +296,18 @@ fn what_is_not_there_is_gone_and_nobody_is_asked_for_a_table() {
 fn rules_are_found_by_attachment_and_by_network_whoever_made_them() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
-        let elsewhere = of(&attachment("alternate", "net1", "three"), "10.0.0.3/8");
+        let of_other_network = of(&attachment("alternate", "net1", "three"), "10.0.0.3/8");
         reference(&[&format!(
             "ip saddr == 192.168.1.1 ip daddr != 192.168.1.0/24 masquerade comment \"{ONE}\""
         )]);
         made(&[&two]);
-        made(&[&elsewhere]);
+        made(&[&of_other_network]);
         sh("nft add rule inet cni_plugins_masquerade masq_checks ip saddr 10.0.0.9 accept");
         assert_eq!(find(&attachment("unit-test", "eth0", "one")), slice::from_ref(&one));
         assert_eq!(find(&attachment("unit-test", "eth1", "one")), []);
         let owner = |container| derive::nft_owner(&attachment("unit-test", "eth0", container));
         assert_eq!(of_network("unit-test"), [(owner("one"), one), (owner("two"), two)]);
-        assert_eq!(of_network("alternate")[0].1, elsewhere);
+        assert_eq!(of_network("alternate")[0].1, of_other_network);
     });
 }
 
