@@ -130,7 +130,7 @@ pub fn plan(
     if let Some(ipam) = ipam.filter(|ipam| planning.grants.check_delegate(&request.plugin, ipam).is_empty()) {
         planning.look_up(&ipam);
         if let Some(Ok(Delegatee::Component(code))) = planning.found.get(&ipam) {
-            planner.ahead(&ipam, code)?;
+            planner.preload(&ipam, code)?;
         }
     }
     timings::ended("sockets");
