@@ -2,7 +2,6 @@
 
 pub mod attached;
 pub mod check;
-pub mod claims;
 pub mod collect;
 pub mod del;
 pub mod drift;
@@ -10,6 +9,7 @@ pub mod dry;
 pub mod gc;
 pub mod made;
 pub mod output;
+pub mod previous_interfaces;
 pub mod repair;
 pub mod status;
 
