@@ -90,13 +90,14 @@ fn attach(
     section::apply(node, &journal, &mut writer, &plan, &mut machine)?;
 
     // The result.
-    let told = result::text(plan.report(), request, &config.cni_version, &mut machine).and_then(|text| {
-        timings::ended("result");
-        writer.complete(plan.report())?;
-        timings::ended("journal");
-        signal::check().map_err(MachineError::from)?;
-        record.applied()?;
-        result::deliver(&text, stdout)
-    });
-    told.map_err(|error| section::abandon(node, &journal, &writer, &mut machine, error))
+    let delivered =
+        result::text(plan.report(), request, &config.cni_version, &mut machine).and_then(|text| {
+            timings::ended("result");
+            writer.complete(plan.report())?;
+            timings::ended("journal");
+            signal::check().map_err(MachineError::from)?;
+            record.applied()?;
+            result::deliver(&text, stdout)
+        });
+    delivered.map_err(|error| section::abandon(node, &journal, &writer, &mut machine, error))
 }

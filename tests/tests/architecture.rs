@@ -179,15 +179,15 @@ fn no_files_name_each_other() {
     };
     let found = circles(&used);
     let circles = found.iter().filter(|circle| !is_left(circle));
-    let told: Vec<Vec<String>> = circles
+    let texts: Vec<Vec<String>> = circles
         .map(|circle| {
-            let told = |arrow: &&Arrow| {
+            let arrow_text = |arrow: &&Arrow| {
                 format!("{} names {} as {}", short(&arrow.from), short(&arrow.to), arrow.path)
             };
-            circle.iter().map(told).collect()
+            circle.iter().map(arrow_text).collect()
         })
         .collect();
-    assert!(told.is_empty(), "{told:#?}");
+    assert!(texts.is_empty(), "{texts:#?}");
 }
 
 #[test]

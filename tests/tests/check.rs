@@ -73,11 +73,11 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
         ),
         (format!("ip link set {veth} nomaster"), "link VETH is not a port of br0"),
     ];
-    for (harm, told) in &differences {
-        let told = told.replace("VETH", veth);
+    for (harm, difference) in &differences {
+        let difference = difference.replace("VETH", veth);
         machine.sh(harm);
         let (code, _, details) = check.error(&machine);
-        assert!(code == 106 && details.contains(&told), "{harm}: {told:?} is not in:\n{details}");
+        assert!(code == 106 && details.contains(&difference), "{harm}: {difference:?} is not in:\n{details}");
         let lines: Vec<&str> = details.lines().collect();
         assert!(
             lines.iter().all(|line| lines.iter().filter(|l| l == &line).count() == 1),
@@ -99,10 +99,13 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
     }
     let (code, _, details) = check.error(&machine);
     assert_eq!(code, 106);
-    for (harm, told) in &differences {
+    for (harm, difference) in &differences {
         // Who is no port any more has no mode of one.
-        if !told.starts_with("hairpin") && !told.starts_with("isolation") {
-            assert!(details.contains(&told.replace("VETH", veth)), "{harm}: {told:?} is not in:\n{details}");
+        if !difference.starts_with("hairpin") && !difference.starts_with("isolation") {
+            assert!(
+                details.contains(&difference.replace("VETH", veth)),
+                "{harm}: {difference:?} is not in:\n{details}"
+            );
         }
     }
     machine.sh("ip link delete br0");

@@ -183,7 +183,7 @@ fn after_everything_was_flushed_one_repair_lets_all_containers_work_again() {
 
 #[test]
 fn what_cannot_be_mended_is_told_and_left() {
-    for (harm, told) in [
+    for (harm, difference) in [
         (
             "ip netns delete 1234567890; while ip link | grep -q ': veth'; do sleep 0.02; done",
             "is gone: its DEL or GC removes what is left of it",
@@ -203,7 +203,7 @@ fn what_cannot_be_mended_is_told_and_left() {
         let broken = machine.snapshot();
         for command in ["diff", "repair"] {
             let (code, text) = said(&wasm_cni(&machine, &[command]));
-            assert!(code == Some(1) && text.contains(told), "{harm}: {text}");
+            assert!(code == Some(1) && text.contains(difference), "{harm}: {text}");
         }
         assert_eq!(machine.changes(&broken), NOTHING, "{harm}");
     }

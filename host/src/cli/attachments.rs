@@ -70,9 +70,9 @@ fn addresses(attached: &Attached) -> Vec<String> {
         let added = section.entries().filter_map(|entry| AddAddress::of(&entry.action));
         let planned =
             added.filter(|add| add.link.netns == Netns::Container).map(|add| add.address.to_string());
-        let told =
+        let reported =
             section.report.iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.to_string()));
-        for address in told.chain(planned) {
+        for address in reported.chain(planned) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }

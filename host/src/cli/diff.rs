@@ -43,8 +43,8 @@ pub(super) fn as_made(count: usize) -> String {
 
 /// Those of which there is something to tell, with an empty line between them.
 pub(super) fn texts(drifts: &[Drift], title: &str) -> String {
-    let told = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
-    let texts = told.map(|drift| drift.document(title, &drift.attached.plugins()).text());
+    let drifted = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
+    let texts = drifted.map(|drift| drift.document(title, &drift.attached.plugins()).text());
     let texts: Vec<String> = texts.collect();
     texts.join("\n") + &in_flight(drifts)
 }

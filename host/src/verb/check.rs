@@ -27,7 +27,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
         Kind::Ipam => {
             let previous = previous(request, config)?;
             let given = section(node, request)?.and_then(|section| section.report);
-            told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
+            outcome(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
         }
         Kind::Chained => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
@@ -44,7 +44,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
                 machine_differences(Vec::new(), &interfaces, section.as_ref(), &tuned, request, &mut machine);
             let mut facts = MachineFacts::again(&mut machine, notes);
             texts.extend(previous_interfaces::differences(&interfaces, false, request, &mut facts));
-            told(request, once(texts))
+            outcome(request, once(texts))
         }
         Kind::Main => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
@@ -52,10 +52,10 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
             let section =
                 section(node, request)?.filter(|section| !section::is_replaced(section, &mut machine));
             let of_ipam = check_ipam(node, request, config, section.as_ref());
-            let told_by_runtime = previous(request, config)
+            let of_runtime = previous(request, config)
                 .and_then(|previous| config.previous_interfaces().map(|interfaces| (previous, interfaces)));
-            let (previous, interfaces) = match told_by_runtime {
-                Ok(told) => told,
+            let (previous, interfaces) = match of_runtime {
+                Ok(previous) => previous,
                 Err(error) => return of_ipam.and(Err(error)),
             };
             let tuned = tuned(node, request, section.as_ref(), &mut machine);
@@ -63,8 +63,8 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
                 differences(&previous, &interfaces, section.as_ref(), &tuned, request, &mut machine);
             match of_ipam {
                 Err(error) if differences.is_empty() => Err(error),
-                Err(error) => told(request, std::iter::once(error.msg).chain(differences).collect()),
-                Ok(()) => told(request, differences),
+                Err(error) => outcome(request, std::iter::once(error.msg).chain(differences).collect()),
+                Ok(()) => outcome(request, differences),
             }
         }
     }
@@ -114,7 +114,7 @@ fn machine_differences(
     look: &mut dyn Look,
 ) -> (Vec<String>, Notes) {
     for entry in section.iter().flat_map(|section| made::entries(section)) {
-        let action = as_told(entry.action, interfaces, request);
+        let action = with_reported_macs(entry.action, interfaces, request);
         if !actions.contains(&action) {
             actions.push(action);
         }
@@ -133,14 +133,14 @@ fn tuned(node: &Node, request: &Request, section: Option<&Section>, look: &mut d
 
 /// Each of several texts once.
 fn once(mut texts: Vec<String>) -> Vec<String> {
-    let mut told = BTreeSet::new();
-    texts.retain(|text| told.insert(text.clone()));
+    let mut seen = BTreeSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
     texts
 }
 
-/// With the Ethernet addresses that `prevResult` tells: a later plugin of the chain may have given the container's links other ones.
-fn as_told(action: Action, interfaces: &[Interface], request: &Request) -> Action {
-    let told = |link: &LinkRef| {
+/// With the Ethernet addresses that `prevResult` reports: a later plugin of the chain may have given the container's links other ones.
+fn with_reported_macs(action: Action, interfaces: &[Interface], request: &Request) -> Action {
+    let reported = |link: &LinkRef| {
         let is_it = |interface: &&Interface| {
             link.netns == Netns::Container
                 && interface.name == link.name.as_str()
@@ -148,7 +148,7 @@ fn as_told(action: Action, interfaces: &[Interface], request: &Request) -> Actio
         };
         Mac::try_from(interfaces.iter().find(is_it)?.mac.to_lowercase()).ok()
     };
-    action.kind().with_told_macs(&told).unwrap_or(action)
+    action.kind().with_reported_macs(&reported).unwrap_or(action)
 }
 
 /// Whether ADD told the runtime of the container's interface; what the reference made, it did.
@@ -174,7 +174,7 @@ fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> 
     Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
 }
 
-fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
+fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
     if differences.is_empty() {
         return Ok(());
     }

@@ -106,8 +106,8 @@ pub fn call(
             gate_plugin("GC", version, &version::all())?;
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
-                let told = gc::gc(node, &request, &config, true)?;
-                return Ok(Output::Dry(told, dry::refused("GC")));
+                let removed = gc::gc(node, &request, &config, true)?;
+                return Ok(Output::Dry(removed, dry::refused("GC")));
             }
             let subject = Subject { attachment: None, ..(&request).into() };
             let record = node.record(Audited::Gc, subject);

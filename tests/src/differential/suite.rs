@@ -49,7 +49,7 @@ pub fn line(case: &Case, unlisted: usize) -> String {
 /// Runs cases, a few at once; `told` hears of each at its end, with the number of its differences that nobody listed.
 ///
 /// A listed difference must show, if its case is among these; with `is_whole`, one of no case at all must, too.
-pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -> Outcome {
+pub fn run(cases: &[Case], is_whole: bool, report: impl Fn(&Case, usize) + Sync) -> Outcome {
     let listed = Listed::all();
     let line = |difference: &Difference| listed.iter().find(|line| line.covers(difference));
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -60,7 +60,7 @@ pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = std::panic::catch_unwind(|| run_case(case))
                         .unwrap_or_else(|panic| stopped(case, &*panic));
-                    told(case, result.0.iter().filter(|difference| line(difference).is_none()).count());
+                    report(case, result.0.iter().filter(|difference| line(difference).is_none()).count());
                     results.lock().expect("no thread panics").push(result);
                 }
             });

@@ -188,8 +188,8 @@ impl Kind for CreateVeth {
             || matches!(repair, Action::SetLink(set) if self.is_made_with(set))
     }
 
-    fn with_told_macs(&self, told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
-        let mac = told(&in_container(&self.name))?;
+    fn with_reported_macs(&self, reported: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
+        let mac = reported(&in_container(&self.name))?;
         Some(CreateVeth { mac, ..self.clone() }.into())
     }
 }
