@@ -161,7 +161,7 @@ impl Kind for AddAddress {
         if undoing.goes_with_link(&self.link) {
             return Vec::new();
         }
-        undoing.if_made(RemoveAddress { link: self.link.clone(), address: self.address })
+        undoing.undo_if_created(RemoveAddress { link: self.link.clone(), address: self.address })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

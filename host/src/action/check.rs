@@ -32,18 +32,18 @@ pub struct Check<'a> {
 impl Check<'_> {
     /// Whether the plan makes a link.
     pub fn makes(&self, link: &LinkRef) -> bool {
-        self.plan.iter().any(|action| action.kind().profile().makes.iter().any(|made| made.is(link)))
+        self.plan.iter().any(|action| action.kind().profile().makes.iter().any(|created| created.is(link)))
     }
 
     /// A link that this plan makes or an earlier plugin of the chain made; in the container, also its loopback.
     pub fn link(&self, link: &LinkRef) -> Vec<Refusal> {
-        let made = self.makes(link);
-        let own = made || self.grants.previous_links.contains(link);
+        let created = self.makes(link);
+        let own = created || self.grants.previous_links.contains(link);
         let name = link.name.as_str();
         let rule = || format!("link {name:?} is not of this plan");
         match link.netns {
             // Made, it has been asked for by name already.
-            Netns::Host if made => Vec::new(),
+            Netns::Host if created => Vec::new(),
             Netns::Host => self.rules.refuse(&Resource::Link(name), own, rule),
             Netns::Container => {
                 required(own || name == "lo" || link.name == self.grants.attachment.interface, &rule())

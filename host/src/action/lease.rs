@@ -122,7 +122,7 @@ impl Kind for ReserveLease {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if !undoing.done.made() {
+        if !undoing.done.may_have_created() {
             return Vec::new();
         }
         let mut undos = vec![ReleaseLease { lease: self.clone() }.into()];

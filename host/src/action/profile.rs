@@ -117,7 +117,7 @@ impl<'a> Profile<'a> {
         }
         let mut makers = actions
             .map(|action| action.kind().profile())
-            .filter(|maker| maker.makes.iter().any(|made| made.is(link)));
+            .filter(|maker| maker.makes.iter().any(|created| created.is(link)));
         match makers.next().map(|maker| maker.lasts) {
             Some(Lasts::For(lifetime)) => lifetime,
             Some(Lasts::WithLink(_)) | None => otherwise,

@@ -26,7 +26,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
         Format::Json => json(&drifts, "drift"),
         Format::Text if success => {
             let looked = drifts.iter().filter(|drift| !drift.in_flight).count();
-            format!("no drift: {}\n", as_made(looked)) + &in_flight(&drifts)
+            format!("no drift: {}\n", unchanged(looked)) + &in_flight(&drifts)
         }
         Format::Text => texts(&drifts, "drift"),
     };
@@ -34,7 +34,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
 }
 
 /// How many attachments are all right.
-pub(super) fn as_made(count: usize) -> String {
+pub(super) fn unchanged(count: usize) -> String {
     match count {
         1 => "1 attachment is as it was made".to_owned(),
         _ => format!("{count} attachments are as they were made"),

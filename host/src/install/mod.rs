@@ -211,7 +211,7 @@ impl Item {
     /// Makes it beside what is there, and reads it back.
     fn stage(&self, place: &Place) -> Result<(), CniError> {
         let new = place.staged(&self.name);
-        let made = match &self.content {
+        let written = match &self.content {
             Content::Link => symlink(HOST, &new).map(|()| true),
             Content::File { source, digest: wanted, mode } => fs::copy(source, &new).and_then(|_| {
                 fs::set_permissions(&new, Permissions::from_mode(*mode))?;
@@ -220,7 +220,7 @@ impl Item {
                 Ok(digest(&file)? == *wanted)
             }),
         };
-        match made {
+        match written {
             Ok(true) => Ok(()),
             Ok(false) => Err(failed("copy", &new, &io::Error::other("it is not what was written"))),
             Err(error) => Err(failed("write", &new, &error)),

@@ -1,7 +1,7 @@
 //! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once. No component is
 //! run: of an IPAM plugin, what it imports tells whether it keeps leases.
 
-use super::made::{self, Tuned};
+use super::lasting::{self, Tuned};
 use super::previous_interfaces;
 use crate::action::context::Notes;
 use crate::action::query::MachineFacts;
@@ -113,7 +113,7 @@ fn machine_differences(
     request: &Request,
     look: &mut dyn Look,
 ) -> (Vec<String>, Notes) {
-    for entry in section.iter().flat_map(|section| made::entries(section)) {
+    for entry in section.iter().flat_map(|section| lasting::entries(section)) {
         let action = with_reported_macs(entry.action, interfaces, request);
         if !actions.contains(&action) {
             actions.push(action);

@@ -7,7 +7,7 @@ pub mod del;
 pub mod drift;
 pub mod dry;
 pub mod gc;
-pub mod made;
+pub mod lasting;
 pub mod output;
 pub mod previous_interfaces;
 pub mod repair;

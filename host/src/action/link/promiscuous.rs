@@ -43,7 +43,7 @@ impl Kind for SetPromiscuous {
         if undoing.goes_with_link(&self.link) {
             return Vec::new();
         }
-        undoing.if_made(ClearPromiscuous { link: self.link.clone() })
+        undoing.undo_if_created(ClearPromiscuous { link: self.link.clone() })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

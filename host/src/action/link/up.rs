@@ -52,7 +52,7 @@ impl Kind for SetUp {
         if undoing.goes_with_link(&self.link) {
             return Vec::new();
         }
-        undoing.if_made(SetDown { link: self.link.clone() })
+        undoing.undo_if_created(SetDown { link: self.link.clone() })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

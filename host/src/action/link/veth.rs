@@ -2,7 +2,7 @@
 
 use super::bridge::{failed_keep, pins};
 use super::port::{BridgePort, PortVlans};
-use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, planned, presence, unmark};
+use super::{DEFAULT_MTU, VETH, is_errno, overlay_created, planned, presence, unmark};
 use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
@@ -78,7 +78,7 @@ impl CreateVeth {
     }
 
     /// Whether an end has that attribute when it is made.
-    fn is_made_with(&self, SetLink { link, attribute }: &SetLink) -> bool {
+    fn is_created_with(&self, SetLink { link, attribute }: &SetLink) -> bool {
         let peer = &self.peer;
         let is_host = link.netns == Netns::Host;
         let (name, mac) = if is_host { (&peer.name, peer.mac) } else { (&self.name, self.mac) };
@@ -131,12 +131,12 @@ impl Kind for CreateVeth {
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {
         let (inside, outside) = (self.inside(), self.outside());
-        overlay_made(query, answer, || planned(inside, VETH, self.mac, self.mtu), inside);
+        overlay_created(query, answer, || planned(inside, VETH, self.mac, self.mtu), inside);
         let of_host = || LinkFact {
             alias: Some(self.peer.alias.clone()),
             ..planned(outside, VETH, self.peer.mac, self.mtu)
         };
-        overlay_made(query, answer, of_host, outside);
+        overlay_created(query, answer, of_host, outside);
         if let (Query::HostEnd(name), Answer::HostEnd(fact)) = (query, answer)
             && *name == self.name
         {
@@ -185,7 +185,7 @@ impl Kind for CreateVeth {
     /// Also what it made an end with.
     fn covers(&self, repair: &Action) -> bool {
         Action::from(self.clone()) == *repair
-            || matches!(repair, Action::SetLink(set) if self.is_made_with(set))
+            || matches!(repair, Action::SetLink(set) if self.is_created_with(set))
     }
 
     fn with_reported_macs(&self, reported: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
@@ -267,11 +267,11 @@ impl Requests for CreateVeth {
             hairpin: master.is_some() && peer.hairpin,
             isolated: master.is_some() && peer.isolated,
         };
-        let made = vec![Request::CreateVeth(create), mark];
+        let requests = vec![Request::CreateVeth(create), mark];
         Ok(match &peer.master {
-            None => Prepared::Send(made),
+            None => Prepared::Send(requests),
             Some(master) => {
-                Prepared::after(pins(master, (peer.mac, self.mtu()), cx)?, failed_keep(master), made)
+                Prepared::after(pins(master, (peer.mac, self.mtu()), cx)?, failed_keep(master), requests)
             }
         })
     }
@@ -294,14 +294,14 @@ impl Requests for CreateVeth {
         let marked = marked.map_err(|error| {
             refused(format!("failed to setup alias and hairpin mode for {}", peer.name), error)
         });
-        let made = marked.and_then(|()| self.complete(cx));
-        if made.is_err()
+        let completed = marked.and_then(|()| self.complete(cx));
+        if completed.is_err()
             && let Ok(Some(found)) = cx.link(&on_host(&peer.name))
         {
             // What failed changes nothing.
             let _ = cx.machine.send(Netns::Host, vec![Request::Delete(found.index)]);
         }
-        made.map(Effect::CreatedLinks)
+        completed.map(Effect::CreatedLinks)
     }
 }
 

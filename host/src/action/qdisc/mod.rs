@@ -164,7 +164,7 @@ impl Kind for SetTokenBucket {
             Some(Old::QueueLength(packets)) => Some(*packets),
             _ => None,
         };
-        undoing.if_made(RemoveTokenBucket { set: self.clone(), queue_length })
+        undoing.undo_if_created(RemoveTokenBucket { set: self.clone(), queue_length })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

@@ -132,15 +132,15 @@ fn a_pair_that_cannot_be_made_is_refused_before_anything_is_sent() {
 fn a_pair_is_identified_by_both_ends() {
     let mut machine = Scripted::with(Netns::Host, link(3, "vethx", "veth"));
     machine.links.push((Netns::Container, link(2, "eth0", "veth")));
-    let made = conclude(&veth(), &[None, None], &mut machine, &mut Notes::default()).unwrap();
-    let Effect::CreatedLinks(links) = &made else { panic!("{made:?}") };
+    let effect = conclude(&veth(), &[None, None], &mut machine, &mut Notes::default()).unwrap();
+    let Effect::CreatedLinks(links) = &effect else { panic!("{effect:?}") };
     let identities: Vec<_> = links.iter().map(|one| (one.link.to_string(), one.index)).collect();
     assert_eq!(identities, [("eth0 (container)".to_owned(), 2), ("vethx".to_owned(), 3)]);
     assert!(machine.sent.is_empty(), "no VLANs are asked for");
 
     let (own, others) = ([], []);
     let undoing = |done| Undoing { done, why: Reason::Rollback, own: &own, others: &others };
-    let undos = veth().undos(&undoing(Done::Effect(&made)));
+    let undos = veth().undos(&undoing(Done::Effect(&effect)));
     assert!(matches!(undos.as_slice(), [Undo::DeleteLink(undo)] if undo.identity == links[1]), "{undos:?}");
     let undos = veth().undos(&undoing(Done::Unknown(&Before::Present)));
     assert!(matches!(undos.as_slice(), [Undo::DeleteMarkedLink(undo)] if undo.alias == "wasm-cni x"));

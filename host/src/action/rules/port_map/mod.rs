@@ -229,7 +229,7 @@ impl Kind for MapPorts {
             Backend::Iptables => iptables::shared(self),
             Backend::Nftables => nft::shared(self),
         };
-        vec![RemovePorts { ports: self.clone(), unmake: undoing.made_shared(shared) }.into()]
+        vec![RemovePorts { ports: self.clone(), unmake: undoing.created_shared(shared) }.into()]
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

@@ -42,8 +42,8 @@ fn ruleset() -> String {
     sh("nft list ruleset")
 }
 
-fn verify(made: &CheckSourceMac) -> Vec<String> {
-    testing::verify(&[made.clone().into()])
+fn verify(check: &CheckSourceMac) -> Vec<String> {
+    testing::verify(&[check.clone().into()])
 }
 
 fn replaced() -> Effect {

@@ -242,7 +242,7 @@ fn a_port_is_in_the_vlans_that_it_was_put_into() {
     private(|| {
         let mut machine = machine();
         let Request::CreateBridge(new) = bridge("cni1") else { unreachable!() };
-        let made =
+        let added =
             send(&mut machine, Netns::Host, Request::CreateBridge(NewBridge { vlan_filtering: true, ..new }));
         sh("ip link add cni0 type bridge; ip link add vethx type veth peer name vethy
             ip link set vethx master cni0");
@@ -250,8 +250,8 @@ fn a_port_is_in_the_vlans_that_it_was_put_into() {
         let add = |first, last, native| Request::AddVlans { link, first, last, native };
         let requests =
             vec![Request::DropVlans(link), add(100, 100, true), add(200, 203, false), add(7, 7, false)];
-        if made.is_err() {
-            assert_eq!(errno(made), Errno::EOPNOTSUPP);
+        if added.is_err() {
+            assert_eq!(errno(added), Errno::EOPNOTSUPP);
             // It answers some of them without an error, and keeps nothing.
             machine.send(Netns::Host, requests);
             assert_eq!(machine.vlans(link).unwrap().text(), "");

@@ -23,15 +23,15 @@ fn names_that_are_taken() {
         .agree();
 
     let (cni0, cni1) = (fact(host("cni0"), "veth", 5), fact(host("cni1"), "veth", 6));
-    let made =
+    let add_pair =
         "ip link add cni0 address 02:00:00:00:00:05 type veth peer name cni1 address 02:00:00:00:00:06";
     Case::new("bridge name that is a veth", attach("eth0", "vethx", "10.1.2.2"))
-        .real(made, "")
+        .real(add_pair, "")
         .fake(|fake| fake.with_pair(cni0.clone(), cni1.clone()).unwrap())
         .undos(vec![delete_bridge(5, &[])])
         .agree();
     Case::new("master that is a veth", vec![vec![veth("eth0", "vethx")], vec![veth("eth1", "vethx")]])
-        .real(made, "")
+        .real(add_pair, "")
         .fake(|fake| fake.with_pair(cni0, cni1).unwrap())
         .agree();
 

@@ -77,13 +77,13 @@ fn a_plan_of_everything() {
     actions.retain(|action| !matches!(action, Action::MasqueradeNft(_) | Action::CheckSourceMac(_)));
     let steps = in_steps(&actions);
     let addresses = ["10.9.9.1/24", "10.9.9.2/24", "fd00:15::9/64"];
-    let made = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");
+    let commands = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
     let bridge = LinkFact { addresses, up: true, ..fact(host("cni_bridge0"), "bridge", 9) };
     Case::new("everything", steps)
         .real(
             &format!(
-                "ip link add cni_bridge0 address 02:00:00:00:00:09 type bridge; ip link set cni_bridge0 up; {made}"
+                "ip link add cni_bridge0 address 02:00:00:00:00:09 type bridge; ip link set cni_bridge0 up; {commands}"
             ),
             "",
         )

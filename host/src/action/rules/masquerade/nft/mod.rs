@@ -71,7 +71,7 @@ impl Kind for MasqueradeNft {
         if !undoing.owns_rules() {
             return Vec::new();
         }
-        vec![RemoveMasqueradeNft { rule: self.clone(), table: made_table(undoing) }.into()]
+        vec![RemoveMasqueradeNft { rule: self.clone(), table: created_table(undoing) }.into()]
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -87,13 +87,13 @@ impl Kind for MasqueradeNft {
 }
 
 /// Whether a rollback removes the table of rules: this ADD made it, or may have. A DEL leaves it, as the reference does.
-pub(in crate::action::rules) fn made_table(undoing: &Undoing<'_>) -> bool {
+pub(in crate::action::rules) fn created_table(undoing: &Undoing<'_>) -> bool {
     undoing.why == Reason::Rollback
         && matches!(undoing.done, Done::Effect(Effect::Created) | Done::Unknown(_))
 }
 
 /// What an ADD changed of a table: all of it is its own, unless the table was there.
-pub(in crate::action::rules) fn made_or_found(before: &nftables::Listing) -> Effect {
+pub(in crate::action::rules) fn table_effect(before: &nftables::Listing) -> Effect {
     if before.exists { Effect::Replaced(Old::Shared(vec![SHARED.to_owned()])) } else { Effect::Created }
 }
 
@@ -140,7 +140,7 @@ impl RuleSet for MasqueradeNft {
     fn effect(&self, before: &Listing, _is_changed: bool) -> Effect {
         let Some(before) = before.nftables() else { return Effect::Created };
         let was_there = before.rules.iter().any(|rule| self.rule().is(rule));
-        if was_there { Effect::AlreadyThere } else { made_or_found(before) }
+        if was_there { Effect::AlreadyThere } else { table_effect(before) }
     }
 
     fn missing(&self, now: &Listing) -> Vec<Difference> {

@@ -39,7 +39,7 @@ fn actions(rules: &[&MasqueradeNft]) -> Vec<Action> {
     rules.iter().map(|&rule| rule.clone().into()).collect()
 }
 
-fn made(rules: &[&MasqueradeNft]) -> Vec<Effect> {
+fn effects_of_adding(rules: &[&MasqueradeNft]) -> Vec<Effect> {
     effects(add(&actions(rules)))
 }
 
@@ -85,7 +85,7 @@ fn the_ruleset_is_that_of_the_reference() {
     private(|| {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
-        assert_eq!(made(&rules), [Effect::Created, Effect::Created]);
+        assert_eq!(effects_of_adding(&rules), [Effect::Created, Effect::Created]);
         let there = ruleset();
         assert_eq!(
             there,
@@ -117,7 +117,7 @@ fn the_ruleset_is_that_of_the_reference() {
         assert_eq!(ruleset(), there);
         // What the reference made is ours already.
         let handles = sh("nft -a list ruleset");
-        assert_eq!(made(&rules), [Effect::AlreadyThere, Effect::AlreadyThere]);
+        assert_eq!(effects_of_adding(&rules), [Effect::AlreadyThere, Effect::AlreadyThere]);
         assert_eq!(sh("nft -a list ruleset"), handles);
     });
 }
@@ -127,7 +127,7 @@ fn what_is_printed_is_what_is_done() {
     private(|| {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64"), rule("two", "10.0.0.1/0")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
-        made(&rules);
+        effects_of_adding(&rules);
         let there = ruleset();
         sh("nft flush ruleset");
         actions(&rules)
@@ -153,10 +153,10 @@ fn networks_of_every_length_are_known_again() {
         for address in ["10.1.2.3/32", "10.1.2.3/31", "10.1.2.3/1", "10.1.2.3/0", "fd00::1/128", "fd00::1/0"]
         {
             let rule = rule("one", address);
-            made(&[&rule]);
+            effects_of_adding(&[&rule]);
             assert_eq!(missing(&[&rule]), [""; 0], "{address}: {}", ruleset());
             assert_eq!(find(&attachment("unit-test", "eth0", "one")), slice::from_ref(&rule));
-            assert_eq!(made(&[&rule]), [Effect::AlreadyThere]);
+            assert_eq!(effects_of_adding(&[&rule]), [Effect::AlreadyThere]);
         }
     });
 }
@@ -166,17 +166,17 @@ fn a_second_add_replaces_its_own_rules_and_leaves_those_of_others() {
     private(|| {
         let (other, sibling) =
             (rule("two", "192.168.1.2/24"), of(&attachment("unit-test", "net1", "one"), "192.168.1.9/24"));
-        made(&[&other]);
+        effects_of_adding(&[&other]);
         let before = ruleset();
-        assert_eq!(made(&[&rule("one", "192.168.1.1/24")]), [replaced()]);
-        made(&[&sibling]);
+        assert_eq!(effects_of_adding(&[&rule("one", "192.168.1.1/24")]), [replaced()]);
+        effects_of_adding(&[&sibling]);
         // The address is another one, and what leads to the rules was changed by somebody.
         sh("nft flush chain inet cni_plugins_masquerade postrouting");
         let now = rule("one", "192.168.1.3/24");
         let differences = missing(&[&now]);
         assert!(differences.len() == 2 && differences[0].contains("192.168.1.3"), "{differences:?}");
         assert!(differences[1].contains("does not lead to masq_checks"), "{differences:?}");
-        assert_eq!(made(&[&now]), [replaced()]);
+        assert_eq!(effects_of_adding(&[&now]), [replaced()]);
         assert_eq!(missing(&[&now, &other, &sibling]), [""; 0]);
         assert!(!ruleset().contains("192.168.1.1 "), "{}", ruleset());
 
@@ -192,14 +192,17 @@ fn rules_of_one_owner_in_one_transaction_do_not_replace_each_other() {
     private(|| {
         let (first, second, third) =
             (rule("one", "192.168.1.1/24"), rule("one", "10.1.2.3/24"), rule("one", "2001:db8::1/64"));
-        made(&[&first]);
-        assert_eq!(made(&[&first, &second, &third]), [Effect::AlreadyThere, replaced(), replaced()]);
+        effects_of_adding(&[&first]);
+        assert_eq!(
+            effects_of_adding(&[&first, &second, &third]),
+            [Effect::AlreadyThere, replaced(), replaced()]
+        );
         assert_eq!(missing(&[&first, &second, &third]), [""; 0]);
         // One that nobody wants any more goes, whatever its family; and so does one that is there twice.
         let twice = rule_set(&first.clone().into()).add(&Listing::empty(TABLE)).pop().unwrap();
         Tables.commit(TABLE, &[twice]).unwrap();
         assert_eq!(ruleset().matches("192.168.1.1 ").count(), 2, "{}", ruleset());
-        assert_eq!(made(&[&second, &first]), [Effect::AlreadyThere, Effect::AlreadyThere]);
+        assert_eq!(effects_of_adding(&[&second, &first]), [Effect::AlreadyThere, Effect::AlreadyThere]);
         let there = ruleset();
         assert_eq!(there.matches("masquerade comment").count(), 2, "{there}");
         assert_eq!(missing(&[&first, &second]), [""; 0]);
@@ -210,7 +213,7 @@ fn rules_of_one_owner_in_one_transaction_do_not_replace_each_other() {
 fn rules_alone_are_added_where_the_frame_is_there() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
-        made(&[&one]);
+        effects_of_adding(&[&one]);
         let listed = Tables.list(TABLE).unwrap();
         assert!(matches!(two.add(&listed).as_slice(), [Edit::Nftables(nftables::Edit::AddRule(_))]));
         sh("nft flush chain inet cni_plugins_masquerade postrouting");
@@ -230,7 +233,7 @@ fn an_empty_table_stays_after_delete_and_goes_in_a_rollback_only() {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
         let after = |theirs: &str, table| {
-            made(&rules);
+            effects_of_adding(&rules);
             sh(theirs);
             assert!(matches!(delete(&rules, table).as_slice(), [Undone::Done, Undone::Done]), "{theirs}");
             ruleset()
@@ -251,13 +254,13 @@ fn an_empty_table_stays_after_delete_and_goes_in_a_rollback_only() {
 
 #[test]
 fn only_a_rollback_of_what_made_the_table_deletes_it() {
-    let made = rule("one", "192.168.1.1/24");
-    let action = made.clone().into();
+    let rule = rule("one", "192.168.1.1/24");
+    let action = rule.clone().into();
     let undo = |done, why| {
         let own = [Record { action: &action, done }];
-        made.undos(&Undoing { done, why, own: &own, others: &[] })
+        rule.undos(&Undoing { done, why, own: &own, others: &[] })
     };
-    let with = |table| vec![Undo::from(RemoveMasqueradeNft { rule: made.clone(), table })];
+    let with = |table| vec![Undo::from(RemoveMasqueradeNft { rule: rule.clone(), table })];
     let replaced = replaced();
     for (done, rollback, delete) in [
         (Done::Effect(&Effect::Created), with(true), with(false)),
@@ -300,8 +303,8 @@ fn rules_are_found_by_attachment_and_by_network_whoever_made_them() {
         reference(&[&format!(
             "ip saddr == 192.168.1.1 ip daddr != 192.168.1.0/24 masquerade comment \"{ONE}\""
         )]);
-        made(&[&two]);
-        made(&[&of_other_network]);
+        effects_of_adding(&[&two]);
+        effects_of_adding(&[&of_other_network]);
         sh("nft add rule inet cni_plugins_masquerade masq_checks ip saddr 10.0.0.9 accept");
         assert_eq!(find(&attachment("unit-test", "eth0", "one")), slice::from_ref(&one));
         assert_eq!(find(&attachment("unit-test", "eth1", "one")), []);
@@ -316,11 +319,11 @@ fn long_comments_are_cut_and_still_say_whose_they_are() {
     private(|| {
         let long = attachment(&"n".repeat(100), "eth0", &"c".repeat(100));
         let rule = of(&long, "192.168.1.1/24");
-        made(&[&rule]);
+        effects_of_adding(&[&rule]);
         assert_eq!(rule.comment.len(), 128);
         assert!(ruleset().contains(&format!("masquerade comment \"{}\"\n", rule.comment)));
         assert_eq!(find(&long), slice::from_ref(&rule));
-        assert_eq!(made(&[&rule]), [Effect::AlreadyThere]);
+        assert_eq!(effects_of_adding(&[&rule]), [Effect::AlreadyThere]);
         assert!(matches!(delete(&[&rule], true).as_slice(), [Undone::Done]));
     });
 }
@@ -331,7 +334,7 @@ fn names_of_interfaces_are_text_whatever_they_are() {
         for name in ["eth\"0", "$x", "*", "\\", "a*", "#;{}", "é", "@set", "'\"';drop", "\"}flush"] {
             let hostile = attachment("unit-test", name, "one");
             let rule = of(&hostile, "192.168.1.1/24");
-            assert_eq!(made(&[&rule]), [Effect::Created], "{name}");
+            assert_eq!(effects_of_adding(&[&rule]), [Effect::Created], "{name}");
             let before = ruleset();
             assert_eq!(
                 before.lines().filter(|line| line.contains("masquerade comment")).count(),
@@ -371,7 +374,7 @@ fn names_of_interfaces_are_text_whatever_they_are() {
 fn a_change_by_others_between_listing_and_transaction_is_seen() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
-        made(&[&one, &two]);
+        effects_of_adding(&[&one, &two]);
         // Somebody deletes the rule after it was listed: its handle means nothing any more.
         let raced = std::cell::Cell::new(0);
         let both = undos(&[&one, &two], false);
@@ -421,7 +424,7 @@ fn many_at_once_do_not_take_from_each_other() {
         let each = |check: fn(&MasqueradeNft)| {
             std::thread::scope(|scope| rules.iter().for_each(|rule| drop(scope.spawn(move || check(rule)))));
         };
-        each(|rule| assert_eq!(made(&[rule]).len(), 1));
+        each(|rule| assert_eq!(effects_of_adding(&[rule]).len(), 1));
         assert_eq!(missing(&rules.iter().collect::<Vec<_>>()), [""; 0]);
         each(|rule| assert!(matches!(delete(&[rule], false).as_slice(), [Undone::Done])));
         assert!(!ruleset().contains("10.1.2"), "{}", ruleset());
