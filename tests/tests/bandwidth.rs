@@ -1,4 +1,4 @@
-//! bandwidth in a chain after bridge: what is limited is told, mended and taken off, whoever made it. How fast it is then, `tests/runtimes` measures in pods.
+//! bandwidth in a chain after bridge: what is limited is told, repaired and taken off, whoever made it. How fast it is then, `tests/runtimes` measures in pods.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn machine() -> Machine {
 }
 
 #[test]
-fn what_somebody_took_off_is_told_and_mended() {
+fn what_somebody_took_off_is_told_and_repaired() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let result = call("ADD", &after(&both(), &result)).ok(&machine);

@@ -52,7 +52,7 @@ enum Command {
     Plan(plan::Arguments),
     /// List what is attached on this node.
     Attachments(attachments::Arguments),
-    /// Print how attachments differ from what was made, as the plan that would mend it; exit code 1 if any does, 2 on trouble.
+    /// Print how attachments differ from what was made, as the plan that would repair it; exit code 1 if any does, 2 on trouble.
     Diff(diff::Arguments),
     /// Apply what `diff` prints: links, addresses and containers stay as they are.
     Repair(diff::Arguments),

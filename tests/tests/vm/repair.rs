@@ -22,7 +22,7 @@ fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_st
     let (first, before) = (index(), machine.snapshot());
     let joins = format!("bridge vlan add dev {port} vid 100 pvid untagged");
     let gateway = "ip link add br0.100".to_owned();
-    for (harm, difference, mend) in [
+    for (harm, difference, repair) in [
         (format!("bridge vlan delete dev {port} vid 100"), "is not in VLAN 100", &joins),
         (format!("bridge vlan delete dev {port} vid 1-4094"), "is not in VLAN 7 100 200-210", &joins),
         (format!("bridge vlan add dev {port} vid 100"), "has other tags in VLAN 100", &joins),
@@ -47,11 +47,11 @@ fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_st
         machine.sh(&harm);
         let (code, plan) = wasm_cni(&machine, "diff");
         assert!(
-            code == Some(1) && plan.contains(difference) && plan.contains(mend),
+            code == Some(1) && plan.contains(difference) && plan.contains(repair),
             "{harm}: {difference:?}:\n{plan}"
         );
         let (code, done) = wasm_cni(&machine, "repair");
-        assert!(code == Some(0) && done.contains(mend), "{harm}: {done}");
+        assert!(code == Some(0) && done.contains(repair), "{harm}: {done}");
         assert_eq!(machine.changes(&before), NOTHING, "{harm}");
         assert!(pings(&machine, "a", "10.1.2.1"), "{harm}");
     }
