@@ -1,5 +1,6 @@
 //! Promiscuous mode.
 
+use super::attribute::{LinkAttribute, stays_promiscuous};
 use super::presence;
 use crate::action::check::Check;
 use crate::action::context::{ReadContext, WriteContext, refused};
@@ -50,6 +51,12 @@ impl Kind for SetPromiscuous {
         let holds = cx.link(&self.link)?.map(|found| found.promiscuous);
         let text = format!("link {} is not promiscuous", self.link);
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
+    }
+
+    /// By what ends it.
+    fn is_superseded(&self, by: &Action) -> bool {
+        matches!(by, Action::SetLink(later)
+            if later.link == self.link && later.attribute == LinkAttribute::Promiscuous(false))
     }
 
     fn covers(&self, repair: &Action) -> bool {
@@ -105,7 +112,6 @@ impl Retract for ClearPromiscuous {
             return Ok(Retraction::Nothing(Undone::Gone));
         };
         let requests = vec![vec![Request::SetPromiscuous(found.index, false)]];
-        let what = format!("failed to end promiscuous mode of {:?}", link.name.as_str());
-        Ok(Retraction::Send(link.netns, requests, what))
+        Ok(Retraction::Send(link.netns, requests, stays_promiscuous(&link.name)))
     }
 }

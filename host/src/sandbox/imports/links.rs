@@ -213,6 +213,13 @@ impl HostLink for Guest {
     }
 
     fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        self.set_promiscuous(link, true)
+    }
+
+    fn set_promiscuous(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        if !on {
+            return self.set_attribute(&link, LinkAttribute::Promiscuous(false));
+        }
         let link = self.links.get(&link)?.link.clone();
         self.note(&link, LinkAttribute::Promiscuous(true));
         self.record(Action::SetPromiscuous(SetPromiscuous { link }))?;

@@ -163,6 +163,18 @@ fn promiscuous_mode() {
         .agree();
     let inside_too = singly(connected(), vec![promiscuous(inside("eth0")), promiscuous(inside("lo"))]);
     Case::new("promiscuous container", inside_too.clone()).undos(vec![clear(host("vethx"))]).agree();
+    let off = |link| set(link, wasm_cni::action::LinkAttribute::Promiscuous(false));
+    let ends = vec![
+        vec![bridge(None), promiscuous(host("cni0"))],
+        vec![off(host("cni0"))],
+        vec![off(host("cni0"))],
+        vec![off(host("nowhere"))],
+    ];
+    Case::new("promiscuous mode ends", ends.clone()).agree();
+    Case::new("promiscuous mode of a bridge that is there ends", ends)
+        .real(EXISTING, "")
+        .fake(|fake| fake.with_link(fact(host("cni0"), "bridge", 1)).unwrap())
+        .agree();
     Case { gone: true, ..Case::new("promiscuous, gone", inside_too) }
         .undos(vec![clear(inside("eth0"))])
         .agree();
