@@ -3,9 +3,9 @@
 use crate::audit::Record;
 use crate::cni::result::check as check_shape;
 use crate::cni::{CniError, Config, Request};
-use crate::context::Node;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
+use crate::node::Node;
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::Grants;

@@ -28,38 +28,34 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("audit", "cni policy timings value", ""),
     ("reference", "action apply cni machine policy value", ""),
     ("delegate", "action cni machine sandbox signal value", ""),
-    ("context", "apply audit cni machine policy sandbox", ""),
-    ("section", "action apply cni context error machine panic plan value", ""),
+    ("node", "apply audit cni machine policy sandbox", ""),
+    ("section", "action apply cni error machine node panic plan value", ""),
     ("result", "action cni machine value", ""),
-    ("plugin", "cni context error machine policy sandbox value", ""),
+    ("plugin", "cni error machine node policy sandbox value", ""),
     (
         "planning",
-        "action apply audit cni context delegate machine plan plugin policy sandbox section timings value",
+        "action apply audit cni delegate machine node plan plugin policy sandbox section timings value",
         "",
     ),
     (
         "run",
-        "audit cni context machine panic plan planning plugin policy reference result sandbox section signal timings",
+        "audit cni machine node panic plan planning plugin policy reference result sandbox section signal timings",
         "",
     ),
     (
         "verb",
-        "action apply audit cni context delegate error machine plan planning plugin policy reference run \
+        "action apply audit cni delegate error machine node plan planning plugin policy reference run \
          sandbox section timings value",
         "",
     ),
-    ("chain", "action cni context delegate machine panic plugin sandbox signal value verb", ""),
-    ("install", "apply cni context error plugin sandbox value", ""),
+    ("chain", "action cni delegate machine node panic plugin sandbox signal value verb", ""),
+    ("install", "apply cni error node plugin sandbox value", ""),
     (
         "cli",
-        "action apply audit chain cni context error install plan planning policy reference sandbox timings value verb",
+        "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
         "",
     ),
-    (
-        "main",
-        "apply cli cni context error memory panic planning policy sandbox signal timings value verb",
-        "",
-    ),
+    ("main", "apply cli cni error memory node panic planning policy sandbox signal timings value verb", ""),
 ];
 
 /// Files, or folders, of which two may name each other: those of a circle that nobody has cut yet.

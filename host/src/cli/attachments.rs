@@ -3,7 +3,7 @@
 use super::{Format, Printed, table};
 use crate::action::AddAddress;
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::{Attachment, Netns};
 use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;

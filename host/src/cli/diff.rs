@@ -2,7 +2,7 @@
 
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use super::{Format, Printed, runtime};
 use crate::chain::{self, Chain, Dry, Target};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use super::effective::Effective;
 use super::{Format, Printed, plan};
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
 use crate::value::{NetworkName, PluginName};

@@ -3,7 +3,7 @@
 use super::diff::{self, Arguments};
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::verb::drift::Drift;
 use crate::verb::repair;
 

@@ -2,7 +2,7 @@
 
 use crate::chain::{self, Chain, Target};
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};

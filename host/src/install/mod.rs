@@ -7,7 +7,7 @@ pub use place::Place;
 pub use undo::uninstall;
 
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::sandbox::cache::digest;
 use crate::value::PluginName;

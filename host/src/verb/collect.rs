@@ -3,10 +3,10 @@
 use crate::action::undo;
 use crate::apply::{self, Remains, Section, stale};
 use crate::cni::{CniError, code};
-use crate::context::Node;
 use crate::error::{chain, left};
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::Look as _;
+use crate::node::Node;
 use crate::section;
 use crate::value::{Attachment, ContainerId, IfName, NetworkName, StoreRef};
 

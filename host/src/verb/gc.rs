@@ -2,8 +2,8 @@
 
 use super::collect::Collection;
 use crate::cni::{CniError, Config, Request, code};
-use crate::context::Node;
 use crate::delegate;
+use crate::node::Node;
 use crate::reference::host_local::stores;
 use serde_json::Value;
 

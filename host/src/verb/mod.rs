@@ -18,7 +18,7 @@ pub use output::Output;
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
-use crate::context::Node;
+use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::run;
 use crate::sandbox::planner::Waiting;
