@@ -84,7 +84,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Installed::default(),
             Err(error) => return Err(failed("read", &note, &error)),
         };
-        let place = Place { dir: dir.to_owned(), own, installed, is_new: is_new, _lock: lock };
+        let place = Place { dir: dir.to_owned(), own, installed, is_new, _lock: lock };
         place.clean()?;
         Ok(place)
     }
