@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasm_cni::apply::{self, StateDir};
 use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config};
-use wasm_cni::context::Node;
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::machine::port::Look as _;
 use wasm_cni::memory::Allocator;
+use wasm_cni::node::Node;
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes)?;
-    let config = config::decode(&bytes).map_err(told)?;
+    let config = config::decode(&bytes).map_err(as_anyhow)?;
     let env = Environment {
         command: "ADD".to_owned(),
         container_id: variable("CNI_CONTAINERID"),
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
         traceparent: String::new(),
     };
     let plugin = PluginName::parse("bridge").map_err(|e| anyhow!("{e}"))?;
-    let request = verb::request(Command::Add, &plugin, &env, vec![path], &config).map_err(told)?;
+    let request = verb::request(Command::Add, &plugin, &env, vec![path], &config).map_err(as_anyhow)?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["--record", plan] => record(&node, &request, &config, Path::new(plan)),
         [plan] => apply(&node, &request, &config, Path::new(plan)),
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     }
 }
 
-fn told(error: CniError) -> anyhow::Error {
+fn as_anyhow(error: CniError) -> anyhow::Error {
     anyhow!("{}: {}", error.msg, error.details)
 }
 
@@ -67,15 +67,16 @@ fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<
         request,
         config,
         None,
-        node.policy().map_err(told)?,
+        node.policy().map_err(as_anyhow)?,
         reference::grants(&request.plugin, config),
     );
-    let planner = Waiting::spawn().map_err(told)?;
-    let plugin = Plugin::find(node, request, &request.plugin).map_err(told)?;
-    let mut machine = node.machine(plugin.netns(node, request).map_err(told)?, true);
-    let begun =
-        planning::begin(planner, request, plugin, node.policy().map_err(told)?, Vec::new()).map_err(told)?;
-    let planned = planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map_err(told)?;
+    let planner = Waiting::spawn().map_err(as_anyhow)?;
+    let plugin = Plugin::find(node, request, &request.plugin).map_err(as_anyhow)?;
+    let mut machine = node.machine(plugin.netns(node, request).map_err(as_anyhow)?, true);
+    let begun = planning::begin(planner, request, plugin, node.policy().map_err(as_anyhow)?, Vec::new())
+        .map_err(as_anyhow)?;
+    let planned =
+        planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map_err(as_anyhow)?;
     Ok(std::fs::write(to, serde_json::to_vec(&planned.draft)?)?)
 }
 
@@ -90,13 +91,13 @@ fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result
         request,
         config,
         None,
-        node.policy().map_err(told)?,
+        node.policy().map_err(as_anyhow)?,
         reference::grants(&request.plugin, config),
     );
-    let plan = plan::check(draft, &[], &grants).map_err(|refused| told(grants.denied(&refused)))?;
-    let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(told)?;
+    let plan = plan::check(draft, &[], &grants).map_err(|refused| as_anyhow(grants.denied(&refused)))?;
+    let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(as_anyhow)?;
     apply::execute(&plan, &mut writer, &node.state, &mut machine)?;
-    let text = result::text(plan.report(), request, &config.cni_version, &mut machine).map_err(told)?;
+    let text = result::text(plan.report(), request, &config.cni_version, &mut machine).map_err(as_anyhow)?;
     writer.complete(plan.report())?;
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

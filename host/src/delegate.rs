@@ -76,9 +76,9 @@ pub fn offer(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
 }
 
 fn is_unknown_verb(error: &CniError) -> bool {
-    let told = error.code == code::INVALID_ENVIRONMENT && error.msg.starts_with("unknown CNI_COMMAND");
+    let is_unknown = error.code == code::INVALID_ENVIRONMENT && error.msg.starts_with("unknown CNI_COMMAND");
     // Before the verb they look at the container, which these verbs have not; or at the version.
-    told || error.msg == "missing containerID" || error.code == code::INCOMPATIBLE_VERSION
+    is_unknown || error.msg == "missing containerID" || error.code == code::INCOMPATIBLE_VERSION
 }
 
 /// Executes it; gives what it printed, or the error that it told.

@@ -1,8 +1,8 @@
 //! A plugin that is a component, with what it says of itself.
 
 use crate::cni::{CniError, Config, Request, code};
-use crate::context::Node;
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
+use crate::node::Node;
 use crate::policy::Policy;
 use crate::sandbox::Kind;
 use crate::sandbox::cache::{Code, Pin};

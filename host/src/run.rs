@@ -3,9 +3,9 @@
 use crate::audit::Record;
 use crate::cni::result::check as check_shape;
 use crate::cni::{CniError, Config, Request};
-use crate::context::Node;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
+use crate::node::Node;
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::Grants;
@@ -90,13 +90,14 @@ fn attach(
     section::apply(node, &journal, &mut writer, &plan, &mut machine)?;
 
     // The result.
-    let told = result::text(plan.report(), request, &config.cni_version, &mut machine).and_then(|text| {
-        timings::ended("result");
-        writer.complete(plan.report())?;
-        timings::ended("journal");
-        signal::check().map_err(MachineError::from)?;
-        record.applied()?;
-        result::deliver(&text, stdout)
-    });
-    told.map_err(|error| section::abandon(node, &journal, &writer, &mut machine, error))
+    let delivered =
+        result::text(plan.report(), request, &config.cni_version, &mut machine).and_then(|text| {
+            timings::ended("result");
+            writer.complete(plan.report())?;
+            timings::ended("journal");
+            signal::check().map_err(MachineError::from)?;
+            record.applied()?;
+            result::deliver(&text, stdout)
+        });
+    delivered.map_err(|error| section::abandon(node, &journal, &writer, &mut machine, error))
 }

@@ -34,7 +34,7 @@ pub struct Attack {
     verb: String,
     code: u64,
     /// What message and details say, in these words.
-    told: Vec<String>,
+    expected_words: Vec<String>,
     /// Whether it is made twice, to compare the answers.
     is_twice: bool,
 }
@@ -87,7 +87,7 @@ impl Attack {
             plugin: one("as", "bridge"),
             verb: one("verb", "ADD"),
             code: one("code", "").parse().unwrap_or_else(|e| panic!("{name} has no code: {e}")),
-            told: all("told"),
+            expected_words: all("told"),
             is_twice: one("twice", "no") == "yes",
             name: name.split_once('.').map_or_else(|| name.clone(), |(name, _)| name.to_owned()),
         }
@@ -105,7 +105,10 @@ impl Attack {
         }
         let text = format!("{msg}\n{details}");
         faults.extend(
-            self.told.iter().filter(|told| !text.contains(*told)).map(|told| format!("no word of {told:?}")),
+            self.expected_words
+                .iter()
+                .filter(|word| !text.contains(*word))
+                .map(|word| format!("no word of {word:?}")),
         );
         if !faults.is_empty() {
             faults.push(text.chars().take(2000).collect());

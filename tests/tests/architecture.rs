@@ -29,38 +29,34 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("audit", "cni policy timings value", ""),
     ("reference", "action apply cni machine policy value", ""),
     ("delegate", "action cni machine sandbox signal value", ""),
-    ("context", "apply audit cni machine policy sandbox", ""),
-    ("section", "action apply cni context delegate error machine panic plan value", ""),
+    ("node", "apply audit cni machine policy sandbox", ""),
+    ("section", "action apply cni delegate error machine node panic plan value", ""),
     ("result", "action cni machine value", ""),
-    ("plugin", "cni context error machine policy sandbox value", ""),
+    ("plugin", "cni error machine node policy sandbox value", ""),
     (
         "planning",
-        "action apply audit cni context delegate machine plan plugin policy sandbox section timings value",
+        "action apply audit cni delegate machine node plan plugin policy sandbox section timings value",
         "",
     ),
     (
         "run",
-        "audit cni context machine panic plan planning plugin policy reference result sandbox section signal timings",
+        "audit cni machine node panic plan planning plugin policy reference result sandbox section signal timings",
         "",
     ),
     (
         "verb",
-        "action apply audit cni context delegate error machine plan planning plugin policy reference run \
+        "action apply audit cni delegate error machine node plan planning plugin policy reference run \
          sandbox section timings value",
         "",
     ),
-    ("chain", "action cni context delegate machine panic plugin sandbox signal value verb", ""),
-    ("install", "apply cni context error plugin sandbox value", ""),
+    ("chain", "action cni delegate machine node panic plugin sandbox signal value verb", ""),
+    ("install", "apply cni error node plugin sandbox value", ""),
     (
         "cli",
-        "action apply audit chain cni context error install plan planning policy reference sandbox timings value verb",
+        "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
         "",
     ),
-    (
-        "main",
-        "apply cli cni context error memory panic planning policy sandbox signal timings value verb",
-        "",
-    ),
+    ("main", "apply cli cni error memory node panic planning policy sandbox signal timings value verb", ""),
 ];
 
 /// The closed lists of which only their own rooms name what is in them.
@@ -174,16 +170,16 @@ fn no_files_name_each_other() {
     let arrows = host.graph().arrows();
     let is_listed = |arrow: &Arrow| short(&arrow.from) == LIST_FILE && is_in(&short(&arrow.to), &["action/"]);
     let used: Vec<&Arrow> = arrows.iter().filter(|arrow| !arrow.is_handed_on && !is_listed(arrow)).collect();
-    let told: Vec<Vec<String>> = circles(&used)
+    let texts: Vec<Vec<String>> = circles(&used)
         .iter()
         .map(|circle| {
-            let told = |arrow: &&Arrow| {
+            let arrow_text = |arrow: &&Arrow| {
                 format!("{} names {} as {}", short(&arrow.from), short(&arrow.to), arrow.path)
             };
-            circle.iter().map(told).collect()
+            circle.iter().map(arrow_text).collect()
         })
         .collect();
-    assert!(told.is_empty(), "{told:#?}");
+    assert!(texts.is_empty(), "{texts:#?}");
 }
 
 #[test]

@@ -141,8 +141,8 @@ fn a_log_that_cannot_be_written_stops_nothing_unless_policy_says_so() {
         };
         let optional = policy(&machine, Path::new(file), "");
         machine.sh("head -c 4000 /dev/zero | tr '\\0' x >> /run/full/log || true");
-        let told = stderr_of(call(&plugins, "ADD", &optional).run(&machine));
-        assert!(told.contains(&format!("the audit log {file} cannot be written")), "{told}");
+        let warning = stderr_of(call(&plugins, "ADD", &optional).run(&machine));
+        assert!(warning.contains(&format!("the audit log {file} cannot be written")), "{warning}");
         stderr_of(call(&plugins, "DEL", &optional).run(&machine));
 
         let required = policy(&machine, Path::new(file), "required = true");
@@ -224,7 +224,7 @@ fn a_repair_is_a_line_for_each_attachment_that_it_does_something_for() {
     assert_eq!(repair(&usual).0, Some(1));
 
     let lines = lines(&machine, LOG);
-    let told: Vec<[&str; 4]> = lines
+    let outcomes: Vec<[&str; 4]> = lines
         .iter()
         .map(|line| ["verb", "container", "plugin", "outcome"].map(|key| line[key].as_str().unwrap()))
         .collect();
@@ -235,7 +235,7 @@ fn a_repair_is_a_line_for_each_attachment_that_it_does_something_for() {
         ["REPAIR", "1234567890", "bridge", "applied"],
         ["REPAIR", "second", "bridge", "applied"],
     ];
-    assert_eq!(told, expected, "{lines:?}");
+    assert_eq!(outcomes, expected, "{lines:?}");
     assert!(lines[1]["error"]["details"].as_str().unwrap().contains("iptables-restore"), "{lines:?}");
     for line in &lines {
         assert_eq!((&line["network"], &line["interface"]), (&"mybridge".into(), &"eth12".into()), "{line}");

@@ -1,4 +1,4 @@
-//! bandwidth in a chain after bridge: what is limited is told, mended and taken off, whoever made it. How fast it is then, `tests/runtimes` measures in pods.
+//! bandwidth in a chain after bridge: what is limited is told, repaired and taken off, whoever made it. How fast it is then, `tests/runtimes` measures in pods.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,13 +40,15 @@ fn machine() -> Machine {
 }
 
 #[test]
-fn what_somebody_took_off_is_told_and_mended() {
+fn what_somebody_took_off_is_told_and_repaired() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let result = call("ADD", &after(&both(), &result)).ok(&machine);
-    let told = serde_json::from_str::<Value>(&result).unwrap();
-    let (host, ifb) =
-        (told["interfaces"][1]["name"].as_str().unwrap(), told["interfaces"][3]["name"].as_str().unwrap());
+    let of_bandwidth = serde_json::from_str::<Value>(&result).unwrap();
+    let (host, ifb) = (
+        of_bandwidth["interfaces"][1]["name"].as_str().unwrap(),
+        of_bandwidth["interfaces"][3]["name"].as_str().unwrap(),
+    );
     assert!(ifb.starts_with("bwp"), "{ifb}");
     let checked = after(&both(), &result);
     let queues = || {
@@ -103,10 +105,12 @@ fn what_the_reference_made_goes_without_a_journal() {
 fn an_ifb_that_is_somebody_elses_stays_and_nothing_is_left_of_the_add() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
-    let told = call("ADD", &after(&both(), &result)).ok(&machine);
-    let ifb =
-        serde_json::from_str::<Value>(&told).unwrap()["interfaces"][3]["name"].as_str().unwrap().to_owned();
-    call("DEL", &after(&both(), &told)).ok(&machine);
+    let of_bandwidth = call("ADD", &after(&both(), &result)).ok(&machine);
+    let ifb = serde_json::from_str::<Value>(&of_bandwidth).unwrap()["interfaces"][3]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    call("DEL", &after(&both(), &of_bandwidth)).ok(&machine);
     machine.sh(&format!("ip link add {ifb} type ifb; ip link set {ifb} alias operator"));
     let before = machine.snapshot();
     let (_, msg, _) = call("ADD", &after(&both(), &result)).error(&machine);
@@ -143,10 +147,10 @@ fn what_cannot_be_limited_changes_nothing() {
         assert_eq!(machine.changes(&before), NOTHING);
     }
     // Not told by an earlier plugin.
-    let mut untold = after(&both(), &result);
-    untold["prevResult"]["interfaces"] = json!([{"name": "br0"}]);
-    untold["prevResult"]["ips"] = json!([]);
-    let (_, msg, _) = call("ADD", &untold).error(&machine);
+    let mut without_links = after(&both(), &result);
+    without_links["prevResult"]["interfaces"] = json!([{"name": "br0"}]);
+    without_links["prevResult"]["ips"] = json!([]);
+    let (_, msg, _) = call("ADD", &without_links).error(&machine);
     assert_eq!(msg, "no veth peer of container interface found in host ns");
     assert_eq!(machine.changes(&before), NOTHING);
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wasm_cni_tests::guest::{component, install};
 use wasm_cni_tests::{Call, Machine, NOTHING};
 
 /// A network on `br0` with `keys` more: 10.1.2.0/24 with masquerading, unless they say otherwise.
@@ -129,6 +130,39 @@ fn a_promiscuous_bridge_stays_so_after_del_and_not_after_a_failed_add() {
         call("DEL", &config, "a").ok(&machine);
         assert!(is_on(), "as in the reference");
     }
+}
+
+/// A component that ends promiscuous mode of `br0` and of the container's `lo`, and then does `more` with that.
+fn not_promiscuous(more: &str) -> Vec<u8> {
+    component(&format!(
+        "(local $lo i32)
+        (call $links.link.set-promiscuous (call $links.link.bridge (text \"br0\")) (i32.const 0))
+        (call $links.link.existing (i32.const 1) (text \"lo\") (i32.const 512))
+        (local.set $lo (i32.load (i32.const 516)))
+        (call $links.link.set-promiscuous (local.get $lo) (i32.const 0)) {more} (i32.const 0)"
+    ))
+}
+
+#[test]
+fn promiscuous_mode_that_a_plugin_ends_is_back_after_a_failed_add_and_after_del_but_on_a_bridge() {
+    let config = network(json!({}));
+    let machine = machine(&["a"]);
+    let plugins = machine.plugins();
+    machine.sh("ip link add br0 type bridge; ip link set br0 promisc on; ip -n a link set lo promisc on");
+    let are_on =
+        || ["ip link show br0", "ip -n a link show lo"].map(|show| machine.sh(show).contains("PROMISC"));
+    let call =
+        |command| Call::new(&plugins, "bridge", command, &config).container("a").env("CNI_IFNAME", "eth0");
+    // It is down.
+    install(&plugins, "bridge", &not_promiscuous("(call $links.link.settle (local.get $lo))"));
+    let (_, msg, _) = call("ADD").error(&machine);
+    assert!(msg.contains("link lo is down"), "{msg}");
+    assert_eq!(are_on(), [true, true]);
+    install(&plugins, "bridge", &not_promiscuous(""));
+    call("ADD").ok(&machine);
+    assert_eq!(are_on(), [false, false]);
+    call("DEL").ok(&machine);
+    assert_eq!(are_on(), [false, true], "others use the bridge");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
     let inside = "ip -n 1234567890";
     let route = format!("{inside} route");
     let differences = [
-        // What is wrong, what it is called, what mends it.
+        // What is wrong, what it is called, what repairs it.
         (format!("{inside} link set eth12 mtu 1400"), "MTU of eth12 (container) is 1400, not 1500"),
         (format!("ip link set {veth} mtu 1400"), "MTU of VETH is 1400, not 1500"),
         (format!("ip link set {veth} address 02:00:00:00:00:02"), "MAC of VETH is 02:00:00:00:00:02"),
@@ -73,17 +73,17 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
         ),
         (format!("ip link set {veth} nomaster"), "link VETH is not a port of br0"),
     ];
-    for (harm, told) in &differences {
-        let told = told.replace("VETH", veth);
+    for (harm, difference) in &differences {
+        let difference = difference.replace("VETH", veth);
         machine.sh(harm);
         let (code, _, details) = check.error(&machine);
-        assert!(code == 106 && details.contains(&told), "{harm}: {told:?} is not in:\n{details}");
+        assert!(code == 106 && details.contains(&difference), "{harm}: {difference:?} is not in:\n{details}");
         let lines: Vec<&str> = details.lines().collect();
         assert!(
             lines.iter().all(|line| lines.iter().filter(|l| l == &line).count() == 1),
             "told twice:\n{details}"
         );
-        // Somebody else's lease is not to be mended: it ends.
+        // Somebody else's lease is not repaired: it ends.
         machine.sh("grep -q other /var/lib/cni/networks/mynet/fd00:77::2 && rm /var/lib/cni/networks/mynet/fd00:77::2 || true");
         machine.sh(&format!("{} repair", dist().join("wasm-cni").display()));
         // Behind the route that was made again, the other one stays.
@@ -99,10 +99,13 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
     }
     let (code, _, details) = check.error(&machine);
     assert_eq!(code, 106);
-    for (harm, told) in &differences {
+    for (harm, difference) in &differences {
         // Who is no port any more has no mode of one.
-        if !told.starts_with("hairpin") && !told.starts_with("isolation") {
-            assert!(details.contains(&told.replace("VETH", veth)), "{harm}: {told:?} is not in:\n{details}");
+        if !difference.starts_with("hairpin") && !difference.starts_with("isolation") {
+            assert!(
+                details.contains(&difference.replace("VETH", veth)),
+                "{harm}: {difference:?} is not in:\n{details}"
+            );
         }
     }
     machine.sh("ip link delete br0");
@@ -159,7 +162,7 @@ fn check_passes_right_after_add_for_every_chain() {
             let result = add(&machine, &all);
             let reply = Call::bridge("CHECK", &with_result(&config, &result)).run(&machine);
             assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), ""), "{chain:?}");
-            // What the rest of the chain did is nothing to mend. The bridge looks for other owners of its address for a second.
+            // What the rest of the chain did is nothing to repair. The bridge looks for other owners of its address for a second.
             machine.sh(
                 "for i in $(seq 100); do ip address | grep -q tentative || exit 0; sleep 0.05; done; exit 1",
             );

@@ -139,7 +139,7 @@ fn rules_that_others_change_meanwhile_are_tried_again_and_not_for_ever() {
 }
 
 /// ADDs and DELs one after the other while somebody does something else all the time.
-fn work_beside(prepare: &str, other: &str) {
+fn work_during(prepare: &str, other: &str) {
     let machine = Machine::new();
     machine.sh(prepare);
     let start = |number: u32| Background::start(&machine, &other.replace('@', &number.to_string()));
@@ -181,7 +181,7 @@ fn links_that_come_and_go_meanwhile_disturb_nothing() {
         ip link set p$i master cni_bridge0; ip address add 10.200.$i.1/24 dev q$i; done";
     let other = "while :; do for i in $(seq 40); do ip link add x@$i type veth peer name y@$i; ip link set x@$i master cni_bridge0
         ip address add 10.20@.$i.1/24 dev y@$i; done; for i in $(seq 40); do ip link delete x@$i; done; done";
-    work_beside(prepare, other);
+    work_during(prepare, other);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn rules_that_come_and_go_meanwhile_disturb_nothing() {
     let other = "while :; do iptables -t nat -N OTHER@; iptables -t nat -A OTHER@ -s 192.0.2.@ -j RETURN
         iptables -t nat -A POSTROUTING -j OTHER@; iptables -t nat -D POSTROUTING -j OTHER@; iptables -t nat -F OTHER@
         iptables -t nat -X OTHER@; nft add table inet other@; nft delete table inet other@; done";
-    work_beside("true", other);
+    work_during("true", other);
 }
 
 #[test]

@@ -211,8 +211,8 @@ fn del_without_a_journal_fails_while_it_cannot_look_for_rules_and_then_ends_it()
         machine.sh("find /run/wasm-cni/attachments -type f | xargs grep -l 10.15.20 | xargs rm");
         let path = machine.with_tool(name, &program(name, of));
         let del = Call::bridge("DEL", &config);
-        let (code, told, details) = del.clone().env("PATH", &path).error(&machine);
-        assert!(code == 999 && told.contains(msg), "{code} {told}");
+        let (code, text, details) = del.clone().env("PATH", &path).error(&machine);
+        assert!(code == 999 && text.contains(msg), "{code} {text}");
         assert!(details.contains("could not be looked at"), "{details}");
         assert_eq!(
             machine.sh("ls /var/lib/cni/networks/mybridge"),

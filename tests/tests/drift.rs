@@ -1,4 +1,4 @@
-//! `wasm-cni diff` and `wasm-cni repair`: what somebody broke is shown, and mended without touching the container.
+//! `wasm-cni diff` and `wasm-cni repair`: what somebody broke is shown, and repaired without touching the container.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -44,7 +44,7 @@ fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
         said(&wasm_cni(&machine, &["diff"])),
         (Some(0), "no drift: 1 attachment is as it was made\n".into())
     );
-    for (harm, mend) in [
+    for (harm, repair) in [
         (format!("{inside} address delete 10.15.20.2/24 dev eth12"), "ip address add 10.15.20.2/24"),
         (format!("{inside} route delete 1.1.1.1"), "ip route prepend 1.1.1.1/32 via 10.15.20.1 dev eth12"),
         (format!("{inside} route delete default"), "ip route prepend 0.0.0.0/0 via 10.15.20.1 dev eth12"),
@@ -83,10 +83,10 @@ fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
         machine.sh(&harm);
         let broken = machine.snapshot();
         let (code, plan) = said(&wasm_cni(&machine, &["diff"]));
-        assert!(code == Some(1) && plan.contains(mend), "{harm}: {mend:?} is not in:\n{plan}");
+        assert!(code == Some(1) && plan.contains(repair), "{harm}: {repair:?} is not in:\n{plan}");
         assert_eq!(machine.changes(&broken), NOTHING, "{harm}: diff changes nothing");
         let (code, done) = said(&wasm_cni(&machine, &["repair", "mybridge"]));
-        assert!(code == Some(0) && done.contains(mend), "{harm}: {done}");
+        assert!(code == Some(0) && done.contains(repair), "{harm}: {done}");
         assert_eq!(machine.changes(&before), NOTHING, "{harm}");
         assert_eq!(said(&wasm_cni(&machine, &["diff", "mybridge"])).0, Some(0), "{harm}");
         assert_eq!(index(), first, "{harm}: the link is the same");
@@ -182,8 +182,8 @@ fn after_everything_was_flushed_one_repair_lets_all_containers_work_again() {
 }
 
 #[test]
-fn what_cannot_be_mended_is_told_and_left() {
-    for (harm, told) in [
+fn what_cannot_be_repaired_is_told_and_left() {
+    for (harm, difference) in [
         (
             "ip netns delete 1234567890; while ip link | grep -q ': veth'; do sleep 0.02; done",
             "is gone: its DEL or GC removes what is left of it",
@@ -203,7 +203,7 @@ fn what_cannot_be_mended_is_told_and_left() {
         let broken = machine.snapshot();
         for command in ["diff", "repair"] {
             let (code, text) = said(&wasm_cni(&machine, &[command]));
-            assert!(code == Some(1) && text.contains(told), "{harm}: {text}");
+            assert!(code == Some(1) && text.contains(difference), "{harm}: {text}");
         }
         assert_eq!(machine.changes(&broken), NOTHING, "{harm}");
     }

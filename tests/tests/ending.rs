@@ -25,7 +25,7 @@ fn until(machine: &Machine, condition: &str) {
 }
 
 /// The one error of a call that was told to end: code 11, because a later call may well succeed.
-fn told(reply: &Reply, signal: &str) -> String {
+fn ended_by(reply: &Reply, signal: &str) -> String {
     assert_eq!(reply.code, Some(1), "{reply:?}");
     let (code, msg, details) = reply.error();
     assert_eq!(code, 11, "{msg} {details}");
@@ -46,7 +46,7 @@ fn told_to_end_in_the_last_step_it_finishes_that_and_undoes_all() {
         );
         let path = machine.with_iptables(&script);
         let reply = Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
-        told(&reply, &format!("SIG{name}"));
+        ended_by(&reply, &format!("SIG{name}"));
         assert_eq!(machine.changes(&before), NOTHING);
         assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 2, "made and taken back");
         Call::bridge("ADD", WALKTHROUGH).ok(&machine);
@@ -64,7 +64,7 @@ fn told_to_end_while_a_native_plugin_works_it_ends_that_and_undoes_all() {
         let child = Call::new(plugins.path(), "bridge", "ADD", conf).start(&machine, Stdio::piped());
         until(&machine, &format!("[ -s {}/log ]", plugins.path().display()));
         send(&child, signal);
-        told(&Reply::of(child), signal.as_str());
+        ended_by(&Reply::of(child), signal.as_str());
         assert_eq!(plugins.log(), ["ADD", "DEL"]);
         assert_eq!(machine.changes(&before), NOTHING);
     }
@@ -81,7 +81,7 @@ fn told_to_end_while_it_waits_it_answers_at_once() {
         let child = Call::bridge(verb, WALKTHROUGH).start(&machine, Stdio::piped());
         std::thread::sleep(Duration::from_millis(300));
         send(&child, Signal::SIGTERM);
-        told(&Reply::of(child), "SIGTERM");
+        ended_by(&Reply::of(child), "SIGTERM");
         assert_eq!(machine.changes(&before), NOTHING, "{verb}");
     }
     drop(holder);
@@ -94,7 +94,7 @@ fn told_to_end_while_it_waits_it_answers_at_once() {
     let child = Call::bridge("ADD", conf).start(&machine, Stdio::piped());
     until(&machine, "ip -n 1234567890 -6 address show eth12 2>/dev/null | grep -q 'fd00:6.*tentative'");
     send(&child, Signal::SIGTERM);
-    told(&Reply::of(child), "SIGTERM");
+    ended_by(&Reply::of(child), "SIGTERM");
     assert_eq!(machine.changes(&before), NOTHING);
 }
 
@@ -109,7 +109,7 @@ fn told_to_end_while_a_plugin_plans_or_the_configuration_comes_it_does_nothing()
     let child = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).start(&machine, Stdio::piped());
     std::thread::sleep(Duration::from_millis(200));
     send(&child, Signal::SIGTERM);
-    told(&Reply::of(child), "SIGTERM");
+    ended_by(&Reply::of(child), "SIGTERM");
     assert_eq!(machine.changes(&before), NOTHING);
 
     let mut command = machine.command(plugins.join("bridge"));

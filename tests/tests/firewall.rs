@@ -119,7 +119,7 @@ fn bridges_are_kept_apart_as_the_policy_says() {
 }
 
 #[test]
-fn what_somebody_flushed_is_told_and_mended() {
+fn what_somebody_flushed_is_told_and_repaired() {
     let machine = machine(&["c"]);
     close(&machine);
     let (bridge, config) =

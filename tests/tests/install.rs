@@ -251,7 +251,7 @@ fn install_by_force(machine: &Machine, dir: &Path) {
 
 #[test]
 fn what_it_cannot_do_is_refused_and_nothing_is_changed() {
-    for (harm, told) in [
+    for (harm, expected) in [
         ("mkdir bin/bridge.wasm", "bin/bridge.wasm is no file"),
         ("rm bin/bridge; mkfifo bin/bridge", "bin/bridge is no file"),
         ("echo x > bin/wasm-cni", "bin/wasm-cni is not what was installed"),
@@ -268,7 +268,7 @@ fn what_it_cannot_do_is_refused_and_nothing_is_changed() {
         machine.sh(&format!("cd {}; {harm}", machine.files().display()));
         let before = listing(&machine, machine.files());
         let text = refused(&machine, &["install"], &dir);
-        assert!(text.contains(told), "{harm}: {text}");
+        assert!(text.contains(expected), "{harm}: {text}");
         assert_eq!(listing(&machine, machine.files()), before, "{harm}");
     }
 }
@@ -283,8 +283,8 @@ fn only_root_installs() {
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env", "-i"]);
     command.arg(plugins.join("wasm-cni")).arg("install").arg("--dir").arg(&dir);
     let output = command.output().unwrap();
-    let told = "error: only root can do this: runtimes execute what is in ";
-    assert!(said(&output).starts_with(told) && output.status.code() == Some(1), "{}", said(&output));
+    let expected = "error: only root can do this: runtimes execute what is in ";
+    assert!(said(&output).starts_with(expected) && output.status.code() == Some(1), "{}", said(&output));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn what_does_not_compile_or_policy_pins_otherwise_is_not_installed() {
     assert_eq!(listing(&machine, &dir), before);
     let policy = machine.files().join("policy.toml");
     let pinned = format!("[[rule]]\nplugin = \"bridge\"\nsha256 = [\"{}\"]\n", "0".repeat(64));
-    for (text, told) in [
+    for (text, expected) in [
         (pinned.as_str(), "bridge.wasm: "),
         // No container would start any more.
         ("[[rule]]\nplugins = 5\n", "the policy cannot be used: nothing is allowed until it can"),
@@ -308,7 +308,7 @@ fn what_does_not_compile_or_policy_pins_otherwise_is_not_installed() {
         let mut command = machine.command(dist().join("wasm-cni"));
         command.arg("install").arg("--dir").arg(&dir).env("WASM_CNI_POLICY", &policy);
         let output = command.env("WASM_CNI_CACHE_DIR", target().join("test-cache")).output().unwrap();
-        assert!(said(&output).contains(told), "{}", said(&output));
+        assert!(said(&output).contains(expected), "{}", said(&output));
         assert_eq!((listing(&machine, &dir), output.status.code()), (before.clone(), Some(1)));
     }
 }

@@ -95,13 +95,13 @@ impl Drop for Capture {
 }
 
 /// The addresses of a result in any version, with their gateways.
-fn told(result: &Value) -> Vec<(String, String)> {
+fn addresses(result: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let ips = result["ips"].as_array().cloned().unwrap_or_default();
     let old = [&result["ip4"], &result["ip6"]].into_iter().filter(|ip| !ip.is_null());
-    let mut told: Vec<_> = ips.iter().map(|ip| (text(&ip["address"]), text(&ip["gateway"]))).collect();
-    told.extend(old.map(|ip| (text(&ip["ip"]), text(&ip["gateway"]))));
-    told
+    let mut addresses: Vec<_> = ips.iter().map(|ip| (text(&ip["address"]), text(&ip["gateway"]))).collect();
+    addresses.extend(old.map(|ip| (text(&ip["ip"]), text(&ip["gateway"]))));
+    addresses
 }
 
 #[test]
@@ -134,7 +134,11 @@ fn addresses_work_when_add_returns_in_every_version() {
 
             let result: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(result["cniVersion"], version);
-            assert_eq!(told(&result), subnets.iter().map(|subnet| of(subnet)).collect::<Vec<_>>(), "{text}");
+            assert_eq!(
+                addresses(&result),
+                subnets.iter().map(|subnet| of(subnet)).collect::<Vec<_>>(),
+                "{text}"
+            );
             let is_old = matches!(version, "0.1.0" | "0.2.0");
             let last = subnets.len() - 1;
             let (routes, family) = if is_old {

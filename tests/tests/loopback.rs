@@ -43,8 +43,8 @@ fn lo_is_up_answers_and_goes_down_again_in_every_version() {
                     json!({"name": "lo", "mac": "00:00:00:00:00:00", "sandbox": "/var/run/netns/1234567890"});
                 assert_eq!(result["interfaces"], json!([lo]));
                 let ips = result["ips"].as_array().unwrap();
-                let told: Vec<_> = ips.iter().map(|ip| (&ip["address"], &ip["interface"])).collect();
-                assert_eq!(told, [(&json!("127.0.0.1/8"), &json!(0)), (&json!("::1/128"), &json!(0))]);
+                let addresses: Vec<_> = ips.iter().map(|ip| (&ip["address"], &ip["interface"])).collect();
+                assert_eq!(addresses, [(&json!("127.0.0.1/8"), &json!(0)), (&json!("::1/128"), &json!(0))]);
             }
         }
         assert_eq!(call("DEL", &config(version)).ok(&machine), "");

@@ -165,7 +165,7 @@ fn a_del_that_a_plugin_refuses_is_told_as_a_command_and_done_by_the_next_one() {
         "odd",
         r#"case $CNI_COMMAND in
         ADD) echo '{"ips": [{"address": "10.1.2.2/24"}]}';;
-        DEL) [ -e $LOG.mended ] || { echo '{"code": 11, "msg": "not now"}'; exit 1; }; echo done >> $LOG;;
+        DEL) [ -e $LOG.repaired ] || { echo '{"code": 11, "msg": "not now"}'; exit 1; }; echo done >> $LOG;;
         esac"#,
     );
     let call = |verb| Call::new(plugins.path(), "bridge", verb, CONF);
@@ -178,7 +178,7 @@ fn a_del_that_a_plugin_refuses_is_told_as_a_command_and_done_by_the_next_one() {
     assert_eq!(machine.sh("ip -n 1234567890 -o link").lines().count(), 1, "what could be undone is undone");
     // The command that is told does it, too.
     let (_, _, details) = call("DEL").error(&machine);
-    std::fs::write(plugins.path().join("log.mended"), "").unwrap();
+    std::fs::write(plugins.path().join("log.repaired"), "").unwrap();
     let command = details.split("left: `").nth(1).and_then(|rest| rest.split("` removes it").next()).unwrap();
     machine.sh(command);
     assert_eq!(plugins.log().last().map(String::as_str), Some("done"));

@@ -52,8 +52,8 @@ fn a_chain_of_a_component_and_native_plugins_comes_is_checked_and_goes_without_a
     networks.ok(&machine, &["check", "net", NETNS], &[]);
     networks.ok(&machine, &["status", "net", NETNS], &[]);
     machine.sh("ip -n testing address flush dev eth0");
-    let told = networks.error(&machine, &["check", "net", NETNS], &[]);
-    assert!(told.contains("10.1.2.3/24"), "{told}");
+    let output = networks.error(&machine, &["check", "net", NETNS], &[]);
+    assert!(output.contains("10.1.2.3/24"), "{output}");
 
     // With the ports that the ADD was given.
     networks.write("net.conflist", &list().to_string());
@@ -128,8 +128,11 @@ fn before_0_4_0_there_is_no_check_and_del_gets_no_result() {
     machine.netns("testing");
     let (networks, plugins) = scripted(&machine, "0.3.1", &[("one", PASSES_ON)]);
     networks.ok(&machine, &["add", "net", NETNS], &[]);
-    let told = networks.error(&machine, &["check", "net", NETNS], &[]);
-    assert!(told.contains("configuration version \"0.3.1\" does not support the CHECK command"), "{told}");
+    let output = networks.error(&machine, &["check", "net", NETNS], &[]);
+    assert!(
+        output.contains("configuration version \"0.3.1\" does not support the CHECK command"),
+        "{output}"
+    );
     networks.ok(&machine, &["del", "net", NETNS], &[]);
     assert_eq!(sent(&plugins, "one.DEL").get("prevResult"), None);
     // No verb of its version, and nobody is asked.
@@ -157,14 +160,14 @@ fn gc_deletes_what_is_cached_and_not_listed_and_asks_each_plugin() {
     let valid = valid.display().to_string();
 
     let before = machine.snapshot();
-    let told = networks.ok(&machine, &["gc", "net", NETNS, "--valid", &valid, "--dry-run"], &[]);
+    let output = networks.ok(&machine, &["gc", "net", NETNS, "--valid", &valid, "--dry-run"], &[]);
     for part in [
         "CNI_COMMAND=DEL",
         "interface eth0 of container b",
         "rm /var/lib/cni/networks/net/10.1.2.3",
         "CNI_COMMAND=GC",
     ] {
-        assert!(told.contains(part), "{part:?} is not in:\n{told}");
+        assert!(output.contains(part), "{part:?} is not in:\n{output}");
     }
     assert_eq!(machine.changes(&before), NOTHING);
     networks.ok(&machine, &["gc", "net", NETNS, "--valid", &valid], &[]);
@@ -179,8 +182,8 @@ fn gc_deletes_what_is_cached_and_not_listed_and_asks_each_plugin() {
     assert_eq!(sent(&plugins, "one.DEL")["prevResult"]["ips"][0]["address"], "10.1.2.3/24");
 
     // Without a list, as cnitool: nothing of this network stays.
-    let told = networks.error(&machine, &["gc", "net", NETNS], &[]);
-    assert!(told.contains("failed to GC plugin bridge: "), "ours wants a list: {told}");
+    let output = networks.error(&machine, &["gc", "net", NETNS], &[]);
+    assert!(output.contains("failed to GC plugin bridge: "), "ours wants a list: {output}");
     assert_eq!(machine.sh("ls /var/lib/cni/results"), "other-a-eth1\n");
     machine.sh("! ip -n a link show eth0 2>&1; ip -n a link show eth1");
     networks.write(
@@ -198,8 +201,8 @@ fn check_can_be_disabled_and_status_asks_from_1_1_0_on() {
     let (networks, plugins) = scripted(&machine, "1.1.0", &[("one", fails)]);
     assert_eq!(networks.error(&machine, &["status", "net", NETNS], &[]), "error: not now\n");
     assert_eq!(plugins.log(), ["STATUS"]);
-    let told = networks.error(&machine, &["check", "net", NETNS], &[]);
-    assert!(told.contains("Failed to find address"), "nothing is attached: {told}");
+    let output = networks.error(&machine, &["check", "net", NETNS], &[]);
+    assert!(output.contains("Failed to find address"), "nothing is attached: {output}");
     networks.write(
         "net.conflist",
         &with_scripts("1.1.0", &["one"]).replace("\"name\"", "\"disableCheck\":\"true\",\"name\""),
@@ -235,8 +238,8 @@ fn a_network_is_found_as_libcni_finds_it() {
     let machine = Machine::new();
     machine.netns("testing");
     let networks = Networks::of_both(&machine);
-    let told = networks.error(&machine, &["add", "net", NETNS], &[]);
-    assert!(told.contains("no net configurations found in "), "{told}");
+    let output = networks.error(&machine, &["add", "net", NETNS], &[]);
+    assert!(output.contains("no net configurations found in "), "{output}");
     let single = |name: &str, bridge: &str| {
         json!({"cniVersion": "0.2.0", "name": name, "type": "bridge", "bridge": bridge,
             "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}})
@@ -264,15 +267,18 @@ fn a_network_is_found_as_libcni_finds_it() {
     let result: Value = serde_json::from_str(&networks.ok(&machine, &["add", "net", NETNS], &[])).unwrap();
     assert_eq!(result["cniVersion"], "1.1.0");
     networks.ok(&machine, &["del", "net", NETNS], &[]);
-    let told = networks.error(&machine, &["add", "nine", NETNS], &[]);
-    assert!(told.contains("no net configuration with name \"nine\" in ") && told.contains("other"), "{told}");
+    let output = networks.error(&machine, &["add", "nine", NETNS], &[]);
+    assert!(
+        output.contains("no net configuration with name \"nine\" in ") && output.contains("other"),
+        "{output}"
+    );
     // Plugins from the folder of the network's name.
     networks.write("50-net.conflist", r#"{"cniVersion": "1.0.0", "name": "net"}"#);
     networks.write("net/10-a.conf", &single("", "br-folder"));
     assert_eq!(bridge(), "br-folder");
     networks.write("00-bad.conflist", "{");
-    let told = networks.error(&machine, &["add", "net", NETNS], &[]);
-    assert!(told.contains("00-bad.conflist: error parsing configuration list: "), "{told}");
+    let output = networks.error(&machine, &["add", "net", NETNS], &[]);
+    assert!(output.contains("00-bad.conflist: error parsing configuration list: "), "{output}");
 }
 
 #[test]

@@ -20,8 +20,8 @@ if [ $CNI_COMMAND = ADD ]; then echo '{{"code": 77, "msg": "no luck", "details":
     machine
         .sh("mkdir -p /var/lib/cni/networks/net /var/lib/cni/results; touch /var/lib/cni/networks/net/lock");
     let before = machine.snapshot();
-    let told = networks.error(&machine, &["add", "net", NETNS], &[]);
-    assert_eq!(told, "error: plugin type=\"two\" failed (add): no luck\ntoday\n");
+    let error = networks.error(&machine, &["add", "net", NETNS], &[]);
+    assert_eq!(error, "error: plugin type=\"two\" failed (add): no luck\ntoday\n");
     assert_eq!(read(&plugins, "order"), "one ADD\ntwo ADD\ntwo DEL\none DEL\n");
     assert_eq!(sent(&plugins, "two.DEL")["prevResult"], sent(&plugins, "two.ADD")["prevResult"]);
     // As after any DEL, the bridge stays.
@@ -36,13 +36,13 @@ fn what_cannot_be_undone_then_is_told_and_the_next_del_has_its_result() {
     let fails = r#"if [ -e $LOG.broken ]; then echo '{"code": 77, "msg": "cannot '$CNI_COMMAND'"}'; exit 1; fi; cat > $LOG.$CNI_COMMAND"#;
     let (networks, plugins) = scripted(&machine, "1.0.0", &[("one", PASSES_ON), ("two", fails)]);
     std::fs::write(plugins.path().join("log.broken"), "").unwrap();
-    let told = networks.error(&machine, &["add", "net", NETNS], &[]);
+    let error = networks.error(&machine, &["add", "net", NETNS], &[]);
     let expected = "error: plugin type=\"two\" failed (add): cannot ADD\nplugin type=\"two\" failed (delete): cannot DEL\n";
-    assert_eq!(told, expected);
+    assert_eq!(error, expected);
     assert!(read(&plugins, "order").ends_with("one DEL\n"), "the others are undone all the same");
     assert_eq!(machine.sh("ip -n testing link show | grep -c eth0; true"), "0\n");
-    let told = networks.error(&machine, &["del", "net", NETNS], &[]);
-    assert_eq!(told, "error: plugin type=\"two\" failed (delete): cannot DEL\n");
+    let error = networks.error(&machine, &["del", "net", NETNS], &[]);
+    assert_eq!(error, "error: plugin type=\"two\" failed (delete): cannot DEL\n");
     std::fs::remove_file(plugins.path().join("log.broken")).unwrap();
     networks.ok(&machine, &["del", "net", NETNS], &[]);
     assert_eq!(sent(&plugins, "DEL")["prevResult"], sent(&plugins, "one.ADD")["prevResult"]);
@@ -56,8 +56,8 @@ fn an_interface_that_was_there_before_survives_the_add_that_fails_on_it() {
     machine.sh("ip -n testing link add eth0 type veth peer name other");
     let networks = Networks::new(&machine, &[Path::new(REFERENCE)]);
     networks.write("net.conflist", &with_scripts("1.0.0", &[]));
-    let told = networks.error(&machine, &["add", "net", NETNS], &[]);
-    assert!(told.starts_with("error: plugin type=\"bridge\" failed (add): "), "{told}");
+    let error = networks.error(&machine, &["add", "net", NETNS], &[]);
+    assert!(error.starts_with("error: plugin type=\"bridge\" failed (add): "), "{error}");
     machine.sh("ip -n testing link show eth0");
 }
 
@@ -68,8 +68,8 @@ fn the_hosts_own_namespace_is_refused_for_native_plugins_too() {
     networks.write("lo.conf", r#"{"cniVersion": "1.0.0", "name": "lo", "type": "loopback"}"#);
     machine.sh("ip link set lo up");
     let before = machine.snapshot();
-    let told = networks.error(&machine, &["add", "lo", "/proc/self/ns/net"], &[("CNI_IFNAME", "lo")]);
-    assert!(told.contains("plugin's netns and netns from CNI_NETNS should not be the same"), "{told}");
+    let error = networks.error(&machine, &["add", "lo", "/proc/self/ns/net"], &[("CNI_IFNAME", "lo")]);
+    assert!(error.contains("plugin's netns and netns from CNI_NETNS should not be the same"), "{error}");
     networks.ok(&machine, &["del", "lo", "/proc/self/ns/net"], &[("CNI_IFNAME", "lo")]);
     assert_eq!(machine.changes(&before), NOTHING, "the host's lo is up");
 }

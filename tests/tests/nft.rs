@@ -317,9 +317,9 @@ fn gc_removes_rules_of_containers_that_are_no_more_whoever_made_them() {
         machine.netns(container);
         Call::bridge("ADD", config).container(container).ok(&machine);
     }
-    let elsewhere = nft.replace("mybridge", "elsewhere");
+    let of_other_network = nft.replace("mybridge", "elsewhere");
     machine.netns("fifth");
-    Call::bridge("ADD", &elsewhere).container("fifth").ok(&machine);
+    Call::bridge("ADD", &of_other_network).container("fifth").ok(&machine);
     let others = ruleset(&machine).lines().filter(|line| line.contains("net: elsewhere")).count();
     machine.sh("rm -r /run/wasm-cni");
 

@@ -67,7 +67,7 @@ fn a_policy_that_cannot_be_used_refuses_what_makes_something_and_nothing_else() 
     let result: Value = serde_json::from_str(&call(&plugins, "ADD", &good).ok(&machine)).unwrap();
     let mut config: Value = serde_json::from_str(&walkthrough("1.1.0")).unwrap();
     config["prevResult"] = result;
-    let made = machine.snapshot();
+    let before = machine.snapshot();
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 5] = [
         ("did you mean `links`?", |path| std::fs::write(path, "[[rule]]\nallow.linsk = [\"x\"]\n").unwrap()),
@@ -100,7 +100,7 @@ fn a_policy_that_cannot_be_used_refuses_what_makes_something_and_nothing_else() 
         let (code, printed) = wasm_cni(&machine, &plugins, &["policy", "check", &path.display().to_string()]);
         assert_eq!(code, Some(1), "{printed}");
         assert!(printed.contains(reason), "{printed}");
-        assert_eq!(machine.changes(&made), NOTHING);
+        assert_eq!(machine.changes(&before), NOTHING);
         if path.is_dir() {
             std::fs::remove_dir(&path).unwrap();
         } else {

@@ -148,7 +148,7 @@ fn answer_from_everywhere(backend: &str) {
         let expected = if unreached { "no" } else { "c1" };
         for host in hosts {
             for (kind, number) in [("tcp", 8080), ("tcp", 8081), ("udp", 5353)] {
-                // An IPv6 socket answers from another address than it was asked at; that is not ours to mend.
+                // An IPv6 socket answers from another address than it was asked at; that is not ours to fix.
                 if kind == "udp" && from == "c1" {
                     continue;
                 }

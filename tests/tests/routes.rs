@@ -223,9 +223,9 @@ fn results_tell_the_fields_of_routes_in_every_version_that_has_routes() {
     for version in ["0.1.0", "0.2.0"] {
         let machine = machine();
         let result = add(&machine, &network(version, &json!([full, bare])));
-        let told = |family: &str| result[family]["routes"][0].clone();
+        let first_route = |family: &str| result[family]["routes"][0].clone();
         assert_eq!(
-            (told("ip4")["dst"].clone(), told("ip6")),
+            (first_route("ip4")["dst"].clone(), first_route("ip6")),
             (full["dst"].clone(), bare.clone()),
             "{result}"
         );

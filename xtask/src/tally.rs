@@ -14,7 +14,7 @@ pub struct Tally {
     /// What those said that failed: tests with a heading, as the harness prints it.
     said: Vec<String>,
     /// Whether the last of that goes on.
-    is_told: bool,
+    is_going_on: bool,
 }
 
 /// Of what a test said, so many lines are said again at the end.
@@ -82,11 +82,11 @@ impl Tally {
     fn listen(&mut self, line: &str) {
         if line.starts_with("---- ") && line.ends_with(" stdout ----") {
             self.said.push(String::new());
-            self.is_told = true;
+            self.is_going_on = true;
         }
-        self.is_told &= line != "failures:";
+        self.is_going_on &= line != "failures:";
         match self.said.last_mut() {
-            Some(said) if self.is_told => *said += &format!("{line}\n"),
+            Some(said) if self.is_going_on => *said += &format!("{line}\n"),
             _ if line.starts_with("test ") && line.contains(" ... ignored") => {
                 self.said.push(line.to_owned())
             }

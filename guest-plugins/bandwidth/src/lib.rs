@@ -45,8 +45,9 @@ fn host_end(previous: &Previous) -> Result<Link, Error> {
         None => return Err(format!("container interface {name} has no veth peer: Link not found").into()),
     }
     let host = observe::host_end().ok_or_else(|| format!("veth peer of {name} is not in host ns"))?;
-    let is_told = interfaces.iter().any(|told| told.name == host && told.sandbox.is_empty());
+    let is_reported =
+        interfaces.iter().any(|interface| interface.name == host && interface.sandbox.is_empty());
     // One that nobody told of is not looked at.
-    let link = is_told.then(|| Link::existing(Netns::Host, &host)).flatten();
+    let link = is_reported.then(|| Link::existing(Netns::Host, &host)).flatten();
     link.ok_or_else(|| "no veth peer of container interface found in host ns".into())
 }

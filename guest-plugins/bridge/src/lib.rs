@@ -117,7 +117,7 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     host.set_isolated(config.isolated);
     vlan::assign(config, bridge, host);
     if config.promiscuous {
-        bridge.promiscuous();
+        bridge.set_promiscuous(true);
     }
     // A container must not give the host a default route.
     sysctls::try_set_link(host, IpFamily::Ipv6, "accept_ra", "0");

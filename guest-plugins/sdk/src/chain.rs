@@ -47,8 +47,8 @@ impl Previous {
     pub fn own_addresses(&self) -> Vec<IpNetwork> {
         let (name, interfaces) = (request::interface_name(), self.interfaces());
         let is_own = |index: &Option<u32>| {
-            let told = index.and_then(|index| interfaces.get(usize::try_from(index).ok()?));
-            told.is_none_or(|interface| interface.name == name && !interface.sandbox.is_empty())
+            let interface = index.and_then(|index| interfaces.get(usize::try_from(index).ok()?));
+            interface.is_none_or(|interface| interface.name == name && !interface.sandbox.is_empty())
         };
         let own: Vec<IpNetwork> =
             self.ips().into_iter().filter(|(_, index)| is_own(index)).map(|(ip, _)| ip.address).collect();

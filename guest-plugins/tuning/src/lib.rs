@@ -38,7 +38,7 @@ fn change(config: &Config, link: &Link) {
         link.set_mac(mac);
     }
     if config.promiscuous {
-        link.promiscuous();
+        link.set_promiscuous(true);
     }
     if let Some(mtu) = config.mtu {
         link.set_mtu(mtu);

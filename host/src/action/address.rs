@@ -11,7 +11,7 @@ use super::undo::Inverse;
 use super::{Action, AddRoute, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Address, Request};
-use crate::policy::{Capability, Refusal, Thing};
+use crate::policy::{Capability, Refusal, Resource};
 use crate::value::shell::word;
 use crate::value::{Fact, LinkRef, Netns, Route};
 use ipnetwork::IpNetwork;
@@ -116,7 +116,7 @@ impl Kind for AddAddress {
         refusals.extend(match self.link.netns {
             Netns::Container => {
                 let rule = || "no lease, native delegate or configuration gives this address".to_owned();
-                check.rules.refuse(&Thing::Address(single(ip)), check.is_own(ip), rule)
+                check.rules.refuse(&Resource::Address(single(ip)), check.is_own(ip), rule)
             }
             Netns::Host => {
                 let rule = || match check.is_gateway(ip) {
@@ -124,7 +124,7 @@ impl Kind for AddAddress {
                     true => "its prefix is wider than the network that the configuration names".to_owned(),
                 };
                 let is_granted = check.is_gateway(ip) && check.is_bounded(self.address);
-                check.rules.refuse(&Thing::Address(self.address), is_granted, rule)
+                check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }
         });
         refusals
@@ -240,7 +240,7 @@ impl Kind for DeleteAddress {
         refusals.extend(match self.link.netns {
             Netns::Host if is_replaced && check.grants.forces_address => Vec::new(),
             Netns::Host => {
-                let address = Thing::Address(single(self.address.ip()));
+                let address = Resource::Address(single(self.address.ip()));
                 // An `only` is for what is made: what goes is as foreign as it is.
                 check.rules.refuse(&address, false, || rule.to_owned())
             }

@@ -1,7 +1,7 @@
 //! What a plan is held against: the default policy, for the rooms that say what it is for their kind.
 
 use super::{Action, PortVlans};
-use crate::policy::{Grants, Refusal, Rules, Thing};
+use crate::policy::{Grants, Refusal, Resource, Rules};
 use crate::value::{IfName, LinkRef, Netns, derive};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
@@ -32,19 +32,19 @@ pub struct Check<'a> {
 impl Check<'_> {
     /// Whether the plan makes a link.
     pub fn makes(&self, link: &LinkRef) -> bool {
-        self.plan.iter().any(|action| action.kind().profile().makes.iter().any(|made| made.is(link)))
+        self.plan.iter().any(|action| action.kind().profile().makes.iter().any(|created| created.is(link)))
     }
 
     /// A link that this plan makes or an earlier plugin of the chain made; in the container, also its loopback.
     pub fn link(&self, link: &LinkRef) -> Vec<Refusal> {
-        let made = self.makes(link);
-        let own = made || self.grants.previous_links.contains(link);
+        let created = self.makes(link);
+        let own = created || self.grants.previous_links.contains(link);
         let name = link.name.as_str();
         let rule = || format!("link {name:?} is not of this plan");
         match link.netns {
             // Made, it has been asked for by name already.
-            Netns::Host if made => Vec::new(),
-            Netns::Host => self.rules.refuse(&Thing::Link(name), own, rule),
+            Netns::Host if created => Vec::new(),
+            Netns::Host => self.rules.refuse(&Resource::Link(name), own, rule),
             Netns::Container => {
                 required(own || name == "lo" || link.name == self.grants.attachment.interface, &rule())
             }
@@ -56,7 +56,7 @@ impl Check<'_> {
         let named = self.grants.host_links.contains(name.as_str())
             || self.grants.previous_links.contains(&LinkRef { netns: Netns::Host, name: name.clone() });
         let rule = || format!("the configuration names no link {:?}", name.as_str());
-        self.rules.refuse(&Thing::Link(name.as_str()), named, rule)
+        self.rules.refuse(&Resource::Link(name.as_str()), named, rule)
     }
 
     /// Whether the plan makes, or uses, a bridge of that name.
@@ -82,7 +82,7 @@ impl Check<'_> {
             }
             for vid in vlan.first..=vlan.last {
                 let rule = || format!("the configuration names no VLANs {} to {}", vlan.first, vlan.last);
-                for refusal in self.rules.refuse(&Thing::Vlan(vid), granted(vid), rule) {
+                for refusal in self.rules.refuse(&Resource::Vlan(vid), granted(vid), rule) {
                     // One for each VLAN would fill the error; the first names the range.
                     if !refusals.iter().any(|other| other.rule == refusal.rule) {
                         refusals.push(refusal);
@@ -96,7 +96,7 @@ impl Check<'_> {
     /// An address that the host's stands for, or that the result reports as the container's.
     pub fn own(&self, address: IpNetwork) -> Vec<Refusal> {
         let rule = || "it is no address of this attachment".to_owned();
-        self.rules.refuse(&Thing::Address(single(address.ip())), self.is_own(address.ip()), rule)
+        self.rules.refuse(&Resource::Address(single(address.ip())), self.is_own(address.ip()), rule)
     }
 
     /// Whether an address is this attachment's: named for it, or out of a network that is named and leased in this plan. That a component gave it says
@@ -104,7 +104,8 @@ impl Check<'_> {
     pub fn is_own(&self, address: IpAddr) -> bool {
         let leased =
             |action: &&Action| matches!(action, Action::ReserveLease(lease) if lease.address == address);
-        let allowed = || self.rules.refuse(&Thing::Address(single(address)), false, String::new).is_empty();
+        let allowed =
+            || self.rules.refuse(&Resource::Address(single(address)), false, String::new).is_empty();
         self.grants.addresses.contains(&address)
             || (self.plan.iter().any(leased) && (self.grants.is_in_network(address) || allowed()))
     }

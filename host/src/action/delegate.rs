@@ -72,7 +72,7 @@ impl Kind for Delegate {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        undoing.if_made(EndDelegate { delegate: self.clone() })
+        undoing.undo_if_created(EndDelegate { delegate: self.clone() })
     }
 
     /// It has its own CHECK.

@@ -81,8 +81,8 @@ pub trait Kind {
         false
     }
 
-    /// The same with the Ethernet addresses that `prevResult` tells of its links, which a later plugin of the chain may have changed.
-    fn with_told_macs(&self, _told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
+    /// The same with the Ethernet addresses that `prevResult` reports of its links, which a later plugin of the chain may have changed.
+    fn with_reported_macs(&self, _reported: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
         None
     }
 }

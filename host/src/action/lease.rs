@@ -7,7 +7,7 @@ use super::record::{Before, Difference, Effect, Old, Reason, Undoing, Undone};
 use super::{Action, Answer, Inverse, Kind, Query, Undo};
 use crate::machine::MachineError;
 use crate::machine::lease::{Holder, Reverted, Stores};
-use crate::policy::{Capability, Refusal, Thing};
+use crate::policy::{Capability, Refusal, Resource};
 use crate::value::fact::MAX_GAPS;
 use crate::value::shell::file;
 use crate::value::{AddressRange, Attachment, Fact, Owner, StoreRef};
@@ -70,9 +70,9 @@ impl Kind for ReserveLease {
         let directory = &self.store.data_dir;
         let is_usual = grants.data_dirs.contains(directory);
         let rule = || format!("leases are kept below {}", grants.data_dirs_text());
-        let mut refusals = rules.refuse(&Thing::Leases(directory), is_usual, rule);
+        let mut refusals = rules.refuse(&Resource::Leases(directory), is_usual, rule);
         let rule = || "the configuration names no network with this address".to_owned();
-        let address = Thing::Address(single(self.address));
+        let address = Resource::Address(single(self.address));
         refusals.extend(rules.refuse(&address, grants.is_in_network(self.address), rule));
         refusals
     }
@@ -122,7 +122,7 @@ impl Kind for ReserveLease {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        if !undoing.done.made() {
+        if !undoing.done.may_have_created() {
             return Vec::new();
         }
         let mut undos = vec![ReleaseLease { lease: self.clone() }.into()];

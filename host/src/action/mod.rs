@@ -39,7 +39,7 @@ pub use link::up::{SetDown, SetUp};
 pub use link::veth::{CreateVeth, VethPeer};
 pub use link::vlan_gateway::EnsureVlanGateway;
 pub use profile::Lifetime;
-pub use qdisc::{DeleteIfb, Ifb, RemoveShape, Shape};
+pub use qdisc::{DeleteIfb, Ifb, RemoveTokenBucket, SetTokenBucket};
 pub use query::{Answer, Facts, Query};
 pub use route::AddRoute;
 pub use rules::filter::{FilterRule, RemoveFilter};
@@ -125,8 +125,8 @@ list! {
     CheckSourceMac(CheckSourceMac),
     /// Says what the host passes on to a container, and from it.
     Filter(FilterRule),
-    /// Limits how fast packets pass a link.
-    Shape(Shape),
+    /// Limits how fast packets pass a link, by a token bucket.
+    SetTokenBucket(SetTokenBucket),
     /// Executes a native plugin. No planner records it: the host does it between two stages of a plan.
     Delegate(Delegate),
     /// Gives an attribute of a link another value; or, when something is repaired, again the one that it was made with.
@@ -171,8 +171,8 @@ list! {
     RemoveSourceMac(RemoveSourceMac),
     /// Removes what the host passes on.
     RemoveFilter(RemoveFilter),
-    /// Removes the limit of a link.
-    RemoveShape(RemoveShape),
+    /// Removes the token bucket of a link.
+    RemoveTokenBucket(RemoveTokenBucket),
     /// Deletes an ifb of the reference's.
     DeleteIfb(DeleteIfb),
     /// Executes a native plugin for DEL.

@@ -117,7 +117,7 @@ impl<'a> Profile<'a> {
         }
         let mut makers = actions
             .map(|action| action.kind().profile())
-            .filter(|maker| maker.makes.iter().any(|made| made.is(link)));
+            .filter(|maker| maker.makes.iter().any(|created| created.is(link)));
         match makers.next().map(|maker| maker.lasts) {
             Some(Lasts::For(lifetime)) => lifetime,
             Some(Lasts::WithLink(_)) | None => otherwise,
@@ -232,8 +232,8 @@ pub trait RuleSet {
     /// The edits that make what a listing lacks. Pure.
     fn add(&self, now: &Listing) -> Vec<Edit>;
 
-    /// The same as part of a transaction that does other actions, `beside`, too: what those want stays. The set itself may be one of them.
-    fn add_beside(&self, _beside: &[&Action], now: &Listing) -> Vec<Edit> {
+    /// The same as part of a transaction that does other actions, `others`, too: what those want stays. The set itself may be one of them.
+    fn add_with_others(&self, _others: &[&Action], now: &Listing) -> Vec<Edit> {
         self.add(now)
     }
 

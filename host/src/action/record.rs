@@ -164,7 +164,7 @@ pub enum Done<'a> {
 
 impl<'a> Done<'a> {
     /// Whether the action made something, or may have.
-    pub fn made(&self) -> bool {
+    pub fn may_have_created(&self) -> bool {
         match self {
             Done::Effect(effect) => !matches!(effect, Effect::AlreadyThere),
             Done::Unknown(before) => !matches!(before, Before::Present),
@@ -207,22 +207,23 @@ impl Undoing<'_> {
     /// Whether a link was made by one of the recorded actions, and so takes with it what is on it.
     pub fn goes_with_link(&self, link: &LinkRef) -> bool {
         self.own.iter().any(|record| {
-            record.done.made() && record.action.kind().profile().makes.iter().any(|made| made.is(link))
+            record.done.may_have_created()
+                && record.action.kind().profile().makes.iter().any(|name| name.is(link))
         })
     }
 
     /// The undo of something that is done to a link, if it made something, or may have, and does not go with the link.
     pub fn on_link(&self, link: &LinkRef, undo: impl Into<Undo>) -> Vec<Undo> {
-        if self.goes_with_link(link) { Vec::new() } else { self.if_made(undo) }
+        if self.goes_with_link(link) { Vec::new() } else { self.undo_if_created(undo) }
     }
 
     /// Rules whose name shows them to be the attachment's: a DEL removes also those that were there before.
     pub fn owns_rules(&self) -> bool {
-        self.done.made() || self.why == Reason::Delete && !matches!(self.done, Done::Not)
+        self.done.may_have_created() || self.why == Reason::Delete && !matches!(self.done, Done::Not)
     }
 
     /// Of what rules share with others, what a rollback removes when nobody uses it: what this ADD made. A DEL leaves all of it, as the reference does.
-    pub fn made_shared(&self, shared: Vec<String>) -> Vec<String> {
+    pub fn created_shared(&self, shared: Vec<String>) -> Vec<String> {
         // What could not be read may be anybody's.
         if self.why == Reason::Delete || matches!(self.done, Done::Unknown(Before::Unknown) | Done::Not) {
             return Vec::new();
@@ -235,7 +236,7 @@ impl Undoing<'_> {
     }
 
     /// The undo, if the action made something, or may have.
-    pub fn if_made(&self, undo: impl Into<Undo>) -> Vec<Undo> {
-        if self.done.made() { vec![undo.into()] } else { Vec::new() }
+    pub fn undo_if_created(&self, undo: impl Into<Undo>) -> Vec<Undo> {
+        if self.done.may_have_created() { vec![undo.into()] } else { Vec::new() }
     }
 }

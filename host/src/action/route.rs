@@ -9,7 +9,7 @@ use super::query::{Answer, Query};
 use super::record::{Before, Difference, Effect, Undoing};
 use crate::machine::MachineError;
 use crate::machine::port::{Look, Request};
-use crate::policy::{Capability, Refusal, Thing};
+use crate::policy::{Capability, Refusal, Resource};
 use crate::value::{Fact, IfName, LinkRef, Netns, Route};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ impl Kind for AddRoute {
             check.is_host_end(&self.link.name),
             "a route on the host goes through the host's end of this plan's veth pair",
         );
-        refusals.extend(check.rules.refuse(&Thing::HostRoute(dst), is_own, rule));
+        refusals.extend(check.rules.refuse(&Resource::HostRoute(dst), is_own, rule));
         refusals
     }
 

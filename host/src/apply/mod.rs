@@ -1,11 +1,11 @@
 //! Applying a checked plan, all or nothing, and undoing it.
 
-mod beside;
 pub mod execute;
 pub mod journal;
 mod lanes;
 pub mod lock;
 pub mod observe;
+mod parallel;
 pub mod remains;
 pub mod repair;
 mod rules;

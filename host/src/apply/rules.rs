@@ -1,6 +1,6 @@
 //! Transactions of rules: all edits of a table at once, or none.
 
-use super::beside::beside;
+use super::parallel::in_parallel;
 use crate::action::Action;
 use crate::action::context::{Notes, WriteContext};
 use crate::action::profile::{RuleRemoval, RuleSet};
@@ -96,8 +96,9 @@ fn change(
     }
     let list = || tables.list(table).map_err(Failure::Table);
     let empty = Listing::empty(table);
-    let beside: Vec<&Action> = sets.iter().map(|(action, _)| *action).collect();
-    let is_exclusive = |(_, set): &Member<'_>| set.add_beside(&beside, &empty).iter().any(Edit::is_exclusive);
+    let others: Vec<&Action> = sets.iter().map(|(action, _)| *action).collect();
+    let is_exclusive =
+        |(_, set): &Member<'_>| set.add_with_others(&others, &empty).iter().any(Edit::is_exclusive);
     let mut is_listed = listed.is_some() || !sets.iter().all(is_exclusive);
     let mut listing = match listed {
         Some(listing) => listing,
@@ -113,7 +114,7 @@ fn change(
         }
         let (mut now, mut edits, mut effects) = (listing.clone(), Vec::new(), Vec::new());
         for (_, set) in sets {
-            let own = set.add_beside(&beside, &now);
+            let own = set.add_with_others(&others, &now);
             now.apply(&own);
             effects.push(set.effect(&listing, !own.is_empty()));
             edits.extend(own);
@@ -254,7 +255,7 @@ fn try_remove(
 }
 
 /// Lists the tables of nftables in a second thread, while `here` is done: to list one of them is a process. What could not be listed is left out.
-pub fn listed_beside<T>(
+pub fn list_in_parallel<T>(
     wanted: &[TableId],
     tables: &(dyn RuleTables + Sync),
     notes: &mut Notes,
@@ -271,7 +272,7 @@ pub fn listed_beside<T>(
             .filter_map(|table| Some((table, tables.list(table).ok()?)))
             .collect()
     };
-    let (listed, result) = beside(list, || here(notes));
+    let (listed, result) = in_parallel(list, || here(notes));
     notes.listings.extend(listed);
     result
 }

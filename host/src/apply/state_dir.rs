@@ -43,16 +43,16 @@ impl StateDir {
         let above = self.attachments();
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
-        let made = match builder.create(directory) {
+        let created = match builder.create(directory) {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 builder.recursive(true).create(&above).map_err(|e| file_error("make", &above, e))?;
                 builder.recursive(false).create(directory)
             }
-            made => made,
+            created => created,
         };
-        match made {
+        match created {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-            made => made.map(|()| true).map_err(|e| file_error("make", directory, e)),
+            created => created.map(|()| true).map_err(|e| file_error("make", directory, e)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Undoing a section: derived from recorded effects, never from the plugin.
 
-use super::beside::beside;
 use super::journal::{Section, Step};
+use super::parallel::in_parallel;
 use super::rules;
 use super::state_dir::StateDir;
 use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::Sealed};
@@ -151,7 +151,7 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
             let removals: Vec<&dyn RuleRemoval> = of_rules.iter().filter_map(|undo| removal(undo)).collect();
             rules::remove(&removals, &*tables)
         };
-        beside(remove, || each(&tasks, &mut cx))
+        in_parallel(remove, || each(&tasks, &mut cx))
     } else {
         (rules::remove(&removals, &*tables), each(&tasks, &mut cx))
     };

@@ -1,6 +1,6 @@
 //! CHECK: how a machine differs from what actions made.
 
-use super::rules::listed_beside;
+use super::rules::list_in_parallel;
 use crate::action::Action;
 use crate::action::context::{Notes, ReadContext};
 use crate::action::profile::Lane;
@@ -20,7 +20,7 @@ pub fn verify(actions: &[&Action], look: &mut dyn Look, notes: &mut Notes) -> Ve
     let tables = look.tables();
     notes.listings.clear();
     let mut found: Vec<Vec<Difference>> = Vec::new();
-    listed_beside(&wanted, &*tables, notes, |notes| {
+    list_in_parallel(&wanted, &*tables, notes, |notes| {
         let mut cx = ReadContext::new(look, notes);
         found = actions
             .iter()

@@ -21,10 +21,10 @@ use crate::action::{Answer, Facts as _};
 use crate::cni::list::{Entry, List};
 use crate::cni::result::go_json;
 use crate::cni::{CniError, code, config, previous};
-use crate::context::Node;
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
+use crate::node::Node;
 use crate::plugin::container_netns;
 use crate::signal;
 use crate::value::{Fact, LinkRef, Netns, NetworkName};
@@ -59,10 +59,10 @@ impl<'a> Chain<'a> {
     pub fn add(&self, target: &Target) -> Result<String, CniError> {
         signal::watch();
         let taken = self.has_interface(target)?;
-        let (mut previous, mut told): (Option<Value>, String) = (None, String::new());
+        let (mut previous, mut result_text): (Option<Value>, String) = (None, String::new());
         for (index, plugin) in self.list.plugins.iter().enumerate() {
             match self.add_one(plugin, target, previous.as_ref()) {
-                Ok((result, text)) => (previous, told) = (Some(result), text),
+                Ok((result, text)) => (previous, result_text) = (Some(result), text),
                 Err(error) => {
                     let error = failed(plugin, "add", error);
                     // Whose interface that is, the first plugin could not say.
@@ -72,7 +72,7 @@ impl<'a> Chain<'a> {
                 }
             }
         }
-        Ok(told)
+        Ok(result_text)
     }
 
     /// The result, and the text of it. It is cached at once: what a killed chain leaves can be deleted with it.

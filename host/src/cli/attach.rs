@@ -3,7 +3,7 @@
 use super::Printed;
 use super::runtime::{Attached, Places};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 
 /// Which network, for which container.
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use super::{Format, Printed, table};
 use crate::action::AddAddress;
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::{Attachment, Netns};
 use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;
@@ -70,9 +70,9 @@ fn addresses(attached: &Attached) -> Vec<String> {
         let added = section.entries().filter_map(|entry| AddAddress::of(&entry.action));
         let planned =
             added.filter(|add| add.link.netns == Netns::Container).map(|add| add.address.to_string());
-        let told =
+        let reported =
             section.report.iter().flat_map(|report| report.ips.iter().map(|ip| ip.address.to_string()));
-        for address in told.chain(planned) {
+        for address in reported.chain(planned) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }

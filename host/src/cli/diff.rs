@@ -2,7 +2,7 @@
 
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
         Format::Json => json(&drifts, "drift"),
         Format::Text if success => {
             let looked = drifts.iter().filter(|drift| !drift.in_flight).count();
-            format!("no drift: {}\n", as_made(looked)) + &in_flight(&drifts)
+            format!("no drift: {}\n", unchanged(looked)) + &in_flight(&drifts)
         }
         Format::Text => texts(&drifts, "drift"),
     };
@@ -34,7 +34,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
 }
 
 /// How many attachments are all right.
-pub(super) fn as_made(count: usize) -> String {
+pub(super) fn unchanged(count: usize) -> String {
     match count {
         1 => "1 attachment is as it was made".to_owned(),
         _ => format!("{count} attachments are as they were made"),
@@ -43,8 +43,8 @@ pub(super) fn as_made(count: usize) -> String {
 
 /// Those of which there is something to tell, with an empty line between them.
 pub(super) fn texts(drifts: &[Drift], title: &str) -> String {
-    let told = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
-    let texts = told.map(|drift| drift.document(title, &drift.attached.plugins()).text());
+    let drifted = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
+    let texts = drifted.map(|drift| drift.document(title, &drift.attached.plugins()).text());
     let texts: Vec<String> = texts.collect();
     texts.join("\n") + &in_flight(drifts)
 }

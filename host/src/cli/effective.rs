@@ -54,10 +54,10 @@ impl Effective {
             ("actions", lowered.actions),
             ("log-kib", lowered.log_kib),
         ];
-        let pins = rules.pins().into_iter().map(|(told, digests)| match digest {
-            Some(digest) if digests.contains(&digest) => format!("line {}: it is one of these", told.line),
-            Some(_) => format!("line {}: it is none of these, and refused", told.line),
-            None => format!("line {}: {}", told.line, digests.join(" ")),
+        let pins = rules.pins().into_iter().map(|(line, digests)| match digest {
+            Some(digest) if digests.contains(&digest) => format!("line {}: it is one of these", line.number),
+            Some(_) => format!("line {}: it is none of these, and refused", line.number),
+            None => format!("line {}: {}", line.number, digests.join(" ")),
         });
         Effective {
             policy: policy.path.display().to_string(),
@@ -99,12 +99,12 @@ impl Effective {
 
 fn grant(rules: &Rules<'_>, capability: Capability) -> Grant {
     if let Some(denied) = rules.denied(capability) {
-        return Grant { granted: false, rules: vec![format!("line {}", denied.line)] };
+        return Grant { granted: false, rules: vec![format!("line {}", denied.number)] };
     }
     let mut texts = Vec::new();
     for (only, word) in [(false, "also"), (true, "only")] {
-        for (key, told) in rules.lists(only).into_iter().filter(|(key, _)| key.capability() == capability) {
-            texts.push(format!("{word} {} {} (line {})", key.as_str(), told.text, told.line));
+        for (key, line) in rules.lists(only).into_iter().filter(|(key, _)| key.capability() == capability) {
+            texts.push(format!("{word} {} {} (line {})", key.as_str(), line.text, line.number));
         }
     }
     Grant { granted: true, rules: texts }

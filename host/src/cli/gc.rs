@@ -7,7 +7,7 @@ use crate::action::ReserveLease;
 use crate::apply::Section;
 use crate::audit::{Audited, Subject};
 use crate::cni::{CniError, code, config};
-use crate::context::Node;
+use crate::node::Node;
 use crate::reference::host_local::default_store;
 use crate::value::{NetworkName, StoreRef};
 use crate::verb::attached;

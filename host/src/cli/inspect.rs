@@ -4,7 +4,7 @@ use super::effective::Effective;
 use super::{Format, Printed};
 use crate::cni::CniError;
 use crate::cni::command::invalid;
-use crate::context::Node;
+use crate::node::Node;
 use crate::policy::Capability;
 use crate::sandbox::{self, Kind};
 use crate::value::{NetworkName, PluginName};

@@ -2,8 +2,8 @@
 
 use super::{Printed, table};
 use crate::cni::{CniError, code};
-use crate::context::Node;
 use crate::install::{self, Done, Report};
+use crate::node::Node;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 

@@ -15,8 +15,8 @@ mod runtime;
 mod table;
 
 use crate::cni::CniError;
-use crate::context::Node;
 use crate::error::printable;
+use crate::node::Node;
 use crate::timings;
 use clap::{Parser, Subcommand};
 use printed::{Format, Printed, json};
@@ -52,7 +52,7 @@ enum Command {
     Plan(plan::Arguments),
     /// List what is attached on this node.
     Attachments(attachments::Arguments),
-    /// Print how attachments differ from what was made, as the plan that would mend it; exit code 1 if any does, 2 on trouble.
+    /// Print how attachments differ from what was made, as the plan that would repair it; exit code 1 if any does, 2 on trouble.
     Diff(diff::Arguments),
     /// Apply what `diff` prints: links, addresses and containers stay as they are.
     Repair(diff::Arguments),

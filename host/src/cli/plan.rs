@@ -4,7 +4,7 @@ use super::{Format, Printed, runtime};
 use crate::chain::{self, Chain, Dry, Target};
 use crate::cni::CniError;
 use crate::cni::command::{attachment, path};
-use crate::context::Node;
+use crate::node::Node;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

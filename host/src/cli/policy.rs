@@ -4,7 +4,7 @@ use super::effective::Effective;
 use super::{Format, Printed, plan};
 use crate::cni::CniError;
 use crate::cni::command::invalid;
-use crate::context::Node;
+use crate::node::Node;
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
 use crate::value::{NetworkName, PluginName};

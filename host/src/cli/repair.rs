@@ -3,7 +3,7 @@
 use super::diff::{self, Arguments};
 use super::{Format, Printed};
 use crate::cni::CniError;
-use crate::context::Node;
+use crate::node::Node;
 use crate::verb::drift::Drift;
 use crate::verb::repair;
 
@@ -16,7 +16,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
         Format::Json => diff::json(&repaired, "repaired"),
         Format::Text if repaired.iter().all(|drift| drift.is_none() && drift.repairs.is_empty()) => {
             let looked = repaired.iter().filter(|drift| !drift.in_flight).count();
-            format!("nothing to repair: {}\n", diff::as_made(looked)) + &diff::in_flight(&repaired)
+            format!("nothing to repair: {}\n", diff::unchanged(looked)) + &diff::in_flight(&repaired)
         }
         Format::Text => diff::texts(&repaired, "repaired"),
     };

@@ -3,7 +3,7 @@
 use crate::chain::{self, Chain, Target};
 use crate::cni::command::{attachment, invalid, path};
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::value::NetworkName;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};

@@ -49,7 +49,7 @@ fn check_ips(is_without: bool, cni_version: &str) -> Result<(), CniError> {
 
 /// What is left of a delegate's result on its way to the plugin that asked: before 0.3.0 the first address of each family,
 /// the routes of these families, and of a route its destination and gateway.
-pub fn told(mut report: Report, cni_version: &str) -> Result<Report, CniError> {
+pub fn in_version(mut report: Report, cni_version: &str) -> Result<Report, CniError> {
     check(&report, cni_version)?;
     if matches!(cni_version, "0.1.0" | "0.2.0") {
         let first = |v4: bool| report.ips.iter().find(|ip| ip.address.is_ipv4() == v4).cloned();
@@ -176,7 +176,7 @@ pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
         return Ok(value.clone());
     }
     let report = previous::of_delegate(value, "0.1.0")?;
-    let told = CniResult {
+    let result = CniResult {
         interfaces: previous::interfaces(value)?,
         ips: report.ips,
         routes: report.routes,
@@ -186,7 +186,7 @@ pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
     if !version::ALL.contains(&cni_version) {
         return Err(CniError::new(code::INTERNAL, format!("unsupported CNI result version {cni_version:?}")));
     }
-    serde_json::from_slice(encode(&told, cni_version)?.as_bytes())
+    serde_json::from_slice(encode(&result, cni_version)?.as_bytes())
         .map_err(|e| CniError::new(code::INTERNAL, format!("failed to convert the result: {e}")))
 }
 
@@ -269,12 +269,12 @@ mod tests {
             routes: vec![route("fd00::/64"), route("10.1.0.0/16")],
             ..Report::default()
         };
-        assert_eq!(told(report.clone(), "0.3.0").unwrap(), report);
-        let old = told(report, "0.2.0").unwrap();
+        assert_eq!(in_version(report.clone(), "0.3.0").unwrap(), report);
+        let old = in_version(report, "0.2.0").unwrap();
         assert_eq!(old.ips, [ip("10.0.0.1/24")]);
         assert_eq!(old.routes, [Route::to("10.1.0.0/16".parse().unwrap())]);
         assert_eq!(
-            told(Report::default(), "0.2.0").unwrap_err().msg,
+            in_version(Report::default(), "0.2.0").unwrap_err().msg,
             "cannot convert: no valid IP addresses"
         );
     }

@@ -7,7 +7,7 @@ pub use place::Place;
 pub use undo::uninstall;
 
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::sandbox::cache::digest;
 use crate::value::PluginName;
@@ -211,7 +211,7 @@ impl Item {
     /// Makes it beside what is there, and reads it back.
     fn stage(&self, place: &Place) -> Result<(), CniError> {
         let new = place.staged(&self.name);
-        let made = match &self.content {
+        let written = match &self.content {
             Content::Link => symlink(HOST, &new).map(|()| true),
             Content::File { source, digest: wanted, mode } => fs::copy(source, &new).and_then(|_| {
                 fs::set_permissions(&new, Permissions::from_mode(*mode))?;
@@ -220,7 +220,7 @@ impl Item {
                 Ok(digest(&file)? == *wanted)
             }),
         };
-        match made {
+        match written {
             Ok(true) => Ok(()),
             Ok(false) => Err(failed("copy", &new, &io::Error::other("it is not what was written"))),
             Err(error) => Err(failed("write", &new, &error)),
@@ -236,9 +236,9 @@ impl Item {
         let live = place.live(&self.name);
         if self.found != Found::Nothing {
             // A second name first: at no time is there nothing under the first one.
-            let beside = place.staged(&format!("{}.kept", self.name));
-            fs::hard_link(&live, &beside)?;
-            fs::rename(&beside, self.kept(place))?;
+            let second_name = place.staged(&format!("{}.kept", self.name));
+            fs::hard_link(&live, &second_name)?;
+            fs::rename(&second_name, self.kept(place))?;
         }
         fs::rename(place.staged(&self.name), &live).inspect_err(|_| drop(fs::remove_file(self.kept(place))))
     }

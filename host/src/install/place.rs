@@ -43,7 +43,7 @@ pub struct Place {
     pub dir: PathBuf,
     own: PathBuf,
     installed: Installed,
-    made: bool,
+    is_new: bool,
     _lock: Flock<File>,
 }
 
@@ -55,10 +55,10 @@ impl Place {
             return Err(CniError::new(code::INTERNAL, msg).with_details("hint: sudo"));
         }
         let own = dir.join(OWN);
-        let made_dir = create && !dir.exists();
+        let is_new = create && !dir.exists();
         if create {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
-            made.map_err(|e| failed("create", dir, &e))?;
+            let created = DirBuilder::new().recursive(true).mode(0o755).create(dir);
+            created.map_err(|e| failed("create", dir, &e))?;
         }
         let metadata = fs::metadata(dir).map_err(|e| failed("open", dir, &e))?;
         if metadata.mode() & 0o002 != 0 {
@@ -67,8 +67,8 @@ impl Place {
             return Err(CniError::new(code::INTERNAL, msg).with_details(details));
         }
         if create {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&own);
-            made.map_err(|e| failed("create", &own, &e))?;
+            let created = DirBuilder::new().recursive(true).mode(0o700).create(&own);
+            created.map_err(|e| failed("create", &own, &e))?;
         }
         let opened = match File::open(&own) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -84,7 +84,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Installed::default(),
             Err(error) => return Err(failed("read", &note, &error)),
         };
-        let place = Place { dir: dir.to_owned(), own, installed, made: made_dir, _lock: lock };
+        let place = Place { dir: dir.to_owned(), own, installed, is_new, _lock: lock };
         place.clean()?;
         Ok(place)
     }
@@ -204,7 +204,7 @@ impl Drop for Place {
         if self.installed.digests.is_empty() {
             let _ = fs::remove_dir(self.own.join("replaced"));
             let _ = fs::remove_dir(&self.own);
-            if self.made {
+            if self.is_new {
                 let _ = fs::remove_dir(&self.dir);
             }
         }

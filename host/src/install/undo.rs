@@ -3,7 +3,7 @@
 use super::place::{COMPILER, HOST, Place, failed};
 use super::{Done, Report, others};
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;

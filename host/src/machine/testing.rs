@@ -23,11 +23,11 @@ pub fn private(test: impl FnOnce() + Send) {
 
 /// Another network namespace, in the place of a container's.
 pub fn new_netns() -> NetnsFile {
-    let made = std::thread::spawn(|| {
+    let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         NetnsFile::current().unwrap()
     });
-    made.join().unwrap()
+    thread.join().unwrap()
 }
 
 /// Runs a command line in the thread's namespaces and gives its output; it must succeed.

@@ -42,7 +42,7 @@ pub struct PlanDocument<'a> {
     /// The lines of policy that would allow these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// What no action mends: with any, none is done.
+    /// What no action repairs: with any, none is done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
 }
@@ -111,7 +111,7 @@ impl<'a> PlanDocument<'a> {
         text + &self.findings()
     }
 
-    /// What could not be read, what policy has to say, and what is not mended.
+    /// What could not be read, what policy has to say, and what cannot be repaired.
     fn findings(&self) -> String {
         let mut text = String::new();
         let remedy: Vec<String> =
@@ -121,7 +121,7 @@ impl<'a> PlanDocument<'a> {
             ("refused by policy", &self.violations),
             ("let through by audit mode", &self.tolerated),
             ("what would allow it", &remedy),
-            ("not to be mended here", &self.beyond),
+            ("cannot be repaired here", &self.beyond),
         ] {
             if !lines.is_empty() {
                 text += &format!("\n{title}\n");

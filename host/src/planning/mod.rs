@@ -9,11 +9,11 @@ use crate::apply::Journal;
 use crate::apply::journal::Writer;
 use crate::audit::Record;
 use crate::cni::{CniError, Request, code};
-use crate::context::Node;
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsId;
 use crate::machine::port::Machine;
+use crate::node::Node;
 use crate::plan::{self, DraftPlan, Entry};
 use crate::plugin::Plugin;
 use crate::policy::{self, Ceilings, Grants, Lowered, Policy, Violation};
@@ -129,7 +129,7 @@ pub fn plan(
     if let Some(ipam) = ipam.filter(|ipam| planning.grants.check_delegate(&request.plugin, ipam).is_empty()) {
         planning.look_up(&ipam);
         if let Some(Ok(Delegatee::Component(code))) = planning.found.get(&ipam) {
-            planner.ahead(&ipam, code)?;
+            planner.preload(&ipam, code)?;
         }
     }
     timings::ended("sockets");

@@ -1,9 +1,9 @@
 //! Whether a container to which ports of the host lead is no more: then its rules make room for those of another one.
 
 use crate::action::PortOwner;
-use crate::context::Node;
 use crate::machine::lease::Stores;
 use crate::machine::netns::NetnsFile;
+use crate::node::Node;
 use crate::policy::Grants;
 use crate::value::{Attachment, ContainerId, NetworkName, StoreRef};
 

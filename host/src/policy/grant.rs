@@ -1,7 +1,7 @@
 //! The default policy: what follows from the request and its configuration alone (design, section 4).
 
 use super::rules::Rules;
-use super::{Policy, Thing, Violation};
+use super::{Policy, Resource, Violation};
 use crate::cni::named::{FirewallConfig, PortConfig};
 use crate::cni::{CniError, Config, Request};
 use crate::value::{Attachment, Backend, IfName, LinkRef, Netns, PluginName, Report, derive};
@@ -149,7 +149,7 @@ impl Grants {
             None => "the configuration names no plugin under `ipam`".to_owned(),
         };
         let configured = self.delegate.as_deref() == Some(delegate.as_str());
-        let mut refusals = rules.refuse(&Thing::Delegate(delegate.as_str()), configured, rule);
+        let mut refusals = rules.refuse(&Resource::Delegate(delegate.as_str()), configured, rule);
         refusals.extend(rules.refuse_capability(super::Capability::Delegate));
         let action = format!("delegate to {:?}", delegate.as_str());
         let violation = |refusal| Violation { plugin: plugin.clone(), action: action.clone(), refusal };

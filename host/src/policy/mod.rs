@@ -19,8 +19,8 @@ pub use error::PolicyError;
 pub use file::{AuditLog, Ceilings, DEFAULT_PATH, Mode, Policy};
 pub use grant::{Grants, TypeGrants};
 pub use rules::{Lowered, Rules};
-pub use scope::{Key, Thing};
-pub use violation::{Refusal, Told, Violation};
+pub use scope::{Key, Resource};
+pub use violation::{Line, Refusal, Violation};
 
 /// Whether a violation is reported and let through.
 pub fn tolerates(rules: &Rules<'_>, violation: &Violation) -> bool {

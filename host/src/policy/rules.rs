@@ -2,8 +2,8 @@
 
 use super::capability::Capability;
 use super::file::{Mode, Policy, Rule, Sha256};
-use super::scope::{Key, Scope, Thing};
-use super::violation::{Refusal, Remedy, Told};
+use super::scope::{Key, Resource, Scope};
+use super::violation::{Line, Refusal, Remedy};
 use crate::cni::{CniError, code};
 use crate::value::{NetworkName, PluginName};
 
@@ -41,8 +41,8 @@ impl Policy {
         Rules { policy: self, rules: matching.collect() }
     }
 
-    fn told(&self, offset: usize, text: String) -> Told {
-        Told { line: self.line(offset), text }
+    fn cite(&self, offset: usize, text: String) -> Line {
+        Line { number: self.line(offset), text }
     }
 }
 
@@ -57,46 +57,51 @@ impl Rules<'_> {
     }
 
     /// Where a capability is denied, if it is.
-    pub fn denied(&self, capability: Capability) -> Option<Told> {
+    pub fn denied(&self, capability: Capability) -> Option<Line> {
         let denials = self.rules.iter().flat_map(|rule| &rule.deny);
         let found = denials.into_iter().find(|denied| *denied.get_ref() == capability)?;
-        Some(self.policy.told(found.span().start, format!("deny = [\"{capability}\"]")))
+        Some(self.policy.cite(found.span().start, format!("deny = [\"{capability}\"]")))
     }
 
     /// Every list of `allow`, or of `only`.
-    pub fn lists(&self, only: bool) -> Vec<(Key, Told)> {
+    pub fn lists(&self, only: bool) -> Vec<(Key, Line)> {
         let scopes = self.rules.iter().map(|rule| if only { &rule.only } else { &rule.allow });
         let lists = scopes.flat_map(Scope::lists);
-        lists.map(|(key, offset, text)| (key, self.policy.told(offset, text))).collect()
+        lists.map(|(key, offset, text)| (key, self.policy.cite(offset, text))).collect()
     }
 
     /// Refuses a capability that is denied.
     pub fn refuse_capability(&self, capability: Capability) -> Option<Refusal> {
-        self.denied(capability).map(|told| Refusal {
-            rule: format!("line {} of {} denies `{capability}`", told.line, self.policy.path.display()),
-            remedy: Remedy::Stands(told),
+        self.denied(capability).map(|line| Refusal {
+            rule: format!("line {} of {} denies `{capability}`", line.number, self.policy.path.display()),
+            remedy: Remedy::Stands(line),
         })
     }
 
-    /// Refuses a thing that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
+    /// Refuses a resource that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
     /// not cover, whatever allows it.
-    pub fn refuse(&self, thing: &Thing<'_>, by_default: bool, rule: impl FnOnce() -> String) -> Vec<Refusal> {
+    pub fn refuse(
+        &self,
+        resource: &Resource<'_>,
+        by_default: bool,
+        rule: impl FnOnce() -> String,
+    ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        let allows = |rule: &&Rule| rule.allow.covers(thing).is_some_and(|(_, _, covers)| covers);
+        let allows = |rule: &&Rule| rule.allow.covers(resource).is_some_and(|(_, _, covers)| covers);
         if !by_default && !self.rules.iter().any(allows) {
-            let remedy = match thing.literal() {
-                Some(value) => Remedy::Allow(thing.key(), value),
+            let remedy = match resource.literal() {
+                Some(value) => Remedy::Allow(resource.key(), value),
                 None => Remedy::Never("a name that reads as a pattern cannot be allowed"),
             };
             refusals.push(Refusal { rule: rule(), remedy });
         }
-        for (offset, text, covers) in self.rules.iter().filter_map(|rule| rule.only.covers(thing)) {
+        for (offset, text, covers) in self.rules.iter().filter_map(|rule| rule.only.covers(resource)) {
             if !covers {
-                let key = thing.key().as_str();
-                let told = self.policy.told(offset, format!("only.{key}"));
+                let key = resource.key().as_str();
+                let line = self.policy.cite(offset, format!("only.{key}"));
                 let path = self.policy.path.display();
-                let rule = format!("line {} of {path} allows only {text} (`only.{key}`)", told.line);
-                refusals.push(Refusal { rule, remedy: Remedy::Stands(told) });
+                let rule = format!("line {} of {path} allows only {text} (`only.{key}`)", line.number);
+                refusals.push(Refusal { rule, remedy: Remedy::Stands(line) });
             }
         }
         refusals
@@ -109,11 +114,11 @@ impl Rules<'_> {
     }
 
     /// The lists of digests of which each has to have the component's.
-    pub fn pins(&self) -> Vec<(Told, Vec<&str>)> {
+    pub fn pins(&self) -> Vec<(Line, Vec<&str>)> {
         let lists = self.rules.iter().filter_map(|rule| rule.sha256.as_ref());
         let pins = lists.map(|list| {
-            let told = self.policy.told(list.span().start, "sha256".to_owned());
-            (told, list.get_ref().iter().map(Sha256::as_str).collect())
+            let line = self.policy.cite(list.span().start, "sha256".to_owned());
+            (line, list.get_ref().iter().map(Sha256::as_str).collect())
         });
         pins.collect()
     }
@@ -121,20 +126,20 @@ impl Rules<'_> {
     /// Refuses a component whose digest some list does not have.
     pub fn check_digest(&self, plugin: &PluginName, digest: &str) -> Result<(), CniError> {
         let missing = self.pins().into_iter().find(|(_, pins)| !pins.contains(&digest));
-        let Some((told, pins)) = missing else { return Ok(()) };
+        let Some((line, pins)) = missing else { return Ok(()) };
         let msg = format!("policy pins plugin {:?} to another digest", plugin.as_str());
         let pinned = if pins.is_empty() { "nothing".to_owned() } else { pins.join(" ") };
         let path = self.policy.path.display();
         let details =
-            format!("sha256 of the component: {digest}\nline {} of {path} has: {pinned}", told.line);
+            format!("sha256 of the component: {digest}\nline {} of {path} has: {pinned}", line.number);
         Err(CniError::new(code::DENIED, msg).with_details(details))
     }
 
     /// Refuses a component that imports a capability which it is denied.
     pub fn check_imports(&self, plugin: &PluginName, imports: &[String]) -> Result<(), CniError> {
         let denied = |import: &String| {
-            let told = self.denied(Capability::of_import(import)?)?;
-            Some(format!("{import}: line {} of {}: `{}`", told.line, self.policy.path.display(), told.text))
+            let line = self.denied(Capability::of_import(import)?)?;
+            Some(format!("{import}: line {} of {}: `{}`", line.number, self.policy.path.display(), line.text))
         };
         let denied: Vec<String> = imports.iter().filter_map(denied).collect();
         if denied.is_empty() || self.mode() == Mode::Audit {

@@ -1,4 +1,4 @@
-//! What a rule allows beyond the default, or allows alone: a list for each kind of thing.
+//! What a rule allows beyond the default, or allows alone: a list for each kind of resource.
 
 use super::capability::Capability;
 use super::pattern::Patterns;
@@ -86,9 +86,9 @@ impl Key {
     }
 }
 
-/// One thing that a list covers or does not.
+/// A resource that a list covers or does not.
 #[derive(Debug, Clone)]
-pub enum Thing<'a> {
+pub enum Resource<'a> {
     /// A link of the host.
     Link(&'a str),
     /// An address, with the network that its link leads to where that is the host's.
@@ -109,19 +109,19 @@ pub enum Thing<'a> {
     Delegate(&'a str),
 }
 
-impl Thing<'_> {
+impl Resource<'_> {
     /// The key whose list has to cover it.
     pub fn key(&self) -> Key {
         match self {
-            Thing::Link(_) => Key::Links,
-            Thing::Address(_) => Key::Addresses,
-            Thing::HostRoute(_) => Key::HostRoutes,
-            Thing::Sysctl(_) => Key::Sysctls,
-            Thing::ContainerSysctl(_) => Key::ContainerSysctls,
-            Thing::Vlan(_) => Key::Vlans,
-            Thing::File(_) => Key::Files,
-            Thing::Leases(_) => Key::Leases,
-            Thing::Delegate(_) => Key::Delegates,
+            Resource::Link(_) => Key::Links,
+            Resource::Address(_) => Key::Addresses,
+            Resource::HostRoute(_) => Key::HostRoutes,
+            Resource::Sysctl(_) => Key::Sysctls,
+            Resource::ContainerSysctl(_) => Key::ContainerSysctls,
+            Resource::Vlan(_) => Key::Vlans,
+            Resource::File(_) => Key::Files,
+            Resource::Leases(_) => Key::Leases,
+            Resource::Delegate(_) => Key::Delegates,
         }
     }
 
@@ -129,22 +129,22 @@ impl Thing<'_> {
     pub fn literal(&self) -> Option<String> {
         let name = |name: &str| super::pattern::is_literal(name).then(|| name.to_owned());
         match self {
-            Thing::Link(link) => name(link),
-            Thing::Address(network) | Thing::HostRoute(network) => {
+            Resource::Link(link) => name(link),
+            Resource::Address(network) | Resource::HostRoute(network) => {
                 Some(format!("{}/{}", network.network(), network.prefix()))
             }
-            Thing::Sysctl(key) | Thing::ContainerSysctl(key) => name(key.as_str()),
-            Thing::Vlan(vid) => Some(vid.to_string()),
-            Thing::File(path) => Some(path.parent()?.display().to_string()),
-            Thing::Leases(path) => Some(path.display().to_string()),
-            Thing::Delegate(plugin) => name(plugin),
+            Resource::Sysctl(key) | Resource::ContainerSysctl(key) => name(key.as_str()),
+            Resource::Vlan(vid) => Some(vid.to_string()),
+            Resource::File(path) => Some(path.parent()?.display().to_string()),
+            Resource::Leases(path) => Some(path.display().to_string()),
+            Resource::Delegate(plugin) => name(plugin),
         }
     }
 }
 
 impl Scope {
-    /// Where the list of a thing is, what it has, and whether that covers the thing; none without such a list.
-    pub fn covers(&self, thing: &Thing<'_>) -> Option<(usize, String, bool)> {
+    /// Where the list of a resource is, what it has, and whether that covers the resource; none without such a list.
+    pub fn covers(&self, resource: &Resource<'_>) -> Option<(usize, String, bool)> {
         fn found<T: fmt::Display>(
             list: &Option<Spanned<T>>,
             covers: impl Fn(&T) -> bool,
@@ -152,16 +152,16 @@ impl Scope {
             let list = list.as_ref()?;
             Some((list.span().start, list.get_ref().to_string(), covers(list.get_ref())))
         }
-        match thing {
-            Thing::Link(name) => found(&self.links, |list| list.matches(name)),
-            Thing::Address(network) => found(&self.addresses, |list| list.contain(*network)),
-            Thing::HostRoute(network) => found(&self.host_routes, |list| list.contain(*network)),
-            Thing::Sysctl(key) => found(&self.sysctls, |list| list.match_key(key)),
-            Thing::ContainerSysctl(key) => found(&self.container_sysctls, |list| list.match_key(key)),
-            Thing::Vlan(vid) => found(&self.vlans, |list| list.contain(*vid)),
-            Thing::File(path) => found(&self.files, |list| list.above(path).is_some()),
-            Thing::Leases(path) => found(&self.leases, |list| list.have(path)),
-            Thing::Delegate(plugin) => found(&self.delegates, |list| list.matches(plugin)),
+        match resource {
+            Resource::Link(name) => found(&self.links, |list| list.matches(name)),
+            Resource::Address(network) => found(&self.addresses, |list| list.contain(*network)),
+            Resource::HostRoute(network) => found(&self.host_routes, |list| list.contain(*network)),
+            Resource::Sysctl(key) => found(&self.sysctls, |list| list.match_key(key)),
+            Resource::ContainerSysctl(key) => found(&self.container_sysctls, |list| list.match_key(key)),
+            Resource::Vlan(vid) => found(&self.vlans, |list| list.contain(*vid)),
+            Resource::File(path) => found(&self.files, |list| list.above(path).is_some()),
+            Resource::Leases(path) => found(&self.leases, |list| list.have(path)),
+            Resource::Delegate(plugin) => found(&self.delegates, |list| list.matches(plugin)),
         }
     }
 

@@ -21,16 +21,16 @@ pub enum Remedy {
     /// A value in a list of `allow`.
     Allow(Key, String),
     /// That a line of the policy were another.
-    Stands(Told),
+    Stands(Line),
     /// Nothing: why not.
     Never(&'static str),
 }
 
-/// Something in the file, with its line.
+/// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Line {
     /// From 1.
-    pub line: usize,
+    pub number: usize,
     /// As it is written there.
     pub text: String,
 }

@@ -9,9 +9,9 @@ use wasmtime::component::{Component, InstancePre, Linker};
 /// A linker for stores with that data, with the interfaces that components have imported so far.
 pub struct Linked<G: 'static> {
     linker: Linker<G>,
-    /// Those that are there as a whole.
-    whole: BTreeSet<String>,
-    ahead: BTreeMap<PluginName, Component>,
+    /// Those that are linked in whole.
+    complete: BTreeSet<String>,
+    preloaded: BTreeMap<PluginName, Component>,
 }
 
 impl<G> Linked<G> {
@@ -20,17 +20,17 @@ impl<G> Linked<G> {
         let mut linker = Linker::new(engine);
         // Of an interface that only traps, each component brings the functions that it imports.
         linker.allow_shadowing(true);
-        Linked { linker, whole: BTreeSet::new(), ahead: BTreeMap::new() }
+        Linked { linker, complete: BTreeSet::new(), preloaded: BTreeMap::new() }
     }
 
     /// Keeps a component that a plugin will probably delegate to.
     pub fn keep(&mut self, plugin: PluginName, component: Component) {
-        self.ahead.insert(plugin, component);
+        self.preloaded.insert(plugin, component);
     }
 
     /// The component of a plugin, if it was kept: there is no other of that name in a request.
     pub fn kept(&self, plugin: &PluginName) -> Option<Component> {
-        self.ahead.get(plugin).cloned()
+        self.preloaded.get(plugin).cloned()
     }
 
     /// Links what a component imports: only that, for linking all takes longer than running a plugin.
@@ -43,8 +43,8 @@ impl<G> Linked<G> {
     ) -> wasmtime::Result<()> {
         let engine = self.linker.engine().clone();
         for (name, import) in component.component_type().imports(&engine) {
-            if !self.whole.contains(name) && link(&mut self.linker, name, &import.ty)? {
-                self.whole.insert(name.to_owned());
+            if !self.complete.contains(name) && link(&mut self.linker, name, &import.ty)? {
+                self.complete.insert(name.to_owned());
             }
         }
         Ok(())

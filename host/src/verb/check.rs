@@ -1,17 +1,17 @@
 //! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once. No component is
 //! run: of an IPAM plugin, what it imports tells whether it keeps leases.
 
-use super::claims;
-use super::made::{self, Tuned};
+use super::lasting::{self, Tuned};
+use super::previous_interfaces;
 use crate::action::context::Notes;
 use crate::action::query::MachineFacts;
 use crate::action::{Action, Answer, Facts, Query};
 use crate::action::{AddAddress, AddRoute};
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, Request, code};
-use crate::context::Node;
 use crate::delegate;
 use crate::machine::port::Look;
+use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::sandbox::Kind;
 use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report};
@@ -27,7 +27,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
         Kind::Ipam => {
             let previous = previous(request, config)?;
             let given = section(node, request)?.and_then(|section| section.report);
-            told(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
+            outcome(request, given.map(|given| gateways(&given, &previous)).unwrap_or_default())
         }
         Kind::Chained => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
@@ -38,13 +38,13 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
                 previous(request, config)?;
             }
             // Addresses and routes are for the plugin that made them to check.
-            let claims = config.previous_interfaces()?;
+            let interfaces = config.previous_interfaces()?;
             let tuned = tuned(node, request, section.as_ref(), &mut machine);
             let (mut texts, notes) =
-                machine_differences(Vec::new(), &claims, section.as_ref(), &tuned, request, &mut machine);
+                machine_differences(Vec::new(), &interfaces, section.as_ref(), &tuned, request, &mut machine);
             let mut facts = MachineFacts::again(&mut machine, notes);
-            texts.extend(claims::differences(&claims, false, request, &mut facts));
-            told(request, once(texts))
+            texts.extend(previous_interfaces::differences(&interfaces, false, request, &mut facts));
+            outcome(request, once(texts))
         }
         Kind::Main => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
@@ -52,19 +52,19 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
             let section =
                 section(node, request)?.filter(|section| !section::is_replaced(section, &mut machine));
             let of_ipam = check_ipam(node, request, config, section.as_ref());
-            let told_by_runtime = previous(request, config)
-                .and_then(|previous| config.previous_interfaces().map(|claims| (previous, claims)));
-            let (previous, claims) = match told_by_runtime {
-                Ok(told) => told,
+            let of_runtime = previous(request, config)
+                .and_then(|previous| config.previous_interfaces().map(|interfaces| (previous, interfaces)));
+            let (previous, interfaces) = match of_runtime {
+                Ok(previous) => previous,
                 Err(error) => return of_ipam.and(Err(error)),
             };
             let tuned = tuned(node, request, section.as_ref(), &mut machine);
             let differences =
-                differences(&previous, &claims, section.as_ref(), &tuned, request, &mut machine);
+                differences(&previous, &interfaces, section.as_ref(), &tuned, request, &mut machine);
             match of_ipam {
                 Err(error) if differences.is_empty() => Err(error),
-                Err(error) => told(request, std::iter::once(error.msg).chain(differences).collect()),
-                Ok(()) => told(request, differences),
+                Err(error) => outcome(request, std::iter::once(error.msg).chain(differences).collect()),
+                Ok(()) => outcome(request, differences),
             }
         }
     }
@@ -86,30 +86,35 @@ fn check_ipam(
 /// How the machine differs from `prevResult` and from the journal, each difference once.
 fn differences(
     previous: &Report,
-    claims: &[Interface],
+    interfaces: &[Interface],
     section: Option<&Section>,
     tuned: &Tuned,
     request: &Request,
     look: &mut dyn Look,
 ) -> Vec<String> {
     let (mut texts, notes) =
-        machine_differences(of_result(previous, request), claims, section, tuned, request, look);
+        machine_differences(of_result(previous, request), interfaces, section, tuned, request, look);
     let mut facts = MachineFacts::again(look, notes);
-    texts.extend(claims::differences(claims, reports_own_link(section, request), request, &mut facts));
+    texts.extend(previous_interfaces::differences(
+        interfaces,
+        reports_own_link(section, request),
+        request,
+        &mut facts,
+    ));
     once(texts)
 }
 
 /// How the machine differs from what these actions and those of the journal make; with what was seen of it.
 fn machine_differences(
     mut actions: Vec<Action>,
-    claims: &[Interface],
+    interfaces: &[Interface],
     section: Option<&Section>,
     tuned: &Tuned,
     request: &Request,
     look: &mut dyn Look,
 ) -> (Vec<String>, Notes) {
-    for entry in section.iter().flat_map(|section| made::entries(section)) {
-        let action = as_told(entry.action, claims, request);
+    for entry in section.iter().flat_map(|section| lasting::entries(section)) {
+        let action = with_reported_macs(entry.action, interfaces, request);
         if !actions.contains(&action) {
             actions.push(action);
         }
@@ -128,22 +133,22 @@ fn tuned(node: &Node, request: &Request, section: Option<&Section>, look: &mut d
 
 /// Each of several texts once.
 fn once(mut texts: Vec<String>) -> Vec<String> {
-    let mut told = BTreeSet::new();
-    texts.retain(|text| told.insert(text.clone()));
+    let mut seen = BTreeSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
     texts
 }
 
-/// With the Ethernet addresses that `prevResult` tells: a later plugin of the chain may have given the container's links other ones.
-fn as_told(action: Action, claims: &[Interface], request: &Request) -> Action {
-    let told = |link: &LinkRef| {
-        let is_it = |claim: &&Interface| {
+/// With the Ethernet addresses that `prevResult` reports: a later plugin of the chain may have given the container's links other ones.
+fn with_reported_macs(action: Action, interfaces: &[Interface], request: &Request) -> Action {
+    let reported = |link: &LinkRef| {
+        let is_it = |interface: &&Interface| {
             link.netns == Netns::Container
-                && claim.name == link.name.as_str()
-                && claim.sandbox == request.netns
+                && interface.name == link.name.as_str()
+                && interface.sandbox == request.netns
         };
-        Mac::try_from(claims.iter().find(is_it)?.mac.to_lowercase()).ok()
+        Mac::try_from(interfaces.iter().find(is_it)?.mac.to_lowercase()).ok()
     };
-    action.kind().with_told_macs(&told).unwrap_or(action)
+    action.kind().with_reported_macs(&reported).unwrap_or(action)
 }
 
 /// Whether ADD told the runtime of the container's interface; what the reference made, it did.
@@ -169,7 +174,7 @@ fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> 
     Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
 }
 
-fn told(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
+fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> {
     if differences.is_empty() {
         return Ok(());
     }

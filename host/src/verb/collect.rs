@@ -4,10 +4,10 @@ use crate::action::undo;
 use crate::apply::{self, Remains, Section, stale};
 use crate::cni::command::attachment;
 use crate::cni::{CniError, code};
-use crate::context::Node;
 use crate::error::{chain, left};
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::Look as _;
+use crate::node::Node;
 use crate::section;
 use crate::value::{Attachment, NetworkName, StoreRef};
 
@@ -16,7 +16,7 @@ pub struct Collection<'a> {
     node: &'a Node,
     dry: bool,
     /// What was removed, or would be: as commands, below a line for each attachment.
-    pub told: Vec<String>,
+    pub removed: Vec<String>,
     /// Attachments that were left alone because a verb of them runs.
     pub skipped: Vec<String>,
     /// What could not be removed.
@@ -32,7 +32,7 @@ pub fn is_listed(attachment: &Attachment, valid: &[(String, String)]) -> bool {
 impl<'a> Collection<'a> {
     /// One that removes things, or dry only tells of them, without a lock.
     pub fn new(node: &'a Node, dry: bool) -> Self {
-        Collection { node, dry, told: Vec::new(), skipped: Vec::new(), failures: Vec::new() }
+        Collection { node, dry, removed: Vec::new(), skipped: Vec::new(), failures: Vec::new() }
     }
 
     /// Takes back every section that `is_stale`, the latest of a chain first, but for attachments of which a verb runs.
@@ -45,10 +45,10 @@ impl<'a> Collection<'a> {
             let name = format!("interface {interface} of container {container} on network {network}");
             match self.section(&section) {
                 Ok(true) => {
-                    self.told.push(format!("{name}, plugin {}", section.header.plugin));
+                    self.removed.push(format!("{name}, plugin {}", section.header.plugin));
                     let undos = apply::undo::undos(&section, section.reason(), &[]);
                     let netns = &section.header.netns;
-                    self.told.extend(undos.iter().map(|undo| format!("  {}", undo::command(undo, netns))));
+                    self.removed.extend(undos.iter().map(|undo| format!("  {}", undo::command(undo, netns))));
                 }
                 Ok(false) => self.skipped.push(name),
                 Err(error) => self.failures.push(format!("{name}: {}\n{}", error.msg, error.details)),
@@ -116,7 +116,7 @@ impl<'a> Collection<'a> {
             Ok((released, failed)) => {
                 let directory = store.directory();
                 let path = |address: &std::net::IpAddr| directory.join(address.to_string());
-                self.told.extend(released.iter().map(|address| format!("rm {}", path(address).display())));
+                self.removed.extend(released.iter().map(|address| format!("rm {}", path(address).display())));
                 self.failures.extend(failed.iter().map(|error| chain(error)));
                 self.undo(stale::filters(&released, &mut machine), "rules without a journal");
             }
@@ -133,7 +133,7 @@ impl<'a> Collection<'a> {
 
     fn undo(&mut self, found: Remains, what: &str) {
         self.failures.extend(found.unread.iter().map(|error| chain(error)));
-        self.told.extend(found.undos.iter().map(|undo| undo::command(undo, "")));
+        self.removed.extend(found.undos.iter().map(|undo| undo::command(undo, "")));
         if self.dry {
             return;
         }
@@ -143,10 +143,10 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// What was told, a line each; or what could not be removed.
+    /// What was removed, a line each; or what could not be removed.
     pub fn ended(self) -> Result<String, CniError> {
         if self.failures.is_empty() {
-            return Ok(self.told.into_iter().map(|line| line + "\n").collect());
+            return Ok(self.removed.into_iter().map(|line| line + "\n").collect());
         }
         Err(CniError::new(code::STUCK, "not everything could be removed")
             .with_details(self.failures.join("\n")))

@@ -2,13 +2,13 @@
 
 use super::attached::{self, Attached, State};
 use super::dry;
-use super::made::{self, Tuned};
+use super::lasting::{self, Tuned};
 use crate::action::context::Notes;
 use crate::action::profile::Found;
 use crate::action::{Action, Lifetime};
 use crate::apply::{self, Section};
-use crate::context::Node;
 use crate::machine::port::Look;
+use crate::node::Node;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
 use crate::section;
@@ -89,7 +89,7 @@ impl Drift {
             if let Some(lost) = lost_link(section, look) {
                 self.beyond.push(lost);
             }
-            let mut entries = made::entries(section);
+            let mut entries = lasting::entries(section);
             entries.retain(|entry| !everything.iter().any(|other| is_superseded(entry, section, other)));
             let actions: Vec<&Action> = entries.iter().map(|entry| &entry.action).collect();
             for (entry, found) in entries.iter().zip(apply::verify(&actions, look, notes)) {

@@ -2,8 +2,8 @@
 
 use super::collect::Collection;
 use crate::cni::{CniError, Config, Request, code};
-use crate::context::Node;
 use crate::delegate;
+use crate::node::Node;
 use crate::reference::host_local::stores;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<
     }
     if let Some(ipam) = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(plugin)) {
         if dry {
-            collection.told.push(format!("CNI_COMMAND=GC {}", ipam.program.display()));
+            collection.removed.push(format!("CNI_COMMAND=GC {}", ipam.program.display()));
         } else if let Err(error) = delegate::offer("GC", &ipam) {
             collection.failures.push(format!("{}: {}", ipam.program.display(), error.msg));
         }

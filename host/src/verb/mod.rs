@@ -2,14 +2,14 @@
 
 pub mod attached;
 pub mod check;
-pub mod claims;
 pub mod collect;
 pub mod del;
 pub mod drift;
 pub mod dry;
 pub mod gc;
-pub mod made;
+pub mod lasting;
 pub mod output;
+pub mod previous_interfaces;
 pub mod repair;
 pub mod status;
 
@@ -18,7 +18,7 @@ pub use output::Output;
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
-use crate::context::Node;
+use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::run;
 use crate::sandbox::planner::Waiting;
@@ -105,8 +105,8 @@ pub fn call(
             gate_plugin("GC", version, &version::all())?;
             let request = request(verb, plugin, env, path, &config)?;
             if env.dry_run {
-                let told = gc::gc(node, &request, &config, true)?;
-                return Ok(Output::Dry(told, dry::refused("GC")));
+                let removed = gc::gc(node, &request, &config, true)?;
+                return Ok(Output::Dry(removed, dry::refused("GC")));
             }
             let subject = Subject { attachment: None, ..(&request).into() };
             let record = node.record(Audited::Gc, subject);

@@ -7,7 +7,7 @@ use crate::action::profile::Found;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
 use crate::cni::{CniError, code};
-use crate::context::Node;
+use crate::node::Node;
 use crate::plan;
 use crate::plan::Entry;
 use crate::policy;

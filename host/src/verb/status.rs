@@ -2,8 +2,8 @@
 
 use crate::cni::command::gate_plugin;
 use crate::cni::{CniError, Config, Request, code};
-use crate::context::Node;
 use crate::delegate;
+use crate::node::Node;
 use crate::planning::{self, Stages};
 use crate::plugin::Plugin;
 use crate::policy::Grants;

@@ -39,8 +39,8 @@ fn space_lines(space: &Space) -> Vec<String> {
     links.sort_by_key(|link| &link.name);
     for link in links {
         lines.push(link_line(link, name));
-        if let Some(bucket) = link.root {
-            let (rate, limit, buffer) = (bucket.rate, bucket.limit, bucket.buffer);
+        if let Some(token_bucket) = link.root {
+            let (rate, limit, buffer) = (token_bucket.rate, token_bucket.limit, token_bucket.buffer);
             lines.push(format!("tbf dev {} rate {rate} limit {limit} buffer {buffer}", link.name));
         }
         if let Some(targets) = &link.ingress {

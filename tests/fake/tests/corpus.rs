@@ -179,7 +179,7 @@ fn differs(had: &[String], has: &[String], taken: &[&str]) -> Result<(), String>
     if is_same { Ok(()) } else { Err(format!("left {left:?}, lost {lost:?}")) }
 }
 
-/// The length of a queue is not restored when its bucket was removed and the process died, or the kernel refused, before that.
+/// The length of a queue is not restored when its token bucket was removed and the process died, or the kernel refused, before that.
 fn but_queue_lengths(lines: &[String]) -> Vec<String> {
     let words = |line: &String| {
         let mut is_length = false;

@@ -48,8 +48,9 @@ pub fn run(data: &[u8]) {
     );
     let Ok((draft, World { machine: planned_on, grants, .. })) = planned else { return };
     // It crosses a socket.
-    let told: DraftPlan = serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
-    assert_eq!(told, draft);
+    let read_back: DraftPlan =
+        serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
+    assert_eq!(read_back, draft);
     assert_eq!(machine::seen(&planned_on), machine::seen(before), "planning has changed something");
     let Ok(plan) = plan::check(draft, &[], &grants) else { return };
     if result::check(plan.report(), &config.cni_version).is_ok() {

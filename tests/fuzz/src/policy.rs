@@ -82,12 +82,12 @@ fn look_at(policy: &Policy, request: &Request, text: &str) {
     let lines = text.matches('\n').count() + 1;
     let networks: [Option<&NetworkName>; 2] = [None, Some(&request.attachment.network)];
     for rules in networks.map(|network| policy.rules(&request.plugin, network)) {
-        for (_, told) in [rules.lists(false), rules.lists(true)].concat() {
-            assert!((1..=lines).contains(&told.line), "{told:?}");
+        for (_, line) in [rules.lists(false), rules.lists(true)].concat() {
+            assert!((1..=lines).contains(&line.number), "{line:?}");
         }
         drop((rules.mode(), rules.limits(), rules.pins()));
         for capability in Capability::ALL {
-            assert!(rules.denied(capability).is_none_or(|told| (1..=lines).contains(&told.line)));
+            assert!(rules.denied(capability).is_none_or(|line| (1..=lines).contains(&line.number)));
         }
     }
 }

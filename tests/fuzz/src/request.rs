@@ -63,8 +63,8 @@ fn split(data: &[u8]) -> (Environment, &[u8]) {
 
 fn check_error(error: &CniError) {
     assert!((1..=999).contains(&error.code) && !error.msg.is_empty(), "{error:?}");
-    let told: CniError = serde_json::from_str(&go_json(error)).expect("JSON");
-    assert_eq!(&told, error);
+    let read_back: CniError = serde_json::from_str(&go_json(error)).expect("JSON");
+    assert_eq!(&read_back, error);
 }
 
 /// Everything that some verb reads of a configuration.
@@ -90,16 +90,16 @@ fn look_at(config: &Config, args: &str) {
 /// A result that was read is told, in every version, as it can be told there.
 fn tell_again(report: &Report, own: &str) {
     for version in version::ALL {
-        let Ok(told) = result::told(report.clone(), version) else { continue };
-        let Report { passed: interfaces, ips, routes, dns, .. } = told.clone();
+        let Ok(written) = result::in_version(report.clone(), version) else { continue };
+        let Report { passed: interfaces, ips, routes, dns, .. } = written.clone();
         let text = result::encode(&CniResult { interfaces, ips, routes, dns }, version);
         let text = text.unwrap_or_else(|error| panic!("{version}: {error:?}"));
         let value = serde_json::from_str(&text).expect("JSON");
         let read =
             previous::decode(&value, version).unwrap_or_else(|error| panic!("{version}: {error:?}\n{text}"));
         // An old one has no place for interfaces.
-        let (read, told) = if own == version { (read, told) } else { (bare(read), bare(told)) };
-        assert_eq!(read, told, "{version}\n{text}");
+        let (read, written) = if own == version { (read, written) } else { (bare(read), bare(written)) };
+        assert_eq!(read, written, "{version}\n{text}");
     }
 }
 
@@ -123,8 +123,8 @@ fn check(request: &Request, config: &Config) {
     assert!(derive::host_veth(attachment, 0).is_ok() && derive::key(attachment).len() == 40);
     assert!(derive::alias(attachment).len() <= ALIAS_BYTES && derive::chain(attachment).len() < 29);
     assert!(derive::nft_comment(attachment).len() <= 128);
-    let told = serde_json::to_string(request).expect("JSON");
-    assert_eq!(&serde_json::from_str::<Request>(&told).expect("a request"), request);
+    let json = serde_json::to_string(request).expect("JSON");
+    assert_eq!(&serde_json::from_str::<Request>(&json).expect("a request"), request);
     let previous = config.previous().ok().flatten();
     drop(Grants::for_request(
         request,

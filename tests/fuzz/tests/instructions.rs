@@ -20,10 +20,10 @@ fn instructions(input: &str) -> u64 {
             .arg(&file)
             .output()
             .expect("valgrind is installed by `cargo xtask test`");
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert_eq!(ran.status.code(), Some(code), "{told}");
-        let collected = told.lines().find_map(|line| line.split("Collected : ").nth(1));
-        collected.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("{told}"))
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(code), "{stderr}");
+        let collected = stderr.lines().find_map(|line| line.split("Collected : ").nth(1));
+        collected.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("{stderr}"))
     };
     of("input", input, 0) - of("nothing", "nothing", 1)
 }

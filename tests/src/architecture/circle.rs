@@ -56,11 +56,11 @@ mod tests {
             }
         });
         let all: Vec<&Arrow> = arrows.iter().collect();
-        let told = |circle: Vec<&Arrow>| {
-            let told = |arrow: &Arrow| format!("{} {}", arrow.from.display(), arrow.to.display());
-            circle.into_iter().map(told).collect::<Vec<_>>().join(", ")
+        let circle_text = |circle: Vec<&Arrow>| {
+            let arrow_text = |arrow: &Arrow| format!("{} {}", arrow.from.display(), arrow.to.display());
+            circle.into_iter().map(arrow_text).collect::<Vec<_>>().join(", ")
         };
-        let found: Vec<String> = circles(&all).into_iter().map(told).collect();
+        let found: Vec<String> = circles(&all).into_iter().map(circle_text).collect();
         assert_eq!(found, ["a b, b c, c a", "f g, g f"]);
     }
 }

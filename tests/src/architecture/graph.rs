@@ -181,10 +181,10 @@ mod tests {
     fn named(text: &str) -> Vec<String> {
         let read = Crate::of_text(text);
         let graph = Graph::of(&read, "own");
-        let told = |(from, to, named): (&str, &str, &Named)| {
+        let text = |(from, to, named): (&str, &str, &Named)| {
             format!("{from} {to}{}", if named.is_test { " test" } else { "" })
         };
-        graph.between().into_iter().map(told).collect::<BTreeSet<_>>().into_iter().collect()
+        graph.between().into_iter().map(text).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     #[test]

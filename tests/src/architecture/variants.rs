@@ -192,9 +192,9 @@ impl<'ast> Visit<'ast> for Reader {
         // Of most there is none: they are about something else.
         let naming: Vec<&Pat> =
             matched.arms.iter().map(bare).filter(|pattern| !self.of_pattern(pattern).is_empty()).collect();
-        let is_beside = |other: &&Pat| patterns().any(|pattern| self.takes_rest(pattern, other));
-        let beside = naming.iter().copied().filter(is_beside);
-        let rests: BTreeSet<String> = beside.flat_map(|other| self.of_pattern(other)).collect();
+        let has_rest = |other: &&Pat| patterns().any(|pattern| self.takes_rest(pattern, other));
+        let with_rest = naming.iter().copied().filter(has_rest);
+        let rests: BTreeSet<String> = with_rest.flat_map(|other| self.of_pattern(other)).collect();
         self.known.rests.extend(rests);
         visit::visit_expr_match(self, matched);
     }

@@ -76,9 +76,9 @@ impl Written {
         save("killed", &self.killed)?;
         let mut number = 0;
         for text in &self.unclear {
-            let told = told(&Fixture::parse("unclear", text));
-            if !told.is_subset(seen) {
-                seen.extend(told);
+            let unclear_kinds = unclear_kinds(&Fixture::parse("unclear", text));
+            if !unclear_kinds.is_subset(seen) {
+                seen.extend(unclear_kinds);
                 number += 1;
                 save(&format!("unclear-{number}"), text)?;
             }
@@ -88,7 +88,7 @@ impl Written {
 }
 
 /// The kinds of actions that are unclear, apart where all of the step was tried.
-fn told(fixture: &Fixture) -> BTreeSet<String> {
+fn unclear_kinds(fixture: &Fixture) -> BTreeSet<String> {
     let effects = fixture.effects();
     let is_tried =
         effects.iter().all(|(_, _, effect)| effect.as_deref().is_some_and(|effect| effect != "null"));
@@ -162,9 +162,9 @@ fn failed(scenario: &Scenario, dist: &Path, line: usize, cause: &Cause) -> Resul
             let slow = format!("inject=write:delay_exit={delay}:when={next}+");
             words.extend(["trace=all", "-e", &slow, "-e", fault].map(str::to_owned));
         }
-        Cause::Tool((tool, told)) => {
+        Cause::Tool((tool, rule_word)) => {
             let script = format!(
-                "input=$(cat); printf '%s\\n' \"$input\" | /usr/sbin/{tool} \"$@\" || exit\ncase \"$input\" in *{told}?*) kill -KILL $$;; esac"
+                "input=$(cat); printf '%s\\n' \"$input\" | /usr/sbin/{tool} \"$@\" || exit\ncase \"$input\" in *{rule_word}?*) kill -KILL $$;; esac"
             );
             call = call.env("PATH", &scene.machine.with_tool(tool, &script));
             let slow = format!("inject=write:delay_exit={delay}:when={line}");

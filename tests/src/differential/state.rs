@@ -247,12 +247,12 @@ fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<(String, String)> {
         .collect();
     let mut out = Vec::new();
     for ((family, link, key), value) in &values {
-        let is_told = match *link {
+        let is_shown = match *link {
             "all" => *key == "forwarding" && *value != "0",
             "default" | "lo" => *key == "disable_ipv6" && *value != "0",
             _ => *key != "mtu" && values.get(&(*family, "default", *key)) != Some(value),
         };
-        if is_told {
+        if is_shown {
             out.push(((*key).to_owned(), format!("{space} {family} {link} {key}={value}")));
         }
     }

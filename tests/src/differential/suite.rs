@@ -49,7 +49,7 @@ pub fn line(case: &Case, unlisted: usize) -> String {
 /// Runs cases, a few at once; `told` hears of each at its end, with the number of its differences that nobody listed.
 ///
 /// A listed difference must show, if its case is among these; with `is_whole`, one of no case at all must, too.
-pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -> Outcome {
+pub fn run(cases: &[Case], is_whole: bool, report: impl Fn(&Case, usize) + Sync) -> Outcome {
     let listed = Listed::all();
     let line = |difference: &Difference| listed.iter().find(|line| line.covers(difference));
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -60,7 +60,7 @@ pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = std::panic::catch_unwind(|| run_case(case))
                         .unwrap_or_else(|panic| stopped(case, &*panic));
-                    told(case, result.0.iter().filter(|difference| line(difference).is_none()).count());
+                    report(case, result.0.iter().filter(|difference| line(difference).is_none()).count());
                     results.lock().expect("no thread panics").push(result);
                 }
             });
@@ -84,9 +84,9 @@ pub fn run(cases: &[Case], is_whole: bool, told: impl Fn(&Case, usize) + Sync) -
     outcome.score.unlisted = outcome.unlisted.len();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let all = Case::all();
-    let is_elsewhere = |name: &str| !names.contains(name) && all.iter().any(|case| case.name == name);
+    let is_in_other_part = |name: &str| !names.contains(name) && all.iter().any(|case| case.name == name);
     let must_show =
-        |line: &&Listed| names.contains(line.case.as_str()) || (is_whole && !is_elsewhere(&line.case));
+        |line: &&Listed| names.contains(line.case.as_str()) || (is_whole && !is_in_other_part(&line.case));
     outcome.gone = listed.iter().filter(must_show).filter(|line| !seen.contains(line)).cloned().collect();
     outcome
 }

@@ -29,11 +29,11 @@ impl Death {
             return Vec::new();
         }
         let last = fixture.len();
-        let told: Vec<String> = fixture.members(last).iter().map(super::fixture::tag).collect();
-        let is_tried =
-            told.len() == fixture.members(last - 1).len() && !told.iter().any(|effect| effect == "null");
+        let effects: Vec<String> = fixture.members(last).iter().map(super::fixture::tag).collect();
+        let is_tried = effects.len() == fixture.members(last - 1).len()
+            && !effects.iter().any(|effect| effect == "null");
         // Links that were made are there in any case; and what was not tried is not.
-        let possible = [(true, is_tried), (false, !told.iter().any(|effect| effect == "created-links"))];
+        let possible = [(true, is_tried), (false, !effects.iter().any(|effect| effect == "created-links"))];
         let at = |is_done| Death { journal: fixture.clone(), is_done };
         possible.into_iter().filter(|(_, is_possible)| *is_possible).map(|(is_done, _)| at(is_done)).collect()
     }

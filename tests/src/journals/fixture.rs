@@ -73,8 +73,8 @@ impl Fixture {
     pub fn effects(&self) -> Vec<(String, String, Option<String>)> {
         let mut all = Vec::new();
         for line in self.lines_of("intent") {
-            let is_told = line < self.len() && self.record(line + 1) == "effect";
-            let effects = if is_told { self.members(line + 1) } else { &[] };
+            let has_effect = line < self.len() && self.record(line + 1) == "effect";
+            let effects = if has_effect { self.members(line + 1) } else { &[] };
             for (index, (action, before)) in self.actions(line).into_iter().enumerate() {
                 all.push((action, before, effects.get(index).map(tag)));
             }
@@ -86,8 +86,8 @@ impl Fixture {
     pub fn old_values(&self) -> Vec<(String, String)> {
         let mut values = Vec::new();
         for line in self.lines_of("intent") {
-            let is_told = line < self.len() && self.record(line + 1) == "effect";
-            let effects = if is_told { self.members(line + 1) } else { &[] };
+            let has_effect = line < self.len() && self.record(line + 1) == "effect";
+            let effects = if has_effect { self.members(line + 1) } else { &[] };
             for (index, pair) in self.members(line).iter().enumerate() {
                 let old =
                     [pair[1].get("value"), effects.get(index).and_then(|effect| effect.get("replaced"))];

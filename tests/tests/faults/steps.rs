@@ -65,7 +65,7 @@ const KINDS: [&str; 23] = [
     "map-ports",
     "delete-port-map",
     "filter",
-    "shape",
+    "set-token-bucket",
 ];
 
 #[test]

@@ -39,11 +39,11 @@ fn check_names_each_vlan_that_somebody_took_or_added() {
             "ip address add 10.1.2.1/24 broadcast + dev br0.100".to_owned(),
         ),
     ];
-    for (damage, said, mend) in breaks {
+    for (damage, said, repair) in breaks {
         machine.sh(&damage);
         let (code, _, details) = call("CHECK", &check, "a").error(&machine);
         assert_eq!((code, details), (106, said), "{damage}");
-        machine.sh(&mend);
+        machine.sh(&repair);
         call("CHECK", &check, "a").ok(&machine);
     }
     machine.sh(&format!("bridge vlan delete dev {port} vid 7; ip link delete br0.100"));

@@ -22,7 +22,7 @@ fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_st
     let (first, before) = (index(), machine.snapshot());
     let joins = format!("bridge vlan add dev {port} vid 100 pvid untagged");
     let gateway = "ip link add br0.100".to_owned();
-    for (harm, told, mend) in [
+    for (harm, difference, repair) in [
         (format!("bridge vlan delete dev {port} vid 100"), "is not in VLAN 100", &joins),
         (format!("bridge vlan delete dev {port} vid 1-4094"), "is not in VLAN 7 100 200-210", &joins),
         (format!("bridge vlan add dev {port} vid 100"), "has other tags in VLAN 100", &joins),
@@ -46,9 +46,12 @@ fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_st
     ] {
         machine.sh(&harm);
         let (code, plan) = wasm_cni(&machine, "diff");
-        assert!(code == Some(1) && plan.contains(told) && plan.contains(mend), "{harm}: {told:?}:\n{plan}");
+        assert!(
+            code == Some(1) && plan.contains(difference) && plan.contains(repair),
+            "{harm}: {difference:?}:\n{plan}"
+        );
         let (code, done) = wasm_cni(&machine, "repair");
-        assert!(code == Some(0) && done.contains(mend), "{harm}: {done}");
+        assert!(code == Some(0) && done.contains(repair), "{harm}: {done}");
         assert_eq!(machine.changes(&before), NOTHING, "{harm}");
         assert!(pings(&machine, "a", "10.1.2.1"), "{harm}");
     }
@@ -71,8 +74,8 @@ fn a_link_under_the_gateway_s_name_that_is_none_is_told_and_left() {
         let broken = machine.snapshot();
         for command in ["diff", "repair"] {
             let (code, text) = wasm_cni(&machine, command);
-            let told = "link br0.100 is not the gateway of VLAN 100 of bridge br0";
-            assert!(code == Some(1) && text.contains(told), "{make}: {text}");
+            let difference = "link br0.100 is not the gateway of VLAN 100 of bridge br0";
+            assert!(code == Some(1) && text.contains(difference), "{make}: {text}");
             assert_eq!(machine.changes(&broken), NOTHING, "{make}");
         }
     }

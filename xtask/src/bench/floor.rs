@@ -37,7 +37,7 @@ impl Floor {
         let floor = Floor { program, add: "/run/floor.add".into(), del: "/run/floor.del".into() };
         for (verb, to) in [("ADD", &floor.add), ("DEL", &floor.del)] {
             let traces = tempfile::tempdir()?;
-            let mut strace = call.told_to(Path::new("strace"), verb)?;
+            let mut strace = call.process_of(Path::new("strace"), verb)?;
             // A file for each process; data as a dump, for strace knows better than bytes what most of it means.
             strace.args(["-ff", "-qq", "-e", "trace=setns,socket,sendto,sendmsg", "-e", "write=all", "-o"]);
             strace.arg(traces.path().join("trace")).arg(call.program());

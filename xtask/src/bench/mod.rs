@@ -147,9 +147,9 @@ pub fn measure(pairs: u16, only: Option<&str>, places: &Places) -> Result<()> {
     }
     println!("median of {pairs}\n{table}");
     let uname = sh::stdout(Command::new("uname").arg("-r"))?;
-    let told: Vec<_> =
+    let measured: Vec<_> =
         rows.iter().map(|row| json!({ "row": row, "ratio": row.ratio(), "met": row.is_met() })).collect();
-    let result = json!({ "pairs": pairs, "kernel": uname.trim(), "rows": told, "phases_us": phases, "growth": curves });
+    let result = json!({ "pairs": pairs, "kernel": uname.trim(), "rows": measured, "phases_us": phases, "growth": curves });
     let write = |name: &str, text: &str| fs::write(places.out.join(name), text);
     write(RESULTS, &serde_json::to_string_pretty(&result)?)?;
     write(PLOT, &plot::svg(&rows, &phases, &curves))?;

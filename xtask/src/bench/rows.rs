@@ -98,8 +98,8 @@ pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Re
 
         let world = World::new(1)?;
         let call = Call { side: &sides[0], plugin: "bridge", config: &text, container: 0 };
-        timed(call.told_to(planned, "ADD")?.arg("--record").arg(plan))?;
-        take(("planned", "ADD"), timed(call.told_to(planned, "ADD")?.arg(plan))?.took);
+        timed(call.process_of(planned, "ADD")?.arg("--record").arg(plan))?;
+        take(("planned", "ADD"), timed(call.process_of(planned, "ADD")?.arg(plan))?.took);
         call.run("DEL")?;
         world.end()?;
     }
@@ -247,7 +247,7 @@ pub fn memory(sides: &[Side; 2], floor: &Path) -> Result<Row> {
         for _ in 0..5 {
             let world = World::new(1)?;
             let call = Call { side, plugin: "bridge", config: &text, container: 0 };
-            let mut process = call.told_to(floor, "ADD")?;
+            let mut process = call.process_of(floor, "ADD")?;
             process.arg("--peak").arg(call.program());
             peaks.push(timed(&mut process)?.stderr.trim().parse::<f64>()? / 1024.0);
             call.run("DEL")?;

@@ -115,7 +115,7 @@ impl Call<'_> {
     }
 
     /// Another program, told what the plugin would be.
-    pub fn told_to(&self, program: &Path, verb: &str) -> Result<Command> {
+    pub fn process_of(&self, program: &Path, verb: &str) -> Result<Command> {
         let of = self.process(verb)?;
         let mut process = Command::new(program);
         process.envs(of.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(self.stdin()?);

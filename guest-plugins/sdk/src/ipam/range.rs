@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn explicit_bounds_may_be_network_and_broadcast_and_the_gateway_elsewhere() {
+    fn explicit_bounds_may_be_network_and_broadcast_and_the_gateway_at_another_address() {
         let json = r#"{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.0", "rangeEnd": "10.1.2.255", "gateway": "fd00::1"}"#;
         assert_eq!(text(json), "10.1.2.0-10.1.2.255 gateway fd00::1");
     }

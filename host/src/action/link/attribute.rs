@@ -114,8 +114,9 @@ impl LinkAttribute {
             LinkAttribute::Mac(_)
             | LinkAttribute::Mtu(_)
             | LinkAttribute::AllMulticast(_)
-            | LinkAttribute::QueueLength(_) => true,
-            LinkAttribute::Promiscuous(_) | LinkAttribute::Alias(_) | LinkAttribute::Port(_) => false,
+            | LinkAttribute::QueueLength(_)
+            | LinkAttribute::Promiscuous(false) => true,
+            LinkAttribute::Promiscuous(true) | LinkAttribute::Alias(_) | LinkAttribute::Port(_) => false,
         }
     }
 
@@ -126,6 +127,15 @@ impl LinkAttribute {
 }
 
 impl SetLink {
+    /// The text for a link that does not get what it is to get.
+    fn failed(&self) -> String {
+        let name = &self.link.name;
+        match self.attribute {
+            LinkAttribute::Promiscuous(_) => stays_promiscuous(name),
+            _ => self.attribute.failed(name),
+        }
+    }
+
     /// The Ethernet address that an action sets, and on which link.
     pub fn mac_of(action: &Action) -> Option<(&LinkRef, Mac)> {
         if let Action::SetLink(SetLink { link, attribute: LinkAttribute::Mac(mac) }) = action {
@@ -140,7 +150,10 @@ impl Kind for SetLink {
     fn profile(&self) -> Profile<'_> {
         let lane = Lane::Requests(self.link.netns, self);
         let mut profile = Profile::on_link(&self.link, lane, Capability::Links);
-        profile.lasts = Lasts::For(Lifetime::Attachment);
+        // As with the action that begins it: others use a bridge too.
+        if !matches!(self.attribute, LinkAttribute::Promiscuous(_)) {
+            profile.lasts = Lasts::For(Lifetime::Attachment);
+        }
         if let LinkAttribute::Port(port) = &self.attribute {
             profile.needs.push(LinkName::on_host(&port.bridge));
         }
@@ -192,8 +205,11 @@ impl Kind for SetLink {
     }
 
     fn is_superseded(&self, by: &Action) -> bool {
-        matches!(by, Action::SetLink(later)
-            if later.link == self.link && later.attribute.is_same_kind(&self.attribute))
+        let is_set = matches!(by, Action::SetLink(later)
+            if later.link == self.link && later.attribute.is_same_kind(&self.attribute));
+        let is_begun = matches!(by, Action::SetPromiscuous(later)
+            if later.link == self.link && matches!(self.attribute, LinkAttribute::Promiscuous(_)));
+        is_set || is_begun
     }
 }
 
@@ -212,9 +228,14 @@ impl Requests for SetLink {
         let noted = &mut cx.notes.attributes;
         let place = noted.iter().rposition(|(set, _)| set == self);
         let old = place.map(|place| noted.swap_remove(place).1);
-        let made = made(answers, || self.attribute.failed(&self.link.name))?;
+        let made = made(answers, || self.failed())?;
         Ok(old.map_or(made, |old| Effect::Replaced(Old::Attribute(old))))
     }
+}
+
+/// The text for a link whose promiscuous mode does not end.
+pub(super) fn stays_promiscuous(name: &IfName) -> String {
+    format!("failed to end promiscuous mode of {:?}", name.as_str())
 }
 
 /// Gives an attribute of a link its old value, if it still has the one that was set.

@@ -3,7 +3,7 @@
 use super::delete::{deletion, deletion_command};
 use super::{
     BRIDGE, DEFAULT_MTU, MAX_MTU, ignore_advertisements, ignore_advertisements_command, is_errno,
-    overlay_made, planned, presence,
+    overlay_created, planned, presence,
 };
 use crate::action::check::Check;
 use crate::action::completion::Complete;
@@ -55,8 +55,8 @@ impl Kind for EnsureBridge {
         let EnsureBridge { name, mac, .. } = self;
         let mtu = self.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
-        let made = format!("ip link add {name} address {mac}{mtu} type bridge{filtering}");
-        vec![made, ignore_advertisements_command(name)]
+        let add_command = format!("ip link add {name} address {mac}{mtu} type bridge{filtering}");
+        vec![add_command, ignore_advertisements_command(name)]
     }
 
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
@@ -70,7 +70,7 @@ impl Kind for EnsureBridge {
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {
         let name = LinkName::on_host(&self.name);
-        overlay_made(query, answer, || planned(name, BRIDGE, self.mac, self.mtu), name);
+        overlay_created(query, answer, || planned(name, BRIDGE, self.mac, self.mtu), name);
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
@@ -82,7 +82,7 @@ impl Kind for EnsureBridge {
         let added = undoing.own.iter().filter_map(|record| AddAddress::of(record.action));
         let addresses = added.filter(|add| add.link == link).map(|add| add.address);
         let (name, addresses) = (self.name.clone(), addresses.collect());
-        undoing.if_made(DeleteEmptyBridge { name, mac: self.mac, addresses })
+        undoing.undo_if_created(DeleteEmptyBridge { name, mac: self.mac, addresses })
     }
 
     /// What it was made with counts only then.

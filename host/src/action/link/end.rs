@@ -1,6 +1,6 @@
 //! A link as it is made: what every kind has.
 
-use super::{DEFAULT_MTU, overlay_made, planned};
+use super::{DEFAULT_MTU, overlay_created, planned};
 use crate::action::query::{Answer, Query};
 use crate::action::record::Difference;
 use crate::action::{LinkAttribute, SetLink};
@@ -27,7 +27,7 @@ impl End {
 
     /// Lays it over the answer to a question.
     pub fn overlay(&self, query: &Query, answer: &mut Answer) {
-        overlay_made(query, answer, || self.fact(), (&self.link).into());
+        overlay_created(query, answer, || self.fact(), (&self.link).into());
     }
 
     /// How the link of its name differs from it.

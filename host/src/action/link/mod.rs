@@ -129,9 +129,14 @@ fn planned(link: LinkName<'_>, kind: &str, mac: Mac, mtu: Option<u32>) -> LinkFa
 }
 
 /// Lays a link that is made unless it is there over the answer to the question about it.
-fn overlay_made(query: &Query, answer: &mut Answer, made: impl FnOnce() -> LinkFact, link: LinkName<'_>) {
+fn overlay_created(
+    query: &Query,
+    answer: &mut Answer,
+    link_as_created: impl FnOnce() -> LinkFact,
+    link: LinkName<'_>,
+) {
     if let Some(fact @ (Fact::Absent | Fact::Unreadable)) = link_fact(query, answer, link) {
-        *fact = Fact::Known(made());
+        *fact = Fact::Known(link_as_created());
     }
 }
 

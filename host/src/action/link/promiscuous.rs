@@ -1,13 +1,15 @@
 //! Promiscuous mode.
 
+use super::attribute::stays_promiscuous;
 use super::presence;
-use crate::action::Undo;
+use super::settings::LinkAttribute;
 use crate::action::check::Check;
 use crate::action::context::{ReadContext, WriteContext, made};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
+use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
@@ -47,6 +49,12 @@ impl Kind for SetPromiscuous {
         let holds = cx.link(&self.link)?.map(|found| found.promiscuous);
         let text = format!("link {} is not promiscuous", self.link);
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
+    }
+
+    /// By what ends it.
+    fn is_superseded(&self, by: &Action) -> bool {
+        matches!(by, Action::SetLink(later)
+            if later.link == self.link && later.attribute == LinkAttribute::Promiscuous(false))
     }
 }
 
@@ -88,7 +96,6 @@ impl Retract for ClearPromiscuous {
             return Ok(Retraction::GONE);
         };
         let requests = vec![vec![Request::SetPromiscuous(found.index, false)]];
-        let what = format!("failed to end promiscuous mode of {:?}", link.name.as_str());
-        Ok(Retraction::Send(requests, what))
+        Ok(Retraction::Send(requests, stays_promiscuous(&link.name)))
     }
 }

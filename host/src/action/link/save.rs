@@ -71,7 +71,7 @@ impl Kind for SaveLink {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
-        undoing.if_made(ForgetLink { path: self.path.clone() })
+        undoing.undo_if_created(ForgetLink { path: self.path.clone() })
     }
 
     /// The journal knows better than the file.

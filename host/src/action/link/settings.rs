@@ -12,7 +12,7 @@ pub struct SetLink {
     pub attribute: LinkAttribute,
 }
 
-/// An attribute of a link. A plan sets the first four; the others are what a link of ours was made with.
+/// An attribute of a link. A plan sets the first four, and ends promiscuous mode; the others are what a link of ours was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkAttribute {
@@ -24,7 +24,7 @@ pub enum LinkAttribute {
     AllMulticast(bool),
     /// `IFLA_TXQLEN`, packets.
     QueueLength(u32),
-    /// `IFF_PROMISC`: it is only saved; [`SetPromiscuous`](crate::action::SetPromiscuous) sets it.
+    /// `IFF_PROMISC`, which a plan only ends: [`SetPromiscuous`](crate::action::SetPromiscuous) begins it.
     Promiscuous(bool),
     /// `IFLA_IFALIAS`.
     Alias(String),

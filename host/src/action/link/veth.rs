@@ -3,7 +3,7 @@
 use super::bridge::{failed_keep, pins};
 use super::end::{End, restored};
 use super::settings::{BridgePort, PortVlans};
-use super::{DEFAULT_MTU, VETH, is_errno, overlay_made, presence, unmark};
+use super::{DEFAULT_MTU, VETH, is_errno, overlay_created, presence, unmark};
 use crate::action::check::{Check, required};
 use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
@@ -91,7 +91,7 @@ impl CreateVeth {
     }
 
     /// Whether an end has that attribute when it is made.
-    fn is_made_with(&self, set: &SetLink) -> bool {
+    fn is_created_with(&self, set: &SetLink) -> bool {
         let peer = &self.peer;
         let of_host = match &set.attribute {
             LinkAttribute::Alias(alias) => *alias == peer.alias,
@@ -155,7 +155,7 @@ impl Kind for CreateVeth {
         self.end().overlay(query, answer);
         let host = self.host_end();
         let alias = Some(self.peer.alias.clone());
-        overlay_made(query, answer, || LinkFact { alias, ..host.fact() }, self.outside());
+        overlay_created(query, answer, || LinkFact { alias, ..host.fact() }, self.outside());
         if let (Query::HostEnd(name), Answer::HostEnd(fact)) = (query, answer)
             && *name == self.name
         {
@@ -202,11 +202,11 @@ impl Kind for CreateVeth {
 
     /// Also what it made an end with.
     fn covers(&self, repair: &Action) -> bool {
-        matches!(repair, Action::SetLink(set) if self.is_made_with(set))
+        matches!(repair, Action::SetLink(set) if self.is_created_with(set))
     }
 
-    fn with_told_macs(&self, told: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
-        let mac = told(&in_container(&self.name))?;
+    fn with_reported_macs(&self, reported: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
+        let mac = reported(&in_container(&self.name))?;
         Some(CreateVeth { mac, ..self.clone() }.into())
     }
 }
@@ -263,13 +263,13 @@ impl Requests for CreateVeth {
             hairpin: master.is_some() && peer.hairpin,
             isolated: master.is_some() && peer.isolated,
         };
-        let made = vec![Request::CreateVeth(create), mark];
+        let requests = vec![Request::CreateVeth(create), mark];
         Ok(match &peer.master {
-            None => Prepared::Send(made),
+            None => Prepared::Send(requests),
             Some(master) => Prepared::after(
                 pins(master, (peer.mac, self.mtu.unwrap_or(DEFAULT_MTU)), cx)?,
                 failed_keep(master),
-                made,
+                requests,
             ),
         })
     }
@@ -292,14 +292,14 @@ impl Requests for CreateVeth {
         let marked = marked.map_err(|error| {
             refused(format!("failed to setup alias and hairpin mode for {}", peer.name), error)
         });
-        let made = marked.and_then(|()| self.complete(cx));
-        if made.is_err()
+        let completed = marked.and_then(|()| self.complete(cx));
+        if completed.is_err()
             && let Ok(Some(found)) = cx.link(&on_host(&peer.name))
         {
             // What failed changes nothing.
             let _ = cx.machine.send(Netns::Host, vec![Request::Delete(found.index)]);
         }
-        made.map(Effect::CreatedLinks)
+        completed.map(Effect::CreatedLinks)
     }
 }
 

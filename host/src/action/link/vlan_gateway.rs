@@ -4,7 +4,7 @@ use super::bridge::{failed_keep, pins};
 use super::port::vlans;
 use super::settings::{BridgePort, PortVlan, PortVlans};
 use super::{
-    VETH, ignore_advertisements, ignore_advertisements_command, overlay_made, planned, presence, unmark,
+    VETH, ignore_advertisements, ignore_advertisements_command, overlay_created, planned, presence, unmark,
 };
 use crate::action::check::{Check, required};
 use crate::action::completion::{Complete, UNSET};
@@ -99,9 +99,9 @@ impl Kind for EnsureVlanGateway {
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {
         let name = LinkName::on_host(&self.name);
-        let made =
+        let as_created =
             || LinkFact { up: true, alias: Some(self.alias.clone()), ..planned(name, VETH, self.mac, None) };
-        overlay_made(query, answer, made, name);
+        overlay_created(query, answer, as_created, name);
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
@@ -116,7 +116,7 @@ impl Kind for EnsureVlanGateway {
             }
             Done::Unknown(_) => {
                 let (name, alias) = (self.name.clone(), self.alias.clone());
-                undoing.if_made(DeleteMarkedLink { name, alias })
+                undoing.undo_if_created(DeleteMarkedLink { name, alias })
             }
             Done::Effect(_) | Done::Not => Vec::new(),
         }
@@ -159,11 +159,11 @@ impl Own for EnsureVlanGateway {
         let pins = pins(&self.bridge, (self.port_mac, bridge.mtu), cx)?;
         cx.send(Netns::Host, pins, &failed_keep(&self.bridge))?;
         self.make_pair(&bridge, cx)?;
-        let made = self.complete_pair(cx);
-        if made.is_err() {
+        let created = self.complete_pair(cx);
+        if created.is_err() {
             self.delete_pair(cx);
         }
-        made
+        created
     }
 }
 

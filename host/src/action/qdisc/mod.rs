@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// See [`Action::Shape`](super::Action::Shape): what passes the host's end of a veth pair, in one direction.
+/// See [`Action::SetTokenBucket`](super::Action::SetTokenBucket): what passes the host's end of a veth pair, in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
+pub struct SetTokenBucket {
     /// The link, in the host's namespace.
     pub link: IfName,
     /// Bytes a second.
@@ -28,7 +28,7 @@ pub struct Shape {
     pub through: Option<Ifb>,
 }
 
-impl Shape {
+impl SetTokenBucket {
     /// What the token bucket may hold back, in bytes: 25 ms at that rate, and the burst (reference, `ifb_creator.go`).
     pub fn limit(&self) -> u32 {
         let held = u128::from(self.rate) * 25 / 1000 + u128::from(self.burst);
@@ -45,11 +45,11 @@ impl Shape {
         u32::try_from(u64::from(microseconds) * 1000 / 64).unwrap_or(u32::MAX)
     }
 
-    fn bucket(&self) -> TokenBucket {
+    fn token_bucket(&self) -> TokenBucket {
         TokenBucket { rate: self.rate, limit: self.limit(), buffer: self.buffer() }
     }
 
-    /// What a link's bucket is, where it is not the one meant.
+    /// What a link's token bucket is, where it is not the one meant.
     fn describe(&self, found: Option<TokenBucket>) -> String {
         match found {
             None => "not limited".to_owned(),
@@ -101,7 +101,7 @@ impl Ifb {
     }
 }
 
-impl Kind for Shape {
+impl Kind for SetTokenBucket {
     fn profile(&self) -> Profile<'_> {
         let lane = Lane::Own(Place::Netns(Netns::Host), self);
         Profile {
@@ -112,16 +112,16 @@ impl Kind for Shape {
     }
 
     fn commands(&self) -> Vec<String> {
-        let Shape { link, rate, burst, through } = self;
+        let SetTokenBucket { link, rate, burst, through } = self;
         // `b` is a byte to tc.
-        let bucket = |link: &IfName| {
+        let token_bucket = |link: &IfName| {
             let rate = rate.saturating_mul(8);
             format!(
                 "tc qdisc replace dev {link} root handle 1: tbf rate {rate}bit burst {burst}b latency 25ms"
             )
         };
         match through {
-            None => vec![bucket(link)],
+            None => vec![token_bucket(link)],
             Some(Ifb { name, alias }) => vec![
                 format!("ip link add {name} mtu MTU-OF-{link} txqueuelen 0 type ifb"),
                 format!("ip link set {name} alias '{alias}' up"),
@@ -130,7 +130,7 @@ impl Kind for Shape {
                     "tc filter add dev {link} parent ffff: protocol all prio 1 \
                      u32 match u32 0 0 flowid 1:1 action mirred egress redirect dev {name}"
                 ),
-                bucket(name),
+                token_bucket(name),
             ],
         }
     }
@@ -172,7 +172,7 @@ impl Kind for Shape {
             Some(Old::QueueLength(packets)) => Some(*packets),
             _ => None,
         };
-        undoing.if_made(RemoveShape { shape: self.clone(), queue_length })
+        undoing.undo_if_created(RemoveTokenBucket { set: self.clone(), queue_length })
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -181,7 +181,7 @@ impl Kind for Shape {
         let Some(host) = cx.link(&on_host(link))? else {
             return Ok(vec![Difference::beyond(format!("link {link} is gone"))]);
         };
-        let wanted = Some(self.bucket());
+        let wanted = Some(self.token_bucket());
         let Some(ifb) = &self.through else {
             return match qdiscs(cx.look, &host)?.root {
                 found if found == wanted => Ok(Vec::new()),
@@ -205,12 +205,12 @@ impl Kind for Shape {
     }
 }
 
-impl Own for Shape {
+impl Own for SetTokenBucket {
     /// Makes what is missing of it.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let host = cx.require(&on_host(&self.link))?;
         let found = qdiscs(cx.machine.as_look(), &host)?;
-        let wanted = self.bucket();
+        let wanted = self.token_bucket();
         let effect = Effect::Replaced(Old::QueueLength(host.queue_length));
         let Some(ifb) = &self.through else {
             if found.root == Some(wanted) {
@@ -239,22 +239,22 @@ impl Own for Shape {
     }
 }
 
-/// Removes the limit of a link, as far as it is ours.
+/// Removes the token bucket of a link, as far as it is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoveShape {
+pub struct RemoveTokenBucket {
     /// Which.
-    pub shape: Shape,
+    pub set: SetTokenBucket,
     /// The link's queue length before, packets: the kernel gives a link without one another length with its first token bucket.
     pub queue_length: Option<u32>,
 }
 
-impl Inverse for RemoveShape {
+impl Inverse for RemoveTokenBucket {
     fn lane(&self) -> UndoLane<'_> {
         UndoLane::Own(self)
     }
 
     fn command(&self) -> String {
-        let Shape { link, through, .. } = &self.shape;
+        let SetTokenBucket { link, through, .. } = &self.set;
         match through {
             None => format!("tc qdisc delete dev {link} root"),
             Some(ifb) => format!("tc qdisc delete dev {link} ingress; ip link delete {}", ifb.name),
@@ -262,12 +262,12 @@ impl Inverse for RemoveShape {
     }
 }
 
-impl OwnUndo for RemoveShape {
+impl OwnUndo for RemoveTokenBucket {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
-        let host = cx.link(&on_host(&self.shape.link))?;
-        let Some(ifb) = &self.shape.through else {
+        let host = cx.link(&on_host(&self.set.link))?;
+        let Some(ifb) = &self.set.through else {
             let Some(host) = host else { return Ok(Undone::Gone) };
-            if qdiscs(cx.machine.as_look(), &host)?.root != Some(self.shape.bucket()) {
+            if qdiscs(cx.machine.as_look(), &host)?.root != Some(self.set.token_bucket()) {
                 return Ok(Undone::Gone);
             }
             send(cx, Request::DeleteRootQdisc(host.index), "delete qdisc")?;
@@ -299,8 +299,8 @@ impl OwnUndo for RemoveShape {
     }
 }
 
-impl RemoveShape {
-    /// Unless a bucket is there still, which needs one.
+impl RemoveTokenBucket {
+    /// Unless a token bucket is there still, which needs one.
     fn restore_queue_length(&self, link: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
         match self.queue_length {
             Some(packets)

@@ -4,7 +4,7 @@ use super::{Answer, Question};
 use crate::action::context::ReadContext;
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
-use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
+use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::Fact;
 use crate::value::fact::MAX_FILE_BYTES;
 use std::io;
@@ -31,7 +31,7 @@ impl Question for File<'_> {
         }
         let is_named = grants.files.iter().any(|file| file.as_os_str() == self.path.as_os_str());
         let rule = || "the configuration names no such file as `resolvConf` of `ipam`".to_owned();
-        rules.refuse(&Thing::File(self.path), is_named, rule)
+        rules.refuse(&Resource::File(self.path), is_named, rule)
     }
 
     fn describe(&self) -> String {

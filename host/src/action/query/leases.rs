@@ -4,7 +4,7 @@ use super::{Answer, Question};
 use crate::action::context::ReadContext;
 use crate::machine::MachineError;
 use crate::machine::lease::unreadable;
-use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
+use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{AddressRange, Fact, Owner, StoreRef};
 
 /// A question about a lease store.
@@ -41,7 +41,7 @@ impl Question for Leases<'_> {
         }
         let is_usual = grants.data_dirs.contains(&self.store.data_dir);
         let rule = || format!("leases are kept below {}, by network", grants.data_dirs_text());
-        rules.refuse(&Thing::Leases(&self.store.data_dir), is_usual, rule)
+        rules.refuse(&Resource::Leases(&self.store.data_dir), is_usual, rule)
     }
 
     fn describe(&self) -> String {

@@ -4,7 +4,7 @@ use super::{Answer, Question};
 use crate::action::context::{ReadContext, refused};
 use crate::machine::MachineError;
 use crate::machine::port::in_container;
-use crate::policy::{Capability, Grants, Refusal, Rules, Thing};
+use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{Fact, IfName, LinkFact, LinkRef, Netns};
 use std::net::IpAddr;
 
@@ -43,8 +43,8 @@ impl Question for Link<'_> {
         let rule = || format!("the configuration names no link {:?}", name.as_str());
         // The gateway of a VLAN is as much granted as the bridge.
         let bridge = name.as_str().rsplit_once('.').filter(|_| is_gateway);
-        let thing = Thing::Link(bridge.map_or(name.as_str(), |(bridge, _)| bridge));
-        rules.refuse(&thing, is_named, rule)
+        let resource = Resource::Link(bridge.map_or(name.as_str(), |(bridge, _)| bridge));
+        rules.refuse(&resource, is_named, rule)
     }
 
     fn describe(&self) -> String {

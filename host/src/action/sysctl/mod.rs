@@ -8,7 +8,7 @@ use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Look, Machine};
-use crate::policy::{Capability, Refusal, Thing};
+use crate::policy::{Capability, Refusal, Resource};
 use crate::value::shell::word;
 use crate::value::{IfName, LinkRef, Netns, SysctlKey};
 use serde::{Deserialize, Serialize};
@@ -68,9 +68,9 @@ impl Kind for SetSysctl {
         let Check { grants, rules, .. } = check;
         let thing = match self.netns {
             Netns::Container => {
-                return rules.refuse(&Thing::ContainerSysctl(&self.key), true, String::new);
+                return rules.refuse(&Resource::ContainerSysctl(&self.key), true, String::new);
             }
-            Netns::Host => Thing::Sysctl(&self.key),
+            Netns::Host => Resource::Sysctl(&self.key),
         };
         match self.key.link() {
             Some((_, name)) => {

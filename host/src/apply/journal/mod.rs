@@ -82,11 +82,11 @@ impl Section {
 
     /// The link that was made in the container, if one was.
     pub fn container_link(&self) -> Option<&LinkIdentity> {
-        let made = self.done().filter_map(|(_, effect)| match effect {
+        let created_links = self.done().filter_map(|(_, effect)| match effect {
             Effect::CreatedLinks(links) => Some(links),
             Effect::Created | Effect::AlreadyThere | Effect::Unclear | Effect::Replaced(_) => None,
         });
-        made.flatten().find(|identity| identity.link.netns == Netns::Container)
+        created_links.flatten().find(|identity| identity.link.netns == Netns::Container)
     }
 }
 

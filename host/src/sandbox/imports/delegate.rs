@@ -64,6 +64,6 @@ impl Guest {
             Loaded::Native => return self.recorder().delegate(&plugin),
         };
         let cni_version = self.recorder().request.cni_version.clone();
-        result::told(report, &cni_version)
+        result::in_version(report, &cni_version)
     }
 }

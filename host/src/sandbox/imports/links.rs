@@ -103,18 +103,18 @@ impl HostLink for Guest {
             return self.set_attribute(&link, LinkAttribute::Mtu(mtu));
         }
         let mtu = (mtu != 0).then_some(mtu);
-        self.complete(&link, |made, _| match made {
-            Made::Bridge(bridge) => bridge.mtu = mtu,
-            Made::Veth(veth) => veth.mtu = mtu,
+        self.complete(&link, |action, _| match action {
+            LinkAction::Bridge(bridge) => bridge.mtu = mtu,
+            LinkAction::Veth(veth) => veth.mtu = mtu,
             // Its bridge's.
-            Made::Gateway(_) => {}
+            LinkAction::Gateway(_) => {}
         })
     }
 
     fn set_vlan_filtering(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
         let name = self.link(&link)?;
-        self.complete(&link, |made, _| match made {
-            Made::Bridge(bridge) => {
+        self.complete(&link, |action, _| match action {
+            LinkAction::Bridge(bridge) => {
                 bridge.vlan_filtering = on;
                 Ok(())
             }
@@ -127,12 +127,12 @@ impl HostLink for Guest {
         if self.links.get(&link)?.end == End::Existing {
             return self.set_attribute(&link, LinkAttribute::Mac(mac));
         }
-        self.complete(&link, |made, end| match made {
-            Made::Bridge(bridge) => bridge.mac = mac,
-            Made::Veth(veth) if end == End::Host => veth.peer.mac = mac,
-            Made::Veth(veth) => veth.mac = mac,
-            Made::Gateway(gateway) if end == End::GatewayPort => gateway.port_mac = mac,
-            Made::Gateway(gateway) => gateway.mac = mac,
+        self.complete(&link, |action, end| match action {
+            LinkAction::Bridge(bridge) => bridge.mac = mac,
+            LinkAction::Veth(veth) if end == End::Host => veth.peer.mac = mac,
+            LinkAction::Veth(veth) => veth.mac = mac,
+            LinkAction::Gateway(gateway) if end == End::GatewayPort => gateway.port_mac = mac,
+            LinkAction::Gateway(gateway) => gateway.mac = mac,
         })
     }
 
@@ -155,8 +155,8 @@ impl HostLink for Guest {
 
     fn drop_default_vlans(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
         if self.links.get(&link)?.end == End::GatewayPort {
-            return self.complete(&link, |made, _| {
-                if let Made::Gateway(gateway) = made {
+            return self.complete(&link, |action, _| {
+                if let LinkAction::Gateway(gateway) = action {
                     gateway.drop_default = true;
                 }
             });
@@ -201,6 +201,13 @@ impl HostLink for Guest {
     }
 
     fn promiscuous(&mut self, link: Resource<Handle>) -> wasmtime::Result<()> {
+        self.set_promiscuous(link, true)
+    }
+
+    fn set_promiscuous(&mut self, link: Resource<Handle>, on: bool) -> wasmtime::Result<()> {
+        if !on {
+            return self.set_attribute(&link, LinkAttribute::Promiscuous(false));
+        }
         let link = self.link(&link)?;
         self.note(&link, LinkAttribute::Promiscuous(true));
         self.plan(SetPromiscuous { link })
@@ -224,7 +231,7 @@ impl HostLink for Guest {
 }
 
 /// The action that makes a link, to complete it.
-enum Made<'a> {
+enum LinkAction<'a> {
     Bridge(&'a mut EnsureBridge),
     Veth(&'a mut CreateVeth),
     Gateway(&'a mut EnsureVlanGateway),
@@ -269,15 +276,15 @@ impl Guest {
     fn complete<T>(
         &self,
         link: &Resource<Handle>,
-        set: impl FnOnce(Made<'_>, End) -> T,
+        set: impl FnOnce(LinkAction<'_>, End) -> T,
     ) -> wasmtime::Result<T> {
         let Link { action, end, .. } = *self.links.get(link)?;
         let mut recorder = self.recorder();
         match action.and_then(|action| recorder.action(action)) {
-            Some(Action::EnsureBridge(bridge)) => Ok(set(Made::Bridge(bridge), end)),
-            Some(Action::CreateVeth(veth)) => Ok(set(Made::Veth(veth), end)),
-            Some(Action::EnsureVlanGateway(gateway)) => Ok(set(Made::Gateway(gateway), end)),
-            Some(Action::Shape(_)) => {
+            Some(Action::EnsureBridge(bridge)) => Ok(set(LinkAction::Bridge(bridge), end)),
+            Some(Action::CreateVeth(veth)) => Ok(set(LinkAction::Veth(veth), end)),
+            Some(Action::EnsureVlanGateway(gateway)) => Ok(set(LinkAction::Gateway(gateway), end)),
+            Some(Action::SetTokenBucket(_)) => {
                 Err(violation("an ifb has only what its link gives it".to_owned()).into())
             }
             Some(_) => Err(wasmtime::format_err!("a link without the action that makes it")),
@@ -315,8 +322,8 @@ impl Guest {
         if port.end != End::Host {
             return Err(violation(format!("{} cannot be a port of a bridge", port.link)).into());
         }
-        self.complete(link, |made, _| {
-            if let Made::Veth(veth) = made {
+        self.complete(link, |action, _| {
+            if let LinkAction::Veth(veth) = action {
                 set(&mut veth.peer);
             }
         })

@@ -2,7 +2,7 @@
 
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
-use crate::action::{Ifb, Shape};
+use crate::action::{Ifb, SetTokenBucket};
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::End;
@@ -13,7 +13,7 @@ use wasmtime::component::Resource;
 impl Host for Guest {
     fn limit(&mut self, link: Resource<Handle>, rate: u64, burst: u64) -> wasmtime::Result<()> {
         let link = self.host_link(&link)?;
-        self.plan(shape(link, rate, burst, None)?)
+        self.plan(set_token_bucket(link, rate, burst, None)?)
     }
 
     fn limit_incoming(
@@ -27,8 +27,8 @@ impl Host for Guest {
         let name =
             derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
         let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
-        let shape = shape(link, rate, burst, Some(through))?;
-        self.made(shape, End::Ifb, LinkRef { netns: Netns::Host, name })
+        let set = set_token_bucket(link, rate, burst, Some(through))?;
+        self.made(set, End::Ifb, LinkRef { netns: Netns::Host, name })
     }
 }
 
@@ -43,7 +43,12 @@ impl Guest {
 }
 
 /// Of bits: the kernel counts bytes.
-fn shape(link: IfName, rate: u64, burst: u64, through: Option<Ifb>) -> Result<Shape, CniError> {
+fn set_token_bucket(
+    link: IfName,
+    rate: u64,
+    burst: u64,
+    through: Option<Ifb>,
+) -> Result<SetTokenBucket, CniError> {
     let refused = |what: String| violation(format!("what passes {link} cannot be limited: {what}"));
     let burst = u32::try_from(burst / 8)
         .ok()
@@ -52,5 +57,5 @@ fn shape(link: IfName, rate: u64, burst: u64, through: Option<Ifb>) -> Result<Sh
     if rate < 8 {
         return Err(refused(format!("{rate} bit/s is less than a byte a second")));
     }
-    Ok(Shape { rate: rate / 8, burst, through, link })
+    Ok(SetTokenBucket { rate: rate / 8, burst, through, link })
 }

@@ -158,7 +158,7 @@ impl Parent {
         });
         loop {
             match received.map(|(reply, descriptor)| (reply, descriptor.map(File::from))) {
-                Ok((Reply::Ahead(plugin), Some(code))) => self.load_ahead(plugin, &code),
+                Ok((Reply::Preload(plugin), Some(code))) => self.preload(plugin, &code),
                 Ok(reply) => return reply,
                 Err(_) => exit(1),
             }
@@ -167,7 +167,7 @@ impl Parent {
     }
 
     /// Loads a delegate. Why that fails is told when it is delegated to.
-    fn load_ahead(&self, plugin: PluginName, code: &File) {
+    fn preload(&self, plugin: PluginName, code: &File) {
         if let Ok(component) = engine::load(&self.engine, code) {
             self.linked.lock().unwrap_or_else(PoisonError::into_inner).keep(plugin, component);
         }

@@ -50,7 +50,7 @@ pub enum Message {
 pub enum Reply {
     /// To nothing: the code of the plugin that will probably be delegated to, as a descriptor with this message. It is loaded while the
     /// answer to the first question is made, which comes after it.
-    Ahead(PluginName),
+    Preload(PluginName),
     /// To a question.
     Answer(Answer),
     /// The code comes as a descriptor with this message.

@@ -79,7 +79,7 @@ impl Waiting {
         match unsafe { fork() }.map_err(|e| failed(e.into()))? {
             ForkResult::Child => child::run(theirs, parent),
             ForkResult::Parent { child } => {
-                let _ = elsewhere(child);
+                let _ = start_on_other_cpu(child);
                 Ok(Waiting { process: Process { pid: child, reaped: false }, socket: ours })
             }
         }
@@ -104,8 +104,8 @@ impl Waiting {
 
 impl Planner {
     /// Gives it the code of a plugin to which the first will probably delegate.
-    pub fn ahead(&mut self, plugin: &PluginName, code: &Code) -> Result<(), CniError> {
-        self.give(&Reply::Ahead(plugin.clone()), code)
+    pub fn preload(&mut self, plugin: &PluginName, code: &Code) -> Result<(), CniError> {
+        self.give(&Reply::Preload(plugin.clone()), code)
     }
 
     fn give(&mut self, message: &impl Serialize, code: &Code) -> Result<(), CniError> {
@@ -150,7 +150,7 @@ impl Process {
 /// Puts a process that has not run yet on another processor than this one, where it begins at once. The scheduler may move it again.
 ///
 /// By itself it may wait here until we sleep. Where the kernel has put it elsewhere already, it stays: that is not ours to know better.
-fn elsewhere(process: Pid) -> nix::Result<()> {
+fn start_on_other_cpu(process: Pid) -> nix::Result<()> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let mut others = all;
     others.unset(sched_getcpu()?)?;

@@ -191,7 +191,7 @@ fn what_a_planner_said_is_read_though_it_takes_nothing_any_more() {
         let (mut planner, mut theirs) = planner();
         theirs.write_all(&frame(&Message::Failed(CniError::new(999, "no")))).unwrap();
         let kept = (!is_gone).then_some(theirs);
-        planner.ahead(&plugin("host-local"), &code).unwrap();
+        planner.preload(&plugin("host-local"), &code).unwrap();
         drop(kept);
         let mut facts = Machine::default();
         let mut services = Components { facts: &mut facts, load: &mut |_| unreachable!() };

@@ -81,9 +81,9 @@ fn code_that_was_spoilt_is_made_again() {
         fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap()
     });
     Case::recovers_from("a link", |path| {
-        let elsewhere = path.with_extension("elsewhere");
-        fs::rename(path, &elsewhere).unwrap();
-        symlink(elsewhere, path).unwrap();
+        let moved = path.with_extension("elsewhere");
+        fs::rename(path, &moved).unwrap();
+        symlink(moved, path).unwrap();
     });
     Case::recovers_from("a second name", |path| fs::hard_link(path, path.with_extension("second")).unwrap());
     Case::recovers_from("gone", |path| fs::remove_file(path).unwrap());

@@ -173,9 +173,9 @@ fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
         fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
     }
     let path = Path::new("/etc/resolv.conf");
-    let mut told = recorder(Vec::new());
-    assert_eq!(overlay::file(&mut told, path).unwrap().unwrap(), b"nameserver 10.0.0.53");
-    assert!(told.finish(Report::default()).unwrap().unreadable.is_empty());
+    let mut readable = recorder(Vec::new());
+    assert_eq!(overlay::file(&mut readable, path).unwrap().unwrap(), b"nameserver 10.0.0.53");
+    assert!(readable.finish(Report::default()).unwrap().unreadable.is_empty());
     let mut hidden = Recorder::new(request(), Limits::default(), Vec::new(), Box::new(Hidden));
     assert!(overlay::file(&mut hidden, path).unwrap().unwrap().is_empty());
     assert_eq!(hidden.finish(Report::default()).unwrap().unreadable, [Query::File(path.into())]);

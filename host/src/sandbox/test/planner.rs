@@ -17,8 +17,8 @@ fn a_plugin_that_records_nothing_makes_an_empty_plan() {
 fn a_bridge_is_recorded_with_a_mac_and_lasts_as_long_as_somebody_uses_it() {
     let plan = plan(&recording(1)).unwrap();
     let [bridge, up] = plan.entries.as_slice() else { panic!("{plan:?}") };
-    let Action::EnsureBridge(made) = &bridge.action else { panic!("{bridge:?}") };
-    assert_eq!((made.name.as_str(), made.mac), ("cni0", derive::bridge_mac(&made.name)));
+    let Action::EnsureBridge(ensure) = &bridge.action else { panic!("{bridge:?}") };
+    assert_eq!((ensure.name.as_str(), ensure.mac), ("cni0", derive::bridge_mac(&ensure.name)));
     assert!(matches!(&up.action, Action::SetUp(up) if up.link.name.as_str() == "cni0"));
     assert_eq!((bridge.lifetime, up.lifetime), (Lifetime::Shared, Lifetime::Shared));
 }
@@ -181,9 +181,9 @@ fn a_handle_of_another_kind_or_a_wrong_number_traps() {
 
 #[test]
 fn a_delegate_records_under_its_own_name_and_leaves_nothing_when_it_fails() {
-    let made = plan_with(&delegating("host-local"), &|_| recording(1)).unwrap();
+    let plan = plan_with(&delegating("host-local"), &|_| recording(1)).unwrap();
     assert!(
-        made.entries.len() == 2 && made.entries.iter().all(|entry| entry.plugin.as_str() == "host-local")
+        plan.entries.len() == 2 && plan.entries.iter().all(|entry| entry.plugin.as_str() == "host-local")
     );
 
     let failing = linking("", "(drop (call $bridge (i32.const 100) (i32.const 4))) (unreachable)");

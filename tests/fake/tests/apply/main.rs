@@ -214,13 +214,13 @@ fn stuck(scene: &Scene, strike: &Strike, at: usize, before: &str) -> Option<CniE
         assert_eq!(snapshot(), before, "change {at}: {}", error.action);
         return None;
     }
-    let told = CniError::from(error);
-    assert_eq!(told.code, code::STUCK);
-    let lines = told.details.lines().filter(|line| line.starts_with("left: "));
+    let error = CniError::from(error);
+    assert_eq!(error.code, code::STUCK);
+    let lines = error.details.lines().filter(|line| line.starts_with("left: "));
     for line in lines {
         assert!(line.contains("` removes it; it failed: ") && line.ends_with(MADE), "{line}");
     }
-    Some(told)
+    Some(error)
 }
 
 fn every_undo_fails_once(scene: &Scene) {
@@ -238,8 +238,8 @@ fn every_undo_fails_once(scene: &Scene) {
 
 fn every_remedy_works(scene: &Scene) {
     each_change(scene, Fault::Fails, true, |strike, at, before| {
-        let Some(told) = stuck(scene, strike, at, before) else { return };
-        let commands = told.details.lines().filter_map(|line| {
+        let Some(error) = stuck(scene, strike, at, before) else { return };
+        let commands = error.details.lines().filter_map(|line| {
             Some(line.strip_prefix("left: `")?.rsplit_once("` removes it; it failed: ")?.0)
         });
         commands.for_each(|command| drop(sh(&format!("{command} 2>&1 || true"))));
@@ -255,10 +255,10 @@ fn every_remedy_works(scene: &Scene) {
             let is_done = !matches!(undone, Undone::Gone | Undone::Left(_));
             // What is shared goes when it is empty: of a bridge that has its port nothing is told, and rules of nftables leave their table.
             let is_shared = matches!(undo, Undo::DeleteEmptyBridge(_) | Undo::RemoveMasqueradeNft(_));
-            assert!(!is_done || is_shared, "change {at}: {undo:?}: {undone:?}\n{}", told.details);
+            assert!(!is_done || is_shared, "change {at}: {undo:?}: {undone:?}\n{}", error.details);
         }
         journal().forget(section).unwrap();
-        assert_eq!(snapshot(), before, "change {at}: {}", told.details);
+        assert_eq!(snapshot(), before, "change {at}: {}", error.details);
     });
 }
 
@@ -329,11 +329,11 @@ fn a_journal_that_a_crash_cut_off_anywhere_is_what_was_whole_of_it() {
         std::fs::write(&file, &bytes[..cut]).unwrap();
         let lines = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
         let sections = journal.sections().unwrap();
-        let told = sections.first().map_or(0, |section| {
+        let read = sections.first().map_or(0, |section| {
             assert_eq!(section.header, header);
             1 + section.steps.len() + usize::from(section.report.is_some())
         });
-        assert_eq!(told, lines, "cut at {cut}");
+        assert_eq!(read, lines, "cut at {cut}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! A case, and how it is played on both machines.
 
 use crate::private::{private, sh};
+use crate::real::new_netns;
 use crate::{actions, real};
-use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use wasm_cni::action::context::{Notes, WriteContext};
@@ -177,15 +177,6 @@ fn look(machine: &mut impl Machine, actions: &[Action], said: &mut Vec<String>) 
     machine.stores().unlock_all();
 }
 
-/// Another network namespace, in the place of a container's.
-fn new_netns() -> NetnsFile {
-    let made = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        NetnsFile::current().unwrap()
-    });
-    made.join().unwrap()
-}
-
 /// The same namespace, once more.
 fn container_again(container: &NetnsFile) -> NetnsFile {
     let _guard = container.enter().unwrap();
@@ -267,9 +258,9 @@ fn links_of(action: &Action) -> Vec<LinkRef> {
         Action::Announce(announce) => vec![announce.link.clone()],
         Action::SetLink(set) => vec![set.link.clone()],
         Action::AddRoute(add) => vec![add.link.clone()],
-        Action::Shape(shape) => {
-            let through = shape.through.iter().map(|ifb| on_host(&ifb.name));
-            through.chain([on_host(&shape.link)]).collect()
+        Action::SetTokenBucket(set) => {
+            let through = set.through.iter().map(|ifb| on_host(&ifb.name));
+            through.chain([on_host(&set.link)]).collect()
         }
         Action::EnsureVlanGateway(gateway) => vec![on_host(&gateway.name), on_host(&gateway.port)],
         _ => Vec::new(),

@@ -307,3 +307,12 @@ fn leases() -> Vec<String> {
     }
     lines
 }
+
+/// Another network namespace, in the place of a container's.
+pub fn new_netns() -> NetnsFile {
+    let thread = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        NetnsFile::current().unwrap()
+    });
+    thread.join().unwrap()
+}

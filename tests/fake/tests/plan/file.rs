@@ -70,8 +70,8 @@ fn the_lines_that_a_refusal_tells_allow_exactly_what_it_refused() {
         for other in foreign().into_iter().filter(|other| *other != action) {
             assert_eq!(violations(&lines, plan_with(other)).len(), 1, "{lines}");
         }
-        let elsewhere = lines.replace("mybridge", "another");
-        assert_eq!(violations(&elsewhere, plan_with(action)).len(), 1, "{elsewhere}");
+        let for_another = lines.replace("mybridge", "another");
+        assert_eq!(violations(&for_another, plan_with(action)).len(), 1, "{for_another}");
     }
 }
 

@@ -7,7 +7,7 @@ use wasm_cni::action::profile::{Answered, Own, Prepared, Requests, Retract, Retr
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Record, Undoing, Undone};
 use wasm_cni::action::{
     Action, BridgePort, CreateVeth, DeleteEmptyBridge, DeleteLink, EnsureBridge, EnsureVlanGateway, Kind,
-    LinkAttribute, RestoreLink, SetDown, SetLink, SetUp, Settle, Undo, VethPeer,
+    LinkAttribute, RestoreLink, SetDown, SetLink, SetPromiscuous, SetUp, Settle, Undo, VethPeer,
 };
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Address, Look, Request, in_container, on_host};
@@ -234,6 +234,40 @@ fn the_old_value_of_an_attribute_reaches_the_effect() {
     assert_eq!(left(&restore(set, old.clone()), &mut machine), text);
     let requests = retracted(&restore(None, old), &mut machine);
     assert_eq!(requests, [[Request::SetMtu(index, 1300)]]);
+}
+
+#[test]
+fn promiscuous_mode_ends_and_the_undo_begins_it_again() {
+    let (mut machine, mut notes) = (with([link(inside(), "veth", 2)]), Notes::default());
+    let eth0 = inside();
+    let index = index(&mut machine, &eth0);
+    send(&mut machine, Netns::Container, Request::SetPromiscuous(index, true));
+    let (off, on) = (LinkAttribute::Promiscuous(false), LinkAttribute::Promiscuous(true));
+    let end = SetLink { link: eth0.clone(), attribute: off.clone() };
+    assert_eq!(end.commands(), ["ip link set eth0 promisc off"]);
+    assert_eq!(read(&mut machine, |cx| end.observe(cx)), Before::Old(Old::Attribute(on.clone())));
+    let Prepared::Send(requests) = prepare(&end, &mut machine, &mut notes) else { panic!() };
+    assert_eq!(requests, [Request::SetPromiscuous(index, false)]);
+    let effect = conclude(&end, &[None], &mut machine, &mut notes).unwrap();
+    assert_eq!(effect, Effect::Replaced(Old::Attribute(on.clone())));
+    let restore = RestoreLink { link: eth0.clone(), set: Some(off), old: on };
+    let undoing = Undoing { done: Done::Effect(&effect), why: Reason::Rollback, own: &[], others: &[] };
+    assert_eq!(end.undos(&undoing), [Undo::from(restore.clone())]);
+    assert_eq!(
+        conclude(&end, &[Some(Errno::EPERM)], &mut machine, &mut notes).unwrap_err(),
+        "failed to end promiscuous mode of \"eth0\": operation not permitted"
+    );
+
+    send(&mut machine, Netns::Container, Request::SetPromiscuous(index, false));
+    assert!(matches!(prepare(&end, &mut machine, &mut notes), Prepared::Nothing));
+    assert_eq!(retracted(&restore, &mut machine), [[Request::SetPromiscuous(index, true)]]);
+    // Of what begins and what ends it, the later one counts.
+    let begin = Action::from(SetPromiscuous { link: eth0.clone() });
+    let other = Action::from(SetPromiscuous { link: in_container(&name("eth1")) });
+    let end = Action::from(end);
+    assert!(begin.kind().is_superseded(&end) && end.kind().is_superseded(&begin));
+    assert!(!other.kind().is_superseded(&end) && !end.kind().is_superseded(&other));
+    assert!(!begin.kind().is_superseded(&begin));
 }
 
 #[test]

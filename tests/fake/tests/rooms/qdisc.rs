@@ -4,7 +4,7 @@ use crate::play::{index, link, missing, name, perform, read, send, undo, with, w
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Found, LinkName, Retract, Retraction};
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing, Undone};
-use wasm_cni::action::{DeleteIfb, Ifb, Inverse, Kind, RemoveShape, Shape, Undo};
+use wasm_cni::action::{DeleteIfb, Ifb, Inverse, Kind, RemoveTokenBucket, SetTokenBucket, Undo};
 use wasm_cni::machine::MachineError;
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
@@ -12,9 +12,9 @@ use wasm_cni::value::{LinkFact, Netns};
 use wasm_cni_fake::{FakeMachine, Log};
 
 /// A limit of what goes to `v`, or of what comes from it.
-fn shape(through: Option<&str>) -> Shape {
+fn shape(through: Option<&str>) -> SetTokenBucket {
     let ifb = |text| Ifb { name: name(text), alias: "ours".to_owned() };
-    Shape { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
+    SetTokenBucket { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
 }
 
 /// A machine with the host's end of a veth pair, without a queue.
@@ -48,7 +48,7 @@ fn retract(machine: &mut FakeMachine, undo: &DeleteIfb) -> Result<Retraction, Ma
     write(machine, &mut Notes::default(), |cx| undo.prepare(cx))
 }
 
-fn texts(machine: &mut FakeMachine, shape: &Shape) -> Vec<String> {
+fn texts(machine: &mut FakeMachine, shape: &SetTokenBucket) -> Vec<String> {
     missing(machine, &[shape.clone().into()])
 }
 
@@ -57,7 +57,7 @@ fn the_bucket_is_the_references() {
     // cni-behaviours, 7.18: 8000 bit/s with 16000 bits, shown as `burst 2000b lat 25ms`.
     let shape = shape(None);
     assert_eq!((shape.limit(), shape.buffer()), (2025, 31_250_000));
-    let none = Shape { rate: 0, ..shape };
+    let none = SetTokenBucket { rate: 0, ..shape };
     assert_eq!(none.buffer(), u32::MAX);
 }
 
@@ -72,7 +72,7 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
     assert_eq!(queue_length(&mut machine), 1000, "the kernel changes it");
     assert_eq!(perform(&mut machine, shape.clone()).unwrap(), Effect::AlreadyThere);
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
-    let faster = Shape { rate: 2000, ..shape.clone() };
+    let faster = SetTokenBucket { rate: 2000, ..shape.clone() };
     assert_eq!(
         texts(&mut machine, &faster),
         ["what goes to v is limited to 8000 bit/s (limit 2025, buffer 31250000), \
@@ -80,9 +80,9 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
     );
 
     let undoing = Undoing { done: Done::Effect(&effect), why: Reason::Delete, own: &[], others: &[] };
-    let removal = RemoveShape { shape: shape.clone(), queue_length: Some(0) };
+    let removal = RemoveTokenBucket { set: shape.clone(), queue_length: Some(0) };
     assert_eq!(shape.undos(&undoing), [Undo::from(removal.clone())]);
-    let anothers = RemoveShape { shape: faster, queue_length: None };
+    let anothers = RemoveTokenBucket { set: faster, queue_length: None };
     assert!(matches!(undo(&mut machine, anothers), Undone::Gone), "it is not the one meant");
     assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
     assert_eq!(queue_length(&mut machine), 0);
@@ -135,7 +135,7 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     );
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
 
-    let removal = RemoveShape { shape, queue_length: Some(0) };
+    let removal = RemoveTokenBucket { set: shape, queue_length: Some(0) };
     assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
     assert!(
         machine.link(&on_host(&name("bwp1"))).unwrap().is_none()
@@ -151,7 +151,7 @@ fn an_ifb_of_somebody_else_is_left() {
     // One that was made and not yet marked is removed, and not used.
     let error = perform(&mut machine, shape.clone()).unwrap_err();
     assert_eq!(chain(&error), "adding link: file exists: \"bwp1\"");
-    let removal = RemoveShape { shape: shape.clone(), queue_length: None };
+    let removal = RemoveTokenBucket { set: shape.clone(), queue_length: None };
     assert!(matches!(undo(&mut machine, removal.clone()), Undone::Done));
 
     machine = machine.with_link(ifb(Some("another"))).unwrap();
@@ -188,7 +188,7 @@ fn commands_are_those_of_tc() {
             &bucket("bwp1"),
         ]
     );
-    let removal = |shape| RemoveShape { shape, queue_length: None }.command();
+    let removal = |shape| RemoveTokenBucket { set: shape, queue_length: None }.command();
     assert_eq!(removal(to), "tc qdisc delete dev v root");
     assert_eq!(removal(from), "tc qdisc delete dev v ingress; ip link delete bwp1");
 }

@@ -164,7 +164,7 @@ impl Kind for FilterRule {
         if !undoing.owns_rules() {
             return Vec::new();
         }
-        let mut unmake = undoing.made_shared(iptables::shared_by(self));
+        let mut unmake = undoing.created_shared(iptables::shared_by(self));
         unmake.retain(|name| !undoing.others.iter().flatten().any(|other| self.shares(other, name)));
         vec![RemoveFilter { rule: self.clone(), unmake }.into()]
     }

@@ -8,6 +8,7 @@ mod ports;
 
 pub use ports::{DeletePortMap, MapPorts, Mark, MasqueradePorts, PortOwner};
 
+use crate::action::Undo;
 use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
@@ -15,7 +16,6 @@ use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoL
 use crate::action::record::{Before, Difference, Effect, Old, Undoing};
 use crate::action::rules::commands;
 use crate::action::undo::Inverse;
-use crate::action::Undo;
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
@@ -179,7 +179,7 @@ impl Kind for MapPorts {
             Backend::Iptables => iptables::shared(self),
             Backend::Nftables => nft::shared(self),
         };
-        vec![RemovePorts { ports: self.clone(), unmake: undoing.made_shared(shared) }.into()]
+        vec![RemovePorts { ports: self.clone(), unmake: undoing.created_shared(shared) }.into()]
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {

@@ -4,7 +4,7 @@ mod own;
 
 pub use own::{CheckSourceMac, TABLE};
 
-use super::masquerade::nft::{made_or_found, made_table};
+use super::masquerade::nft::{created_table, table_effect};
 use crate::action::check::{Check, NAMED, required};
 use crate::action::completion::Complete;
 use crate::action::context::ReadContext;
@@ -66,7 +66,7 @@ impl Kind for CheckSourceMac {
         if !undoing.owns_rules() {
             return Vec::new();
         }
-        vec![RemoveSourceMac { check: self.clone(), table: made_table(undoing) }.into()]
+        vec![RemoveSourceMac { check: self.clone(), table: created_table(undoing) }.into()]
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -100,7 +100,7 @@ impl RuleSet for CheckSourceMac {
 
     fn effect(&self, before: &Listing, _is_changed: bool) -> Effect {
         let Some(before) = before.nftables() else { return Effect::Created };
-        if Own::of(self).is_whole(before) { Effect::AlreadyThere } else { made_or_found(before) }
+        if Own::of(self).is_whole(before) { Effect::AlreadyThere } else { table_effect(before) }
     }
 
     /// Chains that are another's cannot be repaired.

@@ -35,7 +35,7 @@ impl From<Action> for now::Action {
             Action::DeletePortMap(old) => now::DeletePortMap::from(old).into(),
             Action::CheckSourceMac(old) => now::CheckSourceMac::from(old).into(),
             Action::Filter(old) => now::FilterRule::from(old).into(),
-            Action::Shape(old) => now::Shape::from(old).into(),
+            Action::Shape(old) => now::SetTokenBucket::from(old).into(),
             Action::Delegate(old) => now::Delegate::from(old).into(),
             Action::SetLink(old) => now::SetLink::from(old).into(),
             Action::SaveLink(old) => now::SaveLink::from(old).into(),
@@ -235,10 +235,10 @@ impl From<FilterRule> for now::FilterRule {
     }
 }
 
-impl From<Shape> for now::Shape {
+impl From<Shape> for now::SetTokenBucket {
     fn from(old: Shape) -> Self {
         let Shape { link, rate, burst, through } = old;
-        now::Shape { link, rate, burst, through: through.map(Into::into) }
+        now::SetTokenBucket { link, rate, burst, through: through.map(Into::into) }
     }
 }
 

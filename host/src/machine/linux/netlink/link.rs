@@ -139,7 +139,7 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
         all_multicast: message.header.flags.contains(LinkFlags::Allmulti),
         ..Link::default()
     };
-    let mut elsewhere = false;
+    let mut is_in_other_netns = false;
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
@@ -150,12 +150,12 @@ fn parse(answer: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Controller(master) => link.master = Some(master),
             LinkAttribute::Link(index) => (link.other_end, link.peer) = (Some(index), Some(index)),
-            LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+            LinkAttribute::LinkNetNsId(_) => is_in_other_netns = true,
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| parse_info(info, &mut link)),
             _ => {}
         }
     }
-    if elsewhere {
+    if is_in_other_netns {
         link.other_end = None;
     }
     Some(link)

@@ -22,7 +22,7 @@ const TBF_BYTES: usize = 36;
 const ALL_FIRST: TcHandle = TcHandle { major: 1, minor: 0x0003_u16.to_be() };
 
 /// `1:`, the reference's handle of a token bucket, and `1:1`, the class to which its filter sends.
-const BUCKET: TcHandle = TcHandle { major: 1, minor: 0 };
+const TOKEN_BUCKET: TcHandle = TcHandle { major: 1, minor: 0 };
 const CLASS: u32 = 0x0001_0001;
 
 /// `ffff:`
@@ -37,7 +37,7 @@ pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Qdiscs> {
             continue;
         }
         match kind(&found) {
-            Some("tbf") if found.header.parent == TcHandle::ROOT => qdiscs.root = bucket(&found),
+            Some("tbf") if found.header.parent == TcHandle::ROOT => qdiscs.root = token_bucket(&found),
             Some("ingress") => qdiscs.has_ingress = true,
             _ => {}
         }
@@ -73,19 +73,19 @@ pub fn redirects(netlink: &mut Netlink, index: u32) -> io::Result<Vec<u32>> {
 }
 
 /// Puts a token bucket at the root of a link, in the place of whatever is there: `tc qdisc replace`.
-pub fn set_bucket(index: u32, bucket: TokenBucket) -> io::Result<Message> {
+pub fn set_token_bucket(index: u32, token_bucket: TokenBucket) -> io::Result<Message> {
     let mut message = message(index)?;
-    (message.header.parent, message.header.handle) = (TcHandle::ROOT, BUCKET);
-    let rate = u32::try_from(bucket.rate).unwrap_or(u32::MAX);
+    (message.header.parent, message.header.handle) = (TcHandle::ROOT, TOKEN_BUCKET);
+    let rate = u32::try_from(token_bucket.rate).unwrap_or(u32::MAX);
     let mut parms = vec![0; TBF_BYTES];
-    for (place, value) in [(8, rate), (24, bucket.limit), (28, bucket.buffer)] {
+    for (place, value) in [(8, rate), (24, token_bucket.limit), (28, token_bucket.buffer)] {
         if let Some(bytes) = parms.get_mut(place..place + 4) {
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
     }
     let mut options = vec![TcOption::Other(DefaultNla::new(TBF_PARMS, parms))];
-    if u64::from(rate) < bucket.rate {
-        let rate = bucket.rate.to_ne_bytes().to_vec();
+    if u64::from(rate) < token_bucket.rate {
+        let rate = token_bucket.rate.to_ne_bytes().to_vec();
         options.push(TcOption::Other(DefaultNla::new(TBF_RATE64, rate)));
     }
     message.attributes = vec![TcAttribute::Kind("tbf".to_owned()), TcAttribute::Options(options)];
@@ -163,7 +163,7 @@ fn kind(message: &TcMessage) -> Option<&str> {
     })
 }
 
-fn bucket(message: &TcMessage) -> Option<TokenBucket> {
+fn token_bucket(message: &TcMessage) -> Option<TokenBucket> {
     let options = message.attributes.iter().find_map(|attribute| match attribute {
         TcAttribute::Options(options) => Some(options),
         _ => None,

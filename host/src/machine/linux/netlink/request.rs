@@ -38,7 +38,7 @@ pub fn encode(request: &Request, container: Option<BorrowedFd<'_>>) -> io::Resul
         Request::RestoreAddress { link, address } => address::restore(*link, address),
         Request::DeleteAddress { link, address } => address::delete(*link, *address),
         Request::AddRoute { link, route } => route::add(*link, route)?,
-        Request::SetTokenBucket(link, bucket) => qdisc::set_bucket(*link, *bucket)?,
+        Request::SetTokenBucket(link, token_bucket) => qdisc::set_token_bucket(*link, *token_bucket)?,
         Request::DeleteRootQdisc(link) => qdisc::delete_root(*link)?,
         Request::AddIngress(link) => qdisc::add_ingress(*link)?,
         Request::DeleteIngress(link) => qdisc::delete_ingress(*link)?,

@@ -4,7 +4,7 @@ use super::*;
 use crate::machine::port::{NewKind, NewLink, Qdiscs, TokenBucket};
 use crate::value::Route;
 
-const BUCKET: TokenBucket = TokenBucket { rate: 125_000, limit: 20_000, buffer: 15_625 };
+const TOKEN_BUCKET: TokenBucket = TokenBucket { rate: 125_000, limit: 20_000, buffer: 15_625 };
 
 #[test]
 fn a_bridge_and_a_pair_are_made_marked_and_deleted() {
@@ -142,7 +142,7 @@ fn a_refusal_has_the_kernels_errno() {
             (route(link, "10.5.0.1/16", None), Errno::EINVAL),
             (route(link, "10.5.0.0/16", Some("10.99.0.1")), Errno::ENETUNREACH),
             (route(bridge, "10.5.0.0/16", None), Errno::ENETDOWN),
-            (Request::SetTokenBucket(gone, BUCKET), Errno::ENODEV),
+            (Request::SetTokenBucket(gone, TOKEN_BUCKET), Errno::ENODEV),
             (Request::DeleteRootQdisc(gone), Errno::ENODEV),
             (Request::DeleteRootQdisc(link), Errno::ENOENT),
             (Request::AddIngress(gone), Errno::ENODEV),
@@ -251,10 +251,10 @@ fn packets_are_held_back_and_redirected() {
 
         assert_eq!(machine.qdiscs(link).unwrap(), Qdiscs::default());
         assert_eq!(machine.redirects(link).unwrap(), [0; 0], "without an ingress");
-        let large = TokenBucket { rate: 1 << 33, ..BUCKET };
-        for bucket in [BUCKET, large] {
-            send(&mut machine, Netns::Host, Request::SetTokenBucket(link, bucket)).unwrap();
-            assert_eq!(machine.qdiscs(link).unwrap().root, Some(bucket));
+        let large = TokenBucket { rate: 1 << 33, ..TOKEN_BUCKET };
+        for token_bucket in [TOKEN_BUCKET, large] {
+            send(&mut machine, Netns::Host, Request::SetTokenBucket(link, token_bucket)).unwrap();
+            assert_eq!(machine.qdiscs(link).unwrap().root, Some(token_bucket));
         }
         send(&mut machine, Netns::Host, Request::AddIngress(link)).unwrap();
         assert_eq!(errno(send(&mut machine, Netns::Host, Request::AddIngress(link))), Errno::EEXIST);

@@ -74,11 +74,11 @@ fn a_first_address_takes_those_of_its_subnet_and_the_last_one_all_routes_with_it
 fn addresses_that_make_room_and_come_back() {
     let there = ["10.1.2.1/24", "10.1.2.2/24", "10.1.3.1/24", "fd00:1::1/64", "fd00:2::1/64"];
     let start = || {
-        let made = there.map(|address| format!("ip addr add {address} dev cni0")).join(";");
+        let commands = there.map(|address| format!("ip addr add {address} dev cni0")).join(";");
         let addresses = there.iter().map(|address| address.parse().unwrap()).collect();
         let cni0 = LinkFact { addresses, up: true, ..fact(host("cni0"), "bridge", 1) };
         Case::new("", Vec::new())
-            .real(&format!("{EXISTING}; ip link set cni0 up; {made}"), "")
+            .real(&format!("{EXISTING}; ip link set cni0 up; {commands}"), "")
             .fake(|fake| fake.with_link(cni0).unwrap())
     };
     let away = |addresses: &[&str]| -> Vec<Action> {

@@ -23,15 +23,15 @@ fn names_that_are_taken() {
         .agree();
 
     let (cni0, cni1) = (fact(host("cni0"), "veth", 5), fact(host("cni1"), "veth", 6));
-    let made =
+    let add_pair =
         "ip link add cni0 address 02:00:00:00:00:05 type veth peer name cni1 address 02:00:00:00:00:06";
     Case::new("bridge name that is a veth", attach("eth0", "vethx", "10.1.2.2"))
-        .real(made, "")
+        .real(add_pair, "")
         .fake(|fake| fake.with_pair(cni0.clone(), cni1.clone()).unwrap())
         .undos(vec![delete_bridge(5, &[])])
         .agree();
     Case::new("master that is a veth", vec![vec![veth("eth0", "vethx")], vec![veth("eth1", "vethx")]])
-        .real(made, "")
+        .real(add_pair, "")
         .fake(|fake| fake.with_pair(cni0, cni1).unwrap())
         .agree();
 
@@ -163,6 +163,18 @@ fn promiscuous_mode() {
         .agree();
     let inside_too = singly(connected(), vec![promiscuous(inside("eth0")), promiscuous(inside("lo"))]);
     Case::new("promiscuous container", inside_too.clone()).undos(vec![clear(host("vethx"))]).agree();
+    let off = |link| set(link, wasm_cni::action::LinkAttribute::Promiscuous(false));
+    let ends = vec![
+        vec![bridge(None), promiscuous(host("cni0"))],
+        vec![off(host("cni0"))],
+        vec![off(host("cni0"))],
+        vec![off(host("nowhere"))],
+    ];
+    Case::new("promiscuous mode ends", ends.clone()).agree();
+    Case::new("promiscuous mode of a bridge that is there ends", ends)
+        .real(EXISTING, "")
+        .fake(|fake| fake.with_link(fact(host("cni0"), "bridge", 1)).unwrap())
+        .agree();
     Case { gone: true, ..Case::new("promiscuous, gone", inside_too) }
         .undos(vec![clear(inside("eth0"))])
         .agree();

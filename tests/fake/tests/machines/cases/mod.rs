@@ -77,13 +77,13 @@ fn a_plan_of_everything() {
     let actions: Vec<Action> = plan.entries.into_iter().map(|entry| entry.action).collect();
     let steps = in_steps(&actions);
     let addresses = ["10.9.9.1/24", "10.9.9.2/24", "fd00:15::9/64"];
-    let made = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");
+    let commands = addresses.map(|address| format!("ip addr add {address} dev cni_bridge0")).join(";");
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
     let bridge = LinkFact { addresses, up: true, ..fact(host("cni_bridge0"), "bridge", 9) };
     Case::new("everything", steps)
         .real(
             &format!(
-                "ip link add cni_bridge0 address 02:00:00:00:00:09 type bridge; ip link set cni_bridge0 up; {made}"
+                "ip link add cni_bridge0 address 02:00:00:00:00:09 type bridge; ip link set cni_bridge0 up; {commands}"
             ),
             "",
         )
@@ -145,15 +145,15 @@ fn leases() {
             Undo::from(ReleaseLease { lease: lease("10.1.2.9", "eth0") }),
         ])
         .agree();
-    let elsewhere = {
+    let in_other_network = {
         let mut lease = lease("10.1.2.2", "eth0");
         lease.store.network = wasm_cni::value::NetworkName::parse("unused").unwrap();
         lease
     };
     Case::new("two leases", vec![taken(), taken()])
         .undos(vec![
-            Undo::from(ReleaseLease { lease: elsewhere.clone() }),
-            Undo::from(RestoreLastReserved { lease: elsewhere, old: None }),
+            Undo::from(ReleaseLease { lease: in_other_network.clone() }),
+            Undo::from(RestoreLastReserved { lease: in_other_network, old: None }),
         ])
         .agree();
 }

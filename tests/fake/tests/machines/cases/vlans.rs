@@ -1,8 +1,9 @@
 //! What takes VLAN filtering of bridges, which small kernels are built without.
 
 use super::*;
-use crate::private::{new_netns, private};
+use crate::private::private;
 use crate::real;
+use crate::real::new_netns;
 use std::io;
 use wasm_cni::action::{EnsureBridge, EnsureVlanGateway, PortVlan};
 use wasm_cni::machine::linux::Linux;

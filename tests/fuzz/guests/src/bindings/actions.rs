@@ -82,8 +82,8 @@ pub mod links {
         }
 
         /// See `wit/links.wit`.
-        pub fn promiscuous(&self) {
-            call(|guest| guest.promiscuous(self.lend()));
+        pub fn set_promiscuous(&self, on: bool) {
+            call(|guest| guest.set_promiscuous(self.lend(), on));
         }
 
         /// See `wit/links.wit`.

@@ -71,7 +71,7 @@ impl Kind for MasqueradeNft {
         if !undoing.owns_rules() {
             return Vec::new();
         }
-        vec![RemoveMasqueradeNft { rule: self.clone(), table: made_table(undoing) }.into()]
+        vec![RemoveMasqueradeNft { rule: self.clone(), table: created_table(undoing) }.into()]
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -80,13 +80,13 @@ impl Kind for MasqueradeNft {
 }
 
 /// Whether a rollback removes the table of rules: this ADD made it, or may have. A DEL leaves it, as the reference does.
-pub(in crate::action::rules) fn made_table(undoing: &Undoing<'_>) -> bool {
+pub(in crate::action::rules) fn created_table(undoing: &Undoing<'_>) -> bool {
     undoing.why == Reason::Rollback
         && matches!(undoing.done, Done::Effect(Effect::Created) | Done::Unknown(_))
 }
 
 /// What an ADD changed of a table: all of it is its own, unless the table was there.
-pub(in crate::action::rules) fn made_or_found(before: &nftables::Listing) -> Effect {
+pub(in crate::action::rules) fn table_effect(before: &nftables::Listing) -> Effect {
     if before.exists { Effect::Replaced(Old::Shared(vec![SHARED.to_owned()])) } else { Effect::Created }
 }
 
@@ -106,16 +106,16 @@ impl RuleSet for MasqueradeNft {
     }
 
     fn add(&self, now: &Listing) -> Vec<Edit> {
-        self.add_beside(&[], now)
+        self.add_with_others(&[], now)
     }
 
     /// Rules of the same owner that nobody here wants go, so that a second ADD leaves what the first one did.
-    fn add_beside(&self, beside: &[&Action], now: &Listing) -> Vec<Edit> {
+    fn add_with_others(&self, others: &[&Action], now: &Listing) -> Vec<Edit> {
         let Some(now) = now.nftables() else { return Vec::new() };
-        let beside = beside.iter().filter_map(|action| {
+        let others = others.iter().filter_map(|action| {
             if let Action::MasqueradeNft(other) = action { Some(other.rule()) } else { None }
         });
-        let wanted: Vec<NewRule> = beside.chain([self.rule()]).collect();
+        let wanted: Vec<NewRule> = others.chain([self.rule()]).collect();
         let owned: Vec<&Rule> = now.rules_of(CHECKS).filter(|rule| self.owns(rule)).collect();
         let first = |wanted: &NewRule| owned.iter().copied().find(|rule| wanted.is(rule));
         // Of one that is there twice the second goes.
@@ -133,7 +133,7 @@ impl RuleSet for MasqueradeNft {
     fn effect(&self, before: &Listing, _is_changed: bool) -> Effect {
         let Some(before) = before.nftables() else { return Effect::Created };
         let was_there = before.rules.iter().any(|rule| self.rule().is(rule));
-        if was_there { Effect::AlreadyThere } else { made_or_found(before) }
+        if was_there { Effect::AlreadyThere } else { table_effect(before) }
     }
 
     fn missing(&self, now: &Listing) -> Vec<Difference> {

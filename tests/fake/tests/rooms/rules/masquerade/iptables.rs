@@ -218,13 +218,13 @@ fn rules_of_a_network_are_found_with_their_containers() {
         let (v4, v6, gone) =
             (action("10.1.2.2/24", "abc"), action("fd00:1::2/64", "abc"), action("10.1.2.3/24", "gone"));
         let gone = Masquerade { chain: "CNI-000000000000000000000000".to_owned(), ..gone };
-        let elsewhere = Masquerade {
+        let of_other_network = Masquerade {
             chain: "CNI-111111111111111111111111".to_owned(),
             comment: "name: \"mynet2\" id: \"abc\"".to_owned(),
             ..v4.clone()
         };
         // Chains are listed in the order in which they were made.
-        add(&[&gone, &elsewhere, &v4, &v6]);
+        add(&[&gone, &of_other_network, &v4, &v6]);
         sh(
             "iptables -t nat -A POSTROUTING -s 10.1.2.9 -m comment --comment 'name: \"mynet\" id: \"x\"' -j ACCEPT",
         );
@@ -236,6 +236,6 @@ fn rules_of_a_network_are_found_with_their_containers() {
         let found: Vec<_> = of_network("mynet").into_iter().filter(|(id, _)| id == "gone").collect();
         let [(_, rest)] = found.as_slice() else { panic!("{found:?}") };
         assert!(is_done(&delete(&[rest])));
-        assert!(!rules().contains(&gone.chain) && rules().contains(&elsewhere.chain));
+        assert!(!rules().contains(&gone.chain) && rules().contains(&of_other_network.chain));
     });
 }

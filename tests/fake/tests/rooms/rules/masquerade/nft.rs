@@ -66,7 +66,7 @@ fn ruleset() -> String {
 fn transaction(rules: &[&Action], beside: &[&Action], listed: &Listing) -> Vec<Edit> {
     let (mut now, mut all) = (listed.clone(), Vec::new());
     for rule in rules {
-        let edits = rule_set(rule).add_beside(beside, &now);
+        let edits = rule_set(rule).add_with_others(beside, &now);
         now.apply(&edits);
         all.extend(edits);
     }

@@ -124,8 +124,8 @@ fn a_rule_that_leads_to_a_chain_which_was_there_goes_with_who_made_it() {
         let map = ports("a", "10.1.2.2/24", vec![mapping(80, "tcp")]);
         let before = listing();
         let Effect::Replaced(Old::Shared(there)) = add(&map) else { panic!("the chain was there") };
-        let made: Vec<String> = shared(&map).into_iter().filter(|name| !there.contains(name)).collect();
-        delete(&map, &made);
+        let created: Vec<String> = shared(&map).into_iter().filter(|name| !there.contains(name)).collect();
+        delete(&map, &created);
         assert_eq!(listing(), before);
     });
 }

@@ -4,30 +4,42 @@ use crate::action::{Answer, Facts};
 use crate::cni::Request;
 use crate::value::{IfName, Interface, LinkFact, LinkRef, Netns};
 
-/// How the machine differs from the claims, one sentence for each difference.
+/// How the machine differs from the `interfaces` of `prevResult`, one sentence for each difference.
 ///
 /// `own` is whether the container's interface has to be among them. The reference's bridge compares the same of its own
 /// three links; links of sandboxes other than the request's are somebody else's.
-pub fn differences(claims: &[Interface], own: bool, request: &Request, facts: &mut dyn Facts) -> Vec<String> {
+pub fn differences(
+    interfaces: &[Interface],
+    own: bool,
+    request: &Request,
+    facts: &mut dyn Facts,
+) -> Vec<String> {
     let (name, sandbox) = (&request.attachment.interface, &request.netns);
     let mut differences = Vec::new();
-    if own && !claims.iter().any(|claim| claim.name == name.as_str() && claim.sandbox == *sandbox) {
+    if own
+        && !interfaces
+            .iter()
+            .any(|interface| interface.name == name.as_str() && interface.sandbox == *sandbox)
+    {
         differences.push(format!("prevResult has no interface {name} in sandbox {sandbox}"));
     }
-    for claim in claims {
-        let netns = match claim.sandbox.as_str() {
+    for interface in interfaces {
+        let netns = match interface.sandbox.as_str() {
             "" => Netns::Host,
             of_request if of_request == sandbox => Netns::Container,
             _ => continue,
         };
-        differences.extend(difference(claim, netns, facts));
+        differences.extend(difference(interface, netns, facts));
     }
     differences
 }
 
-fn difference(claim: &Interface, netns: Netns, facts: &mut dyn Facts) -> Option<String> {
-    let Ok(name) = IfName::parse(&claim.name) else {
-        return Some(format!("prevResult has an interface {:?}, which no link can be called", claim.name));
+fn difference(interface: &Interface, netns: Netns, facts: &mut dyn Facts) -> Option<String> {
+    let Ok(name) = IfName::parse(&interface.name) else {
+        return Some(format!(
+            "prevResult has an interface {:?}, which no link can be called",
+            interface.name
+        ));
     };
     let link = LinkRef { netns, name };
     match facts.ask_link_alone(&link) {
@@ -35,8 +47,8 @@ fn difference(claim: &Interface, netns: Netns, facts: &mut dyn Facts) -> Option<
         Answer::Link(fact) => match fact.known() {
             None => Some(format!("link {link} is missing")),
             Some(LinkFact { mac, .. }) => {
-                let same = claim.mac.is_empty() || claim.mac.eq_ignore_ascii_case(&mac.to_string());
-                (!same).then(|| format!("MAC of {link} is {mac}, not {}", claim.mac))
+                let same = interface.mac.is_empty() || interface.mac.eq_ignore_ascii_case(&mac.to_string());
+                (!same).then(|| format!("MAC of {link} is {mac}, not {}", interface.mac))
             }
         },
         _ => Some(format!("link {link} cannot be looked at")),

@@ -1,4 +1,4 @@
-//! What every verb needs besides its request, and the machine for it.
+//! This node: its directories and settings, which every verb needs besides its request, and the machine for it.
 
 use crate::apply::{Journal, StateDir};
 use crate::audit::{Audited, Record, Subject};
