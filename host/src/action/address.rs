@@ -1,6 +1,7 @@
 //! Addresses of links: `ip address`.
 
 use super::check::{Check, single};
+use super::completion::{Complete, UNSET};
 use super::context::{ReadContext, WriteContext, refused};
 use super::kind::Kind;
 use super::link::{is_errno, known_link};
@@ -13,7 +14,7 @@ use crate::machine::MachineError;
 use crate::machine::port::{Address, Request};
 use crate::policy::{Capability, Refusal, Resource};
 use crate::value::shell::word;
-use crate::value::{Fact, LinkRef, Netns, Route};
+use crate::value::{Fact, LinkRef, Mac, Netns, Route, derive};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,19 @@ impl AddAddress {
             Netns::Host => format!("could not add IP address {address} to {name:?}"),
             Netns::Container => format!("failed to add IP addr {address} to {name:?}"),
         }
+    }
+}
+
+impl Complete<'_> {
+    /// The Ethernet address of a link: the one that is set; else `0a:58` with its first IPv4 address, which a reused address keeps; else `otherwise`.
+    pub fn mac(&self, set: Mac, link: &LinkRef, otherwise: impl FnOnce() -> Mac) -> Mac {
+        if set != UNSET {
+            return set;
+        }
+        let added = self.actions.iter().filter_map(|action| AddAddress::of(action));
+        let addresses: Vec<IpNetwork> =
+            added.filter(|add| add.link == *link).map(|add| add.address).collect();
+        derive::mac_of(&addresses).unwrap_or_else(otherwise)
     }
 }
 

@@ -1,8 +1,7 @@
 //! What of an action follows from the complete plan: Ethernet addresses that nobody set.
 
-use super::{Action, AddAddress};
-use crate::value::{Attachment, LinkRef, Mac, derive};
-use ipnetwork::IpNetwork;
+use super::Action;
+use crate::value::{Attachment, Mac};
 
 /// Stands for an Ethernet address that follows from the complete plan. No link can have it (`is_valid_ether_addr` in the kernel).
 pub const UNSET: Mac = Mac([0; 6]);
@@ -13,17 +12,4 @@ pub struct Complete<'a> {
     pub attachment: &'a Attachment,
     /// All of them, in order.
     pub actions: &'a [&'a Action],
-}
-
-impl Complete<'_> {
-    /// The Ethernet address of a link: the one that is set; else `0a:58` with its first IPv4 address, which a reused address keeps; else `otherwise`.
-    pub fn mac(&self, set: Mac, link: &LinkRef, otherwise: impl FnOnce() -> Mac) -> Mac {
-        if set != UNSET {
-            return set;
-        }
-        let added = self.actions.iter().filter_map(|action| AddAddress::of(action));
-        let addresses: Vec<IpNetwork> =
-            added.filter(|add| add.link == *link).map(|add| add.address).collect();
-        derive::mac_of(&addresses).unwrap_or_else(otherwise)
-    }
 }

@@ -86,3 +86,10 @@ pub trait Kind {
         None
     }
 }
+
+impl Action {
+    /// Whether a repair does this again, in whole or in part.
+    pub fn covers(&self, repair: &Action) -> bool {
+        self == repair || self.kind().covers(repair)
+    }
+}

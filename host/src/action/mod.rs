@@ -182,10 +182,3 @@ list! {
     /// Restores `last_reserved_ip.N`.
     RestoreLastReserved(RestoreLastReserved),
 }
-
-impl Action {
-    /// Whether a repair does this again, in whole or in part.
-    pub fn covers(&self, repair: &Action) -> bool {
-        self == repair || self.kind().covers(repair)
-    }
-}
