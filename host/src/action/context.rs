@@ -170,7 +170,10 @@ pub fn refused(what: impl Into<String>, source: io::Error) -> MachineError {
 }
 
 /// What answers to requests mean that make something: it is made, or else the error says what was tried.
-pub fn made(answers: Vec<io::Result<()>>, failed: impl FnOnce() -> String) -> Result<Effect, MachineError> {
+pub fn created(
+    answers: Vec<io::Result<()>>,
+    failed: impl FnOnce() -> String,
+) -> Result<Effect, MachineError> {
     let all: io::Result<()> = answers.into_iter().collect();
     all.map(|()| Effect::Created).map_err(|error| refused(failed(), error))
 }

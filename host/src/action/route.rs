@@ -2,7 +2,7 @@
 
 use super::Undo;
 use super::check::{Check, required, single};
-use super::context::{ReadContext, WriteContext, made, refused};
+use super::context::{ReadContext, WriteContext, created, refused};
 use super::kind::Kind;
 use super::profile::{Answered, Lane, Prepared, Profile, Requests};
 use super::query::{Answer, Query};
@@ -90,7 +90,7 @@ impl Requests for AddRoute {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        made(answers, || self.failed())
+        created(answers, || self.failed())
     }
 }
 

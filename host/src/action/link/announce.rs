@@ -2,7 +2,7 @@
 
 use crate::action::Undo;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, made};
+use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Found, Lane, Lasts, Lifetime, Prepared, Profile, Requests};
 use crate::action::record::{Before, Difference, Effect, Undoing};
@@ -60,7 +60,7 @@ impl Requests for Announce {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        made(answers, || format!("failed to announce the addresses of {:?}", self.link.name.as_str()))?;
+        created(answers, || format!("failed to announce the addresses of {:?}", self.link.name.as_str()))?;
         // The machine is as it was.
         Ok(Effect::AlreadyThere)
     }

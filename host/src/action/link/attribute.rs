@@ -3,7 +3,7 @@
 use super::on_off;
 use super::settings::{LinkAttribute, SetLink};
 use crate::action::check::{Check, required};
-use crate::action::context::{ReadContext, WriteContext, made};
+use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{
     Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
@@ -228,8 +228,8 @@ impl Requests for SetLink {
         let noted = &mut cx.notes.attributes;
         let place = noted.iter().rposition(|(set, _)| set == self);
         let old = place.map(|place| noted.swap_remove(place).1);
-        let made = made(answers, || self.failed())?;
-        Ok(old.map_or(made, |old| Effect::Replaced(Old::Attribute(old))))
+        let effect = created(answers, || self.failed())?;
+        Ok(old.map_or(effect, |old| Effect::Replaced(Old::Attribute(old))))
     }
 }
 

@@ -55,7 +55,7 @@ impl End {
         self.link == set.link
             && match set.attribute {
                 LinkAttribute::Mac(mac) => mac == self.mac,
-                LinkAttribute::Mtu(mtu) => self.mtu.is_none_or(|made| made == mtu),
+                LinkAttribute::Mtu(mtu) => self.mtu.is_none_or(|own| own == mtu),
                 LinkAttribute::AllMulticast(_)
                 | LinkAttribute::QueueLength(_)
                 | LinkAttribute::Promiscuous(_)

@@ -4,7 +4,7 @@ use super::attribute::stays_promiscuous;
 use super::presence;
 use super::settings::LinkAttribute;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, made};
+use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
@@ -68,7 +68,7 @@ impl Requests for SetPromiscuous {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        made(answers, || format!("could not set promiscuous mode on {:?}", self.link.name.as_str()))
+        created(answers, || format!("could not set promiscuous mode on {:?}", self.link.name.as_str()))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{known_link, presence};
 use crate::action::Undo;
 use crate::action::check::Check;
-use crate::action::context::{ReadContext, WriteContext, made};
+use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
 use crate::action::query::{Answer, Query};
@@ -69,7 +69,7 @@ impl Requests for SetUp {
     }
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        made(answers, || format!("failed to set {:?} UP", self.link.name.as_str()))
+        created(answers, || format!("failed to set {:?} UP", self.link.name.as_str()))
     }
 }
 

@@ -27,7 +27,7 @@ impl HostLink for Guest {
     fn bridge(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
         let name = lower::if_name(&name)?;
         let link = LinkRef { netns: Netns::Host, name: name.clone() };
-        self.made(EnsureBridge { name, mtu: None, mac: UNSET, vlan_filtering: false }, End::Bridge, link)
+        self.new_link(EnsureBridge { name, mtu: None, mac: UNSET, vlan_filtering: false }, End::Bridge, link)
     }
 
     fn veth(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
@@ -44,7 +44,7 @@ impl HostLink for Guest {
             vlans: PortVlans::default(),
         };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
-        self.made(CreateVeth { name, mtu: None, mac: UNSET, peer }, End::Container, link)
+        self.new_link(CreateVeth { name, mtu: None, mac: UNSET, peer }, End::Container, link)
     }
 
     fn existing(&mut self, netns: WitNetns, name: String) -> wasmtime::Result<Option<Resource<Handle>>> {
@@ -76,7 +76,7 @@ impl HostLink for Guest {
             vid,
             drop_default: false,
         };
-        self.made(gateway, End::Gateway, link)
+        self.new_link(gateway, End::Gateway, link)
     }
 
     fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
@@ -244,7 +244,7 @@ fn check_vid(vid: u16) -> Result<(), CniError> {
 
 impl Guest {
     /// A link that an action makes.
-    pub fn made(
+    pub fn new_link(
         &mut self,
         action: impl Into<Action>,
         end: End,

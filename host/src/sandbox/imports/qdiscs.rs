@@ -28,7 +28,7 @@ impl Host for Guest {
             derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
         let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
         let set = set_token_bucket(link, rate, burst, Some(through))?;
-        self.made(set, End::Ifb, LinkRef { netns: Netns::Host, name })
+        self.new_link(set, End::Ifb, LinkRef { netns: Netns::Host, name })
     }
 }
 
