@@ -30,6 +30,7 @@ pub use link::announce::Announce;
 pub use link::attribute::RestoreLink;
 pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
 pub use link::delete::{DeleteLink, DeleteMarkedLink};
+pub use link::dummy::{CreateDummy, DeleteDummy};
 pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
 pub use link::save::{ForgetLink, SaveLink};
 pub use link::settings::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
@@ -95,6 +96,8 @@ list! {
     EnsureBridge(EnsureBridge),
     /// Makes a veth pair.
     CreateVeth(CreateVeth),
+    /// Makes a dummy link in the container.
+    CreateDummy(CreateDummy),
     /// Makes the host's own interface in a VLAN of a bridge, or uses the one that is there.
     EnsureVlanGateway(EnsureVlanGateway),
     /// Brings a link up.
@@ -143,6 +146,8 @@ list! {
     DeleteLink(DeleteLink),
     /// Deletes a link of that name and alias.
     DeleteMarkedLink(DeleteMarkedLink),
+    /// Deletes a dummy link that a step made which did not end.
+    DeleteDummy(DeleteDummy),
     /// Deletes a bridge that nobody uses.
     DeleteEmptyBridge(DeleteEmptyBridge),
     /// Removes an address.

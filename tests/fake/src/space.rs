@@ -195,6 +195,7 @@ impl Space {
                 let link = |kind| Link::new(name.as_str(), kind, mac, mtu);
                 self.add(match *kind {
                     NewKind::Bridge { vlan_filtering } => Link { vlan_filtering, ..link("bridge") },
+                    NewKind::Dummy => link("dummy"),
                     NewKind::Ifb => {
                         let mut ifb = link("ifb");
                         (ifb.up, ifb.queue_length) = (true, 0);

@@ -4,6 +4,7 @@ pub mod announce;
 pub mod attribute;
 pub mod bridge;
 pub mod delete;
+pub mod dummy;
 mod end;
 pub mod port;
 pub mod promiscuous;

@@ -137,6 +137,8 @@ pub enum NewKind {
         /// Whether ports exchange frames of common VLANs alone.
         vlan_filtering: bool,
     },
+    /// A dummy link, down.
+    Dummy,
     /// An intermediate functional block, up, with a queue length of 0.
     Ifb,
 }

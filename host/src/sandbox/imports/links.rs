@@ -6,8 +6,8 @@ use super::wit::types::{MacAddress, Netns as WitNetns};
 use crate::action::Action;
 use crate::action::completion::UNSET;
 use crate::action::{
-    Announce, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute, PortVlan,
-    PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
+    Announce, CreateDummy, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute,
+    PortVlan, PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
 };
 use crate::cni::{CniError, code};
 use crate::sandbox::guest::Guest;
@@ -45,6 +45,12 @@ impl HostLink for Guest {
         };
         let link = LinkRef { netns: Netns::Container, name: name.clone() };
         self.new_link(CreateVeth { name, mtu: None, mac: UNSET, peer }, End::Container, link)
+    }
+
+    fn dummy(&mut self, name: String) -> wasmtime::Result<Resource<Handle>> {
+        let name = lower::if_name(&name)?;
+        let link = LinkRef { netns: Netns::Container, name: name.clone() };
+        self.new_link(CreateDummy { name, mtu: None, mac: UNSET }, End::Container, link)
     }
 
     fn existing(&mut self, netns: WitNetns, name: String) -> wasmtime::Result<Option<Resource<Handle>>> {
@@ -106,6 +112,7 @@ impl HostLink for Guest {
         self.complete(&link, |action, _| match action {
             LinkAction::Bridge(bridge) => bridge.mtu = mtu,
             LinkAction::Veth(veth) => veth.mtu = mtu,
+            LinkAction::Dummy(dummy) => dummy.mtu = mtu,
             // Its bridge's.
             LinkAction::Gateway(_) => {}
         })
@@ -131,6 +138,7 @@ impl HostLink for Guest {
             LinkAction::Bridge(bridge) => bridge.mac = mac,
             LinkAction::Veth(veth) if end == End::Host => veth.peer.mac = mac,
             LinkAction::Veth(veth) => veth.mac = mac,
+            LinkAction::Dummy(dummy) => dummy.mac = mac,
             LinkAction::Gateway(gateway) if end == End::GatewayPort => gateway.port_mac = mac,
             LinkAction::Gateway(gateway) => gateway.mac = mac,
         })
@@ -234,6 +242,7 @@ impl HostLink for Guest {
 enum LinkAction<'a> {
     Bridge(&'a mut EnsureBridge),
     Veth(&'a mut CreateVeth),
+    Dummy(&'a mut CreateDummy),
     Gateway(&'a mut EnsureVlanGateway),
 }
 
@@ -283,6 +292,7 @@ impl Guest {
         match action.and_then(|action| recorder.action(action)) {
             Some(Action::EnsureBridge(bridge)) => Ok(set(LinkAction::Bridge(bridge), end)),
             Some(Action::CreateVeth(veth)) => Ok(set(LinkAction::Veth(veth), end)),
+            Some(Action::CreateDummy(dummy)) => Ok(set(LinkAction::Dummy(dummy), end)),
             Some(Action::EnsureVlanGateway(gateway)) => Ok(set(LinkAction::Gateway(gateway), end)),
             Some(Action::SetTokenBucket(_)) => {
                 Err(violation("an ifb has only what its link gives it".to_owned()).into())

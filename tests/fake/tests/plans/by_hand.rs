@@ -16,7 +16,7 @@ const KEPT: &str = "/run/cni/native/kept";
 
 /// All of them.
 pub fn all() -> Vec<Plan> {
-    vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin(), addresses_of_a_bridge()]
+    vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin(), addresses_of_a_bridge(), dummy()]
 }
 
 /// A plan of entries that a journal holds.
@@ -87,6 +87,16 @@ fn vlan_gateway() -> Plan {
     };
     let entries = vec![bridge(true), entry(Lifetime::Shared, gateway)];
     plan("VLAN gateway", FakeMachine::new(), &[], entries)
+}
+
+/// A link in the container that has no other end.
+fn dummy() -> Plan {
+    let create = r#"{"create-dummy": {"name": "eth0", "mac": "0a:58:0a:01:02:02", "mtu": 1400}}"#;
+    let on = r#""link": {"name": "eth0", "netns": "container"}"#;
+    let address = format!(r#"{{"add-address": {{"address": "10.1.2.2/24", {on}}}}}"#);
+    let up = format!(r#"{{"set-up": {{{on}}}}}"#);
+    let entries = [create, &address, &up].map(|action| read(Lifetime::Attachment, action));
+    plan("dummy", FakeMachine::new(), &[], entries.to_vec())
 }
 
 fn stale_link() -> Plan {

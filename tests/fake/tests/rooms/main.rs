@@ -3,6 +3,7 @@
 
 mod address;
 mod delegate;
+mod dummy;
 mod lease;
 mod link;
 mod play;

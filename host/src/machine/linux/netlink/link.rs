@@ -43,6 +43,7 @@ pub fn create(link: &NewLink) -> Message {
             let bridge = LinkMessageBuilder::<LinkBridge>::new(name);
             created(if *vlan_filtering { bridge.vlan_filtering(true) } else { bridge }, link)
         }
+        NewKind::Dummy => created(of_kind(InfoKind::Dummy), link),
         NewKind::Ifb => created(of_kind(InfoKind::Ifb).txqueuelen(0).up(), link),
     }
 }
