@@ -3,6 +3,7 @@
 
 pub mod bandwidth;
 pub mod bridge;
+pub mod dummy;
 pub mod firewall;
 pub mod host_local;
 pub mod loopback;
@@ -21,6 +22,7 @@ pub fn of(plugin: &PluginName) -> &'static Type {
     match plugin.as_str() {
         "bandwidth" => &bandwidth::TYPE,
         "bridge" => &bridge::TYPE,
+        "dummy" => &dummy::TYPE,
         "firewall" => &firewall::TYPE,
         "loopback" => &loopback::TYPE,
         "portmap" => &portmap::TYPE,

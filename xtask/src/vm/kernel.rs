@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// What is needed before the root file system is there; the rest is loaded from it, as it is used.
 const NEEDED: [&str; 3] = ["virtio_pci", "virtiofs", "overlay"];
 /// What the tests are there for: a kernel without it is none.
-const WANTED: [&str; 2] = ["bridge", "8021q"];
+const WANTED: [&str; 3] = ["bridge", "8021q", "dummy"];
 
 /// An installed kernel.
 pub struct Kernel {
