@@ -34,12 +34,12 @@ struct Seen {
 /// What gives the right to change a machine: a plan that policy has checked, a section of a journal, or what was found to be an attachment's.
 ///
 /// It is sealed: no other crate can implement it, nor make one of these by itself.
-pub trait Permit: sealed::Sealed {}
+pub trait Permit: sealed::PermitSeal {}
 
 /// The seal of [`Permit`]. Plan and journal, which are below this module, implement it.
 pub(crate) mod sealed {
     /// Nobody outside of this crate can name it.
-    pub trait Sealed {}
+    pub trait PermitSeal {}
 }
 
 /// A machine for looking.

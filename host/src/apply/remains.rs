@@ -2,7 +2,7 @@
 
 use super::Stuck;
 use super::undo::undo_all;
-use crate::action::context::{Notes, Permit, ReadContext, sealed::Sealed};
+use crate::action::context::{Notes, Permit, ReadContext, sealed::PermitSeal};
 use crate::action::rules::{masquerade, source_mac};
 use crate::action::{
     DeleteLink, Masquerade, ReleaseLease, RemoveMasquerade, RemoveMasqueradeNft, RemoveSourceMac,
@@ -36,7 +36,7 @@ pub struct Remains {
     pub(crate) unread: Vec<MachineError>,
 }
 
-impl Sealed for Remains {}
+impl PermitSeal for Remains {}
 
 impl Permit for Remains {}
 

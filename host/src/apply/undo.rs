@@ -4,7 +4,7 @@ use super::journal::{Section, Step};
 use super::parallel::in_parallel;
 use super::rules;
 use super::state_dir::StateDir;
-use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::Sealed};
+use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::PermitSeal};
 use crate::action::profile::{OwnUndo, Retract, Retraction, RuleRemoval, UndoLane};
 use crate::action::record::{Done, Effect, Reason, Record, Undoing, Undone};
 use crate::action::{Action, Lifetime, Undo};
@@ -25,7 +25,7 @@ pub struct Stuck {
     pub error: MachineError,
 }
 
-impl Sealed for Section {}
+impl PermitSeal for Section {}
 
 impl Permit for Section {}
 

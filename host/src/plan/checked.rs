@@ -3,7 +3,7 @@
 use super::{DraftPlan, Entry};
 use crate::action::Action;
 use crate::action::check::Check;
-use crate::action::context::{Permit, sealed::Sealed};
+use crate::action::context::{Permit, sealed::PermitSeal};
 use crate::policy::{Grants, Refusal, Violation, tolerates};
 use crate::value::Report;
 
@@ -14,7 +14,7 @@ pub struct CheckedPlan {
     tolerated: Vec<Violation>,
 }
 
-impl Sealed for CheckedPlan {}
+impl PermitSeal for CheckedPlan {}
 
 impl Permit for CheckedPlan {}
 

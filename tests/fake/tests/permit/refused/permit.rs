@@ -1,6 +1,6 @@
 //! A permit of one's own, and the seal of it.
 
-use wasm_cni::action::context::{Permit, sealed::Sealed};
+use wasm_cni::action::context::{Permit, sealed::PermitSeal};
 
 struct Mine;
 
@@ -8,6 +8,6 @@ impl Permit for Mine {}
 
 struct Sealing;
 
-impl Sealed for Sealing {}
+impl PermitSeal for Sealing {}
 
 fn main() {}
