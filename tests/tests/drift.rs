@@ -181,6 +181,29 @@ fn after_everything_was_flushed_one_repair_lets_all_containers_work_again() {
     assert_eq!(machine.sh("find /run/wasm-cni/attachments -mindepth 1"), "");
 }
 
+/// Rules of one attachment with the same comment, one for each of its addresses.
+#[test]
+fn of_two_masqueraded_addresses_each_is_repaired_and_the_other_stays() {
+    let machine = Machine::new();
+    machine.netns("1234567890");
+    Call::bridge("ADD", &full()).ok(&machine);
+    let list = "nft list chain inet cni_plugins_masquerade masq_checks";
+    let rules = machine.sh(list);
+    let before = machine.snapshot();
+    for family in ["ip saddr", "ip6 saddr"] {
+        assert_eq!(rules.matches(family).count(), 1, "{rules}");
+        machine.sh(&format!(
+            "nft -a {list} | sed -n 's/.*{family}.* handle //p' | xargs nft delete rule inet cni_plugins_masquerade masq_checks handle",
+            list = list.trim_start_matches("nft ")
+        ));
+        assert!(!machine.sh(list).contains(family));
+        let (code, text) = said(&wasm_cni(&machine, &["repair"]));
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(machine.changes(&before), NOTHING, "{family}: {text}");
+    }
+    Call::bridge("DEL", &full()).ok(&machine);
+}
+
 #[test]
 fn what_cannot_be_repaired_is_told_and_left() {
     for (harm, difference) in [

@@ -1,7 +1,7 @@
 //! What the rooms of one verb share: the machine, and what one action tells another.
 
 use super::record::Effect;
-use super::{LinkAttribute, SetLink};
+use super::{Action, LinkAttribute, SetLink};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Address, Link, Look, Machine, Request};
@@ -19,6 +19,8 @@ pub struct Notes {
     pub attributes: Vec<(SetLink, LinkAttribute)>,
     /// What was known of addresses before they are deleted, by link.
     pub deleted: Vec<(LinkRef, Address)>,
+    /// Where something is repaired, what the attachment's journal holds: rules of these stay, though they are not in the step.
+    pub recorded: Vec<Action>,
     /// Tables as they were listed when a step was looked at, under the lock of shared objects: the step's own edits follow from them.
     pub listings: BTreeMap<TableId, Listing>,
     seen: Seen,

@@ -15,9 +15,10 @@ use crate::plan::{CheckedPlan, Entry};
 
 /// Does what it can of a plan; gives each action that failed, as a command, and why.
 ///
-/// `notes` are those of the look from which the plan follows: which bridges are somebody else's.
+/// `journal` is all that is recorded of the attachment. `notes` are those of the look from which the plan follows: which bridges are somebody else's.
 pub fn repair(
     plan: &CheckedPlan,
+    journal: &[Entry],
     state: &StateDir,
     machine: &mut dyn Machine,
     notes: &mut Notes,
@@ -25,6 +26,7 @@ pub fn repair(
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let shared = rest.iter().any(Entry::is_shared);
     let mut failures = Vec::new();
+    notes.recorded = journal.iter().map(|entry| entry.action.clone()).collect();
     // The order of locks is that of an ADD: leases, and without them what is shared.
     for (entries, shared) in [(leases, None), (rest, shared.then_some(state))] {
         for step in entries.chunk_by(together) {

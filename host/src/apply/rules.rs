@@ -27,7 +27,7 @@ pub fn add(sets: &[Member<'_>], cx: &mut WriteContext<'_>) -> Vec<Outcome> {
         let of_table: Vec<Member<'_>> =
             members.iter().filter_map(|place| sets.get(*place).copied()).collect();
         let listed = cx.notes.listings.remove(&table);
-        let mut done = match change(table, &of_table, listed, &*tables) {
+        let mut done = match change(table, &of_table, &cx.notes.recorded, listed, &*tables) {
             Ok(effects) => {
                 of_table.iter().for_each(|(_, set)| set.then(cx.machine));
                 effects.into_iter().map(Outcome::Done).collect()
@@ -84,10 +84,11 @@ impl Failure {
 
 /// Adds sets of rules of one table as one transaction.
 ///
-/// Where each of them makes something that the kernel refuses to make twice, nothing is listed first: what is there is learned from the refusal.
+/// What `recorded` actions want stays. Where each of the sets makes something that the kernel refuses to make twice, nothing is listed first: what is there is learned from the refusal.
 fn change(
     table: TableId,
     sets: &[Member<'_>],
+    recorded: &[Action],
     listed: Option<Listing>,
     tables: &dyn RuleTables,
 ) -> Result<Vec<Effect>, Failure> {
@@ -96,7 +97,7 @@ fn change(
     }
     let list = || tables.list(table).map_err(Failure::Table);
     let empty = Listing::empty(table);
-    let others: Vec<&Action> = sets.iter().map(|(action, _)| *action).collect();
+    let others: Vec<&Action> = recorded.iter().chain(sets.iter().map(|(action, _)| *action)).collect();
     let is_exclusive =
         |(_, set): &Member<'_>| set.add_with_others(&others, &empty).iter().any(Edit::is_exclusive);
     let mut is_listed = listed.is_some() || !sets.iter().all(is_exclusive);

@@ -96,7 +96,7 @@ fn look_and_repair(
             CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
         })?;
         record.begin_applying()?;
-        failures = apply::repair(&plan, &node.state, &mut machine, &mut notes);
+        failures = apply::repair(&plan, &journal, &node.state, &mut machine, &mut notes);
         done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));
         // What was looked up may have been made anew.
         (machine, notes) = (node.locked_machine(drift.attached.netns(), lock), Notes::default());
