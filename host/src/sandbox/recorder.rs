@@ -267,16 +267,17 @@ impl Recorder {
         loop {
             let actions: Vec<&Action> = self.actions().collect();
             let plan = Complete { attachment: self.attachment(), actions: &actions };
-            let completed = actions.iter().map(|action| action.kind().completed(&plan));
-            let completed: Vec<Option<Action>> = completed.collect();
-            let mut is_complete = true;
-            for ((_, action), completed) in self.entries.iter_mut().zip(completed).skip(self.applied) {
-                if let Some(completed) = completed.filter(|completed| completed != action) {
-                    (*action, is_complete) = (completed, false);
-                }
-            }
-            if is_complete {
+            let of_plan = actions.iter().enumerate().skip(self.applied);
+            let completed: Vec<(usize, Action)> = of_plan
+                .filter_map(|(number, action)| Some((number, action.kind().completed(&plan)?)))
+                .collect();
+            if completed.is_empty() {
                 return;
+            }
+            for (number, completed) in completed {
+                if let Some((_, action)) = self.entries.get_mut(number) {
+                    *action = completed;
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{
     overlay_created, planned, presence,
 };
 use crate::action::check::Check;
-use crate::action::completion::Complete;
+use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{Notes, ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{
@@ -60,6 +60,9 @@ impl Kind for EnsureBridge {
     }
 
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        if self.mac != UNSET {
+            return None;
+        }
         let mac = plan.mac(self.mac, &on_host(&self.name), || derive::bridge_mac(&self.name));
         Some(EnsureBridge { mac, ..self.clone() }.into())
     }

@@ -4,7 +4,7 @@ use super::delete::{deletion, deletion_command};
 use super::end::End;
 use super::presence;
 use crate::action::check::{Check, required};
-use crate::action::completion::Complete;
+use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
 use crate::action::profile::{
@@ -55,6 +55,9 @@ impl Kind for CreateDummy {
     }
 
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        if self.mac != UNSET {
+            return None;
+        }
         let derived = || derive::mac(plan.attachment, "container");
         let mac = plan.mac(self.mac, &in_container(&self.name), derived);
         Some(CreateDummy { mac, ..self.clone() }.into())

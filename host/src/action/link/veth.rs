@@ -129,6 +129,9 @@ impl Kind for CreateVeth {
     }
 
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
+        if self.mac != UNSET && self.peer.mac != UNSET {
+            return None;
+        }
         let derived = |role| derive::mac(plan.attachment, role);
         let mac = plan.mac(self.mac, &in_container(&self.name), || derived("container"));
         let peer = VethPeer {

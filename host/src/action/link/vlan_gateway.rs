@@ -81,6 +81,9 @@ impl Kind for EnsureVlanGateway {
 
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
         let EnsureVlanGateway { name, mac, port, port_mac, .. } = self;
+        if *mac != UNSET && *port_mac != UNSET {
+            return None;
+        }
         let mac = plan.mac(*mac, &on_host(name), || derive::bridge_mac(name));
         let port_mac = if *port_mac == UNSET { derive::bridge_mac(port) } else { *port_mac };
         Some(EnsureVlanGateway { mac, port_mac, ..self.clone() }.into())

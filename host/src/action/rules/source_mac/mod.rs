@@ -40,7 +40,7 @@ impl Kind for CheckSourceMac {
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
         let mut veths = plan.actions.iter().filter_map(|action| CreateVeth::of(action));
         let mac = veths.find(|veth| veth.peer.name == self.port)?.mac;
-        Some(CheckSourceMac { mac, ..self.clone() }.into())
+        (mac != self.mac).then(|| CheckSourceMac { mac, ..self.clone() }.into())
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
