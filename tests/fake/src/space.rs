@@ -164,8 +164,8 @@ impl Space {
                 Some(_) if !link.has_v6() => self.sysctls.remove(Family::V6, &link.name),
                 None if link.has_v6() => {
                     self.sysctls.add(Family::V6, &link.name);
-                    if link.kind == "ifb" {
-                        // It is `IFF_NOARP`.
+                    if matches!(link.kind.as_str(), "dummy" | "ifb") {
+                        // They are `IFF_NOARP`.
                         self.sysctls.put(&format!("net/ipv6/conf/{}/accept_dad", link.name), "-1");
                     }
                 }
