@@ -69,9 +69,9 @@ impl Sysctls {
         for (name, value) in family.defaults() {
             let value = match (link, name) {
                 ("lo", "accept_dad") => "-1",
-                _ => self.0.get(&format!("{default}{name}")).map_or(value, String::as_str),
+                _ => self.0.get(&[&default, name].concat()).map_or(value, String::as_str),
             };
-            self.0.insert(format!("{own}{name}"), value.to_owned());
+            self.0.insert([&own, name].concat(), value.to_owned());
         }
     }
 
