@@ -3,8 +3,8 @@
 //! ```text
 //! CNI_* + stdin ── cni::decode ──▶ Request                            pure
 //!                    planner child (no privileges): guest records ──▶ DraftPlan
-//!                       policy::check ──▶ CheckedPlan                 one constructor
-//!            dry run: plan::render ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
+//!                         plan::check ──▶ CheckedPlan                 all violations at once
+//!          dry run: plan::document ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
 //!                       cni::encode(Result | Error) ──▶ stdout
 //! ```
 //!

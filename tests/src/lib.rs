@@ -69,3 +69,29 @@ pub fn dist() -> PathBuf {
 pub fn example_plugin() -> PathBuf {
     target().join("dist-examples/host-local-top.wasm")
 }
+
+/// Every kind of action, by the name that it has in a journal.
+pub fn kinds_of_actions() -> Vec<String> {
+    variants("host/src/action/mod.rs", "Action, kind, Kind,")
+}
+
+/// The variants of an enum in a file of the repository, as serde writes them (`create-veth`): the list that begins with the text `start`.
+pub fn variants(file: &str, start: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository().join(file)).unwrap();
+    let body = text.split(start).nth(1).unwrap().split("\n}").next().unwrap();
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let variants = lines.filter(|line| line.starts_with(char::is_uppercase));
+    let word = |line: &str| line.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
+    variants.map(|line| kebab(&word(line))).collect()
+}
+
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, repository};
+use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, kinds_of_actions, repository, variants};
 
 const SECTION: &str = "/run/wasm-cni/attachments/*/bridge.0";
 
@@ -48,35 +48,12 @@ fn the_format_is_the_documented_one() {
     assert!(reply.code == Some(0) && !reply.stderr.contains("kept aside"), "{}", reply.stderr);
 
     // Every action and effect, in words: the variants of the code.
-    let source = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
-    let variants = |text: &str, before: &str| -> Vec<String> {
-        let body = text.split(before).nth(1).unwrap().split("\n}").next().unwrap();
-        let lines = body
-            .lines()
-            .filter_map(|line| line.strip_prefix("    "))
-            .filter(|line| line.starts_with(char::is_uppercase));
-        let word = |line: &str| line.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
-        lines.map(word).collect()
-    };
-    let kebab = |name: &str| {
-        let mut text = String::new();
-        for letter in name.chars() {
-            if letter.is_uppercase() && !text.is_empty() {
-                text.push('-');
-            }
-            text.extend(letter.to_lowercase());
-        }
-        text
-    };
-    let (action, record) = (source("host/src/action/mod.rs"), source("host/src/action/record.rs"));
-    let of_record = ["Before", "Effect", "Old"].map(|name| variants(&record, &format!("pub enum {name} {{")));
-    let names = [variants(&action, "Action, kind, Kind,"), of_record.concat()].concat();
+    let record = "host/src/action/record.rs";
+    let of_record = ["Before", "Effect", "Old"].map(|name| variants(record, &format!("pub enum {name} {{")));
+    let names = [kinds_of_actions(), of_record.concat()].concat();
     assert!(names.len() > 20);
-    let missing: Vec<String> = names
-        .iter()
-        .map(|name| kebab(name))
-        .filter(|name| !document.contains(&format!("`{name}`")))
-        .collect();
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/journal.md lacks {missing:?}");
 }
 

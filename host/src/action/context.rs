@@ -38,7 +38,7 @@ struct Seen {
 /// It is sealed: no other crate can implement it, nor make one of these by itself.
 pub trait Permit: sealed::PermitSeal {}
 
-/// The seal of [`Permit`]. Plan and journal, which are below this module, implement it.
+/// The seal of [`Permit`]. Plan, journal and remains, which are below this module, implement it.
 pub(crate) mod sealed {
     /// Nobody outside of this crate can name it.
     pub trait PermitSeal {}

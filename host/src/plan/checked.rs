@@ -82,7 +82,7 @@ fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
         .collect()
 }
 
-/// Allows to do again what a journal holds, since that was checked before it was done the first time: `repairs` do again what its entries did, or a part of it.
+/// Allows to do again what a journal holds (the caller vouches that `journal` is one), since that was checked before it was done the first time: `repairs` do again what its entries did, or a part of it.
 pub fn check_again(repairs: Vec<Entry>, journal: &[Entry]) -> Result<CheckedPlan, Vec<Violation>> {
     let is_known = |repair: &Entry| {
         let covers = |entry: &Entry| entry.lifetime == repair.lifetime && entry.action.covers(&repair.action);

@@ -24,7 +24,7 @@ pub struct TypeGrants {
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
     /// Where what a link had before may be saved.
-    pub tuning_dirs: Vec<PathBuf>,
+    pub saved_link_dirs: Vec<PathBuf>,
 }
 
 /// What one request may touch: what follows from it, and the policy that narrows and widens that.
@@ -63,7 +63,7 @@ pub struct Grants {
     /// Where lease stores may be.
     pub data_dirs: Vec<PathBuf>,
     /// Where what a link had before may be saved.
-    pub tuning_dirs: Vec<PathBuf>,
+    pub saved_link_dirs: Vec<PathBuf>,
     /// Files that may be read: the configuration's `ipam.resolvConf`, and its type's.
     pub files: Vec<PathBuf>,
     /// Which plugin may be delegated to: the configuration's IPAM.
@@ -104,7 +104,7 @@ impl Grants {
             stale_maps: Vec::new(),
             forces_address: config.forces_address(),
             data_dirs: of_type.data_dirs,
-            tuning_dirs: of_type.tuning_dirs,
+            saved_link_dirs: of_type.saved_link_dirs,
             files: config.resolv_conf().map(PathBuf::from).into_iter().chain(of_type.files).collect(),
             policy: Arc::clone(policy),
         };

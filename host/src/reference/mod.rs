@@ -38,6 +38,6 @@ pub fn grants(plugin: &PluginName, config: &Config) -> TypeGrants {
         links: known.links.iter().map(|link| (*link).to_owned()).collect(),
         files: known.files.iter().map(Into::into).collect(),
         data_dirs: host_local::data_dirs(config),
-        tuning_dirs: tuning::directories(config),
+        saved_link_dirs: tuning::directories(config),
     }
 }

@@ -1,4 +1,4 @@
-//! The contract of `wit/` as Rust: one trait per interface, implemented in [`super::host`].
+//! The contract of `wit/` as Rust: one trait per interface, implemented in [`super::imports`].
 
 #![allow(missing_docs, reason = "generated; the prose is in wit/")]
 

@@ -22,7 +22,7 @@ pub enum End {
     Gateway,
     /// The end of a VLAN's gateway that is a port.
     GatewayPort,
-    /// A veth's end in the container.
+    /// The link in the container: a veth's end, or the only one.
     Container,
     /// A veth's end on the host.
     Host,

@@ -247,7 +247,7 @@ impl Recorder {
         }
     }
 
-    /// What is to be applied next: what follows from the plan, and lifetimes, follow from the actions.
+    /// The entries that no stage has applied yet, completed, each with its lifetime.
     fn stage(&mut self, report: Report) -> DraftPlan {
         self.complete();
         let entry = |(plugin, action): &(PluginName, Action)| Entry {
@@ -264,7 +264,8 @@ impl Recorder {
 
     /// Completes the actions that no earlier stage has applied. What follows from what another one gets is known in the next round.
     fn complete(&mut self) {
-        loop {
+        // One that follows from another can be that of a third, and so on; no room needs more rounds than there are actions.
+        for _ in 0..=self.entries.len() {
             let actions: Vec<&Action> = self.actions().collect();
             let plan = Complete { attachment: self.attachment(), actions: &actions };
             let of_plan = actions.iter().enumerate().skip(self.applied);

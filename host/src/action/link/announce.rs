@@ -12,7 +12,7 @@ use crate::policy::{Capability, Refusal};
 use crate::value::LinkRef;
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::Announce`](super::Action::Announce).
+/// See [`Action::Announce`](crate::action::Action::Announce).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announce {
     /// Which link. It gets the Ethernet address that it has: the kernel then announces the addresses of the link.

@@ -24,7 +24,7 @@ use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::EnsureBridge`](super::Action::EnsureBridge). The attributes count only when it is made; then it also ignores router advertisements.
+/// See [`Action::EnsureBridge`](crate::action::Action::EnsureBridge). The attributes count only when it is made; then it also ignores router advertisements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnsureBridge {
     /// The name, in the host's namespace.

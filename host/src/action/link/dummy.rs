@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// `IFLA_INFO_KIND`.
 const DUMMY: &str = "dummy";
 
-/// See [`Action::CreateDummy`](super::Action::CreateDummy).
+/// See [`Action::CreateDummy`](crate::action::Action::CreateDummy).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateDummy {
     /// The name, in the container.

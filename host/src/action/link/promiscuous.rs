@@ -17,7 +17,7 @@ use crate::value::LinkRef;
 use crate::value::shell::word;
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::SetPromiscuous`](super::Action::SetPromiscuous).
+/// See [`Action::SetPromiscuous`](crate::action::Action::SetPromiscuous).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetPromiscuous {
     /// Which link.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// A larger file is none of tuning's, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
-/// See [`Action::SaveLink`](super::Action::SaveLink).
+/// See [`Action::SaveLink`](crate::action::Action::SaveLink).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaveLink {
     /// Which link.
@@ -54,7 +54,8 @@ impl Kind for SaveLink {
         let grants = check.grants;
         let name = derive::saved_link(&grants.attachment);
         let is_named = self.path.file_name().and_then(|name| name.to_str()) == Some(&name);
-        let is_kept = self.path.parent().is_some_and(|dir| grants.tuning_dirs.iter().any(|own| own == dir));
+        let is_kept =
+            self.path.parent().is_some_and(|dir| grants.saved_link_dirs.iter().any(|own| own == dir));
         let rule = "a link is saved under its container's name, where tuning keeps that";
         let mut refusals = required(is_named && is_kept, rule);
         refusals.extend(check.link(&self.link));

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks: a veth is up within microseconds, duplicate address detection takes a second.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// See [`Action::Settle`](super::Action::Settle).
+/// See [`Action::Settle`](crate::action::Action::Settle).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {
     /// Which link.

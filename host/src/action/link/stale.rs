@@ -15,7 +15,7 @@ use crate::value::{Fact, IfName, Netns, derive};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::DeleteStaleLink`](super::Action::DeleteStaleLink).
+/// See [`Action::DeleteStaleLink`](crate::action::Action::DeleteStaleLink).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteStaleLink {
     /// The name, in the host's namespace.

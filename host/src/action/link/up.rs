@@ -18,7 +18,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
-/// See [`Action::SetUp`](super::Action::SetUp).
+/// See [`Action::SetUp`](crate::action::Action::SetUp).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetUp {
     /// Which link.

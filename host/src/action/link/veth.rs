@@ -20,7 +20,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// See [`Action::CreateVeth`](super::Action::CreateVeth). The host end is made with its master and its port settings.
+/// See [`Action::CreateVeth`](crate::action::Action::CreateVeth). The host end is made with its master and its port settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVeth {
     /// The name of the end inside the container.

@@ -20,7 +20,7 @@ use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, LinkFact, Mac, Netns, derive};
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::EnsureVlanGateway`](super::Action::EnsureVlanGateway): a veth pair in the host's namespace, both ends up, with the bridge's MTU. They
+/// See [`Action::EnsureVlanGateway`](crate::action::Action::EnsureVlanGateway): a veth pair in the host's namespace, both ends up, with the bridge's MTU. They
 /// ignore router advertisements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnsureVlanGateway {

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// See [`Action::SetTokenBucket`](super::Action::SetTokenBucket): what passes the host's end of a veth pair, in one direction.
+/// See [`Action::SetTokenBucket`](crate::action::Action::SetTokenBucket): what passes the host's end of a veth pair, in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetTokenBucket {
     /// The link, in the host's namespace.

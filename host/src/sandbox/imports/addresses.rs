@@ -25,11 +25,12 @@ impl HostAddress for Guest {
     }
 
     fn nodad(&mut self, address: Resource<Handle>) -> wasmtime::Result<()> {
-        match self.recorder().action(*self.drafts.get(&address)?) {
-            // Nobody is asked about an IPv4 address.
-            Some(Action::AddAddress(add)) => add.nodad = add.address.is_ipv6(),
-            _ => return Err(wasmtime::format_err!("an address without the action that adds it")),
-        }
+        let mut recorder = self.recorder();
+        let Some(Action::AddAddress(add)) = recorder.action(*self.drafts.get(&address)?) else {
+            wasmtime::bail!("an address without the action that adds it")
+        };
+        // Nobody is asked about an IPv4 address.
+        add.nodad = add.address.is_ipv6();
         Ok(())
     }
 

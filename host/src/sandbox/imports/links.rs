@@ -1,4 +1,4 @@
-//! `links`: bridges and veth pairs.
+//! `links`: bridges, veth pairs and dummy links.
 
 use super::PATH_BYTES;
 use super::wit::links::{Host, HostLink, Link as Handle};
@@ -88,12 +88,13 @@ impl HostLink for Guest {
     fn peer(&mut self, link: Resource<Handle>) -> wasmtime::Result<Resource<Handle>> {
         let Link { action, end, .. } = self.links.get(&link)?.clone();
         let mut recorder = self.recorder();
-        let (name, end) = match action.and_then(|action| recorder.action(action)) {
-            Some(Action::CreateVeth(veth)) if end == End::Container => (veth.peer.name.clone(), End::Host),
-            Some(Action::EnsureVlanGateway(gateway)) if end == End::Gateway => {
-                (gateway.port.clone(), End::GatewayPort)
-            }
-            _ => wasmtime::bail!("only the end of a veth pair that was asked for has a peer"),
+        let made_by = action.and_then(|action| recorder.action(action));
+        let (name, end) = if let (Some(Action::CreateVeth(veth)), End::Container) = (&made_by, end) {
+            (veth.peer.name.clone(), End::Host)
+        } else if let (Some(Action::EnsureVlanGateway(gateway)), End::Gateway) = (&made_by, end) {
+            (gateway.port.clone(), End::GatewayPort)
+        } else {
+            wasmtime::bail!("only the end of a veth pair that was asked for has a peer")
         };
         drop(recorder);
         let link = LinkRef { netns: Netns::Host, name };

@@ -131,10 +131,11 @@ impl Guest {
         map: &Resource<PortHandle>,
         set: impl FnOnce(&mut MapPorts) -> Result<(), CniError>,
     ) -> wasmtime::Result<()> {
-        match self.recorder().action(*self.drafts.get(map)?) {
-            Some(Action::MapPorts(ports)) => Ok(set(ports)?),
-            _ => Err(wasmtime::format_err!("a port map without the action that makes it")),
-        }
+        let mut recorder = self.recorder();
+        let Some(Action::MapPorts(ports)) = recorder.action(*self.drafts.get(map)?) else {
+            wasmtime::bail!("a port map without the action that makes it")
+        };
+        Ok(set(ports)?)
     }
 
     fn masquerade(&mut self, address: Prefix, backend: Backend) -> wasmtime::Result<Resource<Handle>> {

@@ -53,10 +53,11 @@ impl HostRoute for Guest {
 
 impl Guest {
     fn complete_route(&self, route: &Resource<Handle>, set: impl FnOnce(&mut Route)) -> wasmtime::Result<()> {
-        match self.recorder().action(*self.drafts.get(route)?) {
-            Some(Action::AddRoute(add)) => set(&mut add.route),
-            _ => return Err(wasmtime::format_err!("a route without the action that adds it")),
-        }
+        let mut recorder = self.recorder();
+        let Some(Action::AddRoute(add)) = recorder.action(*self.drafts.get(route)?) else {
+            wasmtime::bail!("a route without the action that adds it")
+        };
+        set(&mut add.route);
         Ok(())
     }
 }

@@ -58,6 +58,8 @@ macro_rules! plugin {
 pub mod bandwidth;
 #[path = "../../../../guest-plugins/bridge/src/lib.rs"]
 pub mod bridge;
+#[path = "../../../../guest-plugins/dummy/src/lib.rs"]
+pub mod dummy;
 #[path = "../../../../guest-plugins/firewall/src/lib.rs"]
 pub mod firewall;
 #[path = "../../../../guest-plugins/host-local/src/lib.rs"]

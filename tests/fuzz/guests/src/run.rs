@@ -54,6 +54,7 @@ fn add_of(plugin: &PluginName) -> Result<fn() -> Result<(), Error>, CniError> {
         "bridge" => crate::bridge::VERBS,
         "firewall" => crate::firewall::VERBS,
         "host-local" => crate::host_local::VERBS,
+        "dummy" => crate::dummy::VERBS,
         "loopback" => crate::loopback::VERBS,
         "portmap" => crate::portmap::VERBS,
         "static" => crate::static_::VERBS,

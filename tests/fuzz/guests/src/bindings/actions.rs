@@ -27,6 +27,11 @@ pub mod links {
         }
 
         /// See `wit/links.wit`.
+        pub fn dummy(name: &str) -> Link {
+            Link::own(call(|guest| guest.dummy(name.to_owned())))
+        }
+
+        /// See `wit/links.wit`.
         pub fn veth(name: &str) -> Link {
             Link::own(call(|guest| guest.veth(name.to_owned())))
         }

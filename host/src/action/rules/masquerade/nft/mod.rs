@@ -34,7 +34,7 @@ const OWNER_BYTES: usize = 33;
 /// What a record calls the table: it was there before.
 const SHARED: &str = "table";
 
-/// See [`Action::MasqueradeNft`](super::Action::MasqueradeNft): one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
+/// See [`Action::MasqueradeNft`](crate::action::Action::MasqueradeNft): one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasqueradeNft {
     /// The container's address; its network is what keeps its source.
