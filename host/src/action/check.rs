@@ -59,6 +59,12 @@ impl Check<'_> {
         self.rules.refuse(&Resource::Link(name.as_str()), named, rule)
     }
 
+    /// The link that a plan makes in the container has one name.
+    pub fn interface(&self, name: &IfName) -> Vec<Refusal> {
+        let is_named = *name == self.grants.attachment.interface;
+        required(is_named, "the link in the container is called as CNI_IFNAME says")
+    }
+
     /// Whether the plan makes, or uses, a bridge of that name.
     pub fn is_bridge(&self, name: &IfName) -> bool {
         self.plan.iter().any(|action| matches!(action, Action::EnsureBridge(bridge) if bridge.name == *name))

@@ -3,7 +3,7 @@
 use super::delete::{deletion, deletion_command};
 use super::end::End;
 use super::presence;
-use crate::action::check::{Check, required};
+use crate::action::check::Check;
 use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
@@ -64,8 +64,7 @@ impl Kind for CreateDummy {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        let is_named = self.name == check.grants.attachment.interface;
-        required(is_named, "the link in the container is called as CNI_IFNAME says")
+        check.interface(&self.name)
     }
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {

@@ -143,11 +143,10 @@ impl Kind for CreateVeth {
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let (grants, peer) = (check.grants, &self.peer);
-        let is_named = self.name == grants.attachment.interface;
         let is_ours =
             grants.host_veths.contains(&peer.name) && peer.alias == derive::alias(&grants.attachment);
         let has_bridge = peer.master.as_ref().is_none_or(|master| check.is_bridge(master));
-        let mut refusals = required(is_named, "the link in the container is called as CNI_IFNAME says");
+        let mut refusals = check.interface(&self.name);
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
         refusals.extend(check.vlans(&peer.vlans));

@@ -11,7 +11,7 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
-use crate::action::rules::{commands, listed};
+use crate::action::rules::{commands, is_listed, listed};
 use crate::action::undo::Inverse;
 use crate::action::{Action, CreateVeth, Undo};
 use crate::machine::MachineError;
@@ -142,12 +142,8 @@ impl Inverse for RemoveSourceMac {
 
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
         let CheckSourceMac { identity, port, .. } = &self.check;
-        match cx.look.tables().list(TABLE) {
-            Ok(listing) => Ok(found_in(&listing, identity.clone(), port.clone()).is_some()),
-            // Without the program there are no rules of ours.
-            Err(TableError::Missing(_)) => Ok(false),
-            Err(error) => Err(failed("list", error)),
-        }
+        let is_there = |listing: &Listing| found_in(listing, identity.clone(), port.clone()).is_some();
+        is_listed(cx, TABLE, |error| failed("list", error), is_there)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Effect, Undoing};
-use crate::action::rules::commands;
+use crate::action::rules::{commands, is_listed};
 use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::rules::iptables;
@@ -124,13 +124,10 @@ impl Inverse for RemoveMasquerade {
 
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
         let rules = &self.rules;
-        match cx.look.tables().list(rules.table()) {
-            Ok(listing) => Ok(listing.iptables().is_some_and(|listing| {
+        is_listed(cx, rules.table(), iptables::failed, |listing| {
+            listing.iptables().is_some_and(|listing| {
                 find::in_listing(listing, rules.family(), &rules.chain, &rules.comment).contains(rules)
-            })),
-            // Without the program there are no rules of ours.
-            Err(TableError::Missing(_)) => Ok(false),
-            Err(error) => Err(iptables::failed(error)),
-        }
+            })
+        })
     }
 }

@@ -5,7 +5,7 @@ use crate::action::context::ReadContext;
 use crate::action::kind::Kind;
 use crate::action::profile::{Lane, Profile, Removal, RuleRemoval, RuleSet, UndoLane};
 use crate::action::record::{Before, Difference, Done, Effect, Old, Reason, Undoing};
-use crate::action::rules::{commands, listed};
+use crate::action::rules::{commands, is_listed, listed};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
@@ -245,14 +245,9 @@ impl Inverse for RemoveMasqueradeNft {
     }
 
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
-        match cx.look.tables().list(TABLE) {
-            Ok(listing) => {
-                Ok(listing.nftables().is_some_and(|now| now.rules.iter().any(|rule| self.is(rule))))
-            }
-            // Without the program there are no rules of ours.
-            Err(TableError::Missing(_)) => Ok(false),
-            Err(error) => Err(failed(error)),
-        }
+        is_listed(cx, TABLE, failed, |listing| {
+            listing.nftables().is_some_and(|now| now.rules.iter().any(|rule| self.is(rule)))
+        })
     }
 }
 
