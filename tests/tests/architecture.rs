@@ -239,3 +239,12 @@ fn what_is_done_with_an_action_is_in_its_room() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// A model of the kernel that grows as large as what it stands for is one more thing to get wrong.
+#[test]
+fn the_machine_in_memory_has_at_most_2000_lines() {
+    let files = std::fs::read_dir(repository().join("tests/fake/src")).unwrap();
+    let lines = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap().lines().count());
+    let lines: usize = lines.sum();
+    assert!((1..=2000).contains(&lines), "{lines} lines");
+}

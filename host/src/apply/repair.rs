@@ -3,6 +3,7 @@
 //! Nothing is noted. What is repaired is in the journal already, with the state that was there before the ADD: a repair makes that record true again, so
 //! that a DEL, a rollback or a GC goes by it as ever, also after a repair that was killed half-way.
 
+use super::Section;
 use super::execute::{leading_leases, lock_for, together};
 use super::lanes;
 use super::state_dir::StateDir;
@@ -18,7 +19,7 @@ use crate::plan::{CheckedPlan, Entry};
 /// `journal` is all that is recorded of the attachment. `notes` are those of the look from which the plan follows: which bridges are somebody else's.
 pub fn repair(
     plan: &CheckedPlan,
-    journal: &[Entry],
+    journal: &[Section],
     state: &StateDir,
     machine: &mut dyn Machine,
     notes: &mut Notes,
@@ -26,7 +27,8 @@ pub fn repair(
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let shared = rest.iter().any(Entry::is_shared);
     let mut failures = Vec::new();
-    notes.recorded = journal.iter().map(|entry| entry.action.clone()).collect();
+    let recorded = journal.iter().flat_map(Section::entries);
+    notes.recorded = recorded.map(|entry| entry.action.clone()).collect();
     // The order of locks is that of an ADD: leases, and without them what is shared.
     for (entries, shared) in [(leases, None), (rest, shared.then_some(state))] {
         for step in entries.chunk_by(together) {

@@ -82,11 +82,22 @@ fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
         .collect()
 }
 
-/// Allows to do again what a journal holds (the caller vouches that `journal` is one), since that was checked before it was done the first time: `repairs` do again what its entries did, or a part of it.
-pub fn check_again(repairs: Vec<Entry>, journal: &[Entry]) -> Result<CheckedPlan, Vec<Violation>> {
+/// A section of a journal: its entries were checked before they were done. The trait is sealed, as [`Permit`] is.
+pub trait Journalled: PermitSeal {
+    /// Every action that was done or may have been.
+    fn entries(&self) -> impl Iterator<Item = &Entry>;
+}
+
+/// Allows actions that a journal holds, because policy checked them before they were done the first time.
+///
+/// Each repair has to do what one of the entries did, or a part of it.
+///
+/// # Errors
+/// A violation for each repair of which the journal holds nothing.
+pub fn check_again(repairs: Vec<Entry>, journal: &[impl Journalled]) -> Result<CheckedPlan, Vec<Violation>> {
     let is_known = |repair: &Entry| {
         let covers = |entry: &Entry| entry.lifetime == repair.lifetime && entry.action.covers(&repair.action);
-        journal.iter().any(covers)
+        journal.iter().flat_map(Journalled::entries).any(covers)
     };
     let violation = |repair: &Entry| Violation {
         plugin: repair.plugin.clone(),

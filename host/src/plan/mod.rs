@@ -3,7 +3,7 @@
 pub mod checked;
 pub mod document;
 
-pub use checked::{CheckedPlan, check, check_again};
+pub use checked::{CheckedPlan, Journalled, check, check_again};
 
 use crate::action::{Action, Lifetime, Query, SetLink};
 use crate::value::{Interface, LinkRef, Netns, PluginName, Report, derive};

@@ -41,6 +41,22 @@ impl Route {
         Route { dst, gw: None, mtu: None, advmss: None, priority: None, table: None, scope: None }
     }
 
+    /// Whether a route of the kernel, with all of its values, is the one that this one describes: what this one leaves out may be anything.
+    ///
+    /// So a route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a
+    /// VRF. IPv6 has no scopes.
+    pub fn describes(&self, kernel: &Route) -> bool {
+        let own = self.kept();
+        let fits = |own: Option<u32>, has: Option<u32>| own.is_none_or(|own| own == 0 || has == Some(own));
+        own.dst == kernel.dst
+            && (own.gw.is_none() || own.gw == kernel.gw)
+            && (own.dst.is_ipv6() || own.scope.is_none() || own.scope == kernel.scope)
+            && fits(own.table, kernel.table)
+            && fits(own.priority, kernel.priority)
+            && fits(own.mtu, kernel.mtu)
+            && fits(own.advmss, kernel.advmss)
+    }
+
     /// The route as the kernel keeps it: without the host's part of an IPv6 destination (it takes no such IPv4 one), without a gateway of
     /// zeros in IPv4, and with metrics up to a bound (`ip_metrics_convert`).
     pub fn kept(&self) -> Self {

@@ -79,8 +79,6 @@ fn look_and_repair(
     let everything = node.state.sections(None);
     // Looked at by others it is in flight: this is the flight.
     let state = attached.state_under_lock();
-    let journal: Vec<Entry> =
-        attached.sections.iter().flat_map(|section| section.entries().cloned()).collect();
     let mut notes = Notes::default();
     let mut machine = node.locked_machine(attached.netns(), lock);
     let mut drift = drift::look(attached, state, &everything, &mut machine, &mut notes);
@@ -91,12 +89,13 @@ fn look_and_repair(
             break;
         }
         record.plan(&[], || plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
-        let plan = plan::check_again(drift.repairs.clone(), &journal).map_err(|violations| {
-            let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
-            CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
-        })?;
+        let plan =
+            plan::check_again(drift.repairs.clone(), &drift.attached.sections).map_err(|violations| {
+                let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
+                CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
+            })?;
         record.begin_applying()?;
-        failures = apply::repair(&plan, &journal, &node.state, &mut machine, &mut notes);
+        failures = apply::repair(&plan, &drift.attached.sections, &node.state, &mut machine, &mut notes);
         done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));
         // What was looked up may have been made anew.
         (machine, notes) = (node.locked_machine(drift.attached.netns(), lock), Notes::default());

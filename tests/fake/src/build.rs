@@ -7,11 +7,10 @@ use super::{FakeMachine, Program};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use wasm_cni::machine::port::Address;
 use wasm_cni::machine::rules::{Listing, TableId};
-use wasm_cni::value::{LinkFact, LinkRef, Netns, Owner, StoreRef, SysctlKey};
+use wasm_cni::value::{LinkFact, LinkRef, Netns, StoreRef, SysctlKey};
 
 impl FakeMachine {
     /// With a link as [`LinkFact`] has it; its index is the next one, whatever the fact says, and a master has to be there.
@@ -25,24 +24,17 @@ impl FakeMachine {
         Ok(self)
     }
 
-    /// With a veth pair: deleting one end deletes the other.
-    ///
-    /// # Errors
-    /// As [`FakeMachine::with_link`].
+    /// With a veth pair: deleting one end deletes the other. Errors are those of [`FakeMachine::with_link`].
     pub fn with_pair(mut self, first: LinkFact, second: LinkFact) -> io::Result<Self> {
         let (one, other) = (self.try_link(&first)?, self.try_link(&second)?);
         self.state.spaces.join((first.netns, one), (second.netns, other))?;
         Ok(self)
     }
 
-    /// With an address of a link, and all that is known of it.
-    ///
-    /// # Errors
-    /// As [`FakeMachine::with_link`]; there is no such link.
+    /// With an address of a link that is there, and all that is known of it.
     pub fn with_address(mut self, link: &LinkRef, address: Address) -> io::Result<Self> {
         let space = self.state.spaces.at(link.netns)?;
-        let is_it = |there: &&mut Link| there.name == link.name.as_str();
-        let index = space.links.iter_mut().find(is_it).ok_or(Errno::ENODEV)?.index;
+        let index = space.find(link.name.as_str()).ok_or(Errno::ENODEV)?.index;
         space.add_address(index, address)?;
         Ok(self)
     }
@@ -55,23 +47,7 @@ impl FakeMachine {
         self
     }
 
-    /// With a lease, as if its set had handed out others since: `last_reserved_ip.N` is not written.
-    pub fn with_lease(self, store: &StoreRef, address: IpAddr, owner: &Owner) -> Self {
-        self.leases.write(
-            store,
-            &address.to_string(),
-            &format!("{}\r\n{}", owner.container, owner.interface),
-        );
-        self
-    }
-
-    /// With `last_reserved_ip.N`.
-    pub fn with_last_reserved(self, store: &StoreRef, set: u32, address: IpAddr) -> Self {
-        self.leases.write(store, &format!("last_reserved_ip.{set}"), &address.to_string());
-        self
-    }
-
-    /// With a file in a lease store, whatever is in it.
+    /// With a file in a lease store, whatever is in it: `last_reserved_ip.N`, or nothing of a lease.
     pub fn with_lease_file(self, store: &StoreRef, name: &str, content: &str) -> Self {
         self.leases.write(store, name, content);
         self

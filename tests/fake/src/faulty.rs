@@ -2,6 +2,7 @@
 
 use super::FakeMachine;
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,20 +42,19 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub struct Strike {
     fault: Fault,
-    at: usize,
-    until: usize,
+    calls: RangeInclusive<usize>,
     seen: Arc<AtomicUsize>,
 }
 
 impl Strike {
     /// At the call of that number, from 0.
     pub fn at(at: usize, fault: Fault) -> Self {
-        Strike { fault, at, until: at, seen: Arc::new(AtomicUsize::new(0)) }
+        Strike { fault, calls: at..=at, seen: Arc::default() }
     }
 
     /// At that call and at each that follows, so that what was done cannot be undone either.
     pub fn from(at: usize, fault: Fault) -> Self {
-        Strike { until: usize::MAX, ..Strike::at(at, fault) }
+        Strike { calls: at..=usize::MAX, ..Strike::at(at, fault) }
     }
 
     /// At none: only counts.
@@ -64,7 +64,7 @@ impl Strike {
 
     /// Whether it strikes at more than one call.
     pub fn is_lasting(&self) -> bool {
-        self.until > self.at
+        self.calls.end() > self.calls.start()
     }
 
     /// How many calls there were so far.
@@ -75,13 +75,7 @@ impl Strike {
     /// Counts a call; the fault, if it is to go wrong.
     fn next(&self) -> Option<Fault> {
         let number = self.seen.fetch_add(1, Ordering::SeqCst);
-        (self.at..=self.until).contains(&number).then_some(self.fault)
-    }
-
-    /// Whether the process dies at one of the next calls, which are so many.
-    fn is_death_within(&self, count: usize) -> bool {
-        let next = self.seen();
-        matches!(self.fault, Fault::DiesBefore | Fault::DiesAfter) && (next..next + count).contains(&self.at)
+        self.calls.contains(&number).then_some(self.fault)
     }
 }
 
@@ -97,27 +91,20 @@ impl FakeMachine {
     }
 }
 
-impl Fault {
-    fn text(self) -> &'static str {
-        match self {
-            Fault::Dry => DRY,
-            Fault::AnswerLost => "the answer was lost",
-            Fault::Refused | Fault::DiesBefore | Fault::DiesAfter => "made to fail",
-        }
-    }
-}
-
 impl From<Fault> for io::Error {
     fn from(fault: Fault) -> Self {
-        let kind = if fault == Fault::AnswerLost { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
-        io::Error::new(kind, fault.text())
+        match fault {
+            Fault::AnswerLost => io::Error::new(io::ErrorKind::TimedOut, "the answer was lost"),
+            Fault::Dry => io::Error::other(DRY),
+            Fault::Refused | Fault::DiesBefore | Fault::DiesAfter => io::Error::other("made to fail"),
+        }
     }
 }
 
 impl From<Fault> for TableError {
     fn from(fault: Fault) -> Self {
         let error = if fault == Fault::AnswerLost { TableError::Unknown } else { TableError::Failed };
-        error(fault.text().to_owned())
+        error(io::Error::from(fault).to_string())
     }
 }
 
@@ -146,12 +133,6 @@ impl Gate {
         self.lock().clone()
     }
 
-    /// Asks somebody else, or what goes wrong with it.
-    pub fn look<T, E: From<Fault>>(&self, look: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let fault = self.strike().next().filter(|fault| *fault != Fault::Dry);
-        struck(fault.map(Fault::without_answer), look)
-    }
-
     /// Does a change that somebody else answers, or what goes wrong with it.
     pub fn remote<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         struck(self.strike().next(), change)
@@ -169,21 +150,22 @@ impl Gate {
         mut change: impl FnMut(R) -> io::Result<()>,
     ) -> Vec<io::Result<()>> {
         let strike = self.strike();
-        if strike.is_death_within(requests.len()) {
-            if strike.fault == Fault::DiesAfter {
-                requests.into_iter().for_each(|request| drop(change(request)));
-            }
+        let faults: Vec<Option<Fault>> = requests.iter().map(|_| strike.next()).collect();
+        if faults.contains(&Some(Fault::DiesBefore)) {
             resume_unwind(Box::new(Died))
         }
         let mut is_lost = false;
-        let one = |request| {
-            let fault = strike.next();
-            let answer = struck(fault, || change(request));
+        let one = |(request, fault): (R, &Option<Fault>)| {
+            let answer = struck(fault.filter(|fault| *fault != Fault::DiesAfter), || change(request));
             // The kernel forgets answers for want of room, and who reads gets that as an error: no later answer of the batch is read.
-            is_lost |= fault == Some(Fault::AnswerLost);
+            is_lost |= *fault == Some(Fault::AnswerLost);
             if is_lost { Err(Fault::AnswerLost.into()) } else { answer }
         };
-        requests.into_iter().map(one).collect()
+        let answers = requests.into_iter().zip(&faults).map(one).collect();
+        if faults.contains(&Some(Fault::DiesAfter)) {
+            resume_unwind(Box::new(Died))
+        }
+        answers
     }
 }
 

@@ -9,7 +9,6 @@
 mod address;
 mod build;
 pub mod faulty;
-mod leases;
 mod link;
 mod look;
 mod route;
@@ -46,26 +45,12 @@ pub struct FakeMachine {
     /// The stores that this verb has open.
     stores: Stores,
     gate: Gate,
-    /// What was asked of it. It is a test's to clear.
-    pub log: Log,
-}
-
-/// What was asked of a machine.
-#[derive(Debug, Clone, Default)]
-pub struct Log {
-    /// Requests, in order, those that were refused too.
-    pub sent: Vec<(Netns, Request)>,
-    /// Programs that were executed.
+    /// The requests that were sent, in order, those that were refused too. A test may clear it.
+    pub sent: Vec<Request>,
+    /// The programs that were executed.
     pub calls: Vec<ProgramCall>,
-    /// So many pauses were made.
+    /// How many pauses were made.
     pub pauses: u32,
-}
-
-impl Log {
-    /// The requests, wherever they were sent.
-    pub fn requests(&self) -> Vec<Request> {
-        self.sent.iter().map(|(_, request)| request.clone()).collect()
-    }
 }
 
 /// What no second thread and no open store changes.
@@ -123,14 +108,13 @@ impl FakeMachine {
 
     /// The same with another gate.
     fn behind(&self, gate: Gate) -> Self {
-        let same = FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate);
-        FakeMachine { log: self.log.clone(), ..same }
+        FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate)
     }
 
     fn of(state: State, tables: Tables, leases: MemoryDirectories, gate: Gate) -> Self {
         let leases = leases.behind(Arc::new(gate.clone()));
         let stores = Stores::new(Box::new(leases.clone()), gate.is_dry());
-        FakeMachine { state, tables, leases, stores, gate, log: Log::default() }
+        FakeMachine { state, tables, leases, stores, gate, sent: Vec::new(), calls: Vec::new(), pauses: 0 }
     }
 }
 
@@ -140,7 +124,7 @@ impl Machine for FakeMachine {
     }
 
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
-        self.log.sent.extend(requests.iter().map(|request| (netns, request.clone())));
+        self.sent.extend_from_slice(&requests);
         self.gate.batch(requests, |request| {
             self.state.spaces.get(netns).ok_or_else(no_netns)?;
             Ok(self.state.spaces.request(netns, &request)?)
@@ -181,7 +165,7 @@ impl Machine for FakeMachine {
     }
 
     fn run(&mut self, call: &ProgramCall) -> io::Result<Output> {
-        self.log.calls.push(call.clone());
+        self.calls.push(call.clone());
         self.gate.remote(|| {
             let program = self.state.programs.get(&call.program).ok_or(Errno::ENOENT)?;
             Ok(program(call, &mut self.state.files))
@@ -189,7 +173,7 @@ impl Machine for FakeMachine {
     }
 
     fn pause(&mut self, _time: Duration) -> bool {
-        self.log.pauses += 1;
+        self.pauses += 1;
         // Nothing changes by waiting: a link is ready or never will be.
         true
     }

@@ -103,8 +103,7 @@ impl Look for FakeMachine {
         self.looked()?;
         let bytes = self.state.files.get(path).ok_or(Errno::ENOENT)?;
         if bytes.len() > limit {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10));
-            return Err(io::Error::new(error.kind(), Unreadable(error)));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, Unreadable::too_large(limit)));
         }
         Ok(bytes.clone())
     }

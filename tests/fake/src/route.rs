@@ -62,20 +62,9 @@ impl Entry {
         Entry { route, oif: link.index, by_kernel: true, kind }
     }
 
-    /// Whether a plan's route is this one, by what the plan says.
+    /// Whether it is a link's route that a plan describes.
     pub fn is(&self, index: u32, route: &Route) -> bool {
-        let route = route.kept();
-        let has = |wanted: Option<u32>, own: Option<u32>| wanted.is_none_or(|_| wanted == own);
-        self.kind == Kind::Unicast
-            && self.oif == index
-            // One that names no table may have been moved to another.
-            && has(route.table.filter(|table| *table != 0), self.table)
-            && (self.dst.is_ipv6() || route.scope.is_none_or(|_| route.scope == self.scope))
-            && self.dst == route.dst
-            && (route.gw.is_none() || route.gw == self.gw)
-            && has(route.priority.filter(|priority| *priority != 0), self.priority)
-            && has(route.mtu, self.mtu)
-            && has(route.advmss, self.advmss)
+        self.kind == Kind::Unicast && self.oif == index && route.describes(self)
     }
 }
 

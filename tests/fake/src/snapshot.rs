@@ -1,10 +1,12 @@
 //! The whole state as text: the same state gives the same text, whatever the indexes are.
 
+use super::FakeMachine;
 use super::link::{DEFAULT_QUEUE_LENGTH, Link};
 use super::route::{Entry, Kind, MAIN};
 use super::space::Space;
-use super::{FakeMachine, leases};
-use wasm_cni::machine::port::Address;
+use std::net::IpAddr;
+use wasm_cni::machine::lease::MemoryDirectories;
+use wasm_cni::machine::port::{Address, TokenBucket};
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Netns;
 
@@ -21,13 +23,13 @@ impl FakeMachine {
             lines.extend(space_lines(space).into_iter().map(|line| format!("{place}: {line}")));
         }
         lines.extend(self.tables.lines());
-        lines.extend(leases::lines(&self.leases));
-        let file = |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| {
-            format!("file {}: {}", path.display(), String::from_utf8_lossy(bytes).replace('\n', ""))
-        };
-        lines.extend(self.state.files.iter().map(file));
-        lines
-            .extend(self.state.zones.iter().flatten().map(|(zone, source)| format!("zone {zone}: {source}")));
+        lines.extend(lease_lines(&self.leases));
+        for (path, bytes) in &self.state.files {
+            let text = String::from_utf8_lossy(bytes).replace('\n', "");
+            lines.push(format!("file {}: {text}", path.display()));
+        }
+        let zones = self.state.zones.iter().flatten();
+        lines.extend(zones.map(|(zone, source)| format!("zone {zone}: {source}")));
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }
@@ -39,8 +41,7 @@ fn space_lines(space: &Space) -> Vec<String> {
     links.sort_by_key(|link| &link.name);
     for link in links {
         lines.push(link_line(link, name));
-        if let Some(token_bucket) = link.root {
-            let (rate, limit, buffer) = (token_bucket.rate, token_bucket.limit, token_bucket.buffer);
+        if let Some(TokenBucket { rate, limit, buffer }) = link.root {
             lines.push(format!("tbf dev {} rate {rate} limit {limit} buffer {buffer}", link.name));
         }
         if let Some(targets) = &link.ingress {
@@ -65,41 +66,26 @@ fn space_lines(space: &Space) -> Vec<String> {
 
 fn link_line<'a>(link: &Link, name: impl Fn(u32) -> &'a str) -> String {
     let state = if link.up { "up" } else { "down" };
-    let mut line = format!("link {} {} mtu {} {state}", link.name, link.mac, link.mtu);
-    if !link.kind.is_empty() {
-        line += &format!(" type {}", link.kind);
-    }
-    if let Some(master) = link.master {
-        let hairpin = if link.hairpin { "on" } else { "off" };
-        line += &format!(" master {} hairpin {hairpin}", name(master));
-        if link.isolated {
-            line += " isolated";
-        }
-        if link.vlans != Vlans::of_new_port() {
-            line += &format!(" vlans {}", link.vlans.text());
-        }
-    }
-    let marks = [
-        (link.vlan_filtering, " vlan_filtering"),
-        (link.promiscuous, " promisc"),
-        (link.all_multicast, " allmulticast"),
+    let hairpin = if link.hairpin { "on" } else { "off" };
+    let has_others = link.master.is_some() && link.vlans != Vlans::of_new_port();
+    let is_other = (link.queue_length != DEFAULT_QUEUE_LENGTH).then_some(link.queue_length);
+    let parts = [
+        (!link.kind.is_empty()).then(|| format!("type {}", link.kind)),
+        link.master.map(|master| format!("master {} hairpin {hairpin}", name(master))),
+        link.isolated.then(|| "isolated".to_owned()),
+        has_others.then(|| format!("vlans {}", link.vlans.text())),
+        link.vlan_filtering.then(|| "vlan_filtering".to_owned()),
+        link.promiscuous.then(|| "promisc".to_owned()),
+        link.all_multicast.then(|| "allmulticast".to_owned()),
+        is_other.map(|packets| format!("qlen {packets}")),
+        link.alias.as_ref().map(|alias| format!("alias {alias:?}")),
     ];
-    line.extend(marks.iter().filter(|(is_on, _)| *is_on).map(|(_, mark)| *mark));
-    if link.queue_length != DEFAULT_QUEUE_LENGTH {
-        line += &format!(" qlen {}", link.queue_length);
-    }
-    if let Some(alias) = &link.alias {
-        line += &format!(" alias {alias:?}");
-    }
-    line
+    let line = format!("link {} {} mtu {} {state}", link.name, link.mac, link.mtu);
+    parts.into_iter().flatten().fold(line, |line, part| line + " " + &part)
 }
 
 fn route_line(route: &Entry, link: &str) -> String {
-    let mut line = format!("route {}", route.dst);
-    if let Some(gateway) = route.gw {
-        line += &format!(" via {gateway}");
-    }
-    line += &format!(" dev {link}");
+    let via = route.gw.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
     let parts = [
         ("metric", route.priority.filter(|priority| *priority != 0)),
         ("table", route.table.filter(|table| *table != MAIN)),
@@ -107,10 +93,28 @@ fn route_line(route: &Entry, link: &str) -> String {
         ("mtu", route.mtu),
         ("advmss", route.advmss),
     ];
-    for (part, value) in parts {
-        if let Some(value) = value {
-            line += &format!(" {part} {value}");
+    let said = parts.into_iter().filter_map(|(part, value)| Some(format!(" {part} {}", value?)));
+    let protocol = if route.by_kernel { "kernel" } else { "boot" };
+    format!("route {}{via} dev {link}{} proto {protocol}", route.dst, said.collect::<String>())
+}
+
+/// A line for each lease directory, then each file: leases, then `last_reserved_ip.N`, then whatever else.
+fn lease_lines(directories: &MemoryDirectories) -> Vec<String> {
+    let mut lines = Vec::new();
+    for store in directories.stores() {
+        let place = format!("leases {}", store.directory().display());
+        let mut files = Vec::new();
+        for (name, content) in directories.files(&store) {
+            let content = content.replace("\r\n", " ");
+            files.push(match (name.parse::<IpAddr>(), name.strip_prefix("last_reserved_ip.")) {
+                (Ok(address), _) => (0, Some(address), format!("{place}: {address} = {content}")),
+                (_, Some(set)) => (1, None, format!("{place}: last {set} = {content}")),
+                _ => (2, None, format!("{place}: file {name} = {content}")),
+            });
         }
+        files.sort();
+        lines.push(place);
+        lines.extend(files.into_iter().map(|(_, _, line)| line));
     }
-    if route.by_kernel { line + " proto kernel" } else { line + " proto boot" }
+    lines
 }

@@ -74,11 +74,7 @@ impl Spaces {
             self.join((Netns::Host, index), (veth.netns, end))?;
             veth.master.map_or(Ok(()), |master| self.at(Netns::Host)?.enslave(index, master))
         };
-        let completed = complete();
-        if completed.is_err() {
-            self.delete((Netns::Host, index))?;
-        }
-        completed
+        complete().inspect_err(|_| _ = self.delete((Netns::Host, index)))
     }
 
     /// Makes two links each other's peer.

@@ -25,21 +25,22 @@ impl Family {
     /// Both.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The directory with a directory for each link, and for `all` and `default`.
-    pub fn directory(self) -> &'static str {
+    /// The directory with a directory for each link, and for `all` and `default`; the parameters of a link.
+    fn parts(self) -> (&'static str, &'static str) {
         match self {
-            Family::V4 => "net/ipv4/conf",
-            Family::V6 => "net/ipv6/conf",
+            Family::V4 => ("net/ipv4/conf", V4),
+            Family::V6 => ("net/ipv6/conf", V6),
         }
+    }
+
+    /// The directory of the family.
+    pub fn directory(self) -> &'static str {
+        self.parts().0
     }
 
     /// The parameters of a link, with the kernel's defaults.
     pub fn defaults(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let all = match self {
-            Family::V4 => V4,
-            Family::V6 => V6,
-        };
-        all.split(' ').filter_map(|parameter| parameter.split_once('='))
+        self.parts().1.split(' ').filter_map(|parameter| parameter.split_once('='))
     }
 
     /// The directory of a link.

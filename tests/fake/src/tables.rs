@@ -55,25 +55,31 @@ impl Tables {
         *self.others.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     }
 
-    /// A line for each chain and each rule. Neither the order of chains nor the handles of rules are of account.
+    /// A line for each chain by name, then for each rule, those of one chain in their order. Handles are left out.
     pub fn lines(&self) -> Vec<String> {
-        let all = self.lock();
-        let lines = |(table, listing): (&TableId, &Listing)| match (table, listing) {
-            (TableId::Nftables(family, name), Listing::Nftables(listing)) => {
-                of_nftables(family, name, listing)
-            }
-            (TableId::Iptables(table, family), Listing::Iptables(listing)) => {
-                of_iptables(*table, *family, listing)
-            }
-            _ => Vec::new(),
-        };
-        all.iter().flat_map(lines).collect()
+        let mut lines = Vec::new();
+        for (table, listing) in self.lock().iter() {
+            let place = match table {
+                TableId::Iptables(table, Family::V4) => table.name().to_owned(),
+                TableId::Iptables(table, Family::V6) => format!("{}6", table.name()),
+                TableId::Nftables(family, name) => format!("nft {family} {name}"),
+            };
+            let exists = listing.nftables().is_some_and(|listing| listing.exists);
+            let (mut chains, mut rules) = chains_and_rules(listing);
+            chains.sort();
+            rules.sort_by_key(|(chain, _)| *chain);
+            let all = exists.then(|| "table".to_owned()).into_iter().chain(chains);
+            let all = all.chain(rules.into_iter().map(|(_, line)| line));
+            lines.extend(all.map(|line| format!("{place}: {line}")));
+        }
+        lines
     }
 }
 
 impl RuleTables for Tables {
     fn list(&self, table: TableId) -> Result<Listing, TableError> {
-        let listing = self.gate.look(|| Ok(listed(&self.lock(), kept(table))));
+        let look = || Ok(listed(&self.lock(), kept(table)));
+        let listing = if self.gate.is_dry() { look() } else { self.gate.local(look) };
         let change = self.others.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(change) = change {
             change(self);
@@ -110,40 +116,34 @@ fn kept(table: TableId) -> TableId {
     }
 }
 
-/// The edit whose rule is as the kernel keeps it.
+/// The edit whose rule is as the kernel keeps it; only of a plain rule that is known.
 fn kept_edit(edit: &Edit) -> Edit {
-    match edit {
-        Edit::Iptables(iptables::Edit::Append(rule)) => iptables::Edit::Append(kept_rule(rule)).into(),
-        Edit::Iptables(iptables::Edit::Insert(rule)) => iptables::Edit::Insert(kept_rule(rule)).into(),
-        other => other.clone(),
+    use iptables::Edit::{Append, Insert};
+    let mut kept = edit.clone();
+    match &mut kept {
+        Edit::Iptables(Append(rule) | Insert(rule)) if rule.is_plain() => *rule = kept_rule(rule),
+        _ => {}
     }
+    kept
 }
 
-/// A plain rule as `iptables -S` prints it: without networks of all addresses. Of other rules nothing is known.
+/// A plain rule as `iptables -S` prints it: without networks of all addresses.
 fn kept_rule(rule: &iptables::Rule) -> iptables::Rule {
-    if !rule.is_plain() {
-        return rule.clone();
-    }
-    let said = |network: &IpNetwork| network.prefix() > 0;
-    let networks = [
-        ("-s", rule.source().filter(said)),
-        ("-d", rule.destination().filter(said)),
-        ("! -d", rule.not_destination()),
+    let said = |network: IpNetwork| (network.prefix() > 0).then(|| network.to_string());
+    let cut = |comment: &str| {
+        let kept = comment.as_bytes().get(..MAX_COMMENT_BYTES).unwrap_or(comment.as_bytes());
+        String::from_utf8_lossy(kept).into_owned()
+    };
+    let parts = [
+        ("-s", rule.source().and_then(said)),
+        ("-d", rule.destination().and_then(said)),
+        ("! -d", rule.not_destination().map(|network| network.to_string())),
+        ("-m comment --comment", rule.comment().map(cut)),
+        ("-j", rule.target().map(str::to_owned)),
     ];
-    let mut words = Vec::new();
-    for (option, network) in networks {
-        if let Some(network) = network {
-            words.extend(option.split(' ').map(str::to_owned));
-            words.push(network.to_string());
-        }
-    }
-    if let Some(comment) = rule.comment() {
-        let cut = comment.as_bytes().get(..MAX_COMMENT_BYTES).unwrap_or(comment.as_bytes());
-        words.extend(["-m", "comment", "--comment"].map(str::to_owned));
-        words.push(String::from_utf8_lossy(cut).into_owned());
-    }
-    words.extend(rule.target().into_iter().flat_map(|target| ["-j".to_owned(), target.to_owned()]));
-    iptables::Rule { chain: rule.chain.clone(), words }
+    let said = parts.into_iter().filter_map(|(option, value)| Some((option, value?)));
+    let words = said.flat_map(|(option, value)| option.split(' ').map(str::to_owned).chain([value]));
+    iptables::Rule { chain: rule.chain.clone(), words: words.collect() }
 }
 
 fn number(listing: &mut Listing) {
@@ -164,23 +164,21 @@ fn is_possible(listing: &Listing, edit: &Edit) -> bool {
 fn is_possible_iptables(listing: &iptables::Listing, edit: &iptables::Edit) -> bool {
     use iptables::Edit;
     let is_there = |chain: &str| listing.has_chain(chain) || BUILT_IN.contains(&chain);
+    // Of a rule that is not plain, the target may have options.
     let targets = |rule: &iptables::Rule| {
-        // Of a rule that is not plain, the target may have options.
-        ["-j", "-g"]
-            .into_iter()
-            .filter_map(|option| rule.value(option).map(str::to_owned))
-            .collect::<Vec<_>>()
+        ["-j", "-g"].map(|option| rule.value(option).map(str::to_owned)).into_iter().flatten()
     };
     match edit {
         Edit::NewChain(chain) => !is_there(chain) && !is_target(chain) && !chain.starts_with('-'),
         Edit::Append(rule) | Edit::Insert(rule) => {
-            let is_known = |target: &String| is_target(target) || is_there(target);
-            is_there(&rule.chain) && is_complete(rule) && targets(rule).iter().all(is_known)
+            let is_known = |target: &str| is_target(target) || is_there(target);
+            is_there(&rule.chain) && is_complete(rule) && targets(rule).all(|target| is_known(&target))
         }
         Edit::Delete(rule) => listing.has(rule),
         Edit::Flush(chain) => is_there(chain),
         Edit::DeleteChain(chain) => {
-            let uses = |rule: &iptables::Rule| rule.chain == *chain || targets(rule).contains(chain);
+            let uses =
+                |rule: &iptables::Rule| rule.chain == *chain || targets(rule).any(|target| target == *chain);
             listing.has_chain(chain) && !listing.rules.iter().any(uses)
         }
     }
@@ -223,39 +221,23 @@ fn is_possible_nftables(listing: &nftables::Listing, edit: &nftables::Edit) -> b
     }
 }
 
-/// As `iptables -S` lists them, without the built-in chains.
-fn of_iptables(table: Table, family: Family, listing: &iptables::Listing) -> Vec<String> {
-    let place = match family {
-        Family::V4 => table.name().to_owned(),
-        Family::V6 => format!("{}6", table.name()),
-    };
-    let line = |rule: &iptables::Rule| iptables::Edit::Append(rule.clone()).line();
-    let rules = listing.rules.iter().map(|rule| (rule.chain.as_str(), line(rule)));
-    lines(&place, listing.chains.iter().map(|chain| format!("-N {chain}")), rules)
-}
-
-fn of_nftables(family: &str, name: &str, listing: &nftables::Listing) -> Vec<String> {
-    let place = format!("nft {family} {name}");
-    let line = |rule: &nftables::Rule| {
-        let statements: Vec<String> = rule.statements.iter().map(ToString::to_string).collect();
-        let comment = rule.comment.as_ref().map(|text| format!(" comment {text:?}")).unwrap_or_default();
-        format!("rule {} {}{comment}", rule.chain, statements.join(" "))
-    };
-    let rules = listing.rules.iter().map(|rule| (rule.chain.as_str(), line(rule)));
-    let lines = lines(&place, listing.chains.iter().map(|chain| format!("chain {chain}")), rules);
-    let table = listing.exists.then(|| format!("{place}: table"));
-    table.into_iter().chain(lines).collect()
-}
-
-/// Chains by name, then rules, those of one chain together in their order.
-fn lines<'a>(
-    place: &str,
-    chains: impl Iterator<Item = String>,
-    rules: impl Iterator<Item = (&'a str, String)>,
-) -> Vec<String> {
-    let (mut chains, mut rules): (Vec<_>, Vec<_>) = (chains.collect(), rules.collect());
-    chains.sort();
-    rules.sort_by_key(|(chain, _)| *chain);
-    let all = chains.into_iter().chain(rules.into_iter().map(|(_, line)| line));
-    all.map(|line| format!("{place}: {line}")).collect()
+/// Chains, then rules with their chains: as `iptables -S` lists them, without the built-in chains, or as `nft list` does.
+fn chains_and_rules(listing: &Listing) -> (Vec<String>, Vec<(&str, String)>) {
+    match listing {
+        Listing::Iptables(listing) => {
+            let line = |rule: &iptables::Rule| iptables::Edit::Append(rule.clone()).line();
+            let rules = listing.rules.iter().map(|rule| (rule.chain.as_str(), line(rule)));
+            (listing.chains.iter().map(|chain| format!("-N {chain}")).collect(), rules.collect())
+        }
+        Listing::Nftables(listing) => {
+            let line = |rule: &nftables::Rule| {
+                let statements: Vec<String> = rule.statements.iter().map(ToString::to_string).collect();
+                let comment =
+                    rule.comment.iter().map(|text| format!(" comment {text:?}")).collect::<String>();
+                format!("rule {} {}{comment}", rule.chain, statements.join(" "))
+            };
+            let rules = listing.rules.iter().map(|rule| (rule.chain.as_str(), line(rule)));
+            (listing.chains.iter().map(|chain| format!("chain {chain}")).collect(), rules.collect())
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Every plan of the corpus, with a fault at every call of the port: nothing is left of what failed, and nothing of what was undone.
 
+mod again;
 #[expect(dead_code, reason = "shared with the comparison, which makes start states of a real machine")]
 mod plans;
 
@@ -10,7 +11,7 @@ use wasm_cni::action::record::Reason;
 use wasm_cni::action::{Action, Delegate};
 use wasm_cni::apply::{self, Header, Journal, Section, StateDir};
 use wasm_cni::machine::port::Machine;
-use wasm_cni::plan::{self, CheckedPlan, Entry};
+use wasm_cni::plan::{CheckedPlan, Entry};
 use wasm_cni::section;
 use wasm_cni::value::{Attachment, PluginName, derive};
 use wasm_cni_fake::FakeMachine;
@@ -39,7 +40,7 @@ impl Case {
         let stages = plan.stages().into_iter().map(|entries| match entries {
             [Entry { action: Action::Delegate(delegate), .. }] => Stage::Native(delegate.clone()),
             whole if whole.len() == plan.entries.len() => Stage::Checked(plan.checked()),
-            part => Stage::Checked(plan::check_again(part.to_vec(), part).unwrap()),
+            part => Stage::Checked(again::checked(part)),
         });
         Case { stages: stages.collect(), before, plan }
     }
@@ -238,7 +239,7 @@ fn after(mut machine: FakeMachine, entries: &[Entry], attachment: &Attachment) -
     let state = StateDir::new(directory.path().to_owned());
     let journal = state.lock(attachment).unwrap();
     let mut writer = journal.begin(&header(attachment, &PluginName::parse("earlier").unwrap())).unwrap();
-    let plan = plan::check_again(entries.to_vec(), entries).unwrap();
+    let plan = again::checked(entries);
     apply::execute(&plan, &mut writer, &state, &mut machine).unwrap();
     machine.next_verb();
     machine

@@ -14,6 +14,7 @@
 
 use crate::world::PLUGINS;
 use ipnetwork::IpNetwork;
+use std::net::IpAddr;
 use wasm_cni::cni::{Command, Config, Request, config};
 use wasm_cni::reference::host_local;
 use wasm_cni::value::{
@@ -76,7 +77,9 @@ impl Case {
             }),
             "lease" => owner("other", "eth0").and_then(|owner| self.leased(before, rest, &owner)),
             "held" => self.leased(before, rest, &self.request.attachment.owner()),
-            "last" => rest.parse().ok().map(|address| before.with_last_reserved(&self.store(), 0, address)),
+            "last" => rest.parse::<IpAddr>().ok().map(|address| {
+                before.with_lease_file(&self.store(), "last_reserved_ip.0", &address.to_string())
+            }),
             "file" => self.config.resolv_conf().map(|path| before.with_file(path, rest.as_bytes())),
             "allowlist" => Some(before.with_file(ALLOWLIST, rest.as_bytes())),
             "sysctl" => rest.split_once('=').and_then(|(key, value)| {
@@ -95,7 +98,11 @@ impl Case {
     }
 
     fn leased(&self, before: FakeMachine, address: &str, owner: &Owner) -> Option<FakeMachine> {
-        Some(before.with_lease(&self.store(), address.parse().ok()?, owner))
+        let content = format!("{}\r\n{}", owner.container, owner.interface);
+        address
+            .parse::<IpAddr>()
+            .ok()
+            .map(|address| before.with_lease_file(&self.store(), &address.to_string(), &content))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The journal's reader: any bytes in the place of a section.
 
 use crate::machine;
-use std::fs;
+use serde_json::json;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use wasm_cni::action::Action;
 use wasm_cni::action::context::Notes;
@@ -43,22 +45,19 @@ fn undo(section: &Section, state: &StateDir) {
     let _ = (section.container_link(), section.has_shared(), section.done().count());
 }
 
-/// Writes a section as an ADD would, also one that an earlier version wrote, and reads it again: whole, and cut off at some places, of which `seed` is one.
+/// Writes a section in the format of today, also one that an earlier version wrote, and reads it again: whole, and cut off at some places, of which `seed` is one.
 fn write_again(section: &Section, state: &StateDir, seed: usize) {
     assert!(section.header.version <= VERSION, "a version that is none of ours");
     let header = Header { version: VERSION, ..section.header.clone() };
     let place = Place::new(state);
-    let mut writer = place.journal.begin(&header).expect("a section");
-    for step in &section.steps {
-        writer.intent(&step.intent).expect("an intent");
-        if let Some(effects) = &step.effects {
-            writer.effect(effects).expect("an effect");
-        }
-    }
-    if let Some(report) = &section.report {
-        writer.complete(report).expect("an end");
-    }
-    drop(writer);
+    drop(place.journal.begin(&header).expect("a section"));
+    let steps = section.steps().iter().flat_map(|step| {
+        let effects = step.effects.as_ref().map(|effects| json!({"effect": effects}));
+        [json!({"intent": step.intent})].into_iter().chain(effects)
+    });
+    let end = section.report.as_ref().map(|report| json!({"complete": report}));
+    let mut file = OpenOptions::new().append(true).open(place.written()).expect("a section");
+    steps.chain(end).for_each(|line| writeln!(file, "{line}").expect("a line"));
     let again = place.read();
     assert_eq!(again.len(), 1);
     assert_eq!((&again[0].header, parts(&again[0])), (&header, parts(section)));
@@ -75,8 +74,8 @@ fn write_again(section: &Section, state: &StateDir, seed: usize) {
         assert_eq!(read.len(), usize::from(whole > 0), "cut at {cut}");
         for read in read {
             let lines = 1
-                + read.steps.len()
-                + read.steps.iter().filter(|step| step.effects.is_some()).count()
+                + read.steps().len()
+                + read.steps().iter().filter(|step| step.effects.is_some()).count()
                 + usize::from(read.report.is_some());
             assert_eq!((&read.header, lines), (&header, whole), "cut at {cut}");
         }
@@ -85,7 +84,7 @@ fn write_again(section: &Section, state: &StateDir, seed: usize) {
 
 /// What is recorded.
 fn parts(section: &Section) -> impl PartialEq + std::fmt::Debug + '_ {
-    (&section.steps, &section.report)
+    (section.steps(), &section.report)
 }
 
 /// The journal of an attachment, with one section; all of it goes with this.

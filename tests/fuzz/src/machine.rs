@@ -81,7 +81,10 @@ pub fn apply_and_undo(
         }
         writer.complete(plan.report()).expect("the section is completed");
         let section = journal.sections().expect("the section is read").remove(0);
-        assert_eq!((&section.steps, section.report.as_ref()), (&writer.section().steps, Some(plan.report())));
+        assert_eq!(
+            (section.steps(), section.report.as_ref()),
+            (writer.section().steps(), Some(plan.report()))
+        );
         if !is_struck {
             let actions: Vec<&Action> = section.entries().map(|entry| &entry.action).collect();
             let found = apply::verify(&actions, &mut machine, &mut Notes::default());

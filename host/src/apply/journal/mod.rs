@@ -9,7 +9,7 @@ mod v1;
 use crate::action::record::{Before, Effect};
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsId;
-use crate::plan::Entry;
+use crate::plan::{Entry, Journalled};
 use crate::value::LinkIdentity;
 use crate::value::{Attachment, Netns, PluginName, Report};
 use nix::fcntl::Flock;
@@ -59,17 +59,27 @@ pub struct Step {
 pub struct Section {
     /// Who and when.
     pub header: Header,
-    /// In the order in which they were done.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// What the runtime was told; none for an ADD that failed or was killed.
     pub report: Option<Report>,
     path: PathBuf,
+}
+
+impl Journalled for Section {
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        Section::entries(self)
+    }
 }
 
 impl Section {
     /// Every action that was done or may have been.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.steps.iter().flat_map(|step| step.intent.iter().map(|(entry, _)| entry))
+    }
+
+    /// The steps, in the order in which they were done. Only this crate adds one, from a checked plan or from a file.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Every action that was done, with what it changed.
@@ -165,14 +175,14 @@ impl Drop for Journal {
 
 impl Writer {
     /// Notes what is about to be done and what is there before.
-    pub fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), MachineError> {
+    pub(crate) fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), MachineError> {
         self.line(&Record::Intent(step.to_vec()))?;
         self.section.steps.push(Step { intent: step.to_vec(), effects: None });
         Ok(())
     }
 
     /// Notes what was done; what cannot be written is still known here.
-    pub fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), MachineError> {
+    pub(crate) fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), MachineError> {
         if let Some(step) = self.section.steps.last_mut() {
             step.effects = Some(effects.to_vec());
         }

@@ -44,7 +44,7 @@ fn contents(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
-        return Err(invalid(&format!("more than {} KiB", limit >> 10)));
+        return Err(Unreadable::too_large(limit).0);
     }
     Ok(bytes)
 }

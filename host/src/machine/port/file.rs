@@ -10,6 +10,13 @@ use std::path::Path;
 #[error("{0}")]
 pub struct Unreadable(pub io::Error);
 
+impl Unreadable {
+    /// A file has more than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        Unreadable(io::Error::new(io::ErrorKind::InvalidInput, format!("more than {} KiB", limit >> 10)))
+    }
+}
+
 /// An error of [`Look::file`](super::Look::file) in the words of the reference: `open PATH: no such file or directory`, `read PATH: is a directory`.
 pub fn failed_read(path: &Path, error: io::Error) -> MachineError {
     let (verb, source) = match error.downcast::<Unreadable>() {

@@ -2,7 +2,7 @@
 
 use crate::private::{private, sh};
 use crate::real::new_netns;
-use crate::{actions, real};
+use crate::{actions, again, real};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use wasm_cni::action::context::{Notes, WriteContext};
@@ -16,7 +16,7 @@ use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::linux::Linux;
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::machine::port::{Machine, in_container, on_host};
-use wasm_cni::plan::{CheckedPlan, Entry, check_again};
+use wasm_cni::plan::{CheckedPlan, Entry};
 use wasm_cni::value::{AddressRange, Fact, LinkRef, Mac, PluginName};
 use wasm_cni_fake::FakeMachine;
 
@@ -45,7 +45,7 @@ fn checked(actions: &[Action]) -> CheckedPlan {
         Entry { plugin: plugin.clone(), lifetime, action: action.clone() }
     };
     let entries: Vec<Entry> = actions.iter().map(entry).collect();
-    check_again(entries.clone(), &entries).unwrap()
+    again::checked(&entries)
 }
 
 impl Case {

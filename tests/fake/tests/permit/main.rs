@@ -4,10 +4,12 @@ use std::path::Path;
 use tempfile::TempDir;
 use wasm_cni::action::{Action, EnsureBridge, Lifetime};
 use wasm_cni::apply::{Header, StateDir, journal};
-use wasm_cni::plan::{Entry, check_again};
+use wasm_cni::plan::Entry;
 use wasm_cni::value::{Attachment, ContainerId, IfName, Mac, NetworkName, PluginName};
 use wasm_cni_fake::FakeMachine;
 
+#[path = "../again/mod.rs"]
+mod again;
 #[expect(dead_code, reason = "it is a program, as what is refused is: that needs a `main`")]
 mod checked_plan;
 
@@ -30,7 +32,7 @@ fn what_is_refused_of_a_draft_is_done_with_a_checked_plan() {
     let bridge = EnsureBridge { name, mac: Mac([2, 0, 0, 0, 0, 1]), mtu: None, vlan_filtering: false };
     let entry =
         Entry { plugin: plugin.clone(), lifetime: Lifetime::Shared, action: Action::EnsureBridge(bridge) };
-    let plan = check_again(vec![entry.clone()], &[entry]).unwrap();
+    let plan = again::checked(&[entry]);
     let attachment = Attachment {
         network: NetworkName::parse("net").unwrap(),
         container: ContainerId::parse("c1").unwrap(),

@@ -2,6 +2,7 @@
 
 mod by_hand;
 
+use crate::again;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use wasm_cni::action::Action;
@@ -71,7 +72,7 @@ impl Plan {
     /// The plan as policy allows it.
     pub fn checked(&self) -> CheckedPlan {
         let Permit::Request(recorded) = &self.permit else {
-            return plan::check_again(self.entries.clone(), &self.entries).unwrap();
+            return again::checked(&self.entries);
         };
         let Recorded { config: text, args, attachment, plugin, entries, report, .. } = &**recorded;
         let request = Request {

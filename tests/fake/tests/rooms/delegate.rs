@@ -36,7 +36,7 @@ fn a_delegate_ends_in_its_namespace_or_without_one() {
             machine = machine.without_container();
         }
         assert!(matches!(undo(&mut machine, end()), Undone::Done));
-        let [call] = machine.log.calls.as_slice() else { panic!("{:?}", machine.log.calls) };
+        let [call] = machine.calls.as_slice() else { panic!("{:?}", machine.calls) };
         assert_eq!((call.verb, call.input.as_str()), ("DEL", end().delegate.config.as_str()));
         let variables = [
             ("CNI_CONTAINERID", "abc"),

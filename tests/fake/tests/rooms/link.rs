@@ -99,7 +99,7 @@ fn a_bridge_of_somebody_else_is_pinned_before_a_port_joins_and_ours_is_not() {
     let own = EnsureBridge { mac: mac(7), ..bridge() };
     assert!(matches!(prepare(&own, &mut machine, &mut notes), Prepared::Nothing));
     assert!(matches!(prepare(&veth(), &mut machine, &mut notes), Prepared::Send(_)));
-    assert!(machine.log.sent.is_empty(), "preparing sends nothing");
+    assert!(machine.sent.is_empty(), "preparing sends nothing");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_pair_that_cannot_be_made_is_refused_before_anything_is_sent() {
     let refusal = |machine: FakeMachine| {
         let (mut machine, mut notes) = (machine, Notes::default());
         let refused = write(&mut machine, &mut notes, |cx| veth().prepare(cx)).unwrap_err();
-        assert!(machine.log.sent.is_empty());
+        assert!(machine.sent.is_empty());
         chain(&refused)
     };
     let taken = with([link(outside(), "dummy", 7)]);
@@ -157,7 +157,7 @@ fn a_pair_is_identified_by_both_ends() {
     let Effect::CreatedLinks(links) = &made else { panic!("{made:?}") };
     let identities: Vec<_> = links.iter().map(|one| (one.link.to_string(), one.index)).collect();
     assert_eq!(identities, [("eth0 (container)".to_owned(), 2), ("vethx".to_owned(), 3)]);
-    assert!(machine.log.sent.is_empty(), "no VLANs are asked for");
+    assert!(machine.sent.is_empty(), "no VLANs are asked for");
 
     let (own, others) = ([], []);
     let undoing = |done| Undoing { done, why: Reason::Rollback, own: &own, others: &others };
@@ -178,18 +178,18 @@ fn a_race_for_a_name_is_repaired_and_a_failure_leaves_no_pair() {
     // The host's name went to somebody else, who now has our mark.
     let text = failed(&mut machine, [Some(Errno::EEXIST), None]);
     assert_eq!(text, "host veth name (\"vethx\") already exists");
-    assert_eq!(machine.log.requests(), [unmarked]);
+    assert_eq!(machine.sent, [unmarked]);
     let text = failed(&mut machine, [Some(Errno::EEXIST), Some(Errno::ENODEV)]);
     assert_eq!(text, "container veth name (\"eth0\") already exists");
     let text = failed(&mut machine, [Some(Errno::EPERM), Some(Errno::ENODEV)]);
     assert_eq!(text, "failed to make veth pair: operation not permitted");
-    assert_eq!(machine.log.sent.len(), 1);
+    assert_eq!(machine.sent.len(), 1);
 
     machine = machine.with_link(link(outside(), "veth", 3)).unwrap();
     let made = index(&mut machine, &outside());
     let text = failed(&mut machine, [None, Some(Errno::EINVAL)]);
     assert_eq!(text, "failed to setup alias and hairpin mode for vethx: invalid argument");
-    assert_eq!(machine.log.requests()[1..], [Request::Delete(made)]);
+    assert_eq!(machine.sent[1..], [Request::Delete(made)]);
     assert_eq!(machine.link(&outside()).unwrap(), None);
 }
 
@@ -302,7 +302,7 @@ fn a_wait_ends_also_where_a_pause_takes_no_time() {
         waited.map_err(|error| chain(&error))
     };
     assert_eq!(wait(&mut machine), Err("link eth0 is down".to_owned()));
-    assert_eq!(machine.log.pauses, 2500);
+    assert_eq!(machine.pauses, 2500);
     send(&mut machine, Netns::Container, Request::SetUp(end, true));
     send(&mut machine, Netns::Host, Request::SetUp(host, true));
     assert_eq!(wait(&mut machine), Ok(Effect::AlreadyThere));
@@ -313,10 +313,10 @@ fn a_wait_ends_also_where_a_pause_takes_no_time() {
     let failed = "failed to settle addresses for \"eth0\": link eth0";
     let text = format!("{failed} still has tentative addresses after 5 seconds");
     assert_eq!(wait(&mut machine), Err(text));
-    let pauses = machine.log.pauses;
+    let pauses = machine.pauses;
     machine = machine.with_address(&inside(), address("fd00::3/64", taken)).unwrap();
     assert_eq!(wait(&mut machine), Err(format!("{failed} has address fd00::3 in DADFAILED state")));
-    assert_eq!(machine.log.pauses, pauses, "at once");
+    assert_eq!(machine.pauses, pauses, "at once");
     // A port has no addresses of its own.
     let bridge = in_container(&name("br0"));
     machine = machine.with_link(link(bridge.clone(), "bridge", 7)).unwrap();

@@ -3,7 +3,7 @@
 use wasm_cni::action::context::{Notes, ReadContext, WriteContext};
 use wasm_cni::action::record::{Effect, Outcome, Undone};
 use wasm_cni::action::{Action, Undo};
-use wasm_cni::apply;
+use wasm_cni::apply::{self, Section};
 use wasm_cni::machine::MachineError;
 use wasm_cni::machine::port::{Look, Machine, Request};
 use wasm_cni::plan::{self, CheckedPlan};
@@ -12,7 +12,7 @@ use wasm_cni_fake::FakeMachine;
 
 /// A plan of nothing, which policy allows: with it a machine may be changed.
 fn permit() -> CheckedPlan {
-    plan::check_again(Vec::new(), &[]).unwrap()
+    plan::check_again(Vec::new(), &[] as &[Section]).unwrap()
 }
 
 /// Looks.
@@ -59,7 +59,7 @@ pub fn index(machine: &mut FakeMachine, link: &LinkRef) -> u32 {
 /// Changes a link as somebody else would.
 pub fn send(machine: &mut FakeMachine, netns: Netns, request: Request) {
     machine.send(netns, vec![request]).remove(0).unwrap();
-    machine.log.sent.pop();
+    machine.sent.pop();
 }
 
 /// Changes something.

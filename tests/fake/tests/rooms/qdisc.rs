@@ -9,7 +9,7 @@ use wasm_cni::machine::MachineError;
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
 use wasm_cni::value::{LinkFact, Netns};
-use wasm_cni_fake::{FakeMachine, Log};
+use wasm_cni_fake::FakeMachine;
 
 /// A limit of what goes to `v`, or of what comes from it.
 fn shape(through: Option<&str>) -> SetTokenBucket {
@@ -101,7 +101,7 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     let (host, through) = (index_of(&mut machine, "v"), index_of(&mut machine, "bwp1"));
     let bucket = TokenBucket { rate: 1000, limit: shape.limit(), buffer: shape.buffer() };
     assert_eq!(
-        machine.log.requests(),
+        machine.sent,
         [
             Request::CreateLink(NewLink {
                 name: ifb.clone(),
@@ -118,14 +118,14 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
 
     // What is missing is made again, and nothing else.
-    machine.log = Log::default();
+    machine.sent.clear();
     perform(&mut machine, shape.clone()).unwrap();
-    assert_eq!(machine.log.sent, []);
+    assert_eq!(machine.sent, []);
     delete_ifb(&mut machine);
     perform(&mut machine, shape.clone()).unwrap();
     let through = index_of(&mut machine, "bwp1");
     assert_eq!(
-        machine.log.requests()[2..],
+        machine.sent[2..],
         [
             Request::DeleteIngress(host),
             Request::AddIngress(host),

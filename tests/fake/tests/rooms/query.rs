@@ -130,9 +130,9 @@ fn leases_are_read_and_a_dry_question_makes_no_store() {
     assert!(!dry.snapshot().contains("leases"), "{}", dry.snapshot());
 
     let mut machine = FakeMachine::new()
-        .with_lease(&store(), "10.1.2.2".parse().unwrap(), &owner())
+        .with_lease_file(&store(), "10.1.2.2", "c1\r\neth0")
         .with_lease_file(&store(), "10.1.2.1", "abc")
-        .with_last_reserved(&store(), 0, "10.1.2.2".parse().unwrap());
+        .with_lease_file(&store(), "last_reserved_ip.0", "10.1.2.2");
     let address = |text: &str| -> IpAddr { text.parse().unwrap() };
     let last = range().last;
     let expected = [

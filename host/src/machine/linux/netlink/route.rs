@@ -90,9 +90,7 @@ pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>>
     }
 }
 
-/// Whether the link has this route: destination, and what else the route says.
-///
-/// A route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a VRF.
+/// Whether the link has a route that [`Route::describes`].
 pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<bool> {
     let mut message = RouteMessage::default();
     message.header.address_family = match route.dst {
@@ -108,28 +106,43 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    Ok(found.iter().any(|answer| matches(answer, index, table, route)))
+    Ok(found
+        .iter()
+        .filter_map(|answer| of_link(answer, index, route.gw))
+        .any(|found| route.describes(&found)))
 }
 
-fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: &Route) -> bool {
-    let RouteNetlinkMessage::NewRoute(found) = answer else { return false };
-    let route = route.kept();
-    let zero: IpAddr = match route.dst {
-        IpNetwork::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpNetwork::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+/// A route of the kernel, if packets leave by it through a link. Of several gateways it has the one that is asked for, if that is among them.
+fn of_link(answer: &RouteNetlinkMessage, index: u32, gateway: Option<IpAddr>) -> Option<Route> {
+    let RouteNetlinkMessage::NewRoute(found) = answer else { return None };
+    let zero: IpAddr = match found.header.address_family {
+        AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
+        _ => Ipv6Addr::UNSPECIFIED.into(),
     };
     // The kernel leaves out zeros.
-    let (mut destination, mut gateway, mut priority) = (zero, None, 0);
-    let (mut oif, mut in_table) = (0, u32::from(found.header.table));
-    let mut metrics: &[RouteMetric] = &[];
+    let (mut destination, mut oif) = (zero, 0);
+    let mut route = Route {
+        table: Some(found.header.table.into()),
+        priority: Some(0),
+        scope: Some(found.header.scope.into()),
+        ..Route::to(zero.into())
+    };
     for attribute in &found.attributes {
         match attribute {
             RouteAttribute::Destination(address) => destination = ip(address).unwrap_or(zero),
-            RouteAttribute::Gateway(address) => gateway = ip(address),
-            RouteAttribute::Priority(value) => priority = *value,
+            RouteAttribute::Gateway(address) => route.gw = ip(address),
+            RouteAttribute::Priority(value) => route.priority = Some(*value),
             RouteAttribute::Oif(value) => oif = *value,
-            RouteAttribute::Table(value) => in_table = *value,
-            RouteAttribute::Metrics(values) => metrics = values,
+            RouteAttribute::Table(value) => route.table = Some(*value),
+            RouteAttribute::Metrics(metrics) => {
+                for metric in metrics {
+                    match metric {
+                        RouteMetric::Mtu(bytes) => route.mtu = Some(*bytes),
+                        RouteMetric::Advmss(bytes) => route.advmss = Some(*bytes),
+                        _ => {}
+                    }
+                }
+            }
             // An IPv6 destination with several gateways.
             RouteAttribute::MultiPath(hops) => {
                 for hop in hops.iter().filter(|hop| hop.interface_index == index) {
@@ -137,26 +150,16 @@ fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: 
                         RouteAttribute::Gateway(address) => ip(address),
                         _ => None,
                     });
-                    if gateway.is_none() || via == route.gw {
-                        (oif, gateway) = (index, via);
+                    if route.gw.is_none() || via == gateway {
+                        (oif, route.gw) = (index, via);
                     }
                 }
             }
             _ => {}
         }
     }
-    destination == route.dst.ip()
-        && found.header.destination_prefix_length == route.dst.prefix()
-        && oif == index
-        && table.is_none_or(|table| table == in_table)
-        && found.header.kind == RouteType::Unicast
-        && (route.gw.is_none() || gateway == route.gw)
-        && route
-            .scope
-            .is_none_or(|scope| route.dst.is_ipv6() || found.header.scope == RouteScope::from(scope))
-        && route.priority.is_none_or(|wanted| wanted == 0 || wanted == priority)
-        && route.mtu.is_none_or(|mtu| metrics.contains(&RouteMetric::Mtu(mtu)))
-        && route.advmss.is_none_or(|advmss| metrics.contains(&RouteMetric::Advmss(advmss)))
+    route.dst = IpNetwork::new(destination, found.header.destination_prefix_length).ok()?;
+    (oif == index && found.header.kind == RouteType::Unicast).then_some(route)
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

@@ -132,11 +132,11 @@ fn leases() {
     Case::new("lease taken", vec![taken(), both])
         .real(&format!("{file}; printf 10.1.2.2 > last_reserved_ip.0"), "")
         .fake(|fake| {
-            let theirs = foreign("10.1.2.2");
-            fake.with_lease(&theirs.store, theirs.address, &theirs.owner).with_last_reserved(
-                &theirs.store,
-                0,
-                theirs.address,
+            let store = foreign("10.1.2.2").store;
+            fake.with_lease_file(&store, "10.1.2.2", "other\r\neth0").with_lease_file(
+                &store,
+                "last_reserved_ip.0",
+                "10.1.2.2",
             )
         })
         .undos(vec![
