@@ -134,9 +134,9 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
     for undo in undos {
         match undo.inverse().lane() {
             UndoLane::Rules(removal) => removals.push(removal),
-            // Native plugins run after the rules were removed. A process that a plugin leaves running inherits our open
-            // files, and one of them is the lock of the programs that edit rules. Undos that follow a native plugin
-            // wait too.
+            // Native plugins run after the rules were removed. The programs that edit rules inherit the attachment's
+            // lock. A process that a plugin leaves running would inherit it too, and hold it after this verb. Undos
+            // that follow a native plugin wait too.
             UndoLane::Native(own) => last.push(Task::Own(own)),
             UndoLane::Requests(netns, retract) => {
                 waits_for_links |= last.is_empty();

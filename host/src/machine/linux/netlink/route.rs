@@ -1,4 +1,4 @@
-//! Routes: `ip route`.
+//! Routes, as in `ip route`.
 
 use super::socket::{Message, Netlink};
 use crate::value::Route;
@@ -13,11 +13,13 @@ use rtnetlink::RouteMessageBuilder;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// `ip route prepend … proto boot`: before another route to the same destination, as in the reference.
+/// `ip route prepend … proto boot`: adds a route before other routes to the same destination, as the reference does.
+///
+/// # Errors
 ///
 /// [`io::ErrorKind::InvalidInput`] for a gateway of the other family.
 pub fn add(index: u32, route: &Route) -> io::Result<Message> {
-    // Destinations go as they are: the kernel refuses host bits, as with the reference.
+    // Destinations may have host bits: the kernel refuses these, with the same error as in the reference.
     let mut message = match (route.dst, route.gw) {
         (IpNetwork::V4(dst), None | Some(IpAddr::V4(_))) => {
             let builder = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(dst.ip(), dst.prefix());
@@ -62,7 +64,8 @@ fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> Rout
     message
 }
 
-/// The index of the link through which packets to an address leave for a neighbour (`ip route get`); none where there is no route, or one to a gateway.
+/// The index of the link through which packets to an address leave to a direct neighbour (`ip route get`). None if
+/// there is no route, or if it has a gateway.
 pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>> {
     let mut message = RouteMessage::default();
     let (family, destination, bits) = match address {
@@ -90,9 +93,10 @@ pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>>
     }
 }
 
-/// Whether the link has this route: destination, and what else the route says.
+/// Whether the link has this route, with the destination and the other attributes that `route` contains.
 ///
-/// A route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a VRF.
+/// If `route` names no table, it may be in any table: the reference's `sbr` moves the routes of an interface to a table
+/// of its own, and a VRF has its own table too.
 pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<bool> {
     let mut message = RouteMessage::default();
     message.header.address_family = match route.dst {
@@ -100,7 +104,7 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
         IpNetwork::V6(_) => AddressFamily::Inet6,
     };
     message.attributes.push(RouteAttribute::Oif(index));
-    // A table that was never used does not exist: the kernel's filter answers ENOENT.
+    // A table that was never used does not exist, and the kernel answers ENOENT for it.
     let table = route.table.filter(|table| *table != 0);
     message.attributes.extend(table.map(RouteAttribute::Table));
     let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
@@ -118,7 +122,7 @@ fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: 
         IpNetwork::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpNetwork::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    // The kernel leaves out zeros.
+    // The kernel omits attributes that are zero.
     let (mut destination, mut gateway, mut priority) = (zero, None, 0);
     let (mut oif, mut in_table) = (0, u32::from(found.header.table));
     let mut metrics: &[RouteMetric] = &[];
@@ -130,7 +134,7 @@ fn matches(answer: &RouteNetlinkMessage, index: u32, table: Option<u32>, route: 
             RouteAttribute::Oif(value) => oif = *value,
             RouteAttribute::Table(value) => in_table = *value,
             RouteAttribute::Metrics(values) => metrics = values,
-            // An IPv6 destination with several gateways.
+            // An IPv6 route with several next hops.
             RouteAttribute::MultiPath(hops) => {
                 for hop in hops.iter().filter(|hop| hop.interface_index == index) {
                     let via = hop.attributes.iter().find_map(|attribute| match attribute {
