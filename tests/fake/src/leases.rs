@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use wasm_cni::machine::lease::MemoryDirectories;
 
-/// A line for each directory, then each file: leases, then `last_reserved_ip.N`, then whatever else.
+/// A line for each directory, followed by its files: first leases, then `last_reserved_ip.N`, then others.
 pub fn lines(directories: &MemoryDirectories) -> Vec<String> {
     let mut lines = Vec::new();
     for store in directories.stores() {

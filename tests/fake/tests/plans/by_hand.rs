@@ -1,4 +1,4 @@
-//! Plans with the kinds of actions that no recorded plan has.
+//! Plans with the kinds of actions that no recorded plan contains.
 
 use super::{Permit, Plan};
 use std::os::unix::process::ExitStatusExt;
@@ -10,23 +10,23 @@ use wasm_cni::plan::Entry;
 use wasm_cni::value::{Attachment, IfName, LinkFact, Mac, Netns, PluginName, derive};
 use wasm_cni_fake::{FakeMachine, Files};
 
-/// A native plugin, and where it keeps a file for each attachment.
+/// A native plugin, and the directory in which it keeps a file for each attachment.
 const NATIVE: &str = "/run/cni/native/dhcp";
 const KEPT: &str = "/run/cni/native/kept";
 
-/// All of them.
+/// All plans.
 pub fn all() -> Vec<Plan> {
     vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin(), addresses_of_a_bridge(), dummy()]
 }
 
-/// A plan of entries that a journal holds.
+/// A plan of entries that are checked as those of a journal.
 pub fn plan(name: &str, fake: FakeMachine, taken: &'static [&'static str], entries: Vec<Entry>) -> Plan {
     let (plugin, name) = (PluginName::parse("bridge").unwrap(), name.to_owned());
     let (attachment, real, earlier) = (attachment(), String::new(), Vec::new());
     Plan { name, attachment, plugin, real, fake, earlier, entries, permit: Permit::Again, taken }
 }
 
-/// A link of the host that is down and has nothing but a MAC.
+/// A link of the host that is down and has only a MAC address.
 pub fn link(text: &str, kind: &str, last: u8) -> LinkFact {
     LinkFact {
         netns: Netns::Host,

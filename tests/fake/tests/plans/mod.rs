@@ -1,4 +1,5 @@
-//! Plans that are applied in memory, with faults, and on the kernel: those of the corpus, and some by hand. Every kind of action is in one.
+//! Plans that are applied in memory, with faults, and on the kernel: those of the corpus, and some by hand. Every kind
+//! of action is in one.
 
 mod by_hand;
 

@@ -1,5 +1,5 @@
-//! The rooms of the host, each by what it says of itself and by what it does to a machine: to the one in memory, or, where the kernel's own words are the
-//! promise, to the real one in private namespaces, which needs root.
+//! The rooms of the host, each by what it says of itself and by what it does to a machine: to the one in memory, or,
+//! where the kernel's own words are the promise, to the real one in private namespaces, which needs root.
 
 mod address;
 mod delegate;
