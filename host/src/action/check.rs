@@ -102,16 +102,16 @@ impl Check<'_> {
         refusals
     }
 
-    /// Requires an address of this attachment: one that masquerading replaces, or that the result reports for the
-    /// container.
+    /// Requires an address of this attachment. The check is for addresses that are masqueraded, and for those that the
+    /// result reports.
     pub fn own(&self, address: IpNetwork) -> Vec<Refusal> {
         let rule = || "it is no address of this attachment".to_owned();
         self.rules.refuse(&Resource::Address(single(address.ip())), self.is_own(address.ip()), rule)
     }
 
     /// Whether an address belongs to this attachment. Either the configuration names it, or this plan leases it from a
-    /// network that the configuration names. An address that only a component reports does not count: it could belong
-    /// to another container.
+    /// network that the configuration or policy names. An address that only a component reports does not count: it
+    /// could belong to another container.
     pub fn is_own(&self, address: IpAddr) -> bool {
         let leased =
             |action: &&Action| matches!(action, Action::ReserveLease(lease) if lease.address == address);
@@ -132,8 +132,9 @@ impl Check<'_> {
         self.grants.gateways.contains(&address) || self.grants.addresses.contains(&address)
     }
 
-    /// Whether the connected route of a host address stays within a named network. The kernel makes this route for the
-    /// address. If the address itself is named, a full prefix (/32 or /128) is allowed too.
+    /// Whether the connected route of a host address, which the kernel makes, is narrow enough. It must lie within a
+    /// named network. If the configuration names the address itself, the prefix must only be as long as that of a named
+    /// network, or be complete (/32 or /128).
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
         let named = self.is_named(address.ip());
         (named && single(address.ip()).prefix() == address.prefix())

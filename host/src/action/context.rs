@@ -13,7 +13,7 @@ use std::io;
 /// Notes from one action to another, within one verb.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// Bridges that existed before this plan. A port that joins one must not change its attributes.
+    /// Bridges that somebody else created. A port that joins one must not change its attributes.
     pub foreign_bridges: BTreeSet<IfName>,
     /// The attributes of links before [`SetLink`] changed them.
     pub attributes: Vec<(SetLink, LinkAttribute)>,

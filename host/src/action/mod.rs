@@ -160,7 +160,7 @@ list! {
     RestoreAddress(RestoreAddress),
     /// Sets a link down.
     SetDown(SetDown),
-    /// Ends promiscuous mode.
+    /// Clears promiscuous mode.
     ClearPromiscuous(ClearPromiscuous),
     /// Restores an attribute of a link.
     RestoreLink(RestoreLink),

@@ -123,7 +123,7 @@ fn change(
             edits.extend(own);
         }
         if edits.is_empty() {
-            // `iptables-save` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
+            // `iptables -S` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
             // listings must agree that there is nothing to do.
             let again = list()?;
             if again == listing || tries >= MAX_TRIES {
@@ -222,7 +222,7 @@ fn try_remove(
         // the object.
         let look_again = removals.iter().any(|one| one.remove(&now).is_ok_and(|left| left.look_again));
         if found.contains(&false) && !is_confirmed {
-            // `iptables-save` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
+            // `iptables -S` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
             // listings must agree that a set is gone.
             is_confirmed = true;
             listing = tables.list(table)?;

@@ -122,9 +122,9 @@ enum Task<'a> {
     Own(&'a dyn OwnUndo),
 }
 
-/// Performs undos in order. Returns one result for each. Rules are removed in parallel with everything else: after it
-/// removes a rule or a link, the kernel waits until no packet uses it any more, about 15 ms each, and this way both
-/// waits overlap.
+/// Performs undos in order. Returns one result for each. Rules are removed in parallel with everything else. After it
+/// removes a rule or a link, the kernel waits until no packet uses it any more, about 15 ms each. This way, both waits
+/// overlap.
 pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
     let held = machine.stores().locked();
     let mut notes = Notes::default();

@@ -148,8 +148,8 @@ impl Space {
         Ok(())
     }
 
-    /// Sets the MTU of a bridge to the smallest MTU of its ports, or to the default if it has none, unless a user has
-    /// set it.
+    /// Updates the MTU of a bridge, unless a user has set it. It becomes the smallest MTU of the ports, or the default
+    /// if there are none.
     fn follow_ports(&mut self, bridge: u32) {
         let mtu = self.ports(bridge).map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
         let follows = self.get_mut(bridge).ok().filter(|link| !link.mtu_fixed);

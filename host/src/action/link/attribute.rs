@@ -151,8 +151,8 @@ impl Kind for SetLink {
     fn profile(&self) -> Profile<'_> {
         let lane = Lane::Requests(self.link.netns, self);
         let mut profile = Profile::on_link(&self.link, lane, Capability::Links);
-        // As with [`SetPromiscuous`](crate::action::SetPromiscuous), the lifetime follows the link: other attachments
-        // use a bridge too.
+        // Clearing promiscuous mode keeps the lifetime of its link, as
+        // [`SetPromiscuous`](crate::action::SetPromiscuous) does: other attachments use a bridge too.
         if !matches!(self.attribute, LinkAttribute::Promiscuous(_)) {
             profile.lasts = Lasts::For(Lifetime::Attachment);
         }

@@ -169,9 +169,10 @@ pub struct Keep {
 /// Which attributes of a bridge the kernel would change when a port joins or leaves it. The bridge and its ports are
 /// given by MAC address and MTU.
 ///
-/// Whenever a port joins or leaves, the kernel gives the bridge the lowest MAC address and the least MTU of its ports,
-/// unless a user has set the attribute (`br_stp_recalculate_bridge_id` in net/bridge/br_stp_if.c, `br_mtu_auto_adjust`
-/// in net/bridge/br_if.c). If the bridge's value differs from that of its ports, a user has set it.
+/// Whenever a port joins or leaves, the kernel gives the bridge the lowest MAC address and the least MTU of its ports.
+/// It does not do so for an attribute that a user has set. See `br_stp_recalculate_bridge_id` in
+/// net/bridge/br_stp_if.c, and `br_mtu_auto_adjust` in net/bridge/br_if.c. If the bridge's value differs from that of
+/// its ports, a user has set it.
 pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], port: (Mac, u32)) -> Keep {
     let (mac, mtu) = bridge;
     let (port_mac, port_mtu) = port;

@@ -1,5 +1,5 @@
 //! The file of the reference's tuning plugin with the link attributes that tuning changes
-//! (plugins/meta/tuning/tuning.go, `createBackup`). The reference and this host can both restore them from it.
+//! (plugins/meta/tuning/tuning.go). The reference and this host can both restore them from it.
 
 use super::attribute::RestoreLink;
 use super::settings::LinkAttribute;

@@ -14,7 +14,7 @@ use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// The reference waits for addresses for the same time (`settleTimeout` in pkg/ipam/ipam_linux.go).
+/// The reference waits for addresses for the same time (`ConfigureIface` in pkg/ipam/ipam_linux.go).
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two reads of the link's state. A veth is running within microseconds; duplicate address detection takes a

@@ -155,7 +155,7 @@ impl Kind for SetTokenBucket {
         };
         match (is_there, cx.link(&on_host(&self.link))) {
             (Ok(true), _) => Before::Present,
-            // The ingress qdisc is the link's first qdisc too, and then changes the queue length.
+            // Adding the ingress qdisc also changes a queue length of 0, because it may be the link's first qdisc.
             (Ok(false), Ok(Some(found))) => Before::Old(Old::QueueLength(found.queue_length)),
             (Ok(false), Ok(None)) if self.through.is_some() => Before::Absent,
             (Ok(false), Ok(None) | Err(_)) | (Err(_), _) => Before::Unknown,

@@ -19,7 +19,7 @@ pub enum Record {
     Complete(Report),
 }
 
-/// A line as it was read. Values that cannot be parsed are none.
+/// A line that was read. Values that cannot be parsed are none.
 #[derive(Debug)]
 pub enum Read {
     /// See [`Record::Intent`].

@@ -33,7 +33,7 @@ use std::path::Path;
 /// The holder of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody: the file does not exist, or, while the store is locked, is one that a crash left.
+    /// Nobody: the file does not exist. While the store is locked, a file that a crash left counts as nobody's too.
     Nobody,
     /// The given owner.
     Owner,
@@ -252,8 +252,8 @@ impl Store {
     /// The leases that `is_valid` refuses by container and interface, and the files that crashes left, in ascending
     /// order.
     ///
-    /// A file that names no owner is not among them. A file in the old form names only a container. If its word does
-    /// not look like a container ID of a runtime, it may be an operator's note, and the address counts as taken.
+    /// A file that names no owner is not among them. A file in the old form names only a container. If this name does
+    /// not look like an ID from a runtime, the file may be an operator's note, and the address counts as taken.
     pub fn unlisted(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<IpAddr>> {
         let mut invalid = Vec::new();
         // The index is not used here, because the files decide what is removed and what stays.

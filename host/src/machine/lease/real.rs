@@ -90,8 +90,8 @@ impl LeaseDirectory for RealDirectory {
     }
 
     /// When a file is created, removed or renamed, the kernel sets `mtime` and `ctime` of the directory to the same
-    /// time, which may be as coarse as a timer tick. So a state in which they differ ends with the next change, even
-    /// within the same tick. File systems without nanoseconds cannot have such a state.
+    /// time. This time may be as coarse as a timer tick. So a state in which they differ ends with the next change,
+    /// even within the same tick. File systems without nanoseconds cannot have such a state.
     fn stamp(&self) -> io::Result<Option<State>> {
         let mut now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for _ in 0..3 {

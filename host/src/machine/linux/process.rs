@@ -48,8 +48,8 @@ pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 2
 /// Runs a program in the environment of `command`, with `input` as its standard input.
 ///
 /// The kernel kills the program when this process dies, so that after a killed ADD nothing changes any more once its
-/// lock is free. The program has its own process group. So a signal to our process group does not reach it, and if it
-/// exceeds a limit, it can be killed together with all processes that it started.
+/// lock is free. The program has its own process group, so a signal to our process group does not reach it. If it
+/// exceeds a limit, it is killed together with all processes that it started.
 pub fn run(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Output> {
     // The input is a file, so a program that does not read it, or that prints first, blocks nobody.
     let input = if input.is_empty() { Stdio::null() } else { file(input)? };

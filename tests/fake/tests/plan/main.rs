@@ -261,8 +261,8 @@ fn a_result_tells_what_is_the_attachments_and_nothing_else() {
 
 #[test]
 fn a_plan_does_not_choose_lifetimes() {
-    // A lifetime that is too long would outlive every DEL. One that is too short would remove a bridge with the first
-    // DEL.
+    // With a longer lifetime, an object would outlive every DEL. With a shorter one, the first DEL would remove a
+    // shared bridge.
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
     let violations = check(plan, &[], &grants()).unwrap_err();

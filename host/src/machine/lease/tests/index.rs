@@ -1,5 +1,5 @@
-//! When the index is valid. The tests make files and index differ without changing the directory (by writing to
-//! existing files), so that an answer shows where it came from.
+//! When the index is valid. The tests write to existing files. This does not change the directory, so the index stays
+//! valid, but differs from the files. An answer then shows where it came from.
 
 use super::*;
 use crate::machine::testing::{private, sh};

@@ -1,7 +1,7 @@
 //! The table `nat` of iptables-nft over netlink, without a program. Listings are the same as those of `iptables -S`,
 //! and changes the same as those of `iptables-restore`.
 //!
-//! The messages are the same as those of `iptables-restore` (1.8.9, seen with `nft --debug=netlink list ruleset`), so
+//! The messages are the same as those of `iptables-restore` 1.8.9 (seen with `nft --debug=netlink list ruleset`). So
 //! each can read and remove the other's rules. What this module does not support is left to the programs.
 
 mod expression;
