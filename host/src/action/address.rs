@@ -1,4 +1,4 @@
-//! Addresses of links: `ip address`.
+//! Addresses of links, as in `ip address`.
 
 use super::check::{Check, single};
 use super::completion::{Complete, UNSET};
@@ -26,11 +26,11 @@ const SCOPE_LINK: u8 = 253;
 /// See [`Action::AddAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddAddress {
-    /// On which link.
+    /// The link that gets the address.
     pub link: LinkRef,
-    /// With host bits and prefix length.
+    /// The address with its host bits, and its prefix length.
     pub address: IpNetwork,
-    /// `IFA_F_NODAD`: an IPv6 address is used without asking whether somebody else has it.
+    /// `IFA_F_NODAD`: the kernel uses the IPv6 address without duplicate address detection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nodad: bool,
 }
@@ -38,18 +38,19 @@ pub struct AddAddress {
 /// See [`Action::DeleteAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteAddress {
-    /// From which link.
+    /// The link that loses the address.
     pub link: LinkRef,
-    /// With host bits and prefix length.
+    /// The address with its host bits, and its prefix length.
     pub address: IpNetwork,
 }
 
-/// Whether the kernel has an address once it was added: of `0.0.0.0` it says that all is well, and does nothing (`inet_insert_ifa`).
+/// Whether the kernel keeps an address that it accepted. For `0.0.0.0` it reports success and does nothing
+/// (`inet_insert_ifa` in net/ipv4/devinet.c).
 pub fn is_kept(address: &IpNetwork) -> bool {
     !(address.is_ipv4() && address.ip().is_unspecified())
 }
 
-/// The addresses of a link; none, if it is not there.
+/// The addresses of a link. Empty if the link does not exist.
 fn all_of(link: &LinkRef, cx: &mut ReadContext<'_>) -> Result<Vec<Address>, MachineError> {
     cx.link(link)?.map_or(Ok(Vec::new()), |found| cx.addresses(link, found.index))
 }
@@ -59,17 +60,18 @@ fn has(addresses: &[Address], address: IpNetwork) -> bool {
 }
 
 impl AddAddress {
-    /// The action, if it is one.
+    /// The action as an `AddAddress`, if it is one.
     pub fn of(action: &Action) -> Option<&Self> {
         if let Action::AddAddress(one) = action { Some(one) } else { None }
     }
 
-    /// The route to the network of the address, which the kernel adds with it: none for an address that has no such route.
+    /// The connected route, which the kernel adds together with the address. None for an address without such a route.
     pub fn connected(&self) -> Option<AddRoute> {
         let (ip, prefix) = (self.address.ip(), self.address.prefix());
         let whole = if ip.is_ipv4() { 32 } else { 128 };
         let network = self.address.network();
-        // None to a network that begins with 0, as that of any address with the prefix 0 (`fib_add_ifaddr`).
+        // The kernel adds no route to a network that begins with 0, as with every prefix length 0 (`fib_add_ifaddr` in
+        // net/ipv4/fib_frontend.c).
         if prefix == whole || ip.is_loopback() || matches!(network, IpAddr::V4(v4) if v4.octets()[0] == 0) {
             return None;
         }
@@ -78,7 +80,7 @@ impl AddAddress {
         Some(AddRoute { link: self.link.clone(), route: Route { scope, ..Route::to(network) } })
     }
 
-    /// Whether a route is the one that the kernel adds with the address.
+    /// Whether `route` is the connected route of the address.
     fn leads_to(&self, route: &AddRoute) -> bool {
         let network = (self.address.network(), self.address.prefix());
         self.link == route.link
@@ -86,7 +88,7 @@ impl AddAddress {
             && network == (route.route.dst.ip(), route.route.dst.prefix())
     }
 
-    /// The reference's text for an address that is not added.
+    /// The reference's error text for an address that cannot be added.
     fn failed(&self) -> String {
         let (name, address) = (self.link.name.as_str(), self.address);
         match self.link.netns {
@@ -97,7 +99,9 @@ impl AddAddress {
 }
 
 impl Complete<'_> {
-    /// The Ethernet address of a link: the one that is set; else `0a:58` with its first IPv4 address, which a reused address keeps; else `otherwise`.
+    /// The MAC address of a link. This is `set`, if a planner set one. Otherwise it is `0a:58` followed by the first
+    /// IPv4 address of the link: a later container with the same IP address then has the same MAC address. Without an
+    /// IPv4 address it is `otherwise`.
     pub fn mac(&self, set: Mac, link: &LinkRef, otherwise: impl FnOnce() -> Mac) -> Mac {
         if set != UNSET {
             return set;
@@ -144,7 +148,7 @@ impl Kind for AddAddress {
         refusals
     }
 
-    /// Its network leads through the link.
+    /// Routes to the network of the address then use the link.
     fn overlay(&self, query: &Query, answer: &mut Answer) {
         if let Some(fact) = known_link(query, answer, (&self.link).into())
             && !fact.addresses.contains(&self.address)
@@ -160,7 +164,8 @@ impl Kind for AddAddress {
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
-        // The kernel refuses what is there already, so what succeeds was absent; and it goes with its link.
+        // The kernel refuses an address that exists, so after a success it was absent before. The address also
+        // disappears with its link.
         if self.link.netns == Netns::Container {
             return Before::Absent;
         }
@@ -185,7 +190,7 @@ impl Kind for AddAddress {
             Some(found) => Some(has(&cx.addresses(link, found.index)?, *address)),
             None => None,
         };
-        // A link that is down has no such route.
+        // A link that is down has no connected route.
         if let (Some(true), Some(found), Some(add)) =
             (holds, found.filter(|found| found.up), self.connected())
         {
@@ -205,12 +210,12 @@ impl Kind for AddAddress {
             if (&delete.link, delete.address) == (&self.link, self.address))
     }
 
-    /// Of the addresses of a shared link, another attachment uses those alone that its own plan has.
+    /// On a shared link, another attachment uses an address only if its own plan adds the same one.
     fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
         Action::from(self.clone()) == *other
     }
 
-    /// The route that the kernel adds with it.
+    /// Also the connected route, which the kernel adds with the address.
     fn covers(&self, repair: &Action) -> bool {
         matches!(repair, Action::AddRoute(route) if self.leads_to(route))
     }
@@ -255,7 +260,8 @@ impl Kind for DeleteAddress {
             Netns::Host if is_replaced && check.grants.forces_address => Vec::new(),
             Netns::Host => {
                 let address = Resource::Address(single(self.address.ip()));
-                // An `only` is for what is made: what goes is as foreign as it is.
+                // `only` in a policy limits what a plugin adds. The address that is deleted here belongs to somebody
+                // else in any case.
                 check.rules.refuse(&address, false, || rule.to_owned())
             }
             Netns::Container => vec![Refusal::never(rule)],
@@ -269,7 +275,7 @@ impl Kind for DeleteAddress {
         }
     }
 
-    /// Present: done already, as there is nothing to delete.
+    /// Present means that the work is done: there is no such address to delete.
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
         match all_of(&self.link, cx).map(|there| there.into_iter().find(|one| one.address == self.address)) {
             Ok(Some(found)) => Before::Old(Old::Address(found)),
@@ -278,7 +284,7 @@ impl Kind for DeleteAddress {
         }
     }
 
-    /// The address that is there is the one that goes.
+    /// An address that exists is the one to delete.
     fn found(&self, before: &Before) -> Found {
         match before {
             Before::Old(_) => Found::Absent,
@@ -291,19 +297,19 @@ impl Kind for DeleteAddress {
         vec![RestoreAddress { link: self.link.clone(), address: address.clone() }.into()]
     }
 
-    /// What another attachment of the bridge put there meanwhile is its own.
+    /// An address that another attachment of the bridge has added since then is not a difference.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
 
-    /// Another attachment needs it deleted as well, or has the address for which it made room.
+    /// Another attachment uses the deletion if it deletes the same address, or if it has the address that replaced it.
     fn is_used_by(&self, other: &Action, own: &[&Action]) -> bool {
         Action::from(self.clone()) == *other || self.makes_room_for(other) && own.contains(&other)
     }
 }
 
 impl DeleteAddress {
-    /// Whether an action adds an address of that family to the link.
+    /// Whether an action adds an address of the same family to the link.
     fn makes_room_for(&self, action: &Action) -> bool {
         matches!(action, Action::AddAddress(add)
             if add.link == self.link && add.address.is_ipv4() == self.address.is_ipv4())
@@ -311,7 +317,8 @@ impl DeleteAddress {
 }
 
 impl Requests for DeleteAddress {
-    /// An address that is not there is no change; of one that is, all is noted.
+    /// If the address does not exist, nothing is sent. If it exists, all its attributes are noted, so that undo can
+    /// restore them.
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
         let DeleteAddress { link, address } = self;
         let index = cx.index(link)?;
@@ -333,7 +340,8 @@ impl Requests for DeleteAddress {
                 let name = link.name.as_str();
                 Err(refused(format!("could not remove IP address from {name:?}"), error))
             }
-            // One that is not available was there when we looked, so it went with the first one of its subnet.
+            // The address existed when `prepare` looked. With EADDRNOTAVAIL, the kernel deleted it together with the
+            // primary address of its subnet.
             Some(_) | None => Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::Address(old)))),
         }
     }
@@ -342,9 +350,9 @@ impl Requests for DeleteAddress {
 /// Removes an address from a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveAddress {
-    /// From which.
+    /// The link.
     pub link: LinkRef,
-    /// With its prefix length.
+    /// The address with its prefix length.
     pub address: IpNetwork,
 }
 
@@ -367,7 +375,7 @@ impl Retract for RemoveAddress {
     }
 }
 
-/// The index of a link, if that is there and has the address, or has not.
+/// The index of a link that exists. `is_there` says whether the link must have the address or must not have it.
 fn index_where(
     link: &LinkRef,
     address: IpNetwork,
@@ -378,12 +386,12 @@ fn index_where(
     Ok((has(&cx.addresses(link, found.index)?, address) == is_there).then_some(found.index))
 }
 
-/// Adds an address again that was deleted, if the link is there and has no such address.
+/// Adds a deleted address again, if the link exists and does not have the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreAddress {
-    /// On which.
+    /// The link.
     pub link: LinkRef,
-    /// As it was.
+    /// The address with its earlier attributes.
     pub address: Address,
 }
 

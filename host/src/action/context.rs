@@ -1,4 +1,4 @@
-//! What the rooms of one verb share: the machine, and what one action tells another.
+//! What the actions of one verb share: the machine, and notes from one action to another.
 
 use super::record::Effect;
 use super::{Action, LinkAttribute, SetLink};
@@ -10,61 +10,65 @@ use crate::value::{IfName, LinkRef, Netns};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-/// What one action tells another within a verb.
+/// Notes from one action to another, within one verb.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// Bridges that were found and are none of ours: a port that joins must not change them.
+    /// Bridges that somebody else created. A port that joins one must not change its attributes.
     pub foreign_bridges: BTreeSet<IfName>,
-    /// What attributes of links were before they are set.
+    /// The attributes of links before [`SetLink`] changed them.
     pub attributes: Vec<(SetLink, LinkAttribute)>,
-    /// What was known of addresses before they are deleted, by link.
+    /// The addresses that [`super::DeleteAddress`] found before it deleted them, with their links.
     pub deleted: Vec<(LinkRef, Address)>,
-    /// Where something is repaired, what the attachment's journal holds: rules of these stay, though they are not in the step.
+    /// During a repair: the actions in the attachment's journal. The rules of these actions stay, even if the step does
+    /// not contain them.
     pub recorded: Vec<Action>,
-    /// Tables as they were listed when a step was looked at, under the lock of shared objects: the step's own edits follow from them.
+    /// The tables as they were listed when a step was observed, under the lock of shared objects. The step computes its
+    /// edits from them.
     pub listings: BTreeMap<TableId, Listing>,
     seen: Seen,
 }
 
-/// What was asked of the kernel, for whoever only looks.
+/// The kernel's answers so far. Only [`ReadContext`] uses them, because it changes nothing.
 #[derive(Debug, Default)]
 struct Seen {
     links: HashMap<LinkRef, Option<Link>>,
     addresses: HashMap<(Netns, u32), Vec<Address>>,
 }
 
-/// What gives the right to change a machine: a plan that policy has checked, a section of a journal, or what was found to be an attachment's.
+/// The right to change a machine. Three types have it: a plan that policy has checked, a section of a journal, and the
+/// remains of an attachment.
 ///
-/// It is sealed: no other crate can implement it, nor make one of these by itself.
+/// The trait is sealed: no other crate can implement it, or construct one of these types.
 pub trait Permit: sealed::PermitSeal {}
 
-/// The seal of [`Permit`]. Plan, journal and remains, which are below this module, implement it.
+/// The seal of [`Permit`]. The modules of plans, journals and remains implement it.
 pub(crate) mod sealed {
-    /// Nobody outside of this crate can name it.
+    /// No other crate can name this trait.
     pub trait PermitSeal {}
 }
 
-/// A machine for looking.
+/// Read access to a machine.
 pub struct ReadContext<'m> {
     /// The machine.
     pub look: &'m mut dyn Look,
-    /// What actions tell each other.
+    /// The notes between actions.
     pub notes: &'m mut Notes,
 }
 
 impl<'m> ReadContext<'m> {
-    /// Asks for each link, and for the addresses of each, once.
+    /// Creates a context that asks the kernel only once for each link, and once for the addresses of each link.
     pub fn new(look: &'m mut dyn Look, notes: &'m mut Notes) -> Self {
         notes.seen = Seen::default();
         ReadContext { look, notes }
     }
 
-    /// Goes on with what the same verb has looked at since the last [`ReadContext::new`], and has not changed.
+    /// Creates a context that keeps the answers since the last [`ReadContext::new`]. The caller must not have changed
+    /// the machine since.
     pub fn again(look: &'m mut dyn Look, notes: &'m mut Notes) -> Self {
         ReadContext { look, notes }
     }
 
-    /// A link; none, too, where the container is gone.
+    /// A link. None if the link does not exist, or if the container's namespace is gone.
     pub fn link(&mut self, link: &LinkRef) -> Result<Option<Link>, MachineError> {
         if !self.look.has_netns(link.netns) {
             return Ok(None);
@@ -77,7 +81,7 @@ impl<'m> ReadContext<'m> {
         Ok(found)
     }
 
-    /// The addresses of a link of that index.
+    /// The addresses of the link with this index.
     pub fn addresses(&mut self, link: &LinkRef, index: u32) -> Result<Vec<Address>, MachineError> {
         let key = (link.netns, index);
         if let Some(found) = self.notes.seen.addresses.get(&key) {
@@ -88,7 +92,7 @@ impl<'m> ReadContext<'m> {
         Ok(found)
     }
 
-    /// Whether a link of that index still exists, under whatever name, and is of that kind.
+    /// The link that has this index now, whatever its name. None if the container's namespace is gone.
     pub fn link_at(&mut self, link: &LinkRef, index: u32) -> Result<Option<Link>, MachineError> {
         if !self.look.has_netns(link.netns) {
             return Ok(None);
@@ -96,7 +100,7 @@ impl<'m> ReadContext<'m> {
         self.look.link_at(link.netns, index).map_err(|error| failed_lookup(&link.name, error))
     }
 
-    /// A table, as it was listed before in this verb, or now.
+    /// A table as this verb listed it before. Lists it now if it did not.
     pub fn listing(&mut self, table: TableId) -> Result<&Listing, crate::machine::rules::TableError> {
         if !self.notes.listings.contains_key(&table) {
             let listing = self.look.tables().list(table)?;
@@ -106,38 +110,38 @@ impl<'m> ReadContext<'m> {
     }
 }
 
-/// A machine for changing.
+/// Write access to a machine.
 pub struct WriteContext<'m> {
     /// The machine.
     pub machine: &'m mut dyn Machine,
-    /// What actions tell each other.
+    /// The notes between actions.
     pub notes: &'m mut Notes,
-    /// Private, so that [`WriteContext::new`] alone makes one.
+    /// This field is private, so that only [`WriteContext::new`] can construct a context.
     _permit: &'m dyn Permit,
 }
 
 impl<'m> WriteContext<'m> {
-    /// With a permit to change the machine.
+    /// Creates a context. `permit` proves the right to change the machine.
     pub fn new(permit: &'m dyn Permit, machine: &'m mut dyn Machine, notes: &'m mut Notes) -> Self {
         WriteContext { machine, notes, _permit: permit }
     }
 
-    /// A link as the kernel has it now; an error, where the container is gone.
+    /// A link as the kernel reports it now. Fails if the container's namespace is gone.
     pub fn link(&mut self, link: &LinkRef) -> Result<Option<Link>, MachineError> {
         self.machine.link(link).map_err(|error| failed_lookup(&link.name, error))
     }
 
-    /// The same; none, too, where the container is gone.
+    /// The same, but returns none if the container's namespace is gone.
     pub fn seen(&mut self, link: &LinkRef) -> Result<Option<Link>, MachineError> {
         if self.machine.has_netns(link.netns) { self.link(link) } else { Ok(None) }
     }
 
-    /// A link that has to be there; none is the reference's error.
+    /// A link that must exist. If it does not, the error is the reference's.
     pub fn require(&mut self, link: &LinkRef) -> Result<Link, MachineError> {
         self.link(link)?.ok_or_else(|| not_found(&link.name))
     }
 
-    /// The link of that index, under whatever name; none, too, where the container is gone.
+    /// The link with this index, whatever its name. None if the container's namespace is gone.
     pub fn link_at(&mut self, link: &LinkRef, index: u32) -> Result<Option<Link>, MachineError> {
         if !self.machine.has_netns(link.netns) {
             return Ok(None);
@@ -145,18 +149,18 @@ impl<'m> WriteContext<'m> {
         self.machine.link_at(link.netns, index).map_err(|error| failed_lookup(&link.name, error))
     }
 
-    /// A link's index, without asking for what is known.
+    /// The index of a link, without a request for its attributes.
     pub fn index(&mut self, link: &LinkRef) -> Result<u32, MachineError> {
         let found = self.machine.index(link).map_err(|error| failed_lookup(&link.name, error))?;
         found.ok_or_else(|| not_found(&link.name))
     }
 
-    /// The addresses of a link of that index.
+    /// The addresses of the link with this index.
     pub fn addresses(&mut self, link: &LinkRef, index: u32) -> Result<Vec<Address>, MachineError> {
         self.machine.addresses(link.netns, Some(index)).map_err(|error| failed_list(link, error))
     }
 
-    /// Sends requests as one batch; the first error counts, in the words `what`.
+    /// Sends requests as one batch. Returns the first error, with the text `what`.
     pub fn send(&mut self, netns: Netns, requests: Vec<Request>, what: &str) -> Result<(), MachineError> {
         if requests.is_empty() {
             return Ok(());
@@ -166,12 +170,12 @@ impl<'m> WriteContext<'m> {
     }
 }
 
-/// What was tried, with the kernel's answer in Go's words.
+/// An error of the kernel, with what was tried and the kernel's error in the wording of Go's `syscall` package.
 pub fn refused(what: impl Into<String>, source: io::Error) -> MachineError {
     MachineError::Netlink { what: what.into(), source: as_go(source) }
 }
 
-/// What answers to requests mean that make something: it is made, or else the error says what was tried.
+/// The result of requests that create something: created, or an error with what was tried.
 pub fn created(
     answers: Vec<io::Result<()>>,
     failed: impl FnOnce() -> String,
@@ -180,7 +184,7 @@ pub fn created(
     all.map(|()| Effect::Created).map_err(|error| refused(failed(), error))
 }
 
-/// The reference's error for a link that is not there.
+/// The reference's error for a missing link.
 pub fn not_found(name: &IfName) -> MachineError {
     failed_lookup(name, io::Error::new(io::ErrorKind::NotFound, "Link not found"))
 }

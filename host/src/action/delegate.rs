@@ -1,4 +1,4 @@
-//! A native plugin, executed between two stages of a plan.
+//! A native plugin that the host executes between two stages of a plan.
 
 use super::check::{Check, required};
 use super::context::{ReadContext, WriteContext};
@@ -13,10 +13,10 @@ use crate::value::{Netns, Owner, PluginName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// See [`Action::Delegate`]: all that it takes to execute the plugin again for DEL.
+/// See [`Action::Delegate`]. Contains everything that is needed to execute the plugin again for DEL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delegate {
-    /// Its type.
+    /// The plugin's type.
     pub plugin: PluginName,
     /// The executable.
     pub program: PathBuf,
@@ -33,10 +33,10 @@ pub struct Delegate {
 }
 
 impl Delegate {
-    /// Its execution for a verb. `netns` is `CNI_NETNS`; empty where that is gone.
+    /// The call of the plugin for a verb. `netns` is `CNI_NETNS`; it is empty if the namespace is gone.
     pub fn call(&self, verb: &'static str, netns: &str) -> ProgramCall {
         let Delegate { program, owner, args, path, config, .. } = self;
-        // As a runtime does: these verbs are about no attachment.
+        // As a runtime does (SPEC, section 2, GC and STATUS): these verbs do not belong to one attachment.
         let (container, interface, netns) = match verb {
             "GC" | "STATUS" => ("", "", ""),
             _ => (owner.container.as_str(), owner.interface.as_str(), netns),
@@ -62,7 +62,7 @@ impl Kind for Delegate {
         vec![format!("CNI_COMMAND=ADD {}", self.program.display())]
     }
 
-    /// The host alone decides what it executes: a planner that records it lies.
+    /// Only the host decides which programs it executes. A planner that records this action is refused.
     fn refuse(&self, _check: &Check<'_>) -> Vec<Refusal> {
         required(false, "no plugin executes programs")
     }
@@ -75,7 +75,7 @@ impl Kind for Delegate {
         undoing.undo_if_created(EndDelegate { delegate: self.clone() })
     }
 
-    /// It has its own CHECK.
+    /// The plugin has its own CHECK, so there is nothing to compare.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
@@ -84,7 +84,7 @@ impl Kind for Delegate {
 /// Executes a native plugin for DEL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndDelegate {
-    /// Which.
+    /// The plugin's call for ADD.
     pub delegate: Delegate,
 }
 
@@ -101,14 +101,14 @@ impl Inverse for EndDelegate {
             .chain(variables)
             .map(|(name, value)| format!("{name}={}", word(&value)))
             .collect();
-        // Line ends of JSON are between its words.
+        // In JSON, a line break can only stand between tokens, so a space replaces it.
         let config = word(&config.replace(['\n', '\r'], " "));
         format!("printf %s {config} | {} {}", variables.join(" "), file(program))
     }
 }
 
 impl OwnUndo for EndDelegate {
-    /// Without its namespace where that is gone, as a runtime does.
+    /// If the namespace is gone, `CNI_NETNS` is empty, as with a runtime.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
         let Delegate { program, netns, .. } = &self.delegate;
         let netns = if cx.machine.has_netns(Netns::Container) { netns.as_str() } else { "" };

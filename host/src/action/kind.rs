@@ -1,4 +1,4 @@
-//! What every kind of action can do: the trait that a room implements.
+//! The trait that the module of each kind of action implements.
 
 use super::check::Check;
 use super::completion::Complete;
@@ -11,84 +11,88 @@ use crate::machine::MachineError;
 use crate::policy::Refusal;
 use crate::value::{LinkRef, Mac};
 
-/// A kind of action. A room is the file that implements this for its data: all that is known of that kind is there.
+/// A kind of action. The data type of each kind implements it, and its file holds everything about the kind.
 pub trait Kind {
-    /// How it is done, on which link, for how long.
+    /// How the action is done, on which link, and how long its effect lasts.
     fn profile(&self) -> Profile<'_>;
 
-    /// What one would type in the namespace where it is done.
+    /// The equivalent shell commands, to be typed in the namespace of the action.
     fn commands(&self) -> Vec<String>;
 
-    /// What names it in an error: the command that makes the thing itself.
+    /// The action's name in an error: by default, the first of its commands, which creates the thing itself.
     fn name(&self) -> String {
         self.commands().into_iter().next().unwrap_or_default()
     }
 
-    /// The same with what follows from the complete plan; none, where nothing of it does, or all of that is there already.
+    /// The action with the values that follow from the complete plan. None if no value follows, or if all are set
+    /// already.
     fn completed(&self, _plan: &Complete<'_>) -> Option<Action> {
         None
     }
 
-    /// Why the default policy does not grant it; empty when it does.
+    /// Why the default policy does not grant the action. Empty if the policy grants it.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal>;
 
-    /// Lays it over the answer to a question, which then says how the machine will be. Pure.
+    /// Changes the answer to a query, so that it describes the machine after this action. Pure.
     fn overlay(&self, _query: &Query, _answer: &mut Answer) {}
 
-    /// What it finds: as cheap as undo and dry run allow.
+    /// The state before the action. It reads no more than undo and dry run need.
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before;
 
-    /// What is shown of that to a reader of a plan.
+    /// The same state, as a reader of a plan sees it.
     fn found(&self, before: &Before) -> Found {
         before.into()
     }
 
-    /// What undoes it, in order. Pure: it follows from the record.
+    /// The undos of the action, in order. Pure: they follow from the record.
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo>;
 
-    /// How the machine differs from what it made.
+    /// The differences between the machine and the state that the action made.
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError>;
 
-    /// Whether what it did with this effect is meant to last.
+    /// Whether the result of the action, which had this effect, is meant to last.
     fn lasts(&self, _effect: &Effect) -> bool {
         true
     }
 
-    /// Whether a later action made what this one did void.
+    /// Whether the later action `by` cancels the effect of this one.
     fn is_superseded(&self, _by: &Action) -> bool {
         false
     }
 
-    /// Whether another attachment's action is a use of the shared thing that this one made; `own` are the actions recorded with it.
+    /// Whether `other`, an action of another attachment, uses the shared object that this action made. `own` are the
+    /// actions that were recorded with this one.
     fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
         let profile = self.profile();
         let link = profile.makes.first().copied().or(profile.on.as_ref().map(LinkName::from));
         link.is_some_and(|link| other.kind().profile().makes.contains(&link))
     }
 
-    /// Whether a repair does a part of this again.
+    /// Whether `repair` does a part of this action again.
     fn covers(&self, _repair: &Action) -> bool {
         false
     }
 
-    /// Whether it was lost with the link that a repair makes again, and nothing shows that as long as the link is missing.
+    /// Whether the effect of this action was lost with the link that `repair` makes again. While that link is missing,
+    /// no check can show the loss.
     fn is_lost_with(&self, _repair: &Action) -> bool {
         false
     }
 
-    /// Whether it waits for something that a repair does again.
+    /// Whether this action waits for something that `repair` does again.
     fn waits_for(&self, _repair: &Action) -> bool {
         false
     }
 
-    /// The same with the Ethernet addresses that `prevResult` reports of its links, which a later plugin of the chain may have changed.
+    /// The action with the MAC addresses that `prevResult` reports for its links. A later plugin of the chain may have
+    /// changed them.
     fn with_reported_macs(&self, _reported: &dyn Fn(&LinkRef) -> Option<Mac>) -> Option<Action> {
         None
     }
 }
 
 impl Action {
-    /// Whether a repair does this again, in whole or in part.
+    /// Whether `repair` does this action again, in whole or in part.
     pub fn covers(&self, repair: &Action) -> bool {
         self == repair || self.kind().covers(repair)
     }

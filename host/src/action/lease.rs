@@ -1,4 +1,4 @@
-//! Leases: an address that is taken in a lease store of host-local.
+//! Leases: addresses that are reserved in a lease store of host-local.
 
 use super::check::{Check, required, single};
 use super::context::{ReadContext, WriteContext};
@@ -18,23 +18,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// See [`Action::ReserveLease`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReserveLease {
-    /// Where.
+    /// The lease store.
     pub store: StoreRef,
-    /// The address to take.
+    /// The address to reserve.
     pub address: IpAddr,
-    /// The range set whose `last_reserved_ip.N` is written.
+    /// The index N of the range set. The reservation writes `last_reserved_ip.N`.
     pub set: u32,
-    /// For whom.
+    /// The container and interface that get the address.
     pub owner: Owner,
 }
 
 impl ReserveLease {
-    /// The action, if it is one.
+    /// The action as a `ReserveLease`, if it is one.
     pub fn of(action: &Action) -> Option<&Self> {
         if let Action::ReserveLease(one) = action { Some(one) } else { None }
     }
 
-    /// The leases that an attachment has in these stores, found without a journal. Why one may be missing is added to `unread`.
+    /// The leases of an attachment in the stores `among`, found without a journal. Errors that may hide a lease are
+    /// added to `unread`.
     pub fn held(
         stores: &Stores,
         attachment: &Attachment,
@@ -43,7 +44,7 @@ impl ReserveLease {
     ) -> Vec<Self> {
         let owner = attachment.owner();
         let held = stores.held_leases(&owner, among, unread).into_iter();
-        // DEL leaves `last_reserved_ip.N`, so the set does not matter.
+        // DEL does not restore `last_reserved_ip.N`, so the set does not matter.
         held.map(|(store, address)| ReserveLease { store, address, set: 0, owner: owner.clone() }).collect()
     }
 
@@ -90,7 +91,7 @@ impl Kind for ReserveLease {
                 *fact = Fact::Known(self.address);
             }
             (Query::Free(store, range), Answer::Free(fact)) if *store == self.store => {
-                // A store that does not exist, or may not be read, has no leases.
+                // A store that does not exist, or that this user cannot read, has no leases.
                 let gaps = mem::replace(fact, Fact::Absent).known().unwrap_or_else(|| vec![*range]);
                 let left = gaps.into_iter().flat_map(|gap| without(gap, self.address));
                 *fact = Fact::Known(left.take(MAX_GAPS).collect());
@@ -115,7 +116,7 @@ impl Kind for ReserveLease {
 
     fn found(&self, before: &Before) -> Found {
         match before {
-            // What was handed out last is another lease.
+            // The old value is the last reserved address of another lease. The lease itself is absent.
             Before::Old(_) => Found::Absent,
             Before::Absent | Before::Present | Before::Unknown => before.into(),
         }
@@ -160,10 +161,10 @@ impl Own for ReserveLease {
     }
 }
 
-/// Removes a lease if its file still names its owner.
+/// Removes a lease, if its file still names the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseLease {
-    /// Which.
+    /// The lease.
     pub lease: ReserveLease,
 }
 
@@ -178,7 +179,7 @@ impl Inverse for ReleaseLease {
     }
 
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
-        // What cannot be read is not known to be left.
+        // If the file cannot be read, the lease is not known to exist.
         Ok(matches!(self.lease.holder(cx), Ok(Holder::Owner)))
     }
 }
@@ -193,12 +194,13 @@ impl OwnUndo for ReleaseLease {
     }
 }
 
-/// Restores `last_reserved_ip.N`, if it still has the address; no old value removes it.
+/// Restores `last_reserved_ip.N`, if the file still has the address of this lease. Without an old value, it removes the
+/// file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreLastReserved {
-    /// The lease with which it was written.
+    /// The lease whose reservation wrote the file.
     pub lease: ReserveLease,
-    /// What stood there.
+    /// The earlier content of the file.
     pub old: Option<IpAddr>,
 }
 
@@ -235,7 +237,7 @@ fn undone(reverted: Reverted) -> Undone {
     }
 }
 
-/// A range without one address: none, one or two ranges.
+/// The parts of a range without one address: none, one or two ranges.
 fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = AddressRange> {
     let is_inside =
         range.first.is_ipv4() == address.is_ipv4() && range.first <= address && address <= range.last;
@@ -252,7 +254,7 @@ fn without(range: AddressRange, address: IpAddr) -> impl Iterator<Item = Address
     below.into_iter().chain(above)
 }
 
-/// The next address up or down, within the family.
+/// The address `by` places away. None beyond the address family.
 fn next(address: IpAddr, by: i8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {

@@ -1,9 +1,12 @@
-//! What a plan can do: a room for each thing, with all that is done with it.
+//! The kinds of actions that a plan can contain. Each kind has a module of its own, which holds everything about it.
 //!
-//! [`Action`] and [`Undo`] are the closed lists; [`Action::kind`] and [`Undo::inverse`] are the only matches on them. Everything else goes through the
-//! traits [`Kind`] and [`Inverse`], which a room implements for its data. `docs/architecture.md` has the checklist for a new room.
+//! [`Action`] and [`Undo`] are closed lists. [`Action::kind`] and [`Undo::inverse`] are the only matches on them. All
+//! other code uses the traits [`Kind`] and [`Inverse`], which the module of each kind implements.
+//! `docs/architecture.md` has a checklist for a new kind.
 //!
-//! This file has the lists and their matches, and nothing else: that they name the rooms, which name them, is the one circle of the source, and a test holds that.
+//! This file holds the two lists and their matches, and nothing else. The lists name the modules, and the modules name
+//! the lists: this is the only circle of dependencies in the source, and `tests/tests/architecture.rs` checks that
+//! there is no other.
 
 pub mod address;
 pub mod check;
@@ -55,7 +58,8 @@ pub use undo::Inverse;
 
 use serde::{Deserialize, Serialize};
 
-/// A closed list, whose variants hold each a type of a room; `method` gives the room's `trait`.
+/// Declares a closed list as an enum. Each variant holds the data type of one module. `method` returns that data as the
+/// trait object `interface`.
 macro_rules! list {
     ($(#[$of_list:meta])* $list:ident, $method:ident, $interface:ident, $($(#[$of_kind:meta])* $variant:ident($room:ty),)*) => {
         $(#[$of_list])*
@@ -64,14 +68,14 @@ macro_rules! list {
         }
 
         impl $list {
-            /// What its room does with it.
+            /// The implementation in the module of this kind.
             pub fn $method(&self) -> &dyn $interface {
                 match self {
                     $($list::$variant(room) => room,)*
                 }
             }
 
-            /// The names of all kinds.
+            /// The names of all kinds, in the order of the list.
             pub const KINDS: &'static [&'static str] = &[$(stringify!($variant),)*];
         }
 
@@ -84,29 +88,29 @@ macro_rules! list {
 }
 
 list! {
-    /// One change of the machine.
+    /// One change to the machine.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     Action, kind, Kind,
-    /// Takes an address in a lease store.
+    /// Reserves an address in a lease store.
     ReserveLease(ReserveLease),
-    /// Deletes what an earlier, dead attempt of this attachment left on the host.
+    /// Deletes a link on the host that an earlier, failed attempt of this attachment left.
     DeleteStaleLink(DeleteStaleLink),
-    /// Makes a bridge, or uses the one that is there.
+    /// Creates a bridge, or uses the existing one.
     EnsureBridge(EnsureBridge),
-    /// Makes a veth pair.
+    /// Creates a veth pair.
     CreateVeth(CreateVeth),
-    /// Makes a dummy link in the container.
+    /// Creates a dummy link in the container.
     CreateDummy(CreateDummy),
-    /// Makes the host's own interface in a VLAN of a bridge, or uses the one that is there.
+    /// Creates the host's own interface in a VLAN of a bridge, or uses the existing one.
     EnsureVlanGateway(EnsureVlanGateway),
-    /// Brings a link up.
+    /// Sets a link up.
     SetUp(SetUp),
-    /// Lets a link take every frame.
+    /// Sets promiscuous mode on a link.
     SetPromiscuous(SetPromiscuous),
-    /// Waits until a link passes packets.
+    /// Waits until a link forwards packets.
     Settle(Settle),
-    /// Tells the neighbours of a link which addresses it has.
+    /// Announces the addresses of a link to its neighbours (gratuitous ARP, unsolicited neighbour advertisements).
     Announce(Announce),
     /// Removes an address from a link.
     DeleteAddress(DeleteAddress),
@@ -116,69 +120,69 @@ list! {
     AddRoute(AddRoute),
     /// Sets a kernel parameter.
     SetSysctl(SetSysctl),
-    /// Hides an address behind the host's, with iptables.
+    /// Masquerades packets from an address, with iptables.
     Masquerade(Masquerade),
-    /// Hides an address behind the host's, with nftables.
+    /// Masquerades packets from an address, with nftables.
     MasqueradeNft(MasqueradeNft),
-    /// Leads ports of the host to the container.
+    /// Forwards ports of the host to the container.
     MapPorts(MapPorts),
-    /// Removes what leads ports of the host to a container that is no more.
+    /// Removes the rules that forward ports of the host to a container that no longer exists.
     DeletePortMap(DeletePortMap),
-    /// Drops what a container sends under another Ethernet address than its own.
+    /// Drops frames that the container sends with a source MAC other than its own.
     CheckSourceMac(CheckSourceMac),
-    /// Says what the host passes on to a container, and from it.
+    /// Adds the firewall rules that accept packets to and from the container.
     Filter(FilterRule),
-    /// Limits how fast packets pass a link, by a token bucket.
+    /// Limits the rate of a link with a token bucket filter.
     SetTokenBucket(SetTokenBucket),
-    /// Executes a native plugin. No planner records it: the host does it between two stages of a plan.
+    /// Executes a native plugin. No planner records this action: the host adds it between two stages of a plan.
     Delegate(Delegate),
-    /// Gives an attribute of a link another value; or, when something is repaired, again the one that it was made with.
+    /// Sets an attribute of a link. A repair uses it to set an attribute to the value that the link was created with.
     SetLink(SetLink),
-    /// Saves the attributes of a link for the reference's tuning, which puts them back.
+    /// Saves the attributes of a link in the file that the reference's tuning plugin restores them from.
     SaveLink(SaveLink),
 }
 
 list! {
-    /// The undo of something that was done. It is derived when it is needed, and never kept.
+    /// The undo of an action. The host derives it from the record when it needs it, and never stores it.
     #[derive(Debug, Clone, PartialEq, Eq)]
     Undo, inverse, Inverse,
-    /// Deletes a link that was made.
+    /// Deletes a link that an action created.
     DeleteLink(DeleteLink),
-    /// Deletes a link of that name and alias.
+    /// Deletes the link with this name and alias.
     DeleteMarkedLink(DeleteMarkedLink),
-    /// Deletes a dummy link that a step made which did not end.
+    /// Deletes a dummy link that an unfinished step created.
     DeleteDummy(DeleteDummy),
-    /// Deletes a bridge that nobody uses.
+    /// Deletes a bridge that has no ports.
     DeleteEmptyBridge(DeleteEmptyBridge),
     /// Removes an address.
     RemoveAddress(RemoveAddress),
     /// Adds a deleted address again.
     RestoreAddress(RestoreAddress),
-    /// Takes a link down.
+    /// Sets a link down.
     SetDown(SetDown),
-    /// Ends promiscuous mode.
+    /// Clears promiscuous mode.
     ClearPromiscuous(ClearPromiscuous),
     /// Restores an attribute of a link.
     RestoreLink(RestoreLink),
-    /// Removes the file in which a link was saved.
+    /// Removes the file that [`Action::SaveLink`] wrote.
     ForgetLink(ForgetLink),
     /// Restores a kernel parameter.
     RestoreSysctl(RestoreSysctl),
-    /// Removes the rules of an address from iptables.
+    /// Removes the masquerading rules of an address from iptables.
     RemoveMasquerade(RemoveMasquerade),
-    /// Removes the rule of an address from nftables.
+    /// Removes the masquerading rule of an address from nftables.
     RemoveMasqueradeNft(RemoveMasqueradeNft),
-    /// Removes the rules of mapped ports.
+    /// Removes the rules of the mapped ports of an action.
     RemovePorts(RemovePorts),
-    /// Removes all rules of mapped ports of a container.
+    /// Removes all port rules of a container.
     DeletePortMap(DeletePortMap),
-    /// Removes the check of a source MAC.
+    /// Removes the rules that check a source MAC.
     RemoveSourceMac(RemoveSourceMac),
-    /// Removes what the host passes on.
+    /// Removes firewall rules.
     RemoveFilter(RemoveFilter),
-    /// Removes the token bucket of a link.
+    /// Removes the token bucket filter of a link.
     RemoveTokenBucket(RemoveTokenBucket),
-    /// Deletes an ifb of the reference's.
+    /// Deletes an ifb link of the reference's bandwidth plugin.
     DeleteIfb(DeleteIfb),
     /// Executes a native plugin for DEL.
     EndDelegate(EndDelegate),

@@ -1,4 +1,4 @@
-//! What follows from an action by itself: how it is done, on which link, for how long.
+//! The profile of an action: how it is done, on which link, and how long its effect lasts.
 
 use super::Action;
 use super::context::WriteContext;
@@ -11,24 +11,24 @@ use crate::value::{IfName, LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// How long what an action made is meant to last.
+/// How long the effect of an action is meant to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lifetime {
-    /// As long as the attachment: DEL, GC and rollback undo it.
+    /// As long as the attachment. DEL, GC and rollback undo it.
     Attachment,
-    /// As long as anybody uses it: only a rollback undoes it, and only when nobody does.
+    /// As long as any attachment uses it. Only a rollback undoes it, and only if no attachment uses it.
     Shared,
-    /// As long as the node runs: only a rollback undoes it, and only when there is no other attachment.
+    /// As long as the node runs. Only a rollback undoes it, and only if there is no other attachment.
     Node,
 }
 
-/// A link by place and borrowed name.
+/// A link, by namespace and borrowed name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkName<'a> {
-    /// Where it is.
+    /// The namespace of the link.
     pub netns: Netns,
-    /// What it is called there.
+    /// The name of the link in that namespace.
     pub name: &'a IfName,
 }
 
@@ -38,7 +38,7 @@ impl<'a> LinkName<'a> {
         LinkName { netns: Netns::Host, name }
     }
 
-    /// Whether it is that link.
+    /// Whether `link` is the same link.
     pub fn is(&self, link: &LinkRef) -> bool {
         self.netns == link.netns && *self.name == link.name
     }
@@ -50,37 +50,38 @@ impl<'a> From<&'a LinkRef> for LinkName<'a> {
     }
 }
 
-/// From what the lifetime of an action follows.
+/// What determines the lifetime of an action's effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lasts {
-    /// From its kind.
+    /// The kind alone.
     For(Lifetime),
-    /// From the link that it is on: as long as that, if an action of the plan makes it; in the container as long as the attachment; else so long.
+    /// The link that the action changes. If an action of the plan makes the link, the effect lasts as long as the link.
+    /// In the container, it lasts as long as the attachment. Otherwise it lasts as long as given here.
     WithLink(Lifetime),
 }
 
-/// What follows from an action by itself.
+/// The properties of an action that follow from the action alone.
 pub struct Profile<'a> {
-    /// How it is done.
+    /// How the action is done.
     pub lane: Lane<'a>,
-    /// What a plugin needs to record it.
+    /// The capability that a plugin needs to record the action.
     pub capability: Capability,
-    /// The links that it makes.
+    /// The links that the action makes.
     pub makes: Vec<LinkName<'a>>,
-    /// The links that have to be there, or gone, before its requests can be built.
+    /// The links that must exist, or be gone, before the action's requests can be built.
     pub needs: Vec<LinkName<'a>>,
-    /// The links that appear or disappear with its requests: what needs one of them is sent after.
+    /// The links that appear or disappear with the action's requests. Requests that need one of them are sent later.
     pub changes: Vec<LinkName<'a>>,
-    /// The link that it is done to.
+    /// The link that the action changes.
     pub on: Option<LinkRef>,
-    /// How long what it makes lasts.
+    /// How long the effect lasts.
     pub lasts: Lasts,
-    /// It may make, or its rollback remove, what others use too, whatever its lifetime.
+    /// Whether the action may make objects that others use too, or its rollback may remove them, whatever the lifetime.
     pub shares: bool,
 }
 
 impl<'a> Profile<'a> {
-    /// One that makes and needs no link, for as long as the attachment.
+    /// A profile without links. The effect lasts as long as the attachment.
     pub fn new(lane: Lane<'a>, capability: Capability) -> Self {
         let lasts = Lasts::For(Lifetime::Attachment);
         Profile {
@@ -95,7 +96,7 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// One of a request that is done to a link, and lasts as long as the link if the plan makes that.
+    /// A profile of requests that change a link. If the plan makes the link, the effect lasts as long as the link.
     pub fn on_link(link: &'a LinkRef, lane: Lane<'a>, capability: Capability) -> Self {
         Profile {
             needs: vec![link.into()],
@@ -105,7 +106,7 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// How long what the action makes lasts in a plan of `actions`.
+    /// How long the effect lasts in a plan of `actions`.
     pub fn lifetime<'b>(&self, actions: impl Iterator<Item = &'b Action>) -> Lifetime {
         let (Lasts::WithLink(otherwise), Some(link)) = (self.lasts, &self.on) else {
             return match self.lasts {
@@ -125,36 +126,36 @@ impl<'a> Profile<'a> {
     }
 }
 
-/// Where an action is done: entries that follow each other in one place are one step.
+/// Where an action is done. Consecutive actions in the same place form one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// A lease store.
     Store,
     /// A namespace.
     Netns(Netns),
-    /// The rules of the host.
+    /// The firewall rules of the host.
     Rules,
-    /// A program that does what it does.
+    /// A native plugin, whose changes are unknown.
     Native,
 }
 
 /// How an action is done.
 #[derive(Clone, Copy)]
 pub enum Lane<'a> {
-    /// By requests to a namespace, sent together with those of its neighbours.
+    /// With netlink requests to a namespace. The requests of neighbouring actions are sent together.
     Requests(Netns, &'a dyn Requests),
-    /// By edits of a table of rules, in one transaction with those of its neighbours.
+    /// With edits of a rule table. Edits of neighbouring actions form one transaction.
     Rules(&'a dyn RuleSet),
-    /// In a way of its own, one after the other.
+    /// With code of the action's own. Such actions run one after the other.
     Own(Place, &'a dyn Own),
-    /// By looking until something is so: nothing is changed, and no lock is held.
+    /// By waiting for a state. The action changes nothing, and no lock is held.
     Wait(Netns, &'a dyn Own),
     /// Between two stages of a plan.
     Stage,
 }
 
 impl Lane<'_> {
-    /// Where it is done.
+    /// The place of the action.
     pub fn place(&self) -> Place {
         match self {
             Lane::Requests(netns, _) | Lane::Wait(netns, _) => Place::Netns(*netns),
@@ -164,35 +165,36 @@ impl Lane<'_> {
         }
     }
 
-    /// Whether it only waits.
+    /// Whether the action only waits.
     pub fn is_wait(&self) -> bool {
         matches!(self, Lane::Wait(..))
     }
 }
 
-/// An answer to a request.
+/// The answer to a request.
 pub type Answered = io::Result<()>;
 
-/// What is to be sent for an action.
+/// The requests of an action.
 #[derive(Debug)]
 pub enum Prepared {
-    /// Nothing: it is done already.
+    /// None: the work is done already.
     Nothing,
-    /// These, together with those of other actions.
+    /// These requests, together with those of other actions.
     Send(Vec<Request>),
-    /// Some by themselves, the others only when none of these failed.
+    /// Two groups. The second is sent only if no request of the first failed.
     After {
-        /// What is sent first.
+        /// The requests that are sent first, by themselves.
         first: Vec<Request>,
-        /// The text for a failure of that.
+        /// The error text if one of them fails.
         what: String,
-        /// What is sent then, together with those of other actions: what [`Requests::conclude`] gets the answers to.
+        /// The requests that are sent next, together with those of other actions. [`Requests::conclude`] gets the
+        /// answers to these.
         then: Vec<Request>,
     },
 }
 
 impl Prepared {
-    /// Requests that go after others, of which there may be none.
+    /// The requests `then` after `first`, which may be empty.
     pub fn after(first: Vec<Request>, what: impl Into<String>, then: Vec<Request>) -> Self {
         match first.is_empty() {
             true => Prepared::Send(then),
@@ -201,139 +203,147 @@ impl Prepared {
     }
 }
 
-/// An action that is done by requests.
+/// An action that consists of netlink requests.
 pub trait Requests {
-    /// Looks, and gives what is to be sent.
+    /// Reads the machine, and returns the requests to send.
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError>;
 
-    /// What the answers to the (last) requests mean; cleans up after a failure. An error leaves the outcome open: undo looks.
+    /// Interprets the answers to the requests (to the second group, if there are two), and cleans up after a failure.
+    /// If it returns an error, the outcome is unknown, and undo compares the machine with the record.
     fn conclude(&self, answers: Vec<Answered>, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError>;
 }
 
-/// An action or an undo that is done in a way of its own.
+/// An action with code of its own.
 pub trait Own {
-    /// Does it. An error leaves the outcome open, unless `is_whole`.
+    /// Performs the action. After an error the outcome is unknown, unless `is_whole` returns true.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError>;
 
-    /// Whether it is done in whole or not at all.
+    /// Whether the action is atomic: it is done completely or not at all.
     fn is_whole(&self) -> bool {
         false
     }
 }
 
-/// An action that is a set of rules in one table.
+/// An action that consists of rules in one table.
 pub trait RuleSet {
-    /// Which table.
+    /// The table.
     fn table(&self) -> TableId;
 
-    /// Refuses names and words that cannot be written as one.
+    /// Refuses names and words that cannot be written as a single word in a rule.
     fn check(&self) -> Result<(), MachineError>;
 
-    /// The edits that make what a listing lacks. Pure.
+    /// The edits that add what is missing in the listing. Pure.
     fn add(&self, now: &Listing) -> Vec<Edit>;
 
-    /// The same as part of a transaction that does other actions, `others`, too: what those want stays. The set itself may be one of them.
+    /// The same, in a transaction with the actions `others`. Edits must not remove what those need. `others` may
+    /// contain this action.
     fn add_with_others(&self, _others: &[&Action], now: &Listing) -> Vec<Edit> {
         self.add(now)
     }
 
-    /// Why it cannot be added to what is listed: something of somebody else stands in its place. Nothing of the transaction is done then.
+    /// Why the rules cannot be added: the listing has an object of somebody else in their place. In that case nothing
+    /// of the transaction is done.
     fn conflict(&self, _now: &Listing) -> Option<MachineError> {
         None
     }
 
-    /// What these edits changed of what was listed before.
+    /// The effect of the edits, compared with the earlier listing.
     fn effect(&self, before: &Listing, is_changed: bool) -> Effect;
 
-    /// What a listing lacks, in sentences.
+    /// What is missing in the listing, one sentence each.
     fn missing(&self, now: &Listing) -> Vec<Difference>;
 
-    /// The error in the words of the reference.
+    /// The error in the wording of the reference.
     fn failed(&self, error: TableError) -> MachineError;
 
-    /// What is done once the rules are there.
+    /// Work that follows once the rules exist.
     fn then(&self, _machine: &mut dyn Machine) {}
 }
 
-/// What is to be done to a table to remove a set of rules.
+/// The edits that remove a set of rules.
 #[derive(Debug, Default)]
 pub struct Removal {
-    /// The edits; none: there is nothing of it.
+    /// The edits. Empty if the table contains no part of the set.
     pub edits: Vec<Edit>,
-    /// Somebody else uses a part of it now; when he removes his at the same time, who looks last removes that part.
+    /// Whether to look again after the edits. Somebody else uses a part of the set now, and may remove their rules at
+    /// the same time. The last of the two to look then removes that part.
     pub look_again: bool,
 }
 
 /// The undo of a set of rules.
 pub trait RuleRemoval {
-    /// Which table.
+    /// The table.
     fn table(&self) -> TableId;
 
-    /// Refuses names and words that cannot be written as one.
+    /// Refuses names and words that cannot be written as a single word in a rule.
     fn check(&self) -> Result<(), MachineError>;
 
-    /// The edits that remove it from what is listed, or why it is left. Pure.
+    /// The edits that remove the set from the listed table, or the reason why it stays. Pure.
     fn remove(&self, now: &Listing) -> Result<Removal, String>;
 
-    /// The error in the words of the reference.
+    /// The error in the wording of the reference.
     fn failed(&self, error: TableError) -> MachineError;
 }
 
-/// What is to be sent for an undo.
+/// The requests of an undo.
 #[derive(Debug)]
 pub enum Retraction {
-    /// Nothing: it is gone, or left.
+    /// None: the object is gone, or stays.
     Nothing(Undone),
-    /// These, each list only when none of the one before failed; what is gone by then is as good. The text is for a failure.
+    /// Lists of requests. Each list is sent only if none of the previous one failed. A request for an object that is
+    /// already gone counts as successful. The text is for a failure.
     Send(Vec<Vec<Request>>, String),
 }
 
 impl Retraction {
-    /// It is gone already.
+    /// The object is already gone.
     pub const GONE: Retraction = Retraction::Nothing(Undone::Gone);
 
-    /// What is there is left, with the reason.
+    /// The object stays, for this reason.
     pub fn left(why: String) -> Self {
         Retraction::Nothing(Undone::Left(why))
     }
 }
 
-/// An undo that is done by requests: it looks first, and only what is still the one meant goes.
+/// An undo that consists of netlink requests. It first checks that the existing object is still the recorded one, and
+/// removes nothing else.
 pub trait Retract {
-    /// Looks, and gives what is to be sent.
+    /// Reads the machine, and returns the requests to send.
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError>;
 }
 
-/// An undo that is done in a way of its own.
+/// An undo with code of its own.
 pub trait OwnUndo {
-    /// Does it, if what is there is still the one meant.
+    /// Performs the undo, if the existing object is still the recorded one.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError>;
 }
 
 /// How an undo is done.
 #[derive(Clone, Copy)]
 pub enum UndoLane<'a> {
-    /// By requests to a namespace. Of those that delete links the kernel waits until no packet is on its way there, some 15 ms.
+    /// With netlink requests to a namespace. When a request deletes a link, the kernel waits until no packet uses the
+    /// link any more, about 15 ms.
     Requests(Netns, &'a dyn Retract),
-    /// By edits of a table, in a second thread beside the others.
+    /// With edits of a rule table, in a second thread, in parallel with the other undos.
     Rules(&'a dyn RuleRemoval),
-    /// In a way of its own.
+    /// With code of its own.
     Own(&'a dyn OwnUndo),
-    /// By a native plugin: after all else, since what it leaves running would inherit what is open.
+    /// With a native plugin. These undos run last: a process that the plugin leaves running would inherit our open
+    /// files.
     Native(&'a dyn OwnUndo),
 }
 
-/// What is found where an action would be done, for a reader of a plan.
+/// What exists where an action would be done, for a reader of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Found {
-    /// Nothing: the action makes it.
+    /// Nothing: the action makes the object.
     Absent,
-    /// The very thing: the action leaves it.
+    /// Exactly this object: the action leaves it.
     Present,
     /// Another value: the action replaces it.
     Other,
-    /// It cannot be read without root.
+    /// Only root can read it.
     Unknown,
 }
 
@@ -348,7 +358,7 @@ impl From<&Before> for Found {
     }
 }
 
-/// Whether there is a program for the rules of nftables alone: then it is the default, as in the reference.
+/// Whether `nft` is the only program for rules. If so, nftables is the default, as in the reference.
 pub fn only_nftables(look: &mut dyn Look) -> bool {
     !look.has_program("iptables-restore") && look.has_program("nft")
 }

@@ -1,4 +1,4 @@
-//! What is recorded of an action: what was there before, and what it changed. Undo goes by nothing else.
+//! The record of an action: the state before it, and its effect. Undo uses nothing else.
 
 use super::{Action, LinkAttribute, Undo};
 use crate::machine::MachineError;
@@ -7,126 +7,130 @@ use crate::value::{LinkIdentity, LinkRef, SysctlKey};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// What was there before an action.
+/// The state before an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Before {
     /// Nothing: what the action makes is ours.
     Absent,
-    /// The very thing, already: the action will not make it.
+    /// Exactly the state that the action would make. The action makes nothing.
     Present,
     /// Something else in its place, or a part of it.
     Old(Old),
-    /// It could not be read.
+    /// The state could not be read.
     Unknown,
 }
 
-/// What an action changed.
+/// The effect of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// Links that did not exist.
+    /// Links that did not exist before.
     CreatedLinks(Vec<LinkIdentity>),
-    /// Something else that did not exist.
+    /// Another object that did not exist before.
     Created,
-    /// It was there already: undo leaves it.
+    /// Nothing: the object existed already. Undo leaves it.
     AlreadyThere,
-    /// It failed, and may have been done all the same: undo goes by what was there before.
+    /// The action failed, and may have changed something. Undo uses the state before the action.
     Unclear,
-    /// Something else stood there, or a part of it.
+    /// Something else, or a part of the object, existed before.
     Replaced(Old),
 }
 
-/// What stood in the place of what an action makes.
+/// What existed in the place of the object that an action makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Old {
-    /// A kernel parameter, with those that the kernel writes with it.
+    /// A kernel parameter, with other parameters that the kernel changes when this one is written.
     Sysctl(OldSysctl),
     /// An attribute of a link.
     Attribute(LinkAttribute),
     /// `last_reserved_ip.N` of a lease store.
     LastReserved(IpAddr),
-    /// The address that was deleted.
+    /// The deleted address.
     Address(Address),
-    /// What rules share with those of others, by name: chains, the rules that lead to them, a table.
+    /// The names of objects that the rules share with rules of others: chains, the rules that jump to them, a table.
     Shared(Vec<String>),
-    /// `IFLA_TXQLEN` of the link, packets: the kernel gives a link without a queue length another one with its first token bucket.
+    /// `IFLA_TXQLEN` of the link, in packets. If it is 0, the kernel changes it when the link gets its first token
+    /// bucket filter.
     QueueLength(u32),
 }
 
-/// A kernel parameter, with those that the kernel would not restore when it is written again.
+/// The old value of a kernel parameter, with parameters that the kernel would not restore when this one is written
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OldSysctl {
-    /// Its value.
+    /// The old value.
     pub value: String,
-    /// Those beside it that had another value than the kernel gives them with this one.
+    /// Other parameters, whose old values differ from those that the kernel sets together with this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<(SysctlKey, String)>,
 }
 
-/// What became of an action.
+/// The outcome of an action.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Done.
+    /// The action succeeded.
     Done(Effect),
-    /// Refused or failed; it changed nothing.
+    /// The kernel refused it, or it failed. It changed nothing.
     Failed(MachineError),
-    /// Failed, perhaps when it was done or half done: undo looks at what is there.
+    /// The action failed, perhaps after it changed something. Undo compares the machine with the record.
     Halfway(MachineError),
-    /// Not begun, because one before it in the step failed.
+    /// The action was not started, because an earlier one of the step failed.
     NotTried,
 }
 
 impl Outcome {
-    /// Whether it failed.
+    /// Whether the action failed.
     pub fn is_failure(&self) -> bool {
         matches!(self, Outcome::Failed(_) | Outcome::Halfway(_))
     }
 }
 
-/// What became of an undo.
+/// The outcome of an undo.
 #[derive(Debug)]
 pub enum Undone {
-    /// It was there and is gone.
+    /// The object existed, and is removed.
     Done,
-    /// It was gone already.
+    /// The object did not exist any more.
     Gone,
-    /// What is there is not the one meant, or somebody uses it: left, with the reason.
+    /// The existing object is another one, or somebody uses it. It stays; the text is the reason.
     Left(String),
-    /// It is still there.
+    /// The object still exists.
     Failed(MachineError),
 }
 
-/// One difference between the machine and what an action made.
+/// A difference between the machine and the state that an action made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// In one sentence.
+    /// One sentence.
     pub text: String,
-    /// What makes it as it was. None: nothing repairs it, because the thing is gone for good or is somebody else's.
+    /// The action that restores the state. None if nothing can: the object is gone for good, or belongs to somebody
+    /// else.
     pub repair: Option<Action>,
 }
 
 impl Difference {
-    /// One that an action repairs.
+    /// A difference that an action repairs.
     pub fn repaired(text: impl Into<String>, by: impl Into<Action>) -> Self {
         Difference { text: text.into(), repair: Some(by.into()) }
     }
 
-    /// One that no action repairs.
+    /// A difference that no action repairs.
     pub fn beyond(text: impl Into<String>) -> Self {
         Difference { text: text.into(), repair: None }
     }
 
-    /// Several that one action repairs.
+    /// Several differences that one action repairs.
     pub fn all(texts: impl IntoIterator<Item = String>, by: impl Into<Action>) -> Vec<Self> {
         let by = by.into();
         texts.into_iter().map(|text| Difference::repaired(text, by.clone())).collect()
     }
 
-    /// Something that was done to a link: whether it still holds; none, if the link is missing, and with it what `with_it` says.
+    /// The difference for something that was done to a link. `holds` says whether it is still so. If the link is
+    /// missing, `holds` is none, and `with_it` says what was lost with the link.
     ///
-    /// A bridge that is missing is made again, and then all that was done to it.
+    /// If a bridge is missing, a repair makes it again, and then repeats everything that was done to it.
     pub fn on_link(
         by: impl Into<Action>,
         link: &LinkRef,
@@ -142,23 +146,23 @@ impl Difference {
     }
 }
 
-/// Why something is undone.
+/// The reason for an undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The ADD failed or was killed: the machine becomes what it was.
+    /// The ADD failed, or was killed. The machine returns to its earlier state.
     Rollback,
-    /// The attachment ends: what is shared or the node's stays.
+    /// The attachment ends. Objects that are shared, or belong to the node, stay.
     Delete,
 }
 
-/// What is known of an action afterwards.
+/// What is known about an action after it ran.
 #[derive(Debug, Clone, Copy)]
 pub enum Done<'a> {
-    /// It reported this effect.
+    /// The action reported this effect.
     Effect(&'a Effect),
-    /// The process ended before it could report, or the action failed, perhaps halfway; this was there before.
+    /// The process ended before the action reported, or the action failed, perhaps halfway. This was the state before.
     Unknown(&'a Before),
-    /// It changed nothing, or was not tried.
+    /// The action changed nothing, or was not tried.
     Not,
 }
 
@@ -172,7 +176,7 @@ impl<'a> Done<'a> {
         }
     }
 
-    /// What stood in its place, if that is known.
+    /// What existed in its place, if that is known.
     pub fn old(&self) -> Option<&'a Old> {
         match self {
             Done::Effect(Effect::Replaced(old)) | Done::Unknown(Before::Old(old)) => Some(old),
@@ -181,30 +185,30 @@ impl<'a> Done<'a> {
     }
 }
 
-/// An action of a record, with what is known of it.
+/// A recorded action, with what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// What was meant to be done.
+    /// The intended action.
     pub action: &'a Action,
-    /// What became of it.
+    /// Its outcome.
     pub done: Done<'a>,
 }
 
-/// From what the undo of an action follows.
+/// What the undos of an action are derived from.
 #[derive(Debug)]
 pub struct Undoing<'a> {
-    /// What is known of the action.
+    /// What is known about the action.
     pub done: Done<'a>,
-    /// Why it is undone.
+    /// The reason for the undo.
     pub why: Reason,
     /// All actions that were recorded with it.
     pub own: &'a [Record<'a>],
-    /// The actions of all other attachments, one list for each.
+    /// The actions of all other attachments, one list for each attachment.
     pub others: &'a [Vec<&'a Action>],
 }
 
 impl Undoing<'_> {
-    /// Whether a link was made by one of the recorded actions, and so takes with it what is on it.
+    /// Whether one of the recorded actions made the link. If so, what was done to the link disappears with it.
     pub fn goes_with_link(&self, link: &LinkRef) -> bool {
         self.own.iter().any(|record| {
             record.done.may_have_created()
@@ -212,19 +216,22 @@ impl Undoing<'_> {
         })
     }
 
-    /// The undo of something that is done to a link, if it made something, or may have, and does not go with the link.
+    /// The undo of something that was done to a link. Empty if the action made nothing, or if its result disappears
+    /// with the link.
     pub fn on_link(&self, link: &LinkRef, undo: impl Into<Undo>) -> Vec<Undo> {
         if self.goes_with_link(link) { Vec::new() } else { self.undo_if_created(undo) }
     }
 
-    /// Rules whose name shows them to be the attachment's: a DEL removes also those that were there before.
+    /// Whether to remove rules whose name shows that they belong to the attachment. DEL also removes such rules if they
+    /// existed before the action.
     pub fn owns_rules(&self) -> bool {
         self.done.may_have_created() || self.why == Reason::Delete && !matches!(self.done, Done::Not)
     }
 
-    /// Of what rules share with others, what a rollback removes when nobody uses it: what this ADD made. A DEL leaves all of it, as the reference does.
+    /// The shared objects that a rollback removes if nobody uses them: those that this ADD made. DEL removes none of
+    /// them, as in the reference.
     pub fn created_shared(&self, shared: Vec<String>) -> Vec<String> {
-        // What could not be read may be anybody's.
+        // If the state before could not be read, the objects may belong to anybody.
         if self.why == Reason::Delete || matches!(self.done, Done::Unknown(Before::Unknown) | Done::Not) {
             return Vec::new();
         }

@@ -1,4 +1,4 @@
-//! Routes through links: `ip route`.
+//! Routes through links, as in `ip route`.
 
 use super::Undo;
 use super::check::{Check, required, single};
@@ -17,9 +17,9 @@ use std::net::IpAddr;
 /// See [`Action::AddRoute`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddRoute {
-    /// Through which link.
+    /// The link of the route.
     pub link: LinkRef,
-    /// What it leads to, and how.
+    /// The destination and the attributes of the route.
     pub route: Route,
 }
 
@@ -32,7 +32,8 @@ impl Kind for AddRoute {
         vec![format!("ip route prepend {}", words(&self.route, &self.link.name))]
     }
 
-    /// In the container every route; on the host those to the attachment's own addresses, through its own link, with which they go.
+    /// In the container, every route is granted. On the host, only a route to the attachment's own addresses through
+    /// its own link is granted: the kernel deletes the route with that link.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         if self.link.netns == Netns::Container {
             return check.link(&self.link);
@@ -57,7 +58,7 @@ impl Kind for AddRoute {
         }
     }
 
-    /// It goes with its link, so nothing is looked at.
+    /// The route disappears with its link, so no request to the kernel is needed.
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
         Before::Absent
     }
@@ -95,19 +96,19 @@ impl Requests for AddRoute {
 }
 
 impl AddRoute {
-    /// Whether the link of that index has the route.
+    /// Whether the link with this index has the route.
     pub(super) fn is_there(&self, index: u32, look: &mut dyn Look) -> Result<bool, MachineError> {
         let there = look.has_route(self.link.netns, index, &self.route);
         there.map_err(|error| refused("failed to list routes", error))
     }
 
-    /// The reference's text for a route that is not added.
+    /// The reference's error text for a route that cannot be added.
     fn failed(&self) -> String {
         format!("failed to add route '{}'", describe(&self.route, &self.link.name))
     }
 }
 
-/// A route as `ip route` takes it.
+/// A route in the syntax of `ip route`.
 fn words(route: &Route, link: &IfName) -> String {
     let mut text = route.dst.to_string();
     let mut add = |word: &str, value: Option<String>| {
@@ -125,7 +126,8 @@ fn words(route: &Route, link: &IfName) -> String {
     text
 }
 
-/// A route in the reference's words: `{10.5.0.0 ffff0000} via 10.1.2.1 dev eth0 metric 0 (Scope: universe, Table: 0)`.
+/// A route in the wording of the reference:
+/// `{10.5.0.0 ffff0000} via 10.1.2.1 dev eth0 metric 0 (Scope: universe, Table: 0)`.
 fn describe(route: &Route, link: &IfName) -> String {
     let mask = match route.dst.mask() {
         IpAddr::V4(mask) => format!("{:08x}", mask.to_bits()),

@@ -1,4 +1,4 @@
-//! The trait of what undoes: a room implements it for its data.
+//! The trait that the module of each kind of undo implements.
 
 use super::Undo;
 use super::context::ReadContext;
@@ -7,12 +7,12 @@ use crate::machine::MachineError;
 use crate::value::Netns;
 use crate::value::shell::word;
 
-/// An undo, derived from the record of an action, or found without one.
+/// An undo. It was derived from the record of an action, or found without a record.
 pub trait Inverse {
-    /// How it is done.
+    /// How the undo is done.
     fn lane(&self) -> UndoLane<'_>;
 
-    /// Where an operator would type [`Inverse::command`].
+    /// The namespace for [`Inverse::command`].
     fn netns(&self) -> Netns {
         match self.lane() {
             UndoLane::Requests(netns, _) => netns,
@@ -20,16 +20,17 @@ pub trait Inverse {
         }
     }
 
-    /// What an operator would type instead: one line for a shell.
+    /// The equivalent shell command, on one line.
     fn command(&self) -> String;
 
-    /// Whether what it removes is there still. Of what only a journal knows, nobody asks.
+    /// Whether the object that the undo removes still exists. The default is no, for undos that only a journal leads
+    /// to: nobody asks for these.
     fn is_left(&self, _cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
         Ok(false)
     }
 }
 
-/// What an operator types for an undo; for what is in the container, in the namespace at the path `netns`.
+/// The shell command of an undo. For an object in the container, it runs in the namespace at the path `netns`.
 pub fn command(undo: &Undo, netns: &str) -> String {
     let inverse = undo.inverse();
     match inverse.netns() {

@@ -1,4 +1,4 @@
-//! Applying a plan: note, do, note; and when a step fails, undo what was done.
+//! Applies a plan. Each step is journaled before and after it is done. If a step fails, all steps so far are undone.
 
 use super::journal::{Section, Writer};
 use super::lanes;
@@ -17,22 +17,23 @@ use crate::{signal, timings};
 use nix::fcntl::Flock;
 use std::fs::File;
 
-/// Why a plan was not applied, and what became of what was done before.
+/// A plan failed, with the result of the rollback.
 #[derive(Debug, thiserror::Error)]
 #[error("step `{action}` failed")]
 pub struct ApplyError {
     /// The action that failed, as a command.
     pub action: String,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: MachineError,
-    /// What could not be undone; empty when the machine is as before.
+    /// What could not be undone. Empty if the machine is in its earlier state.
     pub stuck: Vec<Stuck>,
 }
 
-/// Applies a plan, all of it or nothing, noting each step in `writer` first.
+/// Applies a whole plan, or nothing of it. `writer` journals each step before it is done.
 ///
-/// After a failure the error has what is left; the section stays for the next verb exactly if something is.
+/// After a failure, everything is undone. The error contains what is left, and the section of the journal stays only if
+/// something is left.
 pub fn execute(
     plan: &CheckedPlan,
     writer: &mut Writer,
@@ -42,7 +43,8 @@ pub fn execute(
     let mut notes = Notes::default();
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let result = steps(plan, leases, None, writer, machine, &mut notes);
-    // Before any other lock: the order is attachment, shared objects, lease store.
+    // The lease store is unlocked before other locks are taken. The order of locks is: attachment, shared objects,
+    // lease store.
     machine.stores().unlock_all();
     let result = result.and_then(|()| {
         let shared = rest.iter().any(Entry::is_shared);
@@ -54,12 +56,12 @@ pub fn execute(
     Err(ApplyError { action, source, stuck })
 }
 
-/// How many entries reserve leases before anything else is done.
+/// The number of entries at the beginning of a plan that reserve leases.
 pub(super) fn leading_leases(entries: &[Entry]) -> usize {
     entries.iter().take_while(|entry| lane(entry).place() == Place::Store).count()
 }
 
-/// Whether two entries that follow each other are one step: a wait is one of its own.
+/// Whether two consecutive entries belong to the same step. A wait is always a step of its own.
 pub(super) fn together(a: &Entry, b: &Entry) -> bool {
     let (a, b) = (lane(a), lane(b));
     a.place() == b.place() && a.is_wait() == b.is_wait()
@@ -69,7 +71,8 @@ fn lane(entry: &Entry) -> Lane<'_> {
     entry.action.kind().profile().lane
 }
 
-/// The lock of shared objects for a step, but for one that nobody else could meet: in the container, and waits.
+/// Takes the lock of shared objects for a step. A step needs no lock if it only waits, or only changes the container's
+/// namespace, where no other attachment is.
 pub(super) fn lock_for(
     step: &[Entry],
     shared: Option<&StateDir>,
@@ -81,9 +84,9 @@ pub(super) fn lock_for(
     shared.filter(|_| !step.iter().all(private)).map(StateDir::lock_shared).transpose()
 }
 
-/// Does the steps in order, up to the first that fails.
+/// Performs the steps in order, up to the first failure.
 ///
-/// With `shared` each has the lock of shared objects where it needs it.
+/// If `shared` is given, each step takes the lock of shared objects if it needs it.
 fn steps(
     plan: &CheckedPlan,
     entries: &[Entry],
@@ -106,7 +109,8 @@ fn steps(
         let outcomes = lanes::perform(&actions, &mut WriteContext::new(plan, machine, notes));
         timings::ended(phase(step));
         let (effects, failure) = conclude(&actions, outcomes);
-        // Lost effects would be lost undos: the intent stays, and undo looks at each action.
+        // If the effects cannot be written, the journal still has the intent without effects. Undo then compares each
+        // action with the machine.
         let noted = writer.effect(&effects).map_err(|e| (first(), e));
         timings::ended("journal");
         failure.map_or(Ok(()), Err)?;
@@ -137,7 +141,7 @@ fn conclude(
     (effects, failure)
 }
 
-/// What the time of a step counts for.
+/// The phase that the time of a step is reported under.
 fn phase(step: &[Entry]) -> &'static str {
     match step.first().map(lane) {
         Some(lane) if lane.is_wait() => "settle",
@@ -153,7 +157,8 @@ fn phase(step: &[Entry]) -> &'static str {
 }
 
 impl Section {
-    /// Whether anything in it may be removed from others by a rollback: then the lock of shared objects is held meanwhile.
+    /// Whether a rollback of this section may remove objects that others use. The lock of shared objects must then be
+    /// held.
     pub fn has_shared(&self) -> bool {
         self.entries().any(Entry::is_shared)
     }

@@ -1,4 +1,4 @@
-//! Doing a step: its actions in the order of the plan, those of one lane together.
+//! Performs a step: its actions in order, consecutive actions of the same lane together.
 
 use super::rules;
 use crate::action::Action;
@@ -9,7 +9,7 @@ use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::value::Netns;
 
-/// Does the actions of a step in order, none after a failure; one outcome for each.
+/// Performs the actions of a step in order, up to the first failure. Returns one outcome for each action.
 pub fn perform(actions: &[&Action], cx: &mut WriteContext<'_>) -> Vec<Outcome> {
     let profiles: Vec<Profile<'_>> = actions.iter().map(|action| action.kind().profile()).collect();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(profiles.len());
@@ -50,14 +50,15 @@ fn not_in_a_step() -> MachineError {
     MachineError::Conflict("a native plugin is executed between the stages of a plan".to_owned())
 }
 
-/// Requests that are collected, to be sent together.
+/// Requests that are collected and sent together.
 struct Batch<'a, 'b, 'm> {
     netns: Netns,
     cx: &'a mut WriteContext<'m>,
-    /// The links that appear or disappear with what is collected: what needs one of them is sent after.
+    /// The links that appear or disappear with the collected requests. If an action needs one of them, the collected
+    /// requests are sent first.
     changed: Vec<LinkName<'b>>,
     requests: Vec<Request>,
-    /// Whose requests are collected, and how many.
+    /// The actions that the collected requests belong to, each with its number of requests.
     members: Vec<(&'b dyn Requests, usize)>,
     outcomes: Vec<Outcome>,
 }
@@ -68,7 +69,8 @@ impl<'a, 'b, 'm> Batch<'a, 'b, 'm> {
         Batch { netns, cx, changed, requests, members, outcomes }
     }
 
-    /// One outcome for each action that was begun, of those that go to this namespace by requests.
+    /// Performs the actions at the beginning of `profiles` that consist of requests to this namespace. Returns one
+    /// outcome for each action that was started.
     fn perform(mut self, profiles: &'b [Profile<'b>]) -> Vec<Outcome> {
         for profile in profiles {
             let Lane::Requests(netns, requests) = profile.lane else { break };
@@ -87,7 +89,7 @@ impl<'a, 'b, 'm> Batch<'a, 'b, 'm> {
         self.outcomes
     }
 
-    /// Looks for one action, and collects its requests. False: something failed.
+    /// Prepares one action, and collects its requests. Returns false after a failure.
     fn collect(&mut self, member: &'b dyn Requests) -> bool {
         let requests = match member.prepare(self.cx) {
             Ok(Prepared::Nothing) => Vec::new(),
@@ -103,7 +105,7 @@ impl<'a, 'b, 'm> Batch<'a, 'b, 'm> {
                 then
             }
             Err(error) => {
-                // What was collected before comes first.
+                // The actions that were collected before this one come first.
                 if self.send() {
                     self.outcomes.push(Outcome::Failed(error));
                 }
@@ -115,7 +117,7 @@ impl<'a, 'b, 'm> Batch<'a, 'b, 'm> {
         true
     }
 
-    /// Sends what is collected, as one message to the kernel. False: something failed.
+    /// Sends the collected requests as one message to the kernel. Returns false after a failure.
     fn send(&mut self) -> bool {
         let requests = std::mem::take(&mut self.requests);
         let answers =

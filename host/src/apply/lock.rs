@@ -1,4 +1,5 @@
-//! Locks between processes: `flock` with a bound, then CNI code 11.
+//! Locks between processes, with flock(2). A wait has a time limit; after it, the error has CNI code 11 ("try again
+//! later").
 
 use crate::machine::MachineError;
 use crate::signal;
@@ -7,10 +8,10 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-/// So long a lock is waited for: less than a runtime's own patience (kubelet: 2 minutes).
+/// The longest wait for a lock. It is shorter than a runtime's timeout (kubelet: 2 minutes).
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Locks `file` for this process alone, if nobody else has it.
+/// Locks `file` exclusively. None if somebody else holds a lock on it.
 pub fn try_exclusive(file: File, what: &str) -> Result<Option<Flock<File>>, MachineError> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
@@ -19,7 +20,8 @@ pub fn try_exclusive(file: File, what: &str) -> Result<Option<Flock<File>>, Mach
     }
 }
 
-/// Whether somebody has it locked. Asking so excludes nobody for longer than the call takes.
+/// Whether somebody holds an exclusive lock on the file. The check itself holds a shared lock only for the duration of
+/// the call.
 pub fn is_held(file: File) -> bool {
     matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
@@ -28,7 +30,7 @@ fn failed(what: &str, errno: Errno) -> MachineError {
     MachineError::File { what: format!("failed to lock {what}"), source: errno.into() }
 }
 
-/// Locks `file` for this process alone; `what` names it for the message.
+/// Locks `file` exclusively, and waits for the lock. `what` names the file in an error.
 pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, MachineError> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! Applying a checked plan, all or nothing, and undoing it.
+//! Applying a checked plan, completely or not at all, and undoing it.
 
 pub mod execute;
 pub mod journal;

@@ -1,4 +1,4 @@
-//! Looking at a step before it is done.
+//! Reading the state before a step.
 
 use crate::action::Action;
 use crate::action::context::{Notes, ReadContext};
@@ -6,7 +6,7 @@ use crate::action::profile::LinkName;
 use crate::action::record::Before;
 use crate::machine::port::Look;
 
-/// What each action of a step finds: with it a killed step can be undone.
+/// The state before each action of a step. With it, a step whose process was killed can be undone.
 pub fn observe(step: &[&Action], look: &mut dyn Look, notes: &mut Notes) -> Vec<Before> {
     notes.listings.clear();
     let mut cx = ReadContext::new(look, notes);
@@ -14,7 +14,7 @@ pub fn observe(step: &[&Action], look: &mut dyn Look, notes: &mut Notes) -> Vec<
     let mut observed = Vec::with_capacity(step.len());
     for action in step {
         let profile = action.kind().profile();
-        // What the step itself deletes first, is not what the action finds.
+        // A link that the step itself deletes first does not exist any more when the action creates it.
         let makes_again = profile.makes.iter().any(|link| deleted.contains(link));
         observed.push(if makes_again { Before::Absent } else { action.kind().observe(&mut cx) });
         deleted.extend(profile.changes.iter().filter(|link| !profile.makes.contains(link)));

@@ -1,10 +1,10 @@
-//! Two pieces of work at once, for what waits for the kernel or for a process.
+//! Two functions in parallel, when both mostly wait for the kernel or for a process.
 
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Does `there` in a thread of its own, and `here` in this one, whose network namespace may change; one after the other where no more threads can be
-/// had. A panic of either is one here.
+/// Runs `there` in a new thread, and `here` in the current thread, which may change its network namespace. If no thread
+/// can be created, they run one after the other. A panic in either of them is propagated.
 pub fn in_parallel<A: Send, B>(there: impl Fn() -> A + Sync, here: impl FnOnce() -> B) -> (A, B) {
     thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &there) {
         Ok(thread) => {

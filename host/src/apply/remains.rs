@@ -1,4 +1,4 @@
-//! What belongs to an attachment, found without a journal.
+//! The remains of an attachment: objects that belong to it, found without a journal.
 
 use super::Stuck;
 use super::undo::undo_all;
@@ -13,26 +13,28 @@ use crate::machine::port::{Link, Look, Machine};
 use crate::value::{Attachment, IfName, LinkIdentity, LinkRef, Netns, StoreRef, derive};
 use std::net::IpAddr;
 
-/// So many names are tried for a host end.
+/// The number of candidate names for a host end.
 const MAX_CANDIDATES: u32 = 10;
 
-/// Which link in the container is the attachment's: that of its name, as for the reference.
+/// How to recognise the attachment's link in the container. Like the reference, it uses the interface name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inside {
-    /// If it is of this kind (`IFLA_INFO_KIND`).
+    /// The required kind of the link (`IFLA_INFO_KIND`).
     pub kind: &'static str,
-    /// And only if one of its addresses is leased to the attachment too: another network may have taken the name.
+    /// Whether one of the link's addresses must be leased to the attachment. Without that, the link may belong to
+    /// another network that uses the same name.
     pub leased: bool,
 }
 
-/// What was found of something, and why that may not be all.
+/// The objects that were found, and the errors that may hide others.
 ///
-/// It permits to change a machine, so only who looks makes one: its fields are this crate's.
+/// This type is a permit to change a machine. Its fields are private to the crate, so that only code that has read the
+/// machine constructs it.
 #[derive(Debug)]
 pub struct Remains {
-    /// What removes it, in the order to undo it.
+    /// The undos that remove the objects, in order.
     pub(crate) undos: Vec<Undo>,
-    /// What could not be looked at: left out, so that all else can be removed.
+    /// Errors for what could not be read. It is left out, so that everything else can be removed.
     pub(crate) unread: Vec<MachineError>,
 }
 
@@ -41,12 +43,12 @@ impl PermitSeal for Remains {}
 impl Permit for Remains {}
 
 impl Remains {
-    /// What is known to be there, or may be, without a look.
+    /// Remains that are known, or possible, without reading the machine.
     pub(crate) fn known(undos: Vec<Undo>) -> Self {
         Remains { undos, unread: Vec::new() }
     }
 
-    /// Everything that can be told to be the attachment's: its rules, its links, its leases.
+    /// Everything that can be recognised as the attachment's: its rules, its links, its leases.
     pub fn of(attachment: &Attachment, stores: &[StoreRef], which: Inside, look: &mut dyn Look) -> Self {
         let mut unread = Vec::new();
         let leases = ReserveLease::held(look.stores(), attachment, stores, &mut unread);
@@ -68,19 +70,20 @@ impl Remains {
         Remains { undos, unread }
     }
 
-    /// The attachment's leases alone.
+    /// Only the attachment's leases.
     pub fn leases(attachment: &Attachment, stores: &[StoreRef], look: &mut dyn Look) -> Self {
         let mut unread = Vec::new();
         let leases = ReserveLease::held(look.stores(), attachment, stores, &mut unread).into_iter();
         Remains { undos: leases.map(|lease| ReleaseLease { lease }.into()).collect(), unread }
     }
 
-    /// Undoes it in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
+    /// Performs the undos in order, and continues after a failure. Returns what is left. `netns` is `CNI_NETNS`, or
+    /// empty.
     pub fn undo(&self, netns: &str, machine: &mut dyn Machine) -> Vec<Stuck> {
         undo_all(self, &self.undos, netns, machine)
     }
 
-    /// What did not go, though nothing failed.
+    /// The undos whose objects still exist, although no undo failed.
     pub fn still_there(self, look: &mut dyn Look) -> Self {
         let (mut notes, mut unread) = (Notes::default(), Vec::new());
         let mut cx = ReadContext::new(look, &mut notes);
@@ -95,7 +98,7 @@ impl Remains {
     }
 }
 
-/// A link by its name; none where its namespace is gone.
+/// A link by its name. None if its namespace is gone.
 fn find(link: &LinkRef, look: &mut dyn Look, unread: &mut Vec<MachineError>) -> Option<Link> {
     ReadContext::new(look, &mut Notes::default()).link(link).unwrap_or_else(|error| {
         unread.push(error);
@@ -103,8 +106,8 @@ fn find(link: &LinkRef, look: &mut dyn Look, unread: &mut Vec<MachineError>) -> 
     })
 }
 
-/// The container's link with its addresses, if it is of that kind, and not one that we made for another attachment: the namespace may be that of another
-/// container by now.
+/// The container's link and its addresses, if the link has this kind. A link that we created for another attachment
+/// does not count: by now, the namespace may belong to another container.
 fn inside(
     attachment: &Attachment,
     kind: &str,
@@ -122,7 +125,7 @@ fn inside(
     }
 }
 
-/// Whether the other end of a container's link tells that it is another attachment's.
+/// Whether the other end of a container's link has the alias of another attachment.
 fn is_anothers(inside: &Link, attachment: &Attachment, look: &mut dyn Look) -> bool {
     let Some(index) = inside.peer else { return false };
     let Ok(Some(host)) = look.link_at(Netns::Host, index) else { return false };
@@ -131,7 +134,7 @@ fn is_anothers(inside: &Link, attachment: &Attachment, look: &mut dyn Look) -> b
     is_other_end && derive::is_alias(&alias) && alias != derive::alias(attachment)
 }
 
-/// The host's end: a veth with our alias under one of its names.
+/// The host end: a veth with one of the attachment's names and our alias.
 fn host_end(
     attachment: &Attachment,
     look: &mut dyn Look,
@@ -147,10 +150,11 @@ fn host_end(
     })
 }
 
-/// The container's rules without those of its other interfaces, which have the same chain and comment.
+/// The container's rules, without those of its other interfaces, which have the same chain and comment.
 ///
-/// An address that is the interface's or leased to it is its own. So is one that no interface has, such as all of them when the container is gone; yet
-/// what is leased to another interface is left to the DEL of that one.
+/// An address belongs to this interface if the interface has it or it is leased to it. It also does if no interface of
+/// the container has it. When the container is gone, this is true for all addresses. But a rule whose address is leased
+/// to another interface is left to the DEL of that interface.
 fn rules(
     attachment: &Attachment,
     stores: &[StoreRef],
@@ -161,7 +165,7 @@ fn rules(
 ) -> Vec<Masquerade> {
     let (chain, comment) = (derive::chain(attachment), derive::comment(attachment));
     let mut rules = masquerade::iptables::find(&*look.tables(), &chain, &comment, unread);
-    // What cannot be looked at may have any address.
+    // If the addresses cannot be read, any address may be in use.
     let used = match look.has_netns(Netns::Container) {
         true => look.addresses(Netns::Container, None).ok(),
         false => Some(Vec::new()),

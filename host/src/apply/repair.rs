@@ -1,7 +1,8 @@
-//! Repairing: doing again what a journal records as done.
+//! Repair: performs actions again that a journal records as done.
 //!
-//! Nothing is noted. What is repaired is in the journal already, with the state that was there before the ADD: a repair makes that record true again, so
-//! that a DEL, a rollback or a GC goes by it as ever, also after a repair that was killed half-way.
+//! A repair writes nothing to the journal. The journal already contains the repaired actions, with the state before the
+//! ADD. A repair makes this record true again. DEL, rollback and GC therefore work as usual, even after a repair that
+//! was killed halfway.
 
 use super::Section;
 use super::execute::{leading_leases, lock_for, together};
@@ -14,9 +15,10 @@ use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::plan::{CheckedPlan, Entry};
 
-/// Does what it can of a plan; gives each action that failed, as a command, and why.
+/// Performs as much of a plan as it can. Returns each action that failed, as a command, with the error.
 ///
-/// `journal` is all that is recorded of the attachment. `notes` are those of the look from which the plan follows: which bridges are somebody else's.
+/// `journal` contains all recorded actions of the attachment. `notes` come from the CHECK that the plan follows from:
+/// they say which bridges are foreign.
 pub fn repair(
     plan: &CheckedPlan,
     journal: &[Section],
@@ -29,7 +31,7 @@ pub fn repair(
     let mut failures = Vec::new();
     let recorded = journal.iter().flat_map(Section::entries);
     notes.recorded = recorded.map(|entry| entry.action.clone()).collect();
-    // The order of locks is that of an ADD: leases, and without them what is shared.
+    // The order of locks is the same as in an ADD: first the leases; then, after they are unlocked, the shared objects.
     for (entries, shared) in [(leases, None), (rest, shared.then_some(state))] {
         for step in entries.chunk_by(together) {
             let _lock = match lock_for(step, shared) {

@@ -1,4 +1,4 @@
-//! Transactions of rules: all edits of a table at once, or none.
+//! Transactions of rules: all edits of a table at once, or none of them.
 
 use super::parallel::in_parallel;
 use crate::action::Action;
@@ -8,15 +8,16 @@ use crate::action::record::{Effect, Outcome, Undone};
 use crate::machine::MachineError;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 
-/// A transaction that somebody else's made impossible is made again from a new listing, so many times in all.
+/// The largest number of attempts for a transaction. After a concurrent change by somebody else, the transaction is
+/// computed again from a new listing.
 const MAX_TRIES: usize = 4;
-/// Why the others of a transaction were not done.
+/// The reason for the other members of a failed transaction.
 const WITH_IT: &str = "the transaction that it is part of failed";
 
-/// An action with the set of rules that it is.
+/// An action, with its set of rules.
 pub type Member<'a> = (&'a Action, &'a dyn RuleSet);
 
-/// Adds sets of rules, those of a table as one transaction, and nothing after a failure; one outcome for each.
+/// Adds sets of rules, with one transaction for each table, up to the first failure. Returns one outcome for each set.
 pub fn add(sets: &[Member<'_>], cx: &mut WriteContext<'_>) -> Vec<Outcome> {
     let tables = cx.machine.tables();
     let mut outcomes: Vec<Option<Outcome>> = sets.iter().map(|_| None).collect();
@@ -52,14 +53,14 @@ pub fn add(sets: &[Member<'_>], cx: &mut WriteContext<'_>) -> Vec<Outcome> {
 
 /// Why a transaction was not done.
 enum Failure {
-    /// One set of rules, by its number, cannot be; nothing was tried.
+    /// The set of rules with this number cannot be added. Nothing was tried.
     Impossible(usize, MachineError),
-    /// The table refused.
+    /// The program or the kernel refused the transaction.
     Table(TableError),
 }
 
 impl Failure {
-    /// The error for the set that it is about, or for the first; the others fell with it.
+    /// The outcomes: the error for the set that it belongs to, or for the first one. The other sets failed with it.
     fn outcomes(self, sets: &[Member<'_>]) -> Vec<Outcome> {
         let (place, error, is_unknown) = match self {
             Failure::Impossible(place, error) => (place, error, false),
@@ -82,9 +83,10 @@ impl Failure {
     }
 }
 
-/// Adds sets of rules of one table as one transaction.
+/// Adds sets of rules to one table, as one transaction.
 ///
-/// What `recorded` actions want stays. Where each of the sets makes something that the kernel refuses to make twice, nothing is listed first: what is there is learned from the refusal.
+/// Rules that `recorded` actions need stay. If every set contains something that the kernel refuses to create twice,
+/// the table is not listed first: a refusal shows that something exists.
 fn change(
     table: TableId,
     sets: &[Member<'_>],
@@ -121,7 +123,8 @@ fn change(
             edits.extend(own);
         }
         if edits.is_empty() {
-            // Listing programs leave out what they cannot get from the kernel, and succeed: two listings have to agree that nothing is to be done.
+            // `iptables -S` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
+            // listings must agree that there is nothing to do.
             let again = list()?;
             if again == listing || tries >= MAX_TRIES {
                 return Ok(effects);
@@ -146,7 +149,7 @@ fn change(
     }
 }
 
-/// Removes sets of rules, those of a table as one transaction; one result for each.
+/// Removes sets of rules, with one transaction for each table. Returns one result for each set.
 pub fn remove(removals: &[&dyn RuleRemoval], tables: &dyn RuleTables) -> Vec<Undone> {
     let mut results: Vec<Option<Undone>> = removals.iter().map(|_| None).collect();
     for table in each_table(removals.iter().map(|removal| removal.table())) {
@@ -181,7 +184,7 @@ fn remove_of(table: TableId, removals: &[&dyn RuleRemoval], tables: &dyn RuleTab
     }
     match try_remove(table, removals, tables) {
         Ok(results) => results,
-        // Without the program there are no rules of ours.
+        // If the program is missing, there are no rules of ours.
         Err(TableError::Missing(_)) => removals.iter().map(|_| Undone::Gone).collect(),
         Err(error) => removals.first().map(|first| failed(0, first.failed(error))).unwrap_or_default(),
     }
@@ -210,15 +213,17 @@ fn try_remove(
                 Err(reason) => (*left, *found) = (Some(reason), true),
             }
         }
-        // Each set has its edits in order; so have all together.
+        // The edits of each set are in the order of removal; this sorts the edits of all sets together.
         edits.sort_by_key(|edit| match edit {
             Edit::Iptables(edit) => edit.removal_order(),
             Edit::Nftables(_) => 0,
         });
-        // What one of them leaves for another one of them goes with that.
+        // One set may leave an object because another set of the same transaction uses it. The repetition then removes
+        // the object.
         let look_again = removals.iter().any(|one| one.remove(&now).is_ok_and(|left| left.look_again));
         if found.contains(&false) && !is_confirmed {
-            // Listing programs leave out what they cannot get from the kernel, and succeed: two listings have to agree that something is gone.
+            // `iptables -S` and `nft list` omit what they cannot read from the kernel, and still succeed. So two
+            // listings must agree that a set is gone.
             is_confirmed = true;
             listing = tables.list(table)?;
             continue;
@@ -255,7 +260,8 @@ fn try_remove(
     }
 }
 
-/// Lists the tables of nftables in a second thread, while `here` is done: to list one of them is a process. What could not be listed is left out.
+/// Lists tables of nftables in a second thread while `here` runs, because each listing starts a process. Tables that
+/// cannot be listed are left out.
 pub fn list_in_parallel<T>(
     wanted: &[TableId],
     tables: &(dyn RuleTables + Sync),
@@ -278,7 +284,7 @@ pub fn list_in_parallel<T>(
     result
 }
 
-/// Each table once, in the order in which they occur.
+/// Each table once, in the order of first occurrence.
 fn each_table(tables: impl Iterator<Item = TableId>) -> Vec<TableId> {
     let mut once: Vec<TableId> = Vec::new();
     for table in tables {

@@ -1,4 +1,4 @@
-//! What is left of attachments that are no more, found without their journals.
+//! Remains of attachments that no longer exist, found without their journals.
 
 use super::remains::Remains;
 use crate::action::context::{Notes, ReadContext};
@@ -8,10 +8,11 @@ use crate::machine::port::{Look, on_host};
 use crate::value::{Backend, IfName, NetworkName, derive};
 use std::net::IpAddr;
 
-/// The rules of a network that are of none of the `valid` attachments (container and interface), whoever made them.
+/// The rules of a network that belong to none of the `valid` attachments (container and interface), whether the
+/// reference or this host added them.
 ///
-/// `valid` is asked after the rules were listed: what an ADD in flight adds meanwhile is not among these. The chains of `iptables` tell the container
-/// alone; nftables' maps of ports tell no network, so they stay.
+/// `valid` is called after the rules were listed, so rules that a concurrent ADD adds meanwhile are not in the listing.
+/// The chains of iptables show only the container. The port maps of nftables do not show their network, so they stay.
 pub fn rules(
     network: &NetworkName,
     valid: impl FnOnce() -> Vec<(String, String)>,
@@ -43,22 +44,22 @@ pub fn rules(
     Remains { undos, unread }
 }
 
-/// What lets packets of addresses pass that nobody has any more.
+/// The firewall rules for released addresses, which no attachment has any more.
 pub fn filters(released: &[IpAddr], look: &mut dyn Look) -> Remains {
     let mut unread = Vec::new();
     let rules = filter::iptables::allowed(&*look.tables(), released, &mut unread).into_iter();
     Remains { undos: rules.map(|rule| RemoveFilter { rule, unmake: Vec::new() }.into()).collect(), unread }
 }
 
-/// The chains that check a source MAC for a port that is no more, of none of the `valid` attachments. They do not tell their network, and nothing passes
-/// them any more.
+/// The chains that check a source MAC for a port that no longer exists, and that belong to none of the `valid`
+/// attachments. They do not show their network, but no packet reaches them any more.
 pub fn source_macs(valid: &[(String, String)], look: &mut dyn Look) -> Remains {
     let valid: Vec<String> = valid.iter().map(|(container, name)| format!("{container}-{name}")).collect();
     let mut unread = Vec::new();
     let mut stale = source_mac::all(&*look.tables(), &mut unread);
     let mut notes = Notes::default();
     let mut cx = ReadContext::new(look, &mut notes);
-    // In doubt the port is there.
+    // If the look-up fails, the port counts as existing.
     let mut has = |port: &IfName| !matches!(cx.link(&on_host(port)), Ok(None));
     stale.retain(|check| !valid.contains(&check.identity) && !has(&check.port));
     let undo = |check| RemoveSourceMac { check, table: false }.into();

@@ -1,4 +1,4 @@
-//! The directory of all journals, and who may use which.
+//! The directory of all journals, and the locks for it.
 
 use super::journal::{Journal, Section, entries, file_error, read_directory};
 use super::lock;
@@ -17,18 +17,19 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Below `path` (`/run/wasm-cni`, or `WASM_CNI_STATE_DIR`); nothing is made yet.
+    /// The directory `path` (`/run/wasm-cni`, or `WASM_CNI_STATE_DIR`). Creates nothing yet.
     pub fn new(path: PathBuf) -> Self {
         StateDir { path }
     }
 
-    /// Locks an attachment, making its directory: two verbs on one attachment wait for each other.
+    /// Locks an attachment, and creates its directory. Two verbs of the same attachment wait for each other.
     pub fn lock(&self, attachment: &Attachment) -> Result<Journal, MachineError> {
         let directory = self.attachments().join(derive::key(attachment));
         let what = format!("attachment {} of container {}", attachment.interface, attachment.container);
         loop {
             let is_new = self.make(&directory)?;
-            // One that we made and could not lock would stay for nothing; somebody else's has his sections, or goes with his lock.
+            // If the lock fails, a directory that we created is removed. An existing one stays: it has sections of
+            // others, or whoever holds the lock removes it.
             let locked = lock_directory(&directory, &what).inspect_err(|_| {
                 let _ = is_new.then(|| std::fs::remove_dir(&directory));
             })?;
@@ -38,7 +39,7 @@ impl StateDir {
         }
     }
 
-    /// Makes an attachment's directory; whether there was none.
+    /// Creates the directory of an attachment. Returns whether it did not exist before.
     fn make(&self, directory: &Path) -> Result<bool, MachineError> {
         let above = self.attachments();
         let mut builder = DirBuilder::new();
@@ -56,7 +57,8 @@ impl StateDir {
         }
     }
 
-    /// The same without waiting, and without making anything: none, if somebody holds the lock or there is nothing to lock.
+    /// Locks an attachment without waiting, and without creating anything. None if somebody holds the lock, or if there
+    /// is nothing to lock.
     pub fn try_lock(&self, attachment: &Attachment) -> Result<Option<Journal>, MachineError> {
         self.try_lock_directory(self.attachments().join(derive::key(attachment)))
     }
@@ -74,23 +76,24 @@ impl StateDir {
         Ok(is_same.then(|| Journal { directory, lock }))
     }
 
-    /// Removes what verbs left here that were killed before they had noted anything: directories without a section.
+    /// Removes directories without a section. They stay when a verb is killed before it writes anything.
     pub fn sweep(&self) {
         for entry in entries(&self.attachments()).unwrap_or_default() {
             if let Ok(Some(journal)) = self.try_lock_directory(entry.path()) {
-                // What tells nothing goes as it is read, and the directory with the lock.
+                // `sections` removes empty sections, and dropping the journal removes the directory.
                 let _ = journal.sections();
             }
         }
     }
 
-    /// Whether a verb of this attachment runs now. Nobody waits for this question, nor does it make anything.
+    /// Whether a verb of this attachment runs now. The check does not wait, and creates nothing.
     pub fn is_locked(&self, attachment: &Attachment) -> bool {
         let opened = File::open(self.attachments().join(derive::key(attachment)));
         opened.is_ok_and(lock::is_held)
     }
 
-    /// Refuses who may not read the journals: to an ordinary user it would seem that there are none.
+    /// Fails if this user cannot read the journals: otherwise an ordinary user would get the answer that there are
+    /// none.
     pub fn check_readable(&self) -> Result<(), MachineError> {
         match std::fs::read_dir(self.attachments()) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("read", &self.attachments(), e)),
@@ -98,7 +101,7 @@ impl StateDir {
         }
     }
 
-    /// Locks what attachments share (bridges, forwarding) against other applying and undoing processes.
+    /// Takes the lock of shared objects (bridges, forwarding) between processes that apply and undo.
     pub fn lock_shared(&self) -> Result<Flock<File>, MachineError> {
         let path = self.path.join("shared.lock");
         DirBuilder::new()
@@ -110,7 +113,7 @@ impl StateDir {
         lock::exclusive(file.map_err(|e| file_error("open", &path, e))?, "the lock of shared objects")
     }
 
-    /// All sections of all attachments but those of `except`; what cannot be read is left out.
+    /// All sections of all attachments except `except`. Sections that cannot be read are left out.
     pub fn sections(&self, except: Option<&Attachment>) -> Vec<Section> {
         let except = except.map(derive::key);
         let keys = std::fs::read_dir(self.attachments()).into_iter().flatten().flatten();
@@ -119,7 +122,7 @@ impl StateDir {
             .collect()
     }
 
-    /// The sections of all other attachments; none when not all can be read: then anything may be in use.
+    /// The sections of all other attachments. None if one of them cannot be read: it could use any object.
     pub fn others(&self, attachment: &Attachment) -> Option<Vec<Section>> {
         let own = derive::key(attachment);
         let mut others = Vec::new();
@@ -136,12 +139,12 @@ impl StateDir {
         Some(others)
     }
 
-    /// The sections of an attachment as they are now, without its lock: for looking, not for undoing.
+    /// The sections of an attachment now, without its lock. They may be shown, but not undone.
     pub fn sections_of(&self, attachment: &Attachment) -> Vec<Section> {
         read_directory(&self.attachments().join(derive::key(attachment))).unwrap_or_default().0
     }
 
-    /// Where the indexes of lease stores are kept, beside the journals.
+    /// The directory of the indexes of lease stores, next to the journals.
     pub fn lease_indexes(&self) -> PathBuf {
         self.path.join("leases")
     }
@@ -151,7 +154,7 @@ impl StateDir {
     }
 }
 
-/// Locks an attachment's directory; none, if it went before.
+/// Locks the directory of an attachment. None if it was removed before the lock was taken.
 fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, MachineError> {
     let file = match File::open(directory) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -159,6 +162,6 @@ fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, M
     };
     let inode = file.metadata().map_err(|e| file_error("read", directory, e))?.ino();
     let lock = lock::exclusive(file, what)?;
-    // A DEL that held the lock before us removed the directory with it.
+    // A DEL that held the lock before us may have removed the directory.
     Ok(std::fs::metadata(directory).is_ok_and(|now| now.ino() == inode).then_some(lock))
 }

@@ -1,4 +1,4 @@
-//! Undoing a section: derived from recorded effects, never from the plugin.
+//! Undo of a section. It is derived from the recorded effects, and needs no plugin.
 
 use super::journal::{Section, Step};
 use super::parallel::in_parallel;
@@ -14,14 +14,14 @@ use crate::timings;
 use crate::value::Netns;
 use nix::errno::Errno;
 
-/// Something that could not be undone.
+/// An undo that failed.
 #[derive(Debug)]
 pub struct Stuck {
-    /// What was to be undone.
+    /// The undo.
     pub undo: Undo,
-    /// `CNI_NETNS`, for what is in the container; may be empty.
+    /// `CNI_NETNS`, for objects in the container. May be empty.
     pub netns: String,
-    /// Why it was not.
+    /// The error.
     pub error: MachineError,
 }
 
@@ -30,15 +30,15 @@ impl PermitSeal for Section {}
 impl Permit for Section {}
 
 impl Section {
-    /// Why this section would be undone by a DEL: an ADD that never ended well is rolled back.
+    /// The reason with which DEL undoes this section: rollback, if the ADD did not complete.
     pub fn reason(&self) -> Reason {
         if self.report.is_some() { Reason::Delete } else { Reason::Rollback }
     }
 }
 
-/// The undos of a section, in the order in which they are done: the reverse of what was done.
+/// The undos of a section, in the reverse order of its actions.
 ///
-/// `others` are the sections of all other attachments: what one of them uses stays.
+/// `others` are the sections of all other attachments. What one of them uses stays.
 pub fn undos(section: &Section, why: Reason, others: &[Section]) -> Vec<Undo> {
     let own: Vec<Record<'_>> = section.steps.iter().flat_map(records).collect();
     let others: Vec<Vec<&Action>> =
@@ -61,13 +61,13 @@ pub fn undos(section: &Section, why: Reason, others: &[Section]) -> Vec<Undo> {
     undos
 }
 
-/// Whether another attachment uses the shared thing that an action made.
+/// Whether another attachment uses the shared object that an action made.
 fn is_used(action: &Action, own: &[Record<'_>], others: &[Vec<&Action>]) -> bool {
     let own: Vec<&Action> = own.iter().map(|record| record.action).collect();
     others.iter().flatten().any(|other| action.kind().is_used_by(other, &own))
 }
 
-/// The actions of a step, each with what is known of it.
+/// The actions of a step, each with what is known about it.
 fn records(step: &Step) -> impl Iterator<Item = Record<'_>> {
     step.intent.iter().enumerate().map(|(index, (entry, before))| {
         let done = match &step.effects {
@@ -82,15 +82,15 @@ fn records(step: &Step) -> impl Iterator<Item = Record<'_>> {
     })
 }
 
-/// Undoes a section whose ADD did not end well; gives what is left.
+/// Undoes a section whose ADD did not complete. Returns what is left.
 pub fn rollback(section: &Section, state: &StateDir, machine: &mut dyn Machine) -> Vec<Stuck> {
     revert(section, Reason::Rollback, state, machine)
 }
 
-/// Undoes a section, as far as it is ours; gives what is left.
+/// Undoes a section, as far as the objects are still ours. Returns what is left.
 pub fn revert(section: &Section, why: Reason, state: &StateDir, machine: &mut dyn Machine) -> Vec<Stuck> {
     let shared = why == Reason::Rollback && section.has_shared();
-    // Without the lock what is shared is left alone: the worst is a bridge without ports.
+    // Without the lock, shared objects stay. At worst a bridge without ports is left.
     let lock = if shared { state.lock_shared().ok() } else { None };
     let others = lock.as_ref().and_then(|_| state.others(&section.header.attachment));
     let why = if shared && others.is_none() { Reason::Delete } else { why };
@@ -98,7 +98,7 @@ pub fn revert(section: &Section, why: Reason, state: &StateDir, machine: &mut dy
     undo_all(section, &undos(section, why, &others), &section.header.netns, machine)
 }
 
-/// Undoes in order, going on after a failure; gives what is left. `netns` is `CNI_NETNS`, if there is one.
+/// Performs undos in order, and continues after a failure. Returns what is left. `netns` is `CNI_NETNS`, or empty.
 pub fn undo_all(permit: &dyn Permit, undos: &[Undo], netns: &str, machine: &mut dyn Machine) -> Vec<Stuck> {
     let mut stuck = Vec::new();
     timings::ended("state");
@@ -116,14 +116,15 @@ pub fn undo_all(permit: &dyn Permit, undos: &[Undo], netns: &str, machine: &mut 
     stuck
 }
 
-/// What an undo is, by the lane in which it is done.
+/// An undo outside of the lane of rules.
 enum Task<'a> {
     Requests(Netns, &'a dyn Retract),
     Own(&'a dyn OwnUndo),
 }
 
-/// Undoes in order; one result for each. Rules are undone beside all else: after removing a rule, and after removing a link, the kernel waits until no
-/// packet can be on its way there any more, some 15 ms each. It waits for both at once.
+/// Performs undos in order. Returns one result for each. Rules are removed in parallel with everything else. After it
+/// removes a rule or a link, the kernel waits until no packet uses it any more, about 15 ms each. This way, both waits
+/// overlap.
 pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> Vec<Undone> {
     let held = machine.stores().locked();
     let mut notes = Notes::default();
@@ -133,7 +134,9 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
     for undo in undos {
         match undo.inverse().lane() {
             UndoLane::Rules(removal) => removals.push(removal),
-            // What a native plugin leaves running would inherit the lock that the rules' processes hold: it waits for their end, and what follows it too.
+            // Native plugins run after the rules were removed. The programs that edit rules inherit the attachment's
+            // lock. A process that a plugin leaves running would inherit it too, and hold it after this verb. Undos
+            // that follow a native plugin wait too.
             UndoLane::Native(own) => last.push(Task::Own(own)),
             UndoLane::Requests(netns, retract) => {
                 waits_for_links |= last.is_empty();
@@ -157,7 +160,7 @@ pub fn undo(permit: &dyn Permit, undos: &[Undo], machine: &mut dyn Machine) -> V
     };
     let count = others.len();
     if !last.is_empty() {
-        // A native IPAM plugin waits for the lock of the very store in which leases were looked up.
+        // A native IPAM plugin may need the lock of the store in which leases were looked up.
         cx.machine.stores().unlock_all();
     }
     others.extend(each(&last, &mut cx));
@@ -211,7 +214,7 @@ fn take_back(netns: Netns, retract: &dyn Retract, cx: &mut WriteContext<'_>) -> 
     Ok(undone)
 }
 
-/// Sends requests; that an object is gone by now is as good.
+/// Sends requests. An object that is already gone counts as removed.
 fn send(
     netns: Netns,
     requests: Vec<Request>,

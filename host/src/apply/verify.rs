@@ -1,4 +1,4 @@
-//! CHECK: how a machine differs from what actions made.
+//! CHECK: the differences between a machine and what actions made.
 
 use super::rules::list_in_parallel;
 use crate::action::Action;
@@ -9,7 +9,7 @@ use crate::machine::errno::chain;
 use crate::machine::port::Look;
 use crate::machine::rules::TableId;
 
-/// How the machine differs from what the actions made: a list for each action, empty where it does not.
+/// The differences between the machine and what the actions made: one list for each action, empty if there is none.
 pub fn verify(actions: &[&Action], look: &mut dyn Look, notes: &mut Notes) -> Vec<Vec<Difference>> {
     let table = |action: &&Action| match action.kind().profile().lane {
         Lane::Rules(set) => Some(set.table()),

@@ -1,13 +1,13 @@
-//! Error texts as users of the reference plugins know them.
+//! Error texts in the wording of the reference plugins, which are written in Go.
 
 use nix::errno::Errno;
 use std::fmt;
 use std::io;
 
-/// Why a dry machine refuses a change.
+/// The error of a change on a dry-run machine.
 pub const DRY: &str = "this is a dry run: nothing is changed";
 
-/// The text of an `errno` as Go prints it: `file exists`.
+/// An `errno` with the text that Go prints: `file exists`.
 #[derive(Debug)]
 struct GoErrno(Errno);
 
@@ -23,7 +23,7 @@ impl fmt::Display for GoErrno {
 
 impl std::error::Error for GoErrno {}
 
-/// The same error with Go's text; its kind stays.
+/// The same error with Go's text. Its kind stays the same.
 pub fn as_go(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::new(error.kind(), GoErrno(Errno::from_raw(number))),
@@ -31,7 +31,7 @@ pub fn as_go(error: io::Error) -> io::Error {
     }
 }
 
-/// An error and its causes on one line, as the reference prints them.
+/// An error and its causes on one line, in the reference's format.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_read_as_in_go_and_keep_their_kind() {
+    fn errors_have_go_s_text_and_keep_their_kind() {
         let error = as_go(io::Error::from_raw_os_error(Errno::EEXIST as i32));
         assert_eq!(error.to_string(), "file exists");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

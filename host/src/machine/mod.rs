@@ -1,4 +1,4 @@
-//! The machine: the port through which it is looked at and changed, and what serves that.
+//! The machine: the port through which it is queried and changed, and its implementations.
 
 pub mod errno;
 pub mod lease;
@@ -13,13 +13,13 @@ pub use linux::{native, netns};
 
 use crate::signal::Ended;
 
-/// Why the kernel, a file or a tool refused. The text names the thing; the cause is its source.
+/// Why the kernel, a file or a tool refused something. The text says what was tried; the cause is the source.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// A netlink request was answered with an error, or not at all.
+    /// A netlink request failed, or got no answer.
     #[error("{what}")]
     Netlink {
-        /// What was tried: `failed to create bridge "cni0"`.
+        /// What was tried, for example `failed to create bridge "cni0"`.
         what: String,
         /// The kernel's answer.
         #[source]
@@ -30,45 +30,45 @@ pub enum MachineError {
     File {
         /// What was tried, with the path.
         what: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A tool (`iptables-restore`) could not be run or failed.
+    /// A tool such as `iptables-restore` could not be executed, or failed.
     #[error("{what}: {message}")]
     Tool {
-        /// Which, with its arguments.
+        /// The tool, with its arguments.
         what: String,
-        /// What it said.
+        /// The tool's message.
         message: String,
     },
-    /// The thing is there and is something else.
+    /// An object exists that is not the expected one.
     #[error("{0}")]
     Conflict(String),
-    /// Somebody holds what is needed, and the wait is over.
+    /// Somebody else holds a lock, and the wait for it timed out.
     #[error("{what} is held by somebody else for {seconds} s")]
     Busy {
-        /// Which lock.
+        /// The lock.
         what: String,
-        /// How long we waited.
+        /// The length of the wait, in seconds.
         seconds: u64,
     },
-    /// Somebody changed it while it was looked at, without taking its lock.
+    /// Somebody changed the object without its lock while it was being read.
     #[error("{0}: try again")]
     Changed(String),
-    /// A signal asked us to end.
+    /// A signal asked this process to end.
     #[error(transparent)]
     Ended(#[from] Ended),
 }
 
 impl MachineError {
-    /// Whether a file system is full or cannot be written to.
+    /// Whether a file system is full or read-only.
     pub fn is_storage(&self) -> bool {
         use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
         matches!(self, MachineError::File { source, .. } if matches!(source.kind(), StorageFull | ReadOnlyFilesystem))
     }
 
-    /// Whether the same call may succeed a little later: CNI code 11.
+    /// Whether the same call may succeed later: then the error has CNI code 11.
     pub fn is_retryable(&self) -> bool {
         match self {
             MachineError::Netlink { source, .. } => {

@@ -1,4 +1,4 @@
-//! Private namespaces for tests: nothing here touches the machine's own links, rules or files.
+//! Private namespaces for tests. Tests in them do not change the machine's own links, rules or files.
 
 use super::netns::NetnsFile;
 use nix::mount::{MsFlags, mount};
@@ -21,7 +21,7 @@ pub fn private(test: impl FnOnce() + Send) {
     });
 }
 
-/// Another network namespace, in the place of a container's.
+/// A new network namespace, which takes the place of a container's.
 pub fn new_netns() -> NetnsFile {
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -30,7 +30,7 @@ pub fn new_netns() -> NetnsFile {
     thread.join().unwrap()
 }
 
-/// Runs a command line in the thread's namespaces and gives its output; it must succeed.
+/// Runs a shell command in the thread's namespaces, and returns its output. It must succeed.
 pub fn sh(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,45 +1,45 @@
-//! The VLANs of a bridge port: the same for every kernel.
+//! The VLANs of a bridge port, for the real and the test machine.
 
 use std::collections::BTreeMap;
 
-/// The highest VLAN ID; the lowest is 1 (IEEE 802.1Q, table 9-2).
+/// The highest VLAN ID. The lowest is 1 (IEEE 802.1Q, table 9-2).
 pub const MAX_VID: u16 = 4094;
 
 /// The VLANs of a port, by VLAN ID.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vlans(BTreeMap<u16, Membership>);
 
-/// How a port is in a VLAN.
+/// The settings of a port in a VLAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
-    /// `PVID`: frames that come without a tag are its.
+    /// `PVID`: whether untagged frames that enter the port belong to the VLAN.
     pub pvid: bool,
-    /// `Egress Untagged`: its frames leave without a tag.
+    /// `Egress Untagged`: whether frames of the VLAN leave the port untagged.
     pub untagged: bool,
 }
 
 impl Vlans {
-    /// What a port has as soon as it is one: the bridge's default VLAN, which is 1 unless somebody set another.
+    /// The VLANs of a new port: the bridge's default VLAN, which is 1 unless a user has set another.
     pub fn of_new_port() -> Self {
         Vlans(BTreeMap::from([(1, Membership { pvid: true, untagged: true })]))
     }
 
-    /// Notes that the port is in one.
+    /// Adds a VLAN, or replaces its settings.
     pub fn insert(&mut self, vid: u16, membership: Membership) {
         self.0.insert(vid, membership);
     }
 
-    /// The VLANs that the port is in, ascending.
+    /// The VLANs of the port, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (u16, Membership)> {
         self.0.iter().map(|(vid, membership)| (*vid, *membership))
     }
 
-    /// The VLAN of frames that come without a tag.
+    /// The VLAN of untagged frames that enter the port.
     pub fn pvid(&self) -> Option<u16> {
         self.0.iter().find(|(_, membership)| membership.pvid).map(|(vid, _)| *vid)
     }
 
-    /// As text: `1 100p 200-210`, where `p` is for frames without a tag, `u` for those that leave without one.
+    /// The VLANs as text: `1 100p 200-210`. `p` marks the PVID, `u` a VLAN whose frames leave untagged.
     pub fn text(&self) -> String {
         let text = |(vid, membership): (&u16, &Membership)| match (membership.pvid, membership.untagged) {
             (true, true) => format!("{vid}pu"),

@@ -1,4 +1,4 @@
-//! Addresses: `ip address`.
+//! Addresses, as in `ip address`.
 
 use super::link::Link;
 use super::route::SCOPE_HOST;
@@ -15,9 +15,9 @@ impl Space {
             self.get(index).and_then(|link| self.sysctls.is_v6_disabled(&link.name)) == Some(true);
         let link = self.get_mut(index)?;
         let place = match address.address.ip() {
-            // The kernel says that all is well, and does nothing.
+            // The kernel reports success, and does nothing.
             IpAddr::V4(ip) if ip.is_unspecified() => return Ok(()),
-            // Such an address is sent as `IFA_MULTICAST`, which is none to add.
+            // Netlink sends such an address as `IFA_MULTICAST`, which the kernel does not add.
             ip if ip.is_multicast() => return Err(Errno::EINVAL),
             IpAddr::V4(_) => place_v4(link, &address)?,
             IpAddr::V6(_) if !link.has_v6() => return Err(Errno::EINVAL),
@@ -31,7 +31,7 @@ impl Space {
         Ok(())
     }
 
-    /// `ip address del`; of a subnet's first IPv4 address, those that came later go too.
+    /// `ip address del`. With the first IPv4 address of a subnet, its secondary ones are deleted.
     pub fn delete_address(&mut self, index: u32, address: IpNetwork) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
         let place = link.addresses.iter().position(|found| found.address == address);
@@ -41,7 +41,7 @@ impl Space {
         } else {
             link.addresses.remove(place);
         }
-        // A link without an IPv4 address loses its IPv4 routes.
+        // A link without IPv4 addresses has no IPv4 routes.
         if address.is_ipv4() && !link.addresses.iter().any(|left| left.address.is_ipv4()) {
             self.routes.retain(|route| route.oif != index || route.dst.is_ipv6());
         }
@@ -49,21 +49,21 @@ impl Space {
     }
 }
 
-/// First those that are the first of their subnets, then the others, each in their order.
+/// The position of a new IPv4 address: first the primary ones of all subnets, then the secondary ones, each by age.
 fn place_v4(link: &Link, address: &Address) -> Result<usize, Errno> {
     let v4 = || link.addresses.iter().filter(|found| found.address.is_ipv4());
     if v4().any(|found| found.address == address.address) {
         return Err(Errno::EEXIST);
     }
     match link.first_of(address.address) {
-        // All addresses of a subnet have one scope.
+        // All addresses of a subnet must have the same scope.
         Some(first) if first.scope == SCOPE_HOST => Err(Errno::EINVAL),
         Some(_) => Ok(v4().count()),
         None => Ok(v4().filter(|found| link.first_of(found.address) == Some(found)).count()),
     }
 }
 
-/// After all of IPv4. The latest of a scope comes first, the widest scope before others.
+/// The position of a new IPv6 address: after all of IPv4. Wider scopes come first, in a scope the latest address.
 fn place_v6(link: &Link, ip: Ipv6Addr) -> Result<usize, Errno> {
     if link.addresses.iter().any(|found| found.address.ip() == ip) {
         return Err(Errno::EEXIST);
@@ -75,12 +75,12 @@ fn place_v6(link: &Link, ip: Ipv6Addr) -> Result<usize, Errno> {
     Ok(link.addresses.iter().position(is_after).unwrap_or(link.addresses.len()))
 }
 
-/// Whether two addresses are of one subnet.
+/// Whether two addresses are in the same subnet.
 pub fn same_subnet(a: IpNetwork, b: IpNetwork) -> bool {
     (a.network(), a.prefix()) == (b.network(), b.prefix())
 }
 
-/// The order of scopes, as `ipv6_addr_src_scope` has it.
+/// The order of scopes, as in the kernel's `ipv6_addr_src_scope`.
 fn scope(address: Ipv6Addr) -> u8 {
     match address.segments()[0] & 0xffc0 {
         _ if address == Ipv6Addr::LOCALHOST => 1,

@@ -1,4 +1,4 @@
-//! A machine in which one call of the port goes wrong.
+//! A machine with a fault in one call of the port.
 
 use super::FakeMachine;
 use std::io;
@@ -10,35 +10,35 @@ use wasm_cni::machine::errno::DRY;
 use wasm_cni::machine::lease;
 use wasm_cni::machine::rules::TableError;
 
-/// What goes wrong at a call.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused, and nothing is changed.
+    /// The call fails, and changes nothing.
     Refused,
-    /// The process dies before it.
+    /// The process dies before the call.
     DiesBefore,
-    /// The process dies after it.
+    /// The process dies after the call.
     DiesAfter,
-    /// It is done, and its answer is lost; where no other process and no kernel socket answers, it is refused.
+    /// The call is done, but its answer is lost. A call that nobody answers (no process, no socket) fails instead.
     AnswerLost,
-    /// It would change something, and only looking is allowed.
+    /// The call would change something, but the machine is read-only.
     Dry,
 }
 
 impl Fault {
-    /// All that may go wrong with a call.
+    /// All faults that a call can have.
     pub const ALL: [Fault; 4] = [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter, Fault::AnswerLost];
 
-    /// Where nobody answers, so that no answer is lost.
+    /// The fault of a call without a separate answer, which cannot be lost.
     fn without_answer(self) -> Self {
         if self == Fault::AnswerLost { Fault::Refused } else { self }
     }
 }
 
-/// Counts calls of the port that change something, list a table or execute a program, and strikes at one of them. Clones share the count.
+/// Counts calls that change something, list a table or execute a program, and makes one fail. Clones share the count.
 ///
-/// Each request of a batch is a call, and each change of a file in a lease directory. A process dies before a whole batch or after
-/// it, and loses with one answer those that follow it.
+/// Each request of a batch counts as a call, and so does each change of a file in a lease directory. A process dies
+/// before a whole batch or after it. A lost answer in a batch also loses the later answers.
 #[derive(Debug, Clone)]
 pub struct Strike {
     fault: Fault,
@@ -47,44 +47,44 @@ pub struct Strike {
 }
 
 impl Strike {
-    /// At the call of that number, from 0.
+    /// A fault in the call with this number, counted from 0.
     pub fn at(at: usize, fault: Fault) -> Self {
         Strike { fault, calls: at..=at, seen: Arc::default() }
     }
 
-    /// At that call and at each that follows, so that what was done cannot be undone either.
+    /// A fault in this call and in all later ones, so that an undo fails too.
     pub fn from(at: usize, fault: Fault) -> Self {
         Strike { calls: at..=usize::MAX, ..Strike::at(at, fault) }
     }
 
-    /// At none: only counts.
+    /// No fault: only counts calls.
     pub fn never() -> Self {
         Strike::at(usize::MAX, Fault::Refused)
     }
 
-    /// Whether it strikes at more than one call.
+    /// Whether more than one call has a fault.
     pub fn is_lasting(&self) -> bool {
         self.calls.end() > self.calls.start()
     }
 
-    /// How many calls there were so far.
+    /// The number of calls so far.
     pub fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
     }
 
-    /// Counts a call; the fault, if it is to go wrong.
+    /// Counts a call. Returns the fault, if the call has one.
     fn next(&self) -> Option<Fault> {
         let number = self.seen.fetch_add(1, Ordering::SeqCst);
         self.calls.contains(&number).then_some(self.fault)
     }
 }
 
-/// The payload of the panic in whose place a process dies. It prints nothing; `std::panic::catch_unwind` catches it.
+/// The payload of the panic that stands for the death of a process. It prints nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Died;
 
 impl FakeMachine {
-    /// The machine, with a strike until [`FakeMachine::next_verb`]: then locks of lease stores are free which a process held that died.
+    /// The machine with a fault, until [`FakeMachine::next_verb`], which also releases the locks of a dead process.
     pub fn struck(&mut self, strike: Strike) -> &mut Self {
         *self.gate.lock() = strike;
         self
@@ -108,18 +108,18 @@ impl From<Fault> for TableError {
     }
 }
 
-/// What each call goes through. Clones are the same one: a machine's tables and lease directories have its own.
+/// The gate that each call passes. Clones share it: a machine's tables and lease directories have the same gate.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate(Arc<Mutex<Strike>>);
 
 impl Gate {
-    /// One through which nothing goes that changes anything, or all.
+    /// A gate for a machine that is read-only, or one without a fault.
     pub fn new(is_dry: bool) -> Self {
         let strike = if is_dry { Strike::from(0, Fault::Dry) } else { Strike::never() };
         Gate(Arc::new(Mutex::new(strike)))
     }
 
-    /// Whether nothing may be changed.
+    /// Whether the machine is read-only.
     pub fn is_dry(&self) -> bool {
         self.lock().fault == Fault::Dry
     }
@@ -128,22 +128,22 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The strike. Its gate is not held while a call is done: a process may die of it.
+    /// The strike. The lock is not held during a call, because a panic in the call would poison it.
     fn strike(&self) -> Strike {
         self.lock().clone()
     }
 
-    /// Does a change that somebody else answers, or what goes wrong with it.
+    /// A change that somebody else answers, or its fault.
     pub fn remote<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         struck(self.strike().next(), change)
     }
 
-    /// Does a change that is a system call of our own, or what goes wrong with it.
+    /// A change that is a system call of our own process, or its fault.
     pub fn local<T, E: From<Fault>>(&self, change: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         struck(self.strike().next().map(Fault::without_answer), change)
     }
 
-    /// Does the requests of a batch. The kernel does all of one within the system call that sends it, so that no process dies in between.
+    /// The requests of a batch, or their fault. They are done within one system call, so no process dies in between.
     pub fn batch<R>(
         &self,
         requests: Vec<R>,
@@ -157,7 +157,7 @@ impl Gate {
         let mut is_lost = false;
         let one = |(request, fault): (R, &Option<Fault>)| {
             let answer = struck(fault.filter(|fault| *fault != Fault::DiesAfter), || change(request));
-            // The kernel forgets answers for want of room, and who reads gets that as an error: no later answer of the batch is read.
+            // When the socket's buffer is full, the kernel drops answers: the reader gets an error, and no more.
             is_lost |= *fault == Some(Fault::AnswerLost);
             if is_lost { Err(Fault::AnswerLost.into()) } else { answer }
         };

@@ -1,10 +1,11 @@
-//! A machine in memory that implements the port of the host: it does what the kernel does, and refuses what that refuses, with its errnos. It knows no action.
+//! A machine in memory that implements the port of the host. It behaves like the kernel, with its errnos.
+//! It knows no action.
 //!
-//! For tests without privileges, those of plugin authors included. A test holds it against the shipped machine.
+//! It is for tests without privileges. The test `machines` compares it with the real machine.
 //!
-//! What is not modelled: IPv6 link-local addresses, which the kernel adds by itself some time after a link is up; other owners of an IPv6 address; a
-//! bridge that takes the Ethernet address of a port; of an address, more than its prefix; locks that others hold; kernel parameters beyond those in
-//! `sysctl.rs` and [`FakeMachine::with_sysctl`].
+//! The following is not modelled: IPv6 link-local addresses, which the kernel adds some time after a link is up; other
+//! owners of an IPv6 address; a bridge that takes the MAC address of a port; attributes of an address other than its
+//! prefix; locks that others hold; kernel parameters other than those of `sysctl.rs` and [`FakeMachine::with_sysctl`].
 
 mod address;
 mod build;
@@ -36,43 +37,43 @@ use wasm_cni::value::{LinkRef, Netns, SysctlKey};
 
 /// The machine: two namespaces, lease stores, rules, files.
 ///
-/// A start state is built with `with_…`, or by doing something; [`FakeMachine::snapshot`] shows what became of it. A clone is a machine of its own,
-/// as another verb finds it. [`FakeMachine::struck`] is the machine with a fault.
+/// A start state is built with the `with_…` functions, or by calls of the port. [`FakeMachine::snapshot`] shows the
+/// current state. A clone is an independent machine, as the next verb finds it.
 pub struct FakeMachine {
     state: State,
     tables: Tables,
     leases: MemoryDirectories,
-    /// The stores that this verb has open.
+    /// The stores that this verb has opened.
     stores: Stores,
     gate: Gate,
-    /// The requests that were sent, in order, those that were refused too. A test may clear it.
+    /// The requests, in order, including those that failed. A test may clear it.
     pub sent: Vec<Request>,
     /// The programs that were executed.
     pub calls: Vec<ProgramCall>,
-    /// How many pauses were made.
+    /// The number of pauses.
     pub pauses: u32,
 }
 
-/// What no second thread and no open store changes.
+/// The part of the state that no second thread and no open store changes.
 #[derive(Debug, Clone, Default)]
 struct State {
     spaces: Spaces,
     files: Files,
     programs: BTreeMap<PathBuf, Program>,
-    /// The sources of firewalld's zones; none: it does not run.
+    /// The sources of firewalld's zones. None if firewalld does not run.
     zones: Option<BTreeSet<(String, IpAddr)>>,
-    /// As in the shipped machine, a link is not looked up again, so that what went with its peer is found to be gone late.
+    /// The cache of link indexes, as in the real machine: a deleted link is in it until it is looked up.
     indexes: BTreeMap<LinkRef, u32>,
-    /// Programs that are not on the search path.
+    /// Programs that are not on `PATH`.
     missing: BTreeSet<String>,
-    /// Why nothing can be looked at, if so.
+    /// The error of every query, if queries fail.
     refusal: Option<Errno>,
 }
 
 /// Files by path.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// An executable: what it does to the files of the machine, and how it ends.
+/// An executable: a function that may change the files of the machine, and returns the output.
 pub type Program = fn(&ProgramCall, &mut Files) -> Output;
 
 impl Default for FakeMachine {
@@ -82,31 +83,31 @@ impl Default for FakeMachine {
 }
 
 impl Clone for FakeMachine {
-    /// The same machine as another verb finds it: no store is open.
+    /// The same machine, as the next verb finds it: no store is open.
     fn clone(&self) -> Self {
         self.behind(Gate::new(self.gate.is_dry()))
     }
 }
 
 impl FakeMachine {
-    /// A host and a container as the kernel makes them: each with `lo`, down, and nothing else.
+    /// A host and a container in the kernel's initial state: each has `lo`, which is down, and nothing else.
     pub fn new() -> Self {
         let gate = Gate::new(false);
         FakeMachine::of(State::default(), Tables::new(&gate), MemoryDirectories::default(), gate)
     }
 
-    /// The same machine as the next verb finds it: no lock of a lease store is held, nothing is remembered of links, and nothing goes wrong any more.
+    /// The same machine, as the next verb finds it: without locked lease stores, cached link indexes and faults.
     pub fn next_verb(&mut self) {
         *self = self.clone();
         self.state.indexes.clear();
     }
 
-    /// Lets somebody else change tables of rules right after the next listing of one.
+    /// Lets `change` change rule tables right after the next listing of a table, like another process.
     pub fn after_listing(&mut self, change: impl FnOnce(&dyn RuleTables) + Send + 'static) {
         self.tables.after_listing(Box::new(change));
     }
 
-    /// The same with another gate.
+    /// The same machine with another gate.
     fn behind(&self, gate: Gate) -> Self {
         FakeMachine::of(self.state.clone(), self.tables.copy(&gate), self.leases.copy(), gate)
     }
@@ -150,7 +151,7 @@ impl Machine for FakeMachine {
     }
 
     fn forget_udp(&mut self, _is_ipv4: bool, _ports: &[u16]) -> io::Result<()> {
-        // It tracks no connection.
+        // The machine has no connection tracking.
         self.gate.remote(|| Ok(()))
     }
 
@@ -159,7 +160,7 @@ impl Machine for FakeMachine {
             (Some(zones), ZoneChange::Add(zone, source)) => Ok(zones.insert((zone.to_owned(), source))),
             (Some(zones), ZoneChange::Remove(zone, source)) => Ok(zones.remove(&(zone.to_owned(), source))),
             (None, ZoneChange::Add(..)) => Err(Errno::ECONNREFUSED.into()),
-            // When firewalld does not run, there is nothing to remove.
+            // If firewalld does not run, there is nothing to remove.
             (None, ZoneChange::Remove(..)) => Ok(false),
         })
     }
@@ -174,12 +175,12 @@ impl Machine for FakeMachine {
 
     fn pause(&mut self, _time: Duration) -> bool {
         self.pauses += 1;
-        // Nothing changes by waiting: a link is ready or never will be.
+        // Waiting changes nothing: a link is ready, or will never be.
         true
     }
 }
 
-/// Why nothing can be done in a container that is gone.
+/// The error if the container's namespace is gone.
 fn no_netns() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace")
 }

@@ -1,4 +1,4 @@
-//! A link, and what the kernel allows of one.
+//! A link, and the kernel's limits for it.
 
 use super::address::same_subnet;
 use ipnetwork::IpNetwork;
@@ -8,36 +8,36 @@ use wasm_cni::machine::port::{self, Address, TokenBucket};
 use wasm_cni::machine::vlans::{Membership, Vlans};
 use wasm_cni::value::{Mac, Netns};
 
-/// `ETH_MIN_MTU` and `ETH_MAX_MTU`, the bounds of bridges and veths.
+/// `ETH_MIN_MTU` and `ETH_MAX_MTU`, the limits of bridges and veths, in bytes.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
 
-/// `IPV6_MIN_MTU`: a link below it has no IPv6 at all.
+/// `IPV6_MIN_MTU`, in bytes. A link with a smaller MTU has no IPv6.
 const MIN_MTU_V6: u32 = 1280;
 
-/// The longest that Linux 6.18 takes as our requests send it; `IFALIASZ` is 256.
+/// In bytes. The longest alias that Linux 6.18 accepts in the form in which our requests send it. `IFALIASZ` is 256.
 const MAX_ALIAS_BYTES: usize = 254;
 
-/// `DEFAULT_TX_QUEUE_LEN`, packets.
+/// `DEFAULT_TX_QUEUE_LEN`, in packets.
 pub const DEFAULT_QUEUE_LENGTH: u32 = 1000;
 
-/// A link: what the port tells of one, and what the kernel keeps besides.
+/// A link: the attributes that the port reports, and other state of the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
-    /// As [`Look::link`](wasm_cni::machine::port::Look::link) gives it, but for what follows from other links.
+    /// What the port reports of a link, except what follows from other links.
     pub told: port::Link,
-    /// Of a bridge: somebody set the MTU after it was made, so it does not follow its ports.
+    /// Of a bridge: whether a user has set the MTU after creation, so that it does not follow the ports.
     pub mtu_fixed: bool,
-    /// Of a port.
+    /// Of a bridge port.
     pub vlans: Vlans,
     /// Of a bridge: `IFLA_BR_VLAN_FILTERING`.
     pub vlan_filtering: bool,
-    /// The token bucket at the root of its queues.
+    /// The root qdisc, if it is a token bucket filter.
     pub root: Option<TokenBucket>,
-    /// Where its incoming packets are looked at, with the links to which they are redirected; 0: one that is gone.
+    /// The ingress qdisc, with the targets of its redirects. 0 stands for a target that no longer exists.
     pub ingress: Option<Vec<u32>>,
-    /// The other end of a veth pair.
+    /// The peer of a veth.
     pub pair: Option<(Netns, u32)>,
-    /// In the kernel's order: IPv4 first, and of that those first of which none of their subnet came before.
+    /// The addresses in the kernel's order: first IPv4, and of these first the primary address of each subnet.
     pub addresses: Vec<Address>,
 }
 
@@ -70,17 +70,17 @@ impl Link {
         Link::new("lo", "", Mac([0; 6]), 65536)
     }
 
-    /// Whether the kernel would make such a link.
+    /// Fails if the kernel would refuse to create such a link.
     pub fn check(&self) -> Result<(), Errno> {
         check_mac(self.mac)?;
-        // Their directories of parameters are taken.
+        // The directories of the parameters of `all` and `default` exist already.
         if !MTU.contains(&self.mtu) || matches!(self.name.as_str(), "all" | "default") {
             return Err(Errno::EINVAL);
         }
         Ok(())
     }
 
-    /// Whether it is a loopback device.
+    /// Whether it is the loopback link.
     pub fn is_loopback(&self) -> bool {
         self.kind.is_empty()
     }
@@ -90,19 +90,19 @@ impl Link {
         self.mtu >= MIN_MTU_V6
     }
 
-    /// The first address of a subnet: of IPv4, others go with it, and have no route of their own.
+    /// The first address of a subnet: in IPv4 the primary one, which alone has a route and takes the others with it.
     pub fn first_of(&self, subnet: IpNetwork) -> Option<&Address> {
         self.addresses.iter().find(|found| same_subnet(found.address, subnet))
     }
 
-    /// With its first queueing discipline, one that has no queue of its own gets a length (`qdisc_create` in `net/sched/sch_api.c`).
+    /// Sets the queue length with the first qdisc of a link without queue (`qdisc_create`, `net/sched/sch_api.c`).
     pub fn queue(&mut self) {
         if self.queue_length == 0 && matches!(self.kind.as_str(), "bridge" | "veth") {
             self.queue_length = DEFAULT_QUEUE_LENGTH;
         }
     }
 
-    /// Sets the alias; an empty one is none.
+    /// Sets the alias. An empty text removes it.
     pub fn set_alias(&mut self, alias: &str) -> Result<(), Errno> {
         if alias.len() > MAX_ALIAS_BYTES {
             return Err(Errno::ERANGE);
@@ -111,10 +111,10 @@ impl Link {
         Ok(())
     }
 
-    /// Of a port: puts it into VLANs.
+    /// Of a bridge port: adds VLANs.
     pub fn add_vlans(&mut self, vids: std::ops::RangeInclusive<u16>, native: bool) {
         if native {
-            // There is one such VLAN at most; frames of the old one still leave without a tag.
+            // A port has only one PVID. Frames of the old PVID still leave untagged.
             for (vid, old) in self.vlans.iter().collect::<Vec<_>>() {
                 self.vlans.insert(vid, Membership { pvid: false, ..old });
             }
@@ -125,7 +125,7 @@ impl Link {
     }
 }
 
-/// Whether the kernel would give a link such an Ethernet address.
+/// Fails if the kernel would refuse this MAC address for a link.
 pub fn check_mac(mac: Mac) -> Result<(), Errno> {
     if mac.0 == [0; 6] || mac.0[0] & 1 == 1 { Err(Errno::EADDRNOTAVAIL) } else { Ok(()) }
 }

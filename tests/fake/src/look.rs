@@ -1,4 +1,4 @@
-//! Looking at the machine.
+//! The queries of the machine.
 
 use super::link::Link as Model;
 use super::space::Space;
@@ -28,7 +28,7 @@ impl FakeMachine {
         self.space(Netns::Host)?.get(index).ok_or_else(|| Errno::ENODEV.into())
     }
 
-    /// The first link of which something is so.
+    /// The first link for which `is_it` is true.
     fn first(&self, netns: Netns, is_it: impl Fn(&&Model) -> bool) -> io::Result<Option<Link>> {
         Ok(self.space(netns)?.links.iter().find(is_it).map(|found| self.state.spaces.told(netns, found)))
     }

@@ -1,4 +1,4 @@
-//! Routes: `ip route`, and what the kernel derives from addresses.
+//! Routes, as in `ip route`, and the routes that the kernel derives from addresses.
 
 use super::link::Link;
 use super::space::Space;
@@ -22,27 +22,27 @@ pub const SCOPE_HOST: u8 = 254;
 /// `IP6_RT_PRIO_USER` and `IP6_RT_PRIO_ADDRCONF`.
 const PRIORITY_V6: (u32, u32) = (1024, 256);
 
-/// What becomes of a packet.
+/// What the kernel does with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It goes out.
+    /// It sends the packet through a link.
     Unicast,
-    /// It is for this machine.
+    /// It delivers the packet to this machine.
     Local,
-    /// It is for all of a subnet.
+    /// It sends the packet to all hosts of a subnet.
     Broadcast,
 }
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// As the kernel keeps it: with its table, its metric and its scope, which of an IPv6 route is 0.
+    /// The route as the kernel stores it, with its table, metric and scope. The scope of an IPv6 route is 0.
     pub route: Route,
     /// The index of the link.
     pub oif: u32,
-    /// `RTPROT_KERNEL`, not `RTPROT_BOOT`.
+    /// Whether the protocol is `RTPROT_KERNEL`, and not `RTPROT_BOOT`.
     pub by_kernel: bool,
-    /// What becomes of a packet.
+    /// What the kernel does with packets.
     pub kind: Kind,
 }
 
@@ -55,7 +55,7 @@ impl Deref for Entry {
 }
 
 impl Entry {
-    /// One that the kernel makes for an address of a link.
+    /// A route that the kernel derives from an address of a link.
     fn of_kernel(link: &Link, dst: impl Into<IpNetwork>, table: u32, scope: u8, kind: Kind) -> Self {
         let (table, scope, priority) = (Some(table), Some(scope), Some(0));
         let route = Route { table, scope, priority, ..Route::to(dst.into()) };
@@ -69,7 +69,7 @@ impl Entry {
 }
 
 impl Space {
-    /// `ip route prepend … proto boot`. The gateway's family must be the destination's.
+    /// `ip route prepend … proto boot`. The gateway must be of the destination's family.
     pub fn add_route(&mut self, index: u32, route: &Route) -> Result<(), Errno> {
         let is_v4 = route.dst.is_ipv4();
         let (least, kept) = (if is_v4 { 0 } else { PRIORITY_V6.0 }, route.kept());
@@ -96,7 +96,7 @@ impl Space {
         Ok(())
     }
 
-    /// Every route, those included that follow from addresses.
+    /// All routes, including those that follow from addresses.
     pub fn all_routes(&self) -> Vec<Entry> {
         let derived = self.links.iter().flat_map(|link| {
             link.addresses.iter().flat_map(|found| match found.address {
@@ -106,7 +106,7 @@ impl Space {
         });
         let mut routes: Vec<Entry> = Vec::new();
         for route in derived.chain(self.routes.iter().cloned()) {
-            // Two IPv6 addresses of one subnet share its route.
+            // Two IPv6 addresses of the same subnet share its route.
             if !(route.by_kernel && routes.contains(&route)) {
                 routes.push(route);
             }
@@ -114,7 +114,7 @@ impl Space {
         routes
     }
 
-    /// `fib_create_info` and `fib_check_nh` in `net/ipv4/fib_semantics.c`.
+    /// The checks of `fib_create_info` and `fib_check_nh` in `net/ipv4/fib_semantics.c`.
     fn check_v4(&mut self, entry: &Entry, given: IpNetwork) -> Result<(), Errno> {
         let scope = entry.scope.unwrap_or_default();
         if given != entry.dst || scope > SCOPE_HOST {
@@ -139,26 +139,26 @@ impl Space {
         }
     }
 
-    /// The link through which packets to an address leave for a neighbour.
+    /// The link through which packets to an address leave to a direct neighbour.
     pub fn output(&self, address: IpAddr) -> Option<u32> {
         let leads = |r: &Entry| r.kind == Kind::Unicast && r.dst.contains(address);
         self.longest(leads).filter(|route| route.gw.is_none()).map(|route| route.oif)
     }
 
-    /// The best route of a link to an address, of those whose scope is narrow enough.
+    /// The best route of a link to an address, among those with at least this scope.
     fn best(&self, address: IpAddr, oif: u32, table: u32, scope: u8) -> Option<Entry> {
         self.longest(|r| {
             (r.table, r.oif) == (Some(table), oif) && r.scope >= Some(scope) && r.dst.contains(address)
         })
     }
 
-    /// The route with the longest prefix, then with the least metric.
+    /// The route with the longest prefix, and among these the one with the lowest metric.
     fn longest(&self, fits: impl Fn(&Entry) -> bool) -> Option<Entry> {
         let fitting = self.all_routes().into_iter().filter(fits);
         fitting.min_by_key(|route| (Reverse(route.dst.prefix()), route.priority))
     }
 
-    /// `fib6_nh_init` and `ip6_validate_gw` in `net/ipv6/route.c`.
+    /// The checks of `fib6_nh_init` and `ip6_validate_gw` in `net/ipv6/route.c`.
     fn check_v6(&mut self, entry: &Entry) -> Result<(), Errno> {
         let link = self.get(entry.oif).ok_or(Errno::ENODEV)?;
         if !link.has_v6() {
@@ -186,7 +186,7 @@ impl Space {
     }
 }
 
-/// `fib_add_ifaddr`: the address itself, its subnet, the subnet's last address.
+/// The routes that `fib_add_ifaddr` adds: to the address itself, to its subnet, and to the subnet's broadcast address.
 fn derived_v4(link: &Link, address: Ipv4Network) -> Vec<Entry> {
     let entry = |table, dst: Ipv4Network, scope, kind| Entry::of_kernel(link, dst, table, scope, kind);
     let mut routes = vec![entry(LOCAL, address.ip().into(), SCOPE_HOST, Kind::Local)];
@@ -209,7 +209,7 @@ fn derived_v4(link: &Link, address: Ipv4Network) -> Vec<Entry> {
     routes
 }
 
-/// The subnet of an IPv6 address; of `lo`'s own there is none.
+/// The route to the subnet of an IPv6 address. The loopback address has none.
 fn derived_v6(link: &Link, address: Ipv6Network) -> Vec<Entry> {
     if !link.up || address.ip().is_loopback() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The whole state as text: the same state gives the same text, whatever the indexes are.
+//! The whole state as text. Two machines in the same state have the same text, even if their link indexes differ.
 
 use super::FakeMachine;
 use super::link::{DEFAULT_QUEUE_LENGTH, Link};
@@ -11,11 +11,11 @@ use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Netns;
 
 impl FakeMachine {
-    /// Links, addresses, routes, parameters that are not as at first, queues, rules, leases, files and sources of zones: one line for each thing.
+    /// One line for each link, address, route, changed parameter, queue, rule, lease, file and source of a zone.
     ///
-    /// A line begins with its place: `host: `, `container: `, `nat: ` (`iptables -t nat`), `nat6: `, `filter: `, `filter6: `, `nft FAMILY TABLE: `,
-    /// `leases DIRECTORY`, `file PATH: `, `zone NAME: `. IPv6 link-local addresses and their route are left out: on a real machine the kernel adds
-    /// some at any time.
+    /// A line begins with its place: `host: `, `container: `, `nat: ` (`iptables -t nat`), `nat6: `, `filter: `,
+    /// `filter6: `, `nft FAMILY TABLE: `, `leases DIRECTORY`, `file PATH: `, `zone NAME: `. IPv6 link-local addresses
+    /// and their routes are left out, because on a real machine the kernel adds them at any time.
     pub fn snapshot(&self) -> String {
         let mut lines = Vec::new();
         for (netns, place) in [(Netns::Host, "host"), (Netns::Container, "container")] {

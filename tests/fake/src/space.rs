@@ -1,4 +1,4 @@
-//! A network namespace: its links by index and name, and what each request does to them.
+//! A network namespace: its links by index and name, and the effects of requests.
 
 use super::link::{Link, check_mac};
 use super::route::{Entry, SCOPE_HOST};
@@ -10,26 +10,26 @@ use wasm_cni::machine::port::{Address, NewKind, NewLink, Request};
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::Mac;
 
-/// `ETH_DATA_LEN`: the MTU of a link of which nothing else was said, bytes.
+/// `ETH_DATA_LEN`: the default MTU of a link, in bytes.
 pub const DEFAULT_MTU: u32 = 1500;
 
-/// The Ethernet address of a link that is made without one: the kernel chooses it by chance.
+/// The MAC address of a link that is created without one. The kernel chooses a random one.
 const BY_CHANCE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
-/// A namespace.
+/// A network namespace.
 #[derive(Debug, Clone)]
 pub struct Space {
-    /// In the order of their indexes.
+    /// The links, in the order of their indexes.
     pub links: Vec<Link>,
-    /// Those that somebody added; the kernel's own follow from the addresses.
+    /// The routes that users added. The kernel's own routes follow from the addresses.
     pub routes: Vec<Entry>,
-    /// Parameters.
+    /// The kernel parameters.
     pub sysctls: Sysctls,
     next_index: u32,
 }
 
 impl Space {
-    /// As the kernel makes one.
+    /// A new namespace in the kernel's initial state.
     pub fn new() -> Self {
         let mut space =
             Space { links: Vec::new(), routes: Vec::new(), sysctls: Sysctls::new(), next_index: 1 };
@@ -37,17 +37,17 @@ impl Space {
         space
     }
 
-    /// The link of that name.
+    /// The link with this name.
     pub fn find(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name == name)
     }
 
-    /// The link of that index.
+    /// The link with this index.
     pub fn get(&self, index: u32) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
     }
 
-    /// The link of that index, or the kernel's answer when there is none.
+    /// The link with this index, or the kernel's error if it does not exist.
     pub fn get_mut(&mut self, index: u32) -> Result<&mut Link, Errno> {
         self.links.iter_mut().find(|link| link.index == index).ok_or(Errno::ENODEV)
     }
@@ -57,7 +57,7 @@ impl Space {
         self.links.iter().filter(move |link| link.master == Some(bridge))
     }
 
-    /// Makes a link, and gives its index.
+    /// Creates a link, and returns its index.
     pub fn add(&mut self, link: Link) -> Result<u32, Errno> {
         if self.find(&link.name).is_some() {
             return Err(Errno::EEXIST);
@@ -66,7 +66,7 @@ impl Space {
         Ok(self.insert(link))
     }
 
-    /// Takes a link in, under an index that no link here has had.
+    /// Adds a link, with an index that no link of this namespace has had.
     fn insert(&mut self, mut link: Link) -> u32 {
         link.index = self.next_index;
         self.next_index = self.next_index.saturating_add(1);
@@ -76,7 +76,7 @@ impl Space {
         self.next_index - 1
     }
 
-    /// Takes a link out, with all that depends on it.
+    /// Removes a link, with everything that depends on it.
     pub fn remove(&mut self, index: u32) -> Option<Link> {
         let position = self.links.iter().position(|link| link.index == index)?;
         let link = self.links.remove(position);
@@ -106,7 +106,7 @@ impl Space {
         Ok(())
     }
 
-    /// Brings a link up; `lo` gets its addresses by that.
+    /// Sets a link up. `lo` gets its addresses then.
     pub fn set_up(&mut self, index: u32) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
         link.up = true;
@@ -123,17 +123,17 @@ impl Space {
         Ok(())
     }
 
-    /// Takes a link down, and with it what goes through it.
+    /// Sets a link down. Its routes are removed.
     pub fn set_down(&mut self, index: u32) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
         link.up = false;
-        // What it gets by itself when it comes up again.
+        // The kernel adds these addresses again when the link is set up.
         link.addresses.retain(|address| !(address.address.is_ipv6() && address.comes_back()));
         self.routes.retain(|route| route.oif != index);
         Ok(())
     }
 
-    /// Sets the MTU of a link. A bridge keeps one that was set.
+    /// Sets the MTU of a link. A bridge then keeps it.
     fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
         let link = self.get_mut(index)?;
         let old = std::mem::replace(&mut link.mtu, mtu);
@@ -148,7 +148,7 @@ impl Space {
         Ok(())
     }
 
-    /// A bridge has the least MTU of its ports, the default one without any, unless it was set.
+    /// Updates the MTU of a bridge to the smallest of its ports, or the default, unless a user has set it.
     fn follow_ports(&mut self, bridge: u32) {
         let mtu = self.ports(bridge).map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
         let follows = self.get_mut(bridge).ok().filter(|link| !link.mtu_fixed);
@@ -156,7 +156,7 @@ impl Space {
         self.settle_v6();
     }
 
-    /// A link below an MTU of 1280 has no IPv6 at all; one where it is switched off has no addresses and no routes.
+    /// With an MTU below 1280, a link has no IPv6 at all. With IPv6 disabled, it has no IPv6 addresses and routes.
     fn settle_v6(&mut self) {
         for link in &mut self.links {
             let is_off = self.sysctls.is_v6_disabled(&link.name);
@@ -165,7 +165,7 @@ impl Space {
                 None if link.has_v6() => {
                     self.sysctls.add(Family::V6, &link.name);
                     if matches!(link.kind.as_str(), "dummy" | "ifb") {
-                        // They are `IFF_NOARP`.
+                        // Their links are `IFF_NOARP`.
                         self.sysctls.put(&format!("net/ipv6/conf/{}/accept_dad", link.name), "-1");
                     }
                 }
@@ -178,17 +178,17 @@ impl Space {
         }
     }
 
-    /// Writes a parameter, with what the kernel does because of it.
+    /// Writes a parameter, with the kernel's other changes.
     pub fn write_sysctl(&mut self, key: &str, value: &str) -> Result<(), Errno> {
         self.sysctls.write(key, value)?;
         self.settle_v6();
         Ok(())
     }
 
-    /// Does a request that is about this namespace alone, as the kernel does.
+    /// Does a request that concerns only this namespace, with the kernel's answer.
     pub fn request(&mut self, request: &Request) -> Result<(), Errno> {
         match request {
-            // They are about both namespaces.
+            // These requests concern both namespaces.
             Request::CreateVeth(_) | Request::Delete(_) => return Err(Errno::EINVAL),
             Request::CreateLink(NewLink { name, mac, mtu, kind }) => {
                 let (mac, mtu) = (mac.unwrap_or(BY_CHANCE), mtu.unwrap_or(DEFAULT_MTU));
@@ -217,7 +217,7 @@ impl Space {
             Request::SetAllMulticast(index, on) => self.get_mut(*index)?.all_multicast = *on,
             Request::SetMac(index, mac) => {
                 let link = self.get_mut(*index)?;
-                // The device is not asked for the address that it has.
+                // The kernel does not check a MAC address that the link already has.
                 if link.mac != *mac {
                     check_mac(*mac)?;
                 }
@@ -266,7 +266,7 @@ impl Space {
         Ok(())
     }
 
-    /// The port of that index, or the kernel's answer when there is none.
+    /// The bridge port with this index, or the kernel's error if it does not exist.
     fn port(&mut self, index: u32) -> Result<&mut Link, Errno> {
         let link = self.get_mut(index)?;
         if link.master.is_some() { Ok(link) } else { Err(Errno::EOPNOTSUPP) }

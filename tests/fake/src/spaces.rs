@@ -1,4 +1,4 @@
-//! Both namespaces, and what goes from one to the other: pairs.
+//! Both namespaces, and the veth pairs that connect them.
 
 use super::link::Link;
 use super::space::{DEFAULT_MTU, Space};
@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 use wasm_cni::machine::port::{self, NewVeth, Request, VethEnd};
 use wasm_cni::value::Netns;
 
-/// A link by its place and its index there.
+/// A link, by namespace and index.
 type Place = (Netns, u32);
 
-/// The host's namespace and the container's, if it has one.
+/// The host's namespace, and the container's if it exists.
 #[derive(Debug, Clone)]
 pub struct Spaces(BTreeMap<Netns, Space>);
 
 impl Default for Spaces {
-    /// As after a start.
+    /// Both namespaces in the kernel's initial state.
     fn default() -> Self {
         Spaces([Netns::Host, Netns::Container].map(|netns| (netns, Space::new())).into())
     }
 }
 
 impl Spaces {
-    /// Removes the container's namespace, and with it the links in it and their peers.
+    /// Removes the container's namespace, with its links and their peers.
     pub fn remove_container(&mut self) {
         let gone = self.0.remove(&Netns::Container).into_iter().flat_map(|gone| gone.links);
         for (netns, index) in gone.filter_map(|link| link.pair) {
@@ -35,25 +35,25 @@ impl Spaces {
         self.0.get(&netns)
     }
 
-    /// A namespace, or the kernel's answer when there is none.
+    /// A namespace, or the kernel's error if it does not exist.
     pub fn at(&mut self, netns: Netns) -> Result<&mut Space, Errno> {
         self.0.get_mut(&netns).ok_or(Errno::ENODEV)
     }
 
-    /// A link as the port tells it.
+    /// A link with the attributes that the port reports.
     pub fn told(&self, netns: Netns, link: &Link) -> port::Link {
         let mut ports = self.get(netns).into_iter().flat_map(|space| space.ports(link.index));
         let running = self.passes(link) || link.up && ports.any(|port| self.passes(port));
         port::Link { running, ..link.told.clone() }
     }
 
-    /// Whether packets pass a pair.
+    /// Whether a veth pair forwards packets: both ends are up.
     fn passes(&self, link: &Link) -> bool {
         let peer = link.pair.and_then(|(netns, index)| self.get(netns)?.get(index));
         link.up && peer.is_some_and(|peer| peer.up)
     }
 
-    /// Does a request, as the kernel does.
+    /// Does a request, with the kernel's answer.
     pub fn request(&mut self, netns: Netns, request: &Request) -> Result<(), Errno> {
         match request {
             Request::CreateVeth(veth) => self.create_veth(veth),
@@ -62,7 +62,7 @@ impl Spaces {
         }
     }
 
-    /// A pair, both ends down and in their places.
+    /// Creates a veth pair. Both ends are down, and in their final namespaces.
     fn create_veth(&mut self, veth: &NewVeth) -> Result<(), Errno> {
         let link =
             |end: &VethEnd| Link::new(end.name.as_str(), "veth", end.mac, veth.mtu.unwrap_or(DEFAULT_MTU));
@@ -77,7 +77,7 @@ impl Spaces {
         complete().inspect_err(|_| _ = self.delete((Netns::Host, index)))
     }
 
-    /// Makes two links each other's peer.
+    /// Makes two links a veth pair.
     pub fn join(&mut self, one: Place, other: Place) -> Result<(), Errno> {
         for (own, peer) in [(one, other), (other, one)] {
             let link = self.at(own.0)?.get_mut(own.1)?;
@@ -88,7 +88,7 @@ impl Spaces {
         Ok(())
     }
 
-    /// Deletes a link; of a pair, both ends.
+    /// Deletes a link. If it is one end of a veth pair, both are deleted.
     fn delete(&mut self, (netns, index): Place) -> Result<(), Errno> {
         let space = self.at(netns)?;
         if space.get_mut(index)?.is_loopback() {

@@ -1,18 +1,18 @@
-//! The parameters below `/proc/sys/net` of a namespace.
+//! The kernel parameters of a namespace, in `/proc/sys/net`.
 
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Those of a link below `net/ipv4/conf`, with the kernel's defaults.
+/// The parameters of a link in `net/ipv4/conf`, with the kernel's defaults.
 const V4: &str = "accept_local=0 accept_redirects=1 arp_accept=0 arp_announce=0 arp_filter=0 arp_ignore=0 \
     arp_notify=0 forwarding=0 log_martians=0 proxy_arp=0 route_localnet=0 rp_filter=0 send_redirects=1 \
     src_valid_mark=0";
 
-/// Those of a link below `net/ipv6/conf`.
+/// The parameters of a link in `net/ipv6/conf`, with the kernel's defaults.
 const V6: &str = "accept_dad=1 accept_ra=1 accept_redirects=1 autoconf=1 dad_transmits=1 disable_ipv6=0 \
     enhanced_dad=1 forwarding=0 keep_addr_on_down=0 ndisc_notify=0 proxy_ndp=0";
 
-/// Whose parameters they are.
+/// The family of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// `net/ipv4/conf`.
@@ -22,10 +22,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// Both.
+    /// Both families.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The directory with a directory for each link, and for `all` and `default`; the parameters of a link.
+    /// The directory that contains one for each link, and for `all` and `default`; the parameters of a link.
     fn parts(self) -> (&'static str, &'static str) {
         match self {
             Family::V4 => ("net/ipv4/conf", V4),
@@ -43,18 +43,18 @@ impl Family {
         self.parts().1.split(' ').filter_map(|parameter| parameter.split_once('='))
     }
 
-    /// The directory of a link.
+    /// The directory of a link, with a slash at its end.
     fn of(self, link: &str) -> String {
         format!("{}/{link}/", self.directory())
     }
 }
 
-/// All parameters, by their path below `/proc/sys`, as the kernel writes them.
+/// All parameters with their values, by path below `/proc/sys`.
 #[derive(Debug, Clone, Default)]
 pub struct Sysctls(BTreeMap<String, String>);
 
 impl Sysctls {
-    /// Without links.
+    /// The parameters of a namespace without links.
     pub fn new() -> Self {
         let mut sysctls = Sysctls::default();
         for family in Family::ALL {
@@ -64,7 +64,7 @@ impl Sysctls {
         sysctls
     }
 
-    /// Those of a new link: what `default` has.
+    /// Adds the parameters of a new link, with the values of `default`.
     pub fn add(&mut self, family: Family, link: &str) {
         let (own, default) = (family.of(link), family.of("default"));
         for (name, value) in family.defaults() {
@@ -76,21 +76,21 @@ impl Sysctls {
         }
     }
 
-    /// Of a link that is gone, or has nothing of that family any more.
+    /// Removes the parameters of a link that no longer exists, or no longer has this family.
     pub fn remove(&mut self, family: Family, link: &str) {
         let own = family.of(link);
         self.0.retain(|key, _| !key.starts_with(&own));
     }
 
-    /// The value, as the kernel writes it.
+    /// The value of a parameter, in the kernel's format.
     pub fn read(&self, key: &str) -> Result<String, Errno> {
         self.0.get(canonical(key)).cloned().ok_or_else(|| self.absence(key))
     }
 
-    /// Writes a value; of several numbers, a parameter of one takes the first.
+    /// Writes a value. If it has several numbers, a parameter with a single number takes the first.
     pub fn write(&mut self, key: &str, value: &str) -> Result<(), Errno> {
         let old = self.read(key)?;
-        // Nothing is sent to the kernel.
+        // An empty write does not reach the kernel.
         if value.is_empty() {
             return Ok(());
         }
@@ -105,17 +105,17 @@ impl Sysctls {
         Ok(())
     }
 
-    /// Brings in a parameter, or sets one that is there, without what follows from it.
+    /// Adds a parameter, or sets an existing one, without changing others.
     pub fn put(&mut self, key: &str, value: &str) {
         self.0.insert(canonical(key).to_owned(), value.to_owned());
     }
 
-    /// Whether a link has IPv6 switched off; none: it has no IPv6.
+    /// Whether IPv6 is disabled on a link. None if the link has no IPv6.
     pub fn is_v6_disabled(&self, link: &str) -> Option<bool> {
         self.0.get(&(Family::V6.of(link) + "disable_ipv6")).map(|value| value != "0")
     }
 
-    /// Those whose value is not the one that they have at first.
+    /// The parameters whose values differ from the initial ones.
     pub fn changed(&self) -> Vec<(&str, &str)> {
         let mut first = Sysctls::new();
         for family in Family::ALL {
@@ -127,7 +127,7 @@ impl Sysctls {
         changed.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
-    /// The names of the links below `net/ipv4/conf` or `net/ipv6/conf`, `all` and `default` among them.
+    /// The names of the links in `net/ipv4/conf` or `net/ipv6/conf`, including `all` and `default`.
     pub fn links(&self, directory: &str) -> Vec<String> {
         let below = format!("{directory}/");
         let name = |key: &String| Some(key.strip_prefix(&below)?.split_once('/')?.0.to_owned());
@@ -135,7 +135,7 @@ impl Sysctls {
         names.into_iter().collect()
     }
 
-    /// What the kernel writes because of a write to `all`: `inet_forward_change`, `addrconf_fixup_forwarding`, `addrconf_disable_ipv6`.
+    /// What follows from a write to `all` (`inet_forward_change`, `addrconf_{fixup_forwarding,disable_ipv6}`).
     fn follow(&mut self, key: &str, written: &str) {
         let (family, name) = match key {
             "net/ipv4/conf/all/forwarding" => (Family::V4, "forwarding"),
@@ -146,14 +146,14 @@ impl Sysctls {
         for link in self.links(family.directory()) {
             self.put(&(family.of(&link) + name), written);
         }
-        // Routers do not listen to redirects.
+        // Routers ignore ICMP redirects.
         if family == Family::V4 {
             let listens = if written == "0" { "1" } else { "0" };
             self.put("net/ipv4/conf/all/accept_redirects", listens);
         }
     }
 
-    /// Why there is no such file.
+    /// The error for a file that does not exist.
     fn absence(&self, key: &str) -> Errno {
         let below =
             |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
@@ -167,12 +167,12 @@ impl Sysctls {
     }
 }
 
-/// Two names of one parameter.
+/// The canonical one of two names of a parameter.
 fn canonical(key: &str) -> &str {
     if key == "net/ipv4/ip_forward" { "net/ipv4/conf/all/forwarding" } else { key }
 }
 
-/// A number as the kernel reads it: decimal, `0x…` or with a leading 0 octal.
+/// Parses a number like the kernel: decimal, `0x…`, or octal with a leading 0.
 fn parse(text: &str) -> Option<i32> {
     let text = text.trim();
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));

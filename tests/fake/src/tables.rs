@@ -1,4 +1,4 @@
-//! Tables of rules: listings in the place of tables. An edit is refused where the kernel or the tool refuses it.
+//! Rule tables, stored as listings. An edit fails if the kernel or the program would refuse it.
 
 use super::faulty::Gate;
 use ipnetwork::IpNetwork;
@@ -8,34 +8,34 @@ use wasm_cni::machine::rules::iptables::{self, Family, Table};
 use wasm_cni::machine::rules::nftables;
 use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 
-/// The chains of iptables that nobody made.
+/// The built-in chains of iptables.
 const BUILT_IN: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 
-/// The targets of iptables that are no chains.
+/// The targets of iptables that are not chains.
 const TARGETS: &str =
     "ACCEPT CT DNAT DROP LOG MARK MASQUERADE NETMAP QUEUE REDIRECT REJECT RETURN SNAT TCPMSS";
 
-/// `XT_MAX_COMMENT_LEN` without the byte that ends it; the rest of a comment is cut off.
+/// `XT_MAX_COMMENT_LEN` without the terminating zero, in bytes. Longer comments are truncated.
 const MAX_COMMENT_BYTES: usize = 255;
 
-/// All tables; none is there at first but those of iptables, with their chains and without rules. Clones share them.
+/// All tables. At first only those of iptables exist, without rules. Clones share the tables.
 #[derive(Clone)]
 pub struct Tables {
     all: Arc<Mutex<BTreeMap<TableId, Listing>>>,
     gate: Gate,
-    /// What somebody else does once a table was listed.
+    /// A change by another process, to be made after the next listing.
     others: Arc<Mutex<Option<Change>>>,
 }
 
 type Change = Box<dyn FnOnce(&dyn RuleTables) + Send>;
 
 impl Tables {
-    /// Without rules.
+    /// Tables without rules.
     pub fn new(gate: &Gate) -> Self {
         Tables { all: Arc::default(), gate: gate.clone(), others: Arc::default() }
     }
 
-    /// The same rules in tables of their own.
+    /// A copy of the tables, with another gate.
     pub fn copy(&self, gate: &Gate) -> Self {
         Tables { all: Arc::new(Mutex::new(self.lock().clone())), ..Tables::new(gate) }
     }
@@ -44,18 +44,18 @@ impl Tables {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a listing in the place of a table.
+    /// Replaces a table by a listing.
     pub fn put(&self, table: TableId, mut listing: Listing) {
         number(&mut listing);
         self.lock().insert(kept(table), listing);
     }
 
-    /// Lets somebody else change tables right after the next listing.
+    /// Lets `change` change tables right after the next listing, like another process.
     pub fn after_listing(&self, change: Change) {
         *self.others.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     }
 
-    /// A line for each chain by name, then for each rule, those of one chain in their order. Handles are left out.
+    /// A line for each chain, sorted, then for each rule, grouped by chain and in order. Handles are omitted.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (table, listing) in self.lock().iter() {
@@ -108,7 +108,7 @@ fn listed(all: &BTreeMap<TableId, Listing>, table: TableId) -> Listing {
     all.get(&table).cloned().unwrap_or_else(|| Listing::empty(table))
 }
 
-/// The table that is kept: plain rules of `nat` are in `nat`.
+/// The table that stores the rules: plain rules of `nat` are in `nat`.
 fn kept(table: TableId) -> TableId {
     match table {
         TableId::Iptables(Table::PlainNat, family) => TableId::Iptables(Table::Nat, family),
@@ -116,7 +116,7 @@ fn kept(table: TableId) -> TableId {
     }
 }
 
-/// The edit whose rule is as the kernel keeps it; only of a plain rule that is known.
+/// The edit, with a plain rule in the form in which the kernel stores it.
 fn kept_edit(edit: &Edit) -> Edit {
     use iptables::Edit::{Append, Insert};
     let mut kept = edit.clone();
@@ -127,7 +127,7 @@ fn kept_edit(edit: &Edit) -> Edit {
     kept
 }
 
-/// A plain rule as `iptables -S` prints it: without networks of all addresses.
+/// A plain rule in the format of `iptables -S`, which omits networks that match all addresses.
 fn kept_rule(rule: &iptables::Rule) -> iptables::Rule {
     let said = |network: IpNetwork| (network.prefix() > 0).then(|| network.to_string());
     let cut = |comment: &str| {
@@ -152,7 +152,7 @@ fn number(listing: &mut Listing) {
     }
 }
 
-/// Whether the kernel and the tool do an edit.
+/// Whether the kernel and the program accept an edit.
 fn is_possible(listing: &Listing, edit: &Edit) -> bool {
     match (listing, edit) {
         (Listing::Iptables(listing), Edit::Iptables(edit)) => is_possible_iptables(listing, edit),
@@ -188,7 +188,7 @@ fn is_target(name: &str) -> bool {
     TARGETS.split(' ').any(|target| target == name)
 }
 
-/// Whether each option of a rule that has a value is given one.
+/// Whether each option of a rule that takes a value has one.
 fn is_complete(rule: &iptables::Rule) -> bool {
     let mut places = rule.words.iter().zip(rule.words.iter().skip(1).map(Some).chain([None]));
     let is_valued = |word: &str| "-d -g -i -j -o -p -s".split(' ').any(|option| option == word);
@@ -221,7 +221,7 @@ fn is_possible_nftables(listing: &nftables::Listing, edit: &nftables::Edit) -> b
     }
 }
 
-/// Chains, then rules with their chains: as `iptables -S` lists them, without the built-in chains, or as `nft list` does.
+/// Chains, and rules with their chains: in the format of `iptables -S` without built-in chains, or of `nft list`.
 fn chains_and_rules(listing: &Listing) -> (Vec<String>, Vec<(&str, String)>) {
     match listing {
         Listing::Iptables(listing) => {

@@ -1,4 +1,5 @@
-//! Every plan of the corpus, with a fault at every call of the port: nothing is left of what failed, and nothing of what was undone.
+//! Every plan of the corpus, with a fault in every call of the port: a failed ADD leaves nothing, and neither does an
+//! undo.
 
 mod again;
 #[expect(dead_code, reason = "shared with the comparison, which makes start states of a real machine")]
@@ -17,14 +18,14 @@ use wasm_cni::value::{Attachment, PluginName, derive};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_fake::faulty::{Died, Fault, Strike};
 
-/// A plan, and the machine on which it is the next.
+/// A plan, and the machine that it is applied to.
 struct Case {
     plan: Plan,
     stages: Vec<Stage>,
     before: FakeMachine,
 }
 
-/// What is done at once.
+/// A part of a plan that is done in one go.
 enum Stage {
     Checked(CheckedPlan),
     Native(Delegate),
@@ -45,7 +46,7 @@ impl Case {
         Case { stages: stages.collect(), before, plan }
     }
 
-    /// An ADD that does not get as far as its result.
+    /// An ADD without the report of its result.
     fn add(&self, journal: &Journal, state: &StateDir, machine: &mut dyn Machine) -> Result<(), Failed> {
         let Plan { attachment, plugin, .. } = &self.plan;
         let mut writer = journal.begin(&header(attachment, plugin)).unwrap();
@@ -66,7 +67,7 @@ impl Case {
         result
     }
 
-    /// How many calls an ADD takes, the machine after it, and its section.
+    /// The number of calls of an ADD, the machine after it, and its section.
     fn whole(&self, state: &StateDir) -> (usize, FakeMachine, Section) {
         let journal = state.lock(&self.plan.attachment).unwrap();
         let (mut machine, count) = (self.before.clone(), Strike::never());
@@ -78,7 +79,8 @@ impl Case {
         (count.seen(), machine, section)
     }
 
-    /// An ADD with a fault, then the next verb, which finds what is left of the journal; `done` is the machine after one without a fault.
+    /// An ADD with a fault, then the next verb, which finds the rest of the journal. `done` is the machine after an ADD
+    /// without a fault.
     fn survives_add(&self, strike: Strike, done: &FakeMachine, state: &StateDir) -> Result<(), String> {
         let (mut machine, is_lasting) = (self.before.clone(), strike.is_lasting());
         let journal = state.lock(&self.plan.attachment).unwrap();
@@ -100,7 +102,8 @@ impl Case {
         first.and_then(|()| self.is_as_before(&machine))
     }
 
-    /// Whether there is a new pair that could be neither marked nor deleted: nothing shows whose it is, so that nobody may delete it later.
+    /// Whether there is a new veth pair that could neither get its alias nor be deleted. Nothing shows its owner, so
+    /// nothing may delete it later.
     fn has_unmarked_pair(&self, machine: &FakeMachine) -> bool {
         let had = seen(&self.before);
         let is_unmarked = |line: &String| {
@@ -109,7 +112,7 @@ impl Case {
         seen(machine).iter().any(|line| is_unmarked(line) && !had.contains(line))
     }
 
-    /// An undo with a fault, then the same undo again; `clean` is the machine after one without a fault.
+    /// An undo with a fault, then the same undo again. `clean` is the machine after an undo without a fault.
     fn survives_undo(
         &self,
         strike: Strike,
@@ -124,7 +127,7 @@ impl Case {
         differs(&but_queue_lengths(&seen(clean)), &but_queue_lengths(&seen(&machine)), &[])
     }
 
-    /// How many calls an undo without a fault takes, and the machine after it.
+    /// The number of calls of an undo without a fault, and the machine after it.
     fn undone(
         &self,
         done: &FakeMachine,
@@ -146,7 +149,7 @@ impl Case {
         differs(&seen(&self.before), &seen(machine), self.plan.taken)
     }
 
-    /// After DEL nothing of the attachment is there; what is shared or the node's may be.
+    /// After DEL, nothing of the attachment exists. Objects that are shared, or belong to the node, may exist.
     fn assert_ended(&self, machine: &FakeMachine) {
         let had = seen(&self.before);
         let Attachment { container, interface, .. } = &self.plan.attachment;
@@ -163,7 +166,7 @@ impl Case {
     }
 }
 
-/// Why an ADD failed, and whether nothing is left of it.
+/// Why an ADD failed, and whether everything was undone.
 #[derive(Debug)]
 struct Failed {
     #[expect(dead_code, reason = "shown where an ADD should not have failed")]
@@ -175,7 +178,7 @@ fn is_undone(stuck: Vec<apply::Stuck>) -> Result<(), String> {
     if stuck.is_empty() { Ok(()) } else { Err(format!("{stuck:?}")) }
 }
 
-/// What is left, and what is lost but for lines with one of the words `taken`.
+/// The lines that were added, and those that were lost, except lost lines that contain one of the words `taken`.
 fn differs(had: &[String], has: &[String], taken: &[&str]) -> Result<(), String> {
     let is_taken = |line: &String| taken.iter().any(|word| line.contains(word));
     let left: Vec<&String> = has.iter().filter(|line| !had.contains(line)).collect();
@@ -184,7 +187,8 @@ fn differs(had: &[String], has: &[String], taken: &[&str]) -> Result<(), String>
     if is_same { Ok(()) } else { Err(format!("left {left:?}, lost {lost:?}")) }
 }
 
-/// The length of a queue is not restored when its token bucket was removed and the process died, or the kernel refused, before that.
+/// A queue length is not restored if the process died, or the kernel refused a request, after the token bucket filter
+/// was removed.
 fn but_queue_lengths(lines: &[String]) -> Vec<String> {
     let words = |line: &String| {
         let mut is_length = false;
@@ -198,20 +202,20 @@ fn but_queue_lengths(lines: &[String]) -> Vec<String> {
     lines.iter().map(words).collect()
 }
 
-/// What an ADD has to have done when it ends well: it goes on without a kernel parameter that is optional, and where the second name of a lease's
-/// file, under which it was written, could not be removed. That one goes with the lease.
+/// What an ADD must have done when it succeeds. It also succeeds without an optional kernel parameter, and if the
+/// temporary name of a lease file could not be removed. That name is removed together with the lease.
 fn required(machine: &FakeMachine) -> Vec<String> {
     let is_required = |line: &String| !line.contains(": sysctl ") && !line.contains(": file .");
     seen(machine).into_iter().filter(is_required).collect()
 }
 
-/// Each fault at a call, and one from which on all calls are refused, with their names.
+/// Each fault in a call, and one after which all calls fail, with their names.
 fn strikes(at: usize) -> impl Iterator<Item = (Strike, String)> {
     let from = (Strike::from(at, Fault::Refused), "refused from there on".to_owned());
     Fault::ALL.into_iter().map(move |fault| (Strike::at(at, fault), format!("{fault:?}"))).chain([from])
 }
 
-/// None: the process died.
+/// None if the process died.
 fn or_dies<T>(verb: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(verb)) {
         Ok(ended) => Some(ended),
@@ -233,7 +237,7 @@ fn header(attachment: &Attachment, plugin: &PluginName) -> Header {
     }
 }
 
-/// The machine after some actions, as policy has allowed them before.
+/// The machine after earlier actions, which policy had allowed.
 fn after(mut machine: FakeMachine, entries: &[Entry], attachment: &Attachment) -> FakeMachine {
     let directory = TempDir::new().unwrap();
     let state = StateDir::new(directory.path().to_owned());
@@ -245,14 +249,14 @@ fn after(mut machine: FakeMachine, entries: &[Entry], attachment: &Attachment) -
     machine
 }
 
-/// All of the machine but that there is a store: like the reference's, an empty one stays.
+/// The whole machine, except empty lease stores: like in the reference, they stay.
 fn seen(machine: &FakeMachine) -> Vec<String> {
     let text = machine.snapshot();
     let lines = text.lines().filter(|line| !line.starts_with("leases ") || line.contains(": "));
     lines.map(str::to_owned).collect()
 }
 
-/// Faults that were tried, and those of which something was left.
+/// The number of faults, and the failures.
 #[derive(Default)]
 struct Faults {
     tried: usize,
@@ -300,7 +304,7 @@ fn a_fault_at_any_call_of_an_add_leaves_nothing() {
 }
 
 #[test]
-fn a_fault_at_any_call_of_an_undo_leaves_nothing_that_a_second_one_does_not_find() {
+fn a_second_undo_removes_everything_after_a_fault_at_any_call_of_the_first() {
     with_state(|state| {
         let mut faults = Faults::default();
         for case in Case::all() {

@@ -1,4 +1,4 @@
-//! Faults, and what is refused.
+//! Faults and refusals of the fake machine.
 
 use nix::errno::Errno;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ fn store() -> StoreRef {
     StoreRef { data_dir: "/leases".into(), network: NetworkName::parse("net").unwrap() }
 }
 
-/// Changes a link, a table, a lease store: two requests, an edit, and the files of a lease.
+/// Changes a link, a table and a lease store: two requests, an edit, and the files of a lease.
 fn change(machine: &mut dyn Machine) -> Vec<bool> {
     let mut done: Vec<bool> =
         machine.send(Netns::Host, vec![bridge("a"), bridge("b")]).iter().map(Result::is_ok).collect();
@@ -41,17 +41,17 @@ fn change(machine: &mut dyn Machine) -> Vec<bool> {
 }
 
 #[test]
-fn a_fault_strikes_at_one_call() {
+fn a_fault_affects_one_call() {
     let mut whole = FakeMachine::new();
     let strike = Strike::never();
     assert_eq!(change(whole.struck(strike.clone())), [true; 4]);
-    // A lease is published through a temporary file, and so is the last address of its set.
+    // A lease is written to a temporary file first, and so is the last reserved address of its set.
     assert!(strike.seen() > 6, "{}", strike.seen());
     for fault in [Fault::Refused, Fault::AnswerLost] {
         for at in 0..3 {
             let mut machine = FakeMachine::new();
             let done = change(machine.struck(Strike::at(at, fault)));
-            // What the kernel answers to a message after a lost answer is lost with it.
+            // A lost answer of the kernel also loses the answers to later messages of the batch.
             let is_lost = |call| call == at || fault == Fault::AnswerLost && (at, call) == (0, 1);
             let expected: Vec<bool> = (0..4).map(|call| !is_lost(call)).collect();
             assert_eq!(done, expected, "{fault:?}");
@@ -69,27 +69,27 @@ fn a_fault_strikes_at_one_call() {
 }
 
 #[test]
-fn a_process_dies_and_the_next_one_finds_its_locks_free() {
+fn the_locks_of_a_dead_process_are_free() {
     let calls = {
         let strike = Strike::never();
         change(FakeMachine::new().struck(strike.clone()));
         strike.seen()
     };
     let mut states = Vec::new();
-    // The first two requests are one message: a process dies before it or after it.
+    // The first two requests are one message, so a process dies before both or after both.
     for at in (0..calls).filter(|at| *at != 1) {
         for fault in [Fault::DiesBefore, Fault::DiesAfter] {
             let mut machine = FakeMachine::new();
             machine.struck(Strike::at(at, fault));
             let died = catch_unwind(AssertUnwindSafe(|| change(&mut machine))).unwrap_err();
             assert!(died.is::<Died>());
-            // An empty store is nothing, and making one is no call.
+            // An empty store counts as nothing, and its creation is no call.
             states.push(machine.snapshot().replace("leases /leases/net\n", ""));
             machine.next_verb();
             machine.stores().locked_store(&store()).unwrap();
         }
     }
-    // What is left after one call is what is there before the next.
+    // The state after one call is the state before the next.
     for pair in states[1..states.len() - 1].chunks(2) {
         assert_eq!(pair[0], pair[1]);
     }
@@ -97,7 +97,7 @@ fn a_process_dies_and_the_next_one_finds_its_locks_free() {
 }
 
 #[test]
-fn what_is_done_shows_in_the_snapshot() {
+fn changes_appear_in_the_snapshot() {
     let mut machine = FakeMachine::new().with_file("/etc/resolv.conf", b"nameserver 10.0.0.1");
     let before = machine.clone();
     assert!(machine.send(Netns::Host, vec![bridge("cni0")])[0].is_ok());
@@ -106,7 +106,7 @@ fn what_is_done_shows_in_the_snapshot() {
 }
 
 #[test]
-fn a_clone_is_another_machine_and_a_dry_one_refuses() {
+fn a_clone_is_independent_and_a_dry_machine_refuses_changes() {
     let mut machine = FakeMachine::new();
     let before = machine.clone();
     change(&mut machine);
@@ -124,7 +124,7 @@ fn a_clone_is_another_machine_and_a_dry_one_refuses() {
 }
 
 #[test]
-fn edits_are_done_together_or_refused() {
+fn the_edits_of_a_transaction_are_done_together_or_not_at_all() {
     let machine = FakeMachine::new();
     let tables = machine.tables();
     let jump = Rule::new("POSTROUTING", &["-j", "X"]);

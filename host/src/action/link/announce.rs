@@ -1,4 +1,4 @@
-//! Telling the neighbours of a link its addresses.
+//! Announcement of a link's addresses to its neighbours.
 
 use crate::action::Undo;
 use crate::action::check::Check;
@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 /// See [`Action::Announce`](crate::action::Action::Announce).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announce {
-    /// Which link. It gets the Ethernet address that it has: the kernel then announces the addresses of the link.
+    /// The link. It gets its own MAC address again, and the kernel then announces the addresses of the link.
     pub link: LinkRef,
 }
 
 impl Kind for Announce {
     fn profile(&self) -> Profile<'_> {
         let lane = Lane::Requests(self.link.netns, self);
-        // It leaves nothing, whatever link it is on.
+        // The announcement leaves nothing on the machine, whatever the link.
         let lasts = Lasts::For(Lifetime::Attachment);
         Profile { lasts, ..Profile::on_link(&self.link, lane, Capability::Links) }
     }
@@ -61,7 +61,7 @@ impl Requests for Announce {
 
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         created(answers, || format!("failed to announce the addresses of {:?}", self.link.name.as_str()))?;
-        // The machine is as it was.
+        // The announcement changed nothing on the machine.
         Ok(Effect::AlreadyThere)
     }
 }

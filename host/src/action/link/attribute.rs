@@ -1,4 +1,4 @@
-//! Attributes of a link that is there.
+//! Attributes of an existing link.
 
 use super::on_off;
 use super::settings::{LinkAttribute, SetLink};
@@ -17,7 +17,7 @@ use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, LinkRef, Mac};
 
 impl LinkAttribute {
-    /// The value as text, for sentences. A port has none.
+    /// The value as text, for messages. Empty for a bridge port.
     pub fn text(&self) -> String {
         match self {
             LinkAttribute::Mac(mac) => mac.to_string(),
@@ -28,7 +28,7 @@ impl LinkAttribute {
         }
     }
 
-    /// The same attribute with the value of a [`LinkAttribute::text`].
+    /// The same attribute with a value that [`LinkAttribute::text`] wrote.
     pub fn with_text(&self, text: &str) -> Option<Self> {
         Some(match self {
             LinkAttribute::Mac(_) => LinkAttribute::Mac(Mac::try_from(text.to_owned()).ok()?),
@@ -41,7 +41,8 @@ impl LinkAttribute {
         })
     }
 
-    /// The same attribute as a link has it; a link says nothing of a port.
+    /// The same attribute with the link's current value. None for a bridge port: a link's attributes do not contain its
+    /// port settings.
     pub fn of(&self, link: &Link) -> Option<Self> {
         Some(match self {
             LinkAttribute::Mac(_) => LinkAttribute::Mac(link.mac),
@@ -54,7 +55,7 @@ impl LinkAttribute {
         })
     }
 
-    /// What gives it to a link.
+    /// The requests that set this attribute on a link.
     fn prepare(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
         let index = found.index;
         Ok(Prepared::Send(vec![match self {
@@ -68,7 +69,7 @@ impl LinkAttribute {
         }]))
     }
 
-    /// The same as commands.
+    /// The equivalent shell commands.
     fn commands(&self, name: &IfName) -> Vec<String> {
         vec![match self {
             LinkAttribute::Mac(mac) => format!("ip link set {name} address {mac}"),
@@ -81,7 +82,7 @@ impl LinkAttribute {
         }]
     }
 
-    /// The text for a link that does not get it.
+    /// The error text for a link whose attribute could not be set.
     fn failed(&self, name: &IfName) -> String {
         let (name, value) = (name.as_str(), self.text());
         match self {
@@ -95,7 +96,7 @@ impl LinkAttribute {
         }
     }
 
-    /// What it is called.
+    /// The name of the attribute, for messages.
     fn name(&self) -> &'static str {
         match self {
             LinkAttribute::Mac(_) => "MAC",
@@ -108,7 +109,7 @@ impl LinkAttribute {
         }
     }
 
-    /// Whether a plan may set it: the others are for repairs.
+    /// Whether a plan may contain it. Only repairs use the others.
     fn is_for_plans(&self) -> bool {
         match self {
             LinkAttribute::Mac(_)
@@ -120,14 +121,14 @@ impl LinkAttribute {
         }
     }
 
-    /// Whether both are about one attribute.
+    /// Whether both values are of the same attribute.
     pub fn is_same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
 impl SetLink {
-    /// The text for a link that does not get what it is to get.
+    /// The error text for a link whose attribute could not be set.
     fn failed(&self) -> String {
         let name = &self.link.name;
         match self.attribute {
@@ -136,7 +137,7 @@ impl SetLink {
         }
     }
 
-    /// The Ethernet address that an action sets, and on which link.
+    /// The link and the MAC address, if an action sets a MAC address.
     pub fn mac_of(action: &Action) -> Option<(&LinkRef, Mac)> {
         if let Action::SetLink(SetLink { link, attribute: LinkAttribute::Mac(mac) }) = action {
             Some((link, *mac))
@@ -150,7 +151,8 @@ impl Kind for SetLink {
     fn profile(&self) -> Profile<'_> {
         let lane = Lane::Requests(self.link.netns, self);
         let mut profile = Profile::on_link(&self.link, lane, Capability::Links);
-        // As with the action that begins it: others use a bridge too.
+        // Clearing promiscuous mode keeps the lifetime of its link, as
+        // [`SetPromiscuous`](crate::action::SetPromiscuous) does: other attachments use a bridge too.
         if !matches!(self.attribute, LinkAttribute::Promiscuous(_)) {
             profile.lasts = Lasts::For(Lifetime::Attachment);
         }
@@ -170,7 +172,7 @@ impl Kind for SetLink {
         refusals
     }
 
-    /// Of a port nothing is undone, since it is only set where something else was found: absent.
+    /// Absent for a bridge port. Only a repair sets it, after CHECK found a difference, so nothing is undone.
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
         match cx.link(&self.link).map(|found| found.and_then(|found| self.attribute.of(&found))) {
             Ok(Some(now)) if now == self.attribute => Before::Present,
@@ -233,19 +235,19 @@ impl Requests for SetLink {
     }
 }
 
-/// The text for a link whose promiscuous mode does not end.
+/// The error text for a link whose promiscuous mode could not be cleared.
 pub(super) fn stays_promiscuous(name: &IfName) -> String {
     format!("failed to end promiscuous mode of {:?}", name.as_str())
 }
 
-/// Gives an attribute of a link its old value, if it still has the one that was set.
+/// Restores an attribute of a link, if the link still has the value that was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreLink {
-    /// Which link.
+    /// The link.
     pub link: LinkRef,
-    /// What was set; none: whatever it has.
+    /// The value that was set. None: restore whatever the current value is.
     pub set: Option<LinkAttribute>,
-    /// What it had before.
+    /// The value before.
     pub old: LinkAttribute,
 }
 

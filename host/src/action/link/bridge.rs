@@ -1,4 +1,4 @@
-//! Bridges, and what a port does to one that somebody else made.
+//! Bridges, and how to keep a joining port from changing a foreign bridge.
 
 use super::delete::{deletion, deletion_command};
 use super::{
@@ -24,17 +24,18 @@ use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::EnsureBridge`](crate::action::Action::EnsureBridge). The attributes count only when it is made; then it also ignores router advertisements.
+/// See [`Action::EnsureBridge`](crate::action::Action::EnsureBridge). The attributes apply only if the bridge is
+/// created. A created bridge also ignores router advertisements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnsureBridge {
     /// The name, in the host's namespace.
     pub name: IfName,
-    /// Bytes; none: the kernel's default.
+    /// In bytes. None means the kernel's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// The Ethernet address.
+    /// The MAC address.
     pub mac: Mac,
-    /// Whether ports exchange frames of common VLANs alone.
+    /// Whether the bridge filters by VLAN (`IFLA_BR_VLAN_FILTERING`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vlan_filtering: bool,
 }
@@ -88,7 +89,7 @@ impl Kind for EnsureBridge {
         undoing.undo_if_created(DeleteEmptyBridge { name, mac: self.mac, addresses })
     }
 
-    /// What it was made with counts only then.
+    /// An existing bridge may have any attributes: CHECK does not compare them.
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         let name = &self.name;
         Ok(match cx.link(&on_host(name))? {
@@ -132,7 +133,8 @@ impl Requests for EnsureBridge {
 }
 
 impl EnsureBridge {
-    /// Uses what has the bridge's name, if it is a bridge. One of ours that is not up is finished: its maker may have been killed.
+    /// Uses the existing link of the bridge's name, if it is a bridge. If we created it and it is down, this function
+    /// completes it: the process that created it may have been killed.
     fn use_found(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
         if found.kind != BRIDGE {
             let name = self.name.as_str();
@@ -145,7 +147,7 @@ impl EnsureBridge {
         if is_unfinished { ignore_advertisements(cx, &self.name) } else { Ok(()) }
     }
 
-    /// Notes a bridge that was there: its Ethernet address shows whether we made it.
+    /// Notes whether an existing bridge is foreign. Its MAC address shows whether we created it.
     fn note(&self, found: &Link, notes: &mut Notes) {
         if found.mac == self.mac {
             notes.foreign_bridges.remove(&self.name);
@@ -155,25 +157,28 @@ impl EnsureBridge {
     }
 }
 
-/// What of a bridge has to be set lest it changes.
+/// The attributes of a bridge that must be pinned so that they do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Its Ethernet address.
+    /// The MAC address.
     pub mac: bool,
-    /// Its MTU.
+    /// The MTU.
     pub mtu: bool,
 }
 
-/// What the kernel would change of a bridge, given with its ports by Ethernet address and MTU, when another port joins it or leaves it again.
+/// Which attributes of a bridge the kernel would change when a port joins or leaves it. The bridge and its ports are
+/// given by MAC address and MTU.
 ///
-/// Whenever a port comes or goes, a bridge takes the lowest address and the least MTU of its ports, unless somebody has set that
-/// (`br_stp_recalculate_bridge_id` and `br_mtu_auto_adjust`). One that differs from its ports' was set.
+/// Whenever a port joins or leaves, the kernel gives the bridge the lowest MAC address and the least MTU of its ports.
+/// It does not do so for an attribute that a user has set. See `br_stp_recalculate_bridge_id` in
+/// net/bridge/br_stp_if.c, and `br_mtu_auto_adjust` in net/bridge/br_if.c. If the bridge's value differs from that of
+/// its ports, a user has set it.
 pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], port: (Mac, u32)) -> Keep {
     let (mac, mtu) = bridge;
     let (port_mac, port_mtu) = port;
     let lowest = ports.iter().map(|(mac, _)| *mac).min();
     let least = ports.iter().map(|(_, mtu)| *mtu).min();
-    // Zeros are what remains when the last port has gone: the kernel does not take them.
+    // A MAC address of zeros remains when the last port has left. The kernel does not accept it in a request.
     let can_be_set = mac != Mac([0; 6]);
     Keep {
         mac: can_be_set && lowest.is_none_or(|lowest| lowest == mac && port_mac < mac),
@@ -182,8 +187,9 @@ pub fn keep(bridge: (Mac, u32), ports: &[(Mac, u32)], port: (Mac, u32)) -> Keep 
     }
 }
 
-/// What pins what the kernel would change of a bridge that is none of ours, before a port of that Ethernet address and MTU joins: so it never has
-/// another value, not even when this process dies. Of our own bridges both are set when they are made, or follow as in the reference.
+/// The requests that pin the attributes of a foreign bridge before a port with this MAC address and MTU joins it. The
+/// bridge then never has another value, even if this process dies. Our own bridges need no pins: their attributes are
+/// set at creation, or follow the ports as in the reference.
 pub(super) fn pins(
     master: &IfName,
     port: (Mac, u32),
@@ -201,26 +207,27 @@ pub(super) fn pins(
         requests.push(Request::SetMac(bridge.index, bridge.mac));
     }
     if keep.mtu {
-        // The kernel ignores the value that is there. Downwards, IPv6 and links on the bridge could lose by it.
+        // The kernel ignores a request for the current value, so another value is set first. It is one byte larger,
+        // because a smaller MTU could remove IPv6 addresses or affect links on top of the bridge.
         let other = if bridge.mtu < MAX_MTU { bridge.mtu + 1 } else { bridge.mtu - 1 };
         requests.extend([other, bridge.mtu].map(|mtu| Request::SetMtu(bridge.index, mtu)));
     }
     Ok(requests)
 }
 
-/// The text for pins that fail.
+/// The error text for pins that failed.
 pub(super) fn failed_keep(master: &IfName) -> String {
     format!("failed to keep {:?} as it is", master.as_str())
 }
 
-/// Deletes a bridge of ours that has no port and carries no address but those given.
+/// Deletes a bridge of ours, if it has no ports and no addresses except the given ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteEmptyBridge {
-    /// In the host's namespace.
+    /// The name, in the host's namespace.
     pub name: IfName,
-    /// The Ethernet address that we made it with.
+    /// The MAC address that we created it with.
     pub mac: Mac,
-    /// The addresses that we gave it.
+    /// The addresses that we added to it.
     pub addresses: Vec<IpNetwork>,
 }
 
@@ -273,19 +280,19 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_that_follows_its_ports_is_kept_where_the_new_one_would_change_it() {
+    fn a_bridge_is_pinned_if_the_new_port_would_change_it() {
         assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (4, Some(1400))), (true, true));
         assert_eq!(kept((5, 1500), &[(5, 1500), (6, 9000)], (7, None)), (false, false));
-        // One that does not follow was set.
+        // A bridge whose values differ from its ports' was set by a user.
         assert_eq!(kept((1, 1500), &[(5, 9000)], (4, Some(1400))), (false, false));
         assert_eq!(kept((9, 9000), &[(5, 1500)], (4, Some(1400))), (false, false));
     }
 
     #[test]
-    fn a_bridge_without_ports_is_kept_unless_nothing_can_change() {
+    fn a_bridge_without_ports_is_pinned_unless_nothing_can_change() {
         assert_eq!(kept((5, 1500), &[], (9, None)), (true, false));
         assert_eq!(kept((5, 1500), &[], (9, Some(1400))), (true, true));
-        // It would fall back to 1500 when the port leaves.
+        // The MTU would fall back to 1500 when the port leaves.
         assert_eq!(kept((5, 9000), &[], (9, Some(9000))), (true, true));
         let zeros = Mac([0; 6]);
         assert!(!keep((zeros, 1500), &[], (mac(9), DEFAULT_MTU)).mac, "zeros cannot be set");

@@ -1,4 +1,4 @@
-//! Deleting links that were made: each is looked at first.
+//! Deletion of links that we created. Each deletion first checks that the link is still the recorded one.
 
 use super::failed_delete;
 use crate::action::context::{ReadContext, WriteContext};
@@ -9,20 +9,21 @@ use crate::machine::port::{Request, on_host};
 use crate::value::shell::word;
 use crate::value::{IfName, LinkIdentity, Netns};
 
-/// What deletes the link of that name and index.
+/// The request that deletes the link with this index. `name` is for the error text.
 pub(super) fn deletion(name: &IfName, index: u32) -> Retraction {
     Retraction::Send(vec![vec![Request::Delete(index)]], failed_delete(name))
 }
 
-/// The same as a command.
+/// The equivalent shell command.
 pub(super) fn deletion_command(name: &IfName) -> String {
     format!("ip link delete {}", word(name.as_str()))
 }
 
-/// Deletes a link if index, kind and alias are still those (the MAC too, where it has no alias).
+/// Deletes a link, if its index, kind and alias are still the recorded ones. For a link without an alias, the MAC
+/// address must be the recorded one too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteLink {
-    /// Which.
+    /// The recorded link.
     pub identity: LinkIdentity,
 }
 
@@ -35,7 +36,7 @@ impl Inverse for DeleteLink {
         deletion_command(&self.identity.link.name)
     }
 
-    /// Whether it still exists, under whatever name.
+    /// Whether a link of the same index and kind still exists, whatever its name.
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
         let LinkIdentity { link, index, kind, .. } = &self.identity;
         Ok(cx.link_at(link, *index)?.is_some_and(|found| found.kind == *kind))
@@ -57,12 +58,12 @@ impl Retract for DeleteLink {
     }
 }
 
-/// Deletes a link of that name and alias: a step that did not end did not note its index.
+/// Deletes the link with this name and alias. It is for steps that did not finish, and so did not record the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteMarkedLink {
-    /// In the host's namespace.
+    /// The name, in the host's namespace.
     pub name: IfName,
-    /// Shows it to be ours.
+    /// The alias that shows that the link is ours.
     pub alias: String,
 }
 

@@ -1,4 +1,4 @@
-//! Dummy links: in the container, with nothing at the other end.
+//! Dummy links, in the container.
 
 use super::delete::{deletion, deletion_command};
 use super::end::End;
@@ -28,10 +28,10 @@ const DUMMY: &str = "dummy";
 pub struct CreateDummy {
     /// The name, in the container.
     pub name: IfName,
-    /// Bytes; none: the kernel's default.
+    /// In bytes. None means the kernel's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// The Ethernet address.
+    /// The MAC address.
     pub mac: Mac,
 }
 
@@ -80,7 +80,7 @@ impl Kind for CreateDummy {
             Done::Effect(Effect::CreatedLinks(links)) => {
                 links.iter().map(|identity| DeleteLink { identity: identity.clone() }.into()).collect()
             }
-            // The kernel does not make a second link of that name.
+            // The kernel refuses to create a second link with the same name.
             Done::Unknown(Before::Absent | Before::Unknown) => {
                 vec![DeleteDummy { name: self.name.clone(), mac: self.mac }.into()]
             }
@@ -93,7 +93,7 @@ impl Kind for CreateDummy {
         Ok(end.differences(cx.link(&end.link)?.as_ref()))
     }
 
-    /// What it is made with.
+    /// A repair that sets an attribute from the link's creation.
     fn covers(&self, repair: &Action) -> bool {
         matches!(repair, Action::SetLink(set) if self.end().is_restored_by(set))
     }
@@ -120,12 +120,13 @@ impl Requests for CreateDummy {
     }
 }
 
-/// Deletes a dummy link of that name and Ethernet address: a step that did not end did not note its index.
+/// Deletes the dummy link with this name and MAC address. It is for steps that did not finish, and so did not record
+/// the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteDummy {
-    /// In the container.
+    /// The name, in the container.
     pub name: IfName,
-    /// The Ethernet address that we made it with.
+    /// The MAC address that we created it with.
     pub mac: Mac,
 }
 

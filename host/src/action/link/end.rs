@@ -1,4 +1,4 @@
-//! A link as it is made: what every kind has.
+//! The attributes that a link of every kind has when it is created.
 
 use super::{DEFAULT_MTU, overlay_created, planned};
 use crate::action::query::{Answer, Query};
@@ -7,30 +7,30 @@ use crate::action::{LinkAttribute, SetLink};
 use crate::machine::port::Link;
 use crate::value::{LinkFact, LinkRef, Mac};
 
-/// A link, or an end of a pair, as it is made.
+/// A link at its creation: a single one, or one end of a pair.
 pub(super) struct End {
-    /// Place and name.
+    /// Namespace and name.
     pub link: LinkRef,
     /// `IFLA_INFO_KIND`.
     pub kind: &'static str,
-    /// The Ethernet address.
+    /// The MAC address.
     pub mac: Mac,
-    /// Bytes; none: the kernel's default.
+    /// In bytes. None means the kernel's default.
     pub mtu: Option<u32>,
 }
 
 impl End {
-    /// The answer to a question about it before it is made.
+    /// The answer to a query about the link before it is created.
     pub fn fact(&self) -> LinkFact {
         planned((&self.link).into(), self.kind, self.mac, self.mtu)
     }
 
-    /// Lays it over the answer to a question.
+    /// Adds the link to the answer to a query.
     pub fn overlay(&self, query: &Query, answer: &mut Answer) {
         overlay_created(query, answer, || self.fact(), (&self.link).into());
     }
 
-    /// How the link of its name differs from it.
+    /// The differences between `found`, the link that has this name now, and this one.
     pub fn differences(&self, found: Option<&Link>) -> Vec<Difference> {
         let End { link, kind, mac, mtu } = self;
         let (mac, mtu) = (*mac, mtu.unwrap_or(DEFAULT_MTU));
@@ -50,7 +50,7 @@ impl End {
         differences
     }
 
-    /// Whether the link is given what it is made with.
+    /// Whether `set` sets an attribute of this link to its value at creation.
     pub fn is_restored_by(&self, set: &SetLink) -> bool {
         self.link == set.link
             && match set.attribute {
@@ -65,7 +65,7 @@ impl End {
     }
 }
 
-/// A difference that goes when the link gets an attribute.
+/// A difference that a repair removes when it sets the attribute.
 pub(super) fn restored(text: String, link: &LinkRef, attribute: LinkAttribute) -> Difference {
     Difference::repaired(text, SetLink { link: link.clone(), attribute })
 }

@@ -1,4 +1,4 @@
-//! Links: what makes them, changes them, waits for them and deletes them.
+//! Links: their creation, changes, waits and deletion.
 
 pub mod announce;
 pub mod attribute;
@@ -27,19 +27,20 @@ use crate::value::{Fact, IfName, LinkFact, Mac, Netns, SysctlKey};
 use nix::errno::Errno;
 use std::io;
 
-/// `ETH_DATA_LEN`: the MTU of a veth or a bridge for which none was given, bytes.
+/// `ETH_DATA_LEN`: the default MTU of a veth or a bridge, in bytes.
 pub const DEFAULT_MTU: u32 = 1500;
 
-/// `ETH_MAX_MTU`, bytes.
+/// `ETH_MAX_MTU`, in bytes.
 pub const MAX_MTU: u32 = 65535;
 
-/// The kind of both ends of a pair.
+/// `IFLA_INFO_KIND` of both ends of a veth pair.
 const VETH: &str = "veth";
 
-/// The kind of a bridge.
+/// `IFLA_INFO_KIND` of a bridge.
 const BRIDGE: &str = "bridge";
 
-/// What a look at a link says of something that is done to it.
+/// The state before an action that changes or creates a link. `is_done` says whether the link already has the state
+/// that the action makes.
 fn presence(found: Result<Option<Link>, MachineError>, is_done: impl Fn(&Link) -> bool) -> Before {
     match found {
         Ok(Some(link)) if is_done(&link) => Before::Present,
@@ -48,7 +49,7 @@ fn presence(found: Result<Option<Link>, MachineError>, is_done: impl Fn(&Link) -
     }
 }
 
-/// Whether the kernel answered with that error.
+/// Whether the kernel answered with this error.
 pub(super) fn is_errno(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno as i32)
 }
@@ -56,7 +57,8 @@ pub(super) fn is_errno(error: &io::Error, errno: Errno) -> bool {
 /// The value of `accept_ra` with which a link ignores router advertisements.
 const IGNORED: &str = "0";
 
-/// Keeps a link of the host from taking addresses and routes from router advertisements, unless the kernel has no IPv6.
+/// Makes a link of the host ignore router advertisements, so that it gets no addresses and routes from them. Does
+/// nothing if the kernel has no IPv6.
 fn ignore_advertisements(cx: &mut WriteContext<'_>, link: &IfName) -> Result<(), MachineError> {
     let key = SysctlKey::accept_ra(link);
     let now = cx.machine.sysctl(Netns::Host, &key);
@@ -74,22 +76,22 @@ fn ignore_advertisements(cx: &mut WriteContext<'_>, link: &IfName) -> Result<(),
     }
 }
 
-/// The same as a command.
+/// The equivalent shell command.
 fn ignore_advertisements_command(link: &IfName) -> String {
     format!("sysctl -e -w {}={IGNORED}", SysctlKey::accept_ra(link))
 }
 
-/// Takes back a mark that hit somebody else's link.
+/// The request that removes our alias from a link of somebody else.
 fn unmark(name: &IfName) -> Request {
     Request::Mark { name: name.clone(), alias: String::new(), hairpin: false, isolated: false }
 }
 
-/// The text for a link that is not deleted.
+/// The error text for a link that could not be deleted.
 fn failed_delete(name: &IfName) -> String {
     format!("failed to delete {:?}", name.as_str())
 }
 
-/// The answer to the question about that link, if it is the question.
+/// The fact about `link` in the answer, if the query asks for this link.
 pub(super) fn link_fact<'a>(
     query: &Query,
     answer: &'a mut Answer,
@@ -101,7 +103,7 @@ pub(super) fn link_fact<'a>(
     }
 }
 
-/// The same of a link that is there, or is planned.
+/// The same, for a link that exists or is planned.
 pub(super) fn known_link<'a>(
     query: &Query,
     answer: &'a mut Answer,
@@ -113,7 +115,8 @@ pub(super) fn known_link<'a>(
     }
 }
 
-/// A link that does not exist yet: index 0; MAC and MTU 0 where the kernel or the end of the plan chooses.
+/// A link that does not exist yet. Its index is 0. MAC address and MTU are 0 if the kernel or the completion of the
+/// plan chooses them.
 fn planned(link: LinkName<'_>, kind: &str, mac: Mac, mtu: Option<u32>) -> LinkFact {
     LinkFact {
         netns: link.netns,
@@ -129,7 +132,7 @@ fn planned(link: LinkName<'_>, kind: &str, mac: Mac, mtu: Option<u32>) -> LinkFa
     }
 }
 
-/// Lays a link that is made unless it is there over the answer to the question about it.
+/// Adds a planned link to the answer to a query about it, unless the link exists.
 fn overlay_created(
     query: &Query,
     answer: &mut Answer,
@@ -141,7 +144,7 @@ fn overlay_created(
     }
 }
 
-/// `on` or `off`, as `ip link` has it.
+/// `on` or `off`, in the syntax of `ip link`.
 fn on_off(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }

@@ -1,4 +1,4 @@
-//! A port of a bridge, and its VLANs.
+//! Bridge ports and their VLANs.
 
 use super::bridge::{failed_keep, pins};
 use super::on_off;
@@ -12,7 +12,7 @@ use crate::value::{IfName, LinkRef, Netns};
 use std::collections::BTreeMap;
 
 impl BridgePort {
-    /// What makes a link this port: the bridge is looked up, and one that is none of ours stays as it is.
+    /// The requests that make a link this port. If the bridge is foreign, requests come first that pin its attributes.
     pub(super) fn join(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
         let (link, bridge) = (found.index, cx.require(&on_host(&self.bridge))?.index);
         let (mut first, mut rest) = (Vec::new(), Vec::new());
@@ -25,7 +25,7 @@ impl BridgePort {
         Ok(Prepared::after(first, failed_keep(&self.bridge), rest))
     }
 
-    /// The same as commands.
+    /// The equivalent shell commands.
     pub(super) fn commands(&self, link: &IfName) -> Vec<String> {
         let isolated = if self.isolated { " isolated on" } else { "" };
         let (bridge, hairpin) = (&self.bridge, on_off(self.hairpin));
@@ -34,7 +34,7 @@ impl BridgePort {
         std::iter::once(joined).chain(self.vlans.commands(link)).collect()
     }
 
-    /// How a link differs from this port, in sentences.
+    /// The differences between the link `found` and this port, one sentence each.
     pub(super) fn differences(
         &self,
         link: &LinkRef,
@@ -59,7 +59,7 @@ impl BridgePort {
 }
 
 impl PortVlans {
-    /// What puts a port into its VLANs.
+    /// The requests that set the VLANs of a port.
     fn requests(&self, port: u32) -> Vec<Request> {
         let dropped = self.drop_default.then_some(Request::DropVlans(port));
         let added = self.added.iter().map(|vlan| {
@@ -69,7 +69,7 @@ impl PortVlans {
         dropped.into_iter().chain(added).collect()
     }
 
-    /// The same as commands.
+    /// The equivalent shell commands.
     pub(super) fn commands(&self, port: &IfName) -> Vec<String> {
         let dropped = self.drop_default.then(|| format!("bridge vlan delete dev {port} vid 1-4094"));
         let added = self.added.iter().map(|vlan| {
@@ -80,7 +80,7 @@ impl PortVlans {
         dropped.into_iter().chain(added).collect()
     }
 
-    /// Puts a port of ours into its VLANs, before it is up.
+    /// Sets the VLANs of a port of ours, before the port is set up.
     pub(super) fn give(
         &self,
         port: &IfName,
@@ -99,8 +99,8 @@ impl PortVlans {
         failed.map_or(Ok(()), |(error, text)| Err(refused(text, error)))
     }
 
-    /// The VLANs that a port is in after it was put into these, beside default ones; a later one counts where two have a VLAN in common, and one VLAN
-    /// alone is for frames without a tag.
+    /// The VLANs of a port after these were added, without default VLANs. If two ranges overlap, the later one applies.
+    /// Only one VLAN can be the PVID.
     fn memberships(&self) -> BTreeMap<u16, Membership> {
         let mut memberships: BTreeMap<u16, Membership> = BTreeMap::new();
         for PortVlan { first, last, native } in self.added.iter().copied() {
@@ -113,7 +113,7 @@ impl PortVlans {
         memberships
     }
 
-    /// How the VLANs of a port differ from these: one sentence for each kind of difference.
+    /// The differences between these VLANs and those of a port, one sentence for each kind of difference.
     fn differences(&self, port: &IfName, now: &Vlans) -> Vec<String> {
         if self.is_default() {
             return Vec::new();
@@ -121,7 +121,8 @@ impl PortVlans {
         let (wanted, now) = (self.memberships(), now.iter().collect::<BTreeMap<_, _>>());
         let missing = wanted.keys().filter(|vid| !now.contains_key(vid)).copied();
         let other = wanted.iter().filter(|(vid, wanted)| now.get(vid).is_some_and(|is| is != *wanted));
-        // What the default VLANs are, nothing says.
+        // `PortVlans` does not record what the bridge's default VLANs are, so they count as additional only if they
+        // were to be dropped.
         let more = now.keys().filter(|vid| self.drop_default && !wanted.contains_key(vid)).copied();
         let found = [
             ("is not in VLAN", ranges(missing)),
@@ -133,13 +134,13 @@ impl PortVlans {
     }
 }
 
-/// The VLANs that a port is in.
+/// The VLANs of a port.
 pub(super) fn vlans(port: &IfName, index: u32, look: &mut dyn Look) -> Result<Vlans, MachineError> {
     let failed = |error| refused(format!("failed to list the VLANs of {:?}", port.as_str()), error);
     look.vlans(index).map_err(failed)
 }
 
-/// Ascending numbers as `1 200-210`.
+/// Ascending numbers in the form `1 200-210`.
 fn ranges(vids: impl Iterator<Item = u16>) -> String {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for vid in vids {
@@ -154,12 +155,13 @@ fn ranges(vids: impl Iterator<Item = u16>) -> String {
     ranges.into_iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-/// The reference's text for a default VLAN that stays.
+/// The reference's error text for a default VLAN that could not be removed.
 fn failed_drop(port: &IfName) -> String {
     format!("failed to remove default vlan on interface {:?}", port.as_str())
 }
 
-/// The reference's text for a VLAN that is not added; the one for frames without a tag is its default one where it comes last.
+/// The reference's error text for a VLAN that could not be added. If the native VLAN is added after others, the
+/// reference calls it the default native VLAN.
 fn failed_add(port: &IfName, number: usize, vlan: &PortVlan) -> String {
     let which = if vlan.native && number > 0 { "default native vlan" } else { "vlan" };
     format!("failed to setup {which} tag on interface {:?}", port.as_str())
@@ -174,7 +176,7 @@ mod tests {
         PortVlans { drop_default, added: added.iter().map(vlan).collect() }
     }
 
-    /// A new port that was put into some VLANs: the bridge's default one is 1.
+    /// The VLANs of a new port with the settings `given`. The bridge's default VLAN is 1.
     fn port(given: &PortVlans) -> Vlans {
         let default = PortVlan { first: 1, last: 1, native: true };
         let default = (!given.drop_default).then_some(default);
@@ -187,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_has_what_it_was_given_in_order() {
+    fn a_port_has_its_vlans_in_the_order_given() {
         assert_eq!(port(&given(true, &[(100, 100, true)])).text(), "100pu");
         assert_eq!(port(&given(false, &[(100, 100, true)])).text(), "1u 100pu");
         assert_eq!(port(&given(true, &[(7, 9, false), (1, 1, true)])).text(), "1pu 7 8 9");
-        // A tag in a trunk counts more, as in the reference.
+        // In an overlap, the tagged range of a trunk replaces the native VLAN, as in the reference.
         assert_eq!(port(&given(true, &[(8, 8, true), (7, 9, false)])).text(), "7 8 9");
         assert_eq!(port(&PortVlans::default()).pvid(), Some(1));
     }
@@ -210,7 +212,7 @@ mod tests {
                 "port vethx is also in VLAN 400"
             ]
         );
-        // A default VLAN that was to stay may be any.
+        // A default VLAN that stays may be any VLAN.
         let kept = given(false, &[(100, 100, true)]);
         assert_eq!(kept.differences(&name, &port(&kept)), [""; 0]);
         assert_eq!(PortVlans::default().differences(&name, &Vlans::default()), [""; 0]);

@@ -1,4 +1,4 @@
-//! Promiscuous mode.
+//! Promiscuous mode of links.
 
 use super::attribute::stays_promiscuous;
 use super::presence;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// See [`Action::SetPromiscuous`](crate::action::Action::SetPromiscuous).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetPromiscuous {
-    /// Which link.
+    /// The link.
     pub link: LinkRef,
 }
 
@@ -51,7 +51,7 @@ impl Kind for SetPromiscuous {
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
     }
 
-    /// By what ends it.
+    /// An action that clears promiscuous mode supersedes this one.
     fn is_superseded(&self, by: &Action) -> bool {
         matches!(by, Action::SetLink(later)
             if later.link == self.link && later.attribute == LinkAttribute::Promiscuous(false))
@@ -72,10 +72,10 @@ impl Requests for SetPromiscuous {
     }
 }
 
-/// Lets a link take only its own frames again.
+/// Clears promiscuous mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearPromiscuous {
-    /// Which.
+    /// The link.
     pub link: LinkRef,
 }
 

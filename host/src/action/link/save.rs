@@ -1,4 +1,5 @@
-//! What a link had before tuning changed it, in the file in which the reference's tuning keeps that: either can put it back (cni-behaviours, section 3.15).
+//! The file of the reference's tuning plugin with the link attributes that tuning changes
+//! (plugins/meta/tuning/tuning.go). The reference and this host can both restore them from it.
 
 use super::attribute::RestoreLink;
 use super::settings::LinkAttribute;
@@ -19,22 +20,22 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A larger file is none of tuning's, in bytes.
+/// In bytes. A larger file was not written by tuning.
 const MAX_BYTES: usize = 64 << 10;
 
 /// See [`Action::SaveLink`](crate::action::Action::SaveLink).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaveLink {
-    /// Which link.
+    /// The link.
     pub link: LinkRef,
-    /// The file: JSON, as the reference's tuning writes it.
+    /// The path of the file, which is JSON in the format of the reference's tuning.
     pub path: PathBuf,
-    /// What is saved, by what it is going to be.
+    /// The attributes to save, with their new values.
     pub attributes: Vec<LinkAttribute>,
 }
 
 impl SaveLink {
-    /// Whether an action is one.
+    /// Whether an action is a `SaveLink`.
     pub fn is_it(action: &Action) -> bool {
         matches!(action, Action::SaveLink(_))
     }
@@ -66,7 +67,7 @@ impl Kind for SaveLink {
         if cx.look.has_file(&self.path) { Before::Present } else { Before::Absent }
     }
 
-    /// A file that is there is written anew.
+    /// An existing file is overwritten.
     fn found(&self, _before: &Before) -> Found {
         Found::Absent
     }
@@ -75,7 +76,7 @@ impl Kind for SaveLink {
         undoing.undo_if_created(ForgetLink { path: self.path.clone() })
     }
 
-    /// The journal knows better than the file.
+    /// CHECK compares the link with the journal, which is more reliable than the file.
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         Ok(Vec::new())
     }
@@ -84,7 +85,7 @@ impl Kind for SaveLink {
 impl Own for SaveLink {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let name = self.link.name.as_str();
-        // Nothing to save is nobody's link.
+        // If the link does not exist, there is nothing to save: it is an error.
         let found = cx.link(&self.link)?;
         let found =
             found.ok_or_else(|| MachineError::Conflict(format!("failed to get {name:?}: Link not found")))?;
@@ -95,10 +96,10 @@ impl Own for SaveLink {
     }
 }
 
-/// Removes the file in which a link was saved.
+/// Removes the file with the saved attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForgetLink {
-    /// Which file.
+    /// The path of the file.
     pub path: PathBuf,
 }
 
@@ -126,7 +127,7 @@ fn failed(verb: &str, path: &Path, source: io::Error) -> MachineError {
     MachineError::File { what: format!("failed to {verb} {}", path.display()), source: as_go(source) }
 }
 
-/// The file's contents; what is not there was not changed.
+/// The content of the file. An attribute that is missing was not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SavedLink {
@@ -143,7 +144,7 @@ pub struct SavedLink {
 }
 
 impl SavedLink {
-    /// Some attributes of a link.
+    /// The saved form of some attributes.
     pub fn of(attributes: impl Iterator<Item = LinkAttribute>) -> Self {
         let mut saved = SavedLink::default();
         for attribute in attributes {
@@ -159,7 +160,7 @@ impl SavedLink {
         saved
     }
 
-    /// What it has of a link, in the order in which the reference puts it back.
+    /// The saved attributes, in the order in which the reference restores them.
     pub fn attributes(&self) -> Vec<LinkAttribute> {
         let mac = Mac::try_from(self.mac.to_lowercase()).ok();
         [
@@ -174,26 +175,26 @@ impl SavedLink {
         .collect()
     }
 
-    /// Reads a file; none, if there is none or it makes no sense.
+    /// Reads a file. None if it does not exist or is not valid.
     pub fn read(look: &mut dyn Look, path: &Path) -> Option<Self> {
         Self::parse(&look.file(path, None, MAX_BYTES).ok()?)
     }
 
-    /// The contents of a file; none, if they make no sense.
+    /// Parses the content of a file. None if it is not valid.
     fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// As the file has it.
+    /// The content of the file.
     fn text(&self) -> String {
         let mut bytes = Vec::new();
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
-        // Our own type with text keys, into memory: it cannot fail.
+        // Serialisation of this type into memory cannot fail: all keys are text.
         let _ = self.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// What puts it back on a link, and then forgets it.
+    /// The undos that restore the attributes on a link and then remove the file.
     pub fn undos(&self, link: &LinkRef, path: PathBuf) -> Vec<Undo> {
         let restore = |old| RestoreLink { link: link.clone(), set: None, old }.into();
         self.attributes().into_iter().map(restore).chain([ForgetLink { path }.into()]).collect()
@@ -204,12 +205,12 @@ impl SavedLink {
 mod tests {
     use super::*;
 
-    /// As Debian's tuning wrote it.
+    /// The content of a file that Debian's tuning plugin 1.1.1 wrote.
     const TEXT: &str =
         "{\n \"mac\": \"02:00:00:00:00:01\",\n \"promisc\": false,\n \"mtu\": 1500,\n \"allmulti\": false\n}";
 
     #[test]
-    fn a_file_is_written_as_the_reference_writes_it_and_read_back() {
+    fn a_file_is_written_in_the_reference_s_format_and_read_back() {
         let attributes = vec![
             LinkAttribute::Mtu(1500),
             LinkAttribute::Mac(Mac([2, 0, 0, 0, 0, 1])),

@@ -1,4 +1,4 @@
-//! What a link is given, as data: journals have it, and so do the notes that actions leave each other.
+//! The settings of links, as data. Journals contain them, and so do the notes between actions.
 
 use crate::value::{IfName, LinkRef, Mac};
 use serde::{Deserialize, Serialize};
@@ -6,29 +6,30 @@ use serde::{Deserialize, Serialize};
 /// See [`Action::SetLink`](crate::action::Action::SetLink).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetLink {
-    /// Which link: it stays, with its index and its addresses.
+    /// The link. It keeps its index and its addresses.
     pub link: LinkRef,
-    /// What it gets.
+    /// The new value.
     pub attribute: LinkAttribute,
 }
 
-/// An attribute of a link. A plan sets the first four, and ends promiscuous mode; the others are what a link of ours was made with.
+/// An attribute of a link. A plan can set the first four, and can clear promiscuous mode. Repairs also use the others,
+/// to restore the attributes from a link's creation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkAttribute {
-    /// The Ethernet address.
+    /// The MAC address.
     Mac(Mac),
-    /// Bytes.
+    /// In bytes.
     Mtu(u32),
     /// `IFF_ALLMULTI`.
     AllMulticast(bool),
-    /// `IFLA_TXQLEN`, packets.
+    /// `IFLA_TXQLEN`, in packets.
     QueueLength(u32),
-    /// `IFF_PROMISC`, which a plan only ends: [`SetPromiscuous`](crate::action::SetPromiscuous) begins it.
+    /// `IFF_PROMISC`. A plan can only clear it here: [`SetPromiscuous`](crate::action::SetPromiscuous) sets it.
     Promiscuous(bool),
     /// `IFLA_IFALIAS`.
     Alias(String),
-    /// Of which bridge it is a port, and how.
+    /// The bridge of the port, and the port's settings.
     Port(BridgePort),
 }
 
@@ -46,30 +47,30 @@ pub struct BridgePort {
     pub vlans: PortVlans,
 }
 
-/// The VLANs of a bridge port, beside the bridge's default one.
+/// The VLANs of a bridge port, in addition to the bridge's default VLAN.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortVlans {
-    /// The port is in none by default.
+    /// Whether the port leaves the bridge's default VLAN.
     pub drop_default: bool,
-    /// In the order in which they are added: a later one counts where two have a VLAN in common.
+    /// The VLANs, in the order in which they are added. If two ranges overlap, the later one applies.
     pub added: Vec<PortVlan>,
 }
 
 impl PortVlans {
-    /// Whether the port is as the kernel makes it.
+    /// Whether the VLANs are those that the kernel gives a new port.
     pub fn is_default(&self) -> bool {
         *self == PortVlans::default()
     }
 }
 
-/// VLANs of a bridge port.
+/// A range of VLANs of a bridge port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortVlan {
-    /// The lowest VLAN ID: 1 to 4094.
+    /// The lowest VLAN ID, 1 to 4094.
     pub first: u16,
-    /// The highest, not below `first`.
+    /// The highest VLAN ID, not below `first`.
     pub last: u16,
-    /// Frames without a tag are its (then it is a single one); and its frames leave without a tag.
+    /// Whether the VLAN is the PVID, and its frames leave the port untagged. The range is then a single VLAN.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub native: bool,
 }

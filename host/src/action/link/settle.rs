@@ -1,4 +1,5 @@
-//! Waiting until a link passes packets: until its peer is up and the kernel has found no other owner of its addresses.
+//! Waiting until a link forwards packets: until it is running, and duplicate address detection of its addresses has
+//! finished.
 
 use crate::action::check::Check;
 use crate::action::context::{ReadContext, WriteContext, refused};
@@ -13,16 +14,17 @@ use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// As long as the reference waits for addresses (cni-behaviours, section 2.4).
+/// The reference waits for addresses for the same time (`ConfigureIface` in pkg/ipam/ipam_linux.go).
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two looks: a veth is up within microseconds, duplicate address detection takes a second.
+/// Between two reads of the link's state. A veth is running within microseconds; duplicate address detection takes a
+/// second.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// See [`Action::Settle`](crate::action::Action::Settle).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {
-    /// Which link.
+    /// The link.
     pub link: LinkRef,
 }
 
@@ -56,7 +58,7 @@ impl Kind for Settle {
         Ok(Vec::new())
     }
 
-    /// A link that is repaired passes packets when the repair ends.
+    /// A repaired link must forward packets when the repair ends.
     fn waits_for(&self, repair: &Action) -> bool {
         if let Action::SetUp(up) = repair {
             return up.link == self.link || up.link.netns == Netns::Container;
@@ -71,7 +73,7 @@ impl Kind for Settle {
 impl Own for Settle {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let deadline = Instant::now() + PATIENCE;
-        // On a machine where a pause takes no time, the number of pauses ends the wait.
+        // The test machine's pauses take no time, so the number of pauses limits the wait as well.
         let mut pauses_left = PATIENCE.as_millis() / PAUSE.as_millis();
         while let Some(obstacle) = self.obstacle(cx)? {
             if pauses_left == 0 || Instant::now() >= deadline {
@@ -85,14 +87,14 @@ impl Own for Settle {
         Ok(Effect::AlreadyThere)
     }
 
-    /// It changes nothing.
+    /// The action changes nothing.
     fn is_whole(&self) -> bool {
         true
     }
 }
 
 impl Settle {
-    /// What the link still waits for; an address that somebody else has is an error at once.
+    /// What the link still waits for. Fails at once if duplicate address detection found another owner of an address.
     fn obstacle(&self, cx: &mut WriteContext<'_>) -> Result<Option<String>, MachineError> {
         let Settle { link } = self;
         let name = link.name.as_str();
@@ -102,7 +104,7 @@ impl Settle {
             return Ok(Some(self.not_running()));
         }
         if found.master.is_some() {
-            // A port has no addresses of its own.
+            // A bridge port has no addresses of its own.
             return Ok(None);
         }
         let addresses = cx.machine.addresses(link.netns, Some(found.index));
@@ -119,7 +121,7 @@ impl Settle {
         }))
     }
 
-    /// Why the link passes no packets, in the reference's words for a port.
+    /// Why the link forwards no packets. The text is the reference's for a bridge port.
     fn not_running(&self) -> String {
         match self.link.netns {
             Netns::Host => "bridge port in error state: down".to_owned(),

@@ -1,4 +1,4 @@
-//! Links that a dead attempt of this attachment left.
+//! Links that a failed attempt of this attachment left.
 
 use super::{failed_delete, is_errno, link_fact, presence};
 use crate::action::Undo;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct DeleteStaleLink {
     /// The name, in the host's namespace.
     pub name: IfName,
-    /// The alias that shows it to be ours; it is looked at again immediately before.
+    /// The alias that shows that the link is ours. It is compared again immediately before the deletion.
     pub alias: String,
 }
 
@@ -55,7 +55,7 @@ impl Kind for DeleteStaleLink {
         presence(cx.link(&on_host(&self.name)), |_| true)
     }
 
-    /// The link that is there is the one that goes.
+    /// An existing link is the one to delete.
     fn found(&self, before: &Before) -> Found {
         match before {
             Before::Unknown => Found::Unknown,
@@ -86,7 +86,7 @@ impl Requests for DeleteStaleLink {
     fn conclude(&self, answers: Vec<Answered>, _cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         match answers.into_iter().find_map(Result::err) {
             Some(error) if !is_errno(&error, Errno::ENODEV) => Err(refused(failed_delete(&self.name), error)),
-            // Undo does not make it again.
+            // An undo does not create the link again.
             Some(_) | None => Ok(Effect::AlreadyThere),
         }
     }

@@ -1,4 +1,4 @@
-//! Links up and down.
+//! Setting links up and down.
 
 use super::{known_link, presence};
 use crate::action::Undo;
@@ -21,7 +21,7 @@ use std::net::Ipv4Addr;
 /// See [`Action::SetUp`](crate::action::Action::SetUp).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetUp {
-    /// Which link.
+    /// The link.
     pub link: LinkRef,
 }
 
@@ -73,10 +73,11 @@ impl Requests for SetUp {
     }
 }
 
-/// Takes a link down again, unless it has IPv6 addresses that would not come back: the kernel removes them.
+/// Sets a link down, unless that would lose IPv6 addresses for good: the kernel removes them, and does not add them
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetDown {
-    /// Which.
+    /// The link.
     pub link: LinkRef,
 }
 
@@ -104,14 +105,16 @@ impl Retract for SetDown {
         let down = vec![Request::SetUp(found.index, false)];
         let address = given_to_loopback(link, &addresses);
         let given = address.map(|address| vec![Request::DeleteAddress { link: found.index, address }]);
-        // The address first: of a link that is down nothing is undone again, should the process die in between.
+        // The address is deleted first. If the process died after the link went down, no later undo would delete the
+        // address.
         let requests = given.into_iter().chain([down]).collect();
         let what = format!("failed to set {:?} down", link.name.as_str());
         Ok(Retraction::Send(requests, what))
     }
 }
 
-/// The address that the kernel gave to `lo` when that came up: it does so again next time, if there is no other one.
+/// The address that the kernel added to `lo` when it was set up. The kernel adds it again the next time, if `lo` has no
+/// other address.
 fn given_to_loopback(link: &LinkRef, addresses: &[Address]) -> Option<IpNetwork> {
     let mut v4 = addresses.iter().map(|one| one.address).filter(IpNetwork::is_ipv4);
     let only = v4.next().filter(|_| v4.next().is_none() && link.name.as_str() == "lo");

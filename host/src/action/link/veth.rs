@@ -20,15 +20,16 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// See [`Action::CreateVeth`](crate::action::Action::CreateVeth). The host end is made with its master and its port settings.
+/// See [`Action::CreateVeth`](crate::action::Action::CreateVeth). The host end is created with its master and its port
+/// settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVeth {
-    /// The name of the end inside the container.
+    /// The name of the container end.
     pub name: IfName,
-    /// Bytes, for both ends; none: the kernel's default.
+    /// The MTU of both ends, in bytes. None means the kernel's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// The container end's Ethernet address.
+    /// The MAC address of the container end.
     pub mac: Mac,
     /// The host end.
     pub peer: VethPeer,
@@ -39,26 +40,26 @@ pub struct CreateVeth {
 pub struct VethPeer {
     /// The name, in the host's namespace.
     pub name: IfName,
-    /// The Ethernet address.
+    /// The MAC address.
     pub mac: Mac,
-    /// `IFLA_IFALIAS`: shows whose link this is.
+    /// `IFLA_IFALIAS`. It shows which attachment the link belongs to.
     pub alias: String,
-    /// The bridge that it is a port of, in the host's namespace.
+    /// The bridge that the host end joins, in the host's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<IfName>,
-    /// Whether a frame may leave through the port by which it came; only with a master.
+    /// Hairpin mode: a frame may leave through the port that it came in by. Only with a master.
     #[serde(default)]
     pub hairpin: bool,
-    /// Whether frames go to and come from ports alone that are not isolated; only with a master.
+    /// Port isolation: frames are exchanged only with ports that are not isolated. Only with a master.
     #[serde(default)]
     pub isolated: bool,
-    /// In which VLANs it is; only with a master.
+    /// The VLANs of the port. Only with a master.
     #[serde(default, skip_serializing_if = "PortVlans::is_default")]
     pub vlans: PortVlans,
 }
 
 impl VethPeer {
-    /// The port that it is, if it has a master.
+    /// The bridge port, if the host end has a master.
     pub fn port(&self) -> Option<BridgePort> {
         let VethPeer { hairpin, isolated, vlans, .. } = self;
         let bridge = self.master.clone()?;
@@ -67,7 +68,7 @@ impl VethPeer {
 }
 
 impl CreateVeth {
-    /// The action, if it is one.
+    /// The action as a `CreateVeth`, if it is one.
     pub fn of(action: &Action) -> Option<&Self> {
         if let Action::CreateVeth(one) = action { Some(one) } else { None }
     }
@@ -80,17 +81,17 @@ impl CreateVeth {
         LinkName::on_host(&self.peer.name)
     }
 
-    /// The end in the container.
+    /// The container end.
     fn end(&self) -> End {
         End { link: in_container(&self.name), kind: VETH, mac: self.mac, mtu: self.mtu }
     }
 
-    /// The host's end.
+    /// The host end.
     fn host_end(&self) -> End {
         End { link: on_host(&self.peer.name), kind: VETH, mac: self.peer.mac, mtu: self.mtu }
     }
 
-    /// Whether an end has that attribute when it is made.
+    /// Whether an end has this attribute at its creation.
     fn is_created_with(&self, set: &SetLink) -> bool {
         let peer = &self.peer;
         let of_host = match &set.attribute {
@@ -111,7 +112,7 @@ impl Kind for CreateVeth {
     fn profile(&self) -> Profile<'_> {
         let ends = vec![self.inside(), self.outside()];
         let needs = self.peer.master.iter().chain([&self.peer.name]).map(LinkName::on_host).collect();
-        // A pair is made from the host's side.
+        // The pair is created from the host's namespace.
         let lane = Lane::Requests(Netns::Host, self);
         Profile { makes: ends.clone(), needs, changes: ends, ..Profile::new(lane, Capability::Links) }
     }
@@ -172,12 +173,13 @@ impl Kind for CreateVeth {
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
         match undoing.done {
             Done::Effect(Effect::CreatedLinks(links)) => {
-                // Either end takes the other with it; the host's is reachable without the container's namespace.
+                // The deletion of either end deletes the other one too. The host end is reachable even if the
+                // container's namespace is gone.
                 let host = links.iter().find(|identity| identity.link.netns == Netns::Host);
                 let identity = host.or(links.first()).cloned();
                 identity.map(|identity| DeleteLink { identity }.into()).into_iter().collect()
             }
-            // The alias shows it to be ours.
+            // The alias shows that the link is ours.
             Done::Unknown(_) => {
                 let (name, alias) = (self.peer.name.clone(), self.peer.alias.clone());
                 vec![DeleteMarkedLink { name, alias }.into()]
@@ -193,7 +195,7 @@ impl Kind for CreateVeth {
         let mut of_host = host.differences(found.as_ref());
         if let Some(found) = found.filter(|found| found.kind == VETH) {
             of_host.extend(self.peer.differences(&host.link, &found, cx)?);
-            // What has neither our mark nor our address is somebody else's, under our name.
+            // A link with neither our alias nor our MAC address belongs to somebody else, who uses our name for it.
             if found.alias.as_deref() != Some(&self.peer.alias) && found.mac != self.peer.mac {
                 of_host.iter_mut().for_each(|difference| difference.repair = None);
             }
@@ -202,7 +204,7 @@ impl Kind for CreateVeth {
         Ok(differences)
     }
 
-    /// Also what it made an end with.
+    /// Also a repair that sets an attribute from the creation of an end.
     fn covers(&self, repair: &Action) -> bool {
         matches!(repair, Action::SetLink(set) if self.is_created_with(set))
     }
@@ -214,7 +216,7 @@ impl Kind for CreateVeth {
 }
 
 impl VethPeer {
-    /// How the host's end differs from this, beside its Ethernet address and its MTU.
+    /// The differences between the host end and `found`, except the MAC address and the MTU.
     fn differences(
         &self,
         link: &LinkRef,
@@ -240,8 +242,9 @@ impl VethPeer {
 }
 
 impl Requests for CreateVeth {
-    /// The mark goes by name in the same batch, so that a link without its alias never outlives this process. It must not hit somebody else's link, so
-    /// the name is looked up before, and a race against that is repaired after.
+    /// The request for the alias is in the same batch and names the link, so a link without its alias never outlives
+    /// this process. It must not mark a link of somebody else. So the name is looked up before, and if such a link
+    /// appears in between, its alias is removed after.
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Prepared, MachineError> {
         let peer = &self.peer;
         if cx.link(&on_host(&peer.name))?.is_some() {
@@ -281,7 +284,8 @@ impl Requests for CreateVeth {
         let (created, marked) = (answers.next().unwrap_or(Ok(())), answers.next().unwrap_or(Ok(())));
         if let Err(error) = created {
             if marked.is_ok() {
-                // Since we looked, somebody has made a link of that name: it is theirs.
+                // Somebody else has created a link with this name since the look-up. It is theirs, so its alias is
+                // removed.
                 let _ = cx.machine.send(Netns::Host, vec![unmark(&peer.name)]);
                 return Err(peer.exists());
             }
@@ -298,18 +302,18 @@ impl Requests for CreateVeth {
         if completed.is_err()
             && let Ok(Some(found)) = cx.link(&on_host(&peer.name))
         {
-            // What failed changes nothing.
+            // A failed creation must leave nothing.
             let _ = cx.machine.send(Netns::Host, vec![Request::Delete(found.index)]);
         }
         completed.map(Effect::CreatedLinks)
     }
 }
 
-/// The reference's text for a pair that is not made.
+/// The reference's error text for a pair that could not be created.
 const FAILED: &str = "failed to make veth pair";
 
 impl CreateVeth {
-    /// Identifies both ends of the pair that was made, and puts the host's into its VLANs.
+    /// Reads the identity of both ends, and sets the VLANs of the host end.
     fn complete(&self, cx: &mut WriteContext<'_>) -> Result<Vec<LinkIdentity>, MachineError> {
         let (peer, inside, outside) = (&self.peer, in_container(&self.name), on_host(&self.peer.name));
         let inside = cx.require(&inside)?.identity(inside);

@@ -20,35 +20,35 @@ use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, LinkFact, Mac, Netns, derive};
 use serde::{Deserialize, Serialize};
 
-/// See [`Action::EnsureVlanGateway`](crate::action::Action::EnsureVlanGateway): a veth pair in the host's namespace, both ends up, with the bridge's MTU. They
-/// ignore router advertisements.
+/// See [`Action::EnsureVlanGateway`](crate::action::Action::EnsureVlanGateway): a veth pair in the host's namespace.
+/// Both ends are up, have the bridge's MTU, and ignore router advertisements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnsureVlanGateway {
-    /// The end that gets addresses: `BRIDGE.VID`.
+    /// The name of the end that gets addresses: `BRIDGE.VID`.
     pub name: IfName,
-    /// The Ethernet address of that end.
+    /// The MAC address of that end.
     pub mac: Mac,
-    /// Its `IFLA_IFALIAS`: shows that it is ours.
+    /// The `IFLA_IFALIAS` of that end. It shows that the link is ours.
     pub alias: String,
-    /// The end that is a port of the bridge.
+    /// The name of the end that is a port of the bridge.
     pub port: IfName,
-    /// The Ethernet address of the port.
+    /// The MAC address of the port.
     pub port_mac: Mac,
     /// The bridge, in the host's namespace.
     pub bridge: IfName,
-    /// The VLAN ID: frames come and go without a tag.
+    /// The VLAN ID. It is the PVID of the port, and its frames leave the port untagged.
     pub vid: u16,
-    /// The port is not in the bridge's default VLAN.
+    /// Whether the port leaves the bridge's default VLAN.
     pub drop_default: bool,
 }
 
 impl EnsureVlanGateway {
-    /// Its port.
+    /// The bridge port of the gateway.
     pub fn bridge_port(&self) -> BridgePort {
         BridgePort { bridge: self.bridge.clone(), hairpin: false, isolated: false, vlans: self.vlans() }
     }
 
-    /// The VLANs of its port.
+    /// The VLANs of the port.
     pub fn vlans(&self) -> PortVlans {
         let own = PortVlan { first: self.vid, last: self.vid, native: true };
         PortVlans { drop_default: self.drop_default, added: vec![own] }
@@ -137,7 +137,7 @@ impl Kind for EnsureVlanGateway {
                     Standing::CutOff(_) => {
                         format!("link {name} is cut off from VLAN {vid} of bridge {bridge}")
                     }
-                    // It has addresses that others use.
+                    // The link has addresses that others use, so no repair replaces it.
                     Standing::Other => return Ok(vec![Difference::beyond(self.is_other())]),
                 }
             }
@@ -147,7 +147,7 @@ impl Kind for EnsureVlanGateway {
 }
 
 impl Own for EnsureVlanGateway {
-    /// Makes a gateway, or uses the one that is there; either way it is up, and in its VLAN.
+    /// Creates a gateway, or uses the existing one. In both cases it is up and in its VLAN afterwards.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let (link, port, bridge) = (on_host(&self.name), on_host(&self.port), on_host(&self.bridge));
         if let Some(found) = cx.link(&link)? {
@@ -193,7 +193,8 @@ impl EnsureVlanGateway {
         }
     }
 
-    /// The mark goes by name in the same batch: a pair without its alias never outlives this process.
+    /// The request for the alias is in the same batch and names the link, so a pair without its alias never outlives
+    /// this process.
     fn make_pair(&self, bridge: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
         let create = NewVeth {
             end: VethEnd { name: self.name.clone(), mac: self.mac },
@@ -207,17 +208,17 @@ impl EnsureVlanGateway {
         let mut answers = cx.machine.send(Netns::Host, vec![Request::CreateVeth(create), mark]).into_iter();
         let (created, marked) = (answers.next().unwrap_or(Ok(())), answers.next().unwrap_or(Ok(())));
         if created.is_err() && marked.is_ok() {
-            // Since we looked, somebody has made a link of that name: it is theirs.
+            // Somebody else has created a link with this name since the look-up. It is theirs, so its alias is removed.
             let _ = self.send(vec![unmark(&self.name)], cx);
         }
         if created.is_ok() && marked.is_err() {
-            // Without a mark nothing shows later that it is ours.
+            // Without its alias, nothing would show later that the link is ours.
             self.delete_pair(cx);
         }
         created.and(marked).map_err(|error| refused(self.failed(), error))
     }
 
-    /// Deletes the pair that was made just now: what failed changes nothing.
+    /// Deletes the pair that was just created: a failed creation must leave nothing.
     fn delete_pair(&self, cx: &mut WriteContext<'_>) {
         if let Ok(Some(port)) = cx.link(&on_host(&self.port)) {
             let _ = self.send(vec![Request::Delete(port.index)], cx);
@@ -240,7 +241,8 @@ impl EnsureVlanGateway {
         cx.send(Netns::Host, requests, &self.failed())
     }
 
-    /// What a link of the gateway's name is, with the port at its other end; under an 802.1Q device, that is the bridge itself.
+    /// How the existing link of the gateway's name relates to the gateway, with the link at its other end. For an
+    /// 802.1Q device (kind `vlan`), the other end is the bridge itself.
     fn standing(
         &self,
         found: &Link,
@@ -259,8 +261,9 @@ impl EnsureVlanGateway {
         Ok(self.standing_of_pair(is_marked, port, bridge.map(|bridge| bridge.index), pvid))
     }
 
-    /// The same of the end of a pair that has our mark or not: by the port at its other end, the bridge's index, and the port's native VLAN. One that
-    /// somebody put on another bridge is that person's.
+    /// The same for one end of a veth pair. It follows from whether the link has our alias, from the port at the other
+    /// end, the bridge's index, and the port's PVID. If the port is on another bridge, somebody put it there, and the
+    /// link counts as theirs.
     fn standing_of_pair(
         &self,
         is_marked: bool,
@@ -276,24 +279,24 @@ impl EnsureVlanGateway {
         }
     }
 
-    /// The reference's text (sic) for a gateway that is not made.
+    /// The reference's error text for a gateway that could not be created, with its misspelling.
     fn failed(&self) -> String {
         format!("failed to create vlan interface: faild to create vlan gateway {:?}", self.name.as_str())
     }
 
-    /// The text for a link of the gateway's name that is something else.
+    /// The error text for a link that has the gateway's name and is something else.
     fn is_other(&self) -> String {
         let EnsureVlanGateway { name, bridge, vid, .. } = self;
         format!("link {name} is not the gateway of VLAN {vid} of bridge {bridge}")
     }
 }
 
-/// What a link of a gateway's name is, with the port at its other end.
+/// How an existing link with a gateway's name relates to the gateway, with the port at its other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     /// The gateway.
     Gateway(Link),
-    /// The gateway that we made, whose port left the bridge or the VLAN, or never got there.
+    /// The gateway that we created. Its port has left the bridge or the VLAN, or never joined.
     CutOff(Link),
     /// Something else.
     Other,
@@ -304,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gateway_that_was_cut_off_is_ours_by_its_mark_and_no_other_bridge_s() {
+    fn a_gateway_without_its_vlan_is_ours_if_it_has_our_alias_and_no_other_bridge() {
         let name = |name| IfName::parse(name).unwrap();
         let gateway = EnsureVlanGateway {
             name: name("br0.100"),

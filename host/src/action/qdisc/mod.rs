@@ -1,4 +1,4 @@
-//! How fast packets pass a link: `tc qdisc`.
+//! Rate limits of links, as in `tc qdisc`.
 
 use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
@@ -14,29 +14,31 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// See [`Action::SetTokenBucket`](crate::action::Action::SetTokenBucket): what passes the host's end of a veth pair, in one direction.
+/// See [`Action::SetTokenBucket`](crate::action::Action::SetTokenBucket): a token bucket filter (tc-tbf(8)) for one
+/// direction of the host end of a veth pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetTokenBucket {
     /// The link, in the host's namespace.
     pub link: IfName,
-    /// Bytes a second.
+    /// In bytes per second.
     pub rate: u64,
-    /// Bytes at once.
+    /// The size of the bucket, in bytes.
     pub burst: u32,
-    /// Through which what comes from the link goes first; none: it is about what goes to the link.
+    /// The ifb that packets from the link pass first. None: the filter limits packets to the link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Ifb>,
 }
 
 impl SetTokenBucket {
-    /// What the token bucket may hold back, in bytes: 25 ms at that rate, and the burst (reference, `ifb_creator.go`).
+    /// The number of bytes that may wait for tokens: the rate times 25 ms, plus the burst (reference:
+    /// plugins/meta/bandwidth/ifb_creator.go).
     pub fn limit(&self) -> u32 {
         let held = u128::from(self.rate) * 25 / 1000 + u128::from(self.burst);
         u32::try_from(held).unwrap_or(u32::MAX)
     }
 
-    /// How long the burst takes at that rate, in the kernel's ticks of 64 ns (`PSCHED_SHIFT`), by way of whole microseconds as in
-    /// the reference.
+    /// The time in which the burst is sent at this rate, in the kernel's ticks of 64 ns (`PSCHED_SHIFT`). Like the
+    /// reference, it first rounds down to whole microseconds.
     pub fn buffer(&self) -> u32 {
         let Some(microseconds) = (u128::from(self.burst) * 1_000_000).checked_div(self.rate.into()) else {
             return u32::MAX;
@@ -49,7 +51,7 @@ impl SetTokenBucket {
         TokenBucket { rate: self.rate, limit: self.limit(), buffer: self.buffer() }
     }
 
-    /// What a link's token bucket is, where it is not the one meant.
+    /// The link's token bucket filter as text, for a message about a difference.
     fn describe(&self, found: Option<TokenBucket>) -> String {
         match found {
             None => "not limited".to_owned(),
@@ -66,27 +68,27 @@ impl SetTokenBucket {
     }
 }
 
-/// An intermediate functional block: a link that is there for its queue alone.
+/// An intermediate functional block: a link that exists only for its queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ifb {
-    /// As the reference names it.
+    /// The name, as the reference derives it.
     pub name: IfName,
-    /// Shows it to be ours.
+    /// The alias that shows that the link is ours.
     pub alias: String,
 }
 
 impl Ifb {
-    /// Whether a link is it. One that was made and not yet marked when its ADD was killed has no alias.
+    /// Whether a link is this ifb. It has no alias if its ADD was killed between creation and alias.
     fn is(&self, found: &Link) -> bool {
         found.kind == "ifb" && found.alias.as_ref().is_none_or(|alias| *alias == self.alias)
     }
 
-    /// The link, made where there is none.
+    /// Returns the link, and creates it if it does not exist.
     fn ensure(&self, mtu: u32, cx: &mut WriteContext<'_>) -> Result<Link, MachineError> {
         let link = on_host(&self.name);
         match cx.link(&link)? {
             Some(found) if self.is(&found) && found.alias.is_some() => return Ok(found),
-            // Another interface of the container has it, or the reference's DEL never came.
+            // The ifb of another interface of the container, or one that the reference created and no DEL removed.
             Some(_) => {
                 let text = format!("adding link: file exists: {:?}", self.name.as_str());
                 return Err(MachineError::Conflict(text));
@@ -113,7 +115,7 @@ impl Kind for SetTokenBucket {
 
     fn commands(&self) -> Vec<String> {
         let SetTokenBucket { link, rate, burst, through } = self;
-        // `b` is a byte to tc.
+        // In tc's syntax, `b` means byte.
         let token_bucket = |link: &IfName| {
             let rate = rate.saturating_mul(8);
             format!(
@@ -153,7 +155,7 @@ impl Kind for SetTokenBucket {
         };
         match (is_there, cx.link(&on_host(&self.link))) {
             (Ok(true), _) => Before::Present,
-            // Where packets come in counts as the first queue, too.
+            // Adding the ingress qdisc also changes a queue length of 0, because it may be the link's first qdisc.
             (Ok(false), Ok(Some(found))) => Before::Old(Old::QueueLength(found.queue_length)),
             (Ok(false), Ok(None)) if self.through.is_some() => Before::Absent,
             (Ok(false), Ok(None) | Err(_)) | (Err(_), _) => Before::Unknown,
@@ -206,7 +208,7 @@ impl Kind for SetTokenBucket {
 }
 
 impl Own for SetTokenBucket {
-    /// Makes what is missing of it.
+    /// Adds the missing parts.
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let host = cx.require(&on_host(&self.link))?;
         let found = qdiscs(cx.machine.as_look(), &host)?;
@@ -221,7 +223,7 @@ impl Own for SetTokenBucket {
         };
         let through = ifb.ensure(host.mtu, cx)?;
         let redirects = redirects(cx.machine.as_look(), &host)?;
-        // What led to an ifb that somebody deleted leads nowhere, and comes first.
+        // A redirect to an ifb that somebody deleted has the target 0. It comes first in the list and drops packets.
         let is_dead = redirects.contains(&0);
         if is_dead {
             send(cx, Request::DeleteIngress(host.index), "delete ingress qdisc")?;
@@ -239,12 +241,13 @@ impl Own for SetTokenBucket {
     }
 }
 
-/// Removes the token bucket of a link, as far as it is ours.
+/// Removes the parts of a token bucket filter that are ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveTokenBucket {
-    /// Which.
+    /// The filter.
     pub set: SetTokenBucket,
-    /// The link's queue length before, packets: the kernel gives a link without one another length with its first token bucket.
+    /// The link's earlier queue length, in packets. If it was 0, the kernel changed it when the link got its first
+    /// token bucket filter.
     pub queue_length: Option<u32>,
 }
 
@@ -282,7 +285,8 @@ impl OwnUndo for RemoveTokenBucket {
             && qdiscs(cx.machine.as_look(), &host)?.has_ingress
         {
             let redirects = redirects(cx.machine.as_look(), &host)?;
-            // What led to an ifb that is deleted leads to 0; without any filter yet, the step failed half-way.
+            // If the ifb was deleted, its redirect has the target 0. If there is no redirect yet, the step failed
+            // halfway.
             let is_ours = match &through {
                 Some(through) => redirects.iter().all(|to| [0, through.index].contains(to)),
                 None => redirects == [0],
@@ -300,7 +304,7 @@ impl OwnUndo for RemoveTokenBucket {
 }
 
 impl RemoveTokenBucket {
-    /// Unless a token bucket is there still, which needs one.
+    /// Restores the queue length, unless the link still has a token bucket filter, which needs one.
     fn restore_queue_length(&self, link: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
         match self.queue_length {
             Some(packets)
@@ -313,10 +317,10 @@ impl RemoveTokenBucket {
     }
 }
 
-/// Deletes an ifb of the reference's: of that name, and without an alias.
+/// Deletes the ifb with this name, if it has no alias: then the reference created it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteIfb {
-    /// In the host's namespace.
+    /// The name, in the host's namespace.
     pub name: IfName,
 }
 
@@ -350,18 +354,18 @@ fn qdiscs(look: &mut dyn Look, link: &Link) -> Result<Qdiscs, MachineError> {
 
 fn redirects(look: &mut dyn Look, link: &Link) -> Result<Vec<u32>, MachineError> {
     match look.redirects(link.index) {
-        // There is no place for filters.
+        // The link has no ingress qdisc, so it cannot have filters.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Vec::new()),
         found => found.map_err(|e| refused(format!("failed to list filters of {:?}", link.name), e)),
     }
 }
 
-/// Sends one request: each is about what the one before it made.
+/// Sends one request. Requests are sent singly, because each one needs the object that the one before it created.
 fn send(cx: &mut WriteContext<'_>, request: Request, what: &str) -> Result<(), MachineError> {
     cx.send(Netns::Host, vec![request], what)
 }
 
-/// Deletes a link of the host; that it is gone by now is as good.
+/// Deletes a link of the host. A link that is already gone counts as deleted.
 fn delete(cx: &mut WriteContext<'_>, name: &IfName, index: u32) -> Result<Undone, MachineError> {
     let answers = cx.machine.send(Netns::Host, vec![Request::Delete(index)]);
     match answers.into_iter().collect::<io::Result<()>>() {

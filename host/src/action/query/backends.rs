@@ -1,4 +1,4 @@
-//! Questions about what rules are made with on this machine.
+//! Queries about the programs and services for packet filter rules on this machine.
 
 use super::{Answer, Question};
 use crate::action::context::ReadContext;
@@ -8,7 +8,7 @@ use crate::machine::port::ZoneQuery;
 use crate::policy::{Capability, Grants, Refusal, Rules};
 use crate::value::{Backend, Firewall};
 
-/// What rules are made with: every plugin may know that.
+/// What filters packets. Every plugin may ask for it.
 #[derive(Debug, Clone, Copy)]
 pub enum Tool {
     /// See [`Query::Backend`](super::Query::Backend).
@@ -37,7 +37,8 @@ impl Question for Tool {
         }
     }
 
-    /// As the reference: nftables only where there is no iptables (cni-behaviours, section 2.10). Where nobody can be asked, firewalld does not run.
+    /// As in the reference, the backend is nftables only if there is no iptables (pkg/ip/ipmasq_linux.go). If the D-Bus
+    /// call fails, firewalld counts as not running.
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
         Ok(match self {
             Tool::Backend if only_nftables(cx.look) => Answer::Backend(Backend::Nftables),

@@ -1,4 +1,4 @@
-//! Who answers: a machine, and the same machine as far as it is granted.
+//! Two implementations of [`Facts`]: a machine, and a filter in front of it that lets granted queries pass.
 
 use super::{Answer, Facts, Query, Question, answer, links, refusals};
 use crate::action::context::{Notes, ReadContext};
@@ -9,27 +9,27 @@ use crate::policy::{Grants, Violation, tolerates};
 use crate::value::{LinkRef, PluginName};
 use std::borrow::Cow;
 
-/// Facts of a machine.
+/// Answers queries from a machine.
 pub struct MachineFacts<'m> {
     look: &'m mut dyn Look,
     notes: Notes,
-    /// Nothing has changed since what the notes have.
+    /// Whether the machine has not changed since the answers in the notes.
     is_still: bool,
     refusal: Option<MachineError>,
 }
 
 impl<'m> MachineFacts<'m> {
-    /// Answers from what a look at the machine shows.
+    /// Creates it with empty notes.
     pub fn new(look: &'m mut dyn Look) -> Self {
         MachineFacts { look, notes: Notes::default(), is_still: false, refusal: None }
     }
 
-    /// The same, for who has looked at the machine with these notes and changes nothing.
+    /// Creates it with the notes of a caller that has read the machine, and that changes nothing.
     pub fn again(look: &'m mut dyn Look, notes: Notes) -> Self {
         MachineFacts { look, notes, is_still: true, refusal: None }
     }
 
-    /// The error behind the last question that failed: it says whether the call is worth repeating.
+    /// The error of the last query that failed. It shows whether a repetition of the call may succeed.
     pub fn refusal(self) -> Option<MachineError> {
         self.refusal
     }
@@ -57,7 +57,7 @@ impl Facts for MachineFacts<'_> {
     }
 }
 
-/// Facts as far as they are granted: of the host a plugin may ask only for what it could also use.
+/// Answers the queries that are granted. About the host, a plugin may ask only for what it could also use.
 pub struct GrantedFacts<'a> {
     facts: &'a mut dyn Facts,
     grants: &'a Grants,
@@ -67,17 +67,18 @@ pub struct GrantedFacts<'a> {
 }
 
 impl<'a> GrantedFacts<'a> {
-    /// Answers from `facts` what `grants` allow `plugin` to ask.
+    /// Answers from `facts` the queries that `grants` allow `plugin`.
     pub fn new(facts: &'a mut dyn Facts, grants: &'a Grants, plugin: &'a PluginName) -> Self {
         GrantedFacts { facts, grants, plugin, violations: Vec::new(), tolerated: Vec::new() }
     }
 
-    /// What was wrong with questions that were refused, and with those that audit mode let through.
+    /// The violations of refused queries, and those that audit mode tolerated.
     pub fn violations(self) -> (Vec<Violation>, Vec<Violation>) {
         (self.violations, self.tolerated)
     }
 
-    /// The question that is asked in its place: a file that only policy grants is read below that directory.
+    /// The query to ask instead. If only the administrator's policy grants a file, it must be below the directory that
+    /// policy names.
     fn asked<'q>(&self, query: &'q Query) -> Cow<'q, Query> {
         let Query::File(path) = query else { return Cow::Borrowed(query) };
         if self.grants.files.contains(path) {

@@ -1,4 +1,4 @@
-//! Questions about files.
+//! Queries for the contents of files.
 
 use super::{Answer, Question};
 use crate::action::context::ReadContext;
@@ -13,9 +13,9 @@ use std::path::Path;
 /// See [`Query::File`](super::Query::File) and [`Query::FileBelow`](super::Query::FileBelow).
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
-    /// Which.
+    /// The path of the file.
     pub path: &'a Path,
-    /// The directory that no symbolic link may leave, if policy has named it.
+    /// The directory that policy names. If set, no symbolic link may lead out of it.
     pub below: Option<&'a Path>,
 }
 
@@ -24,7 +24,7 @@ impl Question for File<'_> {
         Some(Capability::Observe)
     }
 
-    /// The very text counts: another spelling of the path is not what the configuration names.
+    /// Paths are compared as text: another spelling of the same path is not granted.
     fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
         if self.below.is_some() {
             return vec![Refusal::never("a plugin names a file, and policy the directory")];
@@ -42,7 +42,7 @@ impl Question for File<'_> {
         format!("file {}", self.path.display())
     }
 
-    /// The contents. A file that is not there is no failure.
+    /// The contents of the file. A missing file is an answer, not an error.
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
         match cx.look.file(self.path, self.below, MAX_FILE_BYTES) {
             Ok(bytes) => Ok(Answer::File(Fact::Known(bytes))),
@@ -60,8 +60,9 @@ impl Question for File<'_> {
     }
 }
 
-/// The error in the words of the reference: `open PATH` of a file that cannot be opened, `read PATH` of what is no such file.
-// To be the port's, which knows whether the file was opened.
+/// The error in the wording of the reference: `open PATH` if the file cannot be opened, `read PATH` if it is not a
+/// regular file.
+// The port does not report whether the file was opened, so the kind of the error has to show it.
 fn failed_read(path: &Path, source: io::Error) -> MachineError {
     let is_opened = source.raw_os_error().is_none() && source.kind() == io::ErrorKind::InvalidInput;
     let verb = if is_opened { "read" } else { "open" };

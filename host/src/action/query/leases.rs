@@ -1,4 +1,4 @@
-//! Questions about leases.
+//! Queries about leases.
 
 use super::{Answer, Question};
 use crate::action::context::ReadContext;
@@ -7,16 +7,16 @@ use crate::machine::lease::unreadable;
 use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{AddressRange, Fact, Owner, StoreRef};
 
-/// A question about a lease store.
+/// A query about a lease store.
 #[derive(Debug, Clone, Copy)]
 pub struct Leases<'a> {
-    /// Where.
+    /// The lease store.
     pub store: &'a StoreRef,
-    /// What is asked of it.
+    /// The query.
     pub asked: Asked<'a>,
 }
 
-/// What is asked of a lease store.
+/// The kinds of queries about a lease store.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
     /// See [`Query::Held`](super::Query::Held).

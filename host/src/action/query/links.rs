@@ -1,4 +1,4 @@
-//! Questions about links, and routes to them.
+//! Queries about links, and about routes.
 
 use super::{Answer, Question};
 use crate::action::context::{ReadContext, refused};
@@ -11,21 +11,22 @@ use std::net::IpAddr;
 /// See [`Query::Link`](super::Query::Link).
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
-    /// Which.
+    /// The link.
     pub link: &'a LinkRef,
-    /// With its addresses, which cost another question to the kernel.
+    /// Whether to read the addresses too, which takes another request to the kernel.
     pub with_addresses: bool,
 }
 
 impl Link<'_> {
-    /// Whether it is a name that the host's end of the attachment's own pair may have.
+    /// Whether the host end of the attachment's own veth pair may have this name.
     fn is_own(&self, grants: &Grants) -> bool {
         self.link.netns == Netns::Host && grants.host_veths.contains(&self.link.name)
     }
 }
 
 impl Question for Link<'_> {
-    /// What making a veth pair asks of its own names is no looking around.
+    /// Observing is not needed for the names of the attachment's own veth pair, which every planner of a veth pair
+    /// looks up.
     fn capability(&self, grants: &Grants) -> Option<Capability> {
         (!self.is_own(grants)).then_some(Capability::Observe)
     }
@@ -41,7 +42,7 @@ impl Question for Link<'_> {
             || grants.routes_to_own.contains(name)
             || is_gateway;
         let rule = || format!("the configuration names no link {:?}", name.as_str());
-        // The gateway of a VLAN is as much granted as the bridge.
+        // A VLAN gateway is granted if its bridge is.
         let bridge = name.as_str().rsplit_once('.').filter(|_| is_gateway);
         let resource = Resource::Link(bridge.map_or(name.as_str(), |(bridge, _)| bridge));
         rules.refuse(&resource, is_named, rule)
@@ -64,7 +65,7 @@ impl Question for Link<'_> {
         }
         Ok(Answer::Link(Fact::Known(LinkFact {
             netns: link.netns,
-            // Asked for by an alternative name, it still has its own.
+            // If the plugin asked with an alternative name (`IFLA_ALT_IFNAME`), the answer has the link's own name.
             name: IfName::parse(&found.name).unwrap_or_else(|_| link.name.clone()),
             index: found.index,
             kind: found.kind,
@@ -89,7 +90,7 @@ impl Question for Link<'_> {
 /// See [`Query::HostEnd`](super::Query::HostEnd).
 #[derive(Debug, Clone, Copy)]
 pub struct HostEnd<'a> {
-    /// The end in the container.
+    /// The name of the end in the container.
     pub name: &'a IfName,
 }
 
@@ -115,7 +116,7 @@ impl Question for HostEnd<'_> {
 
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
         let absent = Ok(Answer::HostEnd(Fact::Absent));
-        // Without a container this is an error.
+        // The look-up fails if the container's namespace is gone.
         let inside = cx.look.link(&in_container(self.name));
         let inside = inside.map_err(|e| refused(format!("failed to lookup {:?}", self.name.as_str()), e))?;
         let Some(inside) = inside.filter(|inside| inside.kind == "veth") else { return absent };
@@ -139,7 +140,7 @@ impl Question for HostEnd<'_> {
 /// See [`Query::RouteTo`](super::Query::RouteTo).
 #[derive(Debug, Clone, Copy)]
 pub struct RouteTo {
-    /// Where packets go.
+    /// The destination of the packets.
     pub address: IpAddr,
 }
 

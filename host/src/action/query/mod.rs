@@ -1,6 +1,7 @@
-//! Questions that a planner asks about the machine, and their answers: data both, so that they cross a socket.
+//! Queries of a planner about the machine, and the answers to them. Both are data, because they cross a socket.
 //!
-//! [`Query::question`] is the only match on the kinds of questions. Everything else goes through the trait [`Question`], which a room implements.
+//! [`Query::question`] is the only match on the kinds of queries. All other code uses the trait [`Question`], which the
+//! module of each kind implements.
 
 pub mod backends;
 mod facts;
@@ -19,7 +20,7 @@ use crate::policy::{Grants, Refusal, Rules};
 use leases::{Asked, Leases};
 
 impl Query {
-    /// What its room does with it.
+    /// The implementation in the module of this kind.
     pub fn question(&self) -> Box<dyn Question + '_> {
         match self {
             Query::Link(link) => Box::new(links::Link { link, with_addresses: true }),
@@ -39,7 +40,7 @@ impl Query {
     }
 }
 
-/// Why policy does not grant a question to a plugin, its capability included; empty when it does.
+/// Why policy does not let a plugin ask the query, including the capability for it. Empty if it may ask.
 pub fn refusals(question: &dyn Question, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
     let capability = question.capability(grants);
     let mut refusals: Vec<Refusal> =
@@ -48,7 +49,7 @@ pub fn refusals(question: &dyn Question, grants: &Grants, rules: &Rules<'_>) -> 
     refusals
 }
 
-/// The answer to a question; of what a dry run may not look at, [`Question::hidden`].
+/// The answer to a query. A dry run without the necessary permissions gets [`Question::hidden`] instead of an error.
 pub fn answer(question: &dyn Question, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError> {
     match question.answer(cx) {
         Err(error) if cx.look.is_dry() && question.is_hidden(&error) => Ok(question.hidden()),

@@ -1,4 +1,4 @@
-//! Questions about mapped ports.
+//! Queries about mapped ports.
 
 use super::{Answer, Question};
 use crate::action::context::ReadContext;
@@ -10,11 +10,11 @@ use crate::value::Backend;
 /// See [`Query::StalePorts`](super::Query::StalePorts).
 #[derive(Debug, Clone, Copy)]
 pub struct StalePorts<'a> {
-    /// Where the rules live.
+    /// The backend that has the rules.
     pub backend: Backend,
-    /// Of which family.
+    /// Whether the rules are of IPv4.
     pub is_ipv4: bool,
-    /// Which ports.
+    /// The ports of the host.
     pub ports: &'a [u16],
 }
 
@@ -44,7 +44,7 @@ impl Question for StalePorts<'_> {
         Ok(Answer::PortOwners(owners))
     }
 
-    /// An ordinary user cannot list rules, whatever the error.
+    /// An ordinary user cannot list rules, and the error differs by program.
     fn is_hidden(&self, _error: &MachineError) -> bool {
         true
     }

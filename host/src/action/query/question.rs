@@ -1,4 +1,4 @@
-//! What can be asked, what is answered, who answers; and what a room is.
+//! The queries, their answers, and two traits: [`Question`] for a kind of query, [`Facts`] for a source of answers.
 
 use crate::action::context::ReadContext;
 use crate::action::rules::port_map::PortOwner;
@@ -10,72 +10,74 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// A question.
+/// A query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Query {
-    /// The link of that name: [`Answer::Link`].
+    /// The link with this name. Answer: [`Answer::Link`].
     Link(LinkRef),
-    /// The addresses that an owner has in a lease store: [`Answer::Held`]. The first question about a store takes its lock, unless dry.
+    /// The addresses that an owner has in a lease store. Answer: [`Answer::Held`]. Unless it is a dry run, the first
+    /// query about a store locks it.
     Held(StoreRef, Owner),
-    /// `last_reserved_ip.N` of a lease store, for one N: [`Answer::LastReserved`].
+    /// `last_reserved_ip.N` of a lease store, for one N. Answer: [`Answer::LastReserved`].
     LastReserved(StoreRef, u32),
-    /// The free parts of a range: [`Answer::Free`].
+    /// The free parts of a range. Answer: [`Answer::Free`].
     Free(StoreRef, AddressRange),
-    /// What hides addresses when nobody says: [`Answer::Backend`].
+    /// The backend for masquerading, if the configuration names none. Answer: [`Answer::Backend`].
     Backend,
-    /// The host's end of the veth pair whose other end in the container has that name: [`Answer::HostEnd`].
+    /// The host end of the veth pair whose container end has this name. Answer: [`Answer::HostEnd`].
     HostEnd(IfName),
-    /// Who filters what the host forwards, when nobody says: [`Answer::Firewall`].
+    /// The firewall of the host, if the configuration names none. Answer: [`Answer::Firewall`].
     Firewall,
-    /// The link of the host through which packets to an address leave: [`Answer::RouteTo`].
+    /// The link of the host through which packets to an address leave. Answer: [`Answer::RouteTo`].
     RouteTo(IpAddr),
-    /// Who has one of these ports of the host, of the containers that are no more: [`Answer::PortOwners`].
+    /// The owners of these ports of the host, among containers that no longer exist. Answer: [`Answer::PortOwners`].
     StalePorts {
-        /// Where the rules live.
+        /// The backend that has the rules.
         backend: Backend,
-        /// Of which family.
+        /// Whether the rules are of IPv4.
         is_ipv4: bool,
-        /// Which ports.
+        /// The ports of the host.
         ports: Vec<u16>,
     },
-    /// The contents of a file: [`Answer::File`].
+    /// The contents of a file. Answer: [`Answer::File`].
     File(PathBuf),
-    /// The same of a file, the second path, that has to be below a directory, whatever symbolic links say. Policy asks it; no plugin does.
+    /// The contents of the file at the second path, which must be below the directory at the first one, also after all
+    /// symbolic links. Only policy asks this query; plugins cannot.
     FileBelow(PathBuf, PathBuf),
 }
 
-/// An answer.
+/// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Query::Link`].
+    /// The answer to [`Query::Link`].
     Link(Fact<LinkFact>),
-    /// To [`Query::Held`]: ascending.
+    /// The answer to [`Query::Held`], in ascending order.
     Held(Fact<Vec<IpAddr>>),
-    /// To [`Query::LastReserved`].
+    /// The answer to [`Query::LastReserved`].
     LastReserved(Fact<IpAddr>),
-    /// To [`Query::Free`]: ascending, at most [`MAX_GAPS`](crate::value::fact::MAX_GAPS).
+    /// The answer to [`Query::Free`], in ascending order, at most [`MAX_GAPS`](crate::value::fact::MAX_GAPS) ranges.
     Free(Fact<Vec<AddressRange>>),
-    /// To [`Query::Backend`].
+    /// The answer to [`Query::Backend`].
     Backend(Backend),
-    /// To [`Query::HostEnd`].
+    /// The answer to [`Query::HostEnd`].
     HostEnd(Fact<IfName>),
-    /// To [`Query::Firewall`].
+    /// The answer to [`Query::Firewall`].
     Firewall(Firewall),
-    /// To [`Query::RouteTo`].
+    /// The answer to [`Query::RouteTo`].
     RouteTo(Fact<IfName>),
-    /// To [`Query::StalePorts`].
+    /// The answer to [`Query::StalePorts`].
     PortOwners(Vec<PortOwner>),
-    /// To [`Query::File`] and [`Query::FileBelow`]: at most
-    /// [`MAX_FILE_BYTES`](crate::value::fact::MAX_FILE_BYTES).
+    /// The answer to [`Query::File`] and [`Query::FileBelow`]: at most
+    /// [`MAX_FILE_BYTES`](crate::value::fact::MAX_FILE_BYTES) bytes.
     File(Fact<Vec<u8>>),
-    /// There is no answer, and the plugin gets this text.
+    /// The query failed. The plugin gets this error text.
     Failed(String),
 }
 
 impl Answer {
-    /// Notes what the host itself has answered to a question of the plugin: with that it may go on.
+    /// Extends the grants by what the host itself answered: the plugin may use it.
     pub fn grant(&self, grants: &mut Grants) {
         match self {
             Answer::HostEnd(Fact::Known(link)) => grants.host_end = Some(link.clone()),
@@ -88,7 +90,7 @@ impl Answer {
         }
     }
 
-    /// Whether it is that nobody may look.
+    /// Whether the answer is that this user has no permission to read it.
     pub fn is_unreadable(&self) -> bool {
         match self {
             Answer::Link(fact) => fact.is_unreadable(),
@@ -101,7 +103,7 @@ impl Answer {
         }
     }
 
-    /// The same, where what nobody may look at counts as absent.
+    /// The same answer, with absent instead of unreadable.
     pub fn or_absent(self) -> Self {
         if !self.is_unreadable() {
             return self;
@@ -120,24 +122,24 @@ impl Answer {
     }
 }
 
-/// A kind of question. A room is the file that implements this: all that is known of that kind is there.
+/// A kind of query. The file that implements this trait holds everything about the kind.
 pub trait Question {
-    /// What a plugin needs to ask it; none: anybody may.
+    /// The capability that a plugin needs for the query. None: every plugin may ask.
     fn capability(&self, grants: &Grants) -> Option<Capability>;
 
-    /// Why the default policy does not grant it, whatever the capability; empty when it does.
+    /// Why the default policy does not grant the query, apart from the capability. Empty if policy grants it.
     fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal>;
 
-    /// What asking it is: `look at link cni0`.
+    /// The query as a phrase, for violations: `look at link cni0`.
     fn describe(&self) -> String;
 
-    /// What it is about, for the list of what is not known: `link cni0`.
+    /// The subject of the query, for the list of unknown facts: `link cni0`.
     fn subject(&self) -> String;
 
-    /// Looks for the answer.
+    /// Reads the answer from the machine.
     fn answer(&self, cx: &mut ReadContext<'_>) -> Result<Answer, MachineError>;
 
-    /// Whether an error means that nobody may look. Only a dry run goes on then.
+    /// Whether an error means that this user has no permission. Only a dry run continues after such an error.
     fn is_hidden(&self, error: &MachineError) -> bool {
         match error {
             MachineError::Netlink { source, .. } | MachineError::File { source, .. } => {
@@ -151,22 +153,22 @@ pub trait Question {
         }
     }
 
-    /// The answer of a dry run that may not look.
+    /// The answer of a dry run without permission.
     fn hidden(&self) -> Answer {
         self.nothing()
     }
 
-    /// The answer to a question that is refused: as if there were nothing. The request fails, but first the plugin goes on, so that all that policy
-    /// refuses is reported at once.
+    /// The answer to a refused query: absent. The request fails in any case, but the plugin continues first, so that
+    /// policy reports all violations at once.
     fn nothing(&self) -> Answer;
 }
 
-/// Whoever can answer: the kernel, a recording, the parent across a socket.
+/// A source of answers: the kernel, a recording, or the parent process across a socket.
 pub trait Facts {
-    /// Answers a question; each kind of question gets its kind of answer, or [`Answer::Failed`].
+    /// Answers a query. The answer is of the query's kind, or [`Answer::Failed`].
     fn ask(&mut self, query: &Query) -> Answer;
 
-    /// A link without its addresses, where those would cost another question to the kernel.
+    /// A link without its addresses, for sources where these take another request to the kernel.
     fn ask_link_alone(&mut self, link: &LinkRef) -> Answer {
         self.ask(&Query::Link(link.clone()))
     }

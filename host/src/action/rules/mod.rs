@@ -1,4 +1,4 @@
-//! Rules of packet filters.
+//! Packet filter rules.
 
 pub mod filter;
 pub mod masquerade;
@@ -10,13 +10,13 @@ use super::profile::RuleSet;
 use crate::machine::MachineError;
 use crate::machine::rules::{Listing, RuleTables, TableError, TableId};
 
-/// What one would type for a set of rules where there is none: what is sent to a table without rules.
+/// The shell commands that add a set of rules to an empty table.
 fn commands(set: &dyn RuleSet) -> Vec<String> {
     let table = set.table();
     set.add(&Listing::empty(table)).iter().map(|edit| edit.command(table)).collect()
 }
 
-/// Whether something is in a table as it is listed now. A failure is an error in the words of `failed`.
+/// Whether the table that is listed now contains something. `failed` makes the error if it cannot be listed.
 fn is_listed(
     cx: &mut ReadContext<'_>,
     table: TableId,
@@ -25,13 +25,14 @@ fn is_listed(
 ) -> Result<bool, MachineError> {
     match cx.look.tables().list(table) {
         Ok(listing) => Ok(is_there(&listing)),
-        // Without the program there are no rules of ours.
+        // If the program is missing, there are no rules of ours.
         Err(TableError::Missing(_)) => Ok(false),
         Err(error) => Err(failed(error)),
     }
 }
 
-/// A table as far as it can be listed, without a journal. Why something may be missing is added to `unread`, in the words of `failed`.
+/// The listing of a table, without a journal. If it cannot be listed, the error from `failed` is added to `unread`, and
+/// the result is empty.
 fn listed(
     tables: &dyn RuleTables,
     table: TableId,
@@ -39,7 +40,7 @@ fn listed(
     failed: impl FnOnce(TableError) -> MachineError,
 ) -> Listing {
     tables.list(table).unwrap_or_else(|error| {
-        // Without the program there are no rules of ours.
+        // If the program is missing, there are no rules of ours.
         if !matches!(error, TableError::Missing(_)) {
             unread.push(failed(error));
         }

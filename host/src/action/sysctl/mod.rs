@@ -1,4 +1,4 @@
-//! Kernel parameters: `sysctl`.
+//! Kernel parameters, as in sysctl(8).
 
 use super::check::Check;
 use super::context::{ReadContext, WriteContext};
@@ -17,19 +17,19 @@ use std::io;
 /// See [`Action::SetSysctl`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetSysctl {
-    /// Whose parameter.
+    /// The namespace of the parameter.
     pub netns: Netns,
-    /// Below `/proc/sys`, with slashes.
+    /// The path below `/proc/sys`, with slashes.
     pub key: SysctlKey,
-    /// The value, without a line end.
+    /// The value, without a newline.
     pub value: String,
-    /// Go on when the parameter does not exist or refuses the value.
+    /// Whether the action succeeds if the parameter does not exist or the kernel refuses the value.
     #[serde(default)]
     pub optional: bool,
 }
 
 impl SetSysctl {
-    /// The link whose parameter it is, if it is one of a link.
+    /// The link that the parameter belongs to. None for a parameter without a link.
     fn link(&self) -> Option<LinkRef> {
         let (_, name) = self.key.link()?;
         Some(LinkRef { netns: self.netns, name: IfName::parse(name).ok()? })
@@ -51,7 +51,8 @@ impl Kind for SetSysctl {
         let on = self.link();
         let lasts = match (self.netns, self.key.link(), &on) {
             (Netns::Host, None, _) => Lasts::For(Lifetime::Node),
-            // A link of the host that no action of the plan makes is somebody else's, and others may use it.
+            // A link of the host that no action of the plan makes belongs to somebody else, and others may use its
+            // parameters.
             (Netns::Host, Some(_), Some(_)) => Lasts::WithLink(Lifetime::Node),
             (Netns::Host, Some(_), None) | (Netns::Container, ..) => Lasts::For(Lifetime::Attachment),
         };
@@ -74,7 +75,7 @@ impl Kind for SetSysctl {
         };
         match self.key.link() {
             Some((_, name)) => {
-                // Packets from the host itself reach the container only so.
+                // Without `route_localnet`, packets from the host's own 127.0.0.1 do not reach the container.
                 let is_routed = self.key.as_str().ends_with("/route_localnet")
                     && grants.routes_to_own.iter().any(|own| own.as_str() == name);
                 let is_of_plan = is_routed || self.link().is_some_and(|link| check.link(&link).is_empty());
@@ -116,7 +117,8 @@ impl Kind for SetSysctl {
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        // Of the container's own, what may be missing may also be set otherwise, by who runs the container.
+        // The engine that runs the container may set an optional parameter of the container's namespace to another
+        // value, so this is no difference.
         if self.optional && self.netns == Netns::Container {
             return Ok(Vec::new());
         }
@@ -125,7 +127,7 @@ impl Kind for SetSysctl {
         let text = match cx.look.sysctl(self.netns, key) {
             Ok(is) if same(&is, value) => return Ok(Vec::new()),
             Ok(is) => format!("sysctl {key} is {is:?}, not {value:?}"),
-            // One that need not be there, and is not, is no difference.
+            // If an optional parameter does not exist, this is no difference.
             Err(_) if self.optional => return Ok(Vec::new()),
             Err(_) => format!("sysctl {key} cannot be read"),
         };
@@ -133,7 +135,7 @@ impl Kind for SetSysctl {
     }
 
     fn lasts(&self, effect: &Effect) -> bool {
-        // An optional one that failed was not done.
+        // An optional action that failed has made no change.
         !(self.optional && *effect == Effect::AlreadyThere)
     }
 
@@ -172,22 +174,22 @@ impl Own for SetSysctl {
         }
     }
 
-    /// It is one file.
+    /// The action writes a single file.
     fn is_whole(&self) -> bool {
         true
     }
 }
 
-/// Writes a parameter's old value, if it still has the one that was written.
+/// Restores the old value of a parameter, if it still has the value that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreSysctl {
-    /// Whose.
+    /// The namespace of the parameter.
     pub netns: Netns,
-    /// Which.
+    /// The parameter.
     pub key: SysctlKey,
-    /// What was written.
+    /// The value that was written.
     pub written: String,
-    /// What stood there.
+    /// The value before, with other parameters to restore.
     pub old: OldSysctl,
 }
 
@@ -251,23 +253,25 @@ fn require_netns(look: &mut dyn Look, netns: Netns) -> Result<(), MachineError> 
     Err(MachineError::File { what, source })
 }
 
-/// Whether two values are one: the kernel puts tabs between the numbers of a list.
+/// Whether two values are equal, apart from white space. The kernel separates the numbers of a list by tabs.
 fn same(a: &str, b: &str) -> bool {
     a.split_whitespace().eq(b.split_whitespace())
 }
 
-/// Parameters that the kernel writes with another one: `DIRECTORY/LINK/NAME`, `default` among the links.
+/// The parameters that the kernel writes together with another one: `DIRECTORY/LINK/NAME` for every link and for
+/// `default`.
 #[derive(Debug, Clone, Copy)]
 struct Followers {
-    /// `net/ipv4/conf`.
+    /// For example `net/ipv4/conf`.
     directory: &'static str,
-    /// `forwarding`.
+    /// For example `forwarding`.
     name: &'static str,
-    /// The one that the kernel sets to the opposite: routers do not listen to redirects.
+    /// The parameter that the kernel sets to the opposite value: routers ignore ICMP redirects.
     redirects: Option<&'static str>,
 }
 
-/// What follows a parameter (`inet_forward_change`, `addrconf_fixup_forwarding`, `addrconf_disable_ipv6`).
+/// The parameters that the kernel writes together with `key` (`inet_forward_change` in net/ipv4/devinet.c;
+/// `addrconf_fixup_forwarding` and `addrconf_disable_ipv6` in net/ipv6/addrconf.c).
 fn followers(key: &SysctlKey) -> Option<Followers> {
     match key.as_str() {
         "net/ipv4/ip_forward" | "net/ipv4/conf/all/forwarding" => Some(Followers {
@@ -285,8 +289,8 @@ fn followers(key: &SysctlKey) -> Option<Followers> {
     }
 }
 
-/// The value of a parameter, as it was read, with those that would be lost when another one was written and this one again: they differ from what the
-/// kernel then gives them.
+/// The value of a parameter, with those other parameters that a change of this one and back would not restore: their
+/// values differ from what the kernel sets them to.
 fn with_followers(
     look: &mut dyn Look,
     netns: Netns,
@@ -299,7 +303,7 @@ fn with_followers(
     let mut others = Vec::new();
     for link in look.sysctl_names(netns, directory)? {
         let Ok(key) = SysctlKey::parse(&format!("{directory}/{link}/{name}")) else { continue };
-        // One that is gone by now has no value to lose.
+        // A parameter that no longer exists has no value to lose.
         if link != "all"
             && let Ok(other) = look.sysctl(netns, &key)
             && !same(&other, &value)

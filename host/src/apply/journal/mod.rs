@@ -1,7 +1,8 @@
-//! The journal: what is about to be done and what was done, so that it can be undone without the plugin.
+//! The journal: a record of what a plan is about to change and what it changed, so that undo does not need the plugin.
 //!
-//! `STATE-DIR/KEY/PLUGIN.ORDINAL` is the section of one plugin of one attachment: lines of JSON, appended. It lives on
-//! a tmpfs that lasts as long as the kernel state that it describes, so nothing is flushed.
+//! `STATE-DIR/KEY/PLUGIN.ORDINAL` is the section of one plugin of one attachment. It consists of lines of JSON, which
+//! are only appended. The state directory is on a tmpfs: like the kernel state that the journal describes, it is lost
+//! at reboot, so the journal is never synced to disk.
 
 mod record;
 mod v1;
@@ -21,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The version of the format. Version 1 is read too; a section of another one is kept aside.
+/// The version of the format. Version 1 can be read too. A section of another version is moved aside.
 pub const VERSION: u32 = 2;
 
 /// The first line of a section.
@@ -29,38 +30,39 @@ pub const VERSION: u32 = 2;
 pub struct Header {
     /// [`VERSION`].
     pub version: u32,
-    /// Whose interface on which network.
+    /// The attachment: container, interface and network.
     pub attachment: Attachment,
-    /// Which plugin of the chain.
+    /// The plugin of the chain.
     pub plugin: PluginName,
-    /// Which of several of that type, from 0.
+    /// The position among plugins of the same type in the chain, counted from 0.
     pub ordinal: u32,
-    /// `CNI_NETNS` as given.
+    /// `CNI_NETNS` as the runtime passed it.
     pub netns: String,
-    /// Which namespace that was: another one at the same path is not entered. None, if an IPAM plugin was called without.
+    /// The identity of that namespace. Undo does not enter another namespace at the same path. None if an IPAM plugin
+    /// was called without a namespace.
     pub netns_id: Option<NetnsId>,
-    /// The plugins that recorded the plan, with the SHA-256 of their components.
+    /// The plugins that recorded the plan, with the SHA-256 digests of their components.
     pub plugins: Vec<(String, String)>,
-    /// Nanoseconds since 1970: sections are undone latest first.
+    /// Nanoseconds since 1970. Sections are undone in the reverse order of creation.
     pub created: u64,
 }
 
-/// A step as the journal has it.
+/// A step in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was meant to be done, and what was there before.
+    /// The intended actions, each with the state before it.
     pub intent: Vec<(Entry, Before)>,
-    /// What was done; none when the process ended before it could tell.
+    /// The effects. None if the process ended before it wrote them.
     pub effects: Option<Vec<Option<Effect>>>,
 }
 
 /// A section that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Who and when.
+    /// The first line.
     pub header: Header,
     pub(crate) steps: Vec<Step>,
-    /// What the runtime was told; none for an ADD that failed or was killed.
+    /// The result that the runtime got. None if the ADD failed or was killed.
     pub report: Option<Report>,
     path: PathBuf,
 }
@@ -72,17 +74,17 @@ impl Journalled for Section {
 }
 
 impl Section {
-    /// Every action that was done or may have been.
+    /// Every action that was done, or may have been.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.steps.iter().flat_map(|step| step.intent.iter().map(|(entry, _)| entry))
     }
 
-    /// The steps, in the order in which they were done. Only this crate adds one, from a checked plan or from a file.
+    /// The steps, in the order in which they were done. Only this crate adds one: from a checked plan or from a file.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// Every action that was done, with what it changed.
+    /// Every action that was done, with its effect.
     pub fn done(&self) -> impl Iterator<Item = (&Entry, &Effect)> {
         self.steps.iter().flat_map(|step| {
             let effects = step.effects.as_deref().unwrap_or_default();
@@ -90,7 +92,7 @@ impl Section {
         })
     }
 
-    /// The link that was made in the container, if one was.
+    /// The link that was created in the container, if any.
     pub fn container_link(&self) -> Option<&LinkIdentity> {
         let created_links = self.done().filter_map(|(_, effect)| match effect {
             Effect::CreatedLinks(links) => Some(links),
@@ -115,20 +117,24 @@ pub struct Writer {
 }
 
 impl AsFd for Journal {
-    /// The attachment's lock.
+    /// The lock of the attachment.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()
     }
 }
 
 impl Journal {
-    /// The sections, the latest first. One that makes no sense, or of a newer version, is moved aside and reported; one that cannot be read
-    /// now is an error.
+    /// The sections, the latest first. A section that is invalid or of a newer version is moved aside, with a warning.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a section cannot be read now, but may be readable later.
     pub fn sections(&self) -> Result<Vec<Section>, MachineError> {
         let read = read_directory(&self.directory);
         let (sections, useless) = read.map_err(|e| file_error("read", &self.directory, e))?;
         for (path, error) in useless {
-            // Nothing was done yet by who was killed between making the file and its first line.
+            // The process was killed after it created the file and before it wrote the first line. At that point it had
+            // changed nothing.
             let Some(error) = error else {
                 drop(std::fs::remove_file(&path));
                 continue;
@@ -142,7 +148,7 @@ impl Journal {
         Ok(sections)
     }
 
-    /// Begins the section of a plugin.
+    /// Creates the section of a plugin.
     pub fn begin(&self, header: &Header) -> Result<Writer, MachineError> {
         let path = self.directory.join(format!("{}.{}", header.plugin, header.ordinal));
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
@@ -150,14 +156,14 @@ impl Journal {
         let section = Section { header: header.clone(), steps: Vec::new(), report: None, path };
         let mut writer = Writer { file, section };
         if let Err(error) = writer.line(header) {
-            // One that tells nothing is nothing.
+            // A section without a first line describes nothing.
             let _ = std::fs::remove_file(&writer.section.path);
             return Err(error);
         }
         Ok(writer)
     }
 
-    /// Forgets a section: what it describes is undone.
+    /// Removes a section, after everything in it was undone.
     pub fn forget(&self, section: &Section) -> Result<(), MachineError> {
         match std::fs::remove_file(&section.path) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("remove", &section.path, e)),
@@ -167,21 +173,22 @@ impl Journal {
 }
 
 impl Drop for Journal {
-    /// The directory goes with its last section, while the lock is still held; `rmdir` refuses one that is in use.
+    /// Removes the directory together with its last section, while the lock is still held. If there are other sections,
+    /// `rmdir` fails, and the directory stays.
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.directory);
     }
 }
 
 impl Writer {
-    /// Notes what is about to be done and what is there before.
+    /// Writes the intended actions of a step, and the state before them.
     pub(crate) fn intent(&mut self, step: &[(Entry, Before)]) -> Result<(), MachineError> {
         self.line(&Record::Intent(step.to_vec()))?;
         self.section.steps.push(Step { intent: step.to_vec(), effects: None });
         Ok(())
     }
 
-    /// Notes what was done; what cannot be written is still known here.
+    /// Writes the effects of a step. If writing fails, [`Writer::section`] still contains them.
     pub(crate) fn effect(&mut self, effects: &[Option<Effect>]) -> Result<(), MachineError> {
         if let Some(step) = self.section.steps.last_mut() {
             step.effects = Some(effects.to_vec());
@@ -189,12 +196,12 @@ impl Writer {
         self.line(&Record::Effect(effects.to_vec()))
     }
 
-    /// Notes that all was done, and what the runtime is told.
+    /// Writes that the ADD is complete, and the result for the runtime.
     pub fn complete(&mut self, report: &Report) -> Result<(), MachineError> {
         self.line(&Record::Complete(report.clone()))
     }
 
-    /// What was noted so far.
+    /// The section as written so far.
     pub fn section(&self) -> &Section {
         &self.section
     }
@@ -206,10 +213,10 @@ impl Writer {
     }
 }
 
-/// A section that cannot be used, with the reason; none: nothing was noted in it.
+/// A section that cannot be used, with the reason. No reason means that it is empty.
 pub(super) type Useless = (PathBuf, Option<MachineError>);
 
-/// What is in a directory; nothing, if it is gone.
+/// The entries of a directory. Empty if it does not exist.
 pub(super) fn entries(directory: &Path) -> std::io::Result<Vec<DirEntry>> {
     match std::fs::read_dir(directory) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -217,9 +224,10 @@ pub(super) fn entries(directory: &Path) -> std::io::Result<Vec<DirEntry>> {
     }
 }
 
-/// All sections of an attachment, the latest first, and the paths of those that cannot be used, with the reason.
+/// All sections of an attachment, the latest first, and the paths of the unusable ones with the reasons.
 ///
-/// Without the attachment's lock a section may be half written: then it is left out, and must not be touched.
+/// If the caller does not hold the attachment's lock, another process may still be writing a section. Such a section
+/// counts as unusable, and the caller must not change it.
 pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>, Vec<Useless>)> {
     let (mut sections, mut useless) = (Vec::new(), Vec::new());
     for entry in entries(directory)? {
@@ -230,7 +238,7 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
         match read(&path) {
             Ok(Some(section)) => sections.push(section),
             Ok(None) => useless.push((path, None)),
-            // Its DEL came meanwhile.
+            // A DEL has removed the section since the directory was listed.
             Err(MachineError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
             Err(error) => useless.push((path, Some(error))),
         }
@@ -240,15 +248,15 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
     Ok((sections, useless))
 }
 
-/// Reads a section; a last line that was cut off by a crash is as if it had not been begun.
+/// Reads a section. If a crash cut off the last line, the line is ignored.
 fn read(path: &Path) -> Result<Option<Section>, MachineError> {
     let broken = |what: String| MachineError::Conflict(format!("journal {} {what}", path.display()));
-    // What no later try reads better is broken; any other failure to read may pass.
+    // A section is broken if reading it again cannot help. Any other read error may be temporary.
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
         ErrorKind::IsADirectory => broken(format!("cannot be read: {e}")),
         _ => file_error("read", path, e),
     })?;
-    // Before it is taken for text: a line may have been cut off within a character.
+    // The last line is removed before the bytes are decoded as UTF-8: a crash may have cut it off within a character.
     let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     let whole = str::from_utf8(bytes.get(..end).unwrap_or_default());
     let mut lines = whole.map_err(|e| broken(format!("cannot be read: {e}")))?.lines();

@@ -1,4 +1,4 @@
-//! The lines of a section after its first.
+//! The lines of a section after the first.
 
 use crate::action::record::{Before, Effect};
 use crate::plan::Entry;
@@ -11,15 +11,15 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// Written before a step.
+    /// Written before a step: the actions, with the state before them.
     Intent(Vec<(Entry, Before)>),
-    /// Written after it: an effect per action, none for one that failed or was not tried.
+    /// Written after a step: one effect for each action. None for an action that failed or was not tried.
     Effect(Vec<Option<Effect>>),
-    /// Written last: the result.
+    /// The last line: the result.
     Complete(Report),
 }
 
-/// A line that was read; what makes no sense in it is none.
+/// A line that was read. Values that cannot be parsed are none.
 #[derive(Debug)]
 pub enum Read {
     /// See [`Record::Intent`].
@@ -30,7 +30,7 @@ pub enum Read {
     Complete(Report),
 }
 
-/// The same line, whose values are yet to be read one by one.
+/// The same line, with values that are parsed later, one by one.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Rough {
@@ -39,8 +39,8 @@ enum Rough {
     Complete(Report),
 }
 
-/// Reads a line. A value that makes no sense costs its own undo, not the section: an unreadable state before, or effect, is an unknown one; an unreadable
-/// action has no undo.
+/// Reads a line. A value that cannot be parsed does not make the whole section unusable. If it is a state or an effect,
+/// it counts as unknown. If it is an action, only this action is not undone.
 pub fn read(line: &[u8]) -> Result<Read, serde_json::Error> {
     match serde_json::from_slice(line) {
         Ok(Record::Intent(intent)) => Ok(Read::Intent(intent.into_iter().map(Some).collect())),
@@ -50,7 +50,8 @@ pub fn read(line: &[u8]) -> Result<Read, serde_json::Error> {
     }
 }
 
-/// Reads a line value by value, each by its own reader: the entry before its state, an effect with its place.
+/// Reads a line value by value, with one reader for each type. The entry is read before its state. The reader of
+/// effects gets the effect's position.
 pub fn read_each(
     line: &[u8],
     entry: impl Fn(Value) -> Option<Entry>,
@@ -78,13 +79,13 @@ pub fn read_each(
     })
 }
 
-/// The effects of the actions that could be read.
+/// The effects of the actions that could be parsed.
 pub fn of_readable(intent: &[Option<(Entry, Before)>], effects: Vec<Option<Effect>>) -> Vec<Option<Effect>> {
     let effects = effects.into_iter().chain(std::iter::repeat(None));
     intent.iter().zip(effects).filter(|(entry, _)| entry.is_some()).map(|(_, effect)| effect).collect()
 }
 
-/// By way of its text, so that there is one reader for each type.
+/// Parses a value from its text, so that every type needs only one parser.
 pub(super) fn value<T: DeserializeOwned>(value: Value) -> Option<T> {
     serde_json::to_vec(&value).ok().and_then(|text| serde_json::from_slice(&text).ok())
 }

@@ -1,4 +1,4 @@
-//! The directory of a lease store: what a machine gives of one, and how leases are files in it.
+//! The directory of a lease store: the operations that a machine provides, and the files that leases consist of.
 
 use super::super::MachineError;
 use super::content::Content;
@@ -7,70 +7,73 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-/// A lease names a container and an interface; whatever is longer, in bytes, is no lease.
+/// In bytes. A larger file is no lease: a lease names only a container and an interface.
 pub const MAX_CONTENT_BYTES: usize = 4096;
 
-/// What the names of sidecar files begin with: each has the address that a range set handed out last.
+/// The prefix of the files that contain the last reserved address of a range set.
 const LAST_RESERVED: &str = "last_reserved_ip.";
 
-/// An open directory with the files of a lease store: the port for leases. An `io::Error` has the kernel's errno.
+/// An open directory of a lease store: the port for leases. The `io::Error`s have the kernel's errno.
 pub trait LeaseDirectory: fmt::Debug + Send {
-    /// Takes the store's lock, and waits ten seconds at most for whoever holds it. The lock is held until [`LeaseDirectory::unlock`].
+    /// Locks the store, and waits at most ten seconds for another holder. The lock is held until
+    /// [`LeaseDirectory::unlock`].
     fn lock(&mut self) -> Result<(), MachineError>;
 
-    /// Releases the lock, if this holds it.
+    /// Releases the lock, if this object holds it.
     fn unlock(&mut self);
 
-    /// Whether this holds the lock.
+    /// Whether this object holds the lock.
     fn is_locked(&self) -> bool;
 
-    /// The state that the directory is in.
+    /// The current state of the directory.
     fn state(&self) -> io::Result<State>;
 
-    /// Gives the directory a state that no other change can leave, and returns it; none where the file system cannot keep one.
+    /// Sets the directory to a state that no other change can produce, and returns it. None if the file system cannot
+    /// store such a state.
     fn stamp(&self) -> io::Result<Option<State>>;
 
-    /// The names in it, as far as they are UTF-8.
+    /// The names of all entries that are valid UTF-8.
     fn names(&self) -> io::Result<Vec<String>>;
 
-    /// What has a name, if anything does. Reading waits for nobody.
+    /// The entry with this name, if it exists. Reading never blocks.
     fn read(&self, name: &str) -> io::Result<Option<Found>>;
 
-    /// Makes a file, for root alone; `EEXIST` if the name is taken. After another error there is no such file.
+    /// Creates a file that only root can read. Fails with `EEXIST` if the name is taken. After any other error, the
+    /// file does not exist.
     fn create(&self, name: &str, content: &str) -> io::Result<()>;
 
-    /// Gives a file a second name; `EEXIST` if that is taken.
+    /// Creates a hard link `second` to a file. Fails with `EEXIST` if that name is taken.
     fn link(&self, name: &str, second: &str) -> io::Result<()>;
 
-    /// Gives a file another name, in the place of whatever has it.
+    /// Renames a file, and replaces an existing one.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Removes a file; false: it was gone.
+    /// Removes a file. Returns false if it did not exist.
     fn remove(&self, name: &str) -> io::Result<bool>;
 
-    /// Whether the directory has another name, so that it may be the store of another network too.
+    /// Whether the directory has another name, so that it may also be the store of another network.
     fn is_shared(&self) -> io::Result<bool>;
 }
 
 /// The lease directories of a machine.
 pub trait LeaseDirectories: fmt::Debug + Send {
-    /// Opens the directory of a store; none: there is none.
+    /// Opens the directory of a store. None if it does not exist.
     fn open(&self, store: &StoreRef) -> io::Result<Option<Box<dyn LeaseDirectory>>>;
 
-    /// Opens the directory of a store, and makes it, with its parents, where there is none.
+    /// Opens the directory of a store. Creates it, with its parents, if it does not exist.
     fn create(&self, store: &StoreRef) -> Result<Box<dyn LeaseDirectory>, MachineError>;
 }
 
-/// What has a name in a directory.
+/// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A file of at most [`MAX_CONTENT_BYTES`].
     File(Vec<u8>),
-    /// A larger file, or something else.
+    /// A larger file, or an entry of another type.
     Other,
 }
 
-/// What shows whether a directory is the same and has the same entries.
+/// Shows whether a directory is the same one and has the same entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
     /// `st_dev`.
@@ -84,7 +87,7 @@ pub struct State {
 }
 
 impl dyn LeaseDirectory + '_ {
-    /// What a lease says, if there is such a file.
+    /// The content of a lease, if the file exists.
     pub fn lease(&self, name: &str) -> io::Result<Option<Content>> {
         Ok(self.read(name)?.map(|found| match found {
             Found::File(bytes) => Content::parse(&bytes),
@@ -92,7 +95,7 @@ impl dyn LeaseDirectory + '_ {
         }))
     }
 
-    /// The address that a range set handed out last; text that is no address counts as none, as in the reference.
+    /// The last reserved address of a range set. Text that is no address counts as none, as in the reference.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
         match self.read(&last_reserved(set))? {
             Some(Found::File(bytes)) => Ok(str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok())),
@@ -100,7 +103,8 @@ impl dyn LeaseDirectory + '_ {
         }
     }
 
-    /// Makes a whole file appear under a name that must be free; what a crash left there makes room. False: the name is taken.
+    /// Creates a file atomically, with its whole content. A broken file with this name, which a crash left, is
+    /// replaced. Returns false if the name is taken.
     pub fn publish(&self, name: &str, content: &str) -> io::Result<bool> {
         let temporary = self.write_temporary(name, content)?;
         let is_taken = |linked: &io::Result<()>| {
@@ -130,18 +134,20 @@ impl dyn LeaseDirectory + '_ {
         self.remove(&last_reserved(set)).map(drop)
     }
 
-    /// Removes what a killed process left on its way to a lease. The store's lock must be held.
+    /// Removes the temporary file that a killed process left while it created a lease. The store must be locked.
     pub fn remove_temporary(&self, address: IpAddr) -> io::Result<()> {
         self.remove(&temporary(&address.to_string())).map(drop)
     }
 
-    /// Removes what a killed process left on its way to `last_reserved_ip.N`. The store's lock must be held.
+    /// Removes the temporary file that a killed process left while it wrote `last_reserved_ip.N`. The store must be
+    /// locked.
     pub fn remove_last_temporary(&self, set: u32) -> io::Result<()> {
         self.remove(&temporary(&last_reserved(set))).map(drop)
     }
 
-    /// A whole file under a name that is no address, so nobody takes it for a lease. The reference lists only names that are
-    /// addresses; its release goes by content, and so removes what a killed process left here.
+    /// Writes a file under a temporary name. The name is no address, so nobody takes the file for a lease. The
+    /// reference lists only names that are addresses. But its release compares contents, and so removes a temporary
+    /// file that a killed process left.
     fn write_temporary(&self, name: &str, content: &str) -> io::Result<String> {
         let temporary = temporary(name);
         self.remove(&temporary)?;
@@ -157,7 +163,8 @@ fn temporary(name: &str) -> String {
     format!(".{name}.new")
 }
 
-/// Whether a name is one under which a file is written before it gets its own: under the lock, what a killed process left.
+/// Whether a name is that of a temporary file. While the store is locked, such a file is one that a killed process
+/// left.
 pub fn is_temporary(name: &str) -> bool {
     let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
     inner.is_some_and(|inner| {

@@ -4,9 +4,10 @@ use crate::value::AddressRange;
 use crate::value::fact::MAX_GAPS;
 use std::net::IpAddr;
 
-/// What is left of a range without the addresses that are taken: ascending, at most [`MAX_GAPS`].
+/// The free parts of a range, in ascending order, at most [`MAX_GAPS`].
 ///
-/// `taken` are those of the range's family, as the first and the last number of each run of them, ascending.
+/// `taken` are the taken addresses of the range's family, as runs in ascending order, each with its first and last
+/// number.
 pub fn gaps(within: AddressRange, taken: impl Iterator<Item = (u128, u128)>) -> Vec<AddressRange> {
     let v4 = within.first.is_ipv4();
     if within.last.is_ipv4() != v4 {
@@ -14,7 +15,7 @@ pub fn gaps(within: AddressRange, taken: impl Iterator<Item = (u128, u128)>) -> 
     }
     let (first, last) = (number(within.first), number(within.last));
     let mut free = Vec::new();
-    // None: the last address of the family has been passed.
+    // None after the last address of the family.
     let mut next = Some(first);
     for (begin, end) in taken.skip_while(|(_, end)| *end < first).take_while(|(begin, _)| *begin <= last) {
         let Some(start) = next else { break };
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_lie_between_what_is_taken() {
+    fn gaps_lie_between_taken_addresses() {
         let taken = ["10.0.0.1", "10.1.2.1", "10.1.2.3", "10.1.2.4", "10.9.9.9"];
         assert_eq!(gaps_of("10.1.2.1", "10.1.2.6", &taken), ["10.1.2.2-10.1.2.2", "10.1.2.5-10.1.2.6"]);
         assert_eq!(gaps_of("10.1.2.1", "10.1.2.1", &["10.1.2.1"]), [""; 0]);
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_more_gaps_than_the_limit() {
+    fn the_number_of_gaps_is_limited() {
         let taken = (0..20_000).map(|n| (2 * n, 2 * n));
         let within = AddressRange { first: "::".parse().unwrap(), last: "::ffff:ffff".parse().unwrap() };
         assert_eq!(gaps(within, taken).len(), MAX_GAPS);

@@ -1,4 +1,4 @@
-//! Which addresses of a store are taken, each with a stand-in for its owner.
+//! The index of a store: the taken addresses, each with a hash of its owner.
 
 use super::gaps::{address, number};
 use std::io::{self, Read, Write};
@@ -11,28 +11,29 @@ pub struct Index {
     v6: Family,
 }
 
-/// The taken addresses of one family, and in their order the stand-ins of their owners.
+/// The taken addresses of one family, and the hashes of their owners in the same order.
 ///
-/// Round robin hands out one address after the other: tens of thousands of leases are a handful of runs, and two bytes for
-/// each owner, which is all that grows with their number. One stand-in in 65 536 is another owner's: the file decides.
+/// Round robin hands out consecutive addresses. So tens of thousands of leases form a few runs, and only the two bytes
+/// for each owner grow with the number of leases. Two owners have the same hash with a probability of 1 in 65,536, so
+/// the lease file decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Family {
-    /// Ascending, none adjacent to the next.
+    /// In ascending order. Adjacent runs are merged.
     runs: Vec<Run>,
-    /// As in the file: so many are not taken apart one by one.
+    /// The same bytes as in the file, so that they need not be converted one by one.
     owners: Vec<Owner>,
 }
 
-/// A stand-in for an owner, in the machine's own order of bytes: an index is no other machine's.
+/// The hash of an owner, in the machine's own byte order: another machine never reads the index.
 type Owner = [u8; 2];
 
-/// A number of 16 bits in each quarter of one of 64.
+/// A 64-bit number with 1 in each of its four 16-bit lanes.
 const ONE_IN_EACH: u64 = 0x0001_0001_0001_0001;
 
-/// An address as a number, big endian.
+/// An address as a number, big-endian.
 type EncodedNumber = [u8; 16];
 
-/// Addresses that follow each other.
+/// A run of consecutive addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     first: u128,
@@ -40,7 +41,7 @@ struct Run {
 }
 
 impl FromIterator<(IpAddr, u16)> for Index {
-    /// In any order.
+    /// The entries may be in any order.
     fn from_iter<I: IntoIterator<Item = (IpAddr, u16)>>(entries: I) -> Self {
         let (v4, v6): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(address, _)| address.is_ipv4());
         let [v4, v6] = [v4, v6].map(|entries| {
@@ -62,22 +63,22 @@ impl Index {
         family.runs.get(family.place(number)).is_some_and(|run| run.first <= number)
     }
 
-    /// Adds an address, or gives it another owner.
+    /// Adds an address, or replaces the owner of an existing one.
     pub fn insert(&mut self, address: IpAddr, owner: u16) {
         self.family_mut(address.is_ipv4()).insert(number(address), owner.to_ne_bytes());
     }
 
-    /// Takes an address out.
+    /// Removes an address.
     pub fn remove(&mut self, address: IpAddr) {
         self.family_mut(address.is_ipv4()).remove(number(address));
     }
 
-    /// The taken parts of a family, as first and last number, ascending.
+    /// The taken runs of a family, as first and last number, in ascending order.
     pub fn taken(&self, v4: bool) -> impl Iterator<Item = (u128, u128)> {
         self.family(v4).runs.iter().map(|run| (run.first, run.last))
     }
 
-    /// The addresses whose owner may be one of these, ascending: their files decide.
+    /// The addresses that may belong to one of these owners, in ascending order. Their files decide.
     pub fn candidates(&self, owners: [u16; 2]) -> Vec<IpAddr> {
         let owners = owners.map(u16::to_ne_bytes);
         let v4 = self.v4.of(owners).into_iter().map(|number| address(number, true));
@@ -89,7 +90,7 @@ impl Index {
         self.v4.write(to).and_then(|()| self.v6.write(to))
     }
 
-    /// Reads what `write` wrote and was the last, `length` bytes; none when it makes no sense.
+    /// Reads the `length` bytes that `write` wrote, to the end of the file. None if they are not valid.
     pub fn read(from: &mut impl Read, length: u64) -> io::Result<Option<Self>> {
         let mut left = usize::try_from(length).unwrap_or(usize::MAX);
         let Some(v4) = Family::read(from, &mut left)? else { return Ok(None) };
@@ -108,24 +109,24 @@ impl Index {
 
 impl Run {
     fn length(&self) -> usize {
-        // So many fit into no directory; a run that claims them is refused when it is read.
+        // No directory holds so many files. `read` refuses an index that claims such a run.
         usize::try_from(self.last.saturating_sub(self.first))
             .map_or(usize::MAX, |more| more.saturating_add(1))
     }
 }
 
 impl Family {
-    /// The first run that does not end before an address.
+    /// The position of the first run that ends at this address or after it.
     fn place(&self, address: u128) -> usize {
         self.runs.partition_point(|run| run.last < address)
     }
 
-    /// How many addresses lie before a run.
+    /// The number of addresses before a run.
     fn rank(&self, place: usize) -> usize {
         self.runs.iter().take(place).map(Run::length).sum()
     }
 
-    /// Adds an address behind all others.
+    /// Adds an address after all others.
     fn push(&mut self, address: u128, owner: Owner) {
         match self.runs.last_mut() {
             Some(run) if run.last.checked_add(1) == Some(address) => run.last = address,
@@ -154,7 +155,7 @@ impl Family {
         }
     }
 
-    /// Makes one run of two that are adjacent.
+    /// Merges a run with the next one, if they are adjacent.
     fn join(&mut self, place: usize) {
         if let (Some(run), Some(next)) = (self.runs.get(place).copied(), self.runs.get(place + 1).copied())
             && run.last.checked_add(1) == Some(next.first)
@@ -175,7 +176,7 @@ impl Family {
             self.owners.remove(index);
         }
         self.runs.remove(place);
-        // What is left of the run: a part before the address, and one behind it.
+        // The rest of the run: a part before the address, and a part after it.
         let behind = (address < run.last).then(|| Run { first: address + 1, last: run.last });
         let before = (run.first < address).then(|| Run { first: run.first, last: address - 1 });
         for part in behind.into_iter().chain(before) {
@@ -195,7 +196,7 @@ impl Family {
         found
     }
 
-    /// Numbers of runs and owners, the runs, all big endian; the owners.
+    /// Writes the number of runs, the number of owners and the runs, all big-endian, and then the owners.
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut head = Vec::new();
         for count in [self.runs.len(), self.owners.len()] {
@@ -209,9 +210,9 @@ impl Family {
         to.write_all(self.owners.as_flattened())
     }
 
-    /// Reads a family out of `left` bytes; none when the runs are not as they have to be.
+    /// Reads a family from at most `left` bytes. None if the runs are not valid.
     fn read(from: &mut impl Read, left: &mut usize) -> io::Result<Option<Self>> {
-        // For what is not there no memory is asked.
+        // Checks that the bytes exist before memory is allocated for them.
         let mut fit = |count: u64, size: usize| {
             let count = usize::try_from(count).ok()?;
             *left = left.checked_sub(count.checked_mul(size)?)?;
@@ -238,13 +239,13 @@ impl Family {
     }
 }
 
-/// Some lane of 16 bits is zero: the trick with which C libraries look for the end of a text.
+/// Whether one of the four 16-bit lanes is zero. C libraries use this technique in strlen(3).
 #[inline(always)]
 fn has_zero(four: u64) -> bool {
     four.wrapping_sub(ONE_IN_EACH) & !four & (ONE_IN_EACH << 15) != 0
 }
 
-/// Where one of two owners stands. Four are looked at at a time: of tens of thousands hardly any is one.
+/// The positions of two owners. Four owners are compared at a time, because hardly any of tens of thousands matches.
 fn places(owners: &[Owner], wanted: [Owner; 2]) -> Vec<usize> {
     let [one, other] = wanted.map(|owner| u64::from(u16::from_ne_bytes(owner)) * ONE_IN_EACH);
     let (fours, _) = owners.as_flattened().as_chunks();
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_what_was_put_in_and_not_taken_out() {
+    fn an_index_contains_what_was_added_and_not_removed() {
         let entries = [("10.0.0.9", 1), ("fd00::2", 3), ("10.0.0.2", 2), ("fd00::1", 1), ("9.255.0.1", 1)];
         let mut index: Index = entries.iter().map(|(text, owner)| (address(text), *owner)).collect();
         index.insert(address("10.0.0.5"), 1);
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_is_found_wherever_it_stands() {
+    fn an_owner_is_found_at_every_position() {
         for length in 0..40_usize {
             for place in 0..length {
                 let mut owners = vec![[1, 0]; length];
@@ -314,8 +315,8 @@ mod tests {
     }
 
     #[test]
-    fn runs_grow_join_and_part_and_every_owner_keeps_his_address() {
-        // Every order of putting in and taking out, compared with a map.
+    fn runs_grow_merge_and_split_and_every_owner_keeps_its_address() {
+        // A random sequence of insertions and removals, compared with a map.
         let mut index = Index::default();
         let mut map = std::collections::BTreeMap::new();
         let mut random = 1u32;

@@ -1,4 +1,4 @@
-//! The lock of a store: flock(2) on its file `lock`, as the reference takes it.
+//! The lock of a store: flock(2) on its file `lock`, as in the reference.
 
 use super::super::MachineError;
 use super::super::errno::as_go;
@@ -12,16 +12,16 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// So long at most for whoever holds it.
+/// The longest wait for another holder.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two tries: short, because the reference holds it for microseconds.
+/// The pause between two attempts. It is short, because the reference holds the lock only for microseconds.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Held until it is dropped.
+/// The lock. Dropping it releases it.
 pub type Lock = Flock<File>;
 
-/// Takes the lock, making its file where there is none.
+/// Takes the lock, and creates its file if it does not exist.
 pub fn take(dir: &Dir, store: &StoreRef) -> Result<Lock, MachineError> {
     let path = store.directory().join("lock");
     let failed = |source: io::Error| MachineError::File {

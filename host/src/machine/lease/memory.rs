@@ -1,4 +1,4 @@
-//! Lease directories in memory, for a machine that keeps files in the place of a disk: tests have such machines.
+//! Lease directories in memory, for the test machines, which have no disk.
 
 use super::super::MachineError;
 use super::directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTES, State};
@@ -8,23 +8,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
-/// The directories of all stores; clones share them.
+/// The directories of all stores. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryDirectories {
     all: Arc<Mutex<BTreeMap<StoreRef, Directory>>>,
     gate: Option<Arc<dyn Gate>>,
 }
 
-/// What each change of a file goes through: it is done or not, and answered or not.
+/// A filter for the changes of files, for fault injection: it decides whether a change is done, and whether the caller
+/// gets the result.
 pub trait Gate: fmt::Debug + Send + Sync {
-    /// Does a change, if it is to be done.
+    /// Performs the change, or does not.
     fn pass(&self, change: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
 }
 
 #[derive(Debug, Clone, Default)]
 struct Directory {
     files: BTreeMap<String, Vec<u8>>,
-    /// How often it was changed, in the place of its times.
+    /// The number of changes, which replaces the time stamps.
     changes: i64,
     is_locked: bool,
 }
@@ -34,12 +35,12 @@ impl MemoryDirectories {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same files, whose changes go through a gate.
+    /// The same files, with a gate for all changes.
     pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
         MemoryDirectories { gate: Some(gate), ..self }
     }
 
-    /// The same files in directories of their own, without a gate. Nobody holds their locks.
+    /// A copy of the files, without a gate and with all locks free.
     pub fn copy(&self) -> Self {
         let mut all = self.all().clone();
         all.values_mut().for_each(|directory| directory.is_locked = false);
@@ -58,7 +59,7 @@ impl MemoryDirectories {
         files.map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()
     }
 
-    /// Writes a file as somebody else would.
+    /// Writes a file as another process would.
     pub fn write(&self, store: &StoreRef, name: &str, content: &str) {
         let mut all = self.all();
         let directory = all.entry(store.clone()).or_default();
@@ -112,7 +113,7 @@ impl Opened {
 }
 
 impl LeaseDirectory for Opened {
-    /// Waits for nobody: in one process the lock would never become free.
+    /// Does not wait: all users are in one process, so the lock would never be released.
     fn lock(&mut self) -> Result<(), MachineError> {
         if !self.is_locked {
             let taken = self.with(|directory| Ok(std::mem::replace(&mut directory.is_locked, true)));

@@ -1,7 +1,9 @@
-//! The lease store of host-local: a directory per network, a file per address (cni-behaviours, section 4.2).
+//! The lease store of host-local: one directory for each network, one file for each address (reference:
+//! plugins/ipam/host-local/backend/disk/backend.go).
 //!
-//! The files are the truth. Questions are answered from an index of them. Where there is a place for it, it is kept beside the journals and believed
-//! while the directory is as it was when the index was written; else the files are read once.
+//! The files are authoritative. Queries are answered from an index of them. If there is a directory for indexes, the
+//! index is stored there, next to the journals. It is valid as long as the store's directory has the state for which
+//! the index was written. Otherwise, the files are read once.
 
 mod content;
 mod directory;
@@ -28,34 +30,34 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// Who holds an address.
+/// The holder of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody: there is no file, or under the lock one that a crash left.
+    /// Nobody: the file does not exist. While the store is locked, a file that a crash left counts as nobody's too.
     Nobody,
-    /// The owner in question.
+    /// The given owner.
     Owner,
     /// Somebody else.
     Other,
 }
 
-/// The addresses of one owner, each list ascending.
+/// The addresses of one owner, each list in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
-    /// By files that name container and interface.
+    /// Addresses whose files name container and interface.
     pub exact: Vec<IpAddr>,
-    /// By files that name the container alone.
+    /// Addresses whose files name only the container.
     pub legacy: Vec<IpAddr>,
 }
 
-/// What became of something that was to be removed or restored.
+/// The result of removing or restoring something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reverted {
-    /// It was there and is gone, or was restored.
+    /// It existed and was removed, or it was restored.
     Done,
     /// There was nothing to do.
     Gone,
-    /// It is not the one meant: left, with the reason.
+    /// Something else exists in its place, and stays. The text is the reason.
     Left(String),
 }
 
@@ -68,31 +70,31 @@ pub struct Store {
     known: Option<Known>,
 }
 
-/// What is known of the files.
+/// What is known about the files.
 #[derive(Debug)]
 struct Known {
     index: Index,
-    /// The directory's state for which the index is true.
+    /// The state of the directory for which the index is valid.
     state: State,
-    /// Whether the index's file says the same.
+    /// Whether the stored index is the same.
     saved: bool,
-    /// Whether there are files that we may not read (a dry run by an ordinary user).
+    /// Whether this user cannot read some of the files (in a dry run of an ordinary user).
     hidden: bool,
 }
 
 impl Store {
-    /// A store in an open directory; each question reads all files.
+    /// A store in an open directory. Without an index, each query reads all files.
     pub fn new(reference: StoreRef, directory: Box<dyn LeaseDirectory>) -> Self {
         Store { reference, directory, sidecar: None, known: None }
     }
 
-    /// With its index in that directory of indexes, if there is one.
+    /// The same store with its index in the directory `indexes`, if given.
     pub fn with_index(mut self, indexes: Option<&Path>) -> Self {
         self.sidecar = indexes.map(|indexes| Sidecar::new(indexes, &self.reference));
         self
     }
 
-    /// Takes the store's lock, if this does not hold it already; waits ten seconds at most.
+    /// Locks the store, unless this object holds the lock already. Waits at most ten seconds.
     pub fn lock(&mut self) -> Result<(), MachineError> {
         if !self.is_locked() {
             self.directory.lock()?;
@@ -101,26 +103,26 @@ impl Store {
         Ok(())
     }
 
-    /// Whether this holds the store's lock.
+    /// Whether this object holds the store's lock.
     pub fn is_locked(&self) -> bool {
         self.directory.is_locked()
     }
 
-    /// Writes the index, if there is something new in it, and releases the lock.
+    /// Writes the index, if it has changed, and releases the lock.
     pub fn unlock(&mut self) {
         if self.is_locked()
             && let Some(known) = self.undisturbed().filter(|known| !known.saved && !known.hidden)
             && let Some(sidecar) = &self.sidecar
             && let Err(error) = sidecar.save(&*self.directory, &known.index)
         {
-            // It only saves time: the next one reads the files.
+            // The index only saves time. Without it, the next process reads the files.
             tracing::debug!(%error, "the index of a lease store could not be written");
         }
         self.known = None;
         self.directory.unlock();
     }
 
-    /// What an owner holds, by the files to which the index points.
+    /// The addresses of an owner. The index gives candidates, and their files decide.
     pub fn held(&mut self, owner: &Owner) -> io::Result<Held> {
         let known = self.known()?;
         if known.hidden {
@@ -137,29 +139,30 @@ impl Store {
         Ok(held)
     }
 
-    /// The parts of a range that nobody holds, ascending, at most [`crate::value::fact::MAX_GAPS`].
+    /// The free parts of a range, in ascending order, at most [`crate::value::fact::MAX_GAPS`].
     pub fn free(&mut self, within: AddressRange) -> io::Result<Vec<AddressRange>> {
         let index = &self.known()?.index;
         Ok(gaps::gaps(within, index.taken(within.first.is_ipv4())))
     }
 
-    /// Who holds an address, by its file alone.
+    /// The holder of an address, from its file alone.
     pub fn holder(&self, address: IpAddr, owner: &Owner) -> io::Result<Holder> {
         Ok(match self.directory.lease(&address.to_string())? {
             None => Holder::Nobody,
-            // Without the lock it may be about to be written: the reference makes the file first.
+            // Without the lock, the file may be in the process of being written: the reference creates it empty first.
             Some(Content::Broken) if self.is_locked() => Holder::Nobody,
             Some(content) if content.is_of(owner) || content.is_legacy_of(owner) => Holder::Owner,
             Some(_) => Holder::Other,
         })
     }
 
-    /// The address that a range set handed out last.
+    /// The last reserved address of a range set.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
         self.directory.last_reserved(set)
     }
 
-    /// Takes an address, then notes it as the last one of its set; gives the one that was noted before. The lock must be held.
+    /// Reserves an address, then writes it as the last reserved one of its set. Returns the previous last reserved
+    /// address. The store must be locked.
     pub fn reserve(
         &mut self,
         address: IpAddr,
@@ -183,14 +186,14 @@ impl Store {
         }
         let noted = self.change(|directory| directory.write_last_reserved(set, address), |_, _| ());
         if let Err(error) = noted {
-            // What failed changes nothing.
+            // A failed reservation must leave nothing.
             let _ = self.directory.remove(&name);
             return Err(self.failed("reserve", &name, error));
         }
         Ok(old)
     }
 
-    /// Why an address could not be taken; an index that said otherwise is forgotten.
+    /// The error for an address that is taken. If the index contradicts that, the index is wrong and is removed.
     fn taken(&mut self, address: IpAddr) -> MachineError {
         let network = &self.reference.network;
         match self.known.take() {
@@ -208,7 +211,8 @@ impl Store {
         }
     }
 
-    /// Removes a lease, if it still names its owner, and what a killed process left on its way to it. The lock must be held.
+    /// Removes a lease, if its file still names the owner, and the temporary file that a killed process left. The store
+    /// must be locked.
     pub fn release(&mut self, address: IpAddr, owner: &Owner) -> Result<Reverted, MachineError> {
         let name = address.to_string();
         let found = self.directory.remove_temporary(address);
@@ -222,7 +226,8 @@ impl Store {
         released.map_err(|error| self.failed("release", &name, error))
     }
 
-    /// Restores `last_reserved_ip.N`, if it still has that address; no old one removes it. The lock must be held.
+    /// Restores `last_reserved_ip.N`, if it still has this address. Without an old address, removes the file. The store
+    /// must be locked.
     pub fn restore_last(
         &mut self,
         set: u32,
@@ -244,13 +249,14 @@ impl Store {
         restored.map_err(|error| self.failed("restore", &format!("last_reserved_ip.{set}"), error))
     }
 
-    /// Every lease whose container and interface `is_valid` refuses, and what crashes left; ascending.
+    /// The leases that `is_valid` refuses by container and interface, and the files that crashes left, in ascending
+    /// order.
     ///
-    /// A file that names no owner is none of them. Of the old form, which names a container alone, a word that no runtime gives as
-    /// an ID may be an operator's note: in doubt the address is taken.
+    /// A file that names no owner is not among them. A file in the old form names only a container. If this name does
+    /// not look like an ID from a runtime, the file may be an operator's note, and the address counts as taken.
     pub fn unlisted(&mut self, is_valid: &dyn Fn(&str, Option<&str>) -> bool) -> io::Result<Vec<IpAddr>> {
         let mut invalid = Vec::new();
-        // Not from the index: what is removed, and what stays, follows from the files.
+        // The index is not used here, because the files decide what is removed and what stays.
         self.known = Some(self.scan(&mut |address, content| match content {
             Content::Owner { container, interface } => {
                 let is_owner = interface.is_some() || content::is_generated(container);
@@ -265,7 +271,7 @@ impl Store {
         Ok(invalid)
     }
 
-    /// Removes leases, whoever holds them; gives what could not be removed. The lock must be held.
+    /// Removes leases of any holder. Returns an error for each that could not be removed. The store must be locked.
     pub fn remove_all(&mut self, addresses: &[IpAddr]) -> Vec<MachineError> {
         let failed = addresses.iter().filter_map(|address| {
             let result = self.remove(*address);
@@ -274,18 +280,18 @@ impl Store {
         failed.collect()
     }
 
-    /// Whether the directory has another name, so that it may be the store of another network too.
+    /// Whether the directory has another name, so that it may also be the store of another network.
     pub fn is_shared(&self) -> io::Result<bool> {
         self.directory.is_shared()
     }
 
-    /// Removes a lease; false: it was gone.
+    /// Removes a lease. Returns false if it did not exist.
     fn remove(&mut self, address: IpAddr) -> io::Result<bool> {
         self.change(|directory| directory.remove(&address.to_string()), |index, _| index.remove(address))
     }
 
-    /// Changes the directory, and the index with it; after a failure, or when somebody else made a change, nothing is
-    /// known any more.
+    /// Changes the directory, and the index accordingly. After a failure, or if somebody else changed the directory
+    /// too, the index is discarded.
     fn change<T>(
         &mut self,
         change: impl FnOnce(&dyn LeaseDirectory) -> io::Result<T>,
@@ -300,13 +306,13 @@ impl Store {
         Ok(result)
     }
 
-    /// Takes what is known, if the directory is still as it was.
+    /// Takes what is known, if the directory has not changed since.
     fn undisturbed(&mut self) -> Option<Known> {
         let known = self.known.take().or_else(|| self.load());
         known.filter(|known| self.directory.state().is_ok_and(|now| now == known.state))
     }
 
-    /// What is known, from the index or by reading all files.
+    /// What is known: the stored index if it is valid, otherwise all files are read.
     fn known(&mut self) -> io::Result<&Known> {
         let known = match self.known.take().or_else(|| self.load()) {
             Some(known) => known,
@@ -321,7 +327,7 @@ impl Store {
         Some(Known { index, state, saved: true, hidden: false })
     }
 
-    /// Reads all files and shows each lease; in doubt an address is taken.
+    /// Reads all files, and passes each lease to `look`. A file that cannot be understood counts as a taken address.
     fn scan(&self, look: &mut dyn FnMut(IpAddr, &Content)) -> io::Result<Known> {
         let (mut state, mut names) = (self.directory.state()?, self.directory.names()?);
         if self.is_locked() && names.iter().any(|name| directory::is_temporary(name)) {
@@ -357,7 +363,7 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// What a failed call has read need not be read again.
+    /// Writes the index even after a failed call, so that the next process need not read the files again.
     fn drop(&mut self) {
         self.unlock();
     }

@@ -1,4 +1,4 @@
-//! The lease directories of the real machine: files below an open directory, flock(2) for the lock.
+//! The lease directories of the real machine: files below an open directory, and flock(2) for the lock.
 
 use super::super::MachineError;
 use super::super::errno::as_go;
@@ -42,13 +42,13 @@ impl LeaseDirectories for RealDirectories {
     }
 }
 
-/// Where making a directory with its parents fails: at the first that is missing or something else.
+/// The directory for which mkdir(2) failed: the first ancestor that is missing or not a directory.
 fn obstacle(directory: &Path) -> &Path {
     let ancestors: Vec<&Path> = directory.ancestors().collect();
     ancestors.into_iter().rev().find(|ancestor| !ancestor.is_dir()).unwrap_or(directory)
 }
 
-/// The open directory of a store; all below is reached through it.
+/// The open directory of a store. All files are accessed relative to it.
 #[derive(Debug)]
 struct RealDirectory {
     store: StoreRef,
@@ -89,8 +89,9 @@ impl LeaseDirectory for RealDirectory {
         })
     }
 
-    /// Making, removing or renaming a file sets `mtime` and `ctime` to one and the same time, be it as coarse as a tick. So a state in which they
-    /// differ lasts until the next change, even one in this very tick. A file system that does not keep nanoseconds can have no such state.
+    /// When a file is created, removed or renamed, the kernel sets `mtime` and `ctime` of the directory to the same
+    /// time. This time may be as coarse as a timer tick. So a state in which they differ ends with the next change,
+    /// even within the same tick. File systems without nanoseconds cannot have such a state.
     fn stamp(&self) -> io::Result<Option<State>> {
         let mut now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for _ in 0..3 {
@@ -119,7 +120,7 @@ impl LeaseDirectory for RealDirectory {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Found>> {
-        // Nothing that a name may stand for, such as a FIFO, makes us wait.
+        // `O_NONBLOCK`, so that a special file such as a FIFO does not block.
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
         let mut file = match self.dir.open_with(name, &options) {

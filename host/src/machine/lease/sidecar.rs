@@ -1,7 +1,7 @@
-//! The index of a store as a file outside of it: `STATE-DIR/leases/HASH` (`docs/adr/0005-lease-index.md`).
+//! The stored index of a lease store: `STATE-DIR/leases/HASH`, outside of the store (`docs/adr/0005-lease-index.md`).
 //!
-//! It is believed only for the very state of the directory for which it was written: boot, device, inode, and the
-//! times that [`LeaseDirectory::stamp`] gave it, which no change by anybody else leaves in place.
+//! It is valid only for the state of the directory for which it was written: boot, device, inode, and the times that
+//! [`LeaseDirectory::stamp`] set. Any later change by somebody else changes these times.
 
 use super::directory::{LeaseDirectory, State};
 use super::index::Index;
@@ -13,24 +13,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What the file begins with; the digit is the version of the format.
+/// The first bytes of the file. The digit is the version of the format.
 const MAGIC: &[u8; 8] = b"cnilidx3";
 
-/// Where the index of one store is.
+/// The location of a store's index.
 #[derive(Debug)]
 pub struct Sidecar {
     path: PathBuf,
 }
 
 impl Sidecar {
-    /// The index of a store, in a directory of indexes that need not exist.
+    /// The index of a store. `indexes` is the directory of all indexes, which need not exist.
     pub fn new(indexes: &Path, store: &StoreRef) -> Self {
         let digest = Sha256::digest(store.directory().as_os_str().as_bytes());
         let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Sidecar { path: indexes.join(name) }
     }
 
-    /// The index, if it was written for this very state of the directory. Needs no lock: the file is replaced as a whole.
+    /// The index, if it was written for this state of the directory. Needs no lock, because the file is replaced
+    /// atomically.
     pub fn load(&self, state: &State) -> Option<Index> {
         let expected = header(state, &boot_id()?);
         let mut file = File::open(&self.path).ok()?;
@@ -43,9 +44,9 @@ impl Sidecar {
         Index::read(&mut file, length).ok()?
     }
 
-    /// Stamps the directory and writes the index for the state that it has then. The store's lock must be held.
+    /// Stamps the directory, and writes the index for the resulting state. The store must be locked.
     ///
-    /// A process that dies in between leaves an index for a state that is past.
+    /// If the process dies in between, the stored index is for an earlier state, and so invalid.
     pub fn save(&self, directory: &dyn LeaseDirectory, index: &Index) -> io::Result<()> {
         let Some(boot) = boot_id() else { return Ok(()) };
         let Some(state) = directory.stamp()? else { return Ok(()) };
@@ -63,13 +64,13 @@ impl Sidecar {
         written
     }
 
-    /// Forgets an index that turned out to be wrong.
+    /// Removes an index that turned out to be wrong.
     pub fn remove(&self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// All by which an index is recognised.
+/// The header of an index: everything that shows whether it is valid.
 fn header(state: &State, boot: &[u8; 36]) -> Vec<u8> {
     let mut bytes = [MAGIC.as_slice(), boot].concat();
     bytes.extend(state.dev.to_be_bytes());
@@ -81,7 +82,7 @@ fn header(state: &State, boot: &[u8; 36]) -> Vec<u8> {
     bytes
 }
 
-/// Another one after each boot; device numbers and inodes mean nothing beyond it.
+/// The boot ID. Device and inode numbers are not comparable between boots.
 fn boot_id() -> Option<[u8; 36]> {
     let text = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     text.first_chunk().copied()

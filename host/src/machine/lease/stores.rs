@@ -9,7 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The open lease stores of a verb, by reference. A lock that was taken stays until the store is unlocked, or until the end.
+/// The open lease stores of a verb. A store stays locked until it is unlocked, or until this value is dropped.
 #[derive(Debug)]
 pub struct Stores {
     directories: Box<dyn LeaseDirectories>,
@@ -19,7 +19,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Stores in the directories of a machine. Dry ones take no lock and make no file.
+    /// Stores in the directories of a machine. In a dry run, no store is locked, and no file is created.
     pub fn new(directories: Box<dyn LeaseDirectories>, is_dry: bool) -> Self {
         Stores { directories, indexes: None, is_dry, open: BTreeMap::new() }
     }
@@ -29,13 +29,13 @@ impl Stores {
         Stores::new(Box::new(RealDirectories), is_dry)
     }
 
-    /// Keeps indexes of the stores in that directory, which need not exist; without one, each question reads a whole store.
+    /// Uses indexes in this directory, which need not exist. Without indexes, each query reads a whole store.
     pub fn with_indexes(mut self, directory: PathBuf) -> Self {
         self.indexes = Some(directory);
         self
     }
 
-    /// The store that a planner asks, with its lock; dry without one, and none if there is no store.
+    /// The store for a planner's query. It is locked, except in a dry run. None if it does not exist in a dry run.
     pub fn planning_store(&mut self, store: &StoreRef) -> Result<Option<&mut Store>, MachineError> {
         if !self.is_dry {
             return self.locked_store(store).map(Some);
@@ -49,7 +49,7 @@ impl Stores {
         Ok(self.open.get_mut(store))
     }
 
-    /// A store with its lock, made where there is none. A dry one refuses.
+    /// A locked store. Creates it if it does not exist. Fails in a dry run.
     pub fn locked_store(&mut self, store: &StoreRef) -> Result<&mut Store, MachineError> {
         if self.is_dry {
             return Err(MachineError::Conflict(DRY.to_owned()));
@@ -60,12 +60,12 @@ impl Stores {
         }
         match self.open.get_mut(store) {
             Some(found) => found.lock().map(|()| found),
-            // Inserted above.
+            // It was inserted above.
             None => Err(MachineError::Conflict(format!("{} is not open", store.directory().display()))),
         }
     }
 
-    /// A store with its lock; none: there is no such store.
+    /// A locked store. None if it does not exist.
     pub fn existing_store(&mut self, store: &StoreRef) -> Result<Option<&mut Store>, MachineError> {
         match self.open(store).map_err(|e| unreadable(store, e))? {
             Some(_) => self.locked_store(store).map(Some),
@@ -73,36 +73,37 @@ impl Stores {
         }
     }
 
-    /// The stores whose lock is held.
+    /// The stores that are locked.
     pub fn locked(&self) -> BTreeSet<StoreRef> {
         let locked = self.open.iter().filter(|(_, store)| store.is_locked());
         locked.map(|(reference, _)| reference.clone()).collect()
     }
 
-    /// Releases all locks.
+    /// Unlocks all stores.
     pub fn unlock_all(&mut self) {
         self.open.values_mut().for_each(Store::unlock);
     }
 
-    /// Releases all locks but those of these stores.
+    /// Unlocks all stores except these.
     pub fn unlock_except(&mut self, kept: &BTreeSet<StoreRef>) {
         let others = self.open.iter_mut().filter(|(reference, _)| !kept.contains(reference));
         others.for_each(|(_, store)| store.unlock());
     }
 
-    /// Who holds an address. One file is read, without the lock.
+    /// The holder of an address. Reads one file, without the lock.
     pub fn holder(&self, store: &StoreRef, address: IpAddr, owner: &Owner) -> Result<Holder, MachineError> {
         let holder =
             self.open(store).and_then(|found| found.map_or(Ok(Holder::Nobody), |s| s.holder(address, owner)));
         holder.map_err(|e| unreadable(store, e))
     }
 
-    /// Whether somebody else than the owner holds an address in one of these stores; one that cannot be read does not count.
+    /// Whether somebody other than the owner holds an address in one of these stores. Stores that cannot be read do not
+    /// count.
     pub fn is_leased_to_another(&self, stores: &[StoreRef], owner: &Owner, address: IpAddr) -> bool {
         stores.iter().any(|store| matches!(self.holder(store, address, owner), Ok(Holder::Other)))
     }
 
-    /// Whether a container has an address, whatever its interface; none, if there is no such store.
+    /// Whether a container holds an address, with any interface. None if the store does not exist.
     pub fn has_lease(&self, store: &StoreRef, container: &ContainerId, address: IpAddr) -> Option<bool> {
         let directory = self.directories.open(store).ok()??;
         let content = match directory.read(&address.to_string()) {
@@ -113,8 +114,8 @@ impl Stores {
         Some(first.trim_ascii() == container.as_str().as_bytes())
     }
 
-    /// The addresses that an owner has in these stores; those that name the container alone, only when none names the interface too (the reference's
-    /// rule). Why one may be missing is added to `unread`.
+    /// The addresses of an owner in these stores. Leases that name only the container count only if no lease names the
+    /// interface too, as in the reference. Errors that may hide a lease are added to `unread`.
     pub fn held_leases(
         &self,
         owner: &Owner,
@@ -135,7 +136,8 @@ impl Stores {
                     continue;
                 }
             };
-            // With the lock, what had to be read serves the next one too; the answer needs none.
+            // The lock is not needed for the answer. But with it, the index of the files that are read here is stored
+            // for the next process.
             if !self.is_dry
                 && let Err(error) = store.lock()
             {
@@ -151,10 +153,12 @@ impl Stores {
         leases
     }
 
-    /// Removes every lease of a store whose owner (container, and interface unless it is of the old form) `is_kept` refuses, whoever made it, and
-    /// what crashes left. Gives the addresses, and what could not be removed.
+    /// Removes every lease whose owner `is_kept` refuses, whether the reference or this host wrote it, and the files
+    /// that crashes left. The owner is the container, with its interface unless the lease is in the old form. Returns
+    /// the addresses, and an error for each lease that could not be removed.
     ///
-    /// Of a store that may be another network's too, no lease shows which network it is of: there all stay. Dry, nothing is removed.
+    /// If the directory may also be the store of another network, no lease shows its network, so all stay. In a dry
+    /// run, nothing is removed.
     pub fn release_unlisted(
         &mut self,
         store: &StoreRef,
@@ -191,7 +195,7 @@ impl Stores {
     }
 }
 
-/// Why a store cannot be read.
+/// The error for a store that cannot be read.
 pub fn unreadable(store: &StoreRef, source: io::Error) -> MachineError {
     let what = format!("failed to read {}", store.directory().display());
     MachineError::File { what, source: as_go(source) }

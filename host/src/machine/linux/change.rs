@@ -1,4 +1,4 @@
-//! Changing the machine.
+//! The changes of the Linux machine.
 
 use super::netlink::{conntrack, encode};
 use super::{Linux, file, firewalld, native, sysctl};
@@ -25,7 +25,7 @@ impl Machine for Linux {
         let container = self.container.as_ref().map(AsFd::as_fd);
         let (mut answers, mut messages) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in &requests {
-            // What cannot be sent is answered here; the others are sent all the same.
+            // A request that cannot be encoded gets its error here. The others are sent all the same.
             answers.push(encode(request, container).map(|message| messages.push(message)));
             if let Request::Delete(index) = request {
                 self.indexes.retain(|link, known| link.netns != netns || known != index);
@@ -79,7 +79,7 @@ impl Machine for Linux {
     }
 }
 
-/// The same error a second time.
+/// A copy of the error.
 fn same(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),

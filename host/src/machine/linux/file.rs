@@ -1,4 +1,4 @@
-//! Files: those that a plugin may read, those that are written whole, and programs on the search path.
+//! Files: reading, atomic writing, and look-up of programs on `PATH`.
 
 use crate::machine::port::Unreadable;
 use cap_std::ambient_authority;
@@ -9,13 +9,15 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Opening waits for nobody: a FIFO has no writer to wait for before its type is known.
+/// `O_NONBLOCK`: opening a FIFO would otherwise wait for a writer before its type can be checked.
 const FLAGS: libc::c_int = libc::O_NONBLOCK | libc::O_NOCTTY;
 
-/// The contents of a regular file of at most `limit` bytes. With `below`, a symbolic link that leads out of that directory, also for a moment, is refused
-/// (`docs/security.md`, S13).
+/// Reads a regular file of at most `limit` bytes. With `below`, a path with a symbolic link that leads out of that
+/// directory is refused, even if it leads back (`docs/security.md`, S13).
 ///
-/// An error after the file was opened is [`Unreadable`]; its texts are the reference's where it has one.
+/// # Errors
+///
+/// An error after the file was opened is [`Unreadable`]. Its texts are the reference's, if the reference has one.
 pub fn read(path: &Path, below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {
     let file = match below {
         Some(directory) => open_below(directory, path)?,
@@ -49,7 +51,8 @@ fn contents(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file whole, with directories for root alone, as the reference makes both.
+/// Writes a file atomically. Creates its directories with mode 0600, as the reference does, so that only root can use
+/// them.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o600).create(directory)?;
@@ -61,7 +64,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .inspect_err(|_| drop(std::fs::remove_file(&new)))
 }
 
-/// The first program of that name on the search path.
+/// The first program with this name on `PATH`.
 pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_whole_or_not_at_all_and_nothing_is_waited_for() {
+    fn a_file_is_read_completely_or_not_at_all_and_without_blocking() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let refusal = |path: &Path| refusal(path, None);

@@ -1,4 +1,4 @@
-//! Looking at the machine.
+//! The queries of the Linux machine.
 
 use super::netlink::{address, link, qdisc, route, vlan};
 use super::{Linux, file, firewalld, sysctl};
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Look for Linux {
-    /// Opens the sockets, and asks the kernel once: its first answer to a process is slow.
+    /// Opens the sockets, and sends a first request to the kernel, because the first answer to a process is slow.
     fn prepare(&mut self) {
         for netns in [Netns::Host, Netns::Container] {
             let _ = self.socket(netns);
@@ -77,7 +77,7 @@ impl Look for Linux {
 
     fn redirects(&mut self, link: u32) -> io::Result<Vec<u32>> {
         match qdisc::redirects(self.socket(Netns::Host)?, link) {
-            // Without an `ingress` there are no filters.
+            // A link without an ingress qdisc has no filters.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Vec::new()),
             found => found,
         }

@@ -1,7 +1,7 @@
-//! The machine that ships: Linux, over netlink, `/proc/sys`, files and processes.
+//! The production machine: Linux, with netlink, `/proc/sys`, files and processes.
 //!
-//! There are two network namespaces: the host's, which is the calling thread's, and a container's, in which the thread is only for as long as it takes to open
-//! a socket or a file of `/proc/sys`.
+//! There are two network namespaces: that of the host, which is the calling thread's, and that of a container. The
+//! thread enters the container's namespace only to open a socket or a file in `/proc/sys`.
 
 mod change;
 mod file;
@@ -26,23 +26,25 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use tables::Tables;
 
-/// The host's namespace, which is the calling thread's, and a container's.
+/// A Linux machine with the host's network namespace and a container's.
 ///
-/// All calls have to come from one thread, the one whose namespace is the host's; [`Tables`] may be used from others.
+/// All calls must come from the same thread, whose namespace is the host's. Only [`Tables`] may be used from other
+/// threads.
 #[derive(Debug)]
 pub struct Linux {
     container: Option<NetnsFile>,
     dry: bool,
-    /// The host's namespace, once the thread has left it.
+    /// The host's namespace, opened before the thread first leaves it.
     home: Option<File>,
     sockets: Sockets,
-    /// The indexes of links that were looked up; the kernel uses none twice, so at worst there is no such link any more.
+    /// The indexes of links that were looked up. The kernel does not use an index twice, so an old index at worst
+    /// belongs to no link.
     indexes: HashMap<LinkRef, u32>,
     stores: Stores,
     tables: Arc<Tables>,
 }
 
-/// The sockets of both namespaces, as far as they are open.
+/// The open sockets of both namespaces.
 #[derive(Debug, Default)]
 struct Sockets {
     host: Option<Netlink>,
@@ -50,7 +52,7 @@ struct Sockets {
 }
 
 impl Linux {
-    /// A machine with that container namespace, if it has one; a dry one refuses every change. Opens nothing yet.
+    /// A machine with this container namespace, if any. A dry machine refuses every change. Opens nothing yet.
     pub fn open(container: Option<NetnsFile>, dry: bool) -> Self {
         Linux {
             container,
@@ -63,16 +65,17 @@ impl Linux {
         }
     }
 
-    /// With these lease stores.
+    /// The same machine with these lease stores.
     pub fn with_stores(mut self, stores: Stores) -> Self {
         self.stores = stores;
         self
     }
 
-    /// Processes that change rules hold this lock (`flock`) too. When this process is killed, one of them may still be about to add rules: whoever takes the
-    /// lock next comes after that.
+    /// Passes this lock (flock(2)) on to the programs that change rules. If this process is killed, such a program may
+    /// still be about to add rules. It then holds the lock until its end, so the next process that takes the lock sees
+    /// its rules.
     pub fn with_lock(mut self, lock: BorrowedFd<'_>) -> Self {
-        // Without a descriptor to spare, it is as if the lock were not shared.
+        // If no descriptor is left, the lock is not passed on.
         self.tables = Arc::new(Tables::new(self.dry, lock.try_clone_to_owned().ok()));
         self
     }
@@ -94,18 +97,18 @@ impl Linux {
         }
     }
 
-    /// Moves the thread into a namespace until the guard is dropped.
+    /// Moves the thread into a namespace, until the guard is dropped.
     fn enter(&mut self, netns: Netns) -> io::Result<Option<Guard<&File>>> {
         enter(&mut self.home, self.container.as_ref(), netns)
     }
 
-    /// The error of a change of a dry machine.
+    /// The error for a change of a dry machine.
     fn refuse_dry(&self) -> io::Result<()> {
         if self.dry { Err(io::Error::other(DRY)) } else { Ok(()) }
     }
 }
 
-/// The host's namespace is where the thread is.
+/// Enters a namespace. The thread is in the host's namespace already.
 fn enter<'a>(
     home: &'a mut Option<File>,
     container: Option<&NetnsFile>,
@@ -124,7 +127,7 @@ fn enter<'a>(
     }
 }
 
-/// The error for a container that is gone.
+/// The error if the container's namespace is gone.
 fn no_container() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the container has no network namespace")
 }

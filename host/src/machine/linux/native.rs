@@ -1,4 +1,5 @@
-//! Executing a native plugin: a delegate that is no component (SPEC, section 4; cni-behaviours, section 1.13).
+//! Execution of native plugins: delegates that are not components (SPEC, section 4; reference: pkg/invoke/raw_exec.go
+//! in containernetworking/cni).
 
 use super::process::{self, Bounds};
 use crate::machine::port::ProgramCall;
@@ -9,27 +10,31 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How often an executable that is being written is tried again, a second apart, as in the reference.
+/// The number of retries if the executable is being written (`ETXTBSY`). They are one second apart, as in the
+/// reference.
 const BUSY_RETRIES: u32 = 5;
 
-/// The time of a plugin in seconds, unless `WASM_CNI_DELEGATE_SECONDS` gives another: `dhcp` tries several times, and the kubelet gives up after two
-/// minutes.
+/// The time limit of a plugin in seconds, unless `WASM_CNI_DELEGATE_SECONDS` is set. It allows for the retries of
+/// `dhcp`, and is shorter than the kubelet's limit of two minutes.
 const SECONDS: u64 = 100;
 
-/// The most output of a plugin, in bytes: more than any result.
+/// The limit of a plugin's output, in bytes. No result is that large.
 const OUTPUT_BYTES: usize = 1 << 20;
 
-/// Executes a plugin in our own environment with its variables, and waits for it. See [`execute`].
+/// Executes a plugin in our own environment and with its variables. See [`execute`].
 pub fn run(call: &ProgramCall) -> io::Result<Output> {
     let variables: Vec<(&str, &str)> =
         call.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     execute(&call.program, call.verb, &variables, &call.input)
 }
 
-/// Executes a plugin for a verb, in our own environment with `CNI_COMMAND` and these variables, with `input` as its standard input.
+/// Executes a plugin for a verb and waits for it. Its environment is our own, with `CNI_COMMAND` and `variables`.
+/// `input` is its standard input.
 ///
-/// [`io::ErrorKind::TimedOut`] when it took too long; [`io::ErrorKind::Other`] when its output is too large, or when a signal asked us to end during an
-/// ADD: then the error's source is [`crate::signal::Ended`].
+/// # Errors
+///
+/// [`io::ErrorKind::TimedOut`] if it ran too long. [`io::ErrorKind::Other`] if its output was too large, or if a signal
+/// asked this process to end during an ADD; in the latter case the error's source is [`crate::signal::Ended`].
 pub fn execute(program: &Path, verb: &str, variables: &[(&str, &str)], input: &str) -> io::Result<Output> {
     let mut retries = 0;
     loop {
@@ -45,7 +50,7 @@ pub fn execute(program: &Path, verb: &str, variables: &[(&str, &str)], input: &s
     }
 }
 
-/// A signal to us ends an ADD; a verb that removes something goes on.
+/// A signal to this process interrupts an ADD. Other verbs continue, because they remove things.
 fn bounds(verb: &str) -> Bounds {
     let given = std::env::var("WASM_CNI_DELEGATE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let time = Duration::from_secs(given.unwrap_or(SECONDS));

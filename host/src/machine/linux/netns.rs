@@ -1,4 +1,4 @@
-//! Network namespaces: opened once, compared by identity, entered for a moment.
+//! Network namespaces: opening, comparing and entering them.
 
 pub use crate::value::NetnsId;
 
@@ -16,45 +16,45 @@ use std::path::{Path, PathBuf};
 /// `NSFS_MAGIC` of `linux/magic.h`.
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
 
-/// Why a path is no network namespace; the texts are the reference's.
+/// Why a path is no network namespace. The texts are the reference's.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenNetnsError {
     /// `statfs(2)` failed.
     #[error("failed to Statfs {path:?}")]
     Statfs {
-        /// As given.
+        /// The path as given.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// It lies on another file system than those that hold namespaces.
+    /// The file is not on a file system of namespaces.
     #[error("unknown FS magic on {path:?}: {:x}", magic.0)]
     Magic {
-        /// As given.
+        /// The path as given.
         path: PathBuf,
         /// `f_type`.
         magic: FsType,
     },
-    /// It is a file of `/proc`, or a namespace of another kind.
+    /// The file is another file of `/proc`, or a namespace of another type.
     #[error("{} is no network namespace", path.display())]
     Kind {
-        /// As given.
+        /// The path as given.
         path: PathBuf,
     },
-    /// It could not be opened.
+    /// The file could not be opened.
     #[error("open {}", path.display())]
     Open {
-        /// As given.
+        /// The path as given.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
 impl OpenNetnsError {
-    /// Whether there is nothing at the path: for DEL, the container is gone.
+    /// Whether the path does not exist. For DEL, the container is then gone.
     pub fn is_not_exist(&self) -> bool {
         match self {
             OpenNetnsError::Statfs { source, .. } | OpenNetnsError::Open { source, .. } => {
@@ -70,24 +70,24 @@ impl OpenNetnsError {
 fn is_network(file: &File) -> bool {
     /// `NS_GET_NSTYPE` of `linux/nsfs.h`.
     const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
-    // SAFETY: no memory is involved, and files that are no namespaces refuse it.
+    // SAFETY: the call uses no memory of this process, and fails for files that are no namespaces.
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
     kind == libc::CLONE_NEWNET
 }
 
-/// `SO_NETNS_COOKIE` of the namespace of a socket.
+/// `SO_NETNS_COOKIE` of the socket's namespace.
 #[expect(unsafe_code, reason = "nix does not have this socket option")]
 fn cookie(socket: &OwnedFd) -> Option<u64> {
     let mut cookie = 0_u64;
     let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
     let (to, len) = ((&raw mut cookie).cast(), &raw mut length);
-    // SAFETY: both point to our own variables, which outlive the call, and the length is that of the first.
+    // SAFETY: both pointers are to local variables that outlive the call, and `length` is the size of `cookie`.
     let got =
         unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, to, len) };
     (got == 0).then_some(cookie)
 }
 
-/// A network namespace, held open, so that it is the same one until the end.
+/// An open network namespace. As long as it is open, the kernel does not reuse its identity.
 #[derive(Debug)]
 pub struct NetnsFile {
     path: PathBuf,
@@ -107,7 +107,7 @@ impl NetnsFile {
         if magic != NSFS_MAGIC && magic != PROC_SUPER_MAGIC {
             return Err(OpenNetnsError::Magic { path, magic });
         }
-        // By now the path may lead to another file: one that blocks, or no namespace at all.
+        // The path may lead to another file by now, so the open must not block, and the type is checked again.
         let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
         match opened.and_then(|file| file.metadata().map(|metadata| (file, metadata))) {
             Ok((file, _)) if !is_network(&file) => Err(OpenNetnsError::Kind { path }),
@@ -123,19 +123,20 @@ impl NetnsFile {
         Self::open("/proc/thread-self/ns/net")
     }
 
-    /// Whether both are one namespace, by whatever paths they were opened.
+    /// Whether both are the same namespace, independent of their paths.
     pub fn same_as(&self, other: &NetnsFile) -> bool {
         self.identity() == other.identity()
     }
 
-    /// `st_dev` and `st_ino`: unique among the namespaces that exist at one time.
+    /// `st_dev` and `st_ino`, which are unique among the existing namespaces.
     fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
 
-    /// What identifies the namespace, also among later ones with its inode number.
+    /// The identity of the namespace. It also distinguishes later namespaces that get the same inode number.
     ///
-    /// For the cookie (`SO_NETNS_COOKIE`, Linux 5.14) the thread enters the namespace for a moment; without the permission there is none.
+    /// To read the cookie (`SO_NETNS_COOKIE`, since Linux 5.14), the thread enters the namespace for a moment. Without
+    /// the permission to do so, there is no cookie.
     pub fn id(&self) -> NetnsId {
         let cookie = self.enter().ok().and_then(|_guard| {
             let socket =
@@ -145,26 +146,26 @@ impl NetnsFile {
         NetnsId { device: self.device, inode: self.inode, cookie }
     }
 
-    /// The path by which it was opened.
+    /// The path that it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Moves the calling thread into the namespace until the guard is dropped.
+    /// Moves the calling thread into the namespace, until the guard is dropped.
     pub fn enter(&self) -> io::Result<Guard> {
         let back = of_thread()?;
         setns(&self.file, CloneFlags::CLONE_NEWNET)?;
         Ok(Guard { back })
     }
 
-    /// The same for a thread whose own namespace is `back`, see [`of_thread`].
+    /// The same, if the caller has already opened the thread's own namespace `back` (see [`of_thread`]).
     pub fn enter_from<'a>(&self, back: &'a File) -> io::Result<Guard<&'a File>> {
         setns(&self.file, CloneFlags::CLONE_NEWNET)?;
         Ok(Guard { back })
     }
 }
 
-/// The namespace of the calling thread, to come back to.
+/// The namespace of the calling thread, to return to later.
 pub fn of_thread() -> io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
@@ -175,7 +176,7 @@ impl AsFd for NetnsFile {
     }
 }
 
-/// As long as it lives, the thread is in another namespace.
+/// A thread in another namespace. Dropping the guard returns it to its own.
 #[derive(Debug)]
 #[must_use = "the thread leaves the namespace when this is dropped"]
 pub struct Guard<F: AsFd = File> {
@@ -184,7 +185,7 @@ pub struct Guard<F: AsFd = File> {
 
 impl<F: AsFd> Drop for Guard<F> {
     fn drop(&mut self) {
-        // Going on in the wrong namespace would change the wrong machine.
+        // If the thread continued in the wrong namespace, it would change the wrong machine.
         if setns(&self.back, CloneFlags::CLONE_NEWNET).is_err() {
             std::process::abort();
         }

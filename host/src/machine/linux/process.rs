@@ -1,4 +1,5 @@
-//! Programs that the host executes: `iptables`, `nft`, native plugins. Each ends with us, and in time.
+//! Programs that the host executes: `iptables`, `nft`, native plugins. Each is killed when this process dies, and after
+//! a time limit.
 
 use crate::signal;
 use nix::errno::Errno;
@@ -16,39 +17,41 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Between two checks for a signal to us, and for the end of a program whose output another process keeps open.
+/// The interval of the checks for signals to this process, and for the end of a program whose output another process
+/// keeps open.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A program that has closed its output ends within this time, as a rule.
+/// Most programs that have closed their output end within this time.
 const SOON: Duration = Duration::from_millis(1);
 
-/// A lock as a descriptor that new processes inherit, until it is dropped.
+/// A copy of a lock's descriptor, which new processes inherit until it is dropped.
 pub fn inherited(lock: Option<&OwnedFd>) -> Option<OwnedFd> {
-    // Without a descriptor to spare, it is as if the lock were not shared.
+    // If no descriptor is left, the lock is not passed on.
     lock.and_then(|lock| dup(lock).ok())
 }
 
 /// The limits of a program.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Until its end.
+    /// The longest run time.
     pub time: Duration,
-    /// Of standard output and of standard error each, in bytes.
+    /// The limit for standard output and for standard error, in bytes each.
     pub bytes: usize,
-    /// Whether a signal to us ends it; otherwise it is waited for.
+    /// Whether a signal to this process interrupts the program. Otherwise, the program runs to its end.
     pub interrupted: bool,
 }
 
-/// The limits of a tool that changes something: it runs to its end and reports the result itself. The legacy `iptables` waits less for its lock, and no
-/// ruleset is larger.
+/// The limits of tools that change something. A tool runs to its end and reports the result itself. The time is longer
+/// than the legacy `iptables` waits for its lock, and no ruleset is larger than the output limit.
 pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 20, interrupted: false };
 
-/// Runs a program with `input` on its standard input, in an environment that `command` has.
+/// Runs a program in the environment of `command`, with `input` as its standard input.
 ///
-/// It dies when we do: a killed ADD changes nothing any more once its lock is free. It has a process group of its own, so that
-/// a signal to ours is for us to answer, and that one which takes too much goes with all that it started.
+/// The kernel kills the program when this process dies, so that after a killed ADD nothing changes any more once its
+/// lock is free. The program has its own process group, so a signal to our process group does not reach it. If it
+/// exceeds a limit, it is killed together with all processes that it started.
 pub fn run(command: &mut Command, input: &str, bounds: Bounds) -> io::Result<Output> {
-    // A file: a program that does not read its input, or prints first, blocks nobody.
+    // The input is a file, so a program that does not read it, or that prints first, blocks nobody.
     let input = if input.is_empty() { Stdio::null() } else { file(input)? };
     start(command, input, bounds)?.finish()
 }
@@ -59,7 +62,7 @@ fn start(command: &mut Command, input: Stdio, bounds: Bounds) -> io::Result<Star
     Ok(Started { child: command.spawn()?, bounds, is_reaped: false })
 }
 
-/// A running program. Without [`Started::finish`] it is killed, with all processes that it started.
+/// A running program. If it is dropped before [`Started::finish`], it is killed with all processes that it started.
 #[derive(Debug)]
 struct Started {
     child: Child,
@@ -68,7 +71,7 @@ struct Started {
 }
 
 impl Started {
-    /// Waits for its end.
+    /// Waits for the end of the program.
     fn finish(mut self) -> io::Result<Output> {
         let output = collect(&mut self.child, self.bounds)?;
         self.is_reaped = true;
@@ -81,7 +84,7 @@ impl Drop for Started {
         if self.is_reaped {
             return;
         }
-        // It has not been reaped, so the number is still its own.
+        // The program was not reaped, so its process ID is not reused yet.
         if let Ok(group) = i32::try_from(self.child.id()).map(Pid::from_raw) {
             let _ = killpg(group, Signal::SIGKILL);
         }
@@ -89,7 +92,7 @@ impl Drop for Started {
     }
 }
 
-/// A text as a file without a name.
+/// A text as an anonymous file.
 fn file(text: &str) -> io::Result<Stdio> {
     let mut file = File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text.as_bytes())?;
@@ -104,12 +107,12 @@ fn die_with_us(command: &mut Command) {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
     };
-    // SAFETY: it makes two system calls: it does not allocate, lock or panic, which is all that is asked of code between fork
-    // and exec.
+    // SAFETY: the closure makes two system calls. It does not allocate, lock or panic, as code between fork and exec
+    // must not.
     unsafe { command.pre_exec(in_child) };
 }
 
-/// Waits for the program and reads what it prints.
+/// Waits for the end of the program, and reads its output.
 fn collect(child: &mut Child, bounds: Bounds) -> io::Result<Output> {
     let deadline = Instant::now() + bounds.time;
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
@@ -120,7 +123,7 @@ fn collect(child: &mut Child, bounds: Bounds) -> io::Result<Output> {
         waited.extend(stdout.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         waited.extend(stderr.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         match poll(&mut waited, PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO)) {
-            // It may have ended, and a process that it left running keeps its output open.
+            // The program may have ended, while a process that it left running keeps its output open.
             Ok(0) => {
                 if let Some(status) = child.try_wait()? {
                     return Ok(Output { status, stdout: out, stderr: err });
@@ -145,7 +148,7 @@ fn collect(child: &mut Child, bounds: Bounds) -> io::Result<Output> {
     Ok(Output { status, stdout: out, stderr: err })
 }
 
-/// Reads what is there; closes the pipe at its end.
+/// Reads what is available. Closes the pipe at the end of the output.
 fn read<T: Read>(pipe: &mut Option<T>, into: &mut Vec<u8>, limit: usize) -> io::Result<()> {
     let Some(open) = pipe else { return Ok(()) };
     let mut buffer = [0; 16 << 10];
@@ -170,7 +173,7 @@ fn wait(child: &mut Child, deadline: Instant, bounds: Bounds) -> io::Result<Exit
             return Ok(status);
         }
         check(deadline, bounds)?;
-        // Waking up takes longer than most programs still run.
+        // A sleep would last longer than most programs still run.
         if closed.elapsed() < SOON {
             sched_yield()?;
         } else {
@@ -202,17 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn a_program_gets_its_input_and_both_its_outputs_are_read() {
+    fn a_program_gets_its_input_and_both_outputs_are_read() {
         let output = sh("cat; echo woe >&2; exit 3", "text", BOUNDS).unwrap();
         let texts = (output.stdout.as_slice(), output.stderr.as_slice());
         assert_eq!((texts, output.status.code()), ((b"text".as_slice(), b"woe\n".as_slice()), Some(3)));
-        // More than a pipe holds, neither read nor waited for by the other side.
+        // The input is larger than a pipe's buffer. The program does not read it, and neither side blocks.
         let long = "x".repeat(1 << 20);
         assert!(sh("exit 0", &long, BOUNDS).unwrap().status.success());
     }
 
     #[test]
-    fn one_that_takes_too_long_or_says_too_much_is_ended_with_all_that_it_started() {
+    fn a_program_over_its_limits_is_killed_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let mark = dir.path().join("late");
         let script = format!("(sleep 2; touch {}) & sleep 1000", mark.display());
@@ -220,11 +223,11 @@ mod tests {
         assert_eq!(error.to_string(), "it did not end within 1 s");
         assert_eq!(sh("yes", "", BOUNDS).unwrap_err().to_string(), "it printed more than 64 KiB");
         sleep(Duration::from_secs(3));
-        assert!(!mark.exists(), "what it started has gone with it");
+        assert!(!mark.exists(), "its children were killed too");
     }
 
     #[test]
-    fn what_a_program_leaves_running_is_not_waited_for() {
+    fn a_process_that_a_program_leaves_running_is_not_waited_for() {
         let output = sh("sleep 5 & echo done", "", BOUNDS).unwrap();
         assert_eq!(output.stdout, b"done\n");
         let closed = sh("exec >&- 2>&-; sleep 1000", "", Bounds { time: Duration::from_secs(1), ..BOUNDS });

@@ -1,4 +1,4 @@
-//! An address of a link, with all that the kernel keeps of it.
+//! An address of a link, with all attributes that the kernel stores.
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,12 @@ const DADFAILED: u32 = 0x08;
 /// `IFA_F_TENTATIVE`.
 const TENTATIVE: u32 = 0x40;
 
-/// An address of a link: all that the kernel keeps of it, so that it can be added again as it was.
+/// An address of a link, with all attributes that the kernel stores, so that it can be added again unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
-    /// `IFA_LOCAL`, else `IFA_ADDRESS`, with the prefix length.
+    /// `IFA_LOCAL` if present, otherwise `IFA_ADDRESS`, with the prefix length.
     pub address: IpNetwork,
-    /// `IFA_ADDRESS`, where that is the other end of a point-to-point link.
+    /// `IFA_ADDRESS`, if it is the peer's address of a point-to-point link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// `IFA_BROADCAST`.
@@ -35,13 +35,13 @@ pub struct Address {
     /// `IFA_PROTO`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u8>,
-    /// `ifa_prefered` and `ifa_valid` of `IFA_CACHEINFO`, seconds.
+    /// `ifa_prefered` and `ifa_valid` of `IFA_CACHEINFO`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetimes: Option<(u32, u32)>,
 }
 
 impl Address {
-    /// One of which nothing else is known: of global scope, forever.
+    /// An address without other attributes: of global scope, and valid forever.
     pub fn new(address: IpNetwork) -> Self {
         Address {
             address,
@@ -56,27 +56,27 @@ impl Address {
         }
     }
 
-    /// Whether it is yet to be found out that nobody else has it.
+    /// Whether duplicate address detection has not finished yet.
     pub fn is_tentative(&self) -> bool {
         self.flags & TENTATIVE != 0
     }
 
-    /// Whether nobody asks if somebody else has it.
+    /// Whether duplicate address detection is disabled for the address.
     pub fn is_nodad(&self) -> bool {
         self.flags & NODAD != 0
     }
 
-    /// Whether somebody else has it.
+    /// Whether duplicate address detection found another owner.
     pub fn is_duplicate(&self) -> bool {
         self.flags & DADFAILED != 0
     }
 
-    /// The kernel gives every link that is up such an address of its own.
+    /// Whether it is a link-local address. The kernel adds one to every link that is set up.
     pub fn is_link_local(&self) -> bool {
         matches!(self.address.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local())
     }
 
-    /// Whether the kernel gives it by itself whenever a link comes up.
+    /// Whether the kernel adds the address by itself whenever the link is set up.
     pub fn comes_back(&self) -> bool {
         self.is_link_local() || self.address.is_ipv6() && self.address.ip().is_loopback()
     }

@@ -1,11 +1,12 @@
-//! Why a file was not read.
+//! Errors of reading a file.
 
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use std::io;
 use std::path::Path;
 
-/// The cause of an error of [`Look::file`](super::Look::file) after the file was opened: there is no regular file, it is too large, or it could not be read.
+/// The cause of an error of [`Look::file`](super::Look::file) after the file was opened: it is not a regular file, is
+/// too large, or could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub io::Error);
@@ -17,7 +18,8 @@ impl Unreadable {
     }
 }
 
-/// An error of [`Look::file`](super::Look::file) in the words of the reference: `open PATH: no such file or directory`, `read PATH: is a directory`.
+/// An error of [`Look::file`](super::Look::file) in the wording of the reference:
+/// `open PATH: no such file or directory`, `read PATH: is a directory`.
 pub fn failed_read(path: &Path, error: io::Error) -> MachineError {
     let (verb, source) = match error.downcast::<Unreadable>() {
         Ok(Unreadable(source)) => ("read", source),

@@ -1,21 +1,21 @@
-//! Queueing disciplines of a link: `tc qdisc`.
+//! Queueing disciplines of a link, as in `tc qdisc`.
 
-/// A token bucket: `tbf`.
+/// A token bucket filter, tc-tbf(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// Bytes a second.
+    /// In bytes per second.
     pub rate: u64,
-    /// Bytes that may wait.
+    /// The number of bytes that may wait.
     pub limit: u32,
-    /// How long the burst takes, in ticks of 64 ns.
+    /// The time in which the burst is sent, in ticks of 64 ns.
     pub buffer: u32,
 }
 
-/// What is at the root of a link's queues, and whether something is where packets come in.
+/// The queueing disciplines of a link that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Qdiscs {
-    /// `tbf`, if that is the root.
+    /// The root qdisc, if it is a token bucket filter.
     pub root: Option<TokenBucket>,
-    /// `ingress` is where its packets come in.
+    /// Whether the link has an ingress qdisc.
     pub has_ingress: bool,
 }

@@ -1,44 +1,45 @@
-//! A change of links, addresses and routes: one netlink message each.
+//! Changes of links, addresses and routes. Each is one netlink message.
 
 use super::address::Address;
 use super::qdisc::TokenBucket;
 use crate::value::{IfName, Mac, Netns, Route};
 use ipnetwork::IpNetwork;
 
-/// A change of links, addresses or routes; indexes are those of the namespace to which it is sent.
+/// A change of links, addresses or routes. Indexes are those of the namespace that the request is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Makes a link of one end. A link of that name is `EEXIST`.
+    /// Creates a link, except a veth pair. Fails with `EEXIST` if the name is taken.
     CreateLink(NewLink),
-    /// Makes a veth pair, both ends down and in their places at once; the second end's queue length is 0, as the reference makes it. Sent to the
-    /// host's namespace.
+    /// Creates a veth pair. Both ends are down, and in their final namespaces from the start. The host end has the
+    /// queue length 0, as in the reference. The request is sent to the host's namespace.
     CreateVeth(NewVeth),
-    /// Gives a new link, by its name, its alias, and as a port its settings: the kernel ignores both in the message that makes a link.
+    /// Sets the alias and the bridge port settings of a new link, which is given by its name. The kernel ignores both
+    /// in the message that creates a link.
     Mark {
-        /// Which.
+        /// The name of the link.
         name: IfName,
-        /// `IFLA_IFALIAS`; empty removes it.
+        /// `IFLA_IFALIAS`. An empty text removes it.
         alias: String,
         /// `IFLA_BRPORT_MODE`.
         hairpin: bool,
         /// `IFLA_BRPORT_ISOLATED`.
         isolated: bool,
     },
-    /// Deletes a link; of a pair, both ends.
+    /// Deletes a link. If it is one end of a veth pair, the kernel deletes both.
     Delete(u32),
-    /// Brings a link up, or takes it down.
+    /// Sets a link up, or down.
     SetUp(u32, bool),
-    /// `IFF_PROMISC`.
+    /// Sets or clears `IFF_PROMISC`.
     SetPromiscuous(u32, bool),
-    /// `IFF_ALLMULTI`.
+    /// Sets or clears `IFF_ALLMULTI`.
     SetAllMulticast(u32, bool),
-    /// The Ethernet address.
+    /// Sets the MAC address.
     SetMac(u32, Mac),
-    /// Bytes.
+    /// Sets the MTU, in bytes.
     SetMtu(u32, u32),
-    /// `IFLA_TXQLEN`, packets.
+    /// Sets `IFLA_TXQLEN`, in packets.
     SetQueueLength(u32, u32),
-    /// `IFLA_IFALIAS`.
+    /// Sets `IFLA_IFALIAS`.
     SetAlias(u32, String),
     /// Makes a link a port of a bridge.
     SetMaster {
@@ -47,7 +48,7 @@ pub enum Request {
         /// The bridge.
         master: u32,
     },
-    /// The settings of a bridge port.
+    /// Sets the settings of a bridge port.
     SetPort {
         /// The port.
         link: u32,
@@ -56,62 +57,64 @@ pub enum Request {
         /// `IFLA_BRPORT_ISOLATED`.
         isolated: bool,
     },
-    /// Takes a bridge port out of every VLAN.
+    /// Removes a bridge port from all VLANs.
     DropVlans(u32),
-    /// Puts a bridge port into VLANs.
+    /// Adds a bridge port to VLANs.
     AddVlans {
         /// The port.
         link: u32,
         /// The lowest VLAN ID.
         first: u16,
-        /// The highest.
+        /// The highest VLAN ID.
         last: u16,
-        /// Frames without a tag are its, and its frames leave without one.
+        /// Whether the VLAN is the PVID, and its frames leave untagged.
         native: bool,
     },
-    /// `ip address add`, of an IPv4 prefix shorter than 31 with its broadcast address; `EEXIST` if it is there.
+    /// `ip address add`. An IPv4 prefix shorter than 31 gets its broadcast address. Fails with `EEXIST` if the address
+    /// exists.
     AddAddress {
-        /// On which link.
+        /// The link.
         link: u32,
-        /// With host bits.
+        /// The address with its host bits.
         address: IpNetwork,
         /// `IFA_F_NODAD`.
         nodad: bool,
     },
-    /// Adds an address as it was.
+    /// Adds an address with all its earlier attributes.
     RestoreAddress {
-        /// On which link.
+        /// The link.
         link: u32,
-        /// All that was known of it.
+        /// The address with its earlier attributes.
         address: Address,
     },
     /// `ip address delete`.
     DeleteAddress {
-        /// From which link.
+        /// The link.
         link: u32,
-        /// With host bits.
+        /// The address with its host bits.
         address: IpNetwork,
     },
-    /// `ip route prepend … proto boot`: before another route to the same destination, as in the reference.
+    /// `ip route prepend … proto boot`: adds a route before other routes to the same destination, as the reference
+    /// does.
     AddRoute {
-        /// Through which link.
+        /// The link of the route.
         link: u32,
-        /// Its gateway is of the destination's family.
+        /// The route. Its gateway must be of the same family as the destination.
         route: Route,
     },
-    /// Puts a token bucket at the root of a link's queues, in the place of whatever is there.
+    /// Sets a token bucket filter as the root qdisc of a link, and replaces any other.
     SetTokenBucket(u32, TokenBucket),
-    /// Deletes the root of a link's queues.
+    /// Deletes the root qdisc of a link.
     DeleteRootQdisc(u32),
-    /// Adds the place where a link's incoming packets are looked at.
+    /// Adds the ingress qdisc of a link.
     AddIngress(u32),
-    /// Deletes it, with its filters.
+    /// Deletes the ingress qdisc of a link, with its filters.
     DeleteIngress(u32),
-    /// Redirects all that comes from a link.
+    /// Redirects all incoming packets of a link.
     Redirect {
-        /// From which link.
+        /// The link that packets come from.
         link: u32,
-        /// To which.
+        /// The link that they are redirected to.
         to: u32,
     },
 }
@@ -119,50 +122,50 @@ pub enum Request {
 /// See [`Request::CreateLink`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLink {
-    /// Its name.
+    /// The name.
     pub name: IfName,
-    /// Its Ethernet address; none: the kernel chooses one.
+    /// The MAC address. None means that the kernel chooses one.
     pub mac: Option<Mac>,
-    /// Bytes; none: the kernel's default.
+    /// In bytes. None means the kernel's default.
     pub mtu: Option<u32>,
-    /// Its kind, with what only that kind has.
+    /// The kind, with the attributes that only this kind has.
     pub kind: NewKind,
 }
 
 /// The kind of a new link: `IFLA_INFO_KIND` and `IFLA_INFO_DATA`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewKind {
-    /// A bridge, down.
+    /// A bridge. It is down.
     Bridge {
-        /// Whether ports exchange frames of common VLANs alone.
+        /// Whether the bridge filters by VLAN (`IFLA_BR_VLAN_FILTERING`).
         vlan_filtering: bool,
     },
-    /// A dummy link, down.
+    /// A dummy link. It is down.
     Dummy,
-    /// An intermediate functional block, up, with a queue length of 0.
+    /// An intermediate functional block. It is up, and its queue length is 0.
     Ifb,
 }
 
 /// See [`Request::CreateVeth`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVeth {
-    /// The one end, with the kernel's queue length.
+    /// The first end, with the kernel's default queue length.
     pub end: VethEnd,
-    /// The end in the host's namespace, with a queue length of 0.
+    /// The end in the host's namespace, with the queue length 0.
     pub host: VethEnd,
-    /// Where the first end is.
+    /// The namespace of the first end.
     pub netns: Netns,
-    /// Bytes, of both; none: the kernel's default.
+    /// The MTU of both ends, in bytes. None means the kernel's default.
     pub mtu: Option<u32>,
-    /// The bridge that the host's end is a port of, by index.
+    /// The index of the bridge that the host end joins.
     pub master: Option<u32>,
 }
 
 /// An end of a veth pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VethEnd {
-    /// Its name.
+    /// The name.
     pub name: IfName,
-    /// Its Ethernet address.
+    /// The MAC address.
     pub mac: Mac,
 }

@@ -1,31 +1,31 @@
-//! Why rules were not listed, or not changed.
+//! Errors of listing and changing rules.
 
 use crate::machine::MachineError;
 
-/// Why a table was not listed, or not changed.
+/// Why a table was not listed or changed.
 #[derive(Debug)]
 pub enum TableError {
-    /// The program that does it is not installed; the text says which.
+    /// The program is not installed. The text names it.
     Missing(String),
-    /// It was refused, and nothing was changed: another try on a new listing may succeed.
+    /// The change was refused, and nothing was changed. Another attempt with a new listing may succeed.
     Refused(String),
-    /// The outcome is not known: the process was killed, or the kernel's answer was lost.
+    /// The result is unknown: the program was killed, or the kernel's answer was lost.
     Unknown(String),
-    /// Each try was refused, and others had changed the table in between.
+    /// Every attempt was refused, and others changed the table each time.
     Changed(String),
-    /// Somebody holds the lock of the tables for longer than so many seconds. Nothing was changed.
+    /// Somebody held the lock of the tables for longer than this many seconds. Nothing was changed.
     Busy(u64),
-    /// Anything else, and nothing was changed.
+    /// Any other error. Nothing was changed.
     Failed(String),
 }
 
 impl TableError {
-    /// Whether it may have been done all the same.
+    /// Whether the change may have been done.
     pub fn is_unknown(&self) -> bool {
         matches!(self, TableError::Unknown(_))
     }
 
-    /// The error in the words `what`; `missing` where the program is not installed.
+    /// The error with the text `what`, or `missing` if the program is not installed.
     pub fn into_error(self, missing: &str, what: &str) -> MachineError {
         let (what, message) = match self {
             TableError::Busy(seconds) => {
@@ -38,7 +38,7 @@ impl TableError {
                 (what, message)
             }
         };
-        // Where no words are wanted, the message has them.
+        // If `what` is empty, the message already contains the text.
         match what {
             "" => MachineError::Conflict(message),
             what => MachineError::Tool { what: what.to_owned(), message },

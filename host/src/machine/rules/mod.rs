@@ -1,4 +1,4 @@
-//! Tables of packet filter rules: what is listed of one, and the edits that change it, all or none.
+//! Tables of packet filter rules: their listings, and the edits that change them in one transaction.
 
 mod error;
 pub mod iptables;
@@ -11,32 +11,32 @@ use std::fmt;
 /// A table of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TableId {
-    /// `iptables -t TABLE`, or `ip6tables`.
+    /// `iptables -t TABLE`, or the same with `ip6tables`.
     Iptables(iptables::Table, iptables::Family),
-    /// A table of nftables by family and name, both constants, so that nothing in them has to be quoted.
+    /// A table of nftables, by family and name. Both are constants, so they need no quoting.
     Nftables(&'static str, &'static str),
 }
 
-/// What is listed of a table.
+/// The listing of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Listing {
-    /// Of iptables.
+    /// A table of iptables.
     Iptables(iptables::Listing),
-    /// Of nftables.
+    /// A table of nftables.
     Nftables(nftables::Listing),
 }
 
 /// A change of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
-    /// Of iptables.
+    /// In a table of iptables.
     Iptables(iptables::Edit),
-    /// Of nftables.
+    /// In a table of nftables.
     Nftables(nftables::Edit),
 }
 
 impl Listing {
-    /// A table with nothing in it, or that does not exist.
+    /// A table that is empty or does not exist.
     pub fn empty(table: TableId) -> Self {
         match table {
             TableId::Iptables(..) => Listing::Iptables(iptables::Listing::default()),
@@ -44,7 +44,7 @@ impl Listing {
         }
     }
 
-    /// The table as it is after some edits.
+    /// Applies edits to the listing.
     pub fn apply(&mut self, edits: &[Edit]) {
         for edit in edits {
             match (&mut *self, edit) {
@@ -55,7 +55,7 @@ impl Listing {
         }
     }
 
-    /// The listing, if it is one of iptables.
+    /// The listing, if it is of iptables.
     pub fn iptables(&self) -> Option<&iptables::Listing> {
         match self {
             Listing::Iptables(listing) => Some(listing),
@@ -63,7 +63,7 @@ impl Listing {
         }
     }
 
-    /// The listing, if it is one of nftables.
+    /// The listing, if it is of nftables.
     pub fn nftables(&self) -> Option<&nftables::Listing> {
         match self {
             Listing::Nftables(listing) => Some(listing),
@@ -79,11 +79,11 @@ impl From<iptables::Edit> for Edit {
 }
 
 impl Edit {
-    /// Whether the kernel refuses it, and with it all edits of its transaction, when what it makes is there already.
+    /// Whether the kernel refuses the edit, and with it the whole transaction, if its object exists.
     pub fn is_exclusive(&self) -> bool {
         match self {
             Edit::Iptables(edit) => edit.is_exclusive(),
-            // `add table`, `add chain` and `add rule` are never refused for that.
+            // `add table`, `add chain` and `add rule` succeed if the object exists.
             Edit::Nftables(_) => false,
         }
     }
@@ -109,11 +109,11 @@ impl fmt::Display for TableId {
     }
 }
 
-/// The tables of a machine. They are used from a second thread too, beside links.
+/// The rule tables of a machine. A second thread uses them too, in parallel with changes of links.
 pub trait RuleTables {
-    /// Lists a table. One that is not there is empty, also where the kernel has no such tables at all.
+    /// Lists a table. A table that does not exist is empty, also if the kernel has no such tables.
     fn list(&self, table: TableId) -> Result<Listing, TableError>;
 
-    /// Does all edits or none.
+    /// Does all edits, or none.
     fn commit(&self, table: TableId, edits: &[Edit]) -> Result<(), TableError>;
 }

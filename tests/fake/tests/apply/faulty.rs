@@ -1,4 +1,4 @@
-//! The real machine, but for one change.
+//! The real machine, with a fault in one change.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,43 +17,43 @@ use wasm_cni::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use wasm_cni::machine::vlans::Vlans;
 use wasm_cni::value::{LinkRef, Netns, Route, StoreRef, SysctlKey};
 
-/// What a failure says.
+/// The text of a failed change.
 pub const MADE: &str = "made to fail";
 
-/// What goes wrong at a change.
+/// The fault of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused.
+    /// The change fails.
     Fails,
-    /// The process dies before it.
+    /// The process dies before the change.
     DiesBefore,
-    /// The process dies after it.
+    /// The process dies after the change.
     DiesAfter,
 }
 
-/// Which change goes wrong; shared by all through which a machine is changed.
+/// The change with the fault. All parts of a machine share the same count.
 #[derive(Debug, Clone)]
 pub struct Strike {
     fault: Fault,
-    /// Counted from 0 over all changes.
+    /// The number of the change, counted from 0.
     at: usize,
-    /// Whether all changes after it are refused too, so that nothing can be undone.
+    /// Whether all later changes fail too, so that an undo fails.
     stays: bool,
     seen: Arc<Mutex<usize>>,
 }
 
 impl Strike {
-    /// At that change; with `stays` at all after it too.
+    /// A fault in the change `at`. With `stays`, all later changes fail too.
     pub fn new(fault: Fault, at: usize, stays: bool) -> Self {
         Strike { fault, at, stays, seen: Arc::default() }
     }
 
-    /// Whether so many changes were made that it struck.
+    /// Whether the change with the fault was reached.
     pub fn has_struck(&self) -> bool {
         *self.seen.lock().unwrap() > self.at
     }
 
-    /// Makes a change, unless it goes wrong.
+    /// Makes a change, unless it has the fault.
     fn change<T>(&self, change: impl FnOnce() -> T, refused: impl FnOnce() -> T) -> T {
         let number = {
             let mut seen = self.seen.lock().unwrap();
@@ -76,14 +76,14 @@ impl Strike {
     }
 }
 
-/// The real machine, but for one change.
+/// The real machine, with a fault in one change.
 pub struct Faulty {
     linux: Linux,
     strike: Strike,
 }
 
 impl Faulty {
-    /// A machine with that container.
+    /// A machine with this container.
     pub fn open(container: NetnsFile, strike: Strike) -> Self {
         let stores = Stores::new(Box::new(FaultyDirectories(strike.clone())), false);
         Faulty { linux: Linux::open(Some(container), false).with_stores(stores), strike }
@@ -181,9 +181,10 @@ impl Machine for Faulty {
         self
     }
 
-    /// The kernel does a whole batch before it lets a process die, and may refuse one request of it.
+    /// The kernel does a whole batch before a process can die, but it may refuse a single request of a batch.
     ///
-    /// Where all that follows is refused too, the batch is refused whole: what removes the first half of a pair has to be possible, or else nobody knows of it.
+    /// If all later changes fail too, the whole batch fails. Otherwise a half of a pair could be created and not
+    /// deleted, and nothing would show that it exists.
     fn send(&mut self, netns: Netns, requests: Vec<Request>) -> Vec<io::Result<()>> {
         let Faulty { linux, strike } = self;
         if strike.fault != Fault::Fails || strike.stays {
@@ -195,7 +196,7 @@ impl Machine for Faulty {
             let refused = || group.iter().map(|_| Err(io::Error::other(MADE))).collect();
             strike.change(|| linux.send(netns, group.to_vec()), refused)
         };
-        // An MTU is set away and back again, so that it is pinned: the kernel refuses both or none.
+        // To pin an MTU, it is changed and changed back. The kernel refuses both requests or none.
         let is_pin = |a: &Request, b: &Request| matches!((a, b), (Request::SetMtu(a, _), Request::SetMtu(b, _)) if a == b);
         requests.chunk_by(is_pin).flat_map(&mut send).collect()
     }
@@ -229,7 +230,7 @@ impl Machine for Faulty {
     }
 }
 
-/// Its tables: a transaction is one change.
+/// The rule tables. A transaction counts as one change.
 struct FaultyTables(Arc<dyn RuleTables + Send + Sync>, Strike);
 
 impl RuleTables for FaultyTables {
@@ -242,7 +243,7 @@ impl RuleTables for FaultyTables {
     }
 }
 
-/// Its lease directories.
+/// The lease directories.
 #[derive(Debug)]
 struct FaultyDirectories(Strike);
 
@@ -257,7 +258,7 @@ impl LeaseDirectories for FaultyDirectories {
     }
 }
 
-/// A lease directory in which each file that is made, named or removed is one change.
+/// A lease directory. Each file that is created, linked, renamed or removed counts as one change.
 #[derive(Debug)]
 struct FaultyDirectory(Box<dyn LeaseDirectory>, Strike);
 

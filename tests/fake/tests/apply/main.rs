@@ -1,4 +1,5 @@
-//! All or nothing, shown: every change of a real plan on the real kernel fails once, and the process dies once around each.
+//! A plan is applied completely or not at all. On the real kernel, every change of a plan fails once, and the process
+//! dies once before and after each.
 
 mod faulty;
 #[path = "../machines/private.rs"]
@@ -24,14 +25,14 @@ use wasm_cni::policy::Grants;
 use wasm_cni::reference;
 use wasm_cni::value::{Attachment, ContainerId, Dns, IfName, NetworkName, PluginName, Report};
 
-/// A plan, the configuration that allows it, and the machine on which it is applied.
+/// A plan, the configuration that allows it, and the machine that it is applied to.
 struct Scene {
     plan: &'static str,
     config: &'static str,
     start: &'static str,
 }
 
-/// What most networks ask for, on a machine that has nothing yet.
+/// A typical network, on a machine without any configuration.
 const WALKTHROUGH: Scene = Scene {
     plan: include_str!("../../../plans/walkthrough.json"),
     config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
@@ -39,7 +40,7 @@ const WALKTHROUGH: Scene = Scene {
     start: "true",
 };
 
-/// Every kind of action, on a bridge of the operator's whose addresses are in the way.
+/// Every kind of action, on a bridge of the operator whose addresses have to be replaced.
 const EVERYTHING: Scene = Scene {
     plan: include_str!("../../../plans/everything.json"),
     config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
@@ -118,7 +119,7 @@ fn add(scene: &Scene, strike: &Strike) -> Result<(), ApplyError> {
     result
 }
 
-/// What the next DEL does: with the container's namespace, or when that is gone.
+/// What the next DEL does, with or without the container's namespace.
 fn undo_section(section: &Section, with_netns: bool) {
     let mut machine = Linux::open(with_netns.then(container), false);
     let stuck = revert(section, section.reason(), &state(), &mut machine);
@@ -126,7 +127,7 @@ fn undo_section(section: &Section, with_netns: bool) {
     journal().forget(section).unwrap();
 }
 
-/// Everything that the plans touch. Left out: what changes by itself (carrier, link-local addresses).
+/// Everything that the plans change. State that changes by itself is left out: carrier, link-local addresses.
 fn snapshot() -> String {
     sh(r"for netns in '' '-n c'; do
            ip $netns -o link | sed -E 's/^[0-9]+: //; s/ state [A-Z]+//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g; s/@[^:]+//'
@@ -141,7 +142,7 @@ fn snapshot() -> String {
 
 fn on_fresh_machine(scene: &Scene, test: impl FnOnce(&str) + Send) {
     private(|| {
-        // Duplicate address detection ends at once, not after a second.
+        // Duplicate address detection is disabled, because it takes a second.
         sh("set -e; mkdir -p /run/netns; ip link set lo up; ip netns add c; ip netns exec c sysctl -qw \
             net.ipv6.conf.default.dad_transmits=0 net.ipv6.conf.default.router_solicitation_delay=0
             iptables -t nat -S > /dev/null; ip6tables -t nat -S > /dev/null");
@@ -150,7 +151,7 @@ fn on_fresh_machine(scene: &Scene, test: impl FnOnce(&str) + Send) {
     });
 }
 
-/// Each change of the plan goes wrong once, each on a machine of its own; gives how many there are.
+/// Runs the test once for each change of the plan, each on a machine of its own. Returns the number of changes.
 fn each_change(
     scene: &Scene,
     fault: Fault,
@@ -170,7 +171,7 @@ fn each_change(
 fn every_change_fails_once(scene: &Scene) {
     let failed = AtomicUsize::new(0);
     let changes = each_change(scene, Fault::Fails, false, |strike, at, before| {
-        // Some are not needed: a file that is in nobody's way stays.
+        // Some changes may fail: a temporary file that was not removed stays, and harms nobody.
         let Err(error) = add(scene, strike) else { return };
         failed.fetch_add(1, Relaxed);
         let text = chain(&error.source);
@@ -181,7 +182,8 @@ fn every_change_fails_once(scene: &Scene) {
     assert_each(scene, failed.into_inner(), changes);
 }
 
-/// All that was tried was tried: all but a few changes of a plan went wrong, which are not fewer than its actions that change something.
+/// Checks that the loop covered the plan: all but a few of its changes failed, and there are enough changes for its
+/// actions.
 fn assert_each(scene: &Scene, wrong: usize, changes: usize) {
     let entries = checked_plan(scene).entries().len();
     assert!(wrong <= changes && wrong + 8 >= changes && 2 * changes > entries, "{wrong} of {changes}");
@@ -207,7 +209,8 @@ fn killed_once_around_every_change(scene: &Scene) {
     }
 }
 
-/// An ADD that fails at a change, and can undo nothing: what is told of it. None: there was nothing to undo, or nothing that had to be done failed.
+/// An ADD with a failed change whose undo fails too: the error that it reports. None if there was nothing to undo, or
+/// if no necessary change failed.
 fn stuck(scene: &Scene, strike: &Strike, at: usize, before: &str) -> Option<CniError> {
     let error = add(scene, strike).err()?;
     if error.stuck.is_empty() {
@@ -253,7 +256,8 @@ fn every_remedy_works(scene: &Scene) {
         let undone = undo(section, &undos, &mut machine());
         for (undo, undone) in undos.iter().zip(undone) {
             let is_done = !matches!(undone, Undone::Gone | Undone::Left(_));
-            // What is shared goes when it is empty: of a bridge that has its port nothing is told, and rules of nftables leave their table.
+            // Shared objects are removed only if they are empty. For a bridge with a port there is no command, and
+            // rules of nftables leave their table.
             let is_shared = matches!(undo, Undo::DeleteEmptyBridge(_) | Undo::RemoveMasqueradeNft(_));
             assert!(!is_done || is_shared, "change {at}: {undo:?}: {undone:?}\n{}", error.details);
         }
@@ -263,47 +267,47 @@ fn every_remedy_works(scene: &Scene) {
 }
 
 #[test]
-fn the_commands_that_are_told_remove_what_an_undo_left() {
+fn the_reported_commands_remove_what_an_undo_left() {
     every_remedy_works(&WALKTHROUGH);
 }
 
 #[test]
-fn the_commands_that_are_told_remove_whatever_an_undo_left() {
+fn the_reported_commands_remove_what_an_undo_of_any_kind_left() {
     every_remedy_works(&EVERYTHING);
 }
 
 #[test]
-fn every_action_that_fails_leaves_the_machine_as_before() {
+fn a_failed_action_leaves_the_machine_unchanged() {
     every_change_fails_once(&WALKTHROUGH);
 }
 
 #[test]
-fn every_kind_of_action_that_fails_leaves_the_machine_as_before() {
+fn a_failed_action_of_any_kind_leaves_the_machine_unchanged() {
     every_change_fails_once(&EVERYTHING);
 }
 
 #[test]
-fn killed_around_any_action_it_is_cleaned_up_by_the_next_verb() {
+fn the_next_verb_cleans_up_after_a_process_killed_at_any_action() {
     killed_once_around_every_change(&WALKTHROUGH);
 }
 
 #[test]
-fn killed_around_any_kind_of_action_it_is_cleaned_up_by_the_next_verb() {
+fn the_next_verb_cleans_up_after_a_process_killed_at_any_kind_of_action() {
     killed_once_around_every_change(&EVERYTHING);
 }
 
 #[test]
-fn an_undo_that_fails_is_told_and_the_next_verb_finishes_it() {
+fn a_failed_undo_is_reported_and_the_next_verb_completes_it() {
     every_undo_fails_once(&WALKTHROUGH);
 }
 
 #[test]
-fn an_undo_of_any_kind_that_fails_is_told_and_the_next_verb_finishes_it() {
+fn a_failed_undo_of_any_kind_is_reported_and_the_next_verb_completes_it() {
     every_undo_fails_once(&EVERYTHING);
 }
 
 #[test]
-fn a_journal_that_a_crash_cut_off_anywhere_is_what_was_whole_of_it() {
+fn a_journal_that_a_crash_cut_off_is_read_up_to_the_last_whole_line() {
     let directory = tempfile::tempdir().unwrap();
     let state = StateDir::new(directory.path().to_owned());
     let request = request(&WALKTHROUGH);
@@ -339,7 +343,7 @@ fn a_journal_that_a_crash_cut_off_anywhere_is_what_was_whole_of_it() {
 }
 
 #[test]
-fn the_plan_of_everything_has_every_kind_of_action() {
+fn the_everything_plan_has_every_kind_of_action() {
     let kind = |action: &Action| {
         let value = serde_json::to_value(action).unwrap();
         value.as_object().unwrap().keys().next().unwrap().clone()
@@ -350,7 +354,7 @@ fn the_plan_of_everything_has_every_kind_of_action() {
 }
 
 #[test]
-fn an_add_of_everything_verifies_and_its_del_leaves_the_operators_bridge() {
+fn an_add_of_the_everything_plan_passes_check_and_its_del_leaves_the_operator_s_bridge() {
     let scene = &EVERYTHING;
     on_fresh_machine(scene, |_| {
         let bridge =
@@ -362,7 +366,7 @@ fn an_add_of_everything_verifies_and_its_del_leaves_the_operators_bridge() {
         let found = verify(&actions, &mut machine(), &mut Notes::default()).concat();
         assert_eq!(found, Vec::<Difference>::new());
         assert_eq!(bridge(), before);
-        assert!(sh("ip addr show cni_bridge0").contains("fd00:77::1/64"), "it is in nobody's way");
+        assert!(sh("ip addr show cni_bridge0").contains("fd00:77::1/64"), "no new address replaces it");
         let sections = journal().sections().unwrap();
         undo_section(&sections[0], true);
         assert_eq!(bridge(), before);

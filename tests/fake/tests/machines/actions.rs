@@ -1,4 +1,4 @@
-//! Actions in few words.
+//! Short constructors for actions.
 
 use std::net::IpAddr;
 use wasm_cni::action::record::OldSysctl;
@@ -37,7 +37,7 @@ pub fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])
 }
 
-/// A link that is down and has nothing but a MAC.
+/// A link that is down and has only a MAC address.
 pub fn fact(link: LinkRef, kind: &str, last: u8) -> LinkFact {
     LinkFact {
         netns: link.netns,

@@ -1,4 +1,4 @@
-//! A case, and how it is played on both machines.
+//! A case, and its execution on both machines.
 
 use crate::private::{private, sh};
 use crate::real::new_netns;
@@ -20,24 +20,24 @@ use wasm_cni::plan::{CheckedPlan, Entry};
 use wasm_cni::value::{AddressRange, Fact, LinkRef, Mac, PluginName};
 use wasm_cni_fake::FakeMachine;
 
-/// One start state, made twice, and what is done to it.
+/// A start state, built on both machines, and the steps that follow.
 pub struct Case {
     pub name: String,
-    /// Shell commands that make the start state, in the host's namespace and in the container's.
+    /// The shell commands that build the start state, in the host's namespace and in the container's.
     pub real: (String, String),
-    /// The same for the fake.
+    /// The same start state of the fake machine.
     pub fake: FakeMachine,
-    /// What is done.
+    /// The steps.
     pub steps: Vec<Vec<Action>>,
-    /// The container is gone.
+    /// Whether the container's namespace is gone.
     pub gone: bool,
-    /// Nothing is to be changed.
+    /// Whether the machine is read-only.
     pub dry: bool,
-    /// What is undone then, before all that was done; a link's index is not known here.
+    /// Undos to perform first, before those of the steps. The indexes of links are not known here.
     pub undos: Vec<Undo>,
 }
 
-/// A plan of these actions, checked as what is done again: a case has what no policy would allow.
+/// A checked plan with these actions. It is checked as a repair, because no policy would allow all actions of a case.
 fn checked(actions: &[Action]) -> CheckedPlan {
     let plugin = PluginName::parse("test").unwrap();
     let entry = |action: &Action| {
@@ -70,13 +70,13 @@ impl Case {
         self
     }
 
-    /// Plays the case on both machines and compares what they say, line by line.
+    /// Runs the case on both machines, and compares the output line by line.
     pub fn agree(self) {
         let difference = self.difference();
         assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     }
 
-    /// How what they say differs.
+    /// The difference between the outputs.
     pub fn difference(mut self) -> Option<String> {
         private(|| {
             let container = new_netns();
@@ -102,7 +102,7 @@ impl Case {
         })
     }
 
-    /// Everything that is said while the case is played.
+    /// Runs the case on a machine. Returns the output.
     fn play<M: Machine>(&self, machine: &mut M, snapshot: impl Fn(&M) -> String) -> Vec<String> {
         let mut said = vec!["# start".to_owned()];
         let actions = self.steps.concat();
@@ -123,7 +123,8 @@ impl Case {
             for (action, outcome) in step.iter().zip(outcomes) {
                 if let Outcome::Done(effect) = &outcome {
                     let done = Done::Effect(effect);
-                    // As if each had been recorded alone, so that nothing goes with a link.
+                    // Each action is undone as if it had been recorded alone, so that every undo is derived, even if
+                    // the link is deleted anyway.
                     let undoing = Undoing { done, why: Reason::Rollback, own: &[], others: &[] };
                     undos.extend(action.kind().undos(&undoing));
                 }
@@ -149,7 +150,7 @@ impl Case {
     }
 }
 
-/// What becomes of a native plugin, which is executed between two stages.
+/// The outcome of a native plugin, which is executed between two stages.
 fn executed(delegate: &Delegate, machine: &mut dyn Machine) -> Outcome {
     match delegate::add(delegate, "1.0.0", machine) {
         Ok(_) => Outcome::Done(Effect::Created),
@@ -157,7 +158,7 @@ fn executed(delegate: &Delegate, machine: &mut dyn Machine) -> Outcome {
     }
 }
 
-/// What differs, and what a planner learns.
+/// The differences that CHECK finds, and the answers that a planner gets.
 fn look(machine: &mut impl Machine, actions: &[Action], said: &mut Vec<String>) {
     said.push("# verify".to_owned());
     let all: Vec<&Action> = actions.iter().collect();
@@ -177,7 +178,7 @@ fn look(machine: &mut impl Machine, actions: &[Action], said: &mut Vec<String>) 
     machine.stores().unlock_all();
 }
 
-/// The same namespace, once more.
+/// The same namespace, opened again.
 fn container_again(container: &NetnsFile) -> NetnsFile {
     let _guard = container.enter().unwrap();
     NetnsFile::current().unwrap()
@@ -198,7 +199,7 @@ fn compare(case: &str, real: &[String], fake: &[String]) -> Option<String> {
     Some(text + &lines.concat())
 }
 
-/// Of an address, nothing beyond its prefix.
+/// The old state as text. For an address, it contains only the prefix.
 fn old_text(old: &Old) -> String {
     match old {
         Old::Address(address) => format!("address {}", address.address),
@@ -226,7 +227,8 @@ fn outcome_text(outcome: Outcome) -> String {
     }
 }
 
-/// The variant, and all texts. Those of tools that change rules are their own; of a refusal only the kind is compared.
+/// The variant and the texts of an error. For errors of iptables, only the variant is compared, because the texts
+/// differ.
 fn error_text(error: &MachineError) -> String {
     let debug = format!("{error:?}");
     let kind = debug.split([' ', '(']).next().unwrap();
@@ -234,7 +236,7 @@ fn error_text(error: &MachineError) -> String {
     if text.contains("iptables") { format!("{kind} of iptables") } else { format!("{kind} {text}") }
 }
 
-/// Without indexes and the addresses that the kernel gives by itself.
+/// The answer as text, without indexes and without addresses that the kernel adds by itself.
 fn fact_text(answer: &Answer) -> String {
     let Answer::Link(Fact::Known(fact)) = answer else { return format!("{answer:?}") };
     let mut fact = fact.clone();

@@ -1,6 +1,7 @@
-//! The machine in memory and the shipped one, side by side, one case after the other: they must not be told apart.
+//! Comparison of the fake machine with the real one, case by case: both must behave the same.
 //!
-//! Whatever is executed is the host's own code. Each case has namespaces of its own, with an empty `/run` and `/var/lib`; that needs root.
+//! The cases execute the host's own code. Each case has its own namespaces, with an empty `/run` and `/var/lib`; this
+//! needs root.
 
 mod actions;
 #[path = "../again/mod.rs"]

@@ -1,4 +1,4 @@
-//! Private namespaces: nothing here touches the machine's own links, rules or files.
+//! Private namespaces for tests. Tests in them do not change the machine's own links, rules or files.
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -20,7 +20,7 @@ pub fn private<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Runs a command line in the thread's namespaces and gives its output; it must succeed.
+/// Runs a shell command in the thread's namespaces, and returns its output. It must succeed.
 pub fn sh(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,5 @@
-//! The real machine's state in the words of [`wasm_cni_fake::FakeMachine::snapshot`], read by other programs than ours.
+//! The state of the real machine in the format of [`wasm_cni_fake::FakeMachine::snapshot`]. It is read with programs
+//! other than ours.
 
 use crate::private::sh;
 use nix::sched::{CloneFlags, unshare};
@@ -10,12 +11,13 @@ use std::sync::LazyLock;
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni_fake::sysctl::{Family, Sysctls};
 
-/// Gives the namespace of the thread the kernel's defaults: a new one inherits the machine's.
+/// Sets the parameters of the thread's namespace to the kernel's defaults: a new namespace inherits those of the
+/// machine.
 pub fn reset_sysctls() {
     let mut first = Sysctls::new();
     for family in Family::ALL {
         first.add(family, "lo");
-        // Writing `forwarding` changes others, so it comes first.
+        // A write to `forwarding` changes other parameters, so it comes first.
         let mut names: Vec<&str> = family.defaults().map(|(name, _)| name).collect();
         names.sort_by_key(|name| *name != "forwarding");
         for name in names {
@@ -30,7 +32,7 @@ pub fn reset_sysctls() {
     }
 }
 
-/// The state of the thread's namespace, of the container's and of what both share.
+/// The state of the thread's namespace, of the container's, and of what both share.
 pub fn snapshot(container: Option<&NetnsFile>) -> String {
     let mut lines: Vec<String> = space().into_iter().map(|line| format!("host: {line}")).collect();
     if let Some(container) = container {
@@ -70,7 +72,7 @@ fn space() -> Vec<String> {
         let is_up = link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP");
         let state = if is_up { "up" } else { "down" };
         let kind = link["linkinfo"]["info_kind"].as_str();
-        // The kernel gives it an Ethernet address by chance.
+        // The kernel gives an ifb a random MAC address.
         let mac = if kind == Some("ifb") { "02:00:00:00:00:01".to_owned() } else { text(link, "address") };
         let mut line = format!("link {name} {mac} mtu {} {state}", link["mtu"]);
         if let Some(kind) = kind {
@@ -82,7 +84,7 @@ fn space() -> Vec<String> {
             if link["linkinfo"]["info_slave_data"]["isolated"].as_bool().unwrap() {
                 line += " isolated";
             }
-            // A kernel without VLAN filtering tells of no port.
+            // A kernel without VLAN filtering reports no VLANs.
             let vlans = vlans.get(&name).map_or("", String::as_str);
             if has_vlan_filtering() && vlans != "1pu" {
                 line += &format!(" vlans {vlans}");
@@ -121,7 +123,7 @@ fn space() -> Vec<String> {
     lines
 }
 
-/// What holds back the packets of a link, and where those go that come from it.
+/// The token bucket filters and redirects of a link.
 fn queues(name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for qdisc in json(&format!("tc -j -r qdisc show dev {name}")) {
@@ -145,7 +147,7 @@ fn queues(name: &str) -> Vec<String> {
     lines
 }
 
-/// The VLANs of each port of a bridge: `1pu` is the default of a new one.
+/// The VLANs of each bridge port. `1pu` is the default of a new port.
 fn vlans() -> BTreeMap<String, String> {
     let of_port = |port: &Value| {
         let vlans = port["vlans"].as_array().unwrap().iter().flat_map(|vlan| {
@@ -162,7 +164,7 @@ fn vlans() -> BTreeMap<String, String> {
     json("bridge -j vlan show").iter().map(of_port).collect()
 }
 
-/// Whether this kernel makes a bridge that keeps VLANs apart.
+/// Whether this kernel supports bridges with VLAN filtering.
 pub fn has_vlan_filtering() -> bool {
     static HAS: LazyLock<bool> = LazyLock::new(|| {
         let made = std::thread::spawn(|| {
@@ -231,7 +233,7 @@ fn sysctls() -> Vec<String> {
 }
 
 fn rules(program: &str, table: &str) -> Vec<String> {
-    // It escapes what needs not be.
+    // iptables escapes more characters than necessary.
     let listing = sh(&format!("{program} -t {table} -S")).replace("\\'", "'");
     let chains: BTreeSet<&str> = listing.lines().filter(|line| line.starts_with("-N ")).collect();
     let mut rules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -242,7 +244,7 @@ fn rules(program: &str, table: &str) -> Vec<String> {
     chains.into_iter().chain(rules.into_values().flatten()).map(str::to_owned).collect()
 }
 
-/// The tables of nftables but for those in which iptables keeps its own.
+/// The tables of nftables, except those in which iptables stores its own rules.
 fn nftables() -> Vec<String> {
     let objects = |line: &str, key: &str| -> Vec<Value> {
         let all: Value = serde_json::from_str(&sh(line)).unwrap();
@@ -273,7 +275,7 @@ fn nftables() -> Vec<String> {
     lines
 }
 
-/// What was saved of links, and what a native plugin keeps.
+/// The files with saved link attributes, and those of a native plugin.
 fn files() -> Vec<String> {
     let files =
         ["/run/cni/native/kept", "/run/cni/tuning"].into_iter().filter_map(|dir| fs::read_dir(dir).ok());
@@ -308,7 +310,7 @@ fn leases() -> Vec<String> {
     lines
 }
 
-/// Another network namespace, in the place of a container's.
+/// A new network namespace, which takes the place of a container's.
 pub fn new_netns() -> NetnsFile {
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();

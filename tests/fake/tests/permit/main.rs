@@ -1,4 +1,4 @@
-//! What changes a machine has a permit, and nobody but the host makes one: all else does not compile.
+//! Changes of a machine need a permit, and only the host can construct one: code without a permit does not compile.
 
 use std::path::Path;
 use tempfile::TempDir;
@@ -10,18 +10,18 @@ use wasm_cni_fake::FakeMachine;
 
 #[path = "../again/mod.rs"]
 mod again;
-#[expect(dead_code, reason = "it is a program, as what is refused is: that needs a `main`")]
+#[expect(dead_code, reason = "it is a program like the refused ones, which need a `main`")]
 mod checked_plan;
 
-/// `TRYBUILD=overwrite` writes what the compiler says now.
+/// `TRYBUILD=overwrite` writes the compiler's current messages to the `.stderr` files.
 #[test]
-fn what_has_no_permit_does_not_compile() {
+fn code_without_a_permit_does_not_compile() {
     trybuild::TestCases::new().compile_fail("tests/permit/refused/*.rs");
 }
 
-/// So it is refused for the plan alone.
+/// The refused program differs from the accepted one only in the type of the plan. So the type is the reason.
 #[test]
-fn what_is_refused_of_a_draft_is_done_with_a_checked_plan() {
+fn a_checked_plan_is_accepted_where_a_draft_is_refused() {
     let read = |file: &str| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/permit");
         std::fs::read_to_string(folder.join(file)).unwrap()

@@ -1,4 +1,4 @@
-//! What a chained plugin may do to what others made.
+//! What policy allows a chained plugin to do with objects of earlier plugins.
 
 use super::{name, request};
 use wasm_cni::action::query::{GrantedFacts, MachineFacts};
@@ -14,12 +14,12 @@ use wasm_cni::reference;
 use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
 use wasm_cni_fake::FakeMachine;
 
-/// A chain after bridge: `eth0` and `br0` are in `prevResult`, `eth9` in that of somebody else's sandbox.
+/// A plugin chained after bridge. `eth0` and `br0` are in `prevResult`; `eth9` is there too, but in another sandbox.
 const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "dataDir": "/run/own",
     "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 1}],
         "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}, {"name": "eth9", "sandbox": "/x"}]}}"#;
 
-/// The same with a port, on a condition, and a chain that marks.
+/// The same with a port map, a condition, and a chain that marks packets.
 const PORTS: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "portmap",
     "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]},
     "conditionsV4": ["!", "-d", "192.0.2.0/24"], "externalSetMarkChain": "MARK-IT",
@@ -40,12 +40,12 @@ fn grants(plugin: &str, config: &str) -> Grants {
     )
 }
 
-/// The lifetime of an action without a plan around it.
+/// The lifetime of an action that is alone in a plan.
 fn lifetime(action: &Action) -> Lifetime {
     action.kind().profile().lifetime(std::iter::empty())
 }
 
-/// The rules by which a plugin's action is refused.
+/// The rules that refuse an action of a plugin.
 fn refusals(plugin: &str, config: &str, action: Action) -> Vec<String> {
     let lifetime = lifetime(&action);
     let plugin_name = PluginName::parse(plugin).unwrap();
@@ -60,7 +60,7 @@ fn inside(link: &str) -> LinkRef {
 }
 
 #[test]
-fn it_sets_attributes_of_the_chains_links_and_of_no_other() {
+fn a_chained_plugin_sets_attributes_only_of_links_of_its_chain() {
     let set = |link: LinkRef, attribute| {
         refusals("tuning", CONFIG, Action::SetLink(SetLink { link, attribute })).concat()
     };
@@ -75,7 +75,7 @@ fn it_sets_attributes_of_the_chains_links_and_of_no_other() {
 }
 
 #[test]
-fn it_saves_its_own_interface_where_tuning_keeps_that() {
+fn a_chained_plugin_saves_its_interface_only_in_tuning_s_directory() {
     let save = |path: &str| {
         let (link, attributes) = (inside("eth0"), vec![LinkAttribute::Mtu(1400)]);
         refusals("tuning", CONFIG, Action::SaveLink(SaveLink { link, path: path.into(), attributes })).len()
@@ -103,13 +103,13 @@ fn only_tuning_reads_the_list_of_allowed_parameters() {
 }
 
 #[test]
-fn what_is_the_attachments_goes_with_it() {
+fn a_link_attribute_lasts_as_long_as_the_attachment() {
     let set = SetLink { link: inside("eth0"), attribute: LinkAttribute::Mtu(1400) };
     let lifetime = lifetime(&Action::SetLink(set));
     assert_eq!(lifetime, Lifetime::Attachment);
 }
 
-/// The port map that the configuration asks for.
+/// The port map that the configuration requests.
 fn ports() -> MapPorts {
     let attachment = grants("portmap", PORTS).attachment;
     let mapping =
@@ -126,7 +126,7 @@ fn ports() -> MapPorts {
 }
 
 #[test]
-fn it_maps_the_ports_that_the_runtime_asks_for_as_the_configuration_says() {
+fn only_the_requested_ports_are_mapped_as_configured() {
     let map = |change: fn(&mut MapPorts)| {
         let mut ports = ports();
         change(&mut ports);
@@ -153,20 +153,20 @@ fn it_maps_the_ports_that_the_runtime_asks_for_as_the_configuration_says() {
     assert_ne!(map(|ports| ports.address = "10.1.2.4/24".parse().unwrap()), "");
 }
 
-/// A chain after bridge, with a firewall.
+/// A plugin chained after bridge, with a firewall.
 const FIREWALL: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "firewall", "iptablesAdminChainName": "MINE",
     "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 1}],
         "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}]}}"#;
 
 #[test]
-fn what_is_passed_on_is_the_attachments_by_the_chains_and_the_bridge_that_are_named() {
+fn firewall_rules_are_for_the_attachment_s_addresses_chains_and_bridge() {
     let refused = |rule| refusals("firewall", FIREWALL, Action::Filter(rule));
     let allow = |address: [u8; 4], chain: &str| {
         refused(FilterRule::AllowForward { address: address.into(), admin_chain: chain.to_owned() })
     };
     assert!(allow([10, 1, 2, 3], "MINE").is_empty());
     assert_eq!(allow([10, 1, 2, 4], "MINE").len(), 1);
-    assert_eq!(allow([10, 1, 2, 3], "CNI-ADMIN").len(), 1, "the configuration names another");
+    assert_eq!(allow([10, 1, 2, 3], "CNI-ADMIN").len(), 1, "the configuration names another chain");
     let isolate =
         |bridge: &str| refused(FilterRule::Isolate { is_ipv4: true, bridge: name(bridge), within: false });
     assert!(isolate("br0").is_empty());
@@ -179,7 +179,7 @@ fn what_is_passed_on_is_the_attachments_by_the_chains_and_the_bridge_that_are_na
 }
 
 #[test]
-fn rules_of_others_make_room_only_if_the_host_has_said_so() {
+fn rules_of_others_are_removed_only_if_the_host_found_them_stale() {
     let other = DeletePortMap::iptables(true, "CNI-DN-0".to_owned());
     let removal = Action::DeletePortMap(other.clone());
     let lifetime = lifetime(&removal);
@@ -206,7 +206,7 @@ fn rules_of_others_make_room_only_if_the_host_has_said_so() {
 }
 
 #[test]
-fn route_localnet_is_for_the_link_that_leads_to_the_container() {
+fn route_localnet_is_set_only_on_the_link_to_the_container() {
     let mut grants = grants("portmap", PORTS);
     let plan = || {
         let set = SetSysctl {

@@ -1,4 +1,4 @@
-//! What a policy file changes of what a plan may do.
+//! How a policy file changes what a plan may do.
 
 use super::{grants_with, name, parse, plan, request};
 use wasm_cni::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
@@ -8,7 +8,7 @@ use wasm_cni::policy::{Grants, Violation, violation};
 use wasm_cni::reference;
 use wasm_cni::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
 
-/// The walkthrough with one more action, of the same plugin.
+/// The walkthrough plan with one more action of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {
     let mut plan = plan();
     let actions: Vec<Action> = plan.entries.iter().map(|entry| entry.action.clone()).collect();
@@ -25,7 +25,7 @@ fn on_host(name_: &str) -> LinkRef {
     LinkRef { netns: Netns::Host, name: name(name_) }
 }
 
-/// Actions that the default refuses.
+/// Actions that the default policy refuses.
 fn foreign() -> Vec<Action> {
     let bridge = |name_: &str| {
         Action::EnsureBridge(EnsureBridge {
@@ -76,7 +76,7 @@ fn the_lines_that_a_refusal_tells_allow_exactly_what_it_refused() {
 }
 
 #[test]
-fn all_violations_are_told_at_once_with_one_rule_for_each_plugin() {
+fn all_violations_are_reported_at_once_with_one_rule_for_each_plugin() {
     let mut plan = plan();
     for action in foreign() {
         plan.entries.push(plan_with(action).entries.pop().unwrap());
@@ -147,7 +147,7 @@ fn what_follows_from_the_attachment_is_nobodys_to_allow() {
 }
 
 #[test]
-fn a_name_that_reads_as_a_pattern_gets_no_line_that_would_allow_more() {
+fn a_refusal_suggests_no_line_for_a_name_that_is_a_pattern() {
     for hostile in ["*", "eth?", "!x"] {
         let refused = violations("", plan_with(Action::SetUp(SetUp { link: on_host(hostile) })));
         assert!(
@@ -182,7 +182,7 @@ fn every_matching_rule_counts_and_what_takes_away_wins() {
 }
 
 #[test]
-fn each_only_narrows_the_default_and_names_its_line() {
+fn each_only_restricts_the_default_and_names_its_line() {
     for (only, of) in [
         ("only.links = []", "ip link add cni_bridge0"),
         ("only.addresses = [\"10.15.20.2\"]", "ip address add 10.15.20.1/24"),
@@ -210,7 +210,7 @@ fn each_only_narrows_the_default_and_names_its_line() {
 }
 
 #[test]
-fn audit_mode_lets_through_and_tells_what_would_be_refused() {
+fn audit_mode_allows_and_reports_what_enforce_mode_refuses() {
     let docker = || plan_with(foreign().remove(0));
     for (policy, tolerated) in [
         ("mode = \"audit\"", true),
@@ -231,7 +231,7 @@ fn audit_mode_lets_through_and_tells_what_would_be_refused() {
 }
 
 #[test]
-fn a_route_on_the_host_leads_to_the_containers_own_address_through_its_own_link() {
+fn a_host_route_is_to_the_container_s_own_address_through_its_own_link() {
     let foreign = foreign().into_iter().find_map(|action| match action {
         Action::AddRoute(route) => Some(route),
         _ => None,

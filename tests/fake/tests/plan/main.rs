@@ -1,4 +1,4 @@
-//! The default policy: the walkthrough passes, and each single thing that is not its own is refused with its rule.
+//! The default policy: it allows the walkthrough plan. Each change to a foreign object is refused, with its rule.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ fn grants_with(policy: &str) -> Grants {
     )
 }
 
-/// The rules by which the walkthrough is refused after a change of each of its actions.
+/// The rules that refuse the walkthrough plan after `change` was applied to each of its actions.
 fn refused(change: impl Fn(&mut Action)) -> Vec<String> {
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
@@ -247,7 +247,7 @@ fn a_result_tells_what_is_the_attachments_and_nothing_else() {
     let changes: [(Change, &str); 3] = [
         (|report| report.ips[0].address = "10.15.20.9/24".parse().unwrap(), "report address 10.15.20.9/24"),
         (|report| report.ips[0].address = "8.8.8.8/32".parse().unwrap(), "report address 8.8.8.8/32"),
-        // No guest has a handle of it, but a planner that lies can name it.
+        // A guest cannot get a handle of this link, but a malicious planner process can name it.
         (|report| report.links[0].name = name("docker0"), "report link docker0"),
     ];
     for (change, action) in changes {
@@ -260,8 +260,9 @@ fn a_result_tells_what_is_the_attachments_and_nothing_else() {
 }
 
 #[test]
-fn a_plan_does_not_choose_how_long_things_last() {
-    // Shared, it would outlive every DEL; the attachment's, a bridge would go with the first one.
+fn a_plan_does_not_choose_lifetimes() {
+    // With a longer lifetime, an object would outlive every DEL. With a shorter one, the first DEL would remove a
+    // shared bridge.
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
     let violations = check(plan, &[], &grants()).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a plugin may ask of the host.
+//! What policy allows a plugin to ask about the host.
 
 use super::{grants, grants_with, name};
 use wasm_cni::action::query::GrantedFacts;

@@ -1,4 +1,4 @@
-//! Plans with the kinds of actions that no recorded plan has.
+//! Plans with the kinds of actions that no recorded plan contains.
 
 use super::{Permit, Plan};
 use std::os::unix::process::ExitStatusExt;
@@ -10,23 +10,23 @@ use wasm_cni::plan::Entry;
 use wasm_cni::value::{Attachment, IfName, LinkFact, Mac, Netns, PluginName, derive};
 use wasm_cni_fake::{FakeMachine, Files};
 
-/// A native plugin, and where it keeps a file for each attachment.
+/// A native plugin, and the directory in which it keeps a file for each attachment.
 const NATIVE: &str = "/run/cni/native/dhcp";
 const KEPT: &str = "/run/cni/native/kept";
 
-/// All of them.
+/// All plans.
 pub fn all() -> Vec<Plan> {
     vec![vlan_gateway(), stale_link(), stale_port_map(), native_plugin(), addresses_of_a_bridge(), dummy()]
 }
 
-/// A plan of entries that a journal holds.
+/// A plan of entries that are checked as those of a journal.
 pub fn plan(name: &str, fake: FakeMachine, taken: &'static [&'static str], entries: Vec<Entry>) -> Plan {
     let (plugin, name) = (PluginName::parse("bridge").unwrap(), name.to_owned());
     let (attachment, real, earlier) = (attachment(), String::new(), Vec::new());
     Plan { name, attachment, plugin, real, fake, earlier, entries, permit: Permit::Again, taken }
 }
 
-/// A link of the host that is down and has nothing but a MAC.
+/// A link of the host that is down and has only a MAC address.
 pub fn link(text: &str, kind: &str, last: u8) -> LinkFact {
     LinkFact {
         netns: Netns::Host,
@@ -89,7 +89,7 @@ fn vlan_gateway() -> Plan {
     plan("VLAN gateway", FakeMachine::new(), &[], entries)
 }
 
-/// A link in the container that has no other end.
+/// A link in the container without a peer.
 fn dummy() -> Plan {
     let create = r#"{"create-dummy": {"name": "eth0", "mac": "0a:58:0a:01:02:02", "mtu": 1400}}"#;
     let on = r#""link": {"name": "eth0", "netns": "container"}"#;
@@ -129,7 +129,7 @@ fn stale_port_map() -> Plan {
     Plan { earlier: vec![map("CNI-DN-dead", "dead")], ..plan }
 }
 
-/// Those of a bridge that was there do not go with a link.
+/// The addresses of an existing bridge are not deleted with a link.
 fn addresses_of_a_bridge() -> Plan {
     let there =
         LinkFact { up: true, addresses: vec!["10.9.9.1/24".parse().unwrap()], ..link("br0", "bridge", 9) };
@@ -149,7 +149,7 @@ fn addresses_of_a_bridge() -> Plan {
     }
 }
 
-/// A native plugin is executed between two stages.
+/// The host executes a native plugin between two stages.
 fn native_plugin() -> Plan {
     let delegate = Delegate {
         plugin: PluginName::parse("dhcp").unwrap(),
@@ -165,7 +165,7 @@ fn native_plugin() -> Plan {
     Plan { real: native_script(), ..plan("native plugin", before, &[], entries) }
 }
 
-/// What it does to a real machine.
+/// The plugin for the real machine.
 fn native_script() -> String {
     format!(
         r#"mkdir -p {KEPT}
@@ -181,7 +181,7 @@ END
     )
 }
 
-/// What it does to the machine in memory.
+/// The plugin for the fake machine.
 fn native(call: &ProgramCall, files: &mut Files) -> Output {
     let said = |name: &str| {
         let variable = call.variables.iter().find(|(variable, _)| *variable == name);

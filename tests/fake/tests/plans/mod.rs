@@ -1,4 +1,5 @@
-//! Plans that are applied in memory, with faults, and on the kernel: those of the corpus, and some by hand. Every kind of action is in one.
+//! Plans for the fake machine, with faults, and for the real kernel: those of the corpus, and some written by hand.
+//! Every kind of action is in one of them.
 
 mod by_hand;
 
@@ -13,32 +14,32 @@ use wasm_cni::reference;
 use wasm_cni::value::{Attachment, PluginName, Report};
 use wasm_cni_fake::FakeMachine;
 
-/// A plan, and what was there before.
+/// A plan, and the state before it.
 pub struct Plan {
     pub name: String,
     pub attachment: Attachment,
     pub plugin: PluginName,
-    /// Shell commands in the host's namespace that make the start state.
+    /// Shell commands that build the start state, in the host's namespace.
     pub real: String,
-    /// The same start state.
+    /// The same start state of the fake machine.
     pub fake: FakeMachine,
-    /// What was done after that, and before the plan.
+    /// The actions between the start state and the plan.
     pub earlier: Vec<Entry>,
     pub entries: Vec<Entry>,
-    /// How policy comes to allow it.
+    /// Why policy allows the plan.
     permit: Permit,
-    /// What an ADD deletes for good, if it gets as far: the lines that have one of these words.
+    /// What an ADD deletes for good, if it gets that far: the lines that contain one of these words.
     pub taken: &'static [&'static str],
 }
 
 enum Permit {
-    /// By what a configuration grants.
+    /// The configuration grants it.
     Request(Box<Recorded>),
-    /// As if a journal held it.
+    /// It is checked as a repair of what a journal contains.
     Again,
 }
 
-/// An ADD as it was.
+/// A recorded ADD.
 #[derive(Deserialize, Clone)]
 struct Recorded {
     case: String,
@@ -46,7 +47,7 @@ struct Recorded {
     args: Option<String>,
     attachment: Attachment,
     plugin: PluginName,
-    /// What the plugins before it in the chain did.
+    /// The actions of the earlier plugins of the chain.
     #[serde(default)]
     earlier: Vec<Entry>,
     entries: Vec<Entry>,
@@ -69,7 +70,7 @@ impl Plan {
         Plan { name, attachment, plugin, real, fake, earlier, entries, permit, taken: &[] }
     }
 
-    /// The plan as policy allows it.
+    /// The plan, checked by policy.
     pub fn checked(&self) -> CheckedPlan {
         let Permit::Request(recorded) = &self.permit else {
             return again::checked(&self.entries);
@@ -93,19 +94,19 @@ impl Plan {
         plan::check(draft, &[], &grants).unwrap_or_else(|violations| panic!("{}: {violations:?}", self.name))
     }
 
-    /// The stages of the plan: entries, or the native plugin between two of them.
+    /// The stages of the plan. A native plugin is a stage of its own.
     pub fn stages(&self) -> Vec<&[Entry]> {
         let is_native = |entry: &Entry| matches!(entry.action, Action::Delegate(_));
         self.entries.chunk_by(|a, b| !is_native(a) && !is_native(b)).collect()
     }
 }
 
-/// The kind of an action, as [`Action::KINDS`] has it: `SetUp(SetUp { …`.
+/// The kind of an action, in the format of [`Action::KINDS`]. It is the beginning of the debug text: `SetUp(SetUp { …`.
 pub fn kind(action: &Action) -> String {
     format!("{action:?}").split('(').next().unwrap_or_default().to_owned()
 }
 
-/// The kinds of actions that none of these plans has.
+/// The kinds of actions that are in none of these plans.
 pub fn missing<'a>(plans: impl Iterator<Item = &'a Plan>) -> Vec<&'static str> {
     let found: BTreeSet<String> =
         plans.flat_map(|plan| &plan.entries).map(|entry| kind(&entry.action)).collect();

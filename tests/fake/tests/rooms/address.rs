@@ -1,4 +1,4 @@
-//! The same of addresses and routes.
+//! The actions for addresses and routes.
 
 use crate::link::{address, conclude, prepare};
 use crate::play::{link, name, read, with, write};
@@ -12,7 +12,7 @@ use wasm_cni::machine::port::{in_container, on_host};
 use wasm_cni::value::Route;
 
 #[test]
-fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
+fn the_effect_of_a_deletion_has_all_attributes_of_the_address() {
     let mut machine = with([link(on_host(&name("cni0")), "bridge", 7)]);
     let mut notes = Notes::default();
     let mut old = address("10.9.9.1/24", 0x80);
@@ -36,7 +36,7 @@ fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {
 }
 
 #[test]
-fn an_address_is_there_already_only_on_the_host() {
+fn an_existing_address_is_accepted_only_on_the_host() {
     let mut machine = with([link(on_host(&name("cni0")), "bridge", 7)]);
     let mut notes = Notes::default();
     let add = |link, text: &str| AddAddress { link, address: text.parse().unwrap(), nodad: false };

@@ -1,4 +1,4 @@
-//! What a native plugin is executed with.
+//! How native plugins are executed.
 
 use crate::play::{name, undo};
 use std::os::unix::process::ExitStatusExt;
@@ -29,7 +29,7 @@ fn ended(status: i32, printed: &str) -> Output {
 }
 
 #[test]
-fn a_delegate_ends_in_its_namespace_or_without_one() {
+fn del_of_a_delegate_gets_its_namespace_or_an_empty_one() {
     for (has_container, netns) in [(true, "/run/netns/a b"), (false, "")] {
         let mut machine = FakeMachine::new().with_program("/opt/cni/bin/dhcp", |_, _| ended(0, ""));
         if !has_container {
@@ -54,7 +54,7 @@ fn a_delegate_ends_in_its_namespace_or_without_one() {
 }
 
 #[test]
-fn a_delegate_that_fails_is_an_error_with_what_it_printed() {
+fn the_error_of_a_failed_delegate_contains_its_output() {
     let mut machine = FakeMachine::new().with_program("/opt/cni/bin/dhcp", |_, _| ended(3, "no lease\n"));
     let undone = undo(&mut machine, end());
     let Undone::Failed(error) = undone else { panic!("{undone:?}") };
@@ -62,7 +62,7 @@ fn a_delegate_that_fails_is_an_error_with_what_it_printed() {
 }
 
 #[test]
-fn the_command_is_one_line_for_a_shell() {
+fn the_command_is_a_single_shell_line() {
     assert_eq!(
         end().command(),
         "printf %s '{   \"name\": \"it'\\''s\" }' | CNI_COMMAND=DEL CNI_CONTAINERID=abc CNI_IFNAME=eth0 \

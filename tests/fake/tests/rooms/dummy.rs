@@ -1,4 +1,4 @@
-//! A dummy link in the container, on a machine in memory.
+//! A dummy link in the container of the fake machine.
 
 use crate::play::{index, link, mac, missing, name, perform, read, send, undo, with};
 use wasm_cni::action::record::{Before, Done, Reason, Undoing, Undone};
@@ -21,7 +21,7 @@ fn undos(done: Done<'_>) -> Vec<Undo> {
 }
 
 #[test]
-fn it_is_made_compared_and_deleted() {
+fn a_dummy_link_is_created_checked_and_deleted() {
     let mut machine = FakeMachine::new();
     assert_eq!(read(&mut machine, |cx| dummy().observe(cx)), Before::Absent);
     let effect = perform(&mut machine, dummy()).unwrap();
@@ -40,14 +40,14 @@ fn it_is_made_compared_and_deleted() {
 }
 
 #[test]
-fn a_link_of_that_name_stays_whose_it_is() {
+fn an_existing_link_of_the_same_name_stays() {
     let mut machine = with([link(eth0(), "dummy", 2)]);
     let before = read(&mut machine, |cx| dummy().observe(cx));
     assert_eq!(before, Before::Present);
     let error = chain(&perform(&mut machine, dummy()).unwrap_err());
     assert_eq!(error, "failed to create dummy: file exists");
     assert_eq!(undos(Done::Unknown(&before)), []);
-    // Somebody made it since we looked.
+    // Somebody else created the link after `observe`.
     let deletion = DeleteDummy { name: name("eth0"), mac: mac(8) };
     assert_eq!(undos(Done::Unknown(&Before::Absent)), [deletion.clone().into()]);
     let Undone::Left(why) = undo(&mut machine, deletion) else { panic!("it is not ours") };
@@ -56,7 +56,7 @@ fn a_link_of_that_name_stays_whose_it_is() {
 }
 
 #[test]
-fn one_whose_step_did_not_end_is_deleted_by_its_address() {
+fn a_link_of_an_unfinished_step_is_deleted_by_its_mac_address() {
     let mut machine = FakeMachine::new();
     perform(&mut machine, dummy()).unwrap();
     let deletion = DeleteDummy { name: name("eth0"), mac: mac(8) };

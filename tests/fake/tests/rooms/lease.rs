@@ -1,4 +1,4 @@
-//! Leases in a machine's stores.
+//! Leases in the stores of a machine.
 
 use crate::play::{name, perform, read, undo};
 use wasm_cni::action::profile::Found;
@@ -23,7 +23,7 @@ fn range(first: &str, last: &str) -> AddressRange {
 }
 
 #[test]
-fn a_lease_is_taken_verified_and_released_by_a_rollback_with_what_was_handed_out_last() {
+fn a_lease_is_reserved_and_checked_and_rollback_restores_the_last_reserved_address() {
     let mut machine = FakeMachine::new();
     let (first, second) = (lease("10.1.2.2", "abc"), lease("10.1.2.3", "abc"));
     assert_eq!(read(&mut machine, |cx| first.observe(cx)), Before::Absent);
@@ -54,7 +54,7 @@ fn a_lease_is_taken_verified_and_released_by_a_rollback_with_what_was_handed_out
 }
 
 #[test]
-fn a_del_leaves_what_was_handed_out_last_and_nobody_releases_what_is_anothers() {
+fn del_keeps_the_last_reserved_address_and_leases_of_others() {
     let mut machine = FakeMachine::new();
     let (mine, theirs) = (lease("10.1.2.2", "abc"), lease("10.1.2.2", "def"));
     let release = ReleaseLease { lease: mine.clone() };
@@ -86,7 +86,7 @@ fn commands_name_the_files() {
 }
 
 #[test]
-fn answers_have_what_is_reserved() {
+fn answers_include_planned_reservations() {
     let lease = lease("10.1.2.3", "abc");
     let (store, other) = (lease.store.clone(), NetworkName::parse("other").unwrap());
     let overlaid = |query: &Query, mut answer: Answer| {

@@ -1,4 +1,4 @@
-//! What rooms of links send, and what they make of the answers.
+//! The requests of link actions, and the interpretation of the answers.
 
 use crate::play::{index, link, mac, name, read, send, undo, with, write};
 use nix::errno::Errno;
@@ -26,7 +26,7 @@ fn cni0() -> LinkRef {
     on_host(&name("cni0"))
 }
 
-/// An address as it is added, with those flags.
+/// An address with these flags.
 pub fn address(text: &str, flags: u32) -> Address {
     Address { flags, ..Address::new(text.parse().unwrap()) }
 }
@@ -52,7 +52,7 @@ pub fn prepare(action: &dyn Requests, machine: &mut FakeMachine, notes: &mut Not
     write(machine, notes, |cx| action.prepare(cx)).unwrap()
 }
 
-/// The effect of an action, or the error as a user reads it.
+/// The effect of an action, or the error text for the user.
 pub fn conclude(
     action: &dyn Requests,
     answers: &[Option<Errno>],
@@ -79,7 +79,7 @@ fn retracted(undo: &dyn Retract, machine: &mut FakeMachine) -> Vec<Vec<Request>>
 }
 
 #[test]
-fn a_bridge_of_somebody_else_is_pinned_before_a_port_joins_and_ours_is_not() {
+fn a_foreign_bridge_is_pinned_before_a_port_joins_and_ours_is_not() {
     let mut machine = with([link(cni0(), "bridge", 7)]);
     let (mut notes, index) = (Notes::default(), index(&mut machine, &cni0()));
     assert!(matches!(prepare(&bridge(), &mut machine, &mut notes), Prepared::Nothing));
@@ -103,7 +103,7 @@ fn a_bridge_of_somebody_else_is_pinned_before_a_port_joins_and_ours_is_not() {
 }
 
 #[test]
-fn a_bridge_of_ours_that_was_not_finished_is_and_what_is_none_is_a_conflict() {
+fn our_unfinished_bridge_is_completed_and_another_link_is_a_conflict() {
     let mut notes = Notes::default();
     let key = SysctlKey::parse("net/ipv6/conf/cni0/accept_ra").unwrap();
     let mut without_v6 = with([LinkFact { mtu: 1000, ..link(cni0(), "bridge", 9) }]);
@@ -120,7 +120,7 @@ fn a_bridge_of_ours_that_was_not_finished_is_and_what_is_none_is_a_conflict() {
     send(&mut machine, Netns::Host, Request::SetUp(there, true));
     prepare(&bridge(), &mut machine, &mut notes);
     assert_eq!(machine.sysctl(Netns::Host, &key).unwrap(), "1", "one that is up is finished");
-    // Somebody made it between look and request.
+    // Somebody else created the link between the look-up and the request.
     let raced = conclude(&bridge(), &[Some(Errno::EEXIST)], &mut machine, &mut notes);
     assert_eq!(raced.unwrap(), Effect::AlreadyThere);
     let mut machine = with([link(cni0(), "dummy", 9)]);
@@ -135,7 +135,7 @@ fn a_bridge_of_ours_that_was_not_finished_is_and_what_is_none_is_a_conflict() {
 }
 
 #[test]
-fn a_pair_that_cannot_be_made_is_refused_before_anything_is_sent() {
+fn a_pair_that_cannot_be_created_is_refused_before_anything_is_sent() {
     let refusal = |machine: FakeMachine| {
         let (mut machine, mut notes) = (machine, Notes::default());
         let refused = write(&mut machine, &mut notes, |cx| veth().prepare(cx)).unwrap_err();
@@ -175,7 +175,7 @@ fn a_race_for_a_name_is_repaired_and_a_failure_leaves_no_pair() {
     let mut failed = |machine: &mut FakeMachine, answers: [Option<Errno>; 2]| {
         conclude(&veth(), &answers, machine, &mut notes).unwrap_err()
     };
-    // The host's name went to somebody else, who now has our mark.
+    // Somebody else got the host end's name, and their link now has our alias.
     let text = failed(&mut machine, [Some(Errno::EEXIST), None]);
     assert_eq!(text, "host veth name (\"vethx\") already exists");
     assert_eq!(machine.sent, [unmarked]);
@@ -194,7 +194,7 @@ fn a_race_for_a_name_is_repaired_and_a_failure_leaves_no_pair() {
 }
 
 #[test]
-fn a_pair_covers_what_it_was_made_with() {
+fn a_pair_covers_its_attributes_at_creation() {
     let covers = |link: LinkRef, attribute| Action::from(veth()).covers(&SetLink { link, attribute }.into());
     let (inside, outside) = (inside(), outside());
     assert!(Action::from(veth()).covers(&veth().into()));
@@ -237,7 +237,7 @@ fn the_old_value_of_an_attribute_reaches_the_effect() {
 }
 
 #[test]
-fn promiscuous_mode_ends_and_the_undo_begins_it_again() {
+fn promiscuous_mode_is_cleared_and_undo_sets_it_again() {
     let (mut machine, mut notes) = (with([link(inside(), "veth", 2)]), Notes::default());
     let eth0 = inside();
     let index = index(&mut machine, &eth0);
@@ -261,7 +261,7 @@ fn promiscuous_mode_ends_and_the_undo_begins_it_again() {
     send(&mut machine, Netns::Container, Request::SetPromiscuous(index, false));
     assert!(matches!(prepare(&end, &mut machine, &mut notes), Prepared::Nothing));
     assert_eq!(retracted(&restore, &mut machine), [[Request::SetPromiscuous(index, true)]]);
-    // Of what begins and what ends it, the later one counts.
+    // Setting and clearing promiscuous mode supersede each other: the later one applies.
     let begin = Action::from(SetPromiscuous { link: eth0.clone() });
     let other = Action::from(SetPromiscuous { link: in_container(&name("eth1")) });
     let end = Action::from(end);
@@ -271,7 +271,7 @@ fn promiscuous_mode_ends_and_the_undo_begins_it_again() {
 }
 
 #[test]
-fn a_port_joins_again_with_pins_only_where_it_left() {
+fn a_port_joins_again_with_pins_only_if_it_has_left_the_bridge() {
     let mut machine = with([link(outside(), "veth", 3), link(cni0(), "bridge", 7)]);
     let (port, bridge) = (index(&mut machine, &outside()), index(&mut machine, &cni0()));
     let mut notes = Notes::default();
@@ -292,7 +292,7 @@ fn a_port_joins_again_with_pins_only_where_it_left() {
 }
 
 #[test]
-fn a_wait_ends_also_where_a_pause_takes_no_time() {
+fn a_wait_ends_even_if_pauses_take_no_time() {
     let (one, other) = (link(inside(), "veth", 2), link(outside(), "veth", 3));
     let mut machine = FakeMachine::new().with_pair(one, other).unwrap();
     let (end, host) = (index(&mut machine, &inside()), index(&mut machine, &outside()));
@@ -317,7 +317,7 @@ fn a_wait_ends_also_where_a_pause_takes_no_time() {
     machine = machine.with_address(&inside(), address("fd00::3/64", taken)).unwrap();
     assert_eq!(wait(&mut machine), Err(format!("{failed} has address fd00::3 in DADFAILED state")));
     assert_eq!(machine.pauses, pauses, "at once");
-    // A port has no addresses of its own.
+    // A bridge port has no addresses of its own.
     let bridge = in_container(&name("br0"));
     machine = machine.with_link(link(bridge.clone(), "bridge", 7)).unwrap();
     let master = index(&mut machine, &bridge);
@@ -326,7 +326,7 @@ fn a_wait_ends_also_where_a_pause_takes_no_time() {
 }
 
 #[test]
-fn a_wait_follows_what_is_repaired_of_its_link() {
+fn a_wait_is_repeated_after_a_repair_of_its_link() {
     let settle = Settle { link: on_host(&name("vethx")) };
     let up = |link| Action::from(SetUp { link });
     assert!(settle.waits_for(&up(on_host(&name("vethx")))));
@@ -336,7 +336,7 @@ fn a_wait_follows_what_is_repaired_of_its_link() {
 }
 
 #[test]
-fn what_is_not_the_thing_that_was_made_is_left() {
+fn undo_leaves_objects_that_are_not_the_recorded_ones() {
     let identity = |index, alias: Option<&str>| LinkIdentity {
         link: on_host(&name("vethx")),
         index,
@@ -369,7 +369,7 @@ fn what_is_not_the_thing_that_was_made_is_left() {
 }
 
 #[test]
-fn loopback_loses_the_address_that_it_got_when_it_came_up() {
+fn undo_removes_the_address_that_lo_got_when_it_was_set_up() {
     let mut machine = FakeMachine::new();
     let lo = in_container(&name("lo"));
     send(&mut machine, Netns::Container, Request::SetUp(1, true));
@@ -384,7 +384,7 @@ fn loopback_loses_the_address_that_it_got_when_it_came_up() {
 }
 
 #[test]
-fn what_is_on_a_link_that_was_made_goes_with_it() {
+fn the_deletion_of_a_created_link_undoes_changes_of_it_too() {
     let gateway = EnsureVlanGateway {
         name: name("cni0.100"),
         mac: mac(5),

@@ -1,5 +1,5 @@
-//! The rooms of the host, each by what it says of itself and by what it does to a machine: to the one in memory, or, where the kernel's own words are the
-//! promise, to the real one in private namespaces, which needs root.
+//! Tests of each kind of action and query: of its properties, and of its effect on a machine. The machine is the fake
+//! one, or, if the promise is about the kernel's own output, the real one in private namespaces. The latter needs root.
 
 mod address;
 mod delegate;

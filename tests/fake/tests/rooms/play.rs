@@ -1,4 +1,4 @@
-//! What a room is asked for, done as the host does it.
+//! Helpers that perform actions and undos in the way the host does.
 
 use wasm_cni::action::context::{Notes, ReadContext, WriteContext};
 use wasm_cni::action::record::{Effect, Outcome, Undone};
@@ -10,27 +10,27 @@ use wasm_cni::plan::{self, CheckedPlan};
 use wasm_cni::value::{IfName, LinkFact, LinkRef, Mac, Netns};
 use wasm_cni_fake::FakeMachine;
 
-/// A plan of nothing, which policy allows: with it a machine may be changed.
+/// An empty plan, which policy allows. It is the permit to change a machine.
 fn permit() -> CheckedPlan {
     plan::check_again(Vec::new(), &[] as &[Section]).unwrap()
 }
 
-/// Looks.
+/// Reads a machine.
 pub fn read<T>(machine: &mut dyn Machine, look: impl FnOnce(&mut ReadContext<'_>) -> T) -> T {
     look(&mut ReadContext::new(machine.as_look(), &mut Notes::default()))
 }
 
-/// A name of a link.
+/// The name of a link.
 pub fn name(text: &str) -> IfName {
     IfName::parse(text).unwrap()
 }
 
-/// An Ethernet address that ends so.
+/// A MAC address with this last byte.
 pub fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])
 }
 
-/// A link that is down; its Ethernet address ends so.
+/// A link that is down, with this last byte of its MAC address.
 pub fn link(at: LinkRef, kind: &str, last: u8) -> LinkFact {
     LinkFact {
         netns: at.netns,
@@ -56,13 +56,13 @@ pub fn index(machine: &mut FakeMachine, link: &LinkRef) -> u32 {
     machine.link(link).unwrap().unwrap().index
 }
 
-/// Changes a link as somebody else would.
+/// Changes a link, as another process would.
 pub fn send(machine: &mut FakeMachine, netns: Netns, request: Request) {
     machine.send(netns, vec![request]).remove(0).unwrap();
     machine.sent.pop();
 }
 
-/// Changes something.
+/// Changes a machine.
 pub fn write<T>(
     machine: &mut dyn Machine,
     notes: &mut Notes,
@@ -71,18 +71,18 @@ pub fn write<T>(
     change(&mut WriteContext::new(&permit(), machine, notes))
 }
 
-/// Does a step that nobody has looked at.
+/// Performs a step without observing it before.
 pub fn step(machine: &mut dyn Machine, actions: &[Action]) -> Vec<Outcome> {
     let actions: Vec<&Action> = actions.iter().collect();
     write(machine, &mut Notes::default(), |cx| apply::perform(&actions, cx))
 }
 
-/// Does one action.
+/// Performs one action.
 pub fn perform(machine: &mut dyn Machine, action: impl Into<Action>) -> Result<Effect, MachineError> {
     done(step(machine, &[action.into()]).remove(0))
 }
 
-/// The effect, or why there is none.
+/// The effect, or the error.
 pub fn done(outcome: Outcome) -> Result<Effect, MachineError> {
     match outcome {
         Outcome::Done(effect) => Ok(effect),
@@ -91,17 +91,17 @@ pub fn done(outcome: Outcome) -> Result<Effect, MachineError> {
     }
 }
 
-/// Undoes, in order.
+/// Performs undos, in order.
 pub fn undo_all(machine: &mut dyn Machine, undos: &[Undo]) -> Vec<Undone> {
     apply::undo::undo(&permit(), undos, machine)
 }
 
-/// Does one undo.
+/// Performs one undo.
 pub fn undo(machine: &mut dyn Machine, undo: impl Into<Undo>) -> Undone {
     undo_all(machine, &[undo.into()]).remove(0)
 }
 
-/// How the machine differs from what actions made: each sentence once.
+/// The differences between the machine and what the actions made. Each text occurs once.
 pub fn missing(machine: &mut dyn Machine, actions: &[Action]) -> Vec<String> {
     let actions: Vec<&Action> = actions.iter().collect();
     let found = apply::verify(&actions, machine.as_look(), &mut Notes::default());
@@ -114,7 +114,7 @@ pub fn missing(machine: &mut dyn Machine, actions: &[Action]) -> Vec<String> {
     texts
 }
 
-/// Looks for something, and everything can be looked at.
+/// Calls a search, which must be able to read everything.
 pub fn all_read<T>(look: impl FnOnce(&mut Vec<MachineError>) -> T) -> T {
     let mut unread = Vec::new();
     let found = look(&mut unread);

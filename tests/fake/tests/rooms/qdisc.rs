@@ -1,4 +1,4 @@
-//! Limits on a machine in memory.
+//! Rate limits on the fake machine.
 
 use crate::play::{index, link, missing, name, perform, read, send, undo, with, write};
 use wasm_cni::action::context::Notes;
@@ -11,13 +11,13 @@ use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_h
 use wasm_cni::value::{LinkFact, Netns};
 use wasm_cni_fake::FakeMachine;
 
-/// A limit of what goes to `v`, or of what comes from it.
+/// A rate limit of packets to `v`, or of packets from it.
 fn shape(through: Option<&str>) -> SetTokenBucket {
     let ifb = |text| Ifb { name: name(text), alias: "ours".to_owned() };
     SetTokenBucket { link: name("v"), rate: 1000, burst: 2000, through: through.map(ifb) }
 }
 
-/// A machine with the host's end of a veth pair, without a queue.
+/// A machine with the host end of a veth pair, which has no queue.
 fn machine() -> FakeMachine {
     let mut machine = with([link(on_host(&name("v")), "veth", 1)]);
     let v = index_of(&mut machine, "v");
@@ -29,12 +29,12 @@ fn index_of(machine: &mut FakeMachine, link: &str) -> u32 {
     index(machine, &on_host(&name(link)))
 }
 
-/// Packets of the queue of `v`.
+/// The queue length of `v`, in packets.
 fn queue_length(machine: &mut FakeMachine) -> u32 {
     machine.link(&on_host(&name("v"))).unwrap().unwrap().queue_length
 }
 
-/// An ifb that somebody else made.
+/// An ifb that somebody else created.
 fn ifb(alias: Option<&str>) -> LinkFact {
     LinkFact { alias: alias.map(str::to_owned), ..link(on_host(&name("bwp1")), "ifb", 2) }
 }
@@ -53,8 +53,9 @@ fn texts(machine: &mut FakeMachine, shape: &SetTokenBucket) -> Vec<String> {
 }
 
 #[test]
-fn the_bucket_is_the_references() {
-    // cni-behaviours, 7.18: 8000 bit/s with 16000 bits, shown as `burst 2000b lat 25ms`.
+fn the_token_bucket_has_the_reference_s_values() {
+    // Captured from the reference's bandwidth plugin 1.1.1: 8000 bit/s with a burst of 16000 bits is shown by tc(8) as
+    // `burst 2000b lat 25ms`.
     let shape = shape(None);
     assert_eq!((shape.limit(), shape.buffer()), (2025, 31_250_000));
     let none = SetTokenBucket { rate: 0, ..shape };
@@ -62,7 +63,7 @@ fn the_bucket_is_the_references() {
 }
 
 #[test]
-fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_length() {
+fn packets_to_a_link_are_limited_once_and_undo_restores_the_queue_length() {
     let (mut machine, shape) = (machine(), shape(None));
     let old = Old::QueueLength(0);
     assert_eq!(texts(&mut machine, &shape), ["what goes to v is not limited"]);
@@ -90,7 +91,7 @@ fn what_goes_to_a_link_is_limited_once_and_the_limit_removed_with_the_queue_leng
 }
 
 #[test]
-fn what_comes_from_a_link_goes_through_an_ifb() {
+fn packets_from_a_link_pass_an_ifb() {
     let (mut machine, shape) = (machine(), shape(Some("bwp1")));
     let ifb = name("bwp1");
     assert_eq!(shape.profile().makes, [LinkName::on_host(&ifb)]);
@@ -117,7 +118,7 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
     );
     assert_eq!(texts(&mut machine, &shape), [""; 0]);
 
-    // What is missing is made again, and nothing else.
+    // Only missing parts are created again.
     machine.sent.clear();
     perform(&mut machine, shape.clone()).unwrap();
     assert_eq!(machine.sent, []);
@@ -145,10 +146,10 @@ fn what_comes_from_a_link_goes_through_an_ifb() {
 }
 
 #[test]
-fn an_ifb_of_somebody_else_is_left() {
+fn a_foreign_ifb_stays() {
     let (mut machine, shape) = (machine(), shape(Some("bwp1")));
     machine = machine.with_link(ifb(None)).unwrap();
-    // One that was made and not yet marked is removed, and not used.
+    // An ifb without an alias is removed by undo, but not used.
     let error = perform(&mut machine, shape.clone()).unwrap_err();
     assert_eq!(chain(&error), "adding link: file exists: \"bwp1\"");
     let removal = RemoveTokenBucket { set: shape.clone(), queue_length: None };

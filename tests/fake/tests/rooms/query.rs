@@ -1,4 +1,4 @@
-//! Answers of a machine in memory.
+//! Answers of the fake machine.
 
 use crate::play::{index, link, name, read, with};
 use nix::errno::Errno;
@@ -30,7 +30,7 @@ fn range() -> AddressRange {
     AddressRange { first: "10.1.2.1".parse().unwrap(), last: "10.1.2.3".parse().unwrap() }
 }
 
-/// One question of each kind that needs the machine, and its answer where nobody may look.
+/// A query of each kind that needs the machine, and its answer if this user has no permission.
 fn hidden() -> [(Query, Answer); 7] {
     [
         (Query::Link(on_host(&name("cni0"))), Answer::Link(Fact::Unreadable)),
@@ -44,7 +44,7 @@ fn hidden() -> [(Query, Answer); 7] {
 }
 
 #[test]
-fn only_a_dry_run_goes_on_without_knowing() {
+fn only_a_dry_run_continues_without_permission() {
     for (query, expected) in hidden() {
         let mut dry = FakeMachine::new().dry().with_refusal(Errno::EACCES);
         assert_eq!(ask(&mut dry, &query).unwrap(), expected, "{query:?}");
@@ -76,7 +76,7 @@ fn a_link_is_described_with_its_addresses_or_without() {
 }
 
 #[test]
-fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
+fn the_host_end_is_the_veth_whose_peer_is_the_container_end() {
     let query = Query::HostEnd(name("eth0"));
     let mut machine = FakeMachine::new();
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Absent));
@@ -87,7 +87,7 @@ fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
     let (inside, host) = pair("eth0", "veth1", 1);
     machine = machine.with_pair(inside, host).unwrap();
     assert_eq!(ask(&mut machine, &query).unwrap(), Answer::HostEnd(Fact::Known(name("veth1"))));
-    // The other end is in the container too, and has the index that another's has on the host.
+    // The peer is in the container too. On the host, a link of another pair has the same index.
     let (inside, beside) = (pair("eth0", "x", 1).0, link(in_container(&name("eth1")), "veth", 3));
     let (anothers, host) = pair("eth2", "veth1", 5);
     machine = with([link(on_host(&name("y")), "dummy", 7)]).with_pair(inside, beside).unwrap();
@@ -103,7 +103,7 @@ fn the_host_end_is_the_veth_that_has_the_other_as_its_peer() {
 }
 
 #[test]
-fn a_route_leads_to_the_link_by_which_packets_leave() {
+fn the_answer_about_a_route_is_the_output_link() {
     let mut machine = FakeMachine::new();
     let address = "10.1.2.3".parse().unwrap();
     let query = Query::RouteTo(address);
@@ -115,7 +115,7 @@ fn a_route_leads_to_the_link_by_which_packets_leave() {
 }
 
 #[test]
-fn leases_are_read_and_a_dry_question_makes_no_store() {
+fn leases_are_read_and_a_dry_run_creates_no_store() {
     let queries =
         [Query::Held(store(), owner()), Query::LastReserved(store(), 0), Query::Free(store(), range())];
     let mut dry = FakeMachine::new().dry();
@@ -147,7 +147,7 @@ fn leases_are_read_and_a_dry_question_makes_no_store() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_absent() {
+fn a_missing_file_is_absent() {
     let mut machine = FakeMachine::new().with_file("/etc/resolv.conf", b"nameserver ::1");
     let found = Answer::File(Fact::Known(b"nameserver ::1".to_vec()));
     assert_eq!(ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap(), found);
@@ -162,7 +162,7 @@ fn a_file_that_is_not_there_is_absent() {
 }
 
 #[test]
-fn nftables_are_the_default_only_without_iptables() {
+fn nftables_is_the_default_only_without_iptables() {
     let mut machine = FakeMachine::new();
     let (backend, firewall) = (Query::Backend, Query::Firewall);
     assert_eq!(ask(&mut machine, &backend).unwrap(), Answer::Backend(Backend::Iptables));
@@ -173,7 +173,7 @@ fn nftables_are_the_default_only_without_iptables() {
 }
 
 #[test]
-fn what_is_asked_reads_as_before() {
+fn queries_are_described_in_fixed_words() {
     let ports = Query::StalePorts { backend: Backend::Iptables, is_ipv4: true, ports: vec![80, 443] };
     for (query, describe, subject) in [
         (Query::Link(in_container(&name("eth0"))), "look at link eth0 (container)", "link eth0 (container)"),

@@ -1,4 +1,4 @@
-//! On the kernel's own parameters, in a namespace of the test's.
+//! Kernel parameters, on the real kernel in the test's own namespace.
 
 use crate::play::{mac, name, perform, read, undo};
 use crate::private::{private, sh};
@@ -11,7 +11,7 @@ use wasm_cni::machine::port::Look;
 use wasm_cni::value::{Netns, SysctlKey};
 use wasm_cni_fake::FakeMachine;
 
-/// The machine of this thread's network namespace.
+/// The machine of the thread's network namespace.
 fn host() -> Linux {
     Linux::open(None, false)
 }
@@ -58,7 +58,7 @@ fn a_value_is_replaced_once_and_restored() {
 }
 
 #[test]
-fn what_forwarding_changed_beside_itself_is_restored() {
+fn other_parameters_that_forwarding_changed_are_restored() {
     private(|| {
         sh("ip link add own type dummy || ip link add own type veth peer name far
             sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
@@ -73,7 +73,7 @@ fn what_forwarding_changed_beside_itself_is_restored() {
             assert!(matches!(undo(&mut machine, restore(&forward, old)), Undone::Done), "{key}");
             assert_eq!(all(), before, "{key}");
         }
-        // A link that went meanwhile is no reason to fail.
+        // A link that was deleted in the meantime does not make the undo fail.
         let forward = set("net/ipv4/ip_forward", "1");
         let old = replaced(&mut machine, &forward);
         sh("ip link delete own");
@@ -101,7 +101,7 @@ fn only_an_optional_parameter_may_be_missing() {
 }
 
 #[test]
-fn what_somebody_else_wrote_is_left() {
+fn a_value_that_somebody_else_wrote_stays() {
     private(|| {
         let mut machine = host();
         let rmem = set("net/ipv4/tcp_rmem", "4096 131072 6291456");
@@ -114,7 +114,7 @@ fn what_somebody_else_wrote_is_left() {
 }
 
 #[test]
-fn without_its_namespace_a_container_has_no_parameters() {
+fn parameters_of_a_container_without_a_namespace_cannot_be_changed() {
     let mut machine = FakeMachine::new().without_container();
     let inside = SetSysctl { netns: Netns::Container, ..set("net/ipv4/ip_forward", "1") };
     let text = "failed to enter the container's network namespace: the container has no network namespace";
@@ -146,7 +146,7 @@ fn a_parameter_lasts_as_long_as_its_link() {
 }
 
 #[test]
-fn a_command_restores_what_follows_too() {
+fn a_command_restores_other_changed_parameters_too() {
     let other = SysctlKey::parse("net/ipv4/conf/own/forwarding").unwrap();
     let old = OldSysctl { value: "0".to_owned(), others: vec![(other, "1".to_owned())] };
     let forward = set("net/ipv4/ip_forward", "1");

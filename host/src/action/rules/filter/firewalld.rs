@@ -1,4 +1,4 @@
-//! Sources of firewalld's zones: an address belongs to a zone (cni-behaviours, section 3.14).
+//! Sources of firewalld's zones: an address that belongs to a zone (reference: plugins/meta/firewall/firewalld.go).
 
 use super::rules::single;
 use crate::action::context::{ReadContext, WriteContext};
@@ -8,7 +8,7 @@ use crate::machine::port::{ZoneChange, ZoneQuery};
 use std::io;
 use std::net::IpAddr;
 
-/// Adds an address to a zone. One that is in a zone already stays there, as in the reference.
+/// Adds an address to a zone. An address that is already in some zone stays there, as in the reference.
 pub fn add(address: IpAddr, zone: &str, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
     let failed =
         |error| failed(format!("failed to add the address {} to {zone} zone", single(address)), error);
@@ -21,7 +21,7 @@ pub fn add(address: IpAddr, zone: &str, cx: &mut WriteContext<'_>) -> Result<Eff
     }
 }
 
-/// Removes an address from a zone. When firewalld does not run, the address is in none.
+/// Removes an address from a zone. If firewalld does not run, the address is in no zone.
 pub fn remove(address: IpAddr, zone: &str, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
     let failed =
         |error| failed(format!("failed to remove the address {} from {zone} zone", single(address)), error);
@@ -31,7 +31,7 @@ pub fn remove(address: IpAddr, zone: &str, cx: &mut WriteContext<'_>) -> Result<
     }
 }
 
-/// How the zone differs: in at most one sentence.
+/// The difference between the zone and the rule, if any.
 pub fn missing(
     address: IpAddr,
     zone: &str,
@@ -43,7 +43,7 @@ pub fn missing(
     Ok((!is_there).then(|| format!("{source} is not in zone {zone} of firewalld")))
 }
 
-/// In the words of the reference.
+/// The error in the wording of the reference.
 fn failed(what: String, error: io::Error) -> MachineError {
     MachineError::Tool { what, message: error.to_string() }
 }

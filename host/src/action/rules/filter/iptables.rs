@@ -1,4 +1,5 @@
-//! Rules in table `filter`: chains that all containers share, and the rules of each. Chains that are there are never declared again.
+//! Rules in the table `filter`: chains that all containers share, and the rules of each container. An existing chain is
+//! never declared again, because `iptables-restore` would flush it.
 
 use super::FilterRule;
 use super::rules::{ALLOWED, Shared, chains, mark, own, shared};
@@ -9,21 +10,22 @@ use crate::machine::rules::{RuleTables, TableError, TableId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// The administrator's chain, unless a configuration names another; no rule of a container says which.
+/// The reference's default for the administrator's chain. The rules of a container do not show which chain the
+/// configuration named.
 const ADMIN: &str = "CNI-ADMIN";
 
-/// The table of a rule; of a source of firewalld, one in which it has no rule.
+/// The table of a rule. For a firewalld source, the table has no rule of it.
 pub fn table(rule: &FilterRule) -> TableId {
     TableId::Iptables(Table::Filter, Family::new(rule.is_ipv4()))
 }
 
-/// The names of what a rule shares with others: chains, the rules that lead to them, and what isolates a bridge.
+/// The names of what a rule shares with others: chains, the jumps to them, and the rules that isolate a bridge.
 pub fn shared_by(rule: &FilterRule) -> Vec<String> {
     let frame = frame(rule).into_iter().map(|shared| shared.rule.name());
     chains(rule).into_iter().map(str::to_owned).chain(frame).chain(mark(rule)).collect()
 }
 
-/// Which of it is listed.
+/// The listed part of these.
 pub fn there(rule: &FilterRule, listing: &Listing) -> Vec<String> {
     let mark = mark(rule).filter(|mark| {
         shared(rule).iter().filter(|shared| shared.with == *mark).all(|part| part.is_in(listing))
@@ -33,13 +35,13 @@ pub fn there(rule: &FilterRule, listing: &Listing) -> Vec<String> {
     chains.chain(frame).chain(mark).collect()
 }
 
-/// The rules that lead to shared chains; those of a bridge have a name of their own.
+/// The jumps to shared chains. The rules that isolate a bridge are not among them: [`mark`] names these.
 fn frame(rule: &FilterRule) -> Vec<Shared> {
     let all = chains(rule);
     shared(rule).into_iter().filter(|shared| all.contains(&shared.with.as_str())).collect()
 }
 
-/// The edits that make what a listing lacks.
+/// The edits that add what is missing in a listing.
 pub fn add(rule: &FilterRule, listing: &Listing) -> Vec<Edit> {
     let chains = chains(rule).into_iter().filter(|chain| !listing.has_chain(chain));
     let shared = shared(rule).into_iter().filter(|part| !part.is_in(listing)).map(Shared::edit);
@@ -47,7 +49,7 @@ pub fn add(rule: &FilterRule, listing: &Listing) -> Vec<Edit> {
     chains.map(|chain| Edit::NewChain(chain.to_owned())).chain(shared).chain(own).collect()
 }
 
-/// What edits changed of what was listed before.
+/// The effect of edits, compared with the earlier listing.
 pub fn effect(rule: &FilterRule, before: &Listing, is_changed: bool) -> Effect {
     let there = there(rule, before);
     match (is_changed, there.is_empty()) {
@@ -57,12 +59,13 @@ pub fn effect(rule: &FilterRule, before: &Listing, is_changed: bool) -> Effect {
     }
 }
 
-/// What a listing lacks.
+/// What is missing in a listing.
 pub fn missing(rule: &FilterRule, listing: &Listing) -> Vec<Difference> {
     Difference::all(Edit::missing(&add(rule, listing)), rule.clone())
 }
 
-/// The edits that remove the rules of a container, and of what it shares with others that which `unmake` names and nobody uses.
+/// The edits that remove the rules of a container. They also remove the shared parts that `unmake` names and that
+/// nobody uses.
 pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Edit> {
     let is_unmade = |name: &str| unmake.iter().any(|unmade| unmade == name);
     let (own, shared) = (own(rule), shared(rule));
@@ -72,7 +75,7 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
     };
     let mut doomed: BTreeSet<usize> = BTreeSet::new();
     doomed.extend(found(&|listed| own.iter().any(|own| own.is_same(listed))));
-    // What isolates a bridge goes first, then chains that are left with nothing of anybody's.
+    // The rules that isolate a bridge are removed first, then the chains that are left without rules of others.
     let marked = mark(rule).filter(|mark| is_unmade(mark));
     let of_mark = |part: &&Shared| marked.as_ref() == Some(&part.with);
     doomed.extend(found(&|listed| shared.iter().filter(of_mark).any(|part| part.is(listed))));
@@ -83,8 +86,8 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
         let mut rules = listing.rules.iter().enumerate();
         rules.any(|(index, listed)| listed.chain == chain && !doomed.contains(&index) && !is_frame(listed))
     };
-    // The administrator's rules, and other containers', keep their chain; a stage keeps the other one, and containers the chain of the
-    // administrator that came with theirs.
+    // A chain with rules of the administrator or of other containers stays. Of the two isolation stages, one keeps the
+    // other. Rules of containers keep the administrator's chain that was created together with their own chain.
     let is_pair = matches!(rule, FilterRule::Isolate { .. });
     let is_any_kept = all.iter().any(|chain| (is_pair || *chain == ALLOWED) && is_kept(chain));
     let is_all_kept = is_any_kept && (is_pair || is_unmade(ALLOWED));
@@ -99,7 +102,7 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
     if listing.rules.iter().any(is_foreign) && !is_pair {
         gone.clear();
     }
-    // Of a chain that stays what leads to it goes, if that was made and no container has use for it.
+    // If a chain stays, the jump to it is removed if this ADD made it and no container needs it.
     if !is_any_kept {
         let frame = frame(rule);
         let of_frame = |part: &Shared, listed: &Rule| is_unmade(&part.rule.name()) && part.is(listed);
@@ -117,7 +120,7 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
     edits
 }
 
-/// What is written into a script has to stay one word, and no chain is one of the kernel's own.
+/// Refuses a chain name that is not a single word in a script, or that is the name of a built-in chain.
 pub fn check(rule: &FilterRule) -> Result<(), MachineError> {
     let FilterRule::AllowForward { admin_chain, .. } = rule else { return Ok(()) };
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -130,7 +133,8 @@ pub fn check(rule: &FilterRule) -> Result<(), MachineError> {
     Ok(())
 }
 
-/// Which of these addresses' packets pass, as the rules alone show it. A table that cannot be listed is an error in `unread`, and what it has is left out.
+/// The addresses among these whose packets are accepted, found from the rules alone. If a table cannot be listed, the
+/// error is added to `unread`, and its rules are missing in the result.
 pub fn allowed(
     tables: &dyn RuleTables,
     addresses: &[IpAddr],
@@ -155,7 +159,7 @@ pub fn allowed(
     found
 }
 
-/// The same of addresses of one family, in a listing.
+/// The same for addresses of one family, in a listing.
 fn allowed_in(listing: &Listing, addresses: &[IpAddr]) -> Vec<FilterRule> {
     let rule =
         |address: &IpAddr| FilterRule::AllowForward { address: *address, admin_chain: ADMIN.to_owned() };

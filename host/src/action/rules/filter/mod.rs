@@ -1,4 +1,4 @@
-//! What the host passes on: rules of iptables, and sources of firewalld's zones.
+//! Firewall rules for packets that the host forwards: rules of iptables, and sources of firewalld's zones.
 
 mod firewalld;
 pub mod iptables;
@@ -24,7 +24,7 @@ use crate::policy::{Capability, Refusal};
 use std::net::IpAddr;
 
 impl FilterRule {
-    /// Whether the rule is one of iptables, and of which family: IPv4 or not.
+    /// Whether the rule is one of iptables: its family as true for IPv4, false for IPv6. None for firewalld.
     pub fn iptables(&self) -> Option<bool> {
         match self {
             FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Some(self.is_ipv4()),
@@ -41,13 +41,13 @@ impl FilterRule {
         }
     }
 
-    /// Whether another rule shares a thing of that name with this one.
+    /// Whether the other action shares the object with this name.
     fn shares(&self, other: &Action, name: &String) -> bool {
         matches!(other, Action::Filter(other)
             if other.iptables() == self.iptables() && iptables::shared_by(other).contains(name))
     }
 
-    /// The commands of firewalld's sources: `add` or `remove`.
+    /// The command that adds or removes a firewalld source. `verb` is `add` or `remove`.
     fn zone_command(address: IpAddr, zone: &str, verb: &str) -> String {
         format!("firewall-cmd --zone={zone} --{verb}-source={}", rules::single(address))
     }
@@ -87,7 +87,7 @@ impl Own for FilterRule {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         match self {
             FilterRule::TrustSource { address, zone } => firewalld::add(*address, zone, cx),
-            // Their lane is that of rules.
+            // These kinds are done in the lane of rules.
             FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Ok(Effect::AlreadyThere),
         }
     }
@@ -114,7 +114,7 @@ impl Kind for FilterRule {
     }
 
     fn name(&self) -> String {
-        // The first rule that is not the same for every container or bridge.
+        // The first rule that differs between containers or bridges.
         let name = match self {
             FilterRule::AllowForward { .. } => rules::own(self).into_iter().map(Line::Append).next(),
             FilterRule::Isolate { .. } => {
@@ -130,7 +130,7 @@ impl Kind for FilterRule {
         }
     }
 
-    /// What the configuration calls for, of an address of the attachment or the bridge that it is at.
+    /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let firewall = &check.grants.firewall;
         match self {
@@ -185,12 +185,12 @@ impl Kind for FilterRule {
     }
 }
 
-/// Deletes what the host passes on.
+/// Removes a firewall rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveFilter {
-    /// Which.
+    /// The rule.
     pub rule: FilterRule,
-    /// The shared chains, and what isolates a bridge, that go too when nobody uses them.
+    /// The shared chains, and the rules that isolate a bridge, to remove if nobody uses them.
     pub unmake: Vec<String>,
 }
 
@@ -220,7 +220,7 @@ impl OwnUndo for RemoveFilter {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
         match &self.rule {
             FilterRule::TrustSource { address, zone } => firewalld::remove(*address, zone, cx),
-            // Their lane is that of rules.
+            // These kinds are done in the lane of rules.
             FilterRule::AllowForward { .. } | FilterRule::Isolate { .. } => Ok(Undone::Gone),
         }
     }

@@ -1,4 +1,4 @@
-//! The rules of the reference's firewall (cni-behaviours, section 3.14).
+//! The rules of the reference's firewall plugin (plugins/meta/firewall/iptables.go and ingresspolicy.go).
 
 use crate::machine::rules::iptables::{Edit, Listing, Rule};
 use crate::value::IfName;
@@ -7,52 +7,52 @@ use std::net::IpAddr;
 
 /// The chain with the rules of all containers.
 pub const ALLOWED: &str = "CNI-FORWARD";
-/// What comes from a bridge and leaves by another link.
+/// The chain for packets that come from a bridge and leave through another link.
 const STAGE_1: &str = "CNI-ISOLATION-STAGE-1";
-/// What of that would leave by a bridge.
+/// The chain for those packets of stage 1 that would leave through a bridge.
 const STAGE_2: &str = "CNI-ISOLATION-STAGE-2";
 
-/// The comment of what all bridges share, as the reference has it since 1.7.
+/// The comment of the rules that all bridges share, as the reference writes it since 1.7.
 const ANY_POLICY: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
-/// The same before that.
+/// The same comment in older versions of the reference.
 const SAME_BRIDGE: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge)";
 const ISOLATED: &str = "CNI firewall plugin rules (ingressPolicy: isolated)";
 
-/// See [`Action::Filter`](crate::action::Action::Filter): what the reference's firewall makes.
+/// See [`Action::Filter`](crate::action::Action::Filter): the rules that the reference's firewall plugin adds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FilterRule {
-    /// Packets of an address of the container pass; in table `filter` of iptables.
+    /// Accepts packets to and from an address of the container, in the table `filter` of iptables.
     AllowForward {
-        /// Whose.
+        /// The address.
         address: IpAddr,
-        /// A chain of the administrator's, which is asked first.
+        /// The administrator's chain, which is evaluated first.
         admin_chain: String,
     },
-    /// Packets from one bridge to another do not pass; in table `filter` of iptables, for all containers of the bridge.
+    /// Drops packets from one bridge to another, in the table `filter` of iptables, for all containers of the bridge.
     Isolate {
-        /// Of which family.
+        /// Whether the rules are of IPv4.
         is_ipv4: bool,
         /// The bridge.
         bridge: IfName,
-        /// Nor do those between its own ports, as far as they pass the host.
+        /// Whether to drop packets between ports of the bridge too, if the host forwards them.
         within: bool,
     },
-    /// firewalld takes an address for one of a zone.
+    /// Adds an address as a source to a firewalld zone.
     TrustSource {
-        /// Which.
+        /// The address.
         address: IpAddr,
-        /// `trusted`.
+        /// The zone, by default `trusted`.
         zone: String,
     },
 }
 
-/// A rule that others use too, and how an older reference wrote it.
+/// A rule that others use too, with the form in which an older reference wrote it.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    /// As it is added.
+    /// The rule as it is added.
     pub rule: Rule,
-    /// It goes, in a rollback, with the thing of this name.
+    /// The name of the object with which a rollback removes the rule.
     pub with: String,
     is_first: bool,
     old: Option<Rule>,
@@ -65,28 +65,28 @@ impl Shared {
         Shared { old: Some(old).filter(|old| *old != rule), with: with.to_owned(), is_first: false, rule }
     }
 
-    /// The same, but first in its chain.
+    /// The same rule, to be inserted as the first of its chain.
     fn first(self) -> Self {
         Shared { is_first: true, ..self }
     }
 
-    /// What adds it.
+    /// The edit that adds the rule.
     pub fn edit(self) -> Edit {
         if self.is_first { Edit::Insert(self.rule) } else { Edit::Append(self.rule) }
     }
 
-    /// Whether a listed rule is this one.
+    /// Whether a listed rule is this one, in the new or the old form.
     pub fn is(&self, listed: &Rule) -> bool {
         self.rule.is_same(listed) || self.old.as_ref().is_some_and(|old| old.is_same(listed))
     }
 
-    /// Whether it is listed.
+    /// Whether the listing contains the rule.
     pub fn is_in(&self, listing: &Listing) -> bool {
         listing.rules.iter().any(|listed| self.is(listed))
     }
 }
 
-/// The chains that others have rules in too.
+/// The chains that also contain rules of others.
 pub fn chains(rule: &FilterRule) -> Vec<&str> {
     match rule {
         FilterRule::AllowForward { admin_chain, .. } => vec![ALLOWED, admin_chain],
@@ -95,7 +95,7 @@ pub fn chains(rule: &FilterRule) -> Vec<&str> {
     }
 }
 
-/// The name under which a journal has it that a bridge was isolated before.
+/// The name that a journal uses to record that a bridge was already isolated.
 pub fn mark(rule: &FilterRule) -> Option<String> {
     match rule {
         FilterRule::Isolate { bridge, within, .. } => {
@@ -105,7 +105,7 @@ pub fn mark(rule: &FilterRule) -> Option<String> {
     }
 }
 
-/// What others use too, in the order in which the reference makes it.
+/// The rules that others use too, in the order in which the reference adds them.
 pub fn shared(rule: &FilterRule) -> Vec<Shared> {
     match rule {
         FilterRule::AllowForward { admin_chain, .. } => {
@@ -140,7 +140,7 @@ pub fn shared(rule: &FilterRule) -> Vec<Shared> {
     }
 }
 
-/// The rules of the container alone, in the order in which they are made.
+/// The rules of the container alone, in the order in which they are added.
 pub fn own(rule: &FilterRule) -> Vec<Rule> {
     match rule {
         FilterRule::AllowForward { address, .. } => {
@@ -153,7 +153,7 @@ pub fn own(rule: &FilterRule) -> Vec<Rule> {
     }
 }
 
-/// An address as the network of it alone.
+/// An address as a network of one address.
 pub fn single(address: IpAddr) -> String {
     format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
 }

@@ -1,4 +1,4 @@
-//! Masquerading: addresses of a container behind those of the host.
+//! Masquerading: packets of a container get the host's address as their source.
 
 pub mod iptables;
 pub mod nft;

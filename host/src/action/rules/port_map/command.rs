@@ -1,10 +1,10 @@
-//! What an operator types to remove port maps: pipelines that list first.
+//! The shell commands that remove port maps. They are pipelines that list the rules first.
 
 use crate::action::{DeletePortMap, MapPorts};
 use crate::machine::rules::iptables::Family;
 use crate::value::Backend;
 
-/// What removes a container's port map.
+/// The commands that remove a container's port map.
 pub fn removal(map: &DeletePortMap) -> Vec<String> {
     let chain = &map.chain;
     match map.backend {
@@ -32,7 +32,7 @@ pub fn removal(map: &DeletePortMap) -> Vec<String> {
     }
 }
 
-/// What removes a port map, and of what is shared that which nobody else uses.
+/// The commands that remove a port map, and the shared parts in `unmake`.
 pub fn undo(ports: &MapPorts, unmake: &[String]) -> Vec<String> {
     let is_ipv4 = ports.address.is_ipv4();
     let (backend, tool) = (ports.backend, Family::new(is_ipv4).program());

@@ -1,4 +1,4 @@
-//! Removal of the rules by which ports of the host lead to a container that is no more.
+//! Removal of the rules that forward ports of the host to a container that no longer exists.
 
 use super::ports::DeletePortMap;
 use super::{command, failed, iptables, nft, table};
@@ -22,7 +22,7 @@ impl RuleSet for DeletePortMap {
     fn check(&self) -> Result<(), MachineError> {
         match self.backend {
             Backend::Iptables => iptables::check_chain(&self.chain),
-            // A comment is compared, and never written.
+            // The comment is only compared, never written to a script.
             Backend::Nftables => Ok(()),
         }
     }
@@ -35,7 +35,7 @@ impl RuleSet for DeletePortMap {
     }
 
     fn effect(&self, _before: &Listing, _is_changed: bool) -> Effect {
-        // A container that is no more: nothing makes its rules again.
+        // The container no longer exists, so undo does not add its rules again.
         Effect::AlreadyThere
     }
 
@@ -71,7 +71,7 @@ impl Kind for DeletePortMap {
     }
 
     fn verify(&self, _cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
-        // What is gone stays so.
+        // CHECK does not compare anything: the removal is permanent.
         Ok(Vec::new())
     }
 }

@@ -1,4 +1,4 @@
-//! Ports of the host that lead to a container.
+//! Port maps: ports of the host that are forwarded to a container.
 
 mod command;
 mod delete;
@@ -24,7 +24,7 @@ pub use crate::value::PortMapping;
 use crate::value::{Backend, derive};
 
 impl MapPorts {
-    /// The ports of the host that have UDP mappings.
+    /// The host ports of UDP mappings.
     fn udp_ports(&self) -> Vec<u16> {
         let udp = self.mappings.iter().filter(|mapping| mapping.protocol == "udp");
         udp.map(|mapping| mapping.host_port).collect()
@@ -45,10 +45,12 @@ fn failed(backend: Backend, error: TableError) -> MachineError {
     }
 }
 
-/// Whose rules lead somewhere from one of these ports, or from any; the oldest first. Without the program that lists rules there are none.
+/// The owners of rules that forward one of these ports, or any port; the oldest rules first. Empty if the program that
+/// lists rules is missing.
 ///
 /// # Errors
-/// The table cannot be listed.
+///
+/// Fails if the table cannot be listed.
 pub fn owners(
     tables: &dyn RuleTables,
     backend: Backend,
@@ -103,7 +105,8 @@ impl RuleSet for MapPorts {
         failed(self.backend, error)
     }
 
-    /// A client that sends on would be answered by the container that it knew before, or by none. A failure is none of the ADD's, as in the reference.
+    /// Deletes conntrack entries of the mapped UDP ports. Otherwise a client that continues to send would still reach
+    /// the earlier container, or none. A failure does not fail the ADD, as in the reference.
     fn then(&self, machine: &mut dyn Machine) {
         let udp = self.udp_ports();
         if !udp.is_empty()
@@ -130,13 +133,13 @@ impl Kind for MapPorts {
         let commands = self.commands();
         let first = match self.backend {
             Backend::Iptables => commands.first(),
-            // The table and its chains come before.
+            // The commands for the table and its chains come before the first rule.
             Backend::Nftables => commands.iter().find(|command| command.starts_with("nft add rule ")),
         };
         first.cloned().unwrap_or_default()
     }
 
-    /// Ports that the runtime asks for, to an address of the attachment.
+    /// Granted for ports that the runtime maps, to an address of the attachment.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let Check { grants, .. } = check;
         let own = &grants.attachment;
@@ -187,12 +190,12 @@ impl Kind for MapPorts {
     }
 }
 
-/// Deletes the rules of mapped ports.
+/// Removes the rules of a port map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovePorts {
-    /// Which.
+    /// The port map.
     pub ports: MapPorts,
-    /// The shared chains, or the table, that go too when nobody uses them.
+    /// The shared chains, or the table, to remove if nobody uses them.
     pub unmake: Vec<String>,
 }
 

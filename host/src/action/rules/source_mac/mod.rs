@@ -1,4 +1,5 @@
-//! Dropping what a container sends under another Ethernet address (cni-behaviours, section 2.11).
+//! MAC spoofing check: it drops frames that a container sends with another source MAC (reference:
+//! pkg/link/spoofcheck.go).
 
 mod own;
 
@@ -36,7 +37,7 @@ impl Kind for CheckSourceMac {
         Edit::Nftables(nftables::Edit::AddRule(jump)).command(TABLE)
     }
 
-    /// The address is that of the pair whose host's end the port is.
+    /// The MAC address is that of the veth pair whose host end is the port.
     fn completed(&self, plan: &Complete<'_>) -> Option<Action> {
         let mut veths = plan.actions.iter().filter_map(|action| CreateVeth::of(action));
         let mac = veths.find(|veth| veth.peer.name == self.port)?.mac;
@@ -57,7 +58,7 @@ impl Kind for CheckSourceMac {
         required(has_pair, "port and address are those of the veth pair of this plan")
     }
 
-    /// The comment identifies our rules; a listing would cost more than adding them.
+    /// The comment shows which rules are ours. A listing would take longer than adding them.
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
         Before::Absent
     }
@@ -79,12 +80,12 @@ impl RuleSet for CheckSourceMac {
         TABLE
     }
 
-    /// Any text may be part of the names.
+    /// Accepts every name: a name that is not a plain word is passed to `nft` as JSON, where it can contain any text.
     fn check(&self) -> Result<(), MachineError> {
         Ok(())
     }
 
-    /// Chains of this name are flushed, unless they have rules of another attachment. The jump is made only once.
+    /// Flushes existing chains of this name, unless they have rules of another attachment. Adds the jump only once.
     fn add(&self, now: &Listing) -> Vec<Edit> {
         let edits = now.nftables().map(|now| Own::of(self).addition(now)).unwrap_or_default();
         edits.into_iter().map(Edit::Nftables).collect()
@@ -103,7 +104,7 @@ impl RuleSet for CheckSourceMac {
         if Own::of(self).is_whole(before) { Effect::AlreadyThere } else { table_effect(before) }
     }
 
-    /// Chains that are another's cannot be repaired.
+    /// If another attachment has chains with these names, nothing repairs the difference.
     fn missing(&self, now: &Listing) -> Vec<Difference> {
         let Some(now) = now.nftables() else { return Vec::new() };
         let own = Own::of(self);
@@ -119,12 +120,12 @@ impl RuleSet for CheckSourceMac {
     }
 }
 
-/// Deletes the chains that check a source MAC, and the jump to them.
+/// Removes the chains that check a source MAC, and the jump to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveSourceMac {
-    /// Which.
+    /// The check.
     pub check: CheckSourceMac,
-    /// The table goes too, when nothing is left in it.
+    /// Whether to remove the table too, if nothing of others is in it.
     pub table: bool,
 }
 
@@ -167,7 +168,8 @@ impl RuleRemoval for RemoveSourceMac {
     }
 }
 
-/// The chains of an attachment, whoever made them. Why they may be missing is added to `unread`.
+/// The chains of an attachment, whether the reference or this host added them. Errors that may hide them are added to
+/// `unread`.
 pub fn find(
     attachment: &Attachment,
     tables: &dyn RuleTables,
@@ -176,14 +178,15 @@ pub fn find(
     found(&listed(tables, TABLE, unread, |error| failed("list", error)), attachment)
 }
 
-/// The chains of all attachments whose port can be read, whoever made them. Why some may be missing is added to `unread`.
+/// The chains of all attachments whose port can be read, whether the reference or this host added them. Errors that may
+/// hide some are added to `unread`.
 pub fn all(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<CheckSourceMac> {
     all_found(&listed(tables, TABLE, unread, |error| failed("list", error)))
 }
 
 /// The chains of an attachment in a listing.
 pub fn found(now: &Listing, attachment: &Attachment) -> Option<CheckSourceMac> {
-    // Undoing goes by the identity alone; port and address show a human what it was.
+    // Undo uses only the identity. Port and MAC address are for messages.
     let otherwise = derive::host_veth(attachment, 0).ok()?;
     found_in(now, derive::source_mac_identity(attachment), otherwise)
 }
@@ -197,7 +200,7 @@ pub fn all_found(now: &Listing) -> Vec<CheckSourceMac> {
     jumps.filter_map(|(identity, port)| found_in(now, identity, port)).collect()
 }
 
-/// The chains of an identity, with the port `otherwise` where no jump shows another.
+/// The chains of an identity. The port is `otherwise` if no jump shows another.
 fn found_in(now: &Listing, identity: String, otherwise: IfName) -> Option<CheckSourceMac> {
     let now = now.nftables()?;
     let check = CheckSourceMac { port: otherwise, mac: Mac([0; 6]), identity };
@@ -212,7 +215,7 @@ fn found_in(now: &Listing, identity: String, otherwise: IfName) -> Option<CheckS
     Some(CheckSourceMac { port: port.unwrap_or(check.port), mac: mac.unwrap_or(check.mac), ..check })
 }
 
-/// In the words of the reference.
+/// The error in the wording of the reference.
 fn failed(what: &str, error: TableError) -> MachineError {
     let error = match error {
         TableError::Refused(message) => TableError::Refused(format!("failed to execute {message}")),

@@ -10,49 +10,50 @@ use serde::{Deserialize, Serialize};
 /// The table of these rules.
 pub const TABLE: TableId = TableId::Nftables("bridge", "nat");
 
-/// The chain that is hooked into the kernel.
+/// The base chain.
 pub const HOOKED: &str = "PREROUTING";
 
-/// See [`Action::CheckSourceMac`](crate::action::Action::CheckSourceMac): two chains of the attachment in table `bridge nat`, and the jump to them.
+/// See [`Action::CheckSourceMac`](crate::action::Action::CheckSourceMac): two chains of the attachment in the table
+/// `bridge nat`, and the jump to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckSourceMac {
-    /// The host's end of the veth pair.
+    /// The host end of the veth pair.
     pub port: IfName,
-    /// The Ethernet address of the container's end.
+    /// The MAC address of the container end.
     pub mac: Mac,
-    /// `CONTAINER-INTERFACE`: chains and comment carry it, as in the reference.
+    /// `CONTAINER-INTERFACE`, as in the reference. The names of the chains and the comments contain it.
     pub identity: String,
 }
 
-/// Every rule's comment begins so.
+/// The comment of every rule begins with this.
 const MARK: &str = "macspoofchk-";
 
-/// Whose rule it is that has this comment.
+/// The identity of the attachment that owns a rule with this comment.
 pub fn identity(comment: &str) -> Option<&str> {
     comment.strip_prefix(MARK)
 }
 
-/// What an action makes.
+/// The chains and rules of an action.
 #[derive(Debug)]
 pub struct Own<'a> {
     check: &'a CheckSourceMac,
-    /// To which the packets of the port go.
+    /// The chain for packets of the port.
     pub chain: String,
-    /// The chain of the address.
+    /// The chain that compares the MAC address.
     pub macs: String,
-    /// Of each rule.
+    /// The comment of each rule.
     comment: String,
 }
 
 impl<'a> Own<'a> {
-    /// Follows from the identity.
+    /// Derives the names from the identity.
     pub fn of(check: &'a CheckSourceMac) -> Self {
         let chain = format!("cni-br-iface-{}", check.identity);
         let (macs, comment) = (format!("{chain}-mac"), format!("{MARK}{}", check.identity));
         Own { check, chain, macs, comment }
     }
 
-    /// All rules: the jump, that to the chain of the address, and the two there.
+    /// All rules: the jump from the base chain, the jump to the second chain, and the two rules there.
     pub fn rules(&self) -> [NewRule; 4] {
         let rule = |chain: &str, statements| NewRule {
             chain: chain.to_owned(),
@@ -76,13 +77,13 @@ impl<'a> Own<'a> {
         ]
     }
 
-    /// Whether a rule carries our comment.
+    /// Whether a rule has our comment.
     pub fn is_marked(&self, rule: &Rule) -> bool {
         rule.comment.as_deref() == Some(&self.comment)
     }
 
-    /// One of the two chains, if it is another attachment's by the comment of a rule in it: that of `eth0` for addresses has the name that the first
-    /// one of `eth0-mac` would have.
+    /// The name of one of the two chains, if it contains a rule with the comment of another attachment. This can
+    /// happen: the second chain of `eth0` has the same name as the first chain of an interface `eth0-mac`.
     pub fn taken<'t>(&self, now: &'t Listing) -> Option<&'t str> {
         let other = |rule: &&Rule| {
             let comment = rule.comment.as_deref().unwrap_or_default();
@@ -98,7 +99,7 @@ impl<'a> Own<'a> {
         now.rules_of(HOOKED).filter(|rule| self.is_marked(rule)).collect()
     }
 
-    /// Whether all of it is there, and nothing else is in the chains.
+    /// Whether all chains and rules exist, and the chains contain nothing else.
     pub fn is_whole(&self, now: &Listing) -> bool {
         let [jump, to_macs, pass, drop] = self.rules();
         let is_filled = |chain: &str, with: &[&NewRule]| {
@@ -109,7 +110,7 @@ impl<'a> Own<'a> {
             && is_filled(&self.macs, &[&pass, &drop])
     }
 
-    /// What makes it; nothing where a chain is another's.
+    /// The edits that add what is missing. Empty if a chain belongs to another attachment.
     pub fn addition(&self, now: &Listing) -> Vec<Edit> {
         if self.taken(now).is_some() || self.is_whole(now) {
             return Vec::new();
@@ -132,9 +133,10 @@ impl<'a> Own<'a> {
         edits
     }
 
-    /// What deletes it, the table too if it is `whole` and nothing is left in it; or why it stays.
+    /// The edits that remove the chains and the jump. If `whole` is true and nothing of others is in the table, they
+    /// remove the table. Fails with the reason if the chains stay.
     ///
-    /// Jumps to chains that are another's by now go all the same.
+    /// Jumps of this attachment are removed even if their target chain now belongs to another attachment.
     pub fn deletion(&self, now: &Listing, whole: bool) -> Result<Vec<Edit>, String> {
         let jumps = self.jumps(now);
         let taken = self.taken(now);
@@ -150,13 +152,13 @@ impl<'a> Own<'a> {
             return Ok(vec![Edit::DeleteTable]);
         }
         let mut edits = now.deletions(|rule| rule.chain == HOOKED && self.is_marked(rule));
-        // The rules go first: one of them jumps to the second chain.
+        // The rules are deleted first, because one of them jumps to the second chain.
         edits.extend(chains.iter().map(|&chain| Edit::FlushChain(chain.clone())));
         edits.extend(chains.iter().map(|&chain| Edit::DeleteChain(chain.clone())));
         Ok(edits)
     }
 
-    /// What is not as it was made.
+    /// The differences between a listing and what the action added.
     pub fn differences(&self, now: &Listing) -> Vec<String> {
         let chains = [HOOKED, &self.chain, &self.macs];
         let missing = chains.into_iter().filter(|chain| !now.has_chain(chain));
@@ -182,13 +184,13 @@ impl<'a> Own<'a> {
         differences
     }
 
-    /// The address that the chain of the address lets pass.
+    /// The MAC address that the second chain accepts.
     pub fn passed<'t>(&self, now: &'t Listing) -> Option<&'t str> {
         now.rules.iter().find(|rule| rule.chain == self.macs).and_then(matched)
     }
 }
 
-/// The text that a rule's first statement compares with.
+/// The text that the first statement of a rule compares with.
 pub fn matched(rule: &Rule) -> Option<&str> {
     rule.statements.first()?.pointer("/match/right")?.as_str()
 }

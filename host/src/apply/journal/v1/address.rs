@@ -1,17 +1,17 @@
-//! An address of version 1: prefix notation, then the kernel's message in hexadecimal (`linux/if_addr.h`).
+//! Addresses in version 1: CIDR notation, then the kernel's netlink message in hexadecimal digits (`linux/if_addr.h`).
 
 use crate::machine::port::Address;
 use netlink_packet_core::NlasIterator;
 use nix::libc;
 use std::net::IpAddr;
 
-/// `struct ifaddrmsg`.
+/// The size of `struct ifaddrmsg`, in bytes.
 const HEADER: usize = 8;
-/// `IFA_RT_PRIORITY` and `IFA_PROTO`.
+/// `IFA_RT_PRIORITY` and `IFA_PROTO`, which the `libc` crate does not have.
 const IFA_RT_PRIORITY: u16 = 9;
 const IFA_PROTO: u16 = 11;
 
-/// Reads an address; one without the kernel's message has only its prefix.
+/// Parses an address. Without a valid netlink message, only the CIDR notation is used.
 pub fn decode(text: &str) -> Option<Address> {
     let (address, message) = text.split_once(' ').unwrap_or((text, ""));
     let plain = Address::new(address.parse().ok()?);
@@ -67,7 +67,7 @@ mod tests {
     use ipnetwork::IpNetwork;
 
     #[test]
-    fn a_message_of_the_kernel_is_read_whole() {
+    fn all_attributes_of_the_kernel_s_message_are_read() {
         // 10.9.9.1/24 brd 10.9.9.255 label cni0:o, scope global, permanent.
         let text = "10.9.9.1/24 021880000300000008000100\
                     0a09090108000200\

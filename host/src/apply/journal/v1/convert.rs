@@ -1,4 +1,4 @@
-//! What version 2 has for the actions of version 1.
+//! Conversion of the actions of version 1 to those of version 2.
 
 use super::action::*;
 use crate::action as now;

@@ -1,6 +1,6 @@
-//! Version 1 of the format, frozen: its types are its own, and what is read becomes what version 2 has.
+//! Version 1 of the format. It is frozen: it has types of its own, which are converted to those of version 2.
 //!
-//! In version 1 a value is text, whose meaning depends on the action at the same place of the intent.
+//! In version 1, values are text. The meaning of a text depends on the action at the same position of the intent.
 
 mod action;
 mod address;
@@ -18,14 +18,14 @@ use value::Meaning;
 /// The version in the header.
 pub const VERSION: u32 = 1;
 
-/// Reads the lines of a section.
+/// A reader of the lines of a section.
 #[derive(Default)]
 pub struct Reader {
-    /// What the values of the last intent mean, in its order.
+    /// The meanings of the values of the last intent, in its order.
     meanings: Vec<Meaning>,
 }
 
-/// An action and where it comes from.
+/// An action and the plugin that recorded it.
 #[derive(Deserialize)]
 struct EntryV1 {
     plugin: PluginName,
@@ -34,7 +34,7 @@ struct EntryV1 {
 }
 
 impl Reader {
-    /// Reads a line after the header.
+    /// Reads a line after the first.
     pub fn line(&mut self, line: &[u8]) -> Result<Read, serde_json::Error> {
         let meanings = RefCell::new(Vec::new());
         let entry = |read| {

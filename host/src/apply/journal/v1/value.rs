@@ -1,4 +1,4 @@
-//! The values of version 1: text, and what it means for each action.
+//! Values in version 1: text, with a meaning for each kind of action.
 
 use super::action::{Action, LinkAttribute};
 use super::address;
@@ -6,7 +6,7 @@ use crate::action::record::{self, Old, OldSysctl};
 use crate::value::{LinkIdentity, Mac, SysctlKey};
 use serde::Deserialize;
 
-/// What was there before an action.
+/// The state before an action.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Before {
@@ -16,7 +16,7 @@ pub enum Before {
     Unknown,
 }
 
-/// What an action changed.
+/// The effect of an action.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
@@ -27,27 +27,27 @@ pub enum Effect {
     Replaced(String),
 }
 
-/// What the text of a value is.
+/// The meaning of a value's text.
 #[derive(Clone)]
 pub enum Meaning {
-    /// The action has none.
+    /// The action has no value.
     None,
-    /// An address.
+    /// An IP address.
     LastReserved,
-    /// The value, then a line `KEY=VALUE` for each parameter beside it.
+    /// The value of the parameter, then one line `KEY=VALUE` for each other parameter.
     Sysctl,
-    /// The value of that attribute.
+    /// The value of this attribute.
     Attribute(LinkAttribute),
-    /// Prefix notation, then perhaps the kernel's message in hexadecimal.
+    /// CIDR notation, optionally followed by the kernel's netlink message in hexadecimal digits.
     Address,
-    /// Names with blanks between them.
+    /// Names, separated by spaces.
     Shared,
-    /// Packets.
+    /// A number of packets.
     QueueLength,
 }
 
 impl Meaning {
-    /// That of an action's value.
+    /// The meaning for an action.
     pub fn of(action: &Action) -> Self {
         match action {
             Action::ReserveLease(_) => Meaning::LastReserved,
@@ -76,7 +76,7 @@ impl Meaning {
         }
     }
 
-    /// The value of a text, if it makes sense.
+    /// Parses a text. None if it is not valid.
     fn read(&self, text: &str) -> Option<Old> {
         Some(match self {
             Meaning::None => return None,
@@ -90,7 +90,7 @@ impl Meaning {
     }
 }
 
-/// An attribute whose value is a text; a port has none.
+/// The attribute with a value from text. None for a bridge port.
 fn with_text(attribute: &LinkAttribute, text: &str) -> Option<LinkAttribute> {
     Some(match attribute {
         LinkAttribute::Mac(_) => LinkAttribute::Mac(Mac::try_from(text.to_owned()).ok()?),
@@ -107,7 +107,7 @@ fn sysctl(text: &str) -> OldSysctl {
     let mut lines = text.split('\n');
     let value = lines.next().unwrap_or_default().to_owned();
     let others = lines.filter_map(|line| {
-        // A name of a link may have a `=` too.
+        // The name of a link in the key may contain a `=`, so the last one separates.
         let (key, value) = line.rsplit_once('=')?;
         Some((SysctlKey::parse(key).ok()?, value.to_owned()))
     });
@@ -115,7 +115,7 @@ fn sysctl(text: &str) -> OldSysctl {
 }
 
 impl Before {
-    /// As version 2 has it; none, if its text makes no sense.
+    /// The state in version 2. None if its text is not valid.
     pub fn with(self, meaning: &Meaning) -> Option<record::Before> {
         Some(match self {
             Before::Absent => record::Before::Absent,
@@ -127,7 +127,7 @@ impl Before {
 }
 
 impl Effect {
-    /// As version 2 has it; none, if its text makes no sense.
+    /// The effect in version 2. None if its text is not valid.
     pub fn with(self, meaning: &Meaning) -> Option<record::Effect> {
         Some(match self {
             Effect::CreatedLinks(links) => record::Effect::CreatedLinks(links),

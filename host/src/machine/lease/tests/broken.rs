@@ -1,9 +1,9 @@
-//! What crashes leave: it counts as free under the lock, and only there.
+//! Files that crashes left: their addresses count as free, but only while the store is locked.
 
 use super::*;
 
 #[test]
-fn an_address_whose_file_a_crash_left_is_given_again() {
+fn an_address_with_a_file_of_a_crash_is_handed_out_again() {
     for left in [b"".as_slice(), b"\n", b"\0\0\0\0\0\0\0\0", b"\xff\xfe\xfd", b"abc\0eth0"] {
         let dir = tempfile::tempdir().unwrap();
         let reference = store_in(dir.path());
@@ -26,7 +26,7 @@ fn an_address_whose_file_a_crash_left_is_given_again() {
 }
 
 #[test]
-fn in_doubt_an_address_is_taken() {
+fn an_address_with_an_unknown_file_counts_as_taken() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
@@ -48,7 +48,7 @@ fn in_doubt_an_address_is_taken() {
 }
 
 #[test]
-fn what_a_killed_reservation_left_goes_with_the_next_reading() {
+fn temporary_files_of_a_killed_reservation_are_removed_at_the_next_read() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
@@ -59,7 +59,10 @@ fn what_a_killed_reservation_left_goes_with_the_next_reading() {
         fs::write(place(name), "abc\r\neth0").unwrap();
     }
     free(&mut store);
-    assert!(left.iter().all(|name| place(name).exists()), "without the lock somebody may be writing them");
+    assert!(
+        left.iter().all(|name| place(name).exists()),
+        "without the lock, another process may be writing them"
+    );
     store.lock().unwrap();
     free(&mut store);
     assert!(left.iter().all(|name| !place(name).exists()));

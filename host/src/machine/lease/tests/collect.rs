@@ -31,17 +31,17 @@ fn names(store: &Store) -> Vec<String> {
     names
 }
 
-/// Removes all that has an owner.
+/// Removes all leases that have an owner.
 fn collect(store: &mut Store) -> Vec<MachineError> {
     let unlisted = store.unlisted(&|_, _| false).unwrap();
     store.remove_all(&unlisted)
 }
 
 #[test]
-fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
+fn gc_frees_every_lease_without_a_valid_owner_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, mut store) = store(dir.path());
-    // An index that does not have these files is no reason to leave one.
+    // The index does not have these files, but GC removes them all the same.
     let is_valid = |container: &str, interface: Option<&str>| {
         container == "valid" && interface.is_none_or(|name| name == "eth0")
     };
@@ -56,12 +56,12 @@ fn gc_frees_every_lease_of_nobody_and_keeps_the_rest() {
     assert_eq!(free(&mut store), left);
     store.unlock();
     let mut next = open(&reference).with_index(Some(&dir.path().join("leases")));
-    assert!(next.load().is_some(), "the index is kept true");
+    assert!(next.load().is_some(), "the index is kept valid");
     assert_eq!(free(&mut next), left);
 }
 
 #[test]
-fn gc_without_valid_attachments_frees_all_that_has_an_owner() {
+fn gc_without_valid_attachments_frees_all_leases_with_an_owner() {
     let dir = tempfile::tempdir().unwrap();
     let (_, mut store) = store(dir.path());
     assert_eq!(collect(&mut store).len(), 0);
@@ -69,7 +69,7 @@ fn gc_without_valid_attachments_frees_all_that_has_an_owner() {
 }
 
 #[test]
-fn gc_goes_on_after_a_lease_that_cannot_be_removed() {
+fn gc_continues_after_a_lease_that_cannot_be_removed() {
     private(|| {
         let (reference, mut store) = store(Path::new("/run"));
         // A mount point cannot be unlinked, not even by root.

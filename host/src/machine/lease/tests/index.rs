@@ -1,15 +1,15 @@
-//! When the index is believed. What it says is made false on purpose, in ways that leave the directory as it was (contents
-//! changed in place), so that what is answered shows where it came from.
+//! When the index is valid. The tests write to existing files. This does not change the directory, so the index stays
+//! valid, but differs from the files. An answer then shows where it came from.
 
 use super::*;
 use crate::machine::testing::{private, sh};
 
-/// Whether the next process would believe the index.
+/// Whether the next process would use the index.
 fn is_believed(reference: &StoreRef, indexes: &Path) -> bool {
     open(reference).with_index(Some(indexes)).load().is_some()
 }
 
-/// A store with one lease and an index of it; gives the index's file too.
+/// A store with one lease, and its index. Returns the index's directory and file too.
 fn indexed(dir: &Path) -> (StoreRef, std::path::PathBuf, std::path::PathBuf) {
     let (reference, indexes) = (store_in(dir), dir.join("leases"));
     let mut store = locked(&reference, &indexes);
@@ -22,14 +22,14 @@ fn indexed(dir: &Path) -> (StoreRef, std::path::PathBuf, std::path::PathBuf) {
 }
 
 #[test]
-fn answers_come_from_the_index_after_changes_of_our_own() {
+fn answers_come_from_the_index_after_our_own_changes() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, file) = indexed(dir.path());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&indexes), mode(&file)), (0o700, 0o600));
     let me = owner("abc", "eth0");
 
-    // Each verb opens the store anew; none but the first reads the files.
+    // Each verb opens the store again. Only the first one reads the files.
     let mut changes = 0;
     for change in [
         &mut |store: &mut Store| assert!(reserve(store, "10.1.2.4", &me).is_ok()),
@@ -51,16 +51,16 @@ fn answers_come_from_the_index_after_changes_of_our_own() {
         assert!(is_believed(&reference, &indexes), "after change {changes}");
     }
 
-    // A file that is emptied in place would be free, if it were looked at.
+    // An emptied file would count as free, if it were read.
     fs::write(reference.directory().join("10.1.2.4"), "").unwrap();
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.3", "10.1.2.5-10.1.2.10"]);
-    // Whose it is, the files decide all the same.
+    // The owner still follows from the files.
     assert_eq!(store.held(&me).unwrap().exact, addresses(&["fd00::4"]));
 }
 
 #[test]
-fn answers_without_the_lock_use_the_index_and_write_none() {
+fn queries_without_the_lock_use_the_index_and_do_not_write_it() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, file) = indexed(dir.path());
     let reopened = || open(&reference).with_index(Some(&indexes));
@@ -76,8 +76,9 @@ fn answers_without_the_lock_use_the_index_and_write_none() {
 }
 
 #[test]
-fn a_change_by_somebody_else_is_seen_in_whatever_instant_it_is_made() {
-    // tmpfs distinguishes two changes of one tick on kernels since 6.13; ramfs does not, as no file system did before.
+fn a_change_by_another_process_is_noticed_even_within_one_tick() {
+    // On tmpfs, two changes within one tick have different times since Linux 6.13. On ramfs they do not, and before
+    // 6.13 on no file system.
     for file_system in ["tmpfs", "ramfs"] {
         private(|| {
             sh(&format!("mkdir /run/x && mount -t {file_system} none /run/x"));
@@ -96,7 +97,7 @@ fn every_change_by_somebody_else_is_seen(dir: &Path) {
         assert_eq!(is_free, turn % 2 == 0, "turn {turn}");
         store.unlock();
         assert!(is_believed(&reference, &indexes), "turn {turn}");
-        // In the same tick as our own change, most of the time.
+        // This is mostly within the same tick as our own change.
         match turn % 4 {
             0 => fs::write(&theirs, "def\r\neth0").unwrap(),
             1 => fs::remove_file(&theirs).unwrap(),
@@ -108,12 +109,13 @@ fn every_change_by_somebody_else_is_seen(dir: &Path) {
 }
 
 #[test]
-fn a_change_by_somebody_else_between_ours_is_not_covered_up() {
+fn a_change_by_another_process_between_ours_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, _) = indexed(dir.path());
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
-    // Without the lock, while we hold it; a tick later, so that any kernel's clock shows it.
+    // The other process changes the directory without the lock, while we hold it. It does so one tick later, so that
+    // every kernel's clock shows the change.
     std::thread::sleep(std::time::Duration::from_millis(20));
     fs::write(reference.directory().join("10.1.2.7"), "def\r\neth0").unwrap();
     reserve(&mut store, "10.1.2.4", &owner("abc", "eth0")).unwrap();
@@ -126,12 +128,12 @@ fn a_change_by_somebody_else_between_ours_is_not_covered_up() {
 }
 
 #[test]
-fn an_index_of_another_boot_directory_or_format_is_not_believed() {
+fn an_index_of_another_boot_directory_or_format_is_not_used() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, file) = indexed(dir.path());
     let good = fs::read(&file).unwrap();
     assert!(is_believed(&reference, &indexes));
-    // Magic, boot, device, inode, both times; then what the counts promise.
+    // The header: magic, boot ID, device, inode, both times. Then the counts.
     for place in (0..good.len() - 8).step_by(4).map(|place| place + 3) {
         let mut bad = good.clone();
         bad[place] ^= 1;
@@ -147,7 +149,7 @@ fn an_index_of_another_boot_directory_or_format_is_not_believed() {
     fs::write(&file, &good).unwrap();
     assert!(is_believed(&reference, &indexes), "nothing else was wrong with it");
 
-    // The same files in another directory in the same place, times and all.
+    // The same files, with the same times, in another directory at the same path.
     let place = reference.directory();
     let line = format!("cp -a {0} {0}.copy && mv {0} {0}.old && mv {0}.copy {0}", place.display());
     assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
@@ -155,18 +157,18 @@ fn an_index_of_another_boot_directory_or_format_is_not_believed() {
 }
 
 #[test]
-fn a_killed_process_leaves_no_index_that_is_believed() {
+fn a_killed_process_leaves_no_valid_index() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, file) = indexed(dir.path());
     let me = owner("abc", "eth0");
-    // Killed between its change and the index.
+    // The process is killed between its change and the index.
     let mut store = locked(&reference, &indexes);
     reserve(&mut store, "10.1.2.4", &me).unwrap();
     store.sidecar = None;
     drop(store);
     assert!(!is_believed(&reference, &indexes));
 
-    // Killed after the stamp, while it wrote.
+    // The process is killed after the stamp, while it writes the index.
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.3", "10.1.2.5-10.1.2.10"]);
     store.directory.stamp().unwrap().unwrap();
@@ -176,7 +178,7 @@ fn a_killed_process_leaves_no_index_that_is_believed() {
     fs::write(file.with_extension("new"), &half[..half.len() / 2]).unwrap();
     assert!(!is_believed(&reference, &indexes));
 
-    // The next one goes on as if nothing had been.
+    // The next process works as usual.
     let mut store = locked(&reference, &indexes);
     reserve(&mut store, "10.1.2.3", &me).unwrap();
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.5-10.1.2.10"]);
@@ -186,12 +188,12 @@ fn a_killed_process_leaves_no_index_that_is_believed() {
 }
 
 #[test]
-fn an_index_that_is_wrong_in_spite_of_all_costs_one_try() {
+fn a_wrong_index_costs_one_attempt() {
     let dir = tempfile::tempdir().unwrap();
     let (reference, indexes, _) = indexed(dir.path());
     let mut store = locked(&reference, &indexes);
     assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"]);
-    // In the one instant that is not covered: between our question and our change.
+    // The only moment that the check does not cover: between our comparison of the state and our change.
     fs::write(reference.directory().join("10.1.2.3"), "def\r\neth0").unwrap();
     if let Some(known) = &mut store.known {
         known.state = store.directory.state().unwrap();
@@ -212,7 +214,7 @@ fn an_index_that_is_wrong_in_spite_of_all_costs_one_try() {
 }
 
 #[test]
-fn a_store_without_a_place_for_its_index_works() {
+fn a_store_works_without_a_directory_for_its_index() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let nowhere = dir.path().join("file");

@@ -19,17 +19,17 @@ fn store_in(dir: &Path) -> StoreRef {
     StoreRef { data_dir: dir.join("networks"), network: NetworkName::parse("mynet").unwrap() }
 }
 
-/// Opens a store that exists.
+/// Opens an existing store.
 fn open(reference: &StoreRef) -> Store {
     Store::new(reference.clone(), RealDirectories.open(reference).unwrap().unwrap())
 }
 
-/// Makes a store and opens it.
+/// Creates a store and opens it.
 fn create(reference: &StoreRef) -> Store {
     Store::new(reference.clone(), RealDirectories.create(reference).unwrap())
 }
 
-/// Takes an address for set 0.
+/// Reserves an address for set 0.
 fn reserve(store: &mut Store, text: &str, owner: &Owner) -> Result<Option<IpAddr>, MachineError> {
     store.reserve(address(text), 0, owner)
 }
@@ -42,13 +42,13 @@ fn addresses(list: &[&str]) -> Vec<IpAddr> {
     list.iter().map(|text| address(text)).collect()
 }
 
-/// What is free of 10.1.2.1 to 10.1.2.10.
+/// The free parts of 10.1.2.1 to 10.1.2.10.
 fn free(store: &mut Store) -> Vec<String> {
     let within = AddressRange { first: address("10.1.2.1"), last: address("10.1.2.10") };
     store.free(within).unwrap().iter().map(|gap| format!("{}-{}", gap.first, gap.last)).collect()
 }
 
-/// A store with its lock and its index, as a verb has it.
+/// A locked store with its index, as a verb uses it.
 fn locked(reference: &StoreRef, indexes: &Path) -> Store {
     let mut store = create(reference).with_index(Some(indexes));
     store.lock().unwrap();
@@ -56,7 +56,7 @@ fn locked(reference: &StoreRef, indexes: &Path) -> Store {
 }
 
 #[test]
-fn a_lease_is_written_as_the_reference_writes_it() {
+fn a_lease_is_written_in_the_reference_s_format() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let me = owner("abc", "eth0");
@@ -78,7 +78,7 @@ fn a_lease_is_written_as_the_reference_writes_it() {
 }
 
 #[test]
-fn an_address_is_given_once() {
+fn an_address_is_reserved_only_once() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
@@ -93,7 +93,7 @@ fn an_address_is_given_once() {
 }
 
 #[test]
-fn what_an_owner_holds_is_found_old_forms_included() {
+fn an_owner_s_addresses_are_found_including_the_old_form() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
@@ -116,7 +116,7 @@ fn what_an_owner_holds_is_found_old_forms_included() {
 }
 
 #[test]
-fn the_last_reserved_address_is_put_back_only_while_it_is_ours() {
+fn the_last_reserved_address_is_restored_only_if_it_is_still_ours() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
@@ -133,12 +133,12 @@ fn the_last_reserved_address_is_put_back_only_while_it_is_ours() {
 }
 
 #[test]
-fn the_lock_is_the_one_of_the_reference() {
+fn the_lock_is_the_same_as_the_reference_s() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);
     store.lock().unwrap();
-    // flock(1) takes flock(2), as the reference does.
+    // flock(1) uses flock(2), like the reference.
     let path = reference.directory().join("lock");
     let other =
         || Command::new("flock").args(["--nonblock".as_ref(), path.as_os_str(), "true".as_ref()]).status();
@@ -148,7 +148,7 @@ fn the_lock_is_the_one_of_the_reference() {
 }
 
 #[test]
-fn of_two_processes_one_waits_for_the_other() {
+fn a_process_waits_for_another_that_holds_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let reference = store_in(dir.path());
     let mut store = create(&reference);

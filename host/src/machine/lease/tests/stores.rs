@@ -13,7 +13,7 @@ fn stores(directories: &MemoryDirectories, is_dry: bool) -> Stores {
 }
 
 #[test]
-fn a_store_in_memory_has_the_files_of_the_reference() {
+fn a_store_in_memory_has_files_in_the_reference_s_format() {
     let directories = MemoryDirectories::default();
     let (mut stores, reference, me) = (stores(&directories, false), store("mynet"), owner("abc", "eth0"));
     let found = stores.locked_store(&reference).unwrap();
@@ -45,7 +45,7 @@ fn a_store_in_memory_has_the_files_of_the_reference() {
 }
 
 #[test]
-fn dry_stores_take_no_lock_and_make_nothing() {
+fn dry_stores_take_no_lock_and_create_nothing() {
     let directories = MemoryDirectories::default();
     let (reference, me) = (store("mynet"), owner("abc", "eth0"));
     let mut dry = stores(&directories, true);
@@ -67,7 +67,7 @@ fn dry_stores_take_no_lock_and_make_nothing() {
 }
 
 #[test]
-fn what_was_locked_for_a_moment_is_unlocked_after_it() {
+fn unlock_except_unlocks_only_the_other_stores() {
     let directories = MemoryDirectories::default();
     let (kept, other) = (store("kept"), store("other"));
     let mut stores = stores(&directories, false);
@@ -84,7 +84,7 @@ fn what_was_locked_for_a_moment_is_unlocked_after_it() {
 }
 
 #[test]
-fn whose_an_address_is_follows_from_its_file_alone() {
+fn the_holder_of_an_address_follows_from_its_file_alone() {
     let directories = MemoryDirectories::default();
     let (reference, me) = (store("mynet"), owner("abc", "eth0"));
     let stores = stores(&directories, false);
@@ -109,7 +109,7 @@ fn whose_an_address_is_follows_from_its_file_alone() {
 }
 
 #[test]
-fn what_names_the_container_alone_counts_only_when_nothing_names_the_interface_too() {
+fn leases_in_the_old_form_count_only_if_no_lease_names_the_interface() {
     let directories = MemoryDirectories::default();
     let (reference, me) = (store("mynet"), owner("abc", "eth0"));
     let stores = stores(&directories, false);

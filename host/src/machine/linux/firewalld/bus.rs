@@ -1,4 +1,5 @@
-//! The system bus: a socket, its handshake, and calls that wait for their answer (D-Bus Specification, "Authentication Protocol").
+//! The system bus: connection, authentication, and calls that wait for their reply (D-Bus Specification,
+//! "Authentication Protocol").
 
 use super::message::{self, Reply, Value};
 use nix::unistd::Uid;
@@ -7,25 +8,25 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
-/// The time of a call, with its connection.
+/// The time limit of a connection and its calls together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the bus is, unless `DBUS_SYSTEM_BUS_ADDRESS` says otherwise.
+/// The address of the bus, unless `DBUS_SYSTEM_BUS_ADDRESS` is set (D-Bus Specification, "System message bus").
 const DEFAULT: &str = "unix:path=/var/run/dbus/system_bus_socket";
 
-/// The longest line of the handshake, in bytes.
+/// The longest line of the authentication, in bytes.
 const LINE_BYTES: usize = 1024;
 
-/// Why a call has no result.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// There is no bus.
     #[error("the system bus cannot be reached: {0}")]
     NoBus(io::Error),
-    /// It does not answer, or not in the protocol.
+    /// The bus does not reply, or violates the protocol.
     #[error("the system bus failed: {0}")]
     Failed(io::Error),
-    /// Whoever was called refused: the name of the error and its text.
+    /// The called service replied with an error: its name and its text.
     #[error("{0}")]
     Refused(String),
 }
@@ -45,7 +46,7 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// To the system bus.
+    /// Connects to the system bus.
     pub fn system() -> Result<Self, BusError> {
         let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok().filter(|address| !address.is_empty());
         let socket = connect(address.as_deref().unwrap_or(DEFAULT)).map_err(BusError::NoBus)?;
@@ -55,7 +56,7 @@ impl Bus {
         Ok(bus)
     }
 
-    /// Calls a method with texts; gives the first value of the answer, if that is a text or a truth.
+    /// Calls a method with string arguments. Returns the first value of the reply, if it is a string or a boolean.
     pub fn call(
         &mut self,
         name: &str,
@@ -78,13 +79,13 @@ impl Bus {
                     };
                     return Err(BusError::Refused(format!("{name}: {text}")));
                 }
-                // A signal, or the answer to another call.
+                // A signal, or the reply to another call.
                 _ => {}
             }
         }
     }
 
-    /// Authenticates by the user ID, which the bus compares with the kernel's.
+    /// Authenticates with the user ID, which the bus compares with the socket's credentials.
     fn authenticate(&mut self) -> io::Result<()> {
         let user: String = Uid::effective().to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
         self.time()?;
@@ -126,7 +127,7 @@ impl Bus {
         Ok(())
     }
 
-    /// The next read or write may take what is left of the call's time.
+    /// Limits the next read or write to the time that is left.
     fn time(&self) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

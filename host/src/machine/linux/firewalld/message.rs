@@ -1,18 +1,20 @@
-//! Messages of D-Bus, as far as a call with texts and its answer need them (D-Bus Specification, "Message Protocol").
+//! The part of the D-Bus message format that a call with strings and its reply need (D-Bus Specification, "Message
+//! Protocol").
 
 use std::io;
 
-/// The part of fixed length: byte order, type, flags, version, length of the body, serial, length of the fields.
+/// The size of the fixed part, in bytes: byte order, type, flags, version, length of the body, serial, length of the
+/// header fields.
 pub const START_BYTES: usize = 16;
 
-/// A message longer than this is none to a call of ours.
+/// In bytes. No reply to our calls is longer.
 const MAX_BYTES: usize = 1 << 20;
 
 const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
 const ERROR: u8 = 3;
 
-/// The numbers of header fields.
+/// The numbers of the header fields.
 const PATH: u8 = 1;
 const INTERFACE: u8 = 2;
 const MEMBER: u8 = 3;
@@ -21,39 +23,39 @@ const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// A value of a body.
+/// A value in a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// `b`
+    /// Type `b`.
     Bool(bool),
-    /// `s`
+    /// Type `s`.
     Text(String),
 }
 
-/// A message that came.
+/// A message that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// A result, of the call with this serial.
+    /// A method return.
     Returned {
-        /// Which call.
+        /// The serial of the call.
         to: u32,
-        /// Its first value, if it is one of ours.
+        /// The first value, if it is of a supported type.
         value: Option<Value>,
     },
-    /// An error.
+    /// An error reply.
     Error {
-        /// Which call.
+        /// The serial of the call.
         to: u32,
-        /// `org.fedoraproject.FirewallD1.Exception`.
+        /// The name of the error, for example `org.fedoraproject.FirewallD1.Exception`.
         name: String,
-        /// Its text.
+        /// The text of the error.
         value: Option<Value>,
     },
-    /// Anything else.
+    /// Any other message.
     Other,
 }
 
-/// A call to path, interface, member and destination, with texts.
+/// A method call with string arguments. `to` is path, interface, member and destination.
 pub fn call(serial: u32, to: [&str; 4], arguments: &[&str]) -> Vec<u8> {
     let mut body = Vec::new();
     for argument in arguments {
@@ -84,7 +86,7 @@ pub fn call(serial: u32, to: [&str; 4], arguments: &[&str]) -> Vec<u8> {
     message
 }
 
-/// How many bytes follow a start.
+/// The number of bytes that follow the fixed part.
 pub fn rest(start: &[u8; START_BYTES]) -> io::Result<usize> {
     let mut reader = Reader { bytes: start, at: 4, is_little: is_little(start)? };
     let (body, _, fields) = (reader.number()?, reader.number()?, reader.number()?);
@@ -96,7 +98,7 @@ pub fn rest(start: &[u8; START_BYTES]) -> io::Result<usize> {
     Ok(fields.next_multiple_of(8) + body)
 }
 
-/// A message of a start and the rest.
+/// Parses a message from its fixed part and the rest.
 pub fn reply(start: &[u8; START_BYTES], rest: &[u8]) -> io::Result<Reply> {
     let whole = [start.as_slice(), rest].concat();
     let mut reader = Reader { bytes: &whole, at: START_BYTES - 4, is_little: is_little(start)? };
@@ -169,7 +171,7 @@ impl Reader<'_> {
         self.string(length)
     }
 
-    /// With the zero that ends it.
+    /// Reads a string of this length and its terminating zero.
     fn string(&mut self, length: usize) -> io::Result<String> {
         let text = String::from_utf8(self.take(length)?.to_vec()).map_err(|_| nonsense("a text"))?;
         self.take(1)?;
@@ -219,17 +221,17 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_read_back_as_it_was_written() {
+    fn a_call_is_parsed_as_it_was_written() {
         let mut bytes = call(7, ["/a", "b.c", "d", "e.f"], &["zone", "10.1.2.3/32"]);
         assert_eq!(rest(&start(&bytes)).unwrap(), bytes.len() - START_BYTES);
-        // As if it were an answer: what it says first is a text.
+        // Parsed as a reply, so the first value is the first argument.
         bytes[1] = METHOD_RETURN;
         let read = reply(&start(&bytes), &bytes[START_BYTES..]).unwrap();
         assert_eq!(read, Reply::Returned { to: 0, value: Some(Value::Text("zone".to_owned())) });
     }
 
     #[test]
-    fn nonsense_is_an_error() {
+    fn an_invalid_message_is_an_error() {
         let bytes = call(1, ["/a", "b.c", "d", "e.f"], &["x"]);
         for end in START_BYTES..bytes.len() - 1 {
             assert!(reply(&start(&bytes), &bytes[START_BYTES..end]).is_err(), "{end}");

@@ -1,4 +1,4 @@
-//! firewalld, over the system bus: an address is a source of a zone (cni-behaviours, section 3.14).
+//! firewalld over the system bus: addresses as sources of zones (reference: plugins/meta/firewall/firewalld.go).
 
 mod bus;
 mod message;
@@ -14,10 +14,10 @@ const NAME: &str = "org.fedoraproject.FirewallD1";
 const PATH: &str = "/org/fedoraproject/FirewallD1";
 const ZONE: &str = "org.fedoraproject.FirewallD1.zone";
 
-/// What firewalld answers when a source was not in the zone, or firewalld is gone and its zones with it.
+/// The errors for a source that is not in the zone, or if firewalld no longer runs, and so has no zones.
 const GONE: [&str; 4] = ["UNKNOWN_SOURCE", "ServiceUnknown", "NameHasNoOwner", "INVALID_ZONE"];
 
-/// Whether firewalld runs: somebody on the system bus has its name.
+/// Whether firewalld runs: whether its name has an owner on the system bus.
 pub fn is_running() -> bool {
     let owned = Bus::system().and_then(|mut bus| {
         bus.call(
@@ -36,9 +36,10 @@ pub fn has_source(zone: &str, address: IpAddr) -> io::Result<bool> {
     Ok(matches!(call("querySource", zone, address)?, Some(Value::Bool(true))))
 }
 
-/// Adds an address to the sources of a zone, or removes it; whether that changed anything.
+/// Adds an address to the sources of a zone, or removes it. Returns whether that changed anything.
 ///
-/// An address that is in a zone already stays there, as in the reference. When firewalld does not run, there is nothing to remove.
+/// An address that is in some zone already stays there, as in the reference. If firewalld does not run, there is
+/// nothing to remove.
 pub fn change(change: ZoneChange<'_>) -> io::Result<bool> {
     match change {
         ZoneChange::Add(zone, address) => {
@@ -60,7 +61,7 @@ pub fn change(change: ZoneChange<'_>) -> io::Result<bool> {
     }
 }
 
-/// Calls a method of the zones, with an address as a network of its own.
+/// Calls a method of the zone interface, with an address as a network of one address.
 fn call(method: &str, zone: &str, address: IpAddr) -> Result<Option<Value>, BusError> {
     let source = IpNetwork::from(address).to_string();
     Bus::system()?.call(NAME, PATH, ZONE, method, &[zone, &source])

@@ -1,4 +1,4 @@
-//! Addresses: `ip address`.
+//! Addresses, as in `ip address`.
 
 use super::socket::{Message, Netlink};
 use crate::machine::port::Address;
@@ -26,7 +26,8 @@ pub fn list(netlink: &mut Netlink, link: Option<u32>) -> io::Result<Vec<Address>
     Ok(found.iter().filter_map(address).collect())
 }
 
-/// `ip address add`, with `nodad` for an IPv6 address; an IPv4 prefix shorter than 31 gets its broadcast address, as in the reference.
+/// `ip address add`. `nodad` applies to IPv6 addresses. An IPv4 prefix shorter than 31 gets its broadcast address, as
+/// in the reference.
 pub fn add(index: u32, address: IpNetwork, nodad: bool) -> Message {
     let mut message = build(index, address);
     if nodad && address.is_ipv6() {
@@ -35,8 +36,8 @@ pub fn add(index: u32, address: IpNetwork, nodad: bool) -> Message {
     new(message)
 }
 
-/// Adds an address as it was listed. The kernel sets the flags that describe a state (`IFA_F_PERMANENT`, `IFA_F_SECONDARY`, `IFA_F_TENTATIVE`) by itself
-/// and ignores them here.
+/// Adds an address with all its earlier attributes. The flags for states (`IFA_F_PERMANENT`, `IFA_F_SECONDARY`,
+/// `IFA_F_TENTATIVE`) have no effect: the kernel ignores them in a request, and sets them itself.
 pub fn restore(index: u32, address: &Address) -> Message {
     let own = address.address.ip();
     let mut message = AddressMessage::default();
@@ -51,7 +52,7 @@ pub fn restore(index: u32, address: &Address) -> Message {
     message.header.index = index;
     let attributes = [
         Some(AddressAttribute::Address(address.peer.unwrap_or(own))),
-        // The kernel names an IPv6 address a second time only beside a peer.
+        // For IPv6, the kernel reports IFA_LOCAL only if there is a peer.
         (own.is_ipv4() || address.peer.is_some()).then_some(AddressAttribute::Local(own)),
         match address.broadcast {
             Some(IpAddr::V4(broadcast)) => Some(AddressAttribute::Broadcast(broadcast)),
@@ -92,13 +93,13 @@ fn build(index: u32, address: IpNetwork) -> AddressMessage {
     }
 }
 
-/// The address of a message `RTM_NEWADDR` without its netlink header; none, if the bytes are no such message.
+/// Parses an `RTM_NEWADDR` message without its netlink header. None if the bytes are no such message.
 pub fn decode(bytes: &[u8]) -> Option<Address> {
     parse(&AddressMessage::parse(bytes).ok()?)
 }
 
 fn parse(message: &AddressMessage) -> Option<Address> {
-    // IFA_ADDRESS is the other end of a point-to-point link; IFA_LOCAL, where there is one, is the link's own.
+    // On a point-to-point link, IFA_ADDRESS is the peer's address. IFA_LOCAL, if present, is the link's own address.
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(ip) => Some(*ip),
         _ => None,
@@ -114,7 +115,7 @@ fn parse(message: &AddressMessage) -> Option<Address> {
         broadcast: None,
         label: None,
         scope: message.header.scope.into(),
-        // Of old kernels, the lowest eight alone.
+        // The lowest eight flags. Newer kernels also send all flags in IFA_FLAGS.
         flags: message.header.flags.bits().into(),
         priority: None,
         protocol: None,

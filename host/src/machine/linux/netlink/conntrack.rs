@@ -1,4 +1,4 @@
-//! Connections that the kernel tracks: `conntrack -D`, over `NETLINK_NETFILTER` (`linux/netfilter/nfnetlink_conntrack.h`).
+//! Connection tracking, as in `conntrack -D`, over `NETLINK_NETFILTER` (`linux/netfilter/nfnetlink_conntrack.h`).
 
 use super::netfilter::{ACK, DUMP, Message, NESTED, Netfilter, attribute, find};
 use nix::errno::Errno;
@@ -14,9 +14,9 @@ const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_DST_PORT: u16 = 3;
 
-/// Deletes the tracked UDP connections whose original destination (before any translation) is one of these ports.
+/// Deletes the UDP entries whose original destination port (before NAT) is one of these ports.
 ///
-/// As long as a connection is tracked, the packets of a client go where its first one went.
+/// As long as an entry exists, the kernel sends all packets of the client to the destination of the first one.
 pub fn forget_udp(is_ipv4: bool, ports: &[u16]) -> io::Result<()> {
     let family = u8::try_from(if is_ipv4 { libc::AF_INET } else { libc::AF_INET6 }).unwrap_or_default();
     let mut socket = Netfilter::open()?;
@@ -27,7 +27,7 @@ pub fn forget_udp(is_ipv4: bool, ports: &[u16]) -> io::Result<()> {
         let attributes = attribute(CTA_TUPLE_ORIG | NESTED, tuple);
         match socket.ask(&Message { kind: DELETE, flags: ACK, family, attributes }) {
             Ok(_) => {}
-            // It ended by itself meanwhile.
+            // The entry has expired since the dump.
             Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
             Err(error) => return Err(error),
         }

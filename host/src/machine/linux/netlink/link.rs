@@ -1,4 +1,4 @@
-//! Links: `ip link`.
+//! Links, as in `ip link`.
 
 use super::socket::{Message, Netlink};
 use crate::machine::port::{Link, NewKind, NewLink, NewVeth};
@@ -14,15 +14,15 @@ use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// What a message about a link of any kind is made with.
+/// A builder for messages about links of any kind.
 pub type Builder = LinkMessageBuilder<LinkUnspec>;
 
-/// The link of that name, or with that alternative name, if there is one.
+/// The link with this name or alternative name (`IFLA_ALT_IFNAME`), if it exists.
 pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
     get(netlink, LinkUnspec::new_with_name(name.as_str()))
 }
 
-/// The link of that index, if there is one. The kernel does not use an index twice.
+/// The link with this index, if it exists. The kernel does not reuse indexes.
 pub fn find_index(netlink: &mut Netlink, index: u32) -> io::Result<Option<Link>> {
     get(netlink, LinkUnspec::new_with_index(index))
 }
@@ -34,7 +34,7 @@ pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
     Ok(found.into_iter().filter_map(parse).filter(|link| link.master == Some(bridge)).collect())
 }
 
-/// Makes a link of one end. A link of that name is `EEXIST`.
+/// Creates a link, except a veth pair. Fails with `EEXIST` if the name is taken.
 pub fn create(link: &NewLink) -> Message {
     let name = link.name.as_str();
     let of_kind = |kind| Builder::new_with_info_kind(kind).name(name);
@@ -48,7 +48,7 @@ pub fn create(link: &NewLink) -> Message {
     }
 }
 
-/// The message that makes a link, with what every kind can have.
+/// The message that creates a link, with the attributes that all kinds can have.
 fn created<T>(mut builder: LinkMessageBuilder<T>, link: &NewLink) -> Message {
     if let Some(mac) = link.mac {
         builder = builder.address(mac.0.to_vec());
@@ -59,10 +59,11 @@ fn created<T>(mut builder: LinkMessageBuilder<T>, link: &NewLink) -> Message {
     exclusive(builder.build())
 }
 
-/// Makes a veth pair, both ends down and in their places at once: moving one later would take an RCU grace period. The first end is made in `netns`; none:
-/// in this one.
+/// Creates a veth pair. Both ends are down, and are created in their final namespaces, because moving a link later
+/// takes an RCU grace period. The first end is created in `netns`, or in the current namespace.
 ///
-/// The host end's queue length is 0, as the reference makes it. What [`mark`] sets cannot be set here.
+/// The host end has the queue length 0, as in the reference. The attributes that [`mark`] sets cannot be set in this
+/// message.
 pub fn create_veth(veth: &NewVeth, netns: Option<BorrowedFd<'_>>) -> Message {
     let mut end = Builder::new().name(veth.end.name.as_str()).address(veth.end.mac.0.to_vec());
     if let Some(netns) = netns {
@@ -82,7 +83,7 @@ pub fn create_veth(veth: &NewVeth, netns: Option<BorrowedFd<'_>>) -> Message {
     exclusive(host.set_info_data(InfoData::Veth(InfoVeth::Peer(end.build()))).build())
 }
 
-/// Changes a link that is there.
+/// Changes an existing link.
 pub fn set(index: u32, to: impl FnOnce(Builder) -> Builder) -> Message {
     change(to(LinkUnspec::new_with_index(index)).build())
 }
@@ -92,17 +93,19 @@ pub fn set_port(index: u32, hairpin: bool, isolated: bool) -> Message {
     change(LinkBridgePort::new(index).hairpin(hairpin).isolated(isolated).build())
 }
 
-/// Deletes a link; of a pair, both ends.
+/// Deletes a link. If it is one end of a veth pair, the kernel deletes both.
 pub fn delete(index: u32) -> Message {
     let message = LinkUnspec::new_with_index(index).build();
     Message { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
 }
 
-/// Gives a new link, by its name, its alias and its settings as a bridge port: the kernel ignores both in the message that makes a link.
+/// Sets the alias and the bridge port settings of a new link, which is given by its name. The kernel ignores both
+/// attributes in the message that creates a link.
 ///
-/// `RTM_NEWLINK` without `NLM_F_CREATE`: `RTM_SETLINK` ignores port settings and answers without an error.
+/// The message is `RTM_NEWLINK` without `NLM_F_CREATE`: with `RTM_SETLINK`, the kernel ignores port settings and
+/// reports no error.
 pub fn mark(name: &IfName, alias: &str, hairpin: bool, isolated: bool) -> Message {
-    // Index 0: the name says which link.
+    // With index 0, the kernel finds the link by its name.
     let message = if hairpin || isolated {
         LinkBridgePort::new(0).name(name.as_str()).alias(alias).hairpin(hairpin).isolated(isolated).build()
     } else {

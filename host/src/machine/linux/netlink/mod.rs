@@ -1,4 +1,5 @@
-//! `NETLINK_ROUTE`: links, addresses, routes, VLANs of ports and queueing disciplines; `NETLINK_NETFILTER`.
+//! The netlink protocols `NETLINK_ROUTE` (links, addresses, routes, VLANs of bridge ports, qdiscs) and
+//! `NETLINK_NETFILTER`.
 
 pub mod address;
 pub mod conntrack;

@@ -1,14 +1,14 @@
-//! Shortens the kernel's description of a link to the attributes that are read: a bridge has sixty, of which [`super::link`] reads ten, and parsing all of
-//! them takes longer than the question.
+//! Reduces the kernel's message about a link to the attributes that this program reads. A bridge has sixty attributes,
+//! of which [`super::link`] reads ten, and parsing all of them takes longer than the request.
 
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 use nix::libc;
 use std::borrow::Cow;
 
-/// `nlmsghdr` and `ifinfomsg`.
+/// The size of `nlmsghdr` and `ifinfomsg`, in bytes.
 const HEADERS: usize = 16 + 16;
 
-/// What [`super::link`] reads.
+/// The attributes that [`super::link`] reads.
 const ATTRIBUTES: [u16; 9] = [
     libc::IFLA_ADDRESS,
     libc::IFLA_IFNAME,
@@ -21,10 +21,11 @@ const ATTRIBUTES: [u16; 9] = [
     libc::IFLA_LINK_NETNSID,
 ];
 
-/// What it reads of a bridge port: `IFLA_BRPORT_MODE` and `IFLA_BRPORT_ISOLATED` of `linux/if_link.h`.
+/// The bridge port attributes that it reads: `IFLA_BRPORT_MODE` and `IFLA_BRPORT_ISOLATED` of `linux/if_link.h`.
 const PORT: [u16; 2] = [4, 33];
 
-/// A message of a link (`AF_UNSPEC`) without the attributes that nobody here reads. Any other message, and a malformed one, is returned as it is.
+/// A message about a link (`AF_UNSPEC`) without unused attributes. Any other message, and a malformed one, is returned
+/// unchanged.
 pub fn needed(message: &[u8]) -> Cow<'_, [u8]> {
     shortened(message).map_or(Cow::Borrowed(message), Cow::Owned)
 }
@@ -61,7 +62,7 @@ fn info(short: &mut Vec<u8>, attributes: &[u8]) -> Option<()> {
                 put(short, &attribute)?;
             }
             libc::IFLA_INFO_SLAVE_KIND => put(short, &attribute)?,
-            // The kind comes before it.
+            // The kernel sends the kind before this attribute.
             libc::IFLA_INFO_DATA if is_vlan => put(short, &attribute)?,
             libc::IFLA_INFO_SLAVE_DATA => nest(short, &attribute, port)?,
             _ => {}
@@ -80,14 +81,14 @@ fn port(short: &mut Vec<u8>, attributes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Adds an attribute as it is.
+/// Copies an attribute unchanged.
 fn put(short: &mut Vec<u8>, attribute: &NlaBuffer<&[u8]>) -> Option<()> {
     short.extend_from_slice(attribute.into_inner().get(..usize::from(attribute.length()))?);
     short.resize(short.len().next_multiple_of(4), 0);
     Some(())
 }
 
-/// Adds an attribute with those nested attributes that `of` keeps.
+/// Copies an attribute with those nested attributes that `of` copies.
 fn nest(
     short: &mut Vec<u8>,
     attribute: &NlaBuffer<&[u8]>,
@@ -106,10 +107,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_link_or_cut_off_stays_as_it_is() {
+    fn other_messages_and_truncated_ones_stay_unchanged() {
         let mut message = vec![0; HEADERS + 8];
         message[4..6].copy_from_slice(&libc::RTM_NEWLINK.to_ne_bytes());
-        // An attribute that is longer than what there is.
+        // An attribute that is longer than the rest of the message.
         message[HEADERS] = 200;
         assert!(matches!(needed(&message), Cow::Borrowed(_)));
         assert!(matches!(needed(&message[..20]), Cow::Borrowed(_)));

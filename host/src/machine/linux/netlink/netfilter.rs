@@ -1,4 +1,4 @@
-//! `NETLINK_NETFILTER`: requests and their answers, as bytes (`linux/netfilter/nfnetlink.h`).
+//! `NETLINK_NETFILTER`: requests and answers as bytes (`linux/netfilter/nfnetlink.h`).
 
 use super::socket::open;
 use netlink_packet_core::{NLM_F_DUMP_INTR, NLM_F_REQUEST};
@@ -16,23 +16,23 @@ pub use netlink_packet_core::{
 const BATCH: [u16; 2] = [0x10, 0x11];
 /// `NLA_F_NESTED`.
 pub const NESTED: u16 = 0x8000;
-/// The bits of `nla_type` that are the type.
+/// The bits of `nla_type` that contain the type.
 const TYPE_MASK: u16 = 0x3fff;
-/// `struct nlmsghdr`.
+/// The size of `struct nlmsghdr`, in bytes.
 const HEADER: usize = 16;
-/// `struct nfgenmsg`.
+/// The size of `struct nfgenmsg`, in bytes.
 const FAMILY_HEADER: usize = 4;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// A message of a subsystem.
+/// A message to a subsystem.
 pub struct Message {
-    /// `NFNL_SUBSYS_* << 8` and the subsystem's own number.
+    /// `NFNL_SUBSYS_* << 8`, and the message number of the subsystem.
     pub kind: u16,
-    /// Beyond `NLM_F_REQUEST`.
+    /// The flags in addition to `NLM_F_REQUEST`.
     pub flags: u16,
     /// `AF_*`.
     pub family: u8,
-    /// One after the other.
+    /// The encoded attributes.
     pub attributes: Vec<u8>,
 }
 
@@ -50,20 +50,23 @@ impl Message {
     }
 }
 
-/// A socket of the calling thread's network namespace.
+/// A socket in the calling thread's network namespace.
 pub struct Netfilter {
     socket: Socket,
     buffer: Vec<u8>,
 }
 
 impl Netfilter {
-    /// Opens it. Closing waits until the kernel has done the deletions that nf_tables was asked for.
+    /// Opens a socket. When it is closed, the kernel waits until pending nf_tables deletions are done.
     pub fn open() -> io::Result<Self> {
         Ok(Netfilter { socket: open(NETLINK_NETFILTER)?, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
-    /// Sends one request, with [`ACK`] or [`DUMP`], and gives the attributes of each message of its answer. A dump during which something changed is
-    /// [`io::ErrorKind::Interrupted`].
+    /// Sends one request with [`ACK`] or [`DUMP`]. Returns the attributes of each message of the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Interrupted`] if something changed during a dump.
     pub fn ask(&mut self, request: &Message) -> io::Result<Vec<Vec<u8>>> {
         let mut bytes = Vec::new();
         request.write(0, 0, &mut bytes);
@@ -84,10 +87,11 @@ impl Netfilter {
         }
     }
 
-    /// Does all messages or none; the inner result is the kernel's answer. The outer error means that the answer was lost, and all may have been done.
+    /// Sends a batch, which the kernel applies completely or not at all. The inner result is the kernel's answer. The
+    /// outer error means that the answer was lost, and the batch may have been applied.
     pub fn batch(&mut self, subsystem: u16, mut messages: Vec<Message>) -> io::Result<io::Result<()>> {
         let Some(last) = messages.last_mut() else { return Ok(Ok(())) };
-        // The kernel answers errors in any case, in order.
+        // The kernel always reports errors, and in order. An acknowledgement of the last message shows the end.
         last.flags |= ACK;
         let [begin, end] = BATCH.map(|kind| Message { kind, flags: 0, family: 0, attributes: Vec::new() });
         let mut bytes = Vec::new();
@@ -105,7 +109,7 @@ impl Netfilter {
         loop {
             for answer in self.receive()?.into_iter().filter(|answer| answer.kind == libc::NLMSG_ERROR) {
                 result = result.and(errno(answer.payload));
-                // An error of the whole batch answers its beginning.
+                // An error of the whole batch has the sequence number of its first message, 0.
                 if answer.sequence == sequence || answer.sequence == 0 {
                     return Ok(result);
                 }
@@ -142,7 +146,7 @@ struct Answer<'a> {
     payload: &'a [u8],
 }
 
-/// The error of a `struct nlmsgerr`.
+/// The error in a `struct nlmsgerr`.
 fn errno(payload: &[u8]) -> io::Result<()> {
     match u32_at(payload, 0).map(u32::cast_signed) {
         Some(0) => Ok(()),
@@ -151,7 +155,7 @@ fn errno(payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The attributes of a message or of a nest, with their types.
+/// The attributes of a message or of a nested attribute, with their types.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (length, kind) = (usize::from(u16_at(bytes, 0)?), u16_at(bytes, 2)?);
@@ -161,27 +165,27 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The payload of an attribute.
+/// The payload of the first attribute of this type.
 pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, payload)| payload)
 }
 
-/// A number of an attribute, which netfilter writes big-endian.
+/// The value of a numeric attribute. Netfilter encodes numbers big-endian.
 pub fn number(bytes: &[u8], wanted: u16) -> Option<u32> {
     find(bytes, wanted)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
-/// The text of an attribute.
+/// The value of a string attribute.
 pub fn text(bytes: &[u8], wanted: u16) -> Option<&str> {
     std::str::from_utf8(until_nul(find(bytes, wanted)?)).ok()
 }
 
-/// The bytes of a text that ends with 0.
+/// The bytes before the terminating zero.
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// An attribute.
+/// Encodes an attribute.
 pub fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + payload.len()).unwrap_or_default();
     let mut bytes = Vec::with_capacity(4 + payload.len().next_multiple_of(4));
@@ -192,17 +196,17 @@ pub fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An attribute of attributes.
+/// Encodes an attribute that contains attributes.
 pub fn nest(kind: u16, attributes: &[Vec<u8>]) -> Vec<u8> {
     attribute(kind | NESTED, &attributes.concat())
 }
 
-/// An attribute with a number.
+/// Encodes a numeric attribute.
 pub fn number_attribute(kind: u16, number: u32) -> Vec<u8> {
     attribute(kind, &number.to_be_bytes())
 }
 
-/// An attribute with a text, and the 0 that ends it.
+/// Encodes a string attribute, with its terminating zero.
 pub fn text_attribute(kind: u16, text: &str) -> Vec<u8> {
     attribute(kind, &[text.as_bytes(), &[0]].concat())
 }

@@ -1,4 +1,4 @@
-//! Queueing disciplines of links, and the filter that redirects packets: `tc qdisc`, `tc filter`.
+//! Queueing disciplines of links, and the filter that redirects packets, as in `tc qdisc` and `tc filter`.
 
 use super::socket::{Message, Netlink};
 use crate::machine::port::{Qdiscs, TokenBucket};
@@ -15,17 +15,18 @@ use std::io;
 const TBF_PARMS: u16 = 1;
 const TBF_RATE64: u16 = 4;
 
-/// Bytes of `struct tc_tbf_qopt`, of which each of two `struct tc_ratespec` has 12, the last 4 of them the rate.
+/// The size of `struct tc_tbf_qopt` in bytes. It contains two `struct tc_ratespec` of 12 bytes, whose last 4 bytes are
+/// the rate.
 const TBF_BYTES: usize = 36;
 
-/// `ETH_P_ALL`, in network byte order, and priority 1.
+/// `ETH_P_ALL` in network byte order, and priority 1.
 const ALL_FIRST: TcHandle = TcHandle { major: 1, minor: 0x0003_u16.to_be() };
 
-/// `1:`, the reference's handle of a token bucket, and `1:1`, the class to which its filter sends.
+/// `1:`, the reference's handle of its token bucket filter, and `1:1`, the class that its filter selects.
 const TOKEN_BUCKET: TcHandle = TcHandle { major: 1, minor: 0 };
 const CLASS: u32 = 0x0001_0001;
 
-/// `ffff:`
+/// The handle `ffff:`.
 const INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0 };
 
 /// The queueing disciplines of a link.
@@ -45,7 +46,11 @@ pub fn list(netlink: &mut Netlink, index: u32) -> io::Result<Qdiscs> {
     Ok(qdiscs)
 }
 
-/// The indexes of the links to which packets that come from a link are redirected; 0 for one that is gone. `EINVAL` where the link has no `ingress`.
+/// The indexes of the links to which incoming packets of a link are redirected. 0 for a target that no longer exists.
+///
+/// # Errors
+///
+/// `EINVAL` if the link has no ingress qdisc.
 pub fn redirects(netlink: &mut Netlink, index: u32) -> io::Result<Vec<u32>> {
     let mut asked = message(index)?;
     asked.header.parent = INGRESS;
@@ -72,7 +77,7 @@ pub fn redirects(netlink: &mut Netlink, index: u32) -> io::Result<Vec<u32>> {
     Ok(targets)
 }
 
-/// Puts a token bucket at the root of a link, in the place of whatever is there: `tc qdisc replace`.
+/// Sets a token bucket filter as the root qdisc of a link, and replaces any other: `tc qdisc replace`.
 pub fn set_token_bucket(index: u32, token_bucket: TokenBucket) -> io::Result<Message> {
     let mut message = message(index)?;
     (message.header.parent, message.header.handle) = (TcHandle::ROOT, TOKEN_BUCKET);
@@ -95,25 +100,25 @@ pub fn set_token_bucket(index: u32, token_bucket: TokenBucket) -> io::Result<Mes
     })
 }
 
-/// Adds the `ingress` of a link, to which the filters of its incoming packets belong.
+/// Adds the ingress qdisc of a link, which the filters of incoming packets belong to.
 pub fn add_ingress(index: u32) -> io::Result<Message> {
     let message = RouteNetlinkMessage::NewQueueDiscipline(ingress(index)?);
     Ok(Message { message, flags: NLM_F_CREATE | NLM_F_EXCL })
 }
 
-/// Deletes the `ingress` of a link, with its filters.
+/// Deletes the ingress qdisc of a link, with its filters.
 pub fn delete_ingress(index: u32) -> io::Result<Message> {
     Ok(Message { message: RouteNetlinkMessage::DelQueueDiscipline(ingress(index)?), flags: 0 })
 }
 
-/// Deletes the root of a link's queueing disciplines.
+/// Deletes the root qdisc of a link.
 pub fn delete_root(index: u32) -> io::Result<Message> {
     let mut message = message(index)?;
     message.header.parent = TcHandle::ROOT;
     Ok(Message { message: RouteNetlinkMessage::DelQueueDiscipline(message), flags: 0 })
 }
 
-/// Redirects all packets that come from a link. The link needs an `ingress`.
+/// Redirects all incoming packets of a link. The link must have an ingress qdisc.
 pub fn redirect(index: u32, to: u32) -> io::Result<Message> {
     let mut message = message(index)?;
     message.header.parent = INGRESS;
@@ -168,7 +173,7 @@ fn token_bucket(message: &TcMessage) -> Option<TokenBucket> {
         TcAttribute::Options(options) => Some(options),
         _ => None,
     })?;
-    // Of a kind that the library does not know all options are one value.
+    // The netlink library does not know this kind, and returns all its options as one value.
     let mut nested = Vec::new();
     for option in options {
         let TcOption::Other(nla) = option else { continue };

@@ -9,10 +9,13 @@ use crate::value::Netns;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// The message of a request; `container` is the container's namespace.
+/// The message of a request. `container` is the container's namespace.
 ///
-/// [`io::ErrorKind::InvalidInput`] for a request that no message can carry: a gateway of another family than the destination's, an index beyond what the
-/// kernel gives. [`io::ErrorKind::NotFound`] for a link in a container that is gone.
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`] for a request that no message can express: a gateway of another family than the
+/// destination, or an index that is too large. [`io::ErrorKind::NotFound`] for a link in a container whose namespace is
+/// gone.
 pub fn encode(request: &Request, container: Option<BorrowedFd<'_>>) -> io::Result<Message> {
     Ok(match request {
         Request::CreateLink(link) => link::create(link),

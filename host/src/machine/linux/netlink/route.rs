@@ -1,4 +1,4 @@
-//! Routes: `ip route`.
+//! Routes, as in `ip route`.
 
 use super::socket::{Message, Netlink};
 use crate::value::Route;
@@ -13,11 +13,13 @@ use rtnetlink::RouteMessageBuilder;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// `ip route prepend … proto boot`: before another route to the same destination, as in the reference.
+/// `ip route prepend … proto boot`: adds a route before other routes to the same destination, as the reference does.
+///
+/// # Errors
 ///
 /// [`io::ErrorKind::InvalidInput`] for a gateway of the other family.
 pub fn add(index: u32, route: &Route) -> io::Result<Message> {
-    // Destinations go as they are: the kernel refuses host bits, as with the reference.
+    // Destinations may have host bits: the kernel refuses these, with the same error as in the reference.
     let mut message = match (route.dst, route.gw) {
         (IpNetwork::V4(dst), None | Some(IpAddr::V4(_))) => {
             let builder = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(dst.ip(), dst.prefix());
@@ -62,7 +64,8 @@ fn finish<T>(builder: RouteMessageBuilder<T>, index: u32, route: &Route) -> Rout
     message
 }
 
-/// The index of the link through which packets to an address leave for a neighbour (`ip route get`); none where there is no route, or one to a gateway.
+/// The index of the link through which packets to an address leave to a direct neighbour (`ip route get`). None if
+/// there is no route, or if it has a gateway.
 pub fn output(netlink: &mut Netlink, address: IpAddr) -> io::Result<Option<u32>> {
     let mut message = RouteMessage::default();
     let (family, destination, bits) = match address {
@@ -98,7 +101,7 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
         IpNetwork::V6(_) => AddressFamily::Inet6,
     };
     message.attributes.push(RouteAttribute::Oif(index));
-    // A table that was never used does not exist: the kernel's filter answers ENOENT.
+    // A table that was never used does not exist, and the kernel answers ENOENT for it.
     let table = route.table.filter(|table| *table != 0);
     message.attributes.extend(table.map(RouteAttribute::Table));
     let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
@@ -112,14 +115,15 @@ pub fn is_there(netlink: &mut Netlink, index: u32, route: &Route) -> io::Result<
         .any(|found| route.describes(&found)))
 }
 
-/// A route of the kernel, if packets leave by it through a link. Of several gateways it has the one that is asked for, if that is among them.
+/// A route of the kernel, if packets leave by it through a link. Of a route with several next hops, it has `gateway` if that
+/// is among them.
 fn of_link(answer: &RouteNetlinkMessage, index: u32, gateway: Option<IpAddr>) -> Option<Route> {
     let RouteNetlinkMessage::NewRoute(found) = answer else { return None };
     let zero: IpAddr = match found.header.address_family {
         AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
         _ => Ipv6Addr::UNSPECIFIED.into(),
     };
-    // The kernel leaves out zeros.
+    // The kernel omits attributes that are zero.
     let (mut destination, mut oif) = (zero, 0);
     let mut route = Route {
         table: Some(found.header.table.into()),
@@ -143,7 +147,7 @@ fn of_link(answer: &RouteNetlinkMessage, index: u32, gateway: Option<IpAddr>) ->
                     }
                 }
             }
-            // An IPv6 destination with several gateways.
+            // An IPv6 route with several next hops.
             RouteAttribute::MultiPath(hops) => {
                 for hop in hops.iter().filter(|hop| hop.interface_index == index) {
                     let via = hop.attributes.iter().find_map(|attribute| match attribute {

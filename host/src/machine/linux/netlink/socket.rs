@@ -1,4 +1,4 @@
-//! One blocking socket: many requests in one send, their answers one by one.
+//! A blocking netlink socket. It sends many requests at once, and reads their answers one by one.
 
 use super::needed::needed;
 use netlink_packet_core::{
@@ -15,38 +15,39 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The kernel answers at once; this is for a kernel that does not.
+/// A limit for a kernel that does not answer. Normally it answers at once.
 const TIMEOUT_SECONDS: i64 = 5;
 
-/// The most messages in one send: their answers fit the smallest receive buffer.
+/// The largest number of messages in one send. Their answers fit into the smallest receive buffer.
 const MAX_BATCH: usize = 64;
 
-/// The most attempts at a dump during which something changes, with a pause between them.
+/// The largest number of attempts at a dump. If something changes during a dump, it is repeated after a pause.
 const MAX_DUMPS: usize = 40;
 
-/// Between two attempts at a dump.
+/// The pause between two attempts at a dump.
 const DUMP_PAUSE: Duration = Duration::from_millis(2);
 
-/// The kernel sends no datagram of a dump that is larger (`NLMSG_GOODSIZE` and `max_recvmsg_len`).
+/// The kernel sends no larger datagrams in a dump (`NLMSG_GOODSIZE` in linux/netlink.h, `max_recvmsg_len` in
+/// net/netlink/af_netlink.c).
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// A message that changes something, with its flags beyond `NLM_F_REQUEST` and `NLM_F_ACK`.
+/// A message that changes something, with its flags in addition to `NLM_F_REQUEST` and `NLM_F_ACK`.
 #[derive(Debug)]
 pub struct Message {
     /// The message itself.
     pub message: RouteNetlinkMessage,
-    /// `NLM_F_CREATE`, `NLM_F_EXCL`, `NLM_F_REPLACE`.
+    /// Some of `NLM_F_CREATE`, `NLM_F_EXCL`, `NLM_F_REPLACE`.
     pub flags: u16,
 }
 
-/// A socket of one network namespace: the one in which it was opened.
+/// A socket. It belongs to the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
     sequence: u32,
 }
 
-/// A socket of a protocol in the calling thread's namespace, in which it stays.
+/// Opens a socket of a protocol in the calling thread's namespace. The socket stays in this namespace.
 pub fn open(protocol: isize) -> io::Result<Socket> {
     let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;
@@ -55,16 +56,16 @@ pub fn open(protocol: isize) -> io::Result<Socket> {
 }
 
 impl Netlink {
-    /// Opens a socket in the calling thread's namespace, in which it stays.
+    /// Opens a socket in the calling thread's namespace. The socket stays in this namespace.
     pub fn open() -> io::Result<Self> {
         let socket = open(NETLINK_ROUTE)?;
         socket.set_cap_ack(true)?;
-        // Since Linux 4.20. Without it dumps are longer; all answers are filtered here anyway.
+        // Available since Linux 4.20. Without it dumps are longer, but all answers are filtered here anyway.
         let _ = socket.set_netlink_get_strict_chk(true);
         Ok(Netlink { socket, sequence: 0 })
     }
 
-    /// Sends all messages in order and gives one answer for each: one that fails does not stop those after it.
+    /// Sends all messages in order. Returns one answer for each. After a failed message, the later ones are still done.
     pub fn batch(&mut self, messages: Vec<Message>) -> Vec<io::Result<()>> {
         let mut results = Vec::with_capacity(messages.len());
         let mut messages = messages.into_iter().peekable();
@@ -75,7 +76,7 @@ impl Netlink {
         results
     }
 
-    /// Asks for one object.
+    /// Requests one object.
     pub fn get(&mut self, message: RouteNetlinkMessage) -> io::Result<RouteNetlinkMessage> {
         let sequence = self.send(vec![(message, NLM_F_REQUEST)])?;
         loop {
@@ -89,7 +90,7 @@ impl Netlink {
         }
     }
 
-    /// Asks for all objects that the kernel's own filters let through; the caller filters again.
+    /// Requests all objects that pass the kernel's filter. The caller must filter them again.
     pub fn dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
         for _ in 0..MAX_DUMPS {
             if let Some(found) = self.dump_once(message.clone())? {
@@ -100,7 +101,7 @@ impl Netlink {
         Err(io::Error::new(io::ErrorKind::Interrupted, "the list changed whenever it was read"))
     }
 
-    /// None when something changed during the dump.
+    /// Requests all objects once. None if something changed during the dump.
     fn dump_once(&mut self, message: RouteNetlinkMessage) -> io::Result<Option<Vec<RouteNetlinkMessage>>> {
         let sequence = self.send(vec![(message, NLM_F_REQUEST | NLM_F_DUMP)])?;
         let mut found = Vec::new();
@@ -136,7 +137,7 @@ impl Netlink {
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(lost(kind, &text)))).collect()
     }
 
-    /// Reads until each request from `first` on has its answer.
+    /// Reads answers until each request from `first` on has one.
     fn acknowledge(&mut self, first: u32, answers: &mut [Option<io::Result<()>>]) -> io::Result<()> {
         while answers.iter().any(Option::is_none) {
             for message in self.receive(first, answers.len())? {
@@ -151,7 +152,7 @@ impl Netlink {
         Ok(())
     }
 
-    /// Sends all messages at once and gives the sequence number of the first.
+    /// Sends all messages at once. Returns the sequence number of the first.
     fn send(&mut self, messages: Vec<(RouteNetlinkMessage, u16)>) -> io::Result<u32> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
@@ -163,7 +164,7 @@ impl Netlink {
             let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
             message.finalize();
             let start = bytes.len();
-            // NLMSG_ALIGN: the next message begins at a multiple of four bytes.
+            // The next message begins at a multiple of four bytes (`NLMSG_ALIGN`).
             bytes.resize(start + message.buffer_len().next_multiple_of(4), 0);
             if let Some(place) = bytes.get_mut(start..) {
                 message.serialize(place);
@@ -184,7 +185,8 @@ impl Netlink {
         loop {
             match self.socket.recv(&mut buffer, 0) {
                 Ok(_) => break,
-                // A signal (the planner's timer); the call is not restarted because it has a timeout.
+                // A signal, such as the planner's timer. The kernel does not restart the call, because the socket has a
+                // timeout.
                 Err(error) if error.raw_os_error() == Some(Errno::EINTR as i32) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let text = format!("the kernel gave no answer in {TIMEOUT_SECONDS} s");

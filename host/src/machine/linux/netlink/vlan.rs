@@ -1,4 +1,4 @@
-//! VLANs of bridge ports: `bridge vlan`.
+//! VLANs of bridge ports, as in `bridge vlan`.
 
 use super::socket::{Message, Netlink};
 use crate::machine::vlans::{MAX_VID, Membership, Vlans};
@@ -8,22 +8,23 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::io;
 
-/// Takes a port out of every VLAN. A VLAN that it is not in is no error.
+/// Removes a port from all VLANs. The kernel ignores VLANs that the port is not in.
 pub fn drop_all(port: u32) -> Message {
     let message = message(port, range(1, MAX_VID, Flags::empty()));
     Message { message: RouteNetlinkMessage::DelLink(message), flags: 0 }
 }
 
-/// Puts a port into the VLANs `first` to `last`; in one that it is in already, the tags change. With `native`, frames without a tag belong to the VLAN.
+/// Adds a port to the VLANs `first` to `last`. If it is in one already, its flags change. With `native`, the VLAN is
+/// the PVID, and its frames leave untagged.
 pub fn add(port: u32, first: u16, last: u16, native: bool) -> Message {
     let flags = if native { Flags::Pvid | Flags::Untagged } else { Flags::empty() };
     let message = message(port, range(first, last, flags));
     Message { message: RouteNetlinkMessage::SetLink(message), flags: 0 }
 }
 
-/// The VLANs of a port; none without `CONFIG_BRIDGE_VLAN_FILTERING`.
+/// The VLANs of a port. Empty if the kernel has no `CONFIG_BRIDGE_VLAN_FILTERING`.
 pub fn list(netlink: &mut Netlink, port: u32) -> io::Result<Vlans> {
-    // The kernel has no filter for these.
+    // The kernel has no filter for this dump.
     let mut message = LinkMessage::default();
     message.header.interface_family = AddressFamily::Bridge;
     message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed])];

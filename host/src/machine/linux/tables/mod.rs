@@ -1,4 +1,4 @@
-//! Tables of rules: of `iptables` and of nftables.
+//! Rule tables of iptables and nftables.
 
 pub mod iptables;
 pub mod nft;
@@ -9,16 +9,16 @@ use crate::machine::errno::DRY;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use std::os::fd::OwnedFd;
 
-/// The tables of the calling thread's namespace.
+/// The tables of the calling thread's network namespace.
 #[derive(Debug)]
 pub struct Tables {
     dry: bool,
-    /// The lock of the attachment, for the processes that change rules.
+    /// The lock of the attachment, for the programs that change rules.
     lock: Option<OwnedFd>,
 }
 
 impl Tables {
-    /// Tables whose processes hold that lock while they change something; dry ones refuse every change.
+    /// Tables whose programs hold this lock while they change rules. Dry tables refuse every change.
     pub fn new(dry: bool, lock: Option<OwnedFd>) -> Self {
         Tables { dry, lock }
     }

@@ -1,14 +1,15 @@
-//! What a program said that lists rules or changes them.
+//! The result of a program that lists or changes rules.
 
 use crate::machine::rules::TableError;
 use std::io;
 use std::process::Output;
 
-/// What it printed, or why it did not do it: `missing` is the program that is not installed then, and `called` what was executed.
+/// The output of a program, or why it failed. `missing` is the name of the program for the error if it is not
+/// installed, and `called` is the executed command.
 pub fn printed(output: io::Result<Output>, missing: &str, called: &str) -> Result<String, TableError> {
     let output = match output {
         Ok(output) => output,
-        // A directory of $PATH that may not be read counts as one without the program, as in Go.
+        // A directory of $PATH that cannot be read counts as one without the program, as in Go.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
             let message = format!("exec: {missing:?}: executable file not found in $PATH");
             return Err(TableError::Missing(message));
@@ -24,7 +25,7 @@ pub fn printed(output: io::Result<Output>, missing: &str, called: &str) -> Resul
     let said = String::from_utf8_lossy(&output.stderr);
     let status = output.status.to_string().replace("exit status: ", "exit status ");
     let message = format!("{called}: {status}: {}", said.trim());
-    // Killed, by us after its time or by others, it may have done all.
+    // A program that was killed, by us after the time limit or by others, may have done everything.
     let is_answer = output.status.code().is_some();
     Err(if is_answer { TableError::Refused(message) } else { TableError::Unknown(message) })
 }

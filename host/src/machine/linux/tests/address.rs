@@ -1,4 +1,4 @@
-//! Addresses: what is listed is added again as it was.
+//! Addresses: a listed address can be added again with all its attributes.
 
 use super::super::netlink::address;
 use super::*;
@@ -8,7 +8,7 @@ use netlink_packet_route::address::AddressMessage;
 
 const LINKS: &str = "ip link add cni0 type bridge; ip link set cni0 up";
 
-/// Addresses with all that the kernel keeps of one, the first of each subnet first.
+/// Addresses with all attributes that the kernel stores. The first address of each subnet comes first.
 const ADDRESSES: &str = "ip addr add 10.9.9.1/24 brd 10.9.9.77 label cni0:old metric 7 dev cni0
     ip addr add 10.9.9.2/24 dev cni0
     ip addr add 10.9.8.1/24 noprefixroute scope link dev cni0
@@ -24,7 +24,7 @@ fn list(machine: &mut Linux) -> Vec<Address> {
     machine.addresses(Netns::Host, Some(index)).unwrap()
 }
 
-/// Without the time that passed since: five seconds are none.
+/// Rounds the lifetimes to ten seconds, so that the time that passes does not matter.
 fn settled(mut addresses: Vec<Address>) -> Vec<Address> {
     let rounded = |seconds: u32| if seconds == u32::MAX { seconds } else { (seconds + 5) / 10 };
     for address in &mut addresses {
@@ -38,7 +38,7 @@ fn find<'a>(addresses: &'a [Address], text: &str) -> &'a Address {
 }
 
 #[test]
-fn all_that_the_kernel_keeps_of_an_address_is_listed() {
+fn all_attributes_of_an_address_are_listed() {
     private(|| {
         let mut machine = machine();
         sh(&format!("{LINKS}; {ADDRESSES}"));
@@ -61,7 +61,7 @@ fn all_that_the_kernel_keeps_of_an_address_is_listed() {
 }
 
 #[test]
-fn an_address_that_was_deleted_is_added_again_as_it_was() {
+fn a_deleted_address_is_added_again_with_all_attributes() {
     private(|| {
         let mut machine = machine();
         sh(&format!("{LINKS}; {ADDRESSES}"));
@@ -69,7 +69,7 @@ fn an_address_that_was_deleted_is_added_again_as_it_was() {
         let seen = || sh("ip -j route; ip -j -6 route show dev cni0").replace(char::is_whitespace, "");
         let (before, routes) = (list(&mut machine), seen());
         let ours: Vec<Address> = before.iter().filter(|address| !address.is_link_local()).cloned().collect();
-        // Secondary IPv4 addresses go first; of IPv6 the last one added is listed first.
+        // Secondary IPv4 addresses are deleted first. The kernel lists the IPv6 address that was added last first.
         let (v4, v6): (Vec<_>, Vec<_>) = ours.into_iter().partition(|address| address.address.is_ipv4());
         let delete = |address: &Address| Request::DeleteAddress { link, address: address.address };
         let deleted = v4.iter().rev().chain(&v6).map(delete).collect();
@@ -80,7 +80,7 @@ fn an_address_that_was_deleted_is_added_again_as_it_was() {
         let answers = machine.send(Netns::Host, restored.clone());
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         assert_eq!(settled(list(&mut machine)), settled(before));
-        // The kernel gives the routes of an address with a lifetime the rest of that.
+        // A route has the remaining lifetime of its address.
         let without_rest =
             |text: &str| text.split(',').filter(|part| !part.contains("expires")).collect::<String>();
         assert_eq!(without_rest(&seen()), without_rest(&routes));
@@ -98,9 +98,9 @@ fn an_address_that_was_deleted_is_added_again_as_it_was() {
     });
 }
 
-/// The journals of earlier versions have the kernel's own message.
+/// Journals of earlier versions contain the kernel's own message.
 #[test]
-fn an_address_is_read_from_the_bytes_of_the_kernels_message() {
+fn an_address_is_parsed_from_the_bytes_of_the_kernel_s_message() {
     private(|| {
         let mut machine = machine();
         sh(&format!("{LINKS}; {ADDRESSES}"));

@@ -1,4 +1,4 @@
-//! Changing what is no link: kernel parameters, files, programs, and what a dry machine does.
+//! Changes of kernel parameters, files, programs and firewalld, and the refusals of a dry machine.
 
 use super::*;
 use crate::machine::lease::Stores;
@@ -51,7 +51,7 @@ fn a_sysctl_is_written_in_its_namespace() {
 }
 
 #[test]
-fn a_file_is_written_whole_for_root_alone_and_removed() {
+fn a_file_is_written_atomically_for_root_only_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let mut machine = alone();
     let path = dir.path().join("deep/er/c1_eth0.json");
@@ -72,7 +72,7 @@ fn a_file_is_written_whole_for_root_alone_and_removed() {
 }
 
 #[test]
-fn a_native_plugin_gets_its_verb_its_variables_and_its_input() {
+fn a_native_plugin_gets_its_verb_variables_and_input() {
     let dir = tempfile::tempdir().unwrap();
     let mut machine = alone();
     let plugin = dir.path().join("plugin");
@@ -86,7 +86,7 @@ fn a_native_plugin_gets_its_verb_its_variables_and_its_input() {
 }
 
 #[test]
-fn an_executable_that_is_being_written_is_tried_again() {
+fn an_executable_that_is_being_written_is_executed_later() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = dir.path().join("plugin");
     std::fs::copy("/bin/true", &plugin).unwrap();
@@ -102,7 +102,7 @@ fn an_executable_that_is_being_written_is_tried_again() {
 }
 
 #[test]
-fn nothing_tracked_is_nothing_to_forget_and_without_a_bus_no_zone_changes() {
+fn without_conntrack_entries_or_a_bus_there_is_nothing_to_remove() {
     private(|| {
         let mut machine = alone();
         for is_ipv4 in [true, false] {
@@ -116,10 +116,10 @@ fn nothing_tracked_is_nothing_to_forget_and_without_a_bus_no_zone_changes() {
 }
 
 #[test]
-fn a_tracked_udp_connection_to_a_port_is_forgotten() {
+fn conntrack_entries_of_a_udp_port_are_deleted() {
     private(|| {
         let mut machine = alone();
-        // A rule of `nat` makes the kernel track connections.
+        // A rule in `nat` makes the kernel track connections.
         sh(
             "ip link set lo up; iptables -t nat -A OUTPUT -p udp --dport 7001 -j DNAT --to-destination 127.0.0.1:7002",
         );
@@ -148,9 +148,9 @@ fn a_tracked_udp_connection_to_a_port_is_forgotten() {
 }
 
 #[test]
-fn time_passes() {
+fn pause_waits() {
     let start = Instant::now();
-    assert!(alone().pause(Duration::from_millis(20)), "nobody asked us to end");
+    assert!(alone().pause(Duration::from_millis(20)), "no signal has asked us to end");
     assert!(start.elapsed() >= Duration::from_millis(20));
 }
 
@@ -188,7 +188,7 @@ fn a_dry_machine_changes_nothing() {
 }
 
 #[test]
-fn lease_stores_are_locked_and_indexed_but_by_a_dry_machine() {
+fn lease_stores_are_locked_and_indexed_except_on_a_dry_machine() {
     let dir = tempfile::tempdir().unwrap();
     let (data_dir, indexes) = (dir.path().join("stores"), dir.path().join("indexes"));
     let store = StoreRef { data_dir, network: NetworkName::parse("mynet").unwrap() };

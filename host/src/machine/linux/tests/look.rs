@@ -1,4 +1,4 @@
-//! Looking.
+//! Queries.
 
 use super::*;
 use crate::machine::linux::netlink::{Netlink, link};
@@ -12,7 +12,7 @@ fn key(text: &str) -> SysctlKey {
 }
 
 #[test]
-fn a_link_is_known_as_well_by_what_is_left_of_it() {
+fn a_reduced_message_describes_the_same_link() {
     private(|| {
         sh("ip link add br7 type bridge
             ip link add v7 mtu 1400 type veth peer name w7
@@ -36,7 +36,7 @@ fn a_link_is_known_as_well_by_what_is_left_of_it() {
 }
 
 #[test]
-fn a_link_is_found_by_either_name_by_its_index_and_in_its_namespace() {
+fn a_link_is_found_by_both_names_and_by_index_in_its_namespace() {
     private(|| {
         let mut machine = machine();
         sh("ip link add cni0 address 02:00:00:00:00:05 type bridge
@@ -95,7 +95,7 @@ fn the_settings_of_a_link_are_listed() {
 }
 
 #[test]
-fn an_index_is_known_until_the_link_is_looked_up_or_deleted() {
+fn an_index_is_cached_until_the_link_is_looked_up_or_deleted() {
     private(|| {
         let mut machine = machine();
         sh("ip link add cni0 type bridge");
@@ -116,7 +116,7 @@ fn an_index_is_known_until_the_link_is_looked_up_or_deleted() {
 }
 
 #[test]
-fn the_other_end_of_a_pair_is_told_by_its_index_also_in_another_namespace() {
+fn the_index_of_a_veth_s_peer_is_known_in_another_namespace_too() {
     private(|| {
         let mut machine = machine();
         send(&mut machine, Netns::Host, veth("eth0", "vethx", Netns::Container, None)).unwrap();
@@ -146,7 +146,7 @@ fn the_addresses_of_one_link_or_of_all_are_listed() {
 }
 
 #[test]
-fn a_route_is_found_by_all_that_it_says() {
+fn a_route_is_found_by_all_its_attributes() {
     private(|| {
         let mut machine = machine();
         sh("ip link add cni0 type bridge; ip addr add 10.1.2.1/24 dev cni0; ip link set cni0 up
@@ -182,7 +182,7 @@ fn a_route_is_found_by_all_that_it_says() {
 }
 
 #[test]
-fn sysctls_are_those_of_the_namespace_and_the_thread_comes_back() {
+fn sysctls_are_those_of_the_namespace_and_the_thread_returns() {
     private(|| {
         let mut machine = machine();
         let ours = NetnsFile::current().unwrap();
@@ -205,13 +205,13 @@ fn sysctls_are_those_of_the_namespace_and_the_thread_comes_back() {
             assert_eq!(errno(machine.sysctl_names(netns, "net/ipv4/nothing")), Errno::ENOENT);
             assert!(NetnsFile::current().unwrap().same_as(&ours));
         }
-        // Without a line end, and as the kernel has it between.
+        // The value has no newline, and the kernel's tabs between the numbers.
         assert_eq!(machine.sysctl(Netns::Host, &key("net/ipv4/tcp_rmem")).unwrap().split('\t').count(), 3);
     });
 }
 
 #[test]
-fn a_container_that_is_gone_has_nothing_to_look_at() {
+fn queries_about_a_container_that_is_gone_fail() {
     private(|| {
         let mut machine = alone();
         assert!(machine.has_netns(Netns::Host) && !machine.has_netns(Netns::Container));
@@ -236,7 +236,7 @@ fn a_container_that_is_gone_has_nothing_to_look_at() {
 }
 
 #[test]
-fn preparing_opens_the_sockets_and_looks_at_lo() {
+fn prepare_opens_the_sockets_and_looks_up_lo() {
     private(|| {
         let mut machine = machine();
         assert!(machine.sockets.host.is_none(), "nothing is opened yet");
@@ -247,12 +247,12 @@ fn preparing_opens_the_sockets_and_looks_at_lo() {
 }
 
 #[test]
-fn programs_and_files_are_found_and_nobody_answers_for_firewalld() {
+fn programs_and_files_are_found_and_firewalld_does_not_answer() {
     private(|| {
         let mut machine = alone();
         assert!(machine.has_program("sh") && !machine.has_program("no-such-program"));
         assert!(machine.has_file(Path::new("/proc/self")) && !machine.has_file(Path::new("/run/nothing")));
-        // The bus's socket would be below /run, which is empty here.
+        // The socket of the bus would be in /run, which is empty here.
         let address: IpAddr = "10.1.2.3".parse().unwrap();
         assert!(!machine.zone(ZoneQuery::IsRunning).unwrap());
         let error = machine.zone(ZoneQuery::HasSource("trusted", address)).unwrap_err();

@@ -28,7 +28,7 @@ fn machine() -> Linux {
     Linux::open(Some(new_netns()), false)
 }
 
-/// A machine without one.
+/// A machine without a container.
 fn alone() -> Linux {
     Linux::open(None, false)
 }
@@ -42,14 +42,14 @@ fn in_container<T>(machine: &Linux, run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Sends one request and gives its answer.
+/// Sends one request, and returns its answer.
 fn send(machine: &mut Linux, netns: Netns, request: Request) -> io::Result<()> {
     let mut answers = machine.send(netns, vec![request]);
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }
 
-/// The errno of what has to fail.
+/// The errno of a call that must fail.
 fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> Errno {
     let error = result.unwrap_err();
     Errno::from_raw(error.raw_os_error().unwrap_or_else(|| panic!("no errno: {error:?}")))

@@ -1,18 +1,18 @@
-//! Namespaces.
+//! Network namespaces.
 
 use crate::machine::errno::chain;
 use crate::machine::netns::NetnsFile;
 use crate::machine::testing::{new_netns, private};
 
 #[test]
-fn a_path_that_is_not_there_is_told_from_one_that_is_no_namespace() {
+fn a_missing_path_and_a_file_that_is_no_namespace_are_distinguished() {
     let absent = NetnsFile::open("/nowhere/netns").unwrap_err();
     assert!(absent.is_not_exist());
     assert_eq!(chain(&absent), "failed to Statfs \"/nowhere/netns\": no such file or directory");
     assert!(NetnsFile::open("").unwrap_err().is_not_exist());
 
     private(|| {
-        // The private /run is a tmpfs: magic 1021994.
+        // The private /run is a tmpfs, whose magic number is 1021994.
         std::fs::write("/run/plain", "").unwrap();
         let plain = NetnsFile::open("/run/plain").unwrap_err();
         assert!(!plain.is_not_exist());
@@ -25,7 +25,7 @@ fn a_path_that_is_not_there_is_told_from_one_that_is_no_namespace() {
 }
 
 #[test]
-fn a_namespace_is_told_from_a_later_one_by_its_cookie() {
+fn namespaces_are_distinguished_by_their_cookies() {
     private(|| {
         let (ours, other) = (NetnsFile::current().unwrap().id(), new_netns().id());
         assert!(ours.cookie.is_some() && ours.cookie != other.cookie, "{ours:?} {other:?}");
@@ -34,7 +34,7 @@ fn a_namespace_is_told_from_a_later_one_by_its_cookie() {
 }
 
 #[test]
-fn the_guard_goes_in_and_comes_back() {
+fn the_guard_enters_a_namespace_and_returns() {
     private(|| {
         let ours = NetnsFile::current().unwrap();
         let other = new_netns();

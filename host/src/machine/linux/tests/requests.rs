@@ -1,4 +1,4 @@
-//! Each request does what it says, and is refused with the kernel's errno.
+//! Each request has its effect, or fails with the kernel's errno.
 
 use super::*;
 use crate::machine::port::{NewKind, NewLink, Qdiscs, TokenBucket};
@@ -7,7 +7,7 @@ use crate::value::Route;
 const TOKEN_BUCKET: TokenBucket = TokenBucket { rate: 125_000, limit: 20_000, buffer: 15_625 };
 
 #[test]
-fn a_bridge_and_a_pair_are_made_marked_and_deleted() {
+fn a_bridge_and_a_veth_pair_are_created_marked_and_deleted() {
     private(|| {
         let mut machine = machine();
         send(&mut machine, Netns::Host, bridge("cni0")).unwrap();
@@ -93,7 +93,7 @@ fn the_attributes_of_a_link_are_set() {
 }
 
 #[test]
-fn a_refusal_has_the_kernels_errno() {
+fn a_refused_request_has_the_kernel_s_errno() {
     private(|| {
         let mut machine = machine();
         sh("ip link add cni0 type bridge; ip link add cni1 type bridge
@@ -162,7 +162,7 @@ fn a_refusal_has_the_kernels_errno() {
 }
 
 #[test]
-fn a_batch_goes_on_after_what_is_refused_and_what_cannot_be_sent() {
+fn a_batch_continues_after_requests_that_are_refused_or_cannot_be_encoded() {
     private(|| {
         let mut machine = alone();
         sh("ip link add cni0 type bridge; ip addr add 10.1.2.1/24 dev cni0; ip link set cni0 up");
@@ -189,7 +189,7 @@ fn a_batch_goes_on_after_what_is_refused_and_what_cannot_be_sent() {
         let found = machine.link(&host("cni0")).unwrap().unwrap();
         assert_eq!((found.mtu, found.alias.as_deref()), (1400, Some("last")));
         assert!(machine.send(Netns::Host, Vec::new()).is_empty());
-        // More than one send holds.
+        // More messages than fit into one send.
         let many: Vec<Request> = (0..200).map(|packets| Request::SetQueueLength(link, packets)).collect();
         assert_eq!(machine.send(Netns::Host, many).iter().filter(|answer| answer.is_ok()).count(), 200);
         assert_eq!(machine.link(&host("cni0")).unwrap().unwrap().queue_length, 199);
@@ -197,7 +197,7 @@ fn a_batch_goes_on_after_what_is_refused_and_what_cannot_be_sent() {
 }
 
 #[test]
-fn a_route_is_put_before_another_to_the_same_destination() {
+fn a_route_is_added_before_another_to_the_same_destination() {
     private(|| {
         let mut machine = machine();
         in_container(&machine, || {
@@ -237,7 +237,7 @@ fn a_route_is_put_before_another_to_the_same_destination() {
 }
 
 #[test]
-fn packets_are_held_back_and_redirected() {
+fn token_bucket_filters_and_redirects_are_set_and_removed() {
     private(|| {
         let mut machine = alone();
         sh("ip link add vethx type veth peer name vethy; ip link set vethx up");

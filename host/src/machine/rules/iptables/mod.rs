@@ -1,4 +1,4 @@
-//! Rules of `iptables`, in words as `iptables -S` prints them.
+//! Rules of iptables, as words in the format of `iptables -S`.
 
 mod rule;
 
@@ -10,7 +10,7 @@ use crate::value::shell::word;
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whose rules.
+/// The address family of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// `iptables`.
@@ -20,20 +20,20 @@ pub enum Family {
 }
 
 impl Family {
-    /// Both.
+    /// Both families.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// IPv4 or not.
+    /// The family, as a boolean.
     pub fn new(is_ipv4: bool) -> Self {
         if is_ipv4 { Family::V4 } else { Family::V6 }
     }
 
-    /// The one of an address.
+    /// The family of an address.
     pub fn of(address: IpNetwork) -> Self {
         Family::new(address.is_ipv4())
     }
 
-    /// The groups that are never masqueraded.
+    /// The multicast addresses, which are never masqueraded.
     pub fn multicast(self) -> &'static str {
         match self {
             Family::V4 => "224.0.0.0/4",
@@ -41,7 +41,7 @@ impl Family {
         }
     }
 
-    /// No address.
+    /// The unspecified address of the family.
     pub fn unspecified(self) -> IpAddr {
         match self {
             Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
@@ -49,7 +49,7 @@ impl Family {
         }
     }
 
-    /// The program that lists its rules.
+    /// The program that lists rules.
     pub fn program(self) -> &'static str {
         match self {
             Family::V4 => "iptables",
@@ -57,7 +57,7 @@ impl Family {
         }
     }
 
-    /// The program that changes them.
+    /// The program that changes rules.
     pub fn restorer(self) -> &'static str {
         match self {
             Family::V4 => "iptables-restore",
@@ -66,19 +66,20 @@ impl Family {
     }
 }
 
-/// Which rules.
+/// The table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// `nat`, with every word of every rule.
+    /// The table `nat`. Listings contain every word of every rule.
     Nat,
-    /// `nat`, of which only plain rules ([`Rule::is_plain`]) are listed and changed: that needs no process. Of other rules a word may be `?`.
+    /// The table `nat`, in which only plain rules ([`Rule::is_plain`]) are listed and changed, without a program.
+    /// Listings may contain `?` for a part of another rule.
     PlainNat,
-    /// `filter`, with every word of every rule.
+    /// The table `filter`. Listings contain every word of every rule.
     Filter,
 }
 
 impl Table {
-    /// As `-t` takes it.
+    /// The name for the option `-t`.
     pub fn name(self) -> &'static str {
         match self {
             Table::Nat | Table::PlainNat => "nat",
@@ -86,7 +87,7 @@ impl Table {
         }
     }
 
-    /// A chain that is in every whole listing.
+    /// A built-in chain, which every complete listing contains.
     pub fn built_in(self) -> &'static str {
         match self {
             Table::Nat | Table::PlainNat => "POSTROUTING",
@@ -95,34 +96,34 @@ impl Table {
     }
 }
 
-/// A table as far as it is listed.
+/// The listing of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Chains that somebody made.
+    /// The chains that are not built in.
     pub chains: Vec<String>,
-    /// All rules; those of one chain are in order.
+    /// All rules. Those of the same chain are in order.
     pub rules: Vec<Rule>,
 }
 
 /// A line of `iptables-restore --noflush`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// `-N`: refused if the chain exists.
+    /// `-N`: creates a chain. Fails if it exists.
     NewChain(String),
-    /// `-A`: last in its chain.
+    /// `-A`: adds a rule at the end of its chain.
     Append(Rule),
-    /// `-I CHAIN 1`: first in its chain.
+    /// `-I CHAIN 1`: inserts a rule at the beginning of its chain.
     Insert(Rule),
-    /// `-D`: a rule that is listed.
+    /// `-D`: deletes a listed rule.
     Delete(Rule),
-    /// `-F`: all rules of a chain.
+    /// `-F`: deletes all rules of a chain.
     Flush(String),
-    /// `-X`: a chain that is empty and to which nothing jumps.
+    /// `-X`: deletes a chain. It must be empty, and no rule may jump to it.
     DeleteChain(String),
 }
 
 impl Listing {
-    /// Parses what `iptables -S` prints. Lines that are neither `-N` nor `-A` are skipped.
+    /// Parses the output of `iptables -S`. Lines that are neither `-N` nor `-A` are skipped.
     pub fn parse(text: &str) -> Self {
         let mut listing = Listing::default();
         for line in text.lines() {
@@ -135,17 +136,17 @@ impl Listing {
         listing
     }
 
-    /// Whether somebody made that chain.
+    /// Whether the chain exists. Built-in chains do not count.
     pub fn has_chain(&self, chain: &str) -> bool {
         self.chains.iter().any(|there| there == chain)
     }
 
-    /// Whether there is such a rule.
+    /// Whether the listing contains the rule.
     pub fn has(&self, rule: &Rule) -> bool {
         self.rules.iter().any(|listed| rule.is_same(listed))
     }
 
-    /// Whether an edit makes a chain or a rule that is not there.
+    /// Whether an edit adds a chain or a rule that is missing.
     pub fn lacks(&self, edit: &Edit) -> bool {
         match edit {
             Edit::NewChain(chain) => !self.has_chain(chain),
@@ -154,7 +155,7 @@ impl Listing {
         }
     }
 
-    /// The table after an edit.
+    /// Applies an edit to the listing.
     pub fn apply(&mut self, edit: &Edit) {
         match edit {
             Edit::NewChain(chain) => {
@@ -179,12 +180,12 @@ impl Listing {
 }
 
 impl Edit {
-    /// Whether the kernel refuses it when what it makes is there.
+    /// Whether the kernel refuses the edit if its object exists.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Edit::NewChain(_))
     }
 
-    /// The rule that it adds or deletes.
+    /// The rule that the edit adds or deletes.
     pub fn rule(&self) -> Option<&Rule> {
         match self {
             Edit::Append(rule) | Edit::Insert(rule) | Edit::Delete(rule) => Some(rule),
@@ -192,8 +193,8 @@ impl Edit {
         }
     }
 
-    /// Where it goes among others that remove something. A chain goes when nothing leads to it: where another one is flushed after that, the jumps of that
-    /// still do.
+    /// The position of an edit in a removal. A chain can only be deleted when no rule jumps to it. So all chains are
+    /// flushed before the first one is deleted.
     pub fn removal_order(&self) -> u8 {
         match self {
             Edit::Delete(_) => 0,
@@ -203,17 +204,17 @@ impl Edit {
         }
     }
 
-    /// As a line of `iptables-restore`.
+    /// The edit as a line of `iptables-restore`.
     pub fn line(&self) -> String {
         self.written(rule::plain)
     }
 
-    /// As a command for a shell.
+    /// The edit as a shell command.
     pub fn command(&self, table: Table, family: Family) -> String {
         format!("{} -t {} {}", family.program(), table.name(), self.written(word))
     }
 
-    /// With each word of a rule as `quoted` writes it.
+    /// The edit, with each word of its rule in the form that `quoted` returns.
     fn written(&self, quoted: fn(&str) -> String) -> String {
         let words = |rule: &Rule| rule.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         match self {
@@ -226,14 +227,14 @@ impl Edit {
         }
     }
 
-    /// What a table lacks whose rules are made by these edits: one sentence for each rule.
+    /// The rules that edits would add, as missing rules: one sentence for each.
     pub fn missing(edits: &[Edit]) -> Vec<String> {
         let of_rules = edits.iter().filter(|edit| edit.rule().is_some());
         of_rules.map(|edit| format!("the rule `{}` is gone", edit.line())).collect()
     }
 }
 
-/// Why a table of iptables was not listed or changed, in the words of the reference.
+/// The error for a table of iptables, in the wording of the reference.
 pub fn failed(error: TableError) -> MachineError {
     error.into_error("failed to locate iptables", "")
 }

@@ -1,4 +1,4 @@
-//! A rule in words: parsed, quoted, compared.
+//! A rule as words: parsing, quoting, comparison.
 
 use ipnetwork::IpNetwork;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 /// A rule: its chain, and all words after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// The chain that it is in.
+    /// The chain of the rule.
     pub chain: String,
-    /// As `iptables -S` prints them, unquoted.
+    /// The words in the format of `iptables -S`, without quotes.
     pub words: Vec<String>,
 }
 
-/// What a plain rule consists of.
+/// The parts of a plain rule.
 #[derive(Debug, Clone, Copy, Default)]
 struct Content<'a> {
     source: Option<&'a str>,
@@ -24,59 +24,60 @@ struct Content<'a> {
 }
 
 impl Rule {
-    /// A rule of these words.
+    /// A rule with these words.
     pub fn new(chain: &str, words: &[&str]) -> Self {
         Rule { chain: chain.to_owned(), words: words.iter().map(|word| (*word).to_owned()).collect() }
     }
 
-    /// Parses a line of `iptables -S` after its `-A `; none if it is empty.
+    /// Parses a line of `iptables -S` after its `-A `. None if it is empty.
     pub fn parse(line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
         Some(Rule { chain: words.next()?, words: words.collect() })
     }
 
-    /// `-s`.
+    /// The value of `-s`.
     pub fn source(&self) -> Option<IpNetwork> {
         self.content().source?.parse().ok()
     }
 
-    /// `-d`.
+    /// The value of `-d`.
     pub fn destination(&self) -> Option<IpNetwork> {
         self.content().destination?.parse().ok()
     }
 
-    /// `! -d`.
+    /// The value of `! -d`.
     pub fn not_destination(&self) -> Option<IpNetwork> {
         self.content().not_destination?.parse().ok()
     }
 
-    /// `-j`.
+    /// The value of `-j`.
     pub fn target(&self) -> Option<&str> {
         self.content().target
     }
 
-    /// `--comment`.
+    /// The value of `--comment`.
     pub fn comment(&self) -> Option<&str> {
         self.content().comment
     }
 
-    /// Whether it has nothing but addresses, a comment and a target without options.
+    /// Whether the rule consists only of addresses, a comment, and a target without options.
     pub fn is_plain(&self) -> bool {
         self.content().networks().is_some()
     }
 
-    /// Its chain and its target: `PREROUTING>CNI-HOSTPORT-DNAT`.
+    /// The chain and the target: `PREROUTING>CNI-HOSTPORT-DNAT`.
     pub fn name(&self) -> String {
         format!("{}>{}", self.chain, self.target().unwrap_or_default())
     }
 
-    /// The word after an option, wherever that is.
+    /// The word after an option.
     pub fn value(&self, option: &str) -> Option<&str> {
         let place = self.words.iter().position(|word| word == option)?;
         self.words.get(place + 1).map(String::as_str)
     }
 
-    /// Whether both do the same in the same chain. The order of words is of no account in plain rules; other rules are compared word by word.
+    /// Whether both rules do the same in the same chain. In plain rules, the order of words does not matter. Other
+    /// rules are compared word by word.
     pub fn is_same(&self, other: &Rule) -> bool {
         self.chain == other.chain && (self.words == other.words || self.is_same_content(other))
     }
@@ -112,7 +113,8 @@ impl Rule {
 }
 
 impl Content<'_> {
-    /// Source, destination and what the destination is not; none if the rule is not plain. A mask that is no prefix makes it another rule than it seems.
+    /// The source, the destination, and the excluded destination. None if the rule is not plain. A mask that is not a
+    /// prefix also makes a rule not plain.
     fn networks(&self) -> Option<[Option<IpNetwork>; 3]> {
         let mut networks = [None; 3];
         for (network, text) in networks.iter_mut().zip([self.source, self.destination, self.not_destination])
@@ -123,18 +125,18 @@ impl Content<'_> {
     }
 }
 
-/// A word of a line of `iptables-restore`, quoted where it has to be.
+/// A word for a line of `iptables-restore`, with quotes if necessary.
 pub fn plain(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:,![]".contains(&b);
     if !word.is_empty() && word.bytes().all(is_plain) { word.to_owned() } else { quote(word) }
 }
 
-/// Writes a text as one word.
+/// Quotes a text, so that it is a single word.
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Words between blanks; within quotes a backslash makes the next character plain.
+/// Splits a line into words. Within quotes, a backslash escapes the next character.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let (mut quoted, mut letters) = (false, line.chars());
@@ -159,7 +161,7 @@ mod tests {
     use crate::value::shell::word;
 
     #[test]
-    fn what_is_quoted_is_read_back() {
+    fn a_quoted_word_is_parsed_back() {
         for text in [r#"name: "a b" id: "c""#, r"back\slash", "", "?", "[::1]:80"] {
             assert_eq!(words(&format!("x {} y", quote(text))), ["x", text, "y"]);
             assert_eq!(words(&format!("x {} y", plain(text))), ["x", text, "y"]);
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_one_for_a_shell() {
+    fn a_quoted_word_is_a_single_word_for_the_shell() {
         for text in ["plain", "!", "", "two words", "it's", "$(boom)", r#"name: "a""#, "[::1]:80", "*"] {
             let script = format!("printf %s {}", word(text));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_rules_are_compared_by_what_they_do_and_others_word_by_word() {
+    fn plain_rules_are_compared_by_content_and_others_word_by_word() {
         let rule = |line| Rule::parse(line).unwrap();
         let same = |a, b| rule(a).is_same(&rule(b));
         assert!(same(
@@ -188,7 +190,7 @@ mod tests {
         assert!(!same("A -j B", "C -j B"));
         assert!(same("A -p tcp -j B", "A -p tcp -j B"));
         assert!(!same("A -p tcp -s 10.1.0.0/16 -j B", "A -s 10.1.0.0/16 -p tcp -j B"));
-        // What is not known of a rule is not the same as nothing.
+        // An unsupported part makes two rules different.
         assert!(!same("A -j B", "A ? -j B"));
         assert!(!same("A -j B", "A -s 10.0.0.1/255.0.0.255 -j B"));
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_listing_of_the_reference_is_read() {
+fn a_listing_with_rules_of_the_reference_is_parsed() {
     let text = r#"-P POSTROUTING ACCEPT
 -N CNI-e88f49d94512ff752ebe6070
 -A POSTROUTING -s 10.1.2.2/32 -m comment --comment "name: \"mynet\" id: \"abc\"" -j CNI-e88f49d94512ff752ebe6070
@@ -21,7 +21,7 @@ fn a_listing_of_the_reference_is_read() {
 }
 
 #[test]
-fn edits_change_a_listing_as_they_change_a_table() {
+fn edits_change_a_listing_like_a_table() {
     let rule = |line| Rule::parse(line).unwrap();
     let mut listing = Listing::parse("-N A\n-A A -j ACCEPT\n-A B -j ACCEPT\n-A B -j ACCEPT");
     for edit in [
@@ -39,7 +39,7 @@ fn edits_change_a_listing_as_they_change_a_table() {
 }
 
 #[test]
-fn an_edit_is_a_line_and_a_command() {
+fn an_edit_is_written_as_a_line_and_as_a_command() {
     let rule = || Rule::new("CNI-x", &["-s", "10.1.2.2/32", "-m", "comment", "--comment", r#"id: "it's""#]);
     let written = |edit: Edit| (edit.line(), edit.command(Table::PlainNat, Family::V6));
     assert_eq!(

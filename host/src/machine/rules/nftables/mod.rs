@@ -1,4 +1,5 @@
-//! Rules of nftables: a table as `libnftables-json(5)` lists it, and the edits that change it, as `nft(8)` takes them.
+//! Rules of nftables: the listing of a table in the format of `libnftables-json(5)`, and edits in the syntax of
+//! `nft(8)`.
 
 mod rule;
 
@@ -6,68 +7,68 @@ pub use rule::{NewRule, Operand, Operator, Rule, Selector, Statement};
 
 use crate::value::shell::word;
 
-/// A table as far as it is listed; the default is one that is not there.
+/// The listing of a table. The default is a table that does not exist.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listing {
-    /// Whether it is there.
+    /// Whether the table exists.
     pub exists: bool,
     /// All chains, in order.
     pub chains: Vec<String>,
     /// All rules, in order.
     pub rules: Vec<Rule>,
-    /// Whether it has anything else: a set, a map, a counter.
+    /// Whether the table contains anything else: a set, a map, a counter.
     pub has_others: bool,
 }
 
-/// What makes a chain one that the kernel calls.
+/// The hook of a base chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hook {
     /// `filter` or `nat`.
     pub kind: &'static str,
     /// `prerouting`, `output`, `postrouting`.
     pub hook: &'static str,
-    /// Chains of a hook are called in ascending order.
+    /// The kernel calls the chains of a hook in ascending order of priority.
     pub priority: i32,
-    /// What happens to a packet of which no rule decides; none: nothing is said, and the kernel accepts.
+    /// The policy for packets that no rule decides about. None: no policy is written, and the kernel accepts them.
     pub policy: Option<&'static str>,
 }
 
 /// A command of `nft(8)` for a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// Makes the table, unless it is there.
+    /// Creates the table, unless it exists.
     AddTable {
-        /// Only a new table gets it.
+        /// The comment of a new table. An existing table does not get it.
         comment: Option<&'static str>,
     },
-    /// Makes a chain, unless it is there.
+    /// Creates a chain, unless it exists.
     AddChain {
-        /// Its name.
+        /// The name.
         name: String,
-        /// Where the kernel calls it; none: rules jump to it.
+        /// The hook of a base chain. None for a regular chain, which rules jump to.
         hook: Option<Hook>,
-        /// Only a new chain gets it.
+        /// The comment of a new chain. An existing chain does not get it.
         comment: Option<&'static str>,
     },
     /// Deletes all rules of a chain.
     FlushChain(String),
     /// Adds a rule at the end of its chain.
     AddRule(NewRule),
-    /// Deletes a rule that was listed. Refused when no rule of the chain has that handle any more.
+    /// Deletes a listed rule. Fails if no rule of the chain has this handle any more.
     DeleteRule {
-        /// Its chain.
+        /// The chain of the rule.
         chain: String,
-        /// As listed.
+        /// The handle from the listing.
         handle: u64,
     },
-    /// Deletes a chain that is empty and to which nothing jumps.
+    /// Deletes a chain. It must be empty, and no rule may jump to it.
     DeleteChain(String),
-    /// Deletes the table with all that is in it.
+    /// Deletes the table with everything in it.
     DeleteTable,
 }
 
 impl Listing {
-    /// Whether it has a chain.
+    /// Whether the chain exists.
     pub fn has_chain(&self, name: &str) -> bool {
         self.chains.iter().any(|chain| chain == name)
     }
@@ -77,13 +78,14 @@ impl Listing {
         self.rules.iter().filter(move |rule| rule.chain == chain)
     }
 
-    /// Whether a chain has rules with these statements and no others, in this order.
+    /// Whether the statements of the chain's rules are exactly these, in this order.
     pub fn is_filled<'a>(&self, chain: &str, with: impl IntoIterator<Item = &'a NewRule>) -> bool {
         let mut rules = self.rules_of(chain);
         with.into_iter().all(|new| rules.next().is_some_and(|rule| new.says(rule))) && rules.next().is_none()
     }
 
-    /// The edits that delete those of its rules that are meant. Rules without a handle are new ones of a transaction, and stay.
+    /// The edits that delete the rules that `is_meant` selects. Rules without a handle are new in the same transaction,
+    /// and stay.
     pub fn deletions(&self, is_meant: impl Fn(&Rule) -> bool) -> Vec<Edit> {
         let meant = self.rules.iter().filter(|rule| is_meant(rule));
         meant
@@ -91,7 +93,8 @@ impl Listing {
             .collect()
     }
 
-    /// The table after an edit. A rule that is added has no handle: the kernel gives it one, and nobody knows which before it is listed.
+    /// Applies an edit to the listing. An added rule has no handle, because only the next listing shows the one that
+    /// the kernel gives it.
     pub fn apply(&mut self, edit: &Edit) {
         match edit {
             Edit::AddTable { .. } => self.exists = true,
@@ -107,7 +110,8 @@ impl Listing {
         }
     }
 
-    /// Gives each rule without a handle the next one, as a kernel does: for a machine that keeps listings in the place of tables.
+    /// Gives each rule without a handle the next number, as a kernel does. This is for the test machine, which stores
+    /// listings instead of tables.
     pub fn number_rules(&mut self) {
         let mut last = self.rules.iter().filter_map(|rule| rule.handle).max().unwrap_or_default();
         for rule in self.rules.iter_mut().filter(|rule| rule.handle.is_none()) {
@@ -118,15 +122,15 @@ impl Listing {
 }
 
 impl Edit {
-    /// As a line of a script of `nft -f`, for a table. What is part of a name has to be a word of that language.
+    /// The edit as a line of a script for `nft -f`. Parts of names must be words of its syntax.
     pub fn line(&self, family: &str, name: &str) -> String {
         self.words(family, name).join(" ")
     }
 
-    /// As a command line for a shell, for a table: `nft add rule FAMILY TABLE CHAIN …`.
+    /// The edit as a shell command: `nft add rule FAMILY TABLE CHAIN …`.
     pub fn command(&self, family: &str, name: &str) -> String {
         let words = self.words(family, name);
-        // `nft` puts its arguments together again; yet it would take one that begins so for an option.
+        // `nft` joins its arguments, but would take a word that begins with `-` for an option.
         if words.iter().any(|word| word.starts_with('-')) {
             return format!("nft {}", word(&words.join(" ")));
         }
@@ -175,7 +179,8 @@ impl Hook {
     }
 }
 
-/// A command line that deletes the rules of a chain (`FAMILY TABLE CHAIN`) that are listed with a text: only their handles delete them.
+/// A shell command that deletes the rules of a chain (`FAMILY TABLE CHAIN`) whose listing contains a text. `nft` can
+/// only delete rules by handle.
 pub fn deletion_command(chain: &str, text: &str) -> String {
     let text = word(text);
     format!(

@@ -1,97 +1,98 @@
-//! A rule of nftables in both its forms: the words that add it, and the statements in JSON that it is listed with.
+//! A rule of nftables in two forms: the words that add it, and the JSON statements of its listing.
 
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-/// A rule that is listed.
+/// A listed rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The chain that it is in.
+    /// The chain of the rule.
     pub chain: String,
-    /// What deletes it; none: a transaction that is yet to be made adds it.
+    /// The handle that deletes the rule. None if the rule is new in a transaction that is not committed yet.
     pub handle: Option<u64>,
-    /// None, if it has no comment.
+    /// The comment, if the rule has one.
     pub comment: Option<String>,
-    /// Its statements, as `libnftables-json(5)` has them.
+    /// The statements in the format of `libnftables-json(5)`.
     pub statements: Vec<Value>,
 }
 
-/// A rule that is wanted.
+/// A rule to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRule {
-    /// The chain that it is in.
+    /// The chain of the rule.
     pub chain: String,
-    /// What it says; of more than one the last is its verdict.
+    /// The statements. The last one is the verdict.
     pub statements: Vec<Statement>,
-    /// None: it gets no comment.
+    /// The comment, if the rule gets one.
     pub comment: Option<String>,
 }
 
 /// A part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Statement {
-    /// The rule is about packets of which this holds.
+    /// A condition for packets.
     Match(Selector, Operator, Operand),
-    /// Words of `nft(8)` whose listed form is not known: a rule with some is known again by its last statement.
+    /// Words in the syntax of `nft(8)` whose JSON form is unknown. A rule with such words is recognised by its last
+    /// statement.
     Words(Vec<String>),
-    /// Goes on in a chain, and after that in the next rule.
+    /// Continues in a chain, and afterwards with the next rule.
     Jump(String),
-    /// Goes on in a chain, and after that where this one was called.
+    /// Continues in a chain, and afterwards in the chain that called this one.
     Goto(String),
-    /// Goes on where this chain was called.
+    /// Continues in the chain that called this one.
     Return,
     /// Drops the packet.
     Drop,
-    /// Gives the packet the address of the link that it leaves by.
+    /// Replaces the source of the packet by the address of the link that it leaves through.
     Masquerade,
-    /// Sends the packet to an address and a port.
+    /// Forwards the packet to an address and a port.
     Dnat(IpAddr, u16),
 }
 
-/// What of a packet is compared.
+/// The part of a packet that a condition compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// A field of a header: `ip saddr`, `tcp dport`.
+    /// A field of a header, for example `ip saddr` or `tcp dport`.
     Payload(String, &'static str),
-    /// What the kernel knows beside: `iifname`.
+    /// Metadata of the packet, for example `iifname`.
     Meta(&'static str),
-    /// The type of the address that it is for: `fib daddr type`.
+    /// The type of the destination address: `fib daddr type`.
     DestinationType,
 }
 
-/// How it is compared.
+/// The comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
-    /// It is equal, and no operator is written.
+    /// Equal, without an operator in the text.
     Is,
-    /// It is equal, and `==` is written, as the reference does in some rules.
+    /// Equal, with `==` in the text, as the reference writes it in some rules.
     Equal,
-    /// It is another.
+    /// Not equal.
     NotEqual,
 }
 
-/// With what it is compared.
+/// The value that a condition compares with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
     /// An address.
     Address(IpAddr),
-    /// The addresses with these first bits.
+    /// A network: address and prefix length.
     Network(IpAddr, u8),
     /// A port.
     Number(u16),
-    /// A keyword, an Ethernet address.
+    /// A keyword or a MAC address.
     Word(String),
     /// The name of a link.
     Name(String),
 }
 
 impl NewRule {
-    /// Whether a listed rule is this one: chain, comment and statements.
+    /// Whether a listed rule is the same: chain, comment and statements.
     pub fn is(&self, listed: &Rule) -> bool {
         listed.chain == self.chain && listed.comment == self.comment && self.says(listed)
     }
 
-    /// Whether a listed rule has the same statements, whatever its comment.
+    /// Whether a listed rule has the same statements. Comments are not compared.
     pub fn says(&self, listed: &Rule) -> bool {
         let is_same = |(own, listed): (&Statement, &Value)| own.json() == *listed;
         if self.is_free() {
@@ -101,12 +102,12 @@ impl NewRule {
             && self.statements.iter().zip(&listed.statements).all(is_same)
     }
 
-    /// Whether a part of it is known as words alone.
+    /// Whether the rule contains words whose JSON form is unknown.
     pub fn is_free(&self) -> bool {
         self.statements.iter().any(|statement| matches!(statement, Statement::Words(_)))
     }
 
-    /// How it is listed once it was added; words of which that is not known stand in the place of statements.
+    /// The rule as it will be listed. Words whose JSON form is unknown take the place of statements.
     pub fn listed(&self) -> Rule {
         Rule {
             chain: self.chain.clone(),
@@ -116,7 +117,7 @@ impl NewRule {
         }
     }
 
-    /// Its words after the chain.
+    /// The words after the chain.
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self.statements.iter().flat_map(Statement::words).collect();
         if let Some(comment) = &self.comment {
@@ -127,7 +128,7 @@ impl NewRule {
 }
 
 impl Statement {
-    /// As `libnftables-json(5)` has it.
+    /// The statement in the format of `libnftables-json(5)`.
     pub fn json(&self) -> Value {
         match self {
             Statement::Match(left, operator, right) => {
@@ -144,7 +145,7 @@ impl Statement {
         }
     }
 
-    /// As `nft(8)` takes it.
+    /// The statement in the syntax of `nft(8)`.
     fn words(&self) -> Vec<String> {
         let all = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         match self {
@@ -190,7 +191,7 @@ impl Operand {
     fn json(&self) -> Value {
         match self {
             Operand::Address(address) => json!(address),
-            // A network of one address is listed as that.
+            // A network of one address is listed as an address.
             Operand::Network(address, length) if *length == whole(*address) => json!(address),
             Operand::Network(address, length) => json!({"prefix": {"addr": address, "len": length}}),
             Operand::Number(number) => json!(number),
@@ -210,19 +211,19 @@ impl Operand {
     }
 }
 
-/// How many bits an address has.
+/// The number of bits of an address.
 fn whole(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// Whether a name needs no quotes: no word of the language is that long and has only letters and digits.
+/// Whether a name needs no quotes. No keyword of the syntax is as long and consists of letters and digits only.
 fn is_no_keyword(name: &str) -> bool {
     name.len() >= 12
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// A text in quotes. Nothing in it but a quote has a meaning, and that cannot be written.
+/// Quotes a text. Within quotes, only the quote itself has a meaning, and it cannot be escaped.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }

@@ -10,7 +10,7 @@ fn chain(name: &str) -> Edit {
 }
 
 #[test]
-fn a_listing_follows_the_edits() {
+fn edits_change_a_listing() {
     let (first, second) = (rule("a", vec![Statement::Drop]), rule("b", vec![Statement::Return]));
     let mut listing = Listing::default();
     for edit in [
@@ -28,7 +28,7 @@ fn a_listing_follows_the_edits() {
         (true, ["a".to_owned(), "b".to_owned()].as_slice())
     );
     assert!(first.is(&listing.rules[0]) && second.is(&listing.rules[1]) && !first.is(&listing.rules[1]));
-    // What a transaction adds is nothing that it can delete.
+    // A transaction cannot delete a rule that it adds.
     assert_eq!(listing.deletions(|_| true), []);
     listing.number_rules();
     let edits = listing.deletions(|rule| rule.chain == "a");
@@ -43,7 +43,7 @@ fn a_listing_follows_the_edits() {
 }
 
 #[test]
-fn a_chain_is_filled_with_these_rules_in_this_order() {
+fn is_filled_compares_all_rules_of_a_chain_in_order() {
     let (first, second) = (rule("a", vec![Statement::Drop]), rule("a", vec![Statement::Return]));
     let mut listing = Listing::default();
     listing.apply(&Edit::AddRule(first.clone()));
@@ -55,7 +55,7 @@ fn a_chain_is_filled_with_these_rules_in_this_order() {
 }
 
 #[test]
-fn words_that_are_listed_otherwise_are_known_by_the_verdict() {
+fn rules_with_words_of_unknown_json_form_are_recognised_by_the_verdict() {
     let free = rule("a", vec![Statement::Words(vec!["meta".to_owned()]), Statement::Jump("b".to_owned())]);
     let mut listed =
         Rule { statements: vec![json!({"anything": 1}), json!({"jump": {"target": "b"}})], ..free.listed() };
@@ -65,7 +65,7 @@ fn words_that_are_listed_otherwise_are_known_by_the_verdict() {
 }
 
 #[test]
-fn a_command_is_one_for_a_shell() {
+fn a_command_is_quoted_for_the_shell() {
     let command = |edit: Edit| edit.command("ip", "t");
     let hook = Hook { kind: "nat", hook: "output", priority: -100, policy: Some("accept") };
     assert_eq!(
@@ -83,7 +83,7 @@ fn a_command_is_one_for_a_shell() {
         command(Edit::AddRule(conditions)),
         "nft add rule ip t a ip saddr != '$x' jump b comment '\"c: 1\"'"
     );
-    // A word that would be an option.
+    // `-1` would be taken for an option.
     let conditions = rule("a", vec![words(&["meta", "priority", "-1"]), Statement::Drop]);
     assert_eq!(
         command(Edit::AddRule(conditions)),

@@ -49,7 +49,7 @@ fn addresses_that_are_announced() {
 }
 
 #[test]
-fn a_first_address_takes_those_of_its_subnet_and_the_last_one_all_routes_with_it() {
+fn a_primary_address_is_deleted_with_its_secondaries_and_the_last_address_with_all_routes() {
     let steps = then(
         connected(),
         vec![
@@ -71,7 +71,7 @@ fn a_first_address_takes_those_of_its_subnet_and_the_last_one_all_routes_with_it
 }
 
 #[test]
-fn addresses_that_make_room_and_come_back() {
+fn replaced_addresses_are_restored() {
     let there = ["10.1.2.1/24", "10.1.2.2/24", "10.1.3.1/24", "fd00:1::1/64", "fd00:2::1/64"];
     let start = || {
         let commands = there.map(|address| format!("ip addr add {address} dev cni0")).join(";");

@@ -6,7 +6,7 @@ fn link_undo(identity: LinkIdentity) -> Undo {
 }
 
 #[test]
-fn a_bridge_goes_only_when_nobody_uses_it() {
+fn a_bridge_is_deleted_only_if_nobody_uses_it() {
     Case::new("bridge with port", vec![vec![bridge(None), veth("eth0", "vethx")]])
         .undos(vec![delete_bridge(1, &[]), delete_bridge(2, &[])])
         .agree();
@@ -73,7 +73,7 @@ fn links_that_the_kernel_refuses() {
 }
 
 #[test]
-fn odd_links_that_the_kernel_makes() {
+fn unusual_links_that_the_kernel_accepts() {
     let mut unmarked = pair("eth0", "vethx");
     unmarked.peer.alias = String::new();
     let mut longest = pair("eth1", "vethy");
@@ -124,7 +124,7 @@ fn stale_links() {
 }
 
 #[test]
-fn links_that_are_not_those_that_were_made() {
+fn links_that_are_not_the_recorded_ones() {
     let identity = |link: wasm_cni::value::LinkRef, index, kind: &str, alias: Option<&str>| {
         let alias = alias.map(str::to_owned);
         link_undo(LinkIdentity { link, index, kind: kind.to_owned(), mac: mac(5), alias })
@@ -197,10 +197,10 @@ fn isolated_ports() {
 }
 
 #[test]
-fn links_that_settle_and_links_that_do_not() {
+fn links_that_start_to_forward_and_links_that_do_not() {
     let before = singly(
         vec![vec![bridge(None), veth("eth0", "vethx"), up(host("cni0")), up(host("vethx"))]],
-        // The shipped machine waits its five seconds.
+        // The real machine waits five seconds here.
         vec![settle(host("vethx"))],
     );
     let after = [up(inside("eth0")), settle(host("vethx")), settle(inside("eth0")), settle(host("cni0"))];
@@ -210,7 +210,7 @@ fn links_that_settle_and_links_that_do_not() {
 }
 
 #[test]
-fn a_bridge_of_somebody_else_stays_as_it_was() {
+fn a_foreign_bridge_stays_unchanged() {
     let foreign = |mtu| LinkFact { mtu, ..fact(host("cni0"), "bridge", 9) };
     for (name, mtu, set) in [("default MTU", 1500, ""), ("MTU that was set", 9000, "mtu 9000")] {
         let mut small = pair("eth0", "vethx");
@@ -229,7 +229,7 @@ fn a_bridge_of_somebody_else_stays_as_it_was() {
 }
 
 #[test]
-fn loopback_comes_up_with_its_addresses_and_goes_down() {
+fn lo_gets_its_addresses_when_set_up_and_loses_them_when_set_down() {
     let down = |link| Undo::from(SetDown { link });
     let steps = vec![vec![up(inside("lo"))], vec![up(inside("lo")), add(inside("lo"), "fd00::1/128")]];
     Case::new("lo", steps[..1].to_vec()).undos(vec![down(inside("lo"))]).agree();

@@ -18,7 +18,7 @@ use wasm_cni::value::{LinkFact, Netns, Route, derive};
 
 const EXISTING: &str = "ip link add cni0 type bridge; ip link set cni0 address 02:00:00:00:00:01";
 
-/// A whole attachment, in steps as a planner makes them.
+/// A whole attachment, in the steps of a planner.
 fn attach(interface: &str, outside: &str, address: &str) -> Vec<Vec<Action>> {
     vec![
         vec![Action::ReserveLease(lease(address, interface))],
@@ -32,7 +32,7 @@ fn attach(interface: &str, outside: &str, address: &str) -> Vec<Vec<Action>> {
     ]
 }
 
-/// A pair without a bridge, both ends up, with IPv4 and IPv6.
+/// A veth pair without a bridge. Both ends are up, with IPv4 and IPv6 addresses.
 fn connected() -> Vec<Vec<Action>> {
     vec![
         vec![bridge(None), veth("eth0", "vethx"), up(host("cni0")), up(host("vethx"))],
@@ -40,7 +40,8 @@ fn connected() -> Vec<Vec<Action>> {
     ]
 }
 
-/// As a plan is applied: actions of one place together, a wait by itself.
+/// The steps in which a plan is applied: consecutive actions in the same place form one step, and a wait is a step of
+/// its own.
 fn in_steps(actions: &[Action]) -> Vec<Vec<Action>> {
     let lane = |action: &Action| {
         let lane = action.kind().profile().lane;
@@ -54,7 +55,7 @@ fn then(mut steps: Vec<Vec<Action>>, step: Vec<Action>) -> Vec<Vec<Action>> {
     steps
 }
 
-/// Each action as a step of its own, so that none is refused with another.
+/// Each action as a step of its own, so that one failure does not affect another action.
 fn singly(mut steps: Vec<Vec<Action>>, actions: Vec<Action>) -> Vec<Vec<Action>> {
     steps.extend(actions.into_iter().map(|action| vec![action]));
     steps
@@ -71,7 +72,7 @@ fn the_walkthrough_and_the_undo_of_each_of_its_prefixes() {
 }
 
 #[test]
-fn a_plan_of_everything() {
+fn the_everything_plan() {
     let text = include_str!("../../../../plans/everything.json");
     let plan: DraftPlan = serde_json::from_str(text).unwrap();
     let actions: Vec<Action> = plan.entries.into_iter().map(|entry| entry.action).collect();
@@ -97,7 +98,7 @@ fn an_attachment() {
 }
 
 #[test]
-fn a_bridge_that_is_there() {
+fn an_existing_bridge() {
     let cni0 = || fact(host("cni0"), "bridge", 1);
     Case::new("existing bridge", attach("eth0", "vethx", "10.1.2.2"))
         .real(EXISTING, "")

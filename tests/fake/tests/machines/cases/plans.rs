@@ -3,14 +3,14 @@ use crate::plans::{Plan, missing};
 use crate::real;
 use wasm_cni::plan::Entry;
 
-/// The plan after what came before it.
+/// The plan, after the earlier actions.
 fn case(plan: Plan) -> Case {
     let actions = |entries: &[Entry]| entries.iter().map(|entry| entry.action.clone()).collect::<Vec<_>>();
     let steps = [in_steps(&actions(&plan.earlier)), in_steps(&actions(&plan.entries))].concat();
     Case::new(&plan.name, steps).real(&plan.real, "").fake(|_| plan.fake)
 }
 
-/// Whether a plan takes a bridge that keeps VLANs apart, or a dummy link, which small kernels do not make.
+/// Whether a plan needs a bridge with VLAN filtering, or a dummy link. Small kernels do not support them.
 fn is_for_vm(plan: &Plan) -> bool {
     let takes = |entry: &Entry| match &entry.action {
         Action::EnsureBridge(bridge) => bridge.vlan_filtering,
@@ -25,7 +25,8 @@ fn assert_agree(plans: impl Iterator<Item = Plan>) {
     assert!(differences.is_empty(), "{} plans:\n{}", differences.len(), differences.join("\n"));
 }
 
-/// By hand, or from the corpus: no kind of action is without a case, and none is exempt. Those with VLANs or dummy links are compared in the VM.
+/// Every kind of action is in a plan of the corpus or in one written by hand, without exception. Plans with VLANs or
+/// dummy links are compared in the VM.
 #[test]
 fn every_kind_of_action_is_in_a_plan_that_is_compared() {
     assert_eq!(missing(Plan::all().iter()), [""; 0]);

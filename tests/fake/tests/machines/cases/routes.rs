@@ -43,7 +43,7 @@ fn routes() {
 }
 
 #[test]
-fn odd_routes_that_the_kernel_makes() {
+fn unusual_routes_that_the_kernel_accepts() {
     let odd = vec![
         route("10.6.0.0/16", Some("10.1.2.2")),
         route("10.7.0.0/16", Some("10.1.2.0")),

@@ -6,7 +6,7 @@ fn all() -> [wasm_cni::action::LinkAttribute; 4] {
 }
 
 #[test]
-fn attributes_of_a_link_that_is_there() {
+fn attributes_of_an_existing_link() {
     let step: Vec<Action> = all().into_iter().map(|attribute| set(inside("eth0"), attribute)).collect();
     let saved = [vec![save(inside("eth0"), &all()), promiscuous(inside("eth0"))], step.clone()].concat();
     Case::new("attributes", then(then(connected(), saved), step.clone())).agree();
@@ -43,7 +43,7 @@ fn attributes_that_the_kernel_refuses() {
 }
 
 #[test]
-fn an_mtu_that_ends_ipv6() {
+fn an_mtu_too_small_for_ipv6() {
     let steps = vec![
         set(inside("eth0"), Mtu(1000)),
         add(inside("eth0"), "fd00:9::1/64"),

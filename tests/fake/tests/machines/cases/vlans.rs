@@ -1,4 +1,4 @@
-//! What takes VLAN filtering of bridges, which small kernels are built without.
+//! Cases that need VLAN filtering of bridges. Small kernels are built without it.
 
 use super::*;
 use crate::private::private;
@@ -65,7 +65,7 @@ fn gateways_in_vlans() {
     Case::new("a gateway without a bridge", vec![vec![gateway(5, true)]]).agree();
 }
 
-/// What becomes of requests: the VLANs of a port after each, or the errno.
+/// The results of requests: the VLANs of a port after each, or the errno.
 fn said(machine: &mut dyn Machine) -> Vec<String> {
     let send = |machine: &mut dyn Machine, request| {
         let answer: io::Result<()> = machine.send(Netns::Host, vec![request]).remove(0);
@@ -104,7 +104,7 @@ fn said(machine: &mut dyn Machine) -> Vec<String> {
 
 #[test]
 #[ignore = "takes VLAN filtering of bridges: `cargo xtask vm` runs it"]
-fn a_port_is_in_the_vlans_that_it_was_put_into() {
+fn a_port_is_in_the_vlans_that_were_added() {
     assert!(real::has_vlan_filtering(), "{NEEDS}");
     let real = private(|| {
         let mut machine = Linux::open(Some(new_netns()), false);

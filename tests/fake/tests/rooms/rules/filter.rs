@@ -1,4 +1,4 @@
-//! What the host passes on.
+//! Firewall rules.
 
 use super::{made, remove, tables};
 use crate::play::all_read;
@@ -22,7 +22,7 @@ fn add(rules: &[&FilterRule]) -> Vec<Effect> {
     made(&super::actions(rules))
 }
 
-/// Whether there was anything of it.
+/// Removes a rule. Returns whether anything was removed.
 fn delete(rule: &FilterRule, unmake: &[String]) -> Result<bool, MachineError> {
     let removal = RemoveFilter { rule: rule.clone(), unmake: unmake.to_vec() };
     match remove(&[removal.into()]).remove(0) {
@@ -46,11 +46,12 @@ fn rules() -> Vec<String> {
 }
 
 #[test]
-fn the_rules_are_those_of_the_reference() {
+fn the_rules_are_the_reference_s() {
     private(|| {
         let (container, bridge) = (allow("10.1.2.2"), isolate("cni0", false));
         assert_eq!(add(&[&container, &bridge]), [Effect::Created, Effect::Created]);
-        // cni-behaviours, 7.2, as captured; the comment of what all bridges share is that of 1.7.
+        // Captured from the reference's firewall plugin 1.1.1. The comment of the rules that all bridges share is that
+        // of version 1.7.
         let any = r#"-m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)""#;
         let wanted = [
             "-N CNI-ADMIN".to_owned(),
@@ -84,7 +85,7 @@ fn the_rules_are_those_of_the_reference() {
 }
 
 #[test]
-fn what_is_printed_makes_what_is_sent() {
+fn the_printed_commands_add_the_same_rules() {
     for rule in [allow("10.1.2.2"), isolate("cni0", true)] {
         let (mut sent, mut printed) = (Vec::new(), Vec::new());
         private(|| {
@@ -102,12 +103,12 @@ fn what_is_printed_makes_what_is_sent() {
 }
 
 #[test]
-fn what_others_share_stays_and_a_rollback_takes_what_it_made() {
+fn shared_chains_stay_while_used_and_rollback_removes_those_it_created() {
     private(|| {
         let (first, second, bridge) = (allow("10.1.2.2"), allow("10.1.2.3"), isolate("cni0", true));
         let before = rules();
         add(&[&first, &bridge]);
-        // Another container came meanwhile.
+        // The second container is added while the first one exists.
         add(&[&second]);
         assert!(delete(&first, &shared_by(&first)).unwrap());
         assert_eq!(missing(&[&second]), [""; 0]);
@@ -122,7 +123,7 @@ fn what_others_share_stays_and_a_rollback_takes_what_it_made() {
 }
 
 #[test]
-fn the_administrators_rules_are_never_lost() {
+fn the_administrator_s_rules_are_never_removed() {
     private(|| {
         sh("iptables -N CNI-ADMIN; iptables -A CNI-ADMIN -s 192.0.2.1 -j DROP");
         let rule = allow("10.1.2.2");
@@ -130,7 +131,7 @@ fn the_administrators_rules_are_never_lost() {
         assert_eq!(effects, [Effect::Replaced(Old::Shared(vec!["CNI-ADMIN".to_owned()]))]);
         delete(&rule, &["CNI-FORWARD".to_owned()]).unwrap();
         assert_eq!(rules(), ["-N CNI-ADMIN", "-A CNI-ADMIN -s 192.0.2.1/32 -j DROP"]);
-        // Whatever a journal says.
+        // The administrator's rules stay, even if the journal says that the ADD created the chain.
         add(&[&rule]);
         delete(&rule, &shared_by(&rule)).unwrap();
         assert_eq!(rules(), ["-N CNI-ADMIN", "-A CNI-ADMIN -s 192.0.2.1/32 -j DROP"]);
@@ -138,7 +139,7 @@ fn the_administrators_rules_are_never_lost() {
 }
 
 #[test]
-fn rules_of_an_older_reference_are_not_doubled() {
+fn rules_of_an_older_reference_are_not_duplicated() {
     private(|| {
         let bridge = isolate("cni0", false);
         add(&[&bridge]);
@@ -153,7 +154,7 @@ fn rules_of_an_older_reference_are_not_doubled() {
 }
 
 #[test]
-fn addresses_whose_packets_pass_are_found_without_a_journal() {
+fn accepted_addresses_are_found_without_a_journal() {
     private(|| {
         add(&[&allow("10.1.2.2"), &allow("fd00::2")]);
         let addresses = ["10.1.2.2", "10.1.2.3", "fd00::2", "fd00::3"].map(|text| text.parse().unwrap());
@@ -163,7 +164,7 @@ fn addresses_whose_packets_pass_are_found_without_a_journal() {
 }
 
 #[test]
-fn no_chain_of_the_kernels_is_an_administrators() {
+fn a_built_in_chain_cannot_be_the_administrator_s() {
     for chain in ["FORWARD", "INPUT", "CNI-FORWARD", "", "a b", "x\n-A INPUT -j ACCEPT"] {
         let rule = FilterRule::AllowForward { address: [10, 1, 2, 2].into(), admin_chain: chain.to_owned() };
         assert!(delete(&rule, &[]).is_err(), "{chain:?}");
@@ -171,7 +172,7 @@ fn no_chain_of_the_kernels_is_an_administrators() {
 }
 
 #[test]
-fn what_another_attachment_shares_is_not_unmade() {
+fn rollback_keeps_what_another_attachment_shares() {
     let (rule, other) = (allow("10.1.2.2"), Action::from(allow("10.1.2.3")));
     let bridge = Action::from(isolate("cni0", true));
     let unmade = |others: &[Vec<&Action>], why| {

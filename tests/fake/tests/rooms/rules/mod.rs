@@ -1,4 +1,4 @@
-//! Rooms whose data are rules: on the tables that the kernel has.
+//! Actions that consist of rules, on the kernel's own tables.
 
 mod filter;
 mod masquerade;
@@ -14,7 +14,7 @@ use wasm_cni::machine::linux::Linux;
 use wasm_cni::machine::port::Look;
 use wasm_cni::machine::rules::{Listing, RuleTables, TableId};
 
-/// The machine of this thread's network namespace, without a container.
+/// The machine of the thread's network namespace, without a container.
 fn host() -> Linux {
     Linux::open(None, false)
 }
@@ -31,7 +31,7 @@ fn add(actions: &[Action]) -> Vec<Outcome> {
     play::step(&mut host(), actions)
 }
 
-/// Adds rules; all of them can be.
+/// Adds rules. All of them must succeed.
 fn made(actions: &[Action]) -> Vec<Effect> {
     add(actions).into_iter().map(|outcome| play::done(outcome).unwrap()).collect()
 }
@@ -48,7 +48,7 @@ fn actions<T: Clone + Into<Action>>(rules: &[&T]) -> Vec<Action> {
     rules.iter().map(|&rule| rule.clone().into()).collect()
 }
 
-/// The set of rules that an action is.
+/// The set of rules of an action.
 fn rule_set(action: &Action) -> &dyn RuleSet {
     match action.kind().profile().lane {
         Lane::Rules(set) => set,

@@ -1,4 +1,4 @@
-//! The chains of source MACs.
+//! MAC spoofing checks.
 
 use super::{actions, host, listed, remove, rule_set, tables};
 use crate::play::{all_read, perform};
@@ -52,7 +52,7 @@ fn replaced() -> Effect {
 }
 
 #[test]
-fn the_ruleset_is_that_of_the_reference() {
+fn the_ruleset_is_the_reference_s() {
     private(|| {
         let check = check("net1", "veth01234567");
         assert_eq!(add(&check).unwrap(), Effect::Created);
@@ -87,7 +87,7 @@ fn the_ruleset_is_that_of_the_reference() {
         assert_eq!(find(&attachment("net1")), None);
         assert_eq!(verify(&check).len(), 6);
 
-        // What is printed does the same.
+        // The printed commands make the same ruleset.
         sh("nft flush ruleset");
         check.commands().iter().for_each(|command| drop(sh(command)));
         assert_eq!(ruleset(), before);
@@ -102,7 +102,7 @@ fn the_ruleset_is_that_of_the_reference() {
 }
 
 #[test]
-fn debians_plugin_leaves_the_same_and_what_it_made_is_found_and_deleted() {
+fn debian_s_plugin_adds_the_same_rules_and_its_rules_are_found_and_deleted() {
     private(|| {
         sh("mkdir /run/netns; ip netns add c1");
         let add_reference = || {
@@ -122,7 +122,8 @@ fn debians_plugin_leaves_the_same_and_what_it_made_is_found_and_deleted() {
         assert_eq!(add(&found).unwrap(), Effect::Created);
         assert_eq!(ruleset(), theirs);
 
-        // A second ADD of theirs adds a second jump, from a new port: ours leaves one, and DEL takes all.
+        // A second ADD of the reference adds a second jump, from the new port. Our ADD leaves only one, and DEL removes
+        // all.
         sh("ip -n c1 link delete net1");
         let twice = add_reference();
         assert_eq!(twice.matches("iifname").count(), 2, "{twice}");
@@ -159,7 +160,7 @@ fn two_interfaces_are_independent_and_rules_of_others_stay() {
 }
 
 #[test]
-fn the_table_goes_in_a_rollback_unless_somebody_is_left_in_it() {
+fn rollback_removes_the_table_unless_others_use_it() {
     private(|| {
         let check = check("net1", "veth00000001");
         add(&check).unwrap();
@@ -174,7 +175,7 @@ fn the_table_goes_in_a_rollback_unless_somebody_is_left_in_it() {
 }
 
 #[test]
-fn check_names_what_is_missing_and_what_is_wrong() {
+fn check_names_missing_and_wrong_rules() {
     private(|| {
         let check = check("net1", "veth00000001");
         let chain = "cni-br-iface-container99-net1";
@@ -198,7 +199,7 @@ fn check_names_what_is_missing_and_what_is_wrong() {
         one(&wrong, "lets 02:00:00:00:00:01 pass, not 02:00:00:00:12:34");
         one(&wrong, "ether saddr 02:00:00:00:12:34 return");
         one(&format!("nft insert rule bridge nat {chain}-mac accept"), "has other rules");
-        // Word for word.
+        // The complete text.
         let gone = format!(
             "the rule `nft add rule bridge nat PREROUTING iifname veth00000001 jump {chain} \
              comment '\"macspoofchk-container99-net1\"'` is gone"
@@ -208,7 +209,7 @@ fn check_names_what_is_missing_and_what_is_wrong() {
 }
 
 #[test]
-fn names_of_interfaces_are_text_whatever_they_are() {
+fn any_interface_name_is_written_as_text() {
     private(|| {
         for name in ["eth\"0", "$x", "\\", "#;{}", "é", "@set", "'\"';drop", "\"}flush"] {
             let check = check(name, "veth00000001");
@@ -219,7 +220,7 @@ fn names_of_interfaces_are_text_whatever_they_are() {
             assert!(matches!(delete(&check, true), Undone::Done), "{name}");
             assert_eq!(ruleset(), "");
         }
-        // `nft` takes it for a wildcard.
+        // `nft` interprets this name as a wildcard.
         assert!(matches!(add(&check("a*", "veth00000001")), Err(MachineError::Tool { .. })));
         assert_eq!(ruleset(), "");
     });
@@ -234,10 +235,10 @@ fn chains_of_another_interface_are_not_taken_over() {
         assert!(matches!(add(&other), Err(MachineError::Conflict(_))));
         assert!(matches!(delete(&other, true), Undone::Left(_)));
         assert_eq!(ruleset(), before);
-        // Nothing repairs that.
+        // No action repairs this.
         let differences = rule_set(&other.clone().into()).missing(&listed(TABLE));
         assert!(!differences.is_empty() && differences.iter().all(|difference| difference.repair.is_none()));
-        // A jump of ours goes all the same.
+        // A jump of ours is removed all the same.
         sh(
             "nft add rule bridge nat PREROUTING iifname lo accept comment '\"macspoofchk-container99-net1-mac\"'",
         );
@@ -247,7 +248,7 @@ fn chains_of_another_interface_are_not_taken_over() {
 }
 
 #[test]
-fn a_missing_program_is_reported_as_by_the_reference() {
+fn the_error_for_a_missing_program_is_the_reference_s() {
     let missing = TableError::Missing("exec: \"nft\": executable file not found in $PATH".to_owned());
     assert_eq!(
         rule_set(&check("net1", "veth01234567").into()).failed(missing).to_string(),

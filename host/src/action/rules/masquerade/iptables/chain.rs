@@ -1,4 +1,4 @@
-//! The chain of a container: its rules, the jump to it, and the edits that make and remove them.
+//! The chain of a container: its rules, the jump to it, and the edits that add and remove them.
 
 use crate::machine::MachineError;
 use crate::machine::rules::TableId;
@@ -7,12 +7,13 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// See [`Action::Masquerade`](crate::action::Action::Masquerade): one chain of the attachment in `nat`, its two rules, and the jump to it.
+/// See [`Action::Masquerade`](crate::action::Action::Masquerade): one chain of the attachment in the table `nat`, with
+/// two rules, and the jump to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Masquerade {
-    /// The container's address; its network is what keeps its source.
+    /// The container's address, with the prefix length of its network. Packets to this network keep their source.
     pub address: IpNetwork,
-    /// The chain, as the reference names it.
+    /// The name of the chain, as the reference derives it.
     pub chain: String,
     /// The comment of each rule, as the reference writes it.
     pub comment: String,
@@ -23,17 +24,17 @@ impl Masquerade {
         Family::of(self.address)
     }
 
-    /// Packets to the own network keep their source.
+    /// Packets to the container's own network keep their source.
     pub(super) fn accept(&self) -> Rule {
         self.rule(&self.chain, &["-d", &network(self.address).to_string()], "ACCEPT")
     }
 
-    /// Packets to others, but to groups, do not.
+    /// All other packets are masqueraded, except those to multicast addresses.
     pub(super) fn masquerade(&self) -> Rule {
         self.rule(&self.chain, &["!", "-d", self.family().multicast()], "MASQUERADE")
     }
 
-    /// Packets from the address come to the chain.
+    /// Packets from the address jump to the chain.
     pub(super) fn jump(&self) -> Rule {
         self.jump_from(self.address.ip().into())
     }
@@ -46,9 +47,10 @@ impl Masquerade {
         Rule::new(chain, &[of, &["-j", target, "-m", "comment", "--comment", &self.comment]].concat())
     }
 
-    /// All of it, in the order in which it is made.
+    /// All edits, in order.
     ///
-    /// A network comes first in its chain: where the reference appends a second one, after the rule that masquerades, it has no effect.
+    /// The rule for a network is inserted at the beginning of the chain. The reference appends a second network after
+    /// the rule that masquerades, where it has no effect.
     pub(super) fn wanted(&self) -> [iptables::Edit; 4] {
         [
             iptables::Edit::NewChain(self.chain.clone()),
@@ -58,19 +60,19 @@ impl Masquerade {
         ]
     }
 
-    /// The edits that make what a listing lacks.
+    /// The edits that add what is missing in a listing.
     pub(super) fn edits(&self, now: &iptables::Listing) -> Vec<iptables::Edit> {
         self.wanted().into_iter().filter(|edit| now.lacks(edit)).collect()
     }
 
-    /// The edits that remove what is listed of it, and whether the chain stays for somebody else.
+    /// The edits that remove what is listed, and whether the chain stays because somebody else uses it.
     pub(super) fn removal(&self, now: &iptables::Listing) -> (Vec<iptables::Edit>, bool) {
         let mut doomed: BTreeSet<usize> = BTreeSet::new();
         let mut doom = |rule: Rule| {
             let found = now.rules.iter().enumerate().filter(|(_, listed)| rule.is_same(listed));
             doomed.extend(found.map(|(index, _)| index));
         };
-        // With a prefix length: as old versions of the reference made it.
+        // Old versions of the reference wrote the jump's source with a prefix length.
         let (jump, legacy) = (self.jump(), self.jump_from(network(self.address)));
         let is_jump = |listed: &Rule| jump.is_same(listed) || legacy.is_same(listed);
         let others: Vec<&Rule> = now
@@ -82,7 +84,7 @@ impl Masquerade {
         doom(legacy.clone());
         let is_used = !others.is_empty();
         if is_used {
-            // Another interface of the container uses the chain, or another container: it keeps what it needs.
+            // Another interface of the container, or another container, uses the chain: the rules that it needs stay.
             let ours = others.iter().filter(|rule| rule.comment() == Some(&self.comment));
             let sources: Vec<IpNetwork> = ours.filter_map(|rule| rule.source()).collect();
             let network = network(self.address);
@@ -108,7 +110,7 @@ impl Masquerade {
         TableId::Iptables(Table::PlainNat, self.family())
     }
 
-    /// What is written into a script has to stay one word: nobody adds a line of his own.
+    /// Refuses names and comments that are not a single word in a script: they could add a line to it.
     pub(super) fn check_words(&self) -> Result<(), MachineError> {
         let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if self.chain.is_empty() || self.chain.len() > 28 || !self.chain.bytes().all(name) {
@@ -121,7 +123,7 @@ impl Masquerade {
     }
 }
 
-/// Without host bits, as iptables lists it.
+/// The network without host bits, as iptables lists it.
 fn network(address: IpNetwork) -> IpNetwork {
     IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
 }

@@ -1,4 +1,4 @@
-//! Masqueraded addresses as the rules alone show them, without a journal.
+//! Masqueraded addresses, found from the rules alone, without a journal.
 
 use super::chain::Masquerade;
 use crate::machine::MachineError;
@@ -7,10 +7,10 @@ use crate::machine::rules::{self, RuleTables, TableError, TableId};
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The chain's jumps with this comment; none when there are no rules.
+/// The masqueraded addresses of a chain, from the jumps to it with this comment. Empty if there are none.
 ///
-/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or ::. A table that cannot be listed is an error in `unread`, and what it
-/// has is left out.
+/// A chain without a jump to it counts as one entry, with the address 0.0.0.0 or ::. If a table cannot be listed, the
+/// error is added to `unread`, and its rules are missing in the result.
 pub fn find(
     tables: &dyn RuleTables,
     chain: &str,
@@ -21,7 +21,7 @@ pub fn find(
     listings.flat_map(|(family, listing)| in_listing(&listing, family, chain, comment)).collect()
 }
 
-/// The same of one family, in a listing.
+/// The same for one family, in a listing.
 pub fn in_listing(listing: &Listing, family: Family, chain: &str, comment: &str) -> Vec<Masquerade> {
     let concerns = |rule: &&Rule| rule.chain == chain || rule.target() == Some(chain);
     let rules: Vec<&Rule> = listing.rules.iter().filter(concerns).collect();
@@ -34,10 +34,10 @@ pub fn in_listing(listing: &Listing, family: Family, chain: &str, comment: &str)
     found
 }
 
-/// The rules of a network, each with the ID of the container in its comment.
+/// The masqueraded addresses of a network, each with the container ID from the comment.
 ///
-/// A chain to which nothing jumps is one of them, with the address 0.0.0.0 or :: if it has none. A table that cannot be listed is an error in `unread`,
-/// and what it has is left out.
+/// A chain without a jump to it counts as one entry. Its address is 0.0.0.0 or :: if the chain shows none. If a table
+/// cannot be listed, the error is added to `unread`, and its rules are missing in the result.
 pub fn of_network(
     tables: &dyn RuleTables,
     network: &str,
@@ -47,10 +47,10 @@ pub fn of_network(
     listings.flat_map(|(family, listing)| of_network_in(&listing, family, network)).collect()
 }
 
-/// The same of one family, in a listing.
+/// The same for one family, in a listing.
 fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(String, Masquerade)> {
     let chains = listing.chains.iter().filter(|chain| chain.starts_with("CNI-"));
-    // The rules of each chain, and those that lead to it.
+    // The rules of each chain, and the jumps to it.
     let mut concerned: BTreeMap<&str, Vec<&Rule>> =
         chains.map(|chain| (chain.as_str(), Vec::new())).collect();
     for rule in &listing.rules {
@@ -79,11 +79,11 @@ fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(Strin
     found
 }
 
-/// What can be listed of both families.
+/// The listings of both families, as far as they can be read.
 fn listings(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<(Family, Listing)> {
     let mut list = |family| match tables.list(TableId::Iptables(Table::PlainNat, family)) {
         Ok(rules::Listing::Iptables(listing)) => Some((family, listing)),
-        // Without the program there are no rules of ours.
+        // If the program is missing, there are no rules of ours.
         Ok(rules::Listing::Nftables(_)) | Err(TableError::Missing(_)) => None,
         Err(error) => {
             unread.push(failed(error));
@@ -93,12 +93,13 @@ fn listings(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<(Fam
     Family::ALL.into_iter().filter_map(&mut list).collect()
 }
 
-/// The container in a comment, if the rest of it is this network's ([`derive::comment`](crate::value::derive::comment)).
+/// The container ID in a comment, if the comment belongs to this network
+/// ([`derive::comment`](crate::value::derive::comment)).
 fn container<'a>(comment: &'a str, network: &str) -> Option<&'a str> {
     comment.strip_prefix(&format!("name: \"{network}\" id: \""))?.strip_suffix('"')
 }
 
-/// The jumps to a chain with a comment, among the rules that concern it.
+/// The jumps to a chain with this comment. `concerned` are the rules of the chain and the jumps to it.
 fn jumps(concerned: &[&Rule], chain: &str, comment: &str) -> Vec<Masquerade> {
     let ours = || concerned.iter().filter(|rule| rule.comment() == Some(comment));
     let jumps = ours().filter(|rule| rule.target() == Some(chain)).filter_map(|jump| {

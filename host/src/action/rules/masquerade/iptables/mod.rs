@@ -1,4 +1,5 @@
-//! Masquerading with iptables: the chain of a container, its rules and the jump to it (cni-behaviours, section 2.9).
+//! Masquerading with iptables: the chain of a container, its rules and the jump to it (reference:
+//! pkg/ip/ipmasq_iptables_linux.go).
 
 mod chain;
 mod find;
@@ -67,7 +68,7 @@ impl Kind for Masquerade {
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
-        // The comment shows which rules are ours; a listing would cost more than adding them.
+        // The comment shows which rules are ours. A listing would take longer than adding them.
         Before::Absent
     }
 
@@ -80,10 +81,10 @@ impl Kind for Masquerade {
     }
 }
 
-/// Deletes the rules of an address, and the chain when nothing is left in it.
+/// Removes the rules of an address, and the chain if it is empty then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveMasquerade {
-    /// Which.
+    /// The rules.
     pub rules: Masquerade,
 }
 
@@ -111,7 +112,7 @@ impl Inverse for RemoveMasquerade {
         UndoLane::Rules(self)
     }
 
-    /// The chain goes unless another interface of the container has a jump to it.
+    /// The command removes the chain, unless another interface of the container has a jump to it.
     fn command(&self) -> String {
         let Masquerade { address, chain: name, comment } = &self.rules;
         let (tool, chain, comment) = (self.rules.family().program(), word(name), word(comment));

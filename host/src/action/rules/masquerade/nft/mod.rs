@@ -1,4 +1,4 @@
-//! Masquerading with nftables: one rule for each address (cni-behaviours, section 2.10).
+//! Masquerading with nftables: one rule for each address (reference: pkg/ip/ipmasq_nftables_linux.go).
 
 use crate::action::check::{Check, NAMED, required};
 use crate::action::context::ReadContext;
@@ -25,21 +25,22 @@ pub const TABLE: TableId = TableId::Nftables("inet", "cni_plugins_masquerade");
 const CHECKS: &str = "masq_checks";
 const POSTROUTING: &str = "postrouting";
 
-/// `nft` and the kernel take so many bytes in a comment.
+/// In bytes. `nft` and the kernel accept no longer comments.
 const MAX_COMMENT_BYTES: usize = 128;
 
-/// How many bytes of a comment say whose the rule is: [`derive::nft_owner`].
+/// In bytes. The beginning of a comment that shows the owner of the rule: [`derive::nft_owner`].
 const OWNER_BYTES: usize = 33;
 
-/// What a record calls the table: it was there before.
+/// The name of the table in a record, if the table existed before.
 const SHARED: &str = "table";
 
-/// See [`Action::MasqueradeNft`](crate::action::Action::MasqueradeNft): one rule of the attachment in table `inet cni_plugins_masquerade`, which is made with it.
+/// See [`Action::MasqueradeNft`](crate::action::Action::MasqueradeNft): one rule of the attachment in the table
+/// `inet cni_plugins_masquerade`, which is created with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasqueradeNft {
-    /// The container's address; its network is what keeps its source.
+    /// The container's address, with the prefix length of its network. Packets to this network keep their source.
     pub address: IpNetwork,
-    /// The comment of the rule, as the reference writes it. It begins with hashes that say whose it is.
+    /// The comment of the rule, as the reference writes it. It begins with hashes that show the owner.
     pub comment: String,
 }
 
@@ -62,7 +63,7 @@ impl Kind for MasqueradeNft {
         refusals
     }
 
-    /// The comment identifies our rules; a listing would cost more than adding them.
+    /// The comment shows which rules are ours. A listing would take longer than adding them.
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {
         Before::Absent
     }
@@ -79,13 +80,14 @@ impl Kind for MasqueradeNft {
     }
 }
 
-/// Whether a rollback removes the table of rules: this ADD made it, or may have. A DEL leaves it, as the reference does.
+/// Whether a rollback removes the table: if this ADD created it, or may have. DEL leaves the table, as the reference
+/// does.
 pub(in crate::action::rules) fn created_table(undoing: &Undoing<'_>) -> bool {
     undoing.why == Reason::Rollback
         && matches!(undoing.done, Done::Effect(Effect::Created) | Done::Unknown(_))
 }
 
-/// What an ADD changed of a table: all of it is its own, unless the table was there.
+/// The effect of an ADD on a table. If the table did not exist before, all of it was created.
 pub(in crate::action::rules) fn table_effect(before: &nftables::Listing) -> Effect {
     if before.exists { Effect::Replaced(Old::Shared(vec![SHARED.to_owned()])) } else { Effect::Created }
 }
@@ -95,7 +97,8 @@ impl RuleSet for MasqueradeNft {
         TABLE
     }
 
-    /// What is written into a script must stay one text: nobody gets a statement of their own in. Within quotes nothing but a quote has a meaning.
+    /// Refuses a comment that is not a single string in a script: it could add a statement. Within quotes, only the
+    /// quote itself has a meaning.
     fn check(&self) -> Result<(), MachineError> {
         let comment = &self.comment;
         let is_text = !comment.chars().any(|c| c == '"' || c.is_control());
@@ -109,7 +112,8 @@ impl RuleSet for MasqueradeNft {
         self.add_with_others(&[], now)
     }
 
-    /// Rules of the same owner that nobody here wants go, so that a second ADD leaves what the first one did.
+    /// Also deletes rules of the same owner that no action of the transaction wants. A second ADD then leaves the same
+    /// rules as the first.
     fn add_with_others(&self, others: &[&Action], now: &Listing) -> Vec<Edit> {
         let Some(now) = now.nftables() else { return Vec::new() };
         let others = others.iter().filter_map(|action| {
@@ -118,10 +122,11 @@ impl RuleSet for MasqueradeNft {
         let wanted: Vec<NewRule> = others.chain([self.rule()]).collect();
         let owned: Vec<&Rule> = now.rules_of(CHECKS).filter(|rule| self.owns(rule)).collect();
         let first = |wanted: &NewRule| owned.iter().copied().find(|rule| wanted.is(rule));
-        // Of one that is there twice the second goes.
+        // If a rule is listed twice, the second one is deleted.
         let is_kept = |rule: &Rule| wanted.iter().filter_map(first).any(|kept| std::ptr::eq(kept, rule));
-        // Rules alone are added in 4 ms; where chains are added or flushed, `nft` waits for the kernel's grace period, 12 ms more.
-        // If the table goes meanwhile, the transaction is refused, and the frame is part of the next try.
+        // Adding only rules takes 4 ms. If the transaction adds or flushes chains, `nft` waits for the kernel's RCU
+        // grace period, 12 ms more. If somebody deletes the table meanwhile, the kernel refuses the transaction, and
+        // the next attempt adds table and chains too.
         let mut edits = if is_framed(now) { Vec::new() } else { frame() };
         edits.extend(now.deletions(|rule| rule.chain == CHECKS && self.owns(rule) && !is_kept(rule)));
         if first(&self.rule()).is_none() {
@@ -176,14 +181,15 @@ impl MasqueradeNft {
         }
     }
 
-    /// Whether a listed rule is the same attachment's, by its comment.
+    /// Whether a listed rule belongs to the same attachment, by its comment.
     fn owns(&self, rule: &Rule) -> bool {
         let own = owner(&self.comment);
         own.is_some() && rule.comment.as_deref().and_then(owner) == own
     }
 }
 
-/// Table and chains, with comments where nft and kernel have them, and what leads to the rules.
+/// The edits that create the table, the chains and the rules that lead to the rules of addresses. Table and chains get
+/// comments if `nft` and the kernel support them.
 fn frame() -> Vec<nftables::Edit> {
     use nftables::Edit;
     let hook = Hook { kind: "nat", hook: "postrouting", priority: 100, policy: None };
@@ -205,7 +211,8 @@ fn frame() -> Vec<nftables::Edit> {
     edits
 }
 
-/// The rules that lead to those of addresses, past what goes to groups.
+/// The rules of the chain `postrouting`. They skip packets to multicast addresses, and continue in the chain with the
+/// rules of addresses.
 fn leading() -> [NewRule; 3] {
     let rule = |statements| NewRule { chain: POSTROUTING.to_owned(), statements, comment: None };
     let groups = |family: &str, address: IpAddr, length| {
@@ -220,17 +227,17 @@ fn leading() -> [NewRule; 3] {
     ]
 }
 
-/// Whether all of [`frame`] is there.
+/// Whether everything from [`frame`] exists.
 fn is_framed(now: &nftables::Listing) -> bool {
     now.has_chain(CHECKS) && now.is_filled(POSTROUTING, &leading())
 }
 
-/// Deletes the rule of an address from nftables.
+/// Removes the rule of an address from nftables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveMasqueradeNft {
-    /// Which.
+    /// The rule.
     pub rule: MasqueradeNft,
-    /// The table goes too, when nothing is left in it.
+    /// Whether to remove the table too, if nothing of others is in it.
     pub table: bool,
 }
 
@@ -260,8 +267,8 @@ impl RuleRemoval for RemoveMasqueradeNft {
         Ok(())
     }
 
-    /// Others may add to the table between listing and transaction. Our own ADD and the rollback that deletes a table exclude each other by the
-    /// shared lock.
+    /// Others may add rules to the table between listing and transaction. Within wasm-cni, the shared lock prevents
+    /// that an ADD adds a rule while a rollback deletes the table.
     fn remove(&self, now: &Listing) -> Result<Removal, String> {
         let Some(now) = now.nftables() else { return Ok(Removal::default()) };
         let leading = leading();
@@ -282,13 +289,14 @@ impl RuleRemoval for RemoveMasqueradeNft {
 }
 
 impl RemoveMasqueradeNft {
-    /// Whether a listed rule is the one to delete: of the same attachment and the same address.
+    /// Whether a listed rule is the one to delete: it belongs to the same attachment and has the same address.
     fn is(&self, rule: &Rule) -> bool {
         rule.chain == CHECKS && self.rule.owns(rule) && source(rule) == Some(self.rule.address.ip())
     }
 }
 
-/// The rules of an attachment, whoever made them. Why something may be missing is added to `unread`.
+/// The rules of an attachment, whether the reference or this host added them. Errors that may hide a rule are added to
+/// `unread`.
 pub fn find(
     attachment: &Attachment,
     tables: &dyn RuleTables,
@@ -297,8 +305,8 @@ pub fn find(
     found(&listed(tables, TABLE, unread, failed), attachment)
 }
 
-/// The rules of a network, each with its owner as in [`derive::nft_owner`], whoever made them. Why something may be missing is added to
-/// `unread`.
+/// The rules of a network, each with its owner in the form of [`derive::nft_owner`], whether the reference or this host
+/// added them. Errors that may hide a rule are added to `unread`.
 pub fn of_network(
     network: &str,
     tables: &dyn RuleTables,
@@ -317,7 +325,7 @@ pub fn found_of_network(now: &Listing, network: &str) -> Vec<(String, Masquerade
     commented(now, &format!("{}-", derive::nft_hash(network)))
 }
 
-/// The rules whose comment begins so, each with its owner.
+/// The rules whose comment begins with `prefix`, each with its owner.
 fn commented(now: &Listing, prefix: &str) -> Vec<(String, MasqueradeNft)> {
     let rules = now.nftables().into_iter().flat_map(|now| now.rules_of(CHECKS)).filter_map(|rule| {
         let comment = rule.comment.clone().filter(|comment| comment.starts_with(prefix))?;
@@ -326,17 +334,17 @@ fn commented(now: &Listing, prefix: &str) -> Vec<(String, MasqueradeNft)> {
     rules.collect()
 }
 
-/// The part of a comment that says whose a rule is.
+/// The part of a comment that shows the owner of the rule.
 fn owner(comment: &str) -> Option<&str> {
     comment.get(..OWNER_BYTES)
 }
 
-/// The address that a listed rule hides.
+/// The address that a listed rule masquerades.
 fn source(rule: &Rule) -> Option<IpAddr> {
     rule.statements.first()?.pointer("/match/right")?.as_str()?.parse().ok()
 }
 
-/// The same with the length of the network that sees it.
+/// The same address, with the prefix length of the network whose packets keep their source.
 fn address(rule: &Rule) -> Option<IpNetwork> {
     let source = source(rule)?;
     let network = rule.statements.get(1).and_then(|network| network.pointer("/match/right/prefix/len"));
@@ -344,7 +352,7 @@ fn address(rule: &Rule) -> Option<IpNetwork> {
     IpNetwork::new(source, length.unwrap_or(IpNetwork::from(source).prefix())).ok()
 }
 
-/// In the words of the reference.
+/// The error in the wording of the reference.
 fn failed(error: TableError) -> MachineError {
     error.into_error("could not find nftables binary", "could not run nftables command")
 }

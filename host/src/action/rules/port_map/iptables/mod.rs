@@ -1,5 +1,6 @@
-//! Port maps in iptables: shared chains, the container's chain, and the jumps to it (cni-behaviours, section 3.12). Chains that are there are never
-//! declared again.
+//! Port maps in iptables: shared chains, the container's chain, and the jumps to it (reference:
+//! plugins/meta/portmap/portmap_iptables.go). An existing chain is never declared again, because `iptables-restore`
+//! would flush it.
 
 mod parts;
 
@@ -22,7 +23,7 @@ pub fn table(is_ipv4: bool) -> TableId {
     TableId::Iptables(Table::Nat, Family::new(is_ipv4))
 }
 
-/// What is written into a script has to stay one word: nobody adds a line, or a command, of his own.
+/// Refuses names and texts that are not a single word in a script: they could add a line or a target.
 pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
     check_chain(&ports.chain)?;
     if let Some(Mark::Chain(chain)) = ports.masquerade.as_ref().map(|masquerade| &masquerade.mark) {
@@ -45,7 +46,7 @@ pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
     Ok(())
 }
 
-/// The same of the name of a chain.
+/// Refuses a chain name that is not a single word in a script.
 pub fn check_chain(chain: &str) -> Result<(), MachineError> {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     if chain.is_empty() || chain.len() > 28 || chain.starts_with('-') || !chain.bytes().all(name) {
@@ -54,17 +55,17 @@ pub fn check_chain(chain: &str) -> Result<(), MachineError> {
     Ok(())
 }
 
-/// The edits that make what a listing lacks.
+/// The edits that add what is missing in a listing.
 pub fn add(ports: &MapPorts, now: &tables::Listing) -> Vec<tables::Edit> {
     now.iptables().map(|now| into_edits(addition(ports, now))).unwrap_or_default()
 }
 
-/// The edits that remove a container's chain with all that is in it, and the jumps to it.
+/// The edits that remove a container's chain with all its rules, and the jumps to it.
 pub fn evict(map: &DeletePortMap, now: &tables::Listing) -> Vec<tables::Edit> {
     now.iptables().map(|now| into_edits(eviction(&map.chain, now))).unwrap_or_default()
 }
 
-/// What edits changed of what was listed before.
+/// The effect of edits, compared with the earlier listing.
 pub fn effect(ports: &MapPorts, before: &tables::Listing, is_changed: bool) -> Effect {
     let there = there(ports, before);
     match (is_changed, there.is_empty()) {
@@ -74,25 +75,26 @@ pub fn effect(ports: &MapPorts, before: &tables::Listing, is_changed: bool) -> E
     }
 }
 
-/// What a listing lacks, in one sentence for each rule.
+/// What is missing in a listing, one sentence for each rule.
 pub fn missing(ports: &MapPorts, now: &tables::Listing) -> Vec<String> {
     now.iptables().map(|now| Edit::missing(&addition(ports, now))).unwrap_or_default()
 }
 
-/// The edits that remove a port map: the container's chain when nothing else is in it, and of what is shared that which `unmake` names and nobody uses.
+/// The edits that remove a port map. They remove the container's chain if it has no other rules, and the shared parts
+/// that `unmake` names and that nobody uses.
 pub fn remove(ports: &MapPorts, unmake: &[String], now: &tables::Listing) -> Removal {
     let edits = now.iptables().map(|now| into_edits(deletion(ports, unmake, now))).unwrap_or_default();
     Removal { edits, look_again: false }
 }
 
-/// The names of what a port map shares with others: chains, and the rules that lead to them and make them do something.
+/// The names of what a port map shares with others: chains, their rules, and the jumps to them.
 pub fn shared(ports: &MapPorts) -> Vec<String> {
     let frame = frame(ports);
     let rules = frame.iter().filter_map(Edit::rule).map(Rule::name);
     frame_chains(ports).into_iter().map(str::to_owned).chain(rules).collect()
 }
 
-/// Which of it is listed.
+/// The listed part of these.
 pub fn there(ports: &MapPorts, now: &tables::Listing) -> Vec<String> {
     let Some(now) = now.iptables() else { return Vec::new() };
     let chains = frame_chains(ports).into_iter().filter(|chain| now.has_chain(chain)).map(str::to_owned);
@@ -101,7 +103,7 @@ pub fn there(ports: &MapPorts, now: &tables::Listing) -> Vec<String> {
     chains.chain(rules).collect()
 }
 
-/// Whose chains lead somewhere from one of these ports, or from any. A chain that nothing jumps to shows no owner.
+/// The owners of chains to which one of these ports leads, or any port. A chain without a jump to it shows no owner.
 pub fn owners(now: &tables::Listing, is_ipv4: bool, ports: Option<&[u16]>) -> Vec<PortOwner> {
     let Some(now) = now.iptables() else { return Vec::new() };
     let mut seen = BTreeSet::new();
@@ -122,7 +124,7 @@ pub fn owners(now: &tables::Listing, is_ipv4: bool, ports: Option<&[u16]>) -> Ve
     owners.collect()
 }
 
-/// Network and container of a comment that was not cut off.
+/// The network and the container in a comment. None if the comment was cut off.
 fn parse_comment(comment: &str) -> Option<(&str, &str)> {
     comment.strip_prefix("dnat name: \"")?.strip_suffix('"')?.split_once("\" id: \"")
 }
@@ -131,7 +133,7 @@ fn into_edits(edits: Vec<Edit>) -> Vec<tables::Edit> {
     edits.into_iter().map(tables::Edit::from).collect()
 }
 
-/// Chains first; then what all share, the container's own rules, and what leads to them.
+/// The edits, in order: chains, shared rules, the container's own rules, and the jumps to its chain.
 fn addition(ports: &MapPorts, now: &Listing) -> Vec<Edit> {
     let chains = frame_chains(ports).into_iter().chain([ports.chain.as_str()]);
     let chains = chains.map(|chain| Edit::NewChain(chain.to_owned()));
@@ -161,7 +163,7 @@ fn deletion(ports: &MapPorts, unmake: &[String], now: &Listing) -> Vec<Edit> {
     let (own, jumps) = (rules(ports), entries(ports));
     let is_own = |listed: &&Rule| own.iter().any(|rule| rule.is_same(listed));
     let in_chain = || now.rules.iter().filter(|rule| rule.chain == ports.chain);
-    // Another interface of the container has the same chain.
+    // The rules of another interface of the container, which uses the same chain.
     let kept: Vec<&Rule> = in_chain().filter(|rule| !is_own(rule)).collect();
     let mut gone: Vec<&Rule> = Vec::new();
     let mut edits = Vec::new();
@@ -188,7 +190,7 @@ fn deletion(ports: &MapPorts, unmake: &[String], now: &Listing) -> Vec<Edit> {
     edits
 }
 
-/// The edits that remove shared chains and rules which nobody uses, once some rules are gone.
+/// The edits that remove shared chains and rules that nobody uses once the rules `gone` are removed.
 fn without_frame(now: &Listing, gone: &[&Rule], ports: &MapPorts, unmake: &[String]) -> Vec<Edit> {
     let left = || now.rules.iter().filter(|rule| !gone.contains(rule));
     let is_meant = |chain: &str| unmake.iter().any(|meant| meant == chain) && now.has_chain(chain);
@@ -200,7 +202,7 @@ fn without_frame(now: &Listing, gone: &[&Rule], ports: &MapPorts, unmake: &[Stri
     chains.extend([SETMARK, MASQUERADE].into_iter().filter(|chain| is_meant(chain) && !is_marked));
     let mut edits = Vec::new();
     let delete = |rule: &Rule| Edit::Delete(rule.clone());
-    // A rule of a chain that stays, since somebody has others in it.
+    // A shared rule of a chain that stays, because somebody else has rules in it.
     let is_led_to = left().any(|rule| rule.target().is_some_and(|target| target.starts_with("CNI-DN-")));
     let frame = frame(ports);
     let frame = frame.iter().filter_map(Edit::rule);

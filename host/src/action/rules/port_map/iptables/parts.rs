@@ -1,21 +1,22 @@
-//! The rules of a port map in iptables, as `iptables -S` prints them: so they are written, and so they are compared (cni-behaviours, section 3.12).
+//! The rules of a port map in the format of `iptables -S`. They are written and compared in this format (reference:
+//! plugins/meta/portmap/portmap_iptables.go).
 
 use crate::action::{MapPorts, Mark, PortMapping};
 use crate::machine::rules::iptables::{Edit, Rule};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The chain that leads to those of all containers.
+/// The chain with the jumps to the chains of all containers.
 pub const DNAT: &str = "CNI-HOSTPORT-DNAT";
-/// The chain that marks what is to be masqueraded.
+/// The chain that marks packets for masquerading.
 pub const SETMARK: &str = "CNI-HOSTPORT-SETMARK";
-/// The chain that masquerades what is marked.
+/// The chain that masquerades marked packets.
 pub const MASQUERADE: &str = "CNI-HOSTPORT-MASQ";
 
-/// So many ports `multiport` takes.
+/// The limit of the match `multiport` for ports in one rule (`XT_MULTI_PORTS` in the kernel).
 const MAX_PORTS: usize = 15;
 
-/// The rules that all containers share, in the order in which the reference makes them.
+/// The rules that all containers share, in the order in which the reference adds them.
 pub fn frame(ports: &MapPorts) -> Vec<Edit> {
     let mut edits = Vec::new();
     if let Some(mark) = mark(ports) {
@@ -37,13 +38,13 @@ pub fn frame(ports: &MapPorts) -> Vec<Edit> {
     edits
 }
 
-/// The chains of the frame.
+/// The shared chains.
 pub fn frame_chains(ports: &MapPorts) -> Vec<&'static str> {
     let marked = mark(ports).map(|_| [SETMARK, MASQUERADE]);
     marked.into_iter().flatten().chain([DNAT]).collect()
 }
 
-/// The bit by which packets are marked, with its mask; none where somebody else's chain marks, or nothing is.
+/// The mark with its mask. None if a chain of somebody else marks the packets, or if nothing is masqueraded.
 fn mark(ports: &MapPorts) -> Option<String> {
     match ports.masquerade.as_ref()?.mark {
         Mark::Bit(bit) => {
@@ -54,8 +55,8 @@ fn mark(ports: &MapPorts) -> Option<String> {
     }
 }
 
-/// The jumps to the container's chain: protocols in the order of the alphabet, at most 15 ports each. Ports of the other family's host addresses are
-/// among them, as in the reference.
+/// The jumps to the container's chain. They are ordered by protocol, with at most 15 ports each. As in the reference,
+/// they include ports of mappings for host addresses of the other family.
 pub fn entries(ports: &MapPorts) -> Vec<Rule> {
     let mut protocols: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for mapping in &ports.mappings {
@@ -88,7 +89,8 @@ pub fn entries(ports: &MapPorts) -> Vec<Rule> {
     rules
 }
 
-/// Whether a listed rule is such a jump. What else it may depend on is written in one way and listed in another.
+/// Whether a listed rule is this jump. The conditions from the configuration are not compared: iptables may list them
+/// in another form than they were written.
 pub fn is_entry(listed: &Rule, entry: &Rule) -> bool {
     listed.chain == entry.chain
         && ["-p", "--comment", "--dports", "-j"].iter().all(|key| listed.value(key) == entry.value(key))
@@ -100,7 +102,7 @@ pub fn rules(ports: &MapPorts) -> Vec<Rule> {
     mappings.flat_map(|mapping| of_mapping(ports, mapping)).collect()
 }
 
-/// Whether a mapping is of the family: one for a host address of the other is not.
+/// Whether a mapping applies to the family. A mapping for a host address of the other family does not.
 fn applies(ports: &MapPorts, mapping: &PortMapping) -> bool {
     mapping.host_address.is_none_or(|address| address.is_ipv4() == ports.address.is_ipv4())
 }
@@ -125,7 +127,7 @@ fn of_mapping(ports: &MapPorts, mapping: &PortMapping) -> Vec<Rule> {
             Mark::Chain(chain) => chain,
         };
         let network = format!("{}/{}", ports.address.network(), ports.address.prefix());
-        // A source of all addresses is not listed.
+        // iptables does not list a source that matches all addresses.
         let source = Some(network).filter(|_| !masquerade.all && ports.address.prefix() > 0);
         rules.push(rule(source, &[chain]));
         if is_v4 && !masquerade.all {
@@ -141,13 +143,13 @@ fn of_mapping(ports: &MapPorts, mapping: &PortMapping) -> Vec<Rule> {
     rules
 }
 
-/// Where a rule of a container's chain leads.
+/// The target address of a rule in a container's chain.
 pub fn destination(rule: &Rule) -> Option<IpAddr> {
     let (address, _) = rule.value("--to-destination")?.rsplit_once(':')?;
     address.trim_matches(['[', ']']).parse().ok()
 }
 
-/// The ports of the host in a rule.
+/// The host ports in a rule.
 pub fn ports_of(rule: &Rule) -> Vec<u16> {
     let place = rule.words.iter().position(|word| word == "--dports" || word == "--dport");
     let list = place.and_then(|place| rule.words.get(place + 1)).map(String::as_str).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Ports of the host that lead to a container, with nftables: a table of each family (cni-behaviours, section 3.12).
+//! Port maps in nftables: one table for each family (reference: plugins/meta/portmap/portmap_nftables.go).
 
 use super::{DeletePortMap, MapPorts, PortMapping};
 use crate::action::PortOwner;
@@ -12,29 +12,29 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The table, by which a record names it.
+/// The name of the table. Records use it too.
 const TABLE: &str = "cni_hostport";
 
 /// The chain with a rule for each mapping.
 const HOSTPORTS: &str = "hostports";
-/// The chain for rules about addresses of the host.
+/// The chain with the rules for mappings to a host address.
 const HOSTIP_HOSTPORTS: &str = "hostip_hostports";
-/// The chain to which the kernel's chains lead.
+/// The chain that the base chains jump to.
 const ALL: &str = "hostports_all";
-/// The chain of packets from elsewhere.
+/// The base chain for packets from other hosts.
 const PREROUTING: &str = "prerouting";
-/// The chain of packets of the host itself.
+/// The base chain for packets from the host itself.
 const OUTPUT: &str = "output";
-/// The chain with the rules of what is masqueraded.
+/// The base chain with the rules that masquerade.
 const MASQUERADING: &str = "masquerading";
 
 /// All chains of the table.
 const CHAINS: [&str; 6] = [HOSTPORTS, HOSTIP_HOSTPORTS, ALL, PREROUTING, OUTPUT, MASQUERADING];
 
-/// The chains that have rules of containers.
+/// The chains that contain rules of containers.
 const FILLED: [&str; 3] = [HOSTPORTS, HOSTIP_HOSTPORTS, MASQUERADING];
 
-/// So many bytes a comment has at most.
+/// In bytes. `nft` and the kernel accept no longer comments.
 const MAX_COMMENT_BYTES: usize = 128;
 
 /// The table of a family.
@@ -46,7 +46,7 @@ fn family(is_ipv4: bool) -> &'static str {
     if is_ipv4 { "ip" } else { "ip6" }
 }
 
-/// What is written into a script must stay what it is: nobody gets a statement of their own in.
+/// Refuses comments and conditions that could add a statement to the script.
 pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
     let comment = &ports.comment;
     if comment.len() > MAX_COMMENT_BYTES || comment.chars().any(|c| c == '"' || c.is_control()) {
@@ -76,7 +76,7 @@ pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
     }
 }
 
-/// The edits that make what a listing lacks of a port map.
+/// The edits that add what is missing in a listing.
 pub fn add(ports: &MapPorts, now: &Listing) -> Vec<Edit> {
     let Some(now) = now.nftables() else { return Vec::new() };
     let chains = chains(ports);
@@ -93,7 +93,7 @@ pub fn add(ports: &MapPorts, now: &Listing) -> Vec<Edit> {
     edits.into_iter().map(Edit::Nftables).collect()
 }
 
-/// The edits that delete every rule of a container from a listing.
+/// The edits that delete every listed rule of a container.
 pub fn evict(map: &DeletePortMap, now: &Listing) -> Vec<Edit> {
     let is_of = |rule: &Rule| {
         FILLED.contains(&rule.chain.as_str()) && rule.comment.as_deref() == Some(map.chain.as_str())
@@ -102,7 +102,7 @@ pub fn evict(map: &DeletePortMap, now: &Listing) -> Vec<Edit> {
     edits.into_iter().map(Edit::Nftables).collect()
 }
 
-/// What the edits of a port map changed of what was listed before.
+/// The effect of edits, compared with the earlier listing.
 pub fn effect(_ports: &MapPorts, before: &Listing, is_changed: bool) -> Effect {
     match (is_changed, before.nftables().is_some_and(|before| before.exists)) {
         (false, _) => Effect::AlreadyThere,
@@ -111,7 +111,7 @@ pub fn effect(_ports: &MapPorts, before: &Listing, is_changed: bool) -> Effect {
     }
 }
 
-/// What a listing lacks of a port map, in one sentence for each rule.
+/// What is missing in a listing, one sentence for each rule.
 pub fn missing(ports: &MapPorts, now: &Listing) -> Vec<String> {
     let Some(now) = now.nftables() else { return Vec::new() };
     let family = family(ports.address.is_ipv4());
@@ -119,7 +119,7 @@ pub fn missing(ports: &MapPorts, now: &Listing) -> Vec<String> {
     lacking(ports, now).map(|rule| format!("the rule `{}` is gone", line(rule))).collect()
 }
 
-/// What deletes a port map; the table too, if `unmake` names it and nothing of anybody is left in it.
+/// The edits that remove a port map. They remove the table too, if `unmake` names it and nothing of others is in it.
 pub fn remove(ports: &MapPorts, unmake: &[String], now: &Listing) -> Removal {
     let Some(now) = now.nftables() else { return Removal::default() };
     let own = parts(ports);
@@ -135,18 +135,18 @@ pub fn remove(ports: &MapPorts, unmake: &[String], now: &Listing) -> Removal {
     Removal { edits: edits.into_iter().map(Edit::Nftables).collect(), ..Removal::default() }
 }
 
-/// What a port map shares with others and may make.
+/// The names of what a port map shares with others: the table.
 pub fn shared(_ports: &MapPorts) -> Vec<String> {
     vec![TABLE.to_owned()]
 }
 
-/// What of that is listed.
+/// The listed part of these.
 pub fn there(_ports: &MapPorts, now: &Listing) -> Vec<String> {
     let exists = now.nftables().is_some_and(|now| now.exists);
     if exists { vec![TABLE.to_owned()] } else { Vec::new() }
 }
 
-/// Whose rules lead somewhere from one of these ports, or from any; the oldest first.
+/// The owners of rules that forward one of these ports, or any port; the oldest rules first.
 pub fn owners(now: &Listing, is_ipv4: bool, ports: Option<&[u16]>) -> Vec<PortOwner> {
     let mut seen = BTreeSet::new();
     let is_asked_for =
@@ -165,12 +165,12 @@ pub fn owners(now: &Listing, is_ipv4: bool, ports: Option<&[u16]>) -> Vec<PortOw
     owners.collect()
 }
 
-/// In the words of the reference.
+/// The error in the wording of the reference.
 pub fn failed(error: TableError) -> MachineError {
     error.into_error("could not find nftables binary", "unable to set up nftables rules for port mappings")
 }
 
-/// The chains, each with where the kernel calls it.
+/// The chains, with the hooks of the base chains.
 fn chains(ports: &MapPorts) -> Vec<(&'static str, Option<Hook>)> {
     let nat = |hook, priority| Some(Hook { kind: "nat", hook, priority, policy: None });
     let mut chains = vec![
@@ -186,13 +186,14 @@ fn chains(ports: &MapPorts) -> Vec<(&'static str, Option<Hook>)> {
     chains
 }
 
-/// The rules that a listing lacks.
+/// The rules that are missing in a listing.
 fn lacking(ports: &MapPorts, now: &nftables::Listing) -> impl Iterator<Item = NewRule> {
     let is_missing = move |part: &NewRule| !now.rules.iter().any(|rule| part.is(rule));
     frame(ports).into_iter().chain(parts(ports)).filter(is_missing)
 }
 
-/// What leads to the rules of all containers. Those with other conditions stay: they are other containers'.
+/// The rules that lead to the rules of all containers. Such rules with other conditions belong to other containers, and
+/// stay.
 fn frame(ports: &MapPorts) -> [NewRule; 4] {
     let rule = |chain: &str, statements| NewRule { chain: chain.to_owned(), statements, comment: None };
     let all = |target: &str| rule(ALL, vec![Statement::Jump(target.to_owned())]);
@@ -253,7 +254,7 @@ fn parts(ports: &MapPorts) -> Vec<NewRule> {
     parts
 }
 
-/// The port of the host in a listed rule.
+/// The host port in a listed rule.
 fn port(rule: &Rule) -> Option<u16> {
     let is_port =
         |one: &&serde_json::Value| one.pointer("/match/left/payload/field") == Some(&json!("dport"));
@@ -261,7 +262,7 @@ fn port(rule: &Rule) -> Option<u16> {
     u16::try_from(found.pointer("/match/right")?.as_u64()?).ok()
 }
 
-/// Where a listed rule leads.
+/// The target address of a listed rule.
 fn destination(rule: &Rule) -> Option<IpAddr> {
     rule.statements.iter().find_map(|one| one.pointer("/dnat/addr")?.as_str())?.parse().ok()
 }

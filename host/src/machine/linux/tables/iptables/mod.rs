@@ -1,4 +1,5 @@
-//! Tables of iptables: plain rules of `nat` over netlink where the nft variant keeps them, all else by processes. One transaction is all or nothing.
+//! Tables of iptables. Simple rules of `nat` are handled over netlink, if iptables uses nf_tables. Everything else is
+//! done by programs. A transaction is done completely or not at all.
 
 mod nf_tables;
 mod restore;
@@ -7,10 +8,11 @@ use crate::machine::rules::TableError;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Table};
 use nf_tables::Done;
 
-/// Lists a table; one that the kernel does not have is empty.
+/// Lists a table. A table that the kernel does not have is empty.
 ///
 /// # Errors
-/// The program is not installed, or failed, or what it printed is cut off.
+///
+/// Fails if the program is not installed, fails, or prints incomplete output.
 pub fn list(table: Table, family: Family) -> Result<Listing, TableError> {
     match table {
         Table::PlainNat => nf_tables::list(family).map_or_else(|| restore::list(table, family), Ok),
@@ -18,10 +20,11 @@ pub fn list(table: Table, family: Family) -> Result<Listing, TableError> {
     }
 }
 
-/// Does all edits or none.
+/// Does all edits, or none.
 ///
 /// # Errors
-/// What became of the table says the kind of error. A chain that is to be made and is there is [`TableError::Refused`].
+///
+/// The kind of the error shows what happened to the table. [`TableError::Refused`] if a chain to create exists already.
 pub fn commit(table: Table, family: Family, edits: &[Edit]) -> Result<(), TableError> {
     let done = match table {
         Table::PlainNat => nf_tables::commit(family, edits),

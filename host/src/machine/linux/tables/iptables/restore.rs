@@ -1,4 +1,4 @@
-//! The two processes: one that lists, one that changes.
+//! Execution of the programs that list rules and change them.
 
 use crate::machine::linux::process::{self, TOOL};
 use crate::machine::linux::tables::program::printed;
@@ -7,19 +7,19 @@ use crate::machine::rules::iptables::{Edit, Family, Listing, Table};
 use std::io;
 use std::process::Command;
 
-/// Seconds that the legacy variant waits for `/run/xtables.lock`; the nft variant has no lock.
+/// In seconds. The longest time that iptables-legacy waits for `/run/xtables.lock`. iptables-nft has no lock.
 const WAIT_SECONDS: u64 = 5;
 
-/// `RESOURCE_PROBLEM` of `xtables.h`.
+/// The exit status `RESOURCE_PROBLEM` of `xtables.h`.
 const RESOURCE_PROBLEM: i32 = 4;
 
-/// `iptables -t TABLE -S`. A kernel without the table has no rules.
+/// Lists a table with `iptables -t TABLE -S`. A table that the kernel does not have is empty.
 pub fn list(table: Table, family: Family) -> Result<Listing, TableError> {
     let wait = WAIT_SECONDS.to_string();
     match run(family.program(), family, &["-t", table.name(), "-S", "--wait", &wait], "") {
         Err(TableError::Refused(message)) if is_absence(&message) => Ok(Listing::default()),
         Err(error) => Err(error),
-        // It succeeds also when it cannot write what it lists.
+        // The program reports success even if it could not write its whole output.
         Ok(text) if !text.contains(&format!("-P {} ", table.built_in())) => {
             let what = format!("running [{} -t {} -S]", family.program(), table.name());
             Err(TableError::Failed(format!("{what}: its listing is cut off")))
@@ -28,7 +28,7 @@ pub fn list(table: Table, family: Family) -> Result<Listing, TableError> {
     }
 }
 
-/// Does all edits or none. The chains that are there are not declared: `:CHAIN` would flush them.
+/// Does all edits, or none. Existing chains are not declared in the script, because `:CHAIN` would flush them.
 pub fn commit(table: Table, family: Family, edits: &[Edit]) -> Result<(), TableError> {
     let wait = WAIT_SECONDS.to_string();
     let lines: String = edits.iter().map(|edit| format!("{}\n", edit.line())).collect();
@@ -40,7 +40,7 @@ fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result
     let called = format!("running [{program} {}]", arguments.join(" "));
     let output = process::run(Command::new(program).args(arguments), input, TOOL)
         .map_err(|error| io::Error::new(error.kind(), format!("{called}: {error}")));
-    // The nft variant has the same code for a change that somebody else's made impossible.
+    // iptables-nft uses the same exit status for a conflict with a concurrent change.
     if output.as_ref().is_ok_and(|output| {
         output.status.code() == Some(RESOURCE_PROBLEM)
             && String::from_utf8_lossy(&output.stderr).contains("xtables lock")
@@ -50,13 +50,13 @@ fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result
     printed(output, family.program(), &called)
 }
 
-/// What the reference takes to mean "it is not there", as far as a listing can say it.
+/// The messages that the reference takes for "does not exist", as far as a listing can produce them.
 fn is_absence(message: &str) -> bool {
     [
         "No chain/target/match by that name",
         "No such file or directory",
         "does not exist",
-        // `ipv6.disable=1`, as the legacy variant says it.
+        // The message of iptables-legacy on a kernel with `ipv6.disable=1`.
         "Address family not supported by protocol",
     ]
     .iter()
@@ -70,7 +70,7 @@ mod tests {
     use crate::machine::testing::private;
 
     #[test]
-    fn a_missing_program_is_the_reference_s_error() {
+    fn the_error_for_a_missing_program_is_the_reference_s() {
         let missing = run("no-such-iptables-restore", Family::V4, &[], "").unwrap_err();
         assert!(matches!(missing, TableError::Missing(_)));
         assert_eq!(
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_fails_is_quoted() {
+    fn the_output_of_a_failed_program_is_in_the_error() {
         private(|| {
             let refused = commit(Table::Filter, Family::V4, &[Edit::Flush("NONE".to_owned())]).unwrap_err();
             assert!(matches!(&refused, TableError::Refused(_)), "{refused:?}");

@@ -1,4 +1,4 @@
-//! What `nft -j list table` prints (`libnftables-json(5)`).
+//! The output of `nft -j list table` (`libnftables-json(5)`).
 
 use crate::machine::rules::nftables::{Listing, Rule};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ struct ListedRule {
     statements: Vec<Value>,
 }
 
-/// Reads a listing of one table that is there.
+/// Parses the listing of an existing table.
 pub fn decode(text: &str) -> Result<Listing, serde_json::Error> {
     let mut table = Listing { exists: true, ..Listing::default() };
     for (kind, value) in serde_json::from_slice::<Document>(text.as_bytes())?.nftables.into_iter().flatten() {

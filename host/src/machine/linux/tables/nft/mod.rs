@@ -1,4 +1,4 @@
-//! Tables of nftables, through `nft`: a process that lists one, and a process that changes it.
+//! Tables of nftables. The program `nft` lists and changes them.
 
 mod listing;
 mod script;
@@ -10,10 +10,11 @@ use crate::machine::rules::nftables::{Edit, Listing};
 use script::Script;
 use std::process::Command;
 
-/// Lists a table: `nft -j list table`. One that is not there is empty, also where the kernel has no nftables at all.
+/// Lists a table with `nft -j list table`. A table that does not exist is empty, also if the kernel has no nftables.
 ///
 /// # Errors
-/// [`TableError::Missing`] without the program; what it says when it fails.
+///
+/// [`TableError::Missing`] if the program is not installed. Otherwise the program's message.
 pub fn list(family: &str, name: &str) -> Result<Listing, TableError> {
     match run(&["-j", "list", "table", family, name], "") {
         Ok(text) => listing::decode(&text).map_err(|error| TableError::Failed(error.to_string())),
@@ -22,11 +23,12 @@ pub fn list(family: &str, name: &str) -> Result<Listing, TableError> {
     }
 }
 
-/// Does all edits of a table or none, in one process; without an edit in none.
+/// Does all edits of a table, or none, with one execution of `nft`. Without edits, it executes nothing.
 ///
 /// # Errors
-/// [`TableError::Refused`] when the kernel or the program refuses one of them; [`TableError::Unknown`] when the process was killed, perhaps
-/// after it had done all.
+///
+/// [`TableError::Refused`] if the kernel or the program refuses an edit. [`TableError::Unknown`] if the program was
+/// killed, perhaps after it had done all edits.
 pub fn commit(family: &str, name: &str, edits: &[Edit]) -> Result<(), TableError> {
     if edits.is_empty() {
         return Ok(());
@@ -40,15 +42,15 @@ pub fn commit(family: &str, name: &str, edits: &[Edit]) -> Result<(), TableError
 
 fn run(arguments: &[&str], input: &str) -> Result<String, TableError> {
     let mut nft = Command::new("nft");
-    // Its messages are looked at.
+    // Error messages are compared with English texts.
     nft.args(arguments).env("LC_ALL", "C");
     printed(process::run(&mut nft, input, TOOL), "nft", &format!("nft {}", arguments.join(" ")))
 }
 
-/// Whether a listing failed because there is nothing: no such table, or no nftables in the kernel (no such protocol of netlink, or no such
-/// subsystem of it).
+/// Whether a listing failed because there is no such table, or because the kernel has no nftables (no netlink protocol
+/// or subsystem for it).
 fn is_absence(message: &str) -> bool {
-    // With its prefix: the message for a library that the program lacks has the same words.
+    // The text includes the prefix `Error: `, because the dynamic linker reports a missing library with the same words.
     [
         "Error: No such file or directory",
         "Protocol not supported",
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_cannot_start_is_no_missing_table() {
+    fn a_program_that_cannot_start_is_not_a_missing_table() {
         assert!(is_absence(
             "nft -j list table inet x: exit status 1: Error: No such file or directory\nlist table"
         ));

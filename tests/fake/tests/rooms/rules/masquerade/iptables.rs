@@ -1,4 +1,4 @@
-//! With iptables.
+//! Masquerading with iptables.
 
 use crate::play::all_read;
 use crate::private::{private, sh};
@@ -29,13 +29,13 @@ fn action(address: &str, container: &str) -> Masquerade {
 
 fn add(rules: &[&Masquerade]) -> Vec<Effect> {
     for rules in rules {
-        // Made where nothing is listed first: the kernel refuses to make it twice.
+        // The chain is created without a listing: the kernel refuses to create it twice.
         assert!(rules.add(&Listing::empty(rules.table())).iter().any(Edit::is_exclusive));
     }
     made(&actions(rules))
 }
 
-/// For each whether there was anything of it.
+/// Removes rules. Returns for each whether anything was removed.
 fn delete(rules: &[&Masquerade]) -> Vec<bool> {
     let removals: Vec<_> =
         rules.iter().map(|&rules| RemoveMasquerade { rules: rules.clone() }.into()).collect();
@@ -65,12 +65,12 @@ fn removal(rules: &Masquerade) -> Removal {
 }
 
 #[test]
-fn the_rules_are_those_of_the_reference_in_a_fresh_table() {
+fn the_rules_in_an_empty_table_are_the_reference_s() {
     private(|| {
         let (v4, v6) = (action("10.1.2.2/24", "abc"), action("fd00:1::2/64", "abc"));
         assert_eq!(add(&[&v4, &v6]), [Effect::Created, Effect::Created]);
         let nat = sh("iptables -t nat -S");
-        // cni-behaviours, 7.2, as captured.
+        // Captured from the reference's bridge plugin 1.1.1.
         let wanted = [
             r#"-A POSTROUTING -s 10.1.2.2/32 -m comment --comment "name: \"mynet\" id: \"abc\"" -j CNI-e88f49d94512ff752ebe6070"#,
             r#"-A CNI-e88f49d94512ff752ebe6070 -d 10.1.2.0/24 -m comment --comment "name: \"mynet\" id: \"abc\"" -j ACCEPT"#,
@@ -97,7 +97,7 @@ fn the_rules_are_those_of_the_reference_in_a_fresh_table() {
 }
 
 #[test]
-fn what_is_printed_makes_what_is_sent_and_an_undo_removes_it() {
+fn the_printed_commands_add_the_same_rules_and_undo_removes_them() {
     for address in ["10.1.2.2/24", "fd00:1::2/64"] {
         private(|| {
             let mine = action(address, "it's");
@@ -114,13 +114,13 @@ fn what_is_printed_makes_what_is_sent_and_an_undo_removes_it() {
 }
 
 #[test]
-fn two_interfaces_share_a_chain_and_one_leaves_it_to_the_other() {
+fn two_interfaces_share_a_chain_and_the_last_one_removes_it() {
     private(|| {
         let (first, second) = (action("10.1.2.2/24", "abc"), action("10.9.9.9/16", "abc"));
         add(&[&first]);
         let before = rules();
         assert_eq!(add(&[&second]), [Effect::Created]);
-        // In front of the rule that masquerades, or it would never be reached.
+        // The rule must come before the rule that masquerades, or it would have no effect.
         let chain = sh("iptables -t nat -S CNI-e88f49d94512ff752ebe6070");
         assert!(chain.find("10.9.0.0/16").unwrap() < chain.find("MASQUERADE").unwrap(), "{chain}");
         assert_eq!(add(&[&second]), [Effect::AlreadyThere]);
@@ -128,7 +128,7 @@ fn two_interfaces_share_a_chain_and_one_leaves_it_to_the_other() {
         assert!(is_done(&delete(&[&second])));
         assert_eq!(rules(), before);
 
-        // In the same network the sibling needs the network's rule.
+        // An interface in the same network needs the same rule for the network.
         let sibling = action("10.1.2.3/24", "abc");
         add(&[&sibling]);
         assert!(is_done(&delete(&[&first])));
@@ -140,7 +140,7 @@ fn two_interfaces_share_a_chain_and_one_leaves_it_to_the_other() {
 }
 
 #[test]
-fn two_addresses_of_an_interface_are_one_transaction() {
+fn two_addresses_of_an_interface_are_added_in_one_transaction() {
     private(|| {
         let (first, second) = (action("10.1.2.2/24", "abc"), action("10.9.9.9/16", "abc"));
         assert_eq!(add(&[&first, &second]), [Effect::Created, Effect::Created]);
@@ -170,7 +170,7 @@ fn rules_of_another_container_and_of_others_stay() {
 }
 
 #[test]
-fn what_the_reference_made_is_completed_and_deleted() {
+fn rules_of_the_reference_are_completed_and_deleted() {
     private(|| {
         let mine = action("10.1.2.2/24", "abc");
         let (chain, comment) = (&mine.chain, r#"-m comment --comment 'name: "mynet" id: "abc"'"#);
@@ -180,7 +180,7 @@ fn what_the_reference_made_is_completed_and_deleted() {
         assert_eq!(missing(&[&mine]), [""; 0]);
         assert_eq!(rules().matches("ACCEPT -m").count() + rules().matches("-j ACCEPT").count(), 1);
 
-        // Old versions jumped from the whole network.
+        // In old versions of the reference, the jump had the whole network as its source.
         sh(&format!("iptables -t nat -A POSTROUTING -s 10.1.2.2/24 -j {chain} {comment}"));
         assert!(is_done(&delete(&[&mine])));
         assert!(!rules().contains("CNI-"));
@@ -188,7 +188,7 @@ fn what_the_reference_made_is_completed_and_deleted() {
 }
 
 #[test]
-fn without_a_journal_the_jumps_show_what_there_is() {
+fn masqueraded_addresses_are_found_from_the_jumps() {
     private(|| {
         let (v4, v6) = (action("10.1.2.2/24", "abc"), action("fd00:1::2/64", "abc"));
         add(&[&v4, &v6, &action("10.1.2.3/24", "def")]);
@@ -197,7 +197,7 @@ fn without_a_journal_the_jumps_show_what_there_is() {
 }
 
 #[test]
-fn nobody_gets_a_line_of_his_own_into_the_script() {
+fn no_text_can_add_a_line_to_the_script() {
     let refused = |evil: &Masquerade| {
         let outcomes = on_host::add(&actions(&[evil]));
         assert!(matches!(outcomes.as_slice(), [Outcome::Failed(MachineError::Conflict(_))]), "{outcomes:?}");
@@ -223,7 +223,7 @@ fn rules_of_a_network_are_found_with_their_containers() {
             comment: "name: \"mynet2\" id: \"abc\"".to_owned(),
             ..v4.clone()
         };
-        // Chains are listed in the order in which they were made.
+        // Chains are listed in order of creation.
         add(&[&gone, &of_other_network, &v4, &v6]);
         sh(
             "iptables -t nat -A POSTROUTING -s 10.1.2.9 -m comment --comment 'name: \"mynet\" id: \"x\"' -j ACCEPT",
@@ -231,7 +231,7 @@ fn rules_of_a_network_are_found_with_their_containers() {
         let id = |rules: &Masquerade, id: &str| (id.to_owned(), rules.clone());
         assert_eq!(of_network("mynet"), [id(&gone, "gone"), id(&v4, "abc"), id(&v6, "abc")]);
 
-        // Of a DEL that failed halfway there is a chain to which nothing jumps.
+        // A DEL that failed halfway leaves a chain without a jump to it.
         sh("iptables -t nat -F POSTROUTING");
         let found: Vec<_> = of_network("mynet").into_iter().filter(|(id, _)| id == "gone").collect();
         let [(_, rest)] = found.as_slice() else { panic!("{found:?}") };

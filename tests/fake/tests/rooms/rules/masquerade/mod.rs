@@ -1,4 +1,4 @@
-//! Rooms that hide an address behind the host's.
+//! Masquerading.
 
 mod iptables;
 mod nft;

@@ -1,4 +1,4 @@
-//! With nftables.
+//! Masquerading with nftables.
 
 use crate::play::{all_read, missing as missing_on, perform, step, undo_all};
 use crate::private::{private, sh};
@@ -62,7 +62,7 @@ fn ruleset() -> String {
     sh("nft list ruleset")
 }
 
-/// The edits of a transaction of several, on what is listed.
+/// The edits of a transaction with several rules, for this listing.
 fn transaction(rules: &[&Action], beside: &[&Action], listed: &Listing) -> Vec<Edit> {
     let (mut now, mut all) = (listed.clone(), Vec::new());
     for rule in rules {
@@ -73,14 +73,14 @@ fn transaction(rules: &[&Action], beside: &[&Action], listed: &Listing) -> Vec<E
     all
 }
 
-/// What every rule needs.
+/// The edits that every rule needs.
 fn frame() -> Vec<Edit> {
     let mut edits = rule("one", "192.168.1.1/24").add(&Listing::empty(TABLE));
     assert!(matches!(edits.pop(), Some(Edit::Nftables(nftables::Edit::AddRule(_)))));
     edits
 }
 
-/// The script of the reference (cni-behaviours, 7.1), its last lines given.
+/// Runs the reference's script for nft(8) (pkg/ip/ipmasq_nftables_linux.go). `rules` are its last lines.
 fn reference(rules: &[&str]) {
     let frame = r#"add table inet cni_plugins_masquerade { comment "Masquerading for plugins from github.com/containernetworking/plugins" ; }
 add chain inet cni_plugins_masquerade masq_checks { comment "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet" ; }
@@ -98,7 +98,7 @@ add rule inet cni_plugins_masquerade postrouting goto masq_checks"#;
 const ONE: &str = "6fd94d501e58f0aa-287fc69eff0574a2, net: unit-test, if: eth0, id: one";
 
 #[test]
-fn the_ruleset_is_that_of_the_reference() {
+fn the_ruleset_is_the_reference_s() {
     private(|| {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
@@ -132,7 +132,7 @@ fn the_ruleset_is_that_of_the_reference() {
             &format!("ip6 saddr == 2001:db8::1 ip6 daddr != 2001:db8::/64 masquerade comment \"{ONE}\""),
         ]);
         assert_eq!(ruleset(), there);
-        // What the reference made is ours already.
+        // Rules that the reference added count as ours.
         let handles = sh("nft -a list ruleset");
         assert_eq!(made(&rules), [Effect::AlreadyThere, Effect::AlreadyThere]);
         assert_eq!(sh("nft -a list ruleset"), handles);
@@ -140,7 +140,7 @@ fn the_ruleset_is_that_of_the_reference() {
 }
 
 #[test]
-fn what_is_printed_is_what_is_done() {
+fn the_printed_commands_make_the_same_ruleset() {
     private(|| {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64"), rule("two", "10.0.0.1/0")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
@@ -165,7 +165,7 @@ fn what_is_printed_is_what_is_done() {
 }
 
 #[test]
-fn networks_of_every_length_are_known_again() {
+fn networks_of_every_prefix_length_are_recognised() {
     private(|| {
         for address in ["10.1.2.3/32", "10.1.2.3/31", "10.1.2.3/1", "10.1.2.3/0", "fd00::1/128", "fd00::1/0"]
         {
@@ -187,7 +187,7 @@ fn a_second_add_replaces_its_own_rules_and_leaves_those_of_others() {
         let before = ruleset();
         assert_eq!(made(&[&rule("one", "192.168.1.1/24")]), [replaced()]);
         made(&[&sibling]);
-        // The address is another one, and what leads to the rules was changed by somebody.
+        // The address has changed, and somebody has removed the rules that lead to the rule.
         sh("nft flush chain inet cni_plugins_masquerade postrouting");
         let now = rule("one", "192.168.1.3/24");
         let differences = missing(&[&now]);
@@ -212,7 +212,7 @@ fn rules_of_one_owner_in_one_transaction_do_not_replace_each_other() {
         made(&[&first]);
         assert_eq!(made(&[&first, &second, &third]), [Effect::AlreadyThere, replaced(), replaced()]);
         assert_eq!(missing(&[&first, &second, &third]), [""; 0]);
-        // One that nobody wants any more goes, whatever its family; and so does one that is there twice.
+        // A rule that no action wants any more is deleted, whatever its family. So is a duplicate.
         let twice = rule_set(&first.clone().into()).add(&Listing::empty(TABLE)).pop().unwrap();
         tables().commit(TABLE, &[twice]).unwrap();
         assert_eq!(ruleset().matches("192.168.1.1 ").count(), 2, "{}", ruleset());
@@ -224,7 +224,7 @@ fn rules_of_one_owner_in_one_transaction_do_not_replace_each_other() {
 }
 
 #[test]
-fn rules_alone_are_added_where_the_frame_is_there() {
+fn only_rules_are_added_if_table_and_chains_exist() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
         made(&[&one]);
@@ -234,7 +234,7 @@ fn rules_alone_are_added_where_the_frame_is_there() {
         let there = listed(TABLE);
         let edits = two.add(&there);
         assert_eq!(edits.len(), frame().len() + 1, "{edits:?}");
-        // The frame is made once in a transaction.
+        // A transaction creates table and chains only once.
         let (one, two) = (one.into(), two.into());
         let both = [&one, &two];
         let edits = transaction(&both, &both, &there);
@@ -243,7 +243,7 @@ fn rules_alone_are_added_where_the_frame_is_there() {
 }
 
 #[test]
-fn an_empty_table_stays_after_delete_and_goes_in_a_rollback_only() {
+fn only_a_rollback_deletes_the_empty_table() {
     private(|| {
         let rules = [rule("one", "192.168.1.1/24"), rule("one", "2001:db8::1/64")];
         let rules: Vec<&MasqueradeNft> = rules.iter().collect();
@@ -268,7 +268,7 @@ fn an_empty_table_stays_after_delete_and_goes_in_a_rollback_only() {
 }
 
 #[test]
-fn only_a_rollback_of_what_made_the_table_deletes_it() {
+fn only_the_rollback_of_the_add_that_created_the_table_deletes_it() {
     let made = rule("one", "192.168.1.1/24");
     let action = made.clone().into();
     let undo = |done, why| {
@@ -290,7 +290,7 @@ fn only_a_rollback_of_what_made_the_table_deletes_it() {
 }
 
 #[test]
-fn what_is_not_there_is_gone_and_nobody_is_asked_for_a_table() {
+fn without_a_table_everything_counts_as_removed_and_none_is_created() {
     private(|| {
         let one = rule("one", "192.168.1.1/24");
         assert!(matches!(delete(&[&one], true).as_slice(), [Undone::Gone]));
@@ -311,7 +311,7 @@ fn what_is_not_there_is_gone_and_nobody_is_asked_for_a_table() {
 }
 
 #[test]
-fn rules_are_found_by_attachment_and_by_network_whoever_made_them() {
+fn rules_are_found_by_attachment_and_by_network_including_the_reference_s() {
     private(|| {
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
         let elsewhere = of(&attachment("alternate", "net1", "three"), "10.0.0.3/8");
@@ -330,7 +330,7 @@ fn rules_are_found_by_attachment_and_by_network_whoever_made_them() {
 }
 
 #[test]
-fn long_comments_are_cut_and_still_say_whose_they_are() {
+fn truncated_comments_still_show_their_owner() {
     private(|| {
         let long = attachment(&"n".repeat(100), "eth0", &"c".repeat(100));
         let rule = of(&long, "192.168.1.1/24");
@@ -344,7 +344,7 @@ fn long_comments_are_cut_and_still_say_whose_they_are() {
 }
 
 #[test]
-fn names_of_interfaces_are_text_whatever_they_are() {
+fn any_interface_name_is_written_as_text() {
     private(|| {
         for name in ["eth\"0", "$x", "*", "\\", "a*", "#;{}", "é", "@set", "'\"';drop", "\"}flush"] {
             let hostile = attachment("unit-test", name, "one");
@@ -358,12 +358,12 @@ fn names_of_interfaces_are_text_whatever_they_are() {
             );
             assert_eq!(missing(&[&rule]), [""; 0], "{name}");
             assert_eq!(find(&hostile), slice::from_ref(&rule), "{name}");
-            // The ruleset as text stays one that nft reads.
+            // `nft` can read its own output.
             sh("nft list ruleset > /run/saved; nft flush ruleset; nft -f /run/saved");
             assert_eq!(ruleset(), before);
             assert!(matches!(delete(&[&rule], true).as_slice(), [Undone::Done]), "{name}");
             assert_eq!(ruleset(), "");
-            // What is printed is quoted for a shell.
+            // The printed commands are quoted for a shell.
             rule.commands().iter().for_each(|command| drop(sh(command)));
             assert_eq!(ruleset(), before);
             sh("nft flush ruleset");
@@ -386,11 +386,11 @@ fn names_of_interfaces_are_text_whatever_they_are() {
 }
 
 #[test]
-fn a_change_by_others_between_listing_and_transaction_is_seen() {
+fn a_change_by_others_between_listing_and_transaction_is_noticed() {
     let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "192.168.1.2/24"));
     let mut machine = FakeMachine::new();
     step(&mut machine, &actions(&[&one, &two]));
-    // Somebody deletes the rule after it was listed: its handle means nothing any more.
+    // Somebody else deletes the rule after the listing, so its handle is invalid.
     let theirs = RemoveMasqueradeNft { rule: one.clone(), table: false };
     machine.after_listing(move |tables| {
         let deletion = theirs.remove(&tables.list(TABLE).unwrap()).unwrap();
@@ -400,7 +400,7 @@ fn a_change_by_others_between_listing_and_transaction_is_seen() {
     assert!(matches!(undo_all(&mut machine, &both).as_slice(), [Undone::Gone, Undone::Done]));
     assert!(!machine.snapshot().contains("192.168.1"), "{}", machine.snapshot());
 
-    // Or the whole table, which the transaction would not make.
+    // Somebody else deletes the whole table, which the transaction does not create.
     machine.after_listing(|tables| {
         tables.commit(TABLE, &[Edit::Nftables(nftables::Edit::DeleteTable)]).unwrap();
     });
@@ -409,7 +409,7 @@ fn a_change_by_others_between_listing_and_transaction_is_seen() {
 }
 
 #[test]
-fn what_is_refused_without_any_change_of_others_is_not_tried_again_and_changes_nothing() {
+fn a_refusal_without_a_change_by_others_is_final_and_changes_nothing() {
     private(|| {
         let one = rule("one", "192.168.1.1/24");
         made(&[&one]);
@@ -423,11 +423,11 @@ fn what_is_refused_without_any_change_of_others_is_not_tried_again_and_changes_n
         assert!(error.contains("No such file or directory"), "{error}");
         assert_eq!(ruleset(), before);
 
-        // A chain of that name which the kernel calls elsewhere is in the way of ours.
+        // An existing chain of the same name with another hook prevents ours.
         sh("nft flush ruleset; nft add table inet cni_plugins_masquerade
             nft 'add chain inet cni_plugins_masquerade postrouting { type filter hook input priority 0; }'");
         let before = ruleset();
-        // After several tries others would be told to change it.
+        // If the transaction were repeated, the error would be that others changed the table.
         let outcomes = add(&actions(&[&one]));
         let [Outcome::Failed(MachineError::Tool { what, message })] = outcomes.as_slice() else {
             panic!("{outcomes:?}")
@@ -439,7 +439,7 @@ fn what_is_refused_without_any_change_of_others_is_not_tried_again_and_changes_n
 }
 
 #[test]
-fn many_at_once_do_not_take_from_each_other() {
+fn concurrent_adds_and_removals_do_not_affect_each_other() {
     private(|| {
         let rules: Vec<MasqueradeNft> =
             (1..9).map(|n| rule(&format!("c{n}"), &format!("10.1.2.{n}/24"))).collect();
@@ -454,9 +454,9 @@ fn many_at_once_do_not_take_from_each_other() {
 }
 
 #[test]
-fn a_table_is_what_its_edits_say() {
+fn a_listing_after_edits_is_the_kernel_s_listing() {
     private(|| {
-        // What a machine in memory has after the edits is what the kernel lists, but for the handles.
+        // The listing of the fake machine after edits is the kernel's listing, except for the handles.
         let (one, two) = (rule("one", "192.168.1.1/24"), rule("two", "fd00::1/128"));
         let (one, two) = (one.into(), two.into());
         let edits = transaction(&[&one, &two], &[], &Listing::empty(TABLE));
@@ -465,7 +465,7 @@ fn a_table_is_what_its_edits_say() {
         tables().commit(TABLE, &edits).unwrap();
         let Listing::Nftables(mut listed) = listed(TABLE) else { panic!("{TABLE}") };
         listed.rules.iter_mut().for_each(|rule| rule.handle = None);
-        // The kernel lists the rules of one chain after those of another.
+        // The kernel lists rules grouped by chain.
         let in_order = |chain: &'static str| listed.rules_of(chain).cloned().collect::<Vec<_>>();
         let expected = expected.nftables().unwrap();
         for chain in ["masq_checks", "postrouting"] {
@@ -476,7 +476,7 @@ fn a_table_is_what_its_edits_say() {
 }
 
 #[test]
-fn a_missing_program_is_reported_as_by_the_reference() {
+fn the_error_for_a_missing_program_is_the_reference_s() {
     let missing = TableError::Missing("exec: \"nft\": executable file not found in $PATH".to_owned());
     assert_eq!(
         rule_set(&rule("one", "192.168.1.1/24").into()).failed(missing).to_string(),

@@ -1,4 +1,4 @@
-//! With iptables.
+//! Port maps in iptables.
 
 use crate::private::{private, sh};
 use crate::rules::{self as on_host, actions, made, remove, tables};
@@ -32,7 +32,7 @@ fn add(ports: &MapPorts) -> Effect {
     made(&actions(&[ports])).remove(0)
 }
 
-/// Whether there was anything of it.
+/// Removes a port map. Returns whether anything was removed.
 fn delete(ports: &MapPorts, unmake: &[String]) -> bool {
     match remove(&[RemovePorts { ports: ports.clone(), unmake: unmake.to_vec() }.into()]).remove(0) {
         Undone::Done => true,
@@ -58,7 +58,7 @@ fn owners(family: Family, ports: Option<&[u16]>) -> Vec<PortOwner> {
 }
 
 #[test]
-fn what_is_written_is_what_is_listed_so_that_nothing_is_added_twice() {
+fn rules_are_listed_as_they_were_written_and_not_added_twice() {
     private(|| {
         let mut all: Vec<PortMapping> = (1..=17).map(|n| mapping(8000 + n, "tcp")).collect();
         all.extend([mapping(53, "udp"), mapping(54, "sctp")]);
@@ -94,7 +94,7 @@ fn what_is_written_is_what_is_listed_so_that_nothing_is_added_twice() {
 }
 
 #[test]
-fn shared_chains_go_with_the_last_that_made_them_and_what_was_there_is_recorded() {
+fn shared_chains_are_removed_by_their_last_user_and_existing_ones_are_recorded() {
     private(|| {
         let (one, two) = (
             ports("a", "10.1.2.2/24", vec![mapping(80, "tcp")]),
@@ -116,7 +116,7 @@ fn shared_chains_go_with_the_last_that_made_them_and_what_was_there_is_recorded(
 }
 
 #[test]
-fn a_rule_that_leads_to_a_chain_which_was_there_goes_with_who_made_it() {
+fn a_jump_to_an_existing_chain_is_removed_by_the_add_that_created_it() {
     private(|| {
         sh(
             "iptables -t nat -N CNI-HOSTPORT-DNAT; iptables -t nat -A CNI-HOSTPORT-DNAT -d 198.51.100.1 -j ACCEPT",
@@ -131,7 +131,7 @@ fn a_rule_that_leads_to_a_chain_which_was_there_goes_with_who_made_it() {
 }
 
 #[test]
-fn two_interfaces_of_a_container_have_one_chain_and_each_takes_its_own() {
+fn two_interfaces_share_a_chain_and_each_removes_its_own_rules() {
     private(|| {
         let eth0 = ports("a", "10.1.2.2/24", vec![mapping(80, "tcp"), mapping(82, "tcp")]);
         let eth1 = ports("a", "10.1.2.3/24", vec![mapping(81, "tcp"), mapping(82, "tcp")]);
@@ -172,7 +172,7 @@ fn owners_are_found_by_port_and_removed_with_the_new_rules_in_one_transaction() 
 }
 
 #[test]
-fn nobody_gets_a_line_of_his_own_into_a_script() {
+fn no_text_can_add_a_line_to_the_script() {
     let refused = |change: &dyn Fn(&mut MapPorts)| {
         let mut map = ports("a", "10.1.2.2/24", vec![mapping(80, "tcp")]);
         change(&mut map);

@@ -1,4 +1,4 @@
-//! Rooms that lead ports of the host to a container.
+//! Port maps.
 
 mod iptables;
 mod nft;

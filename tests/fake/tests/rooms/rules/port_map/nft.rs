@@ -1,4 +1,4 @@
-//! With nftables.
+//! Port maps in nftables.
 
 use crate::private::{private, sh};
 use crate::rules::{self as on_host, actions, remove};
@@ -10,7 +10,7 @@ use wasm_cni::machine::MachineError;
 use wasm_cni::machine::rules::Listing;
 use wasm_cni::value::Backend;
 
-/// The table's name.
+/// The name of the table.
 const TABLE: &str = "cni_hostport";
 
 fn mapping(host_port: u16, protocol: &str) -> PortMapping {
@@ -29,7 +29,7 @@ fn ports(container: &str, address: &str, mappings: Vec<PortMapping>) -> MapPorts
     }
 }
 
-/// Adds a port map after the removals before it, in one transaction.
+/// Adds a port map, and removes stale ones in the same transaction.
 fn add(ports: &MapPorts, stale: &[&DeletePortMap]) -> Outcome {
     let stale = stale.iter().map(|&map| map.clone().into());
     let step: Vec<Action> = stale.chain([ports.clone().into()]).collect();
@@ -62,7 +62,7 @@ fn print(ports: &MapPorts) {
 }
 
 #[test]
-fn what_is_written_is_what_is_listed_so_that_nothing_is_added_twice() {
+fn rules_are_listed_as_they_were_written_and_not_added_twice() {
     private(|| {
         let mut all = vec![mapping(8080, "tcp"), mapping(53, "udp"), mapping(54, "sctp")];
         all.push(PortMapping { host_address: Some("192.0.2.1".parse().unwrap()), ..mapping(443, "tcp") });
@@ -84,7 +84,7 @@ fn what_is_written_is_what_is_listed_so_that_nothing_is_added_twice() {
                 assert!(matches!(delete(&map, &[TABLE.to_owned()]), Undone::Done));
                 assert_eq!(ruleset(), "");
                 assert!(matches!(delete(&map, &[TABLE.to_owned()]), Undone::Gone));
-                // What is printed does the same.
+                // The printed commands make the same ruleset.
                 print(&map);
                 assert_eq!(ruleset(), before);
                 sh("nft flush ruleset");
@@ -93,9 +93,9 @@ fn what_is_written_is_what_is_listed_so_that_nothing_is_added_twice() {
     });
 }
 
-/// cni-behaviours, section 3.12, as `nft` prints it.
+/// The rules of plugins/meta/portmap/portmap_nftables.go, in the format of `nft list ruleset`.
 #[test]
-fn the_rules_are_those_of_the_reference() {
+fn the_rules_are_the_reference_s() {
     private(|| {
         let conditions = ["ip", "saddr", "!=", "198.51.100.0/24"].map(str::to_owned).to_vec();
         let map = MapPorts { conditions, ..ports("c1", "10.1.2.2/24", vec![mapping(8080, "tcp")]) };
@@ -114,7 +114,7 @@ fn the_rules_are_those_of_the_reference() {
         ] {
             assert!(shown.contains(line), "{line}\n{shown}");
         }
-        // Conditions are written in one way and listed in another.
+        // Conditions are listed in another form than they were written.
         assert_eq!(effect(add(&map, &[])), Effect::AlreadyThere);
         assert_eq!(verify(&map), [""; 0]);
         sh("nft flush ruleset");
@@ -124,7 +124,7 @@ fn the_rules_are_those_of_the_reference() {
 }
 
 #[test]
-fn what_is_missing_is_named_in_the_words_that_add_it() {
+fn a_missing_rule_is_named_by_the_words_that_add_it() {
     let map = ports("c1", "10.1.2.2/24", vec![mapping(8080, "tcp")]);
     let texts = nft::missing(&map, &Listing::empty(table(true)));
     assert_eq!(
@@ -142,7 +142,7 @@ fn what_is_missing_is_named_in_the_words_that_add_it() {
 }
 
 #[test]
-fn others_keep_their_rules_and_the_table_with_them() {
+fn the_rules_of_others_stay_and_keep_the_table() {
     private(|| {
         let (one, two) = (
             ports("a", "10.1.2.2/24", vec![mapping(80, "tcp")]),
@@ -159,14 +159,14 @@ fn others_keep_their_rules_and_the_table_with_them() {
             (1, "b", Some("10.1.2.3".parse().unwrap()))
         );
         assert!(owners(&listed(true), true, Some(&[80])).is_empty());
-        // Who is no more makes room in the same transaction.
+        // The rules of a container that no longer exists are removed in the same transaction.
         effect(add(&ports("c", "10.1.2.4/24", vec![mapping(81, "tcp")]), &[&found[0].map]));
         assert!(!ruleset().contains("10.1.2.3") && ruleset().contains("10.1.2.4:80"), "{}", ruleset());
     });
 }
 
 #[test]
-fn nobody_gets_a_statement_of_their_own_into_a_script() {
+fn no_text_can_add_a_statement_to_the_script() {
     for word in ["accept", "x; drop", "# rest", "ip saddr 10.0.0.1 jump x"] {
         let map = MapPorts {
             conditions: vec![word.to_owned()],

@@ -1,4 +1,4 @@
-//! What a rule consists of (`linux/netfilter/nf_tables.h`, `nf_tables_compat.h`).
+//! The expressions of a rule (`linux/netfilter/nf_tables.h`, `nf_tables_compat.h`).
 
 use crate::machine::linux::netlink::netfilter::{
     attribute, attributes, find, nest, number, number_attribute, text, text_attribute, until_nul,
@@ -30,7 +30,7 @@ const NFTA_CMP_OP: u16 = 2;
 const NFTA_CMP_DATA: u16 = 3;
 const NFTA_COUNTER_BYTES: u16 = 1;
 const NFTA_COUNTER_PACKETS: u16 = 2;
-/// Of a match and of a target.
+/// Attributes of a match and of a target.
 const NFTA_XT_NAME: u16 = 1;
 const NFTA_XT_REV: u16 = 2;
 const NFTA_XT_INFO: u16 = 3;
@@ -47,13 +47,13 @@ const NOT_EQUAL: u32 = 1;
 const ACCEPT: u32 = 1;
 const JUMP: u32 = (-3_i32).cast_unsigned();
 
-/// What names of our chains begin with: no target's does.
+/// The prefix of our chains' names. No target's name begins with it.
 pub const OURS: &str = "CNI-";
 
-/// `XT_MAX_COMMENT_LEN`: with the 0 that ends it.
+/// `XT_MAX_COMMENT_LEN`, in bytes, including the terminating zero.
 const COMMENT_BYTES: usize = 256;
 
-/// The expressions of a rule; none if it has what is not known here.
+/// The expressions of a rule. None if it contains something that this module does not support.
 pub fn of(rule: &Rule, family: Family) -> Option<Vec<Vec<u8>>> {
     let (source, destination) = offsets(family);
     let mut expressions = Vec::new();
@@ -88,7 +88,7 @@ pub fn of(rule: &Rule, family: Family) -> Option<Vec<Vec<u8>>> {
     Some(expressions)
 }
 
-/// Without options: `struct nf_nat_ipv4_multi_range_compat` of one range, `struct nf_nat_range`.
+/// The target's data without options: `struct nf_nat_ipv4_multi_range_compat` with one range, or `struct nf_nat_range`.
 fn masquerade(family: Family) -> Vec<u8> {
     match family {
         Family::V4 => [1_u32.to_ne_bytes().as_slice(), &[0; 20]].concat(),
@@ -96,7 +96,7 @@ fn masquerade(family: Family) -> Vec<u8> {
     }
 }
 
-/// Where the addresses are in `struct iphdr` and `struct ipv6hdr`, in bytes.
+/// The offsets of source and destination address in `struct iphdr` and `struct ipv6hdr`, in bytes.
 fn offsets(family: Family) -> (u32, u32) {
     match family {
         Family::V4 => (12, 16),
@@ -104,7 +104,7 @@ fn offsets(family: Family) -> (u32, u32) {
     }
 }
 
-/// A comparison of an address. Whole bytes of a network are compared without a mask.
+/// The comparison of an address with a network. If the prefix is a whole number of bytes, no mask is used.
 fn address(offset: u32, network: IpNetwork, operator: u32, family: Family) -> Option<Vec<Vec<u8>>> {
     if Family::of(network) != family || (network.prefix() == 0 && operator != EQUAL) {
         return None;
@@ -155,7 +155,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The address with which some bytes begin.
+/// The address at the beginning of the bytes.
 fn ip(bytes: &[u8], family: Family) -> Option<IpAddr> {
     Some(match family {
         Family::V4 => IpAddr::from(*bytes.first_chunk::<4>()?),
@@ -178,7 +178,7 @@ fn verdict(verdict: &[Vec<u8>]) -> Vec<u8> {
     expression("immediate", &[number_attribute(NFTA_IMMEDIATE_DREG, VERDICT), data])
 }
 
-/// The words of a rule; `?` for what is not known here.
+/// The words of a rule. `?` stands for an expression that this module does not support.
 pub fn words(expressions: &[u8], family: Family) -> Vec<String> {
     let mut all = Vec::new();
     let (mut loaded, mut mask) = (None, None);
@@ -210,7 +210,7 @@ pub fn words(expressions: &[u8], family: Family) -> Vec<String> {
                 words.extend((has_options || target != "MASQUERADE").then(unknown));
                 words
             }),
-            // As later versions write it, without options.
+            // The expression of later versions, without options.
             "masq" if data.is_empty() => Some(owned(["-j", "MASQUERADE"])),
             _ => None,
         };
@@ -219,7 +219,7 @@ pub fn words(expressions: &[u8], family: Family) -> Vec<String> {
     all
 }
 
-/// A word for what is not known.
+/// The word for an unsupported expression.
 fn unknown() -> String {
     "?".to_owned()
 }
@@ -228,7 +228,8 @@ fn owned<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-/// Nothing is flipped, and nothing but a mask is applied (`NFT_BITWISE_BOOL`, which old kernels leave out).
+/// Whether the expression only applies a mask: it inverts no bits, and its operation is `NFT_BITWISE_BOOL`, which old
+/// kernels omit.
 fn is_plain_mask(data: &[u8]) -> bool {
     const NFTA_BITWISE_OP: u16 = 6;
     let flips = find(data, NFTA_BITWISE_XOR).and_then(|flips| find(flips, NFTA_DATA_VALUE));
@@ -259,7 +260,7 @@ fn comparison(loaded: Option<u32>, mask: Option<&[u8]>, data: &[u8], family: Fam
     Some(not.into_iter().chain([option.to_owned(), network.to_string()]).collect())
 }
 
-/// The name of a chain, unless it is more than a word: the kernel takes any.
+/// The name of a chain. None if it is not a single word, because the kernel accepts any name.
 pub fn chain_name(bytes: &[u8], attribute: u16) -> Option<&str> {
     text(bytes, attribute).filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
 }

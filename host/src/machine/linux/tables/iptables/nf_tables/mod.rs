@@ -1,7 +1,8 @@
-//! Table `nat` of the nft variant over netlink, without its process: listed as `iptables -S` does, changed as `iptables-restore` does.
+//! The table `nat` of iptables-nft over netlink, without a program. Listings are the same as those of `iptables -S`,
+//! and changes the same as those of `iptables-restore`.
 //!
-//! The messages are those of `iptables-restore` (1.8.9, by `nft --debug=netlink list ruleset`), so that either reads and removes the other's rules.
-//! What this does not know, it leaves to the process.
+//! The messages are the same as those of `iptables-restore` 1.8.9 (seen with `nft --debug=netlink list ruleset`). So
+//! each can read and remove the other's rules. What this module does not support is left to the programs.
 
 mod expression;
 
@@ -17,7 +18,7 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// `NFNL_SUBSYS_NFTABLES`, and its messages (`linux/netfilter/nf_tables.h`).
+/// `NFNL_SUBSYS_NFTABLES` and its message types (`linux/netfilter/nf_tables.h`).
 const SUBSYSTEM: u16 = 10;
 const NEWTABLE: u16 = 0x0a00;
 const NEWCHAIN: u16 = 0x0a03;
@@ -45,31 +46,32 @@ const POSTROUTING: &str = "POSTROUTING";
 /// `NF_INET_POST_ROUTING` and `NF_IP_PRI_NAT_SRC`.
 const POSTROUTING_HOOK: (u32, u32) = (4, 100);
 
-/// A list that changes whenever it is read is left to the process.
+/// The largest number of attempts at a dump. If the table changes during each, the program has to list it.
 const MAX_DUMPS: usize = 10;
 
-/// Until a thread of the kernel has taken what was deleted, to wait until no packet is on its way there. A socket that is closed before that
-/// waits with it.
+/// The time until a kernel thread has taken over the deleted objects, to wait for their RCU grace period. Closing the
+/// socket earlier would wait for the grace period too.
 const TAKEN: Duration = Duration::from_millis(1);
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
-    /// All of it.
+    /// Everything was done.
     All,
-    /// Nothing: a chain that it would make is there.
+    /// Nothing was done: a chain to create exists.
     ChainExists(String),
-    /// The outcome is not known: the kernel's answer was lost.
+    /// The result is unknown, because the kernel's answer was lost.
     Unknown(String),
 }
 
-/// Whether a program is of the variant that has its rules in nf_tables.
+/// Whether a program is iptables-nft, whose rules are in nf_tables.
 fn is_nft(program: &str) -> bool {
     let path = find_on_path(program).and_then(|path| std::fs::canonicalize(path).ok());
     path.is_some_and(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("nft")))
 }
 
-/// `iptables -t nat -S`; a word that is not known of a rule is `?`. None if the process has to do it.
+/// The same listing as `iptables -t nat -S`. An unsupported part of a rule is the word `?`. None if the program has to
+/// list the table.
 pub fn list(family: Family) -> Option<Listing> {
     if !is_nft(family.program()) {
         return None;
@@ -87,9 +89,9 @@ pub fn list(family: Family) -> Option<Listing> {
     Some(listing)
 }
 
-/// A rule as `iptables -S` prints it.
+/// A rule in the format of `iptables -S`.
 fn rule(found: &[u8], family: Family) -> Option<Rule> {
-    // A comment of the first versions (1.8.0) may be there.
+    // Version 1.8.0 stored comments in the user data.
     if find(found, NFTA_RULE_USERDATA).is_some() {
         return None;
     }
@@ -118,7 +120,7 @@ fn dump(socket: &mut Netfilter, kind: u16, family: Family, table: u16) -> Option
     None
 }
 
-/// Does all edits or none. None if the process has to do them, or to say why they cannot be done.
+/// Does all edits, or none. None if the program has to do them, or has to report why they fail.
 pub fn commit(family: Family, edits: &[Edit]) -> Option<Done> {
     if !is_nft(family.restorer()) || !edits.iter().all(is_known) {
         return None;
@@ -152,7 +154,7 @@ pub fn commit(family: Family, edits: &[Edit]) -> Option<Done> {
     for edit in edits {
         messages.push(match edit {
             Edit::NewChain(chain) => {
-                // The kernel takes back a transaction that fails only after 15 ms.
+                // If a transaction fails in the kernel, its rollback takes 15 ms. So the chain is looked up before.
                 if self::chain(&mut socket, family, chain).ok()?.is_some() {
                     return Some(Done::ChainExists(chain.clone()));
                 }
@@ -178,22 +180,22 @@ pub fn commit(family: Family, edits: &[Edit]) -> Option<Done> {
     Some(Done::All)
 }
 
-/// Whether an edit may be one that is known here.
+/// Whether this module may support an edit.
 fn is_known(edit: &Edit) -> bool {
     match edit {
-        // Of other names some are iptables' own.
+        // Some other names are reserved by iptables.
         Edit::NewChain(chain) => chain.starts_with(expression::OURS),
         Edit::Append(rule) | Edit::Insert(rule) | Edit::Delete(rule) => rule.is_plain(),
         Edit::Flush(_) | Edit::DeleteChain(_) => true,
     }
 }
 
-/// The rules that are there, each with the attribute that names it; nothing until one is asked for.
+/// The existing rules, each with the attribute that identifies it. They are listed when the first one is needed.
 #[derive(Default)]
 struct Rules(Option<Vec<(Rule, Vec<u8>)>>);
 
 impl Rules {
-    /// The attribute that names the first rule like this one; the next call gives the next.
+    /// The attribute that identifies the first rule like this one. The next call returns the next such rule.
     fn take(&mut self, socket: &mut Netfilter, family: Family, wanted: &Rule) -> Option<Vec<u8>> {
         let listed = match &mut self.0 {
             Some(listed) => listed,
@@ -211,7 +213,7 @@ impl Rules {
     }
 }
 
-/// Whether there is the chain in which the kernel looks for what to masquerade; none if it is somebody's of another kind.
+/// Whether the base chain for masquerading exists. None if a chain of that name has another hook.
 fn has_postrouting(socket: &mut Netfilter, family: Family) -> Option<bool> {
     let Some(chain) = chain(socket, family, POSTROUTING).ok()? else { return Some(false) };
     let hook = find(&chain, NFTA_CHAIN_HOOK)?;
@@ -219,7 +221,7 @@ fn has_postrouting(socket: &mut Netfilter, family: Family) -> Option<bool> {
     (both == POSTROUTING_HOOK).then_some(true)
 }
 
-/// A chain of the table, if there is one of that name.
+/// A chain of the table by its name, if it exists.
 fn chain(socket: &mut Netfilter, family: Family, name: &str) -> io::Result<Option<Vec<u8>>> {
     let request =
         Message { kind: GETCHAIN, flags: ACK, family: address_family(family), attributes: named(name) };
@@ -230,12 +232,12 @@ fn chain(socket: &mut Netfilter, family: Family, name: &str) -> io::Result<Optio
     }
 }
 
-/// The attributes by which a chain is named.
+/// The attributes that identify a chain.
 fn named(chain: &str) -> Vec<u8> {
     [text_attribute(NFTA_CHAIN_TABLE, TABLE), text_attribute(NFTA_CHAIN_NAME, chain)].concat()
 }
 
-/// As the kernel numbers it.
+/// The kernel's number of an address family.
 fn address_family(family: Family) -> u8 {
     let number = match family {
         Family::V4 => libc::AF_INET,

@@ -6,7 +6,7 @@ use crate::machine::testing::{private, sh};
 
 const CHAIN: &str = "CNI-e88f49d94512ff752ebe6070";
 
-/// A network of each kind of prefix: of whole bytes, or not; of one address; of all.
+/// Networks with each kind of prefix: whole bytes, other lengths, a single address, all addresses.
 fn networks(family: Family) -> [&'static str; 6] {
     match family {
         Family::V4 => {
@@ -16,7 +16,7 @@ fn networks(family: Family) -> [&'static str; 6] {
     }
 }
 
-/// A line of `iptables-restore`.
+/// Parses a line of `iptables-restore`.
 fn edit(line: &str) -> Edit {
     let (verb, rest) = line.split_once(' ').unwrap();
     let rule = |text: &str| Rule::parse(text).unwrap();
@@ -31,7 +31,7 @@ fn edit(line: &str) -> Edit {
     }
 }
 
-/// Rules as they are written for a masqueraded address of each kind.
+/// The edits for a masqueraded address, with each kind of network.
 fn edits(family: Family) -> Vec<Edit> {
     let comment = r#"-m comment --comment "name: \"my net\" id: \"a\\b\"""#;
     let mut lines = vec![format!("-N {CHAIN}")];
@@ -47,12 +47,12 @@ fn edits(family: Family) -> Vec<Edit> {
     edits
 }
 
-/// The table as the process lists it.
+/// The table as the program lists it.
 fn listed(family: Family) -> Listing {
     restore::list(Table::Nat, family).unwrap()
 }
 
-/// Chains and rules as the kernel has them, byte for byte, but for counters, which packets change.
+/// Chains and rules as the kernel stores them, byte for byte. Counters are left out, because packets change them.
 fn raw(family: Family) -> Vec<Vec<u8>> {
     let mut socket = Netfilter::open().unwrap();
     let mut found = dump(&mut socket, GETCHAIN, family, NFTA_CHAIN_TABLE).unwrap();
@@ -87,7 +87,7 @@ fn rules_are_byte_for_byte_those_of_iptables_restore() {
 }
 
 #[test]
-fn what_is_listed_is_what_iptables_lists() {
+fn the_listing_is_the_same_as_that_of_iptables() {
     for family in Family::ALL {
         private(|| {
             let program = family.program();
@@ -133,7 +133,7 @@ fn what_is_listed_is_what_iptables_lists() {
 }
 
 #[test]
-fn what_the_process_made_is_deleted_and_a_rule_twice_there_once() {
+fn rules_of_iptables_restore_are_deleted_and_a_duplicate_only_once() {
     for family in Family::ALL {
         private(|| {
             let edits = edits(family);
@@ -158,7 +158,7 @@ fn what_the_process_made_is_deleted_and_a_rule_twice_there_once() {
 }
 
 #[test]
-fn all_edits_are_done_or_none() {
+fn a_transaction_is_done_completely_or_not_at_all() {
     private(|| {
         let edits = edits(Family::V4);
         assert_eq!(commit(Family::V4, &edits), Some(Done::All));
@@ -166,7 +166,7 @@ fn all_edits_are_done_or_none() {
         let new = |chain: &str| Edit::NewChain(chain.to_owned());
         let exists = commit(Family::V4, &[new("CNI-new"), new(CHAIN)]);
         assert_eq!(exists, Some(Done::ChainExists(CHAIN.to_owned())));
-        // Somebody still jumps there; there is no such rule, chain, word, target.
+        // A rule still jumps to the chain. In the other cases, the rule, chain, word or target does not exist.
         for last in [
             format!("-X {CHAIN}"),
             format!("-D {CHAIN} -d 10.77.0.0/16 -j ACCEPT"),
@@ -185,7 +185,7 @@ fn all_edits_are_done_or_none() {
 }
 
 #[test]
-fn a_chain_that_is_there_refuses_the_transaction() {
+fn an_existing_chain_makes_the_transaction_fail() {
     for table in [Table::PlainNat, Table::Nat] {
         private(|| {
             let edits = edits(Family::V4);
@@ -197,7 +197,7 @@ fn a_chain_that_is_there_refuses_the_transaction() {
 }
 
 #[test]
-fn a_chain_of_that_name_which_no_packet_reaches_is_left_to_iptables() {
+fn a_postrouting_chain_without_a_hook_is_left_to_iptables() {
     private(|| {
         sh("nft 'table ip nat { chain POSTROUTING { }; }'");
         assert_eq!(commit(Family::V4, &edits(Family::V4)), None);
@@ -209,7 +209,7 @@ fn a_chain_of_that_name_which_no_packet_reaches_is_left_to_iptables() {
 }
 
 #[test]
-fn a_comment_of_two_lines_is_none_of_ours() {
+fn a_comment_of_two_lines_is_not_read_as_ours() {
     private(|| {
         sh("iptables -t nat -A POSTROUTING -m comment --comment 'x\n-N CNI-made-up' -j ACCEPT");
         let listing = list(Family::V4).unwrap();

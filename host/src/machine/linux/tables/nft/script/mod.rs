@@ -1,25 +1,27 @@
-//! Edits as what `nft` reads.
+//! Conversion of edits to input for `nft`.
 //!
-//! Only in text can a table or a chain get a comment (nft 1.0.6), and only in text can words stand whose other form is not known. Only in
-//! JSON can any text be part of a name. So names of letters go as text, and all others as JSON.
+//! The text format is needed for comments of tables and chains (nft 1.0.6), and for words whose JSON form is unknown.
+//! The JSON format is needed for names with special characters. So names of letters are written as text, and all others
+//! as JSON.
 
 use crate::machine::rules::TableError;
 use crate::machine::rules::nftables::{Edit, Hook, NewRule, Operand, Statement};
 use serde_json::{Map, Value, json};
 
-/// What `nft` reads.
+/// The input for `nft`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
-    /// In the language of `nft(8)`.
+    /// In the syntax of `nft(8)`.
     Text(String),
-    /// In that of `libnftables-json(5)`.
+    /// In the format of `libnftables-json(5)`.
     Json(String),
 }
 
-/// The script of all edits.
+/// The script with all edits.
 ///
 /// # Errors
-/// A name that cannot be written as text, beside something that cannot be written as JSON.
+///
+/// Fails if one edit can only be written as text, and another only as JSON.
 pub fn of(family: &str, table: &str, edits: &[Edit]) -> Result<Script, TableError> {
     let needs_text = |edit: &Edit| match edit {
         Edit::AddTable { comment } | Edit::AddChain { comment, .. } => comment.is_some(),
@@ -38,7 +40,7 @@ pub fn of(family: &str, table: &str, edits: &[Edit]) -> Result<Script, TableErro
     Ok(Script::Json(json!({ "nftables": commands }).to_string()))
 }
 
-/// Whether an edit as text is nothing but that edit.
+/// Whether the text form of an edit is safe: it cannot contain another statement.
 fn is_text(edit: &Edit) -> bool {
     match edit {
         Edit::AddTable { .. } | Edit::DeleteTable => true,
@@ -61,18 +63,18 @@ fn is_text(edit: &Edit) -> bool {
     }
 }
 
-/// Whether a name is one word in every version of the language.
+/// Whether a name is a single word in every version of the syntax.
 fn is_word(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
 }
 
-/// Within quotes nothing but a quote has a meaning.
+/// Whether a text can be quoted: within quotes, only the quote itself has a meaning.
 fn is_quotable(text: &str) -> bool {
     !text.chars().any(|c| c == '"' || c.is_control())
 }
 
 fn json(family: &str, table: &str, edit: &Edit) -> Value {
-    // `more` is an object.
+    // `more` must be an object.
     let of = |verb: &str, thing: &str, more: Value| {
         let mut object = Map::new();
         object.insert("family".to_owned(), family.into());

@@ -10,7 +10,7 @@ fn is_json(edit: Edit) -> bool {
 }
 
 #[test]
-fn names_of_letters_go_as_text_and_others_as_json() {
+fn names_of_letters_are_written_as_text_and_others_as_json() {
     let port = |name: &str| {
         Statement::Match(Selector::Meta("iifname"), Operator::Is, Operand::Name(name.to_owned()))
     };
@@ -23,7 +23,7 @@ fn names_of_letters_go_as_text_and_others_as_json() {
         assert!(is_json(Edit::DeleteRule { chain: chain.to_owned(), handle: 1 }), "{chain}");
     }
     assert!(is_json(add_rule("a", vec![port("a\"b")], None)) && is_json(add_rule("a", vec![], Some("a\"b"))));
-    // One of several decides for all.
+    // One edit that needs JSON decides for all.
     let edits = [Edit::AddTable { comment: None }, Edit::DeleteChain("a-b".to_owned())];
     let json = r#"{"nftables":[{"add":{"table":{"family":"inet","name":"t"}}},{"delete":{"chain":{"family":"inet","name":"a-b","table":"t"}}}]}"#;
     let Script::Json(text) = of("inet", "t", &edits).unwrap() else { panic!("text") };
@@ -31,7 +31,7 @@ fn names_of_letters_go_as_text_and_others_as_json() {
 }
 
 #[test]
-fn what_is_text_alone_beside_what_is_json_alone_is_refused() {
+fn edits_that_need_different_formats_are_refused() {
     let odd = Edit::FlushChain("a-b".to_owned());
     for text in [
         Edit::AddTable { comment: Some("c") },
