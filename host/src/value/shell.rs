@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_one_for_a_shell() {
+    fn a_quoted_text_is_one_word_of_a_shell() {
         for text in
             ["plain", "!", "!=", "", "two words", "it's", "$(boom)", "name: \"a\" id: \"b\"", "line\nline"]
         {
