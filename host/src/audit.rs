@@ -236,7 +236,7 @@ fn required(log: &AuditLog, error: &io::Error) -> CniError {
     CniError::new(code::IO_FAILURE, msg).with_details(error.to_string())
 }
 
-/// Opens the log. Every line opens the file again, so that log rotation by rename works: after the rename, only lines
+/// Opens the log. Every line opens the file again, so that log rotation by rename works. After the rename, only lines
 /// that are being written still go into the old file.
 fn open(path: &Path) -> io::Result<File> {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;

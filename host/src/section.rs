@@ -157,7 +157,7 @@ pub fn undo_old(
     Ok(())
 }
 
-/// Undoes a section and forgets it.
+/// Undoes a section and removes it from the journal.
 ///
 /// `netns_id` is the identity of the container's namespace. The undo enters that namespace only if the section was
 /// made in it.

@@ -71,8 +71,8 @@ pub fn of_link(link: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> R
         there.extend(if place.is_some() { behind } else { vec![gateway] });
     }
     // The rollback adds the addresses again in reverse order. So IPv4 addresses are removed from the last to the
-    // first: then they come back in their old order, and no secondary address is deleted together with the first of
-    // its subnet. The kernel lists IPv6 addresses in the opposite order, the newest first.
+    // first, and come back in their old order. In this order, the kernel also deletes no secondary address together
+    // with the first of its subnet. It lists IPv6 addresses in the opposite order, the newest first.
     let (v4, v6): (Vec<IpNetwork>, Vec<IpNetwork>) =
         existing.iter().filter(|address| !there.contains(address)).partition(|address| address.is_ipv4());
     Ok(Change {

@@ -2,8 +2,8 @@
 //! to descriptor 1.
 //!
 //! It runs without privileges, because anybody may have written its input. And the host needs no compiler. A refusal
-//! is one line on descriptor 2 and an exit code: 2 for an invalid component, 3 for a component of another contract, 1
-//! for everything else.
+//! is one line on descriptor 2 and an exit code. The code is 2 for an invalid component, 3 for a component of another
+//! contract, and 1 for everything else.
 
 #[path = "../../src/sandbox/confine.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]

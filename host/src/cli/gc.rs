@@ -1,5 +1,7 @@
-//! `wasm-cni gc`: removes the remains of attachments. Either a list or the existence of the container's namespace
-//! says which attachments are valid, or GC runs for each plugin of a network, as in a runtime.
+//! `wasm-cni gc`: removes the remains of attachments.
+//!
+//! A list says which attachments are valid, or the existence of the container's namespace does. With a namespace as
+//! argument, it runs GC of each plugin of the network, as a runtime does.
 
 use super::Printed;
 use super::runtime::Places;

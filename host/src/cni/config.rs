@@ -129,8 +129,8 @@ impl Config {
         member(self.get("ipam")?.as_object()?, "type")?.as_str()
     }
 
-    /// Whether `plugin` is an IPAM plugin, which has no link of its own: it is the network's IPAM plugin, or the
-    /// plugin that the configuration names runs it.
+    /// Whether `plugin` is an IPAM plugin, which has no link of its own. It is one if the configuration names it
+    /// under `ipam`, or if it is not the plugin that the configuration names as `type`.
     pub fn is_ipam(&self, plugin: &PluginName) -> bool {
         let main = self.get("type").and_then(Value::as_str);
         self.ipam_type() == Some(plugin.as_str()) || main.is_some_and(|main| main != plugin.as_str())

@@ -54,11 +54,11 @@ pub struct Grants {
     pub ports: PortConfig,
     /// The firewall settings of the configuration.
     pub firewall: FirewallConfig,
-    /// The host's links through which the attachment's own addresses are reachable, according to the host.
+    /// The host's links through which the attachment's own addresses are reachable. The host itself looked them up.
     pub routes_to_own: BTreeSet<IfName>,
-    /// The host's end of the attachment's veth pair, according to the host.
+    /// The host's end of the attachment's veth pair. The host itself looked it up.
     pub host_end: Option<IfName>,
-    /// The port rules of containers that no longer exist, according to the host.
+    /// The port rules of containers that no longer exist. The host itself looked them up.
     pub stale_maps: Vec<(Backend, bool, String)>,
     /// `forceAddress` of the configuration: whether addresses of a bridge may be removed for a gateway.
     pub forces_address: bool,

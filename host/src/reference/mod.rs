@@ -1,6 +1,7 @@
-//! Knowledge about the plugins of the reference, one file per type: resources that a plugin may use without being
-//! named in the configuration, what its DEL removes without a journal, and its error texts. The host names no plugin
-//! elsewhere.
+//! Knowledge about the plugins of the reference, one file per type. The host names no plugin elsewhere.
+//!
+//! An entry has the resources that a plugin may use without being named in the configuration, what its DEL removes
+//! without a journal, and its error texts.
 
 pub mod bandwidth;
 pub mod bridge;

@@ -1,6 +1,7 @@
-//! The part of WASI that plugins get, so that standard libraries work: standard error, exit, clocks that stand still,
-//! and random numbers that are the same in every run. There are no files, sockets, environment variables or
-//! arguments. Every other function traps.
+//! The part of WASI that plugins get, so that standard libraries work: standard error, exit, clocks and random
+//! numbers. Clocks stand still, and random numbers are the same in every run.
+//!
+//! There are no files, sockets, environment variables or arguments. Every other function traps.
 
 use super::limits;
 use std::time::Duration;

@@ -13,8 +13,8 @@ use crate::plan::Entry;
 use crate::policy;
 use crate::value::{NetworkName, Report};
 
-/// The maximum number of rounds. A repair may reveal more differences: a link that was down has lost its routes, and
-/// they can be added only after it is up.
+/// The maximum number of rounds. A repair may reveal more differences. For example, a link that was down has lost its
+/// routes, and they can be added only after it is up.
 const MAX_ROUNDS: usize = 3;
 
 /// Repairs every attachment of one network, or of all networks. Returns for each what was done, and the differences

@@ -108,8 +108,8 @@ fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// The system calls of a planner in addition to those of every process: to query the parent and let it work, to stop
-/// and set its clock, and to map code.
+/// The system calls of a planner in addition to those of every process. They query the parent, let it work, stop and
+/// set the clock, and map code.
 pub const SYSTEM_CALLS: [libc::c_long; 6] = [
     libc::SYS_sendmsg,
     libc::SYS_recvmsg,
