@@ -124,8 +124,8 @@ pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniEr
 /// Undoes the recorded sections of earlier ADDs of the same attachment: the earlier ADD failed, or its DEL never
 /// came.
 ///
-/// With `is_continued`, this ADD continues a chain (it has a `prevResult`). Then the sections of the other plugins of
-/// this chain stay. A section may belong to this chain if its ADD succeeded in the same namespace.
+/// With `is_continued`, this ADD continues a chain (it has a `prevResult`), so the sections of this chain stay. Then it
+/// undoes only sections of this plugin, and only if their ADD did not succeed or was in another namespace.
 pub fn undo_old(
     node: &Node,
     request: &Request,

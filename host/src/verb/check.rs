@@ -33,7 +33,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
         Kind::Chained => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
             let section = section(node, request)?;
-            // A section without a passed `prevResult` began its chain, so CHECK needs none either.
+            // If the ADD had no `prevResult`, the plugin began its chain, and CHECK needs none either.
             let began = section.as_ref().is_some_and(|section| !has_passed(section));
             if !began || config.previous()?.is_some() {
                 previous(request, config)?;
