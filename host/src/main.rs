@@ -37,8 +37,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        // tracing would print these errors on stderr with a macro that panics. They happen only when stderr cannot be
-        // written.
+        // Otherwise, when stderr cannot be written, tracing reports that on stderr with a macro that panics.
         .log_internal_errors(false)
         .with_ansi(false)
         .without_time()

@@ -30,9 +30,9 @@ pub struct Arguments {
     /// is.
     #[arg(group = "stays")]
     netns: Option<String>,
-    /// A file that lists the attachments to keep, in the format of `cni.dev/valid-attachments`: `[{"containerID":
-    /// "…", "ifname": "…"}]`; `-` is standard input. Everything else of the network is removed, no matter which
-    /// program made it.
+    /// A file that lists the attachments to keep, in the format of `cni.dev/valid-attachments`:
+    /// `[{"containerID": "…", "ifname": "…"}]`; `-` is standard input. Everything else of the network is removed, no
+    /// matter which program made it.
     #[arg(long, group = "stays", value_name = "FILE")]
     valid: Option<PathBuf>,
     /// Keep the attachments whose container namespace still exists.

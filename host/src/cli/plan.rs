@@ -41,8 +41,8 @@ pub(super) struct Container {
     /// Arguments for plugins, as in `CNI_ARGS`.
     #[arg(long, env = "CNI_ARGS", default_value = "")]
     pub(super) args: String,
-    /// Capability arguments for the plugins that support them, as JSON: `{"portMappings": [{"hostPort": 80,
-    /// "containerPort": 80}]}`.
+    /// Capability arguments for the plugins that support them, as JSON:
+    /// `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
     #[arg(long, env = "CAP_ARGS", default_value = "")]
     pub(super) cap_args: String,
 }

@@ -36,8 +36,8 @@ pub(super) struct Attached {
     /// The name of the interface in the container.
     #[arg(long, env = "CNI_IFNAME", default_value = "eth0")]
     ifname: String,
-    /// Capability arguments for the plugins that support them, as JSON: `{"portMappings": [{"hostPort": 80,
-    /// "containerPort": 80}]}`.
+    /// Capability arguments for the plugins that support them, as JSON:
+    /// `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
     #[arg(long, env = "CAP_ARGS", default_value = "")]
     cap_args: String,
     /// Arguments for plugins, as in `CNI_ARGS`: `KEY=VALUE;KEY=VALUE`.

@@ -39,8 +39,8 @@ pub(super) fn allocate(
     }
 }
 
-/// Checks that each range set has an address for a request that asks for no particular address. The error is `no IP
-/// addresses available in range set: …`.
+/// Checks that each range set has an address for a request that asks for no particular address. The error is
+/// `no IP addresses available in range set: …`.
 pub(super) fn check(config: &Config, store: &dyn Store) -> Result<(), String> {
     let is_full =
         |set: &&RangeSet| set.ranges().iter().all(|range| Free(store).lowest(Span::of(range)).is_none());
