@@ -61,8 +61,8 @@ name!(
     /// The name of a link: 1 to 15 bytes, not `.` or `..`, without `/`, `:` or white space (`dev_valid_name` in the
     /// kernel's `net/core/dev.c`).
     ///
-    /// Also refused: `all` and `default`, which are parameters of every link (`sysctl_dev_name_is_allowed` in the kernel); control characters; U+FFFD, which stands for invalid UTF-8; and `%`, which the kernel
-    /// would expand.
+    /// Also refused: `all` and `default`, which are parameters of every link (`sysctl_dev_name_is_allowed` in the
+    /// kernel); control characters; U+FFFD, which stands for invalid UTF-8; and `%`, which the kernel would expand.
     IfName, "interface name", |value| match value {
         "" => Err("is empty"),
         "." | ".." => Err("is . or .."),
