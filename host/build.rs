@@ -1,4 +1,4 @@
-//! How the binary is linked.
+//! Options for linking the binary.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -11,11 +11,12 @@ fn main() {
     let order = fs::read_to_string("order.txt").expect("order.txt can be read");
     fs::write(&script, sections(&order)).expect("OUT_DIR can be written");
     println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
-    // For `cargo xtask order`, which writes order.txt.
+    // `cargo xtask order` reads the map and writes order.txt.
     println!("cargo::rustc-link-arg-bins=-Wl,-Map,{}", out.join("wasm-cni.map").display());
 }
 
-/// A linker script that puts functions before all others, in their order. One that is not there any more does no harm.
+/// A linker script that puts the listed functions first, in their order. A listed function that does not exist any
+/// more has no effect.
 fn sections(order: &str) -> String {
     let functions = order.lines().map(|name| format!("    *(.text.{name})\n"));
     format!(

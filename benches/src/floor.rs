@@ -1,10 +1,12 @@
-//! The kernel's floor: sends messages that were prepared before, and waits for each answer.
+//! The lower bound of the kernel: sends prepared messages and waits for each answer.
 //!
-//! `floor MESSAGES NETNS`: a line of the file is `host HEX`, `container HEX` (rtnetlink, one message) or `nft HEX` (a batch of nf_tables);
-//! `netns-fd N` is the number under which the messages name the container's namespace. Rules are sent from a thread, beside the links, as far as
-//! nothing but the kernel makes them wait for each other.
+//! `floor MESSAGES NETNS`: a line of the file is `host HEX` or `container HEX` (one rtnetlink message), or `nft HEX`
+//! (a batch of nf_tables). `netns-fd N` is the descriptor number by which the messages name the container's
+//! namespace. A second thread sends the rules in parallel with the links, so that only the kernel makes them wait for
+//! each other.
 //!
-//! `floor --peak PROGRAM ARG…` runs a program and tells the peak of the resident memory of the largest process, in KiB, on standard error.
+//! `floor --peak PROGRAM ARG…` runs a program. It prints the peak resident memory of the largest process on standard
+//! error, in KiB.
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns};
@@ -17,7 +19,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, ExitCode};
 use std::thread;
 
-/// `struct nlmsghdr` and the error number of `struct nlmsgerr` (`linux/netlink.h`).
+/// The size of `struct nlmsghdr`, and the message type of `struct nlmsgerr` (`linux/netlink.h`).
 const HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 /// `NFNL_MSG_BATCH_BEGIN`, `NFNL_MSG_BATCH_END` (`linux/netfilter/nfnetlink.h`).
@@ -87,7 +89,8 @@ fn open(protocol: SockProtocol) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Sends what may be several messages, each of which asks for an answer, and reads that of the last; an error of any is an error.
+/// Sends one or more messages, each of which requests an acknowledgement, and reads all answers. Fails if any answer
+/// is an error.
 fn exchange(socket: &OwnedFd, mut data: Vec<u8>) -> Result<()> {
     let mut wanted = 0;
     let mut place = 0;

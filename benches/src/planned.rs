@@ -1,6 +1,7 @@
-//! An ADD without its planning: the same plan, read from JSON, checked and applied by the same code.
+//! An ADD without its planning: reads the plan from JSON, and checks and applies it with the host's code.
 //!
-//! `planned --record PLAN` runs the planner for the call that environment and standard input tell, and writes its plan; `planned PLAN` applies it.
+//! `planned --record PLAN` runs the planner for the call in environment and standard input, and writes its plan.
+//! `planned PLAN` applies it.
 
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::{Read, Write};
@@ -21,7 +22,7 @@ use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
 use wasm_cni::{reference, result, section, verb};
 
-/// As the host's.
+/// The allocator of the host.
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 

@@ -1,4 +1,5 @@
-//! The audit log: a line of JSON for each plan that was applied, refused or undone (`docs/security.md`, S16; `docs/policy.md`).
+//! The audit log. Each plan that was applied, refused or undone is one line of JSON (`docs/security.md`, S16;
+//! `docs/policy.md`).
 
 use crate::cni::{CniError, Request, code};
 use crate::policy::{AuditLog, Violation};
@@ -12,28 +13,28 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-/// What makes a line.
+/// The operation that writes a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Audited {
-    /// The verb.
+    /// The verb ADD.
     Add,
-    /// The verb.
+    /// The verb DEL.
     Del,
-    /// The verb, and `wasm-cni gc`.
+    /// The verb GC, and the command `wasm-cni gc`.
     Gc,
-    /// `wasm-cni repair`, of one attachment.
+    /// The command `wasm-cni repair`, for one attachment.
     Repair,
 }
 
-/// What a line is about.
+/// The network, plugin and attachment that a line describes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Subject<'a> {
-    /// Which network; none, if all of them.
+    /// The network. `None` means all networks.
     pub network: Option<&'a NetworkName>,
-    /// Which plugin, if one in particular.
+    /// The plugin. `None` means that the operation is not about one plugin.
     pub plugin: Option<&'a PluginName>,
-    /// Which attachment, if one in particular.
+    /// The attachment. `None` means that the operation is not about one attachment.
     pub attachment: Option<&'a Attachment>,
 }
 
@@ -44,30 +45,30 @@ impl<'a> From<&'a Request> for Subject<'a> {
     }
 }
 
-/// What became of a plan.
+/// The outcome of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Outcome {
-    /// All of it was done.
+    /// The host applied every action.
     Applied,
-    /// Policy refused it, and nothing was done.
+    /// Policy refused the plan, and the host changed nothing.
     Refused,
-    /// There is no plan, or nothing of it was begun.
+    /// The planner produced no plan, or the host applied no action of it.
     Failed,
-    /// It failed halfway, and all is as before.
+    /// An action failed, and the host undid all actions before it.
     RolledBack,
-    /// What was done is undone: DEL, GC.
+    /// DEL or GC undid the recorded actions.
     Undone,
-    /// Something could not be undone.
+    /// The host could not undo at least one action.
     Stuck,
-    /// Part of it was done, and stays: a repair.
+    /// A repair failed halfway. The repaired actions stay applied.
     Incomplete,
 }
 
-/// A line of the log.
+/// One line of the log.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC, with microseconds.
     time: String,
     verb: Audited,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,19 +79,19 @@ struct Line<'a> {
     interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
-    /// The components that were run.
+    /// The components that ran.
     components: Vec<Component<'a>>,
-    /// SHA-256 of the plan.
+    /// SHA-256 of the plan, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a str>,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a CniError>,
-    /// What policy would have refused, were it not in audit mode.
+    /// The violations that policy reports but does not enforce, because it is in audit mode.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tolerated: &'a [String],
     duration_us: u64,
-    /// Of the call, up to here.
+    /// The phases of the call until this line was written, in microseconds.
     phases_us: Phases,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
@@ -102,7 +103,7 @@ struct Component<'a> {
     sha256: &'a str,
 }
 
-/// One call, while it runs.
+/// The log entry of one call, collected while the call runs.
 #[derive(Debug)]
 pub struct Record<'a> {
     log: Option<&'a AuditLog>,
@@ -118,7 +119,9 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The record of a verb that begins now; without a `log` it goes nowhere. `traceparent` is the runtime's (W3C Trace Context).
+    /// Starts the record of a verb. Without a `log`, the record writes nothing.
+    ///
+    /// `traceparent` is the header that the runtime passed (W3C Trace Context).
     pub fn begin(
         log: Option<&'a AuditLog>,
         traceparent: &'a str,
@@ -139,7 +142,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Notes which components were run, and what they want.
+    /// Records the components that ran, and the digest of the plan. Without a log, `digest` is not called.
     pub fn plan(&mut self, components: &[(String, String)], digest: impl FnOnce() -> String) {
         if self.log.is_none() {
             return;
@@ -148,7 +151,7 @@ impl<'a> Record<'a> {
         self.plan = Some(digest());
     }
 
-    /// Notes, and warns of, what only audit mode lets through.
+    /// Records the violations that only audit mode allows, and logs a warning for each.
     pub fn tolerate(&mut self, violations: &[Violation]) {
         for violation in violations {
             let text = violation.text();
@@ -157,7 +160,9 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Notes that from here on the machine is changed. An error when the log is required and cannot be opened.
+    /// Records that the host changes the machine from now on.
+    ///
+    /// Fails with `IO_FAILURE` when policy requires the log and the log cannot be opened.
     pub fn begin_applying(&self) -> Result<(), CniError> {
         if let Some(log) = self.log.filter(|log| log.required && !self.is_begun.get()) {
             open(&log.file).map_err(|error| required(log, &error))?;
@@ -166,7 +171,9 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    /// Writes that the plan was applied, before the runtime is told. An error when the log is required and cannot be written.
+    /// Writes that the plan was applied. The caller writes the result to the runtime only after that.
+    ///
+    /// Fails with `IO_FAILURE` when policy requires the log and the log cannot be written.
     pub fn applied(&mut self) -> Result<(), CniError> {
         let written = self.write(Outcome::Applied, None);
         match (written, self.log) {
@@ -175,7 +182,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Writes how the call ended; of an ADD that was applied only if it was undone again.
+    /// Writes the outcome of the call. After [`Record::applied`] it writes a second line only if the call failed, so
+    /// that the ADD was undone.
     pub fn end<T>(mut self, result: &Result<T, CniError>) {
         if self.is_written && result.is_ok() {
             return;
@@ -191,7 +199,7 @@ impl<'a> Record<'a> {
                 _ => Outcome::Failed,
             },
         };
-        // Told on stderr by `write`; what was done is done.
+        // `write` already logs a failure on stderr. The verb is finished, so its outcome does not change.
         let _ = self.write(outcome, result.as_ref().err());
     }
 
@@ -228,7 +236,8 @@ fn required(log: &AuditLog, error: &io::Error) -> CniError {
     CniError::new(code::IO_FAILURE, msg).with_details(error.to_string())
 }
 
-/// Opened for every line, so that whoever renames the file gets no line more in it than those that are being written.
+/// Opens the log. Every line opens the file again, so that log rotation by rename works. After the rename, only lines
+/// that are being written still go into the old file.
 fn open(path: &Path) -> io::Result<File> {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
     let mut options = File::options();
@@ -241,7 +250,7 @@ fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}")))
 }
 
-/// Adds a line with one write, so that lines of several calls do not mix.
+/// Appends a line with one write(2), so that lines of concurrent calls do not mix.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     let file = open(path)?;
     let mut last = [b'\n'];
@@ -249,7 +258,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     if let Some(end) = length.checked_sub(1) {
         file.read_exact_at(&mut last, end)?;
     }
-    // A full disk may have cut the last line off: it stays alone.
+    // A full disk may have truncated the last line. A line break keeps it apart from the new line.
     let text = if last == [b'\n'] { format!("{line}\n") } else { format!("\n{line}\n") };
     match (&file).write(text.as_bytes())? {
         written if written == text.len() => Ok(()),
@@ -260,7 +269,8 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     }
 }
 
-/// The trace of a `traceparent` header, `00-TRACE-PARENT-FLAGS`; none when it is not one (W3C Trace Context, section 3.2).
+/// The trace ID of a `traceparent` header, `00-TRACE-PARENT-FLAGS`. `None` when the header is invalid (W3C Trace
+/// Context, section 3.2).
 fn trace_id(traceparent: &str) -> Option<&str> {
     let hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -278,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_is_told_by_a_valid_header_alone() {
+    fn only_a_valid_header_gives_a_trace_id() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let header = |version: &str, trace: &str, rest: &str| format!("{version}-{trace}-{rest}");
         let rest = "00f067aa0ba902b7-01";
@@ -299,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_stays_alone() {
+    fn a_truncated_line_keeps_its_own_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         append(&path, "one").unwrap();
@@ -310,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_written_and_not_waited_for() {
+    fn append_refuses_a_path_that_is_no_regular_file_without_waiting() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();

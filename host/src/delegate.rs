@@ -1,5 +1,7 @@
-//! Native plugins, to which a component delegates or which a list names: how they are called and what their answers mean (SPEC, section 4;
-//! cni-behaviours, section 1.13).
+//! Native plugins: how the host executes them and reads their output (SPEC, section 4).
+//!
+//! A component delegates to a native plugin, or a network list names one. The rules for errors are those of
+//! `pkg/invoke/raw_exec.go` in containernetworking/cni.
 
 use crate::action::Delegate;
 use crate::cni::{CniError, Config, Request, code, previous};
@@ -13,10 +15,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::Output;
 
-/// The code of errors that the reference makes up for a delegate that told none.
+/// The error code of a native plugin that reported no code. libcni uses 0.
 const UNKNOWN: u32 = 0;
 
-/// The call of a native plugin on behalf of a request.
+/// The parameters for executing a native plugin on behalf of a request.
 pub fn of(request: &Request, plugin: &PluginName, program: &Path) -> Delegate {
     let path: Vec<String> = request.path.iter().map(|dir| dir.display().to_string()).collect();
     Delegate {
@@ -30,7 +32,7 @@ pub fn of(request: &Request, plugin: &PluginName, program: &Path) -> Delegate {
     }
 }
 
-/// The configuration's IPAM plugin, if it is native.
+/// The configuration's IPAM plugin. `None` if the configuration names none, or if the IPAM plugin is not native.
 pub fn of_ipam(request: &Request, config: &Config) -> Option<Delegate> {
     let ipam = PluginName::parse(config.ipam_type()?).ok()?;
     match lookup::find(&request.path, &ipam) {
@@ -39,7 +41,8 @@ pub fn of_ipam(request: &Request, config: &Config) -> Option<Delegate> {
     }
 }
 
-/// Executes it on a machine for ADD and reads its result. When it fails it is executed for DEL too, as the SPEC asks.
+/// Executes the plugin for ADD and reads its result. When ADD fails, executes the plugin for DEL too, as the SPEC
+/// asks.
 pub fn add(delegate: &Delegate, cni_version: &str, machine: &mut dyn Machine) -> Result<Report, CniError> {
     let mut call = |verb| answer(delegate, machine.run(&delegate.call(verb, &delegate.netns)));
     let added = call("ADD")
@@ -53,7 +56,7 @@ pub fn add(delegate: &Delegate, cni_version: &str, machine: &mut dyn Machine) ->
     added
 }
 
-/// What a plugin printed on ADD.
+/// Parses what a plugin printed on stdout for ADD. JSON `null` counts as an empty result.
 pub fn result(stdout: &[u8]) -> Result<Value, CniError> {
     match serde_json::from_slice(stdout) {
         Ok(Value::Null) => Ok(Value::Object(serde_json::Map::new())),
@@ -62,12 +65,12 @@ pub fn result(stdout: &[u8]) -> Result<Value, CniError> {
     }
 }
 
-/// Executes it for a verb that has no result: DEL, CHECK.
+/// Executes the plugin for a verb without a result: DEL or CHECK.
 pub fn forward(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
     call(verb, delegate).map(drop)
 }
 
-/// Executes it for a verb that it may be too old to know: GC, STATUS.
+/// Executes the plugin for GC or STATUS. An old plugin may not know these verbs: such an error counts as success.
 pub fn offer(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
     match call(verb, delegate) {
         Err(error) if is_unknown_verb(&error) => Ok(()),
@@ -77,16 +80,17 @@ pub fn offer(verb: &'static str, delegate: &Delegate) -> Result<(), CniError> {
 
 fn is_unknown_verb(error: &CniError) -> bool {
     let is_unknown = error.code == code::INVALID_ENVIRONMENT && error.msg.starts_with("unknown CNI_COMMAND");
-    // Before the verb they look at the container, which these verbs have not; or at the version.
+    // Some old plugins check the container ID before the verb, and GC and STATUS have none. Others check the version
+    // first.
     is_unknown || error.msg == "missing containerID" || error.code == code::INCOMPATIBLE_VERSION
 }
 
-/// Executes it; gives what it printed, or the error that it told.
+/// Executes the plugin. Returns what it printed on stdout, or the CNI error that it reported.
 pub fn call(verb: &'static str, delegate: &Delegate) -> Result<Vec<u8>, CniError> {
     answer(delegate, native::run(&delegate.call(verb, &delegate.netns)))
 }
 
-/// What came of its execution.
+/// Turns the exit status and the output of a native plugin into its stdout or a CNI error.
 fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, CniError> {
     let Output { status, stdout, stderr } = ended.map_err(|error| {
         let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
@@ -94,7 +98,7 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
         CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
     })?;
     if status.success() {
-        // Nobody is left to tell when our own stderr is closed.
+        // The write fails only when our own stderr is closed. Then there is no way to report it.
         let _ = io::stderr().write_all(&stderr);
         return Ok(stdout);
     }
@@ -117,7 +121,7 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
     })
 }
 
-/// A CNI error as it was told.
+/// The CNI error that a native plugin printed, unchanged.
 fn relayed(value: &Value) -> CniError {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let code = value.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());

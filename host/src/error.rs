@@ -1,4 +1,4 @@
-//! From our errors to the runtime's.
+//! Conversion of internal errors into CNI errors.
 
 use crate::action::undo;
 use crate::apply::{ApplyError, Stuck};
@@ -6,10 +6,11 @@ use crate::cni::{CniError, code};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
 
-/// A text for a terminal: a guest's words are in it, and could tell the terminal what to do.
+/// Escapes control characters in a text before it goes to a terminal. The text may contain a guest's words, and those
+/// could contain terminal escape sequences.
 pub fn printable(text: &str) -> String {
     let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    // As JSON has it, if it is that.
+    // The JSON escape, so that a text which is JSON stays valid JSON.
     let shown = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     if text.contains(is_odd) { text.chars().map(shown).collect() } else { text.to_owned() }
 }
@@ -33,14 +34,17 @@ impl From<ApplyError> for CniError {
     }
 }
 
-/// The error for what is left. When all of it may go a little later, as behind somebody's lock, that is what the code says.
+/// The error for actions that could not be undone.
+///
+/// The code is `TRY_AGAIN_LATER` when every one of them may succeed later, for example because another process held a
+/// lock.
 pub fn stuck(msg: &str, what: &str, stuck: &[Stuck]) -> CniError {
     let retryable = stuck.iter().all(|stuck| stuck.error.is_retryable());
     let code = if retryable { code::TRY_AGAIN_LATER } else { code::STUCK };
     CniError::new(code, msg).with_details(left(what, stuck))
 }
 
-/// What is left on the machine, one line each, with the command that removes it.
+/// Lists the changes that are left on the machine, one line each, with the command that removes each of them.
 pub fn left(what: &str, stuck: &[Stuck]) -> String {
     let line = |stuck: &Stuck| {
         let (command, reason) = (undo::command(&stuck.undo, &stuck.netns), chain(&stuck.error));

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! CNI_* + stdin ── cni::decode ──▶ Request                            pure
-//!                    planner child (no privileges): guest records ──▶ DraftPlan
-//!                         plan::check ──▶ CheckedPlan                 all violations at once
-//!          dry run: plan::document ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
-//!                       cni::encode(Result | Error) ──▶ stdout
+//! planner child (no privileges): guest records ──▶ DraftPlan
+//! plan::check ──▶ CheckedPlan                 all violations at once
+//! dry run: plan::document ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
+//! cni::encode(Result | Error) ──▶ stdout
 //! ```
 //!
-//! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, a room for each thing), [`plan`],
-//! [`policy`], [`apply`], [`machine`],
-//! [`sandbox`]. Imports point one way; `docs/architecture.md` has the order, and a test holds it.
+//! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, one
+//! module for each kind), [`plan`], [`policy`], [`apply`], [`machine`], [`sandbox`]. Imports point in one direction.
+//! `docs/architecture.md` has the order, and a test checks it.
 
 pub mod action;
 pub mod apply;

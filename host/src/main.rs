@@ -1,4 +1,4 @@
-//! The process: environment and standard streams, dispatch by name, exit code.
+//! The process: environment and standard streams, dispatch by program name, exit code.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        // It would be told on the same standard error, by a panic.
+        // Otherwise, when stderr cannot be written, tracing reports that on stderr with a macro that panics.
         .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
@@ -53,7 +53,8 @@ fn main() -> ExitCode {
         Err(e) => return exit(fail(&CniError::new(code::INTERNAL, e.to_string()))),
     };
     let env = environment();
-    // Before anything else: what it does until there is a plugin for it, it does beside us. Where it cannot be started, the call tells so.
+    // Start the planner process first: its setup runs in parallel with ours. If the fork fails, `verb::call` reports
+    // the error.
     let planner = (env.command == "ADD" && !env.dry_run).then(Waiting::spawn).and_then(Result::ok);
     timings::ended("fork");
     panic::silence();
@@ -76,7 +77,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Standard input, unbuffered: who waits for it can be told to end.
+/// Standard input without a buffer. It polls, so that a signal can end a call that waits for input.
 struct Input;
 
 impl Read for Input {
@@ -97,7 +98,8 @@ fn exit(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// All in one `write`, where `Stdout` makes one of each line: a result is told whole or not at all.
+/// Standard output without a buffer. `Stdout` writes each line by itself; this writes a result with one `write`, so
+/// that the runtime gets all of it or nothing.
 fn unbuffered_stdout() -> Box<dyn Write> {
     match io::stdout().as_fd().try_clone_to_owned() {
         Ok(stdout) => Box::new(File::from(stdout)),
@@ -105,12 +107,12 @@ fn unbuffered_stdout() -> Box<dyn Write> {
     }
 }
 
-/// Writes at once; gives the exit code.
+/// Writes `text` and flushes. Returns the exit code.
 fn print(to: &mut dyn Write, text: &str) -> i32 {
     i32::from(to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_err())
 }
 
-/// The error on stdout (SPEC, section 5); gives the exit code.
+/// Prints the error on stdout (SPEC, section 5). Returns the exit code.
 fn fail(error: &CniError) -> i32 {
     print(&mut io::stdout(), &go_json(error));
     1
@@ -129,7 +131,8 @@ fn environment() -> Environment {
     }
 }
 
-/// A variable, or the empty text; bytes that are no UTF-8 fail the validation of whatever it is.
+/// The value of an environment variable, or the empty string. Invalid UTF-8 is replaced, and the validation of the
+/// value then refuses it.
 fn variable(name: &str) -> String {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -139,7 +142,8 @@ fn switch(name: &str) -> bool {
     value == "1" || value.eq_ignore_ascii_case("true")
 }
 
-/// Where things are kept: root's places, an ordinary user's, or what `WASM_CNI_*` says.
+/// The directories of this node: `/run` and `/var/cache` for root, the user's cache for an ordinary user, or what
+/// `WASM_CNI_*` names.
 fn node(dry: bool, netns_override: bool) -> Node {
     let state = match variable("WASM_CNI_STATE_DIR").as_str() {
         "" => PathBuf::from("/run/wasm-cni"),
@@ -159,8 +163,10 @@ fn node(dry: bool, netns_override: bool) -> Node {
     }
 }
 
-/// The administrator's policy. Whoever can set our environment can do without us what we do, so it may name another one; that
-/// one has to be there.
+/// Loads the administrator's policy.
+///
+/// `WASM_CNI_POLICY` may name another file, which must exist. This gives nobody new rights: a process that can set
+/// our environment already runs with our privileges.
 fn policy() -> Result<Policy, PolicyError> {
     match variable("WASM_CNI_POLICY").as_str() {
         "" => Policy::load(Path::new(policy::DEFAULT_PATH), false, &CEILINGS),
@@ -168,7 +174,7 @@ fn policy() -> Result<Policy, PolicyError> {
     }
 }
 
-/// Where compiled components are kept: the first of these that can be used.
+/// The directories for compiled components, in order of preference. The cache uses the first one that works.
 fn cache_dirs() -> Vec<PathBuf> {
     let (given, xdg, home) = (variable("WASM_CNI_CACHE_DIR"), variable("XDG_CACHE_HOME"), variable("HOME"));
     if !given.is_empty() {

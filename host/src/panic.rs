@@ -1,18 +1,19 @@
-//! Panics: bugs of ours. What was begun is undone all the same, and the runtime gets one CNI error.
+//! Handling of panics, which are bugs in wasm-cni. After a panic the host still undoes its changes, and the runtime
+//! gets one CNI error.
 
 use crate::cni::{CniError, code};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};
 
-/// What the last one said, and where.
+/// The message and the location of the last panic.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
-/// Panics print nothing: [`caught`] tells of them.
+/// Stops panics from printing to stderr. [`caught`] returns the message instead.
 pub fn silence() {
     set_hook(Box::new(|info| *LAST.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string()));
 }
 
-/// Runs `f`; a panic in it is an error with its text.
+/// Runs `f`. Turns a panic into an error with the panic's message.
 pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, CniError> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|_| {
         let text = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,4 +1,4 @@
-//! A plugin that is a component, with what it says of itself.
+//! A plugin that is a component, together with its manifest.
 
 use crate::cni::{CniError, Config, Request, code};
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
@@ -11,12 +11,12 @@ use crate::value::{NetworkName, PluginName, Report};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// A component that was found, compiled and ready to run.
+/// A component that is found, compiled and ready to run.
 #[derive(Debug)]
 pub struct Plugin {
-    /// Its type.
+    /// The plugin's type.
     pub name: PluginName,
-    /// Its code and what it says of itself.
+    /// The compiled code and the manifest.
     pub code: Code,
 }
 
@@ -26,7 +26,7 @@ impl Plugin {
         Plugin::find_on(node, &request.path, Some(&request.attachment.network), name)
     }
 
-    /// The same for a network, or for none in particular.
+    /// Looks a plugin up on `path`. `network` selects the policy rules; `None` means no particular network.
     pub fn find_on(
         node: &Node,
         path: &[PathBuf],
@@ -43,8 +43,10 @@ impl Plugin {
         }
     }
 
-    /// Reads a component that was found, and compiles it unless that was done before. One that policy pins to other digests
-    /// is refused first; a policy that cannot be used pins nothing, but then nothing is run either.
+    /// Reads a component, and compiles it unless the cache has it.
+    ///
+    /// If policy pins the plugin to digests, a component with another digest is refused before it is compiled. A
+    /// policy that cannot be used pins nothing here, but then [`Node::policy`] refuses to run the plugin.
     pub fn from_component(
         node: &Node,
         name: &PluginName,
@@ -60,12 +62,12 @@ impl Plugin {
         Ok(Plugin { name: name.clone(), code })
     }
 
-    /// Refuses a component that imports what policy denies it on every network (design rule 2).
+    /// Refuses a component that imports an interface which policy denies to it on every network.
     pub fn check_imports(&self, policy: &Policy) -> Result<(), CniError> {
         policy.rules(&self.name, None).check_imports(&self.name, &self.code.manifest.imports)
     }
 
-    /// The version gate, with the versions that the component supports.
+    /// Refuses a `cniVersion` that the component does not support.
     pub fn gate_version(&self, cni_version: &str) -> Result<(), CniError> {
         crate::cni::command::gate_version(cni_version, &self.code.manifest.cni_versions)
     }
@@ -78,8 +80,8 @@ impl Plugin {
         }
     }
 
-    /// `prevResult`. One that cannot be read matters only to a chained plugin: any other does nothing with it on ADD, as in
-    /// the reference.
+    /// `prevResult`. An invalid one is an error only for a chained plugin. Other plugins ignore it on ADD, as in the
+    /// reference.
     pub fn previous(&self, config: &Config) -> Result<Option<Report>, CniError> {
         match self.code.manifest.kind {
             Kind::Chained => config.previous(),
@@ -87,9 +89,10 @@ impl Plugin {
         }
     }
 
-    /// The container's namespace; none for an IPAM plugin when there is none: as in the reference, it has no use for one.
+    /// Opens the container's namespace. An IPAM plugin does not use it, so a missing one is `None` there, as in the
+    /// reference.
     ///
-    /// The host's own is refused (design rule 10).
+    /// The host's own namespace is refused: a plugin must not change the host in place of the container.
     pub fn netns(&self, node: &Node, request: &Request) -> Result<Option<NetnsFile>, CniError> {
         match NetnsFile::open(&request.netns) {
             Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
@@ -98,7 +101,7 @@ impl Plugin {
     }
 }
 
-/// The container's namespace, which is not to be the host's own.
+/// The container's namespace. Refuses the host's own namespace, unless `CNI_NETNS_OVERRIDE` allows it.
 pub fn container_netns(
     node: &Node,
     path: &str,

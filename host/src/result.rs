@@ -1,4 +1,4 @@
-//! The result of an ADD: a report that is filled in from the kernel, as text, and written.
+//! The result of an ADD: fills the report in from the kernel, encodes it and writes it to stdout.
 
 use crate::action::query::MachineFacts;
 use crate::action::{Answer, Facts, Query};
@@ -8,7 +8,7 @@ use crate::machine::port::Look;
 use crate::value::{Interface, Ip, LinkFact, LinkRef, Netns, Report};
 use std::io::Write;
 
-/// The result of a request whose plan is applied, in the configuration's version.
+/// The result of an applied plan as JSON, in the configuration's `cniVersion`.
 pub fn text(
     report: &Report,
     request: &Request,
@@ -18,14 +18,14 @@ pub fn text(
     let mut facts = MachineFacts::new(look);
     let finished = finish(report, request, &mut facts);
     let finished = finished.map_err(|error| match facts.refusal() {
-        // Whether to try again is not in a fact's text.
+        // The text of a failed query does not say whether a retry may succeed. The refusal does.
         Some(refusal) if refusal.is_retryable() => CniError { code: code::TRY_AGAIN_LATER, ..error },
         _ => error,
     })?;
     encode(&finished, cni_version)
 }
 
-/// Fills names and MACs in from the kernel: the result says what is, not what was planned.
+/// Fills names and MAC addresses in from the kernel: the result reports the actual state, not the planned one.
 pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Result<CniResult, CniError> {
     let mut interfaces = report.passed.clone();
     for link in &report.links {
@@ -58,10 +58,10 @@ fn fact(link: &LinkRef, answer: Answer) -> Result<LinkFact, CniError> {
     }
 }
 
-/// Writes it to the runtime.
+/// Writes the result to the runtime.
 pub fn deliver(text: &str, stdout: &mut dyn Write) -> Result<(), CniError> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
-        // Where the result cannot be told, the error cannot either.
+        // The error goes to stdout too, so the runtime will not get it either. The log is the only place left.
         tracing::error!(%error, "nobody takes the result: the ADD is undone");
         CniError::new(code::IO_FAILURE, format!("failed to write the result to stdout: {error}"))
     })

@@ -13,8 +13,10 @@ use crate::sandbox::planner::Waiting;
 use crate::{panic, plan, reference, result, section, signal, timings};
 use std::io::Write;
 
-/// ADD: plans, checks, applies, and writes the result to `stdout`. Nothing is left of one that fails: also if that is because
-/// of a panic, because we are told to end, or because nobody takes the result.
+/// ADD: plans, checks and applies, and writes the result to `stdout`.
+///
+/// A failed ADD leaves nothing behind. This includes an ADD that ends by a panic, by a signal, or because the runtime
+/// does not read the result.
 pub fn add(
     node: &Node,
     planner: Waiting,
@@ -38,7 +40,7 @@ fn attach(
     record: &mut Record<'_>,
     stdout: &mut dyn Write,
 ) -> Result<(), CniError> {
-    // The plugin: it runs beside us from here on.
+    // Start the plugin. It runs in parallel from here on.
     let policy = node.policy()?;
     let plugin = Plugin::find(node, request, &request.plugin)?;
     timings::ended("find");
@@ -47,15 +49,15 @@ fn attach(
     let (netns, previous) = (plugin.netns(node, request)?, plugin.previous(config)?);
     let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
 
-    // The attachment: locked, and what an earlier ADD left of it undone.
+    // Lock the attachment, and undo what an earlier ADD left of it.
     let netns_id = netns.as_ref().map(NetnsFile::id);
     let journal = node.state.lock(&request.attachment)?;
     let mut machine = node.locked_machine(netns, &journal);
     section::undo_old(node, request, &journal, netns_id, previous.is_some(), &mut machine)?;
     timings::ended("state");
 
-    // The draft. Each stage before the last goes the same way as that one below; then a native plugin is executed, and the draft goes on
-    // with its answer.
+    // Get the draft. At a native delegate a stage ends: `planning::plan` checks and applies that stage as the code
+    // below does with the last one. Then it executes the native plugin, and the guest continues with its result.
     let grants = Grants::for_request(
         request,
         config,
@@ -69,7 +71,7 @@ fn attach(
     record.plan(&plugins, || plan::digest(applied.iter().chain(&draft.entries), &draft.report));
     record.tolerate(&tolerated);
 
-    // The checked plan.
+    // Check the plan.
     let checked = plan::check(draft, &applied, &grants)
         .map_err(|violations| grants.denied(&violations))
         .and_then(|plan| check_shape(plan.report(), &config.cni_version).map(|()| plan))
@@ -77,7 +79,8 @@ fn attach(
         .inspect(|plan| record.tolerate(plan.tolerated()));
     timings::ended("check");
 
-    // Applied: journaled before and after each step, undone in reverse on failure.
+    // Apply the plan. The journal is written before and after each step, and a failure undoes the steps in reverse
+    // order.
     let (plan, mut writer) = match (checked, writer) {
         (Ok(plan), Some(writer)) => (plan, writer),
         (Ok(plan), None) => (plan, section::begin(request, &journal, netns_id, plugins)?),
@@ -89,7 +92,7 @@ fn attach(
     timings::ended("journal");
     section::apply(node, &journal, &mut writer, &plan, &mut machine)?;
 
-    // The result.
+    // Fill in, journal and deliver the result.
     let delivered =
         result::text(plan.report(), request, &config.cni_version, &mut machine).and_then(|text| {
             timings::ended("result");

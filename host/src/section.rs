@@ -1,4 +1,4 @@
-//! What one request notes in the journal of its attachment, a section: begun, applied, forgotten, or taken back.
+//! The section that one request writes in the journal of its attachment: begin, apply, forget, undo.
 
 use crate::action::context::{Notes, ReadContext};
 use crate::action::record::{Before, Effect};
@@ -39,7 +39,7 @@ pub fn begin(
     Ok(journal.begin(&header)?)
 }
 
-/// Applies a plan. After an error nothing is left of the section, or what is left is noted.
+/// Applies a plan. After an error, either nothing is left of the section, or the journal keeps what is left.
 pub fn apply(
     node: &Node,
     journal: &Journal,
@@ -53,8 +53,9 @@ pub fn apply(
     })
 }
 
-/// Executes a native plugin for ADD between two stages of a plan, with a note before and after; gives its entry and what it reported, or the error that it
-/// told.
+/// Executes a native plugin for ADD between two stages of a plan. The journal is written before and after.
+///
+/// Returns the plan entry and the plugin's result, or the CNI error that the plugin reported.
 pub fn delegate(
     writer: &mut Writer,
     plugin: &PluginName,
@@ -66,20 +67,20 @@ pub fn delegate(
     let entry = Entry { plugin, lifetime: Lifetime::Attachment, action };
     writer.intent(&[(entry.clone(), Before::Absent)])?;
     let added = delegate::add(delegate, cni_version, machine);
-    // When it failed it was executed for DEL too, so nothing of it is there.
+    // After a failed ADD the plugin was executed for DEL too, so it left nothing behind.
     let effect = if added.is_ok() { Effect::Created } else { Effect::AlreadyThere };
     writer.effect(&[Some(effect)])?;
     Ok(added.map(|report| (entry, report)))
 }
 
-/// A journal is kept for the next verb exactly when something is left that it describes.
+/// Removes the journal if nothing is left that it describes. Otherwise the next verb needs it.
 fn forget_if_done(journal: &Journal, writer: &Writer, done: bool) {
     if done && let Err(error) = journal.forget(writer.section()) {
         tracing::warn!(%error, "journal could not be removed");
     }
 }
 
-/// Takes back what was applied for a request that failed otherwise; gives the error to tell.
+/// Undoes what was applied for a request that failed in another step. Returns the error for the runtime.
 pub fn abandon(
     node: &Node,
     journal: &Journal,
@@ -97,7 +98,8 @@ pub fn abandon(
     crate::error::stuck(&msg, &what, &stuck)
 }
 
-/// Takes back an ADD that panicked; gives the error to tell. Its lock went with its stack, its journal did not.
+/// Undoes an ADD that panicked. Returns the error for the runtime. The panic released the lock, but the journal is
+/// still on disk.
 pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniError {
     let undo_all = || {
         let journal = node.state.lock(&request.attachment)?;
@@ -119,10 +121,11 @@ pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniEr
     panic.with_details(details)
 }
 
-/// An ADD over journals of the same attachment takes back first what they tell: the earlier ADD failed, or its DEL never came.
+/// Undoes the recorded sections of earlier ADDs of the same attachment: the earlier ADD failed, or its DEL never
+/// came.
 ///
-/// One that goes on with a chain (`is_continued`) leaves alone what that has made so far, and so all that may be a part of it: what ended
-/// well in this very namespace.
+/// With `is_continued`, this ADD continues a chain (it has a `prevResult`), so the sections of this chain stay. Then it
+/// undoes only sections of this plugin, and only if their ADD did not succeed or was in another namespace.
 pub fn undo_old(
     node: &Node,
     request: &Request,
@@ -141,7 +144,8 @@ pub fn undo_old(
             && netns_id == section.header.netns_id
             && is_replaced(&section, machine.as_look())
         {
-            // Lease and rules may be that one's too, under the very same names.
+            // Another program made the attachment again, and its lease and rules may have the same names. An undo
+            // could delete those.
             let name = section.header.attachment.interface.as_str();
             let msg = format!("container veth name ({name:?}) already exists");
             return Err(CniError::new(code::INTERNAL, msg)
@@ -153,9 +157,10 @@ pub fn undo_old(
     Ok(())
 }
 
-/// Takes back a section and forgets it.
+/// Undoes a section and removes it from the journal.
 ///
-/// The container's namespace, whose identity is `netns_id`, is entered only if the section was made in it.
+/// `netns_id` is the identity of the container's namespace. The undo enters that namespace only if the section was
+/// made in it.
 pub fn undo(
     node: &Node,
     journal: &Journal,
@@ -170,7 +175,7 @@ pub fn undo(
     };
     if stuck.is_empty() {
         if let Err(error) = journal.forget(section) {
-            // It describes what is not there any more, and hurts nobody.
+            // The journal describes changes that are already undone. It does no harm.
             tracing::warn!(%error, "journal could not be removed");
         }
         return Ok(());
@@ -183,8 +188,8 @@ pub fn undo(
     Err(crate::error::stuck("not everything could be undone", &what, &stuck))
 }
 
-/// Whether the container's link of a section is gone, and another one has its name: somebody else has made the attachment again,
-/// and the journal is about something that is no more.
+/// Whether the section's container link is gone and another link has its name. Then another program made the
+/// attachment again, and the journal describes a link that no longer exists.
 pub fn is_replaced(section: &Section, look: &mut dyn Look) -> bool {
     let Some(identity) = section.container_link() else { return false };
     let link = &identity.link;
@@ -192,7 +197,7 @@ pub fn is_replaced(section: &Section, look: &mut dyn Look) -> bool {
     matches!(is_there(identity, look), Ok(false)) && has_name(look)
 }
 
-/// Whether a link that was made still exists, under whatever name.
+/// Whether a link that the host made still exists, under any name.
 pub fn is_there(identity: &LinkIdentity, look: &mut dyn Look) -> Result<bool, MachineError> {
     let found = ReadContext::new(look, &mut Notes::default()).link_at(&identity.link, identity.index)?;
     Ok(found.is_some_and(|found| found.kind == identity.kind))

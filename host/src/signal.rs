@@ -1,34 +1,35 @@
-//! Signals that ask us to end. They are noted, and answered where that is possible: what was begun is undone, and the runtime
-//! gets one CNI error.
+//! Signals that ask the process to end. The handler records the signal; the code checks at safe points. Then the host
+//! undoes its changes, and the runtime gets one CNI error.
 
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// What asks a process to end, and lets it answer.
+/// The signals that ask a process to end and that a handler can catch.
 const WATCHED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Nothing was asked yet.
+/// No signal arrived yet.
 const NONE: c_int = 0;
-/// It was asked and is being answered.
+/// A signal arrived, and [`check`] has reported it.
 const ANSWERED: c_int = -1;
 
-/// One of the above, or the number of the signal that came first.
+/// [`NONE`], [`ANSWERED`], or the number of the signal that arrived first.
 static ASKED: AtomicI32 = AtomicI32::new(NONE);
 
-/// The error of what does not go on because of a signal.
+/// The error of an operation that a signal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("told to end by {}", .0.as_str())]
 pub struct Ended(pub Signal);
 
-/// From now on such signals are noted; those that whoever started us ignores stay ignored.
+/// Installs the handler. A signal that our parent process set to be ignored stays ignored.
 pub fn watch() {
     for signal in WATCHED {
         let _ = note(signal);
     }
 }
 
-/// An error if we were asked to end: once, so that what is done about it, the rollback, is not disturbed in turn.
+/// Fails if a signal asked the process to end. It fails only once, so that a second signal does not interrupt the
+/// rollback.
 pub fn check() -> Result<(), Ended> {
     let number = ASKED.load(Ordering::Relaxed);
     if number <= NONE {
@@ -41,7 +42,7 @@ pub fn check() -> Result<(), Ended> {
     }
 }
 
-/// Whether [`check`] has an error to give: for who cannot return it.
+/// Whether [`check`] would fail, for callers that cannot return the error.
 pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed) > NONE
 }
@@ -49,10 +50,10 @@ pub fn is_asked() -> bool {
 #[expect(unsafe_code, reason = "a signal handler")]
 fn note(signal: Signal) -> nix::Result<()> {
     let action = SigAction::new(SigHandler::Handler(asked), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: `asked` does what a signal handler may: it changes an atomic number.
+    // SAFETY: `asked` is async-signal-safe: it only changes an atomic integer.
     let before = unsafe { sigaction(signal, &action) }?;
     if matches!(before.handler(), SigHandler::SigIgn) {
-        // SAFETY: as it was.
+        // SAFETY: this restores the handler that was installed before.
         unsafe { sigaction(signal, &before) }?;
     }
     Ok(())

@@ -1,6 +1,7 @@
-//! Where the time of a call goes: phases that follow each other, on the clock of the process.
+//! Measures how long each phase of a call takes, on the monotonic clock of this process.
 //!
-//! One that comes back counts on: what is told of a phase is all of it. Children have their own time, which is the phase's that waits for them.
+//! Repeated phases accumulate: the time of a phase is the sum of all its parts. The time of a child process counts
+//! for the phase that waits for it.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Write;
@@ -9,23 +10,23 @@ use std::time::{Duration, Instant};
 
 static CLOCK: Mutex<Clock> = Mutex::new(Clock { last: None, phases: Phases(Vec::new()) });
 
-/// Since when the present phase goes on, and those before it.
+/// The start of the current phase, and the durations of the phases before it.
 struct Clock {
     last: Option<Instant>,
     phases: Phases,
 }
 
-/// What phases took, in the order in which they ended first.
+/// The duration of each phase, in the order in which the phases ended first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phases(Vec<(&'static str, Duration)>);
 
-/// The first phase begins.
+/// Resets the clock and starts the first phase.
 pub fn begin() {
     let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
     *clock = Clock { last: Some(Instant::now()), phases: Phases(Vec::new()) };
 }
 
-/// What was done since the last phase ended was this one.
+/// Counts the time since the last call as time of `phase`.
 pub fn ended(phase: &'static str) {
     let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
@@ -43,14 +44,14 @@ pub fn phases() -> Phases {
     CLOCK.lock().unwrap_or_else(PoisonError::into_inner).phases.clone()
 }
 
-/// The last phase ends, and all are told.
+/// Ends the last phase, and returns all durations as text.
 pub fn end() -> String {
     ended("end");
     phases().text()
 }
 
 impl Phases {
-    /// A line for each, in microseconds, and the sum.
+    /// One line for each phase, in microseconds, and the sum.
     fn text(&self) -> String {
         let sum = self.0.iter().map(|(_, took)| *took).sum();
         let lines = self.0.iter().copied().chain([("sum", sum)]);
@@ -61,7 +62,7 @@ impl Phases {
     }
 }
 
-/// An object with a member for each, in microseconds.
+/// A JSON object with one member for each phase, in microseconds.
 impl Serialize for Phases {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use wasm_cni_sdk::config;
 
-/// So many bytes no burst may have.
+/// The upper bound of a burst, in bytes. The burst must be below it.
 const MAX_BURST_BYTES: u64 = u32::MAX as u64;
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +31,7 @@ struct Entry {
     egress_burst: u64,
 }
 
-/// A rate in bits a second, and a burst in bits.
+/// A rate in bits per second, and a burst in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// `…Rate`.
@@ -40,20 +40,20 @@ pub struct Limit {
     pub burst: u64,
 }
 
-/// What is to be limited.
+/// The limits to set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `ingress…`: what goes to the container.
+    /// `ingress…`: the traffic to the container.
     pub ingress: Option<Limit>,
-    /// `egress…`: what comes from it.
+    /// `egress…`: the traffic from the container.
     pub egress: Option<Limit>,
 }
 
 impl Config {
-    /// Reads a configuration. Of a network that says anything itself, what the runtime wants does not count.
+    /// Parses a configuration. If the network's configuration sets any limit itself, `runtimeConfig` is ignored.
     ///
     /// # Errors
-    /// The reference's texts; of JSON, ours.
+    /// The errors have the reference's texts, except for invalid JSON.
     pub fn parse(json: &str) -> Result<Self, String> {
         let conf: Conf =
             config::parse(json).map_err(|e| format!("failed to parse network configuration: {e}"))?;
@@ -83,11 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_networks_own_limits_count_before_the_runtimes() {
+    fn limits_of_the_network_win_over_those_of_the_runtime() {
         let asked = r#""runtimeConfig": {"bandwidth": {"ingressRate": 8, "ingressBurst": 80}}"#;
         let read = Config::parse(&format!("{{{asked}}}")).unwrap();
         assert_eq!(read, Config { ingress: Some(Limit { rate: 8, burst: 80 }), egress: None });
-        // Even a zero.
+        // The network sets a limit even if the value is 0.
         assert_eq!(Config::parse(&format!(r#"{{"egressRate": 0, {asked}}}"#)).unwrap(), Config::default());
         let own = Config::parse(&format!(r#"{{"egressRate": 1, "egressBurst": 2, {asked}}}"#)).unwrap();
         assert_eq!(own, Config { ingress: None, egress: Some(Limit { rate: 1, burst: 2 }) });

@@ -1,4 +1,4 @@
-//! bandwidth: how fast packets reach the container, and leave it.
+//! bandwidth: limits the rate of the traffic to the container and from it.
 
 mod config;
 
@@ -26,7 +26,7 @@ fn add() -> Result<(), Error> {
     Ok(())
 }
 
-/// The host's end of the container's interface, which an earlier plugin has to have told.
+/// The host's end of the container's interface. An earlier plugin must have reported it.
 fn host_end(previous: &Previous) -> Result<Link, Error> {
     let interfaces = previous.interfaces();
     if interfaces.is_empty() {
@@ -47,7 +47,7 @@ fn host_end(previous: &Previous) -> Result<Link, Error> {
     let host = observe::host_end().ok_or_else(|| format!("veth peer of {name} is not in host ns"))?;
     let is_reported =
         interfaces.iter().any(|interface| interface.name == host && interface.sandbox.is_empty());
-    // One that nobody told of is not looked at.
+    // An interface that no earlier plugin reported is not looked up.
     let link = is_reported.then(|| Link::existing(Netns::Host, &host)).flatten();
     link.ok_or_else(|| "no veth peer of container interface found in host ns".into())
 }

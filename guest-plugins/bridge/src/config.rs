@@ -5,50 +5,51 @@ use serde::Deserialize;
 use wasm_cni_sdk::nat::Backend;
 use wasm_cni_sdk::{Dns, Error, MacAddress, args, config, mac};
 
-/// What a valid configuration asks for.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The bridge's name.
+    /// `bridge`: the name of the bridge.
     pub bridge: String,
-    /// The bridge takes every frame.
+    /// `promiscMode`: the bridge is in promiscuous mode.
     pub promiscuous: bool,
-    /// The bridge gets the gateway's address, and the host forwards.
+    /// `isGateway`: the bridge gets the address of the gateway, and the host forwards packets.
     pub is_gateway: bool,
-    /// A conflicting address of the bridge makes room for the gateway's.
+    /// `forceAddress`: an address of the bridge that conflicts with the gateway's is removed.
     pub force_address: bool,
-    /// The container gets a default route.
+    /// `isDefaultGateway`: the container gets a default route.
     pub is_default_gateway: bool,
-    /// Addresses of the container are hidden behind the host's.
+    /// `ipMasq`: the host masquerades the container's addresses.
     pub ip_masq: bool,
-    /// With these rules; none: the host's choice.
+    /// `ipMasqBackend`. `None`: the host chooses.
     pub ip_masq_backend: Option<Backend>,
-    /// Bytes; 0: the kernel's default.
+    /// `mtu`, in bytes. 0: the kernel's default.
     pub mtu: u32,
-    /// Frames may leave a port through which they came.
+    /// `hairpinMode`: frames may leave through the port through which they came.
     pub hairpin: bool,
-    /// The port exchanges frames with non-isolated ports alone.
+    /// `portIsolation`: the port exchanges frames only with ports that are not isolated.
     pub isolated: bool,
-    /// The VLAN of the container's frames.
+    /// `vlan`: the VLAN of the container's untagged frames.
     pub vlan: Option<u16>,
-    /// VLANs whose frames reach the container with a tag, as ranges; none at all is not the same as an empty list.
+    /// `vlanTrunk`: the VLANs whose frames reach the container with a tag, as ranges. An absent list is not the same
+    /// as an empty list.
     pub vlan_trunk: Option<Vec<(u16, u16)>>,
-    /// The port stays in the bridge's default VLAN too.
+    /// `preserveDefaultVlan`: the port also stays in the default VLAN of the bridge.
     pub preserve_default_vlan: bool,
-    /// The host drops frames with another source address than the container's.
+    /// `macspoofchk`: the host drops frames whose source address is not the container's.
     pub check_source_mac: bool,
-    /// IPv6 addresses are used only once nobody else has been found to have them.
+    /// `enabledad`: IPv6 addresses are used only after duplicate address detection.
     pub detect_duplicates: bool,
-    /// The container's end of the pair stays down.
+    /// `disableContainerInterface`: the container's end of the pair stays down.
     pub leave_down: bool,
-    /// The Ethernet address of the container's interface, if one is asked for.
+    /// The requested Ethernet address of the container's interface, if any.
     pub mac: Option<MacAddress>,
-    /// The plugin that hands out addresses; empty: the network has none.
+    /// `ipam.type`: the IPAM plugin. Empty: the network has none.
     pub ipam: String,
-    /// Replaces that of the IPAM plugin, if anything is said.
+    /// `dns`: replaces the DNS settings of the IPAM plugin, if it is given.
     pub dns: Dns,
 }
 
-/// What is read of standard input.
+/// The configuration as read from standard input.
 #[derive(Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Conf {
@@ -114,7 +115,7 @@ impl Default for Conf {
 }
 
 impl Config {
-    /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
+    /// Parses standard input and `CNI_ARGS`. The checks have the reference's order and texts.
     pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
         let conf: Conf = config::parse(json).map_err(|e| format!("failed to load netconf: {e}"))?;
         let vid = u16::try_from(conf.vlan).ok().filter(|vid| *vid <= 4094);
@@ -137,7 +138,7 @@ impl Config {
             is_gateway: conf.is_gateway || conf.is_default_gateway,
             is_default_gateway: conf.is_default_gateway,
             ip_masq: conf.ip_masq,
-            // A negative one counts as none, as in the reference.
+            // A negative MTU counts as absent, as in the reference.
             mtu: u32::try_from(conf.mtu.max(0))
                 .map_err(|_| format!("failed to load netconf: mtu: {} is too large", conf.mtu))?,
             hairpin: conf.hairpin_mode,
@@ -148,7 +149,7 @@ impl Config {
     }
 }
 
-/// `CNI_ARGS`, then `args.cni.mac`, then `runtimeConfig.mac`: the last one that is given counts.
+/// The requested Ethernet address. `runtimeConfig.mac` wins over `args.cni.mac`, and that wins over `CNI_ARGS`.
 fn requested_mac(conf: &Conf, cni_args: &str) -> Result<Option<MacAddress>, String> {
     let mut from_args = String::new();
     args::parse(cni_args, |key, value| {
@@ -176,7 +177,7 @@ fn refuse_contradictions(conf: &Conf) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts only with `ipMasq`, as in the reference.
+/// `ipMasqBackend`. It has an effect only with `ipMasq`, as in the reference.
 fn backend(conf: &Conf) -> Result<Option<Backend>, String> {
     match conf.ip_masq_backend.as_deref().filter(|_| conf.ip_masq) {
         None => Ok(None),
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn bridge_is_cni0_only_when_nothing_is_said() {
+    fn bridge_is_cni0_only_by_default() {
         assert_eq!(config("{}", "").bridge, "cni0");
         assert_eq!(config(r#"{"bridge": null}"#, "").bridge, "cni0");
         assert_eq!(config(r#"{"bridge": "br1"}"#, "").bridge, "br1");
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn runtime_mac_beats_that_of_args_which_beats_cni_args() {
+    fn runtime_mac_wins_over_args_and_args_win_over_cni_args() {
         let args = "IgnoreUnknown=1;MAC=0a:00:00:00:00:01";
         let last = |json| config(json, args).mac.map(|mac| mac.5);
         assert_eq!(last("{}"), Some(1));
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn backend_counts_only_with_masquerading() {
+    fn backend_has_an_effect_only_with_masquerading() {
         let backend = |json| config(json, "").ip_masq_backend;
         assert_eq!(backend(r#"{"ipMasq": true}"#), None);
         assert_eq!(backend(r#"{"ipMasq": true, "ipMasqBackend": null}"#), None);

@@ -1,12 +1,13 @@
-//! Which gateways and routes follow from what the IPAM plugin answered.
+//! Computes gateways and routes from the result of the IPAM plugin.
 
 use super::config::Config;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use wasm_cni_sdk::{Ip, IpNetwork, Ipv4Network, Ipv6Network, Route, address};
 
-/// Gives each address its gateway, the first after the network's own if there is none, and adds the default routes.
+/// Sets the gateway of each address, and adds the default routes.
 ///
-/// A family has its default route when the IPAM plugin gave one with a gateway.
+/// An address without a gateway gets the first address of its network. A family gets a default route unless the IPAM
+/// plugin gave one with a gateway.
 pub fn complete(config: &Config, ips: &mut [Ip], routes: &mut Vec<Route>) {
     let mut has_default = Vec::new();
     for ip in ips {
@@ -35,19 +36,19 @@ const IPV6_DEFAULT: IpNetwork = match Ipv6Network::new_checked(Ipv6Addr::UNSPECI
     None => unreachable!(),
 };
 
-/// What becomes of the addresses of the bridge, or of the gateway in the VLAN.
+/// The changes of the addresses of the bridge, or of the gateway interface in the VLAN.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// They conflict with a gateway.
+    /// The addresses that conflict with a gateway.
     pub remove: Vec<IpNetwork>,
-    /// The gateways, IPv4 first: each with the length of the container's address.
+    /// The addresses of the gateways, IPv4 first. Each has the prefix length of the container's address.
     pub add: Vec<IpNetwork>,
 }
 
-/// Makes a link of that name the gateway; `existing` are the addresses that it has.
+/// Computes the changes that make the link the gateway. `existing` are its present addresses.
 ///
-/// Another IPv4 address, or an IPv6 one whose network overlaps, is an error, unless `force` replaces it. Of several IPv4
-/// gateways that leaves the last, as in the reference.
+/// A different IPv4 address, or an IPv6 address with an overlapping network, is an error. With `force`, it is removed
+/// instead. With several IPv4 gateways, `force` keeps only the last one, as in the reference.
 pub fn of_link(link: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> Result<Change, String> {
     let (ipv4, ipv6): (Vec<&Ip>, Vec<&Ip>) = ips.iter().partition(|ip| ip.address.is_ipv4());
     let mut there = existing.to_vec();
@@ -57,7 +58,8 @@ pub fn of_link(link: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> R
         let gateway = IpNetwork::new(gateway, ip.address.prefix())
             .map_err(|e| format!("{gateway}/{}: {e}", ip.address.prefix()))?;
         gateways.push(gateway);
-        // What stands before the address itself makes room for it, what stands behind it stays.
+        // The reference searches the addresses in order, and stops at the gateway's address. So it removes only
+        // conflicting addresses that come before.
         let place = there.iter().position(|address| *address == gateway);
         let mut before = there.split_off(0);
         let behind = place.map(|place| before.split_off(place)).unwrap_or_default();
@@ -68,8 +70,9 @@ pub fn of_link(link: &str, ips: &[Ip], existing: &[IpNetwork], force: bool) -> R
         there = before;
         there.extend(if place.is_some() { behind } else { vec![gateway] });
     }
-    // IPv4 from the last to the first: what is added again in the reverse order is in its old one, and none goes with the first
-    // of its subnet. Of IPv6, the kernel lists first what was added last.
+    // The rollback adds the addresses again in reverse order. So IPv4 addresses are removed from the last to the
+    // first, and come back in their old order. In this order, the kernel also deletes no secondary address together
+    // with the first of its subnet. It lists IPv6 addresses in the opposite order, the newest first.
     let (v4, v6): (Vec<IpNetwork>, Vec<IpNetwork>) =
         existing.iter().filter(|address| !there.contains(address)).partition(|address| address.is_ipv4());
     Ok(Change {
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn force_makes_room_for_the_gateway_and_leaves_what_is_in_nobodys_way() {
+    fn force_removes_only_addresses_that_conflict_with_the_gateway() {
         let change = |ips: &[Ip], there: &[IpNetwork]| of_link("cni0", ips, there, true).expect("forced");
         let other = [network("10.9.9.1/24"), network("fd00:2::1/64"), network("fd00:1::9/48")];
         let ips = [ip("10.1.2.2/24", "10.1.2.1"), ip("fd00:1::2/64", "fd00:1::1")];
@@ -179,7 +182,7 @@ mod tests {
             change(&ips, &several).remove,
             ["10.9.9.2/24", "10.9.9.1/24", "fd00:1::9/48", "fd00:1::8/48"].map(network)
         );
-        // The search ends where the address is found.
+        // The search ends at the gateway's own address.
         let there = [network("10.1.2.1/24"), network("10.9.9.1/24")];
         assert_eq!(change(&ips[..1], &there), Change { remove: vec![], add: vec![network("10.1.2.1/24")] });
         let two = [ip("10.1.2.2/24", "10.1.2.1"), ip("10.1.3.2/24", "10.1.3.1")];

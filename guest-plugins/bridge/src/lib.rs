@@ -1,4 +1,4 @@
-//! bridge: a veth pair from the container to a bridge on the host, and what makes it reachable.
+//! bridge: connects the container to a bridge on the host by a veth pair, and makes it reachable.
 
 mod config;
 mod gateway;
@@ -27,7 +27,7 @@ fn add() -> Result<(), Error> {
     let container = Link::veth(&request::interface_name());
     let host = container.peer();
     connect(&config, &bridge, &host, &container);
-    // A native IPAM plugin (dhcp) needs the link to be there; a component only records its leases.
+    // A native IPAM plugin (dhcp) needs the link to exist. A component only records its leases.
     let answer = answer_of_ipam(&config)?;
     for link in [&bridge, &host, &container] {
         results::add_link(link);
@@ -53,7 +53,8 @@ fn add() -> Result<(), Error> {
                 forward(own.as_ref().unwrap_or(&bridge), &change);
             }
             host.settle();
-            // What the kernel sent when the container's end came up, was lost: its port was not yet ready.
+            // The kernel announced the addresses when the container's end came up. Those frames were lost, because
+            // the bridge port was not ready yet.
             container.announce();
             for ip in &answer.ips {
                 if config.ip_masq {
@@ -72,7 +73,7 @@ fn add() -> Result<(), Error> {
     Ok(())
 }
 
-/// The addresses that the bridge has already; none without one.
+/// The present addresses of the bridge. Empty if there is no bridge.
 fn addresses_of_bridge(name: &str) -> Result<Vec<IpNetwork>, Error> {
     match observe::find_link(Netns::Host, name) {
         None => Ok(Vec::new()),
@@ -84,13 +85,14 @@ fn addresses_of_bridge(name: &str) -> Result<Vec<IpNetwork>, Error> {
     }
 }
 
-/// Those of the gateway in the VLAN; whether the link is one, is seen when it is used.
+/// The present addresses of the gateway interface in the VLAN. The host checks the kind of the link when it applies
+/// the plan.
 fn addresses_of_gateway(name: &str) -> Vec<IpNetwork> {
     let found = observe::find_link(Netns::Host, name);
     found.map(|link| link.addresses().into_iter().map(Into::into).collect()).unwrap_or_default()
 }
 
-/// What the IPAM plugin gives; nothing, when the configuration names none.
+/// The result of the IPAM plugin. `None` if the configuration names no IPAM plugin.
 fn answer_of_ipam(config: &Config) -> Result<Option<Answer>, Error> {
     if config.ipam.is_empty() {
         return Ok(None);
@@ -103,7 +105,7 @@ fn answer_of_ipam(config: &Config) -> Result<Option<Answer>, Error> {
     }
 }
 
-/// The bridge, and the pair from it to the container, whose end stays down.
+/// Records the bridge, and the veth pair from it to the container. The container's end stays down.
 fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     if config.mtu != 0 {
         bridge.set_mtu(config.mtu);
@@ -119,26 +121,27 @@ fn connect(config: &Config, bridge: &Link, host: &Link, container: &Link) {
     if config.promiscuous {
         bridge.set_promiscuous(true);
     }
-    // A container must not give the host a default route.
+    // Otherwise a container could give the host a default route by a router advertisement.
     sysctls::try_set_link(host, IpFamily::Ipv6, "accept_ra", "0");
     bridge.up();
     host.up();
 }
 
-/// Addresses and routes of the container's end, which comes up in between.
+/// Records addresses and routes of the container's end, and brings it up.
 fn configure(config: &Config, container: &Link, answer: &Answer) {
     if config.detect_duplicates {
         sysctls::try_set_link(container, IpFamily::Ipv6, "enhanced_dad", "1");
         sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "1");
     } else {
-        // Its addresses are from the IPAM plugin: usable at once.
+        // The IPAM plugin assigns each address only once. Without duplicate address detection it is usable at once.
         sysctls::try_set_link(container, IpFamily::Ipv6, "accept_dad", "0");
     }
-    // And told to the neighbours.
+    // The kernel announces the addresses to the neighbours.
     sysctls::try_set_link(container, IpFamily::Ipv4, "arp_notify", "1");
     let has_ipv6 = answer.ips.iter().any(|ip| ip.address.is_ipv6());
     if has_ipv6 || config.is_gateway {
-        // All that it needs is known: a router that advertises itself would be another container.
+        // The container gets its whole configuration from the plan. A router that sends advertisements would be
+        // another container.
         sysctls::try_set_link(container, IpFamily::Ipv6, "accept_ra", "0");
     }
     if has_ipv6 {
@@ -155,7 +158,8 @@ fn forward(on: &Link, gateways: &Change) {
     for gateway in &gateways.add {
         let address = Address::new(on, (*gateway).into());
         if gateway.is_ipv6() {
-            // Nodes may share it, and a bridge without a port would ask for ever.
+            // Several nodes may share the gateway's address. And duplicate address detection never ends on a bridge
+            // without a port.
             address.nodad();
         }
     }
@@ -166,7 +170,7 @@ fn forward(on: &Link, gateways: &Change) {
     }
 }
 
-/// Hides an address behind the host's.
+/// Masquerades an address of the container.
 fn masquerade(ip: &Ip, backend: Option<Backend>) {
     match backend {
         Some(backend) => Masquerade::with_backend(ip.address.into(), backend),

@@ -1,10 +1,10 @@
-//! `vlanTrunk`: VLANs whose frames keep their tag.
+//! `vlanTrunk`: the VLANs whose frames keep their tag.
 
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-/// The IDs that a VLAN can have.
+/// The valid VLAN IDs.
 const IDS: RangeInclusive<i64> = 1..=4094;
 
 /// An entry of `vlanTrunk`.
@@ -18,10 +18,10 @@ pub struct Trunk {
     id: Option<i64>,
 }
 
-/// The VLANs that entries name, ascending, as ranges without neighbours.
+/// The VLANs that the entries name, in ascending order, as ranges. Adjacent ranges are merged.
 ///
 /// # Errors
-/// The reference's texts, of the first thing that makes no sense.
+/// The first invalid entry is an error with the reference's text.
 pub fn collect(entries: &[Trunk]) -> Result<Vec<(u16, u16)>, &'static str> {
     let mut vids = BTreeSet::new();
     for entry in entries {

@@ -1,15 +1,15 @@
-//! VLANs: which ones the port is in, and where the gateway is.
+//! VLANs: the VLANs of the bridge port, and the gateway in a VLAN.
 
 use super::config::Config;
 use wasm_cni_sdk::links::Link;
 
-/// The VLAN of frames without a tag on a trunk for which the configuration names none, as in the reference.
+/// The VLAN of untagged frames on a trunk, if the configuration names none. The reference uses 1.
 const DEFAULT: u16 = 1;
 
-/// Puts the port into its VLANs, and lets a bridge that is made tell them apart.
+/// Adds the port to its VLANs, and switches VLAN filtering on for a new bridge.
 pub fn assign(config: &Config, bridge: &Link, port: &Link) {
     let trunk = config.vlan_trunk.as_deref();
-    // An empty list counts too, as in the reference.
+    // An empty list switches filtering on too, as in the reference.
     if config.vlan.is_some() || trunk.is_some() {
         bridge.set_vlan_filtering(true);
     }
@@ -31,7 +31,7 @@ pub fn assign(config: &Config, bridge: &Link, port: &Link) {
     }
 }
 
-/// The link that gets the gateways' addresses.
+/// The name of the link that gets the addresses of the gateways.
 pub fn gateway_name(config: &Config) -> String {
     match config.vlan {
         Some(vid) => format!("{}.{vid}", config.bridge),
@@ -39,7 +39,7 @@ pub fn gateway_name(config: &Config) -> String {
     }
 }
 
-/// The reference's words for a gateway's address that cannot be set.
+/// The reference's error text for a gateway address that cannot be set.
 pub fn failed_gateway(config: &Config) -> &'static str {
     match config.vlan {
         Some(_) => "failed to set vlan interface for bridge with addr",
@@ -47,7 +47,7 @@ pub fn failed_gateway(config: &Config) -> &'static str {
     }
 }
 
-/// The gateway in the container's VLAN, if it has one.
+/// Records the gateway interface in the container's VLAN. `None` if the configuration names no VLAN.
 pub fn gateway(config: &Config, bridge: &Link) -> Option<Link> {
     let gateway = Link::vlan_gateway(bridge, config.vlan?);
     if !config.preserve_default_vlan {

@@ -32,7 +32,7 @@ fn add() -> Result<(), Error> {
     results::add_link(&link);
     answer.ips.iter().for_each(|ip| ip.report_on(&link));
     answer.routes.iter().for_each(Route::report);
-    // The network's own `dns` does not count, as in the reference.
+    // The `dns` of the network's configuration is ignored, as in the reference.
     answer.dns.report();
     Ok(())
 }

@@ -13,24 +13,24 @@ struct Conf {
     ingress_policy: String,
 }
 
-/// What is to be passed on.
+/// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `backend`, if it names one: any other word is as good as none, as in the reference.
+    /// `backend`. An unknown word counts as absent, as in the reference.
     pub backend: Option<Firewall>,
     /// `iptablesAdminChainName`.
     pub admin_chain: String,
     /// `firewalldZone`.
     pub zone: String,
-    /// `ingressPolicy`, with its word; none: `open`.
+    /// `ingressPolicy`, parsed and as text. `None`: `open`.
     pub ingress: Option<(Ingress, String)>,
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Parses a configuration.
     ///
     /// # Errors
-    /// The reference's texts; of JSON, ours.
+    /// The errors have the reference's texts, except for invalid JSON.
     pub fn parse(json: &str) -> Result<Self, String> {
         let conf: Conf = config::parse(json).map_err(|e| e.to_string())?;
         let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
@@ -65,7 +65,7 @@ mod tests {
             (None, "CNI-ADMIN", "trusted")
         );
         assert_eq!(read.ingress, None);
-        // A word that nobody knows is none.
+        // An unknown backend counts as absent.
         assert_eq!(Config::parse(r#"{"backend": "nftables", "ingressPolicy": "open"}"#).unwrap(), read);
     }
 

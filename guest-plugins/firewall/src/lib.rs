@@ -1,4 +1,4 @@
-//! firewall: what the host passes on to the container, and from it.
+//! firewall: lets the host forward packets to the container and from it.
 
 mod config;
 
@@ -30,7 +30,7 @@ fn add() -> Result<(), Error> {
     Ok(())
 }
 
-/// By the first interface of `prevResult`, which is the bridge.
+/// Isolates the first interface of `prevResult`, which is the bridge.
 fn isolate(
     previous: &Previous,
     ingress: Ingress,

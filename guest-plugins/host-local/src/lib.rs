@@ -1,4 +1,4 @@
-//! host-local: addresses from the ranges of the configuration, leased in files on this machine.
+//! host-local: assigns addresses from the ranges of the configuration, and keeps the leases in files on this machine.
 
 mod order;
 

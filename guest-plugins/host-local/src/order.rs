@@ -1,16 +1,16 @@
-//! In which order host-local tries addresses: round robin, so that a freed one rests before it is used again.
+//! The order in which host-local tries addresses: round robin, so that a freed address is not reused at once.
 
 use std::net::IpAddr;
 use wasm_cni_sdk::address;
 use wasm_cni_sdk::ipam::{Free, RangeSet, Span};
 
-/// The first free address after the one given last; at the end of a range its successor goes on, at the end of the
-/// last one the first. The address given last comes last.
+/// The first free address after the one that was reserved last. The search continues with the next range, and after
+/// the last range with the first. It ends with the address that was reserved last.
 pub fn next(set: &RangeSet, last: Option<IpAddr>, free: &Free) -> Option<IpAddr> {
     rotation(set, last).into_iter().find_map(|span| free.lowest(span))
 }
 
-/// The spans of a set in the order in which they are searched.
+/// The spans of a set in the order of the search.
 fn rotation(set: &RangeSet, last: Option<IpAddr>) -> Vec<Span<'_>> {
     let ranges = set.ranges();
     let place = last.and_then(|last| Some((ranges.iter().position(|range| range.contains(last))?, last)));
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn search_begins_behind_the_last_address_and_ends_with_it() {
+    fn search_starts_after_the_last_address_and_ends_with_it() {
         assert_eq!(
             search(Some("10.2.0.7")),
             ["10.2.0.8-10.2.0.254", "10.3.0.1-10.3.0.254", "10.1.0.10-10.1.0.12", "10.2.0.1-10.2.0.7",]
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn search_begins_at_the_first_range_without_an_address_of_the_set() {
+    fn search_starts_at_the_first_range_if_the_last_address_is_in_no_range() {
         let all = ["10.1.0.10-10.1.0.12", "10.2.0.1-10.2.0.254", "10.3.0.1-10.3.0.254"];
         assert_eq!(search(None), all);
         assert_eq!(search(Some("10.9.9.9")), all);

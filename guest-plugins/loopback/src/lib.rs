@@ -5,7 +5,7 @@ use wasm_cni_sdk::{Error, IpNetwork, Netns, observe, request, results};
 
 wasm_cni_sdk::plugin!(kind: Chained, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
-/// Whatever `CNI_IFNAME` says.
+/// The plugin ignores `CNI_IFNAME`.
 const NAME: &str = "lo";
 
 fn add() -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wasm_cni_sdk::config;
 use wasm_cni_sdk::nat::{self, Backend};
 
-/// The bit that marks what is to be masqueraded, unless told otherwise.
+/// The default of `markMasqBit`: the bit of the packet mark that selects packets for masquerading.
 const MARK_BIT: u8 = 13;
 
 #[derive(Debug, Default, Deserialize)]
@@ -37,24 +37,24 @@ struct Entry {
     host_ip: String,
 }
 
-/// What is to be mapped.
+/// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `runtimeConfig.portMappings`.
     pub mappings: Vec<Mapping>,
-    /// `backend`, or what the host has.
+    /// `backend`, or the default of the host.
     pub backend: Backend,
     /// `conditionsV4`.
     pub conditions_v4: Vec<String>,
     /// `conditionsV6`.
     pub conditions_v6: Vec<String>,
-    /// `snat`: how packets are marked that need the host's address; none: none do.
+    /// `snat`, with the way to mark the packets that are masqueraded. `None`: no packet is masqueraded.
     pub masquerade: Option<Marking>,
     /// `masqAll`.
     pub masquerade_all: bool,
 }
 
-/// A port, and where it leads.
+/// A port of the host, and the port of the container that it maps to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
     /// `protocol`, in lower case.
@@ -67,7 +67,7 @@ pub struct Mapping {
     pub host_address: Option<IpAddr>,
 }
 
-/// How packets are marked.
+/// The way to mark packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Marking {
     /// `markMasqBit`.
@@ -77,10 +77,10 @@ pub enum Marking {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Parses a configuration.
     ///
     /// # Errors
-    /// The reference's texts; of JSON, ours.
+    /// The errors have the reference's texts, except for invalid JSON.
     pub fn parse(json: &str) -> Result<Self, String> {
         Self::parse_for(json, nat::default_backend)
     }
@@ -113,7 +113,7 @@ impl Config {
     }
 }
 
-/// The backend; an option of the other one is an error, whoever chose.
+/// The backend. An option of the other backend is an error, even if the host chose the backend.
 fn backend(conf: &Conf, default: impl Fn() -> Backend) -> Result<Backend, String> {
     let (mut of_iptables, mut of_nftables) = (Vec::new(), Vec::new());
     if conf.external_set_mark_chain.as_deref().is_some_and(|chain| !chain.is_empty()) {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_masqueraded_follows_from_three_keys() {
+    fn masquerading_depends_on_three_keys() {
         assert_eq!(config(r#"{"snat": false}"#).masquerade, None);
         assert_eq!(config(r#"{"markMasqBit": 0, "masqAll": true}"#).masquerade, Some(Marking::Bit(0)));
         let chain = config(r#"{"externalSetMarkChain": "KUBE-MARK-MASQ"}"#).masquerade;

@@ -1,4 +1,4 @@
-//! portmap: ports of the host lead to ports of the container.
+//! portmap: maps ports of the host to ports of the container.
 
 mod config;
 
@@ -35,7 +35,8 @@ fn map(config: &Config, address: IpNetwork) {
         Some(Marking::Chain(chain)) => map.masquerade_by(config.masquerade_all, chain),
     }
     if address.is_ipv4() {
-        // What the host itself sends to one of the ports at 127.0.0.1 would else be no packet for this link.
+        // Without `route_localnet`, the kernel drops packets from 127.0.0.1 on this link. So the host itself could
+        // not use a mapped port at 127.0.0.1.
         let link = observe::route_to(address.ip().into()).and_then(|name| Link::existing(Netns::Host, &name));
         if let Some(link) = link {
             sysctls::set_link(&link, IpFamily::Ipv4, "route_localnet", "1");

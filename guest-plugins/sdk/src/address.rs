@@ -1,11 +1,11 @@
-//! Addresses: as text like Go reads them, and as the contract passes them.
+//! Addresses: parsing as in Go, and conversion to and from the types of the contract.
 
 use crate::bindings::wasm_cni::plugin::types::{AddressRange, IpAddress, IpFamily, Prefix};
 use ipnetwork::IpNetwork;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Reads `10.1.2.3/24`, keeping host bits. An IPv4-mapped IPv6 address stays one; see [`fold`].
+/// Parses `10.1.2.3/24` and keeps host bits. An IPv4-mapped IPv6 address is not converted; [`fold`] does that.
 pub fn parse_cidr(text: &str) -> Result<IpNetwork, String> {
     text.split_once('/')
         .filter(|(_, length)| length.bytes().all(|b| b.is_ascii_digit()))
@@ -13,7 +13,7 @@ pub fn parse_cidr(text: &str) -> Result<IpNetwork, String> {
         .ok_or_else(|| format!("invalid CIDR address: {text}"))
 }
 
-/// Reads an address; an IPv4-mapped IPv6 address counts as IPv4, and an empty text as none.
+/// Parses an address. An IPv4-mapped IPv6 address becomes IPv4. Empty text is `None`.
 pub fn parse_ip(text: &str) -> Result<Option<IpAddr>, String> {
     if text.is_empty() {
         return Ok(None);
@@ -22,7 +22,7 @@ pub fn parse_ip(text: &str) -> Result<Option<IpAddr>, String> {
     Ok(Some(address.to_canonical()))
 }
 
-/// The IPv4 network that an IPv4-mapped IPv6 one stands for; any other as it is.
+/// Converts an IPv4-mapped IPv6 network to IPv4. Returns every other network unchanged.
 pub fn fold(network: IpNetwork) -> IpNetwork {
     match network.ip().to_canonical() {
         ip @ IpAddr::V4(_) if network.is_ipv6() => {
@@ -32,17 +32,17 @@ pub fn fold(network: IpNetwork) -> IpNetwork {
     }
 }
 
-/// For `deserialize_with`: a network in CIDR notation, host bits kept.
+/// For `deserialize_with`: a network in CIDR notation. Host bits are kept.
 pub fn cidr<'de, D: Deserializer<'de>>(from: D) -> Result<IpNetwork, D::Error> {
     String::deserialize(from).and_then(|text| parse_cidr(&text).map(fold).map_err(D::Error::custom))
 }
 
-/// For `deserialize_with`: an address, where an empty text is none.
+/// For `deserialize_with`: an address. Empty text is `None`.
 pub fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D::Error> {
     String::deserialize(from).and_then(|text| parse_ip(&text).map_err(D::Error::custom))
 }
 
-/// The address after `ip`; after the highest, the lowest.
+/// The address after `ip`. It wraps from the highest address to the lowest.
 pub fn next(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits().wrapping_add(1)).into(),
@@ -50,7 +50,7 @@ pub fn next(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The address before `ip`; before the lowest, the highest.
+/// The address before `ip`. It wraps from the lowest address to the highest.
 pub fn previous(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits().wrapping_sub(1)).into(),
@@ -66,7 +66,7 @@ pub fn family(ip: IpAddr) -> IpFamily {
     }
 }
 
-/// The contract's form of the addresses from `first` to `last`.
+/// Converts the range from `first` to `last` to the type of the contract.
 pub fn range(first: IpAddr, last: IpAddr) -> AddressRange {
     AddressRange { first: first.into(), last: last.into() }
 }
@@ -96,7 +96,7 @@ impl From<IpNetwork> for Prefix {
 }
 
 impl From<Prefix> for IpNetwork {
-    /// The host gives no length beyond the family's.
+    /// The host never returns a length above that of the family.
     fn from(prefix: Prefix) -> Self {
         let ip = IpAddr::from(prefix.address);
         IpNetwork::new(ip, prefix.length).unwrap_or_else(|_| ip.into())
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_survive_the_contract() {
+    fn addresses_are_unchanged_by_conversion_to_the_contract_and_back() {
         for text in ["10.15.20.2/24", "fd00:1::2/64"] {
             let network = parse_cidr(text).expect(text);
             assert_eq!(IpNetwork::from(Prefix::from(network)), network);

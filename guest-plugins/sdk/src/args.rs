@@ -1,11 +1,10 @@
-//! `CNI_ARGS`, as strictly as the reference reads it.
+//! `CNI_ARGS`, parsed as strictly as in the reference.
 
-/// Reads `KEY=value` pairs joined by `;`. An empty text has none.
+/// Parses `KEY=value` pairs separated by `;`. Empty text has no pairs.
 ///
-/// `take` gets each pair in order and tells whether it knows the key; an error of it names the pair. Keys are
-/// case-sensitive. A key that nobody knows is an error, unless there is `IgnoreUnknown=1` (or `true`), wherever it stands.
-///
-/// The texts of the errors are the reference's.
+/// `take` gets each pair in order, and returns whether it knows the key. An error of `take` is returned with the
+/// pair. Keys are case-sensitive. An unknown key is an error, unless `IgnoreUnknown=1` (or `true`) is anywhere in the
+/// text. The errors have the reference's texts.
 pub fn parse(text: &str, mut take: impl FnMut(&str, &str) -> Result<bool, String>) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
@@ -22,7 +21,7 @@ pub fn parse(text: &str, mut take: impl FnMut(&str, &str) -> Result<bool, String
                 ignore_unknown = value;
                 true
             }),
-            // What the reference's field lookup by reflection finds under this name.
+            // The reference finds the field by reflection, and this is its error for this name.
             "CommonArgs" => {
                 return Err(
                     "ARGS: cannot unmarshal into field 'CommonArgs' - type '*types.CommonArgs' does not \
@@ -75,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn known_keys_are_taken_and_nothing_is_no_pair() {
+    fn known_keys_are_passed_on_and_empty_text_has_no_pairs() {
         assert_eq!(mac("MAC=0a:00:00:00:00:01"), Ok(Some("0a:00:00:00:00:01".to_owned())));
         assert_eq!(mac(""), Ok(None));
     }
 
     #[test]
-    fn unknown_keys_are_refused_unless_ignored_wherever_that_stands() {
+    fn unknown_keys_are_refused_unless_ignore_unknown_is_anywhere() {
         assert_eq!(refusal("K8S_POD_NAME=x;FOO=y"), r#"ARGS: unknown args ["K8S_POD_NAME=x" "FOO=y"]"#);
         assert_eq!(refusal("mac=x"), r#"ARGS: unknown args ["mac=x"]"#);
         assert_eq!(refusal("IgnoreUnknown=0;FOO=y"), r#"ARGS: unknown args ["FOO=y"]"#);
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pair_is_refused_even_if_unknown_keys_are_ignored() {
+    fn text_without_equals_sign_is_refused_even_with_ignore_unknown() {
         assert_eq!(refusal("IgnoreUnknown=1;"), r#"ARGS: invalid pair """#);
         assert_eq!(refusal("IgnoreUnknown=1;A=b=c"), r#"ARGS: invalid pair "A=b=c""#);
         assert_eq!(

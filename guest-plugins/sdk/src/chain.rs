@@ -1,4 +1,4 @@
-//! What the plugins before this one in the chain reported: `prevResult`.
+//! `prevResult`: the result of the earlier plugins of the chain.
 
 use crate::bindings::wasm_cni::plugin::answers::Answer;
 use crate::delegate;
@@ -9,24 +9,24 @@ use ipnetwork::IpNetwork;
 #[derive(Debug)]
 pub struct Previous(Answer);
 
-/// An entry of `interfaces`, as it is told.
+/// An entry of `interfaces`, as the earlier plugin reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// `name`.
     pub name: String,
-    /// `mac`; may be empty.
+    /// `mac`. May be empty.
     pub mac: String,
-    /// `sandbox`; empty for an interface of the host.
+    /// `sandbox`. Empty for an interface of the host.
     pub sandbox: String,
 }
 
 impl Previous {
-    /// That of the request; none for the first plugin of a chain.
+    /// `prevResult` of the request. `None` for the first plugin of a chain.
     pub fn get() -> Option<Self> {
         request::previous().map(Previous)
     }
 
-    /// `interfaces`; none before 0.3.0.
+    /// `interfaces`. Results before version 0.3.0 have none.
     pub fn interfaces(&self) -> Vec<Interface> {
         let interface = |index| Interface {
             name: self.0.interface_name(index),
@@ -36,14 +36,15 @@ impl Previous {
         (0..self.0.interface_count()).map(interface).collect()
     }
 
-    /// `ips`, each with the index that it tells of its interface.
+    /// `ips`, each with its index into `interfaces`.
     pub fn ips(&self) -> Vec<(Ip, Option<u32>)> {
         (0..self.0.ip_count())
             .map(|index| (delegate::ip(&self.0, index), self.0.ip_interface(index)))
             .collect()
     }
 
-    /// The first address of each family that is, as far as is told, one of the request's interface.
+    /// The first address of each family that belongs to the request's interface. An address without an interface
+    /// counts.
     pub fn own_addresses(&self) -> Vec<IpNetwork> {
         let (name, interfaces) = (request::interface_name(), self.interfaces());
         let is_own = |index: &Option<u32>| {

@@ -1,7 +1,8 @@
-//! The network configuration, read as leniently as Go reads JSON: users depend on it.
+//! The network configuration, parsed as leniently as Go parses JSON, because users depend on it.
 //!
-//! Keys match in any letter case (an exact match wins, then the last in byte order), unknown keys are ignored, `null` leaves the default, and of a
-//! key given twice the last counts. `#[serde(flatten)]` hides the names of the fields from us: do without it.
+//! Keys match in any letter case: an exact match wins, then the last key in byte order. Unknown keys are ignored,
+//! `null` keeps the default, and of duplicate keys the last one wins. Do not use `#[serde(flatten)]`: it hides the
+//! names of the fields from this parser.
 
 use crate::request;
 use serde::Deserialize;
@@ -12,27 +13,27 @@ use serde::de::{
 use serde_json::Value;
 use std::{fmt, vec};
 
-/// The configuration of the request.
+/// Parses the configuration of the request.
 pub fn load<T: DeserializeOwned>() -> Result<T, ConfigError> {
     parse(&request::config())
 }
 
-/// Reads a configuration from JSON.
+/// Parses a configuration from JSON.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, ConfigError> {
     let value =
         serde_json::from_str(json).map_err(|e| ConfigError { path: String::new(), text: e.to_string() })?;
     T::deserialize(Lenient(value))
 }
 
-/// `args` of a configuration, of which plugins read `cni` (CONVENTIONS.md).
+/// `args` of a configuration. Plugins read its member `cni` (CONVENTIONS.md).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Args<T> {
-    /// `cni`: what every plugin may honour.
+    /// `cni`: arguments for every plugin.
     pub cni: T,
 }
 
-/// Why a configuration cannot be read: `ipam.subnet: invalid CIDR address: x`.
+/// The reason why a configuration cannot be parsed: `ipam.subnet: invalid CIDR address: x`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     path: String,
@@ -60,7 +61,7 @@ impl de::Error for ConfigError {
     }
 }
 
-/// A value that reads as Go would read it.
+/// A JSON value that deserializes as in Go.
 struct Lenient(Value);
 
 impl<'de> Deserializer<'de> for Lenient {
@@ -88,7 +89,7 @@ impl<'de> Deserializer<'de> for Lenient {
         match self.0 {
             Value::Object(map) => visitor.visit_map(Fields::matching(map, fields)),
             Value::Null => visitor.visit_map(Fields::matching(serde_json::Map::new(), fields)),
-            // A derived visitor would take a list for the fields in their order.
+            // A derived visitor would accept a list as the fields in their order.
             Value::Array(_) => Err(de::Error::invalid_type(de::Unexpected::Seq, &visitor)),
             other => Lenient(other).deserialize_any(visitor),
         }
@@ -123,7 +124,7 @@ impl IntoDeserializer<'_, ConfigError> for Lenient {
     }
 }
 
-/// The entries of an object that a struct has fields for, under the names of the fields.
+/// The entries of an object that match a field of a struct, under the name of the field.
 struct Fields {
     rest: vec::IntoIter<(&'static str, Value)>,
     current: Option<(&'static str, Value)>,
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_key_wins_and_of_two_the_last() {
+    fn exact_key_wins_and_the_last_duplicate_wins() {
         assert_eq!(conf(r#"{"mtu": 1, "MTU": 2}"#).mtu, 1);
         assert_eq!(conf(r#"{"MTU": 2, "mtu": 1}"#).mtu, 1);
         assert_eq!(conf(r#"{"mtu": 1, "mtu": 2}"#).mtu, 2);

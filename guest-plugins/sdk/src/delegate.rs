@@ -1,9 +1,9 @@
-//! Other plugins, run on this plugin's behalf.
+//! Delegation to other plugins.
 
 use crate::bindings::wasm_cni::plugin::{answers, delegate};
 use crate::{Dns, Error, Ip, Route};
 
-/// What an IPAM plugin reported.
+/// The result of an IPAM plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// `ips`.
@@ -14,9 +14,9 @@ pub struct Answer {
     pub dns: Dns,
 }
 
-/// Runs the `add` of the IPAM plugin `plugin` on this plugin's request; what it records becomes part of the plan.
+/// Runs ADD of the IPAM plugin `plugin` on this plugin's request. Its actions become part of the plan.
 ///
-/// Errors are those of the other plugin, or that there is none of that name.
+/// Fails with the error of the other plugin, or if no plugin of that name is found.
 pub fn ipam(plugin: &str) -> Result<Answer, Error> {
     let answer = delegate::add(plugin)?;
     Ok(Answer {
@@ -48,7 +48,7 @@ fn route(answer: &answers::Answer, i: u32) -> Route {
     }
 }
 
-/// A result does not tell an empty list from none.
+/// A result does not distinguish an empty list from an absent one.
 fn given(list: Vec<String>) -> Option<Vec<String>> {
     if list.is_empty() { None } else { Some(list) }
 }

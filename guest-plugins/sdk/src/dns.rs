@@ -1,15 +1,15 @@
-//! Resolver settings of a result.
+//! DNS settings of a result.
 
 use crate::results;
 use serde::Deserialize;
 
-/// `dns` of a configuration or a result. A list that is there but empty differs from one that is not there.
+/// `dns` of a configuration or a result. An empty list is not the same as an absent list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Dns {
     /// `nameservers`, as text.
     pub nameservers: Option<Vec<String>>,
-    /// `domain`; empty: none.
+    /// `domain`. Empty: none.
     pub domain: String,
     /// `search`.
     pub search: Option<Vec<String>>,
@@ -18,13 +18,14 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// Whether anything is said, be it an empty list: then a configuration's `dns` replaces that of its IPAM.
+    /// Whether any setting is given, even an empty list. Then the `dns` of a configuration replaces that of its IPAM
+    /// plugin.
     pub fn is_given(&self) -> bool {
         let lists = [&self.nameservers, &self.search, &self.options];
         !self.domain.is_empty() || lists.iter().any(|list| list.is_some())
     }
 
-    /// Makes this the `dns` of the result.
+    /// Reports this as the `dns` of the result.
     pub fn report(&self) {
         if let Some(nameservers) = &self.nameservers {
             results::set_dns_nameservers(nameservers);

@@ -1,4 +1,4 @@
-//! The container's interface, once it is made: addresses, routes, up. What the reference's `ConfigureIface` does
+//! Configures the container's interface: addresses, up, routes. This is what the reference's `ConfigureIface` does
 //! (`pkg/ipam/ipam_linux.go`).
 
 use crate::addresses::Address;
@@ -6,9 +6,10 @@ use crate::links::Link;
 use crate::{Ip, IpFamily, Route, sysctls};
 use std::net::IpAddr;
 
-/// Gives a link its addresses, brings it up, and adds the routes, in this order.
+/// Adds the addresses to a link, brings it up, and adds the routes, in this order.
 ///
-/// IPv6 addresses can be used at once, unless `detect_duplicates`: then it waits until nobody else has been found to have them.
+/// IPv6 addresses are usable at once. With `detect_duplicates`, the plan waits until duplicate address detection has
+/// ended.
 pub fn configure(link: &Link, ips: &[Ip], routes: &[Route], detect_duplicates: bool) {
     let has_ipv6 = ips.iter().any(|ip| ip.address.is_ipv6());
     if has_ipv6 {
@@ -30,10 +31,11 @@ pub fn configure(link: &Link, ips: &[Ip], routes: &[Route], detect_duplicates: b
     }
 }
 
-/// Routes as the kernel gets them: one without a gateway leads through the first of its family among `ips`.
+/// The routes in the form that the kernel gets. A route without a gateway uses the first gateway of its family in
+/// `ips`.
 ///
-/// The same route is left out the second time, where the reference fails with `file exists`: that is what an IPAM
-/// default route without a gateway and bridge's `isDefaultGateway` come to.
+/// Only the first of two equal routes is kept; the reference fails with `file exists`. Equal routes come from an IPAM
+/// default route without a gateway together with bridge's `isDefaultGateway`.
 pub fn through_gateways(routes: &[Route], ips: &[Ip]) -> Vec<Route> {
     let mut complete: Vec<Route> = Vec::with_capacity(routes.len());
     for route in routes {
@@ -57,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_without_gateway_leads_through_the_first_of_its_family() {
+    fn a_route_without_gateway_uses_the_first_gateway_of_its_family() {
         let ips = ["10.1.2.1", "10.1.2.9"].map(|gateway| Ip {
             address: address::parse_cidr("10.1.2.2/24").expect("a prefix"),
             gateway: address::parse_ip(gateway).expect(gateway),

@@ -20,7 +20,7 @@ impl Ip {
         self.entry();
     }
 
-    /// Reports the address as that of a link.
+    /// Reports the address as one of the link.
     pub fn report_on(&self, link: &Link) {
         self.entry().set_link(link);
     }

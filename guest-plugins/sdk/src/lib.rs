@@ -1,8 +1,8 @@
-//! What a plugin author writes against.
+//! The library for plugin authors.
 //!
-//! A plugin is a function `add` that reads its request, records what attaching a container takes, and reports the
-//! result; the host derives every other verb. The interfaces of the contract (`wit/`) are modules here, with Rust's
-//! own addresses instead of tuples:
+//! A plugin is a function `add`. It reads its request, records the actions that attach a container, and reports the
+//! result. The host derives every other verb. The interfaces of the contract (`wit/`) are modules here, with Rust's
+//! own address types instead of tuples:
 //!
 //! ```no_run
 //! use wasm_cni_sdk::{Error, links::Link, request, results};
@@ -18,7 +18,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! A component imports only the functions that its code calls, and those are its capabilities.
+//! A component imports only the functions that its code calls. These imports are its capabilities.
 
 pub mod address;
 pub mod args;

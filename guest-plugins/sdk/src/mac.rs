@@ -2,7 +2,7 @@
 
 use crate::MacAddress;
 
-/// Reads `0a:58:0a:0f:14:02`, and the forms with `-` and (four digits each) with `.` that Go reads too.
+/// Parses `0a:58:0a:0f:14:02`. Like Go, it also accepts `-` as separator, and groups of four digits separated by `.`.
 pub fn parse(text: &str) -> Result<MacAddress, String> {
     let (separator, digits) = match text {
         _ if text.contains('.') => ('.', 4),

@@ -1,28 +1,28 @@
-//! What a component says about itself without being run: the custom section `wasm-cni`.
+//! The custom section `wasm-cni`: the description of a component that the host reads without running it.
 
-/// Every version of the CNI specification that the reference plugins speak.
+/// All versions of the CNI specification that the reference plugins support.
 pub const ALL_VERSIONS: &[&str] = &["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
-/// What a plugin is for.
+/// The kind of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It makes the interface.
+    /// The plugin creates the interface.
     Main,
-    /// It hands out addresses, and another plugin runs it.
+    /// The plugin assigns addresses. Another plugin delegates to it.
     Ipam,
-    /// It runs after the plugin that made the interface.
+    /// The plugin runs after the plugin that created the interface.
     Chained,
 }
 
-/// Exports a plugin's verbs and says what it is, in the component itself.
+/// Exports the verbs of a plugin, and puts its description into the component.
 ///
-/// `kind` is a variant of [`Kind`], `versions` a constant `&[&str]`, `add` a `fn() -> Result<(), Error>`, and so is `status`,
-/// which may be left out.
+/// `kind` is a variant of [`Kind`], and `versions` a constant `&[&str]`. `add` is a `fn() -> Result<(), Error>`. The
+/// optional `status` has the same type.
 #[macro_export]
 macro_rules! plugin {
     (kind: $kind:ident, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
         const _: () = {
-            // Native builds, where tests run, only check the types: they export nothing.
+            // A native build, for tests, exports nothing. It only checks the types.
             const ADD: fn() -> Result<(), $crate::Error> = $add;
 
             #[cfg(not(target_family = "wasm"))]
@@ -45,7 +45,7 @@ macro_rules! plugin {
 
             const LENGTH: usize = $crate::manifest::length($crate::Kind::$kind, $versions);
 
-            // A static of this section becomes a custom section of the wasm module.
+            // The linker turns a static in this section into a custom section of the wasm module.
             #[used]
             #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasm-cni"))]
             static MANIFEST: [u8; LENGTH] = $crate::manifest::render($crate::Kind::$kind, $versions);
@@ -53,7 +53,7 @@ macro_rules! plugin {
     };
 }
 
-/// Exports `status`, if there is one: the second half of [`plugin!`].
+/// Exports `status` if it is given. The second half of [`plugin!`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_status {
@@ -71,17 +71,18 @@ macro_rules! export_status {
     };
 }
 
-/// The length of [`render`]'s text, in bytes.
+/// The length of the text of [`render`], in bytes.
 pub const fn length(kind: Kind, versions: &[&str]) -> usize {
     Writer::<0>::manifest(kind, versions).length
 }
 
-/// `{"kind":"main","cniVersions":["0.1.0"]}`, at compile time: a custom section holds bytes, no references.
+/// Builds `{"kind":"main","cniVersions":["0.1.0"]}` at compile time, because a custom section cannot contain
+/// references.
 pub const fn render<const N: usize>(kind: Kind, versions: &[&str]) -> [u8; N] {
     Writer::manifest(kind, versions).bytes
 }
 
-/// Keeps the first `N` bytes and counts all of them.
+/// Keeps the first `N` bytes, and counts all bytes.
 struct Writer<const N: usize> {
     bytes: [u8; N],
     length: usize,

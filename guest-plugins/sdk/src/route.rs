@@ -1,4 +1,4 @@
-//! Routes of a configuration, a result and the kernel: one shape (SPEC 1.1.0, section 5).
+//! The routes of a configuration, a result and the kernel, in one type (SPEC 1.1.0, section 5).
 
 use crate::bindings::wasm_cni::plugin::routes;
 use crate::links::Link;
@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use serde::Deserialize;
 use std::net::IpAddr;
 
-/// A route. Numbers that are 0 are not said, as in the reference.
+/// A route. A number that is 0 counts as absent, as in the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Route {
     /// `dst`.
@@ -34,7 +34,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route to `dst` through `gw`, with nothing else said.
+    /// A route to `dst` through `gw`. Every other field is absent.
     pub fn new(dst: IpNetwork, gw: Option<IpAddr>) -> Self {
         Route { dst, gw, mtu: 0, advmss: 0, priority: 0, table: None, scope: None }
     }
@@ -62,7 +62,7 @@ impl Route {
         }
     }
 
-    /// Records the route in the kernel, through a link.
+    /// Records that the route through `link` is added to the kernel.
     pub fn add(&self, link: &Link) {
         let route = routes::Route::new(link, self.dst.into());
         if let Some(gw) = self.gw {

@@ -1,4 +1,4 @@
-//! static: the addresses of the configuration, or those that the runtime asks for. Nothing is leased.
+//! static: reports the addresses of the configuration, or those that the runtime requests. It leases nothing.
 
 mod config;
 

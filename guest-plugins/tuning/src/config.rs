@@ -29,7 +29,7 @@ struct Runtime {
     mac: String,
 }
 
-/// `args.cni`: what is there counts before all else.
+/// `args.cni`. Its values win over all other sources.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Cni {
@@ -42,30 +42,30 @@ struct Cni {
     allmulti: Option<bool>,
 }
 
-/// What is to be changed.
+/// The changes to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Parameters by their keys as they are written.
+    /// `sysctl`: the values, by key as written in the configuration.
     sysctl: BTreeMap<String, String>,
     /// `mac`.
     pub mac: Option<MacAddress>,
-    /// `promisc`: false is as good as absent.
+    /// `promisc`. `false` counts as absent.
     pub promiscuous: bool,
-    /// `mtu`, bytes; 0 is as good as absent.
+    /// `mtu`, in bytes. 0 counts as absent.
     pub mtu: Option<u32>,
     /// `allmulti`.
     pub all_multicast: Option<bool>,
-    /// `txQLen`, packets.
+    /// `txQLen`, in packets.
     pub queue_length: Option<u32>,
-    /// `dataDir`, where the reference saves what was there before.
+    /// `dataDir`: the directory in which the reference saves the old values.
     pub data_dir: Option<String>,
 }
 
 impl Config {
-    /// Reads configuration and `CNI_ARGS`.
+    /// Parses the configuration and `CNI_ARGS`.
     ///
     /// # Errors
-    /// The reference's texts; of JSON, ours.
+    /// The errors have the reference's texts, except for invalid JSON.
     pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
         if has_duplicates(json) {
             return Err("duplicated sysctl keys are not allowed".into());
@@ -105,10 +105,11 @@ impl Config {
         })
     }
 
-    /// Refuses a key that no line of the list matches; a line is a regular expression that may match anywhere in a key.
+    /// Refuses a key that no line of the list matches. A line is a regular expression, and may match anywhere in the
+    /// key.
     ///
     /// # Errors
-    /// The reference's text.
+    /// The error has the reference's text.
     pub fn check_allowed(&self, list: &str) -> Result<(), Error> {
         let lines: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let patterns = lines.iter().map(|line| {
@@ -126,13 +127,13 @@ impl Config {
         }
     }
 
-    /// The parameters by their paths below `/proc/sys`, with the interface's name for the first `IFNAME` of each.
+    /// The parameters by their paths below `/proc/sys`. The interface's name replaces the first `IFNAME` of each.
     ///
     /// # Errors
-    /// A key that is not below `net`, with the reference's text.
+    /// A key that is not below `net` is an error with the reference's text.
     pub fn sysctls(&self, interface: &str) -> Result<Vec<(String, String)>, Error> {
         let path = |(key, value): (&String, &String)| {
-            // Dots first: a name may have some.
+            // Replace dots first: the name of an interface may contain dots.
             let key = key.replace('.', "/").replacen("IFNAME", interface, 1);
             let parts: Vec<&str> = key.split('/').filter(|part| !part.is_empty()).collect();
             if parts.first() != Some(&"net") || parts.len() < 2 {
@@ -143,7 +144,7 @@ impl Config {
         self.sysctl.iter().map(path).collect()
     }
 
-    /// Whether the interface itself is changed.
+    /// Whether the plan changes attributes of the interface itself.
     pub fn changes_link(&self) -> bool {
         self.mac.is_some()
             || self.promiscuous
@@ -153,7 +154,7 @@ impl Config {
     }
 }
 
-/// Whether `sysctl` has a key twice, as text. What is no JSON, or of other types, is for others to refuse.
+/// Whether `sysctl` has a duplicate key. Invalid JSON and wrong types count as no: `config::parse` reports them.
 fn has_duplicates(json: &str) -> bool {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_last_counts_and_args_of_cni_before_all() {
+    fn later_sources_win_and_args_cni_wins_over_everything() {
         let args = "IgnoreUnknown=1;MAC=0a:00:00:00:00:02";
         let last = |json: &str, args: &str| config(json, args).mac.map(|mac| mac.5);
         assert_eq!(last(r#"{"mac": "0a:00:00:00:00:01"}"#, ""), Some(1));
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_patterns_bounds_the_keys() {
+    fn keys_must_match_a_pattern_of_the_allowlist() {
         let read = config(
             r#"{"sysctl": {"net.ipv4.tcp_rmem": "1"}, "args": {"cni": {"sysctl": {"net.core.x": "1"}}}}"#,
             "",

@@ -1,4 +1,4 @@
-//! tuning: kernel parameters of the container, and attributes of its interface.
+//! tuning: sets kernel parameters of the container, and attributes of its interface.
 
 mod config;
 
@@ -8,7 +8,8 @@ use wasm_cni_sdk::{Error, Netns, file, request, results, sysctls};
 
 wasm_cni_sdk::plugin!(kind: Chained, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
-/// Which parameters may be set, if the node's administrator says so: a regular expression a line.
+/// The parameters that the node's administrator allows, one regular expression per line. Without the file, all are
+/// allowed.
 const ALLOWLIST: &str = "/etc/cni/tuning/allowlist.conf";
 
 fn add() -> Result<(), Error> {

@@ -1,15 +1,15 @@
-//! Reads a component's manifest from its bytes.
+//! Reads the manifest of a component from its bytes.
 
 use crate::manifest::{Declaration, INTERFACE, Manifest, SECTION};
 use crate::refusal::Refusal;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
-/// The package of the contract, and the versions of it that are compatible with [`INTERFACE`].
+/// The package of the contract, and the prefix of the versions that are compatible with [`INTERFACE`].
 const PACKAGE: &str = "wasm-cni:plugin/";
 const SERIES: &str = "0.1.";
 
-/// Validates a component and tells what it imports, exports and declares.
+/// Validates a component, and returns its imports, exports and declarations.
 pub fn manifest(wasm: &[u8]) -> Result<Manifest, Refusal> {
     let mut names = Names::default();
     let mut declaration = None;
@@ -45,7 +45,7 @@ pub fn manifest(wasm: &[u8]) -> Result<Manifest, Refusal> {
     describe(wasm, names, declaration)
 }
 
-/// The names at a component's border.
+/// The names of a component's imports and exports.
 #[derive(Default)]
 struct Names {
     imports: Vec<String>,
@@ -53,7 +53,7 @@ struct Names {
 }
 
 fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Result<Manifest, Refusal> {
-    // wasmtime checks by its own, narrower rules when it compiles; here only the types matter.
+    // Here only the types matter. wasmtime checks the features by its own, stricter rules when it compiles.
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map_err(invalid)?;
     let types = types.as_ref();
     let (mut imports, mut wasi) = (Vec::new(), Vec::new());
@@ -98,7 +98,8 @@ fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Resu
     })
 }
 
-/// The interface of a name such as `wasm-cni:plugin/links@0.1.0`, if it is of our package and a compatible version.
+/// The interface of a name such as `wasm-cni:plugin/links@0.1.0`. `None` if it is not of our package or not of a
+/// compatible version.
 fn ours(name: &str) -> Option<&str> {
     let (interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
     version.starts_with(SERIES).then_some(interface)

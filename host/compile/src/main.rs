@@ -1,7 +1,9 @@
-//! `wasm-cni-compile`: wasm on descriptor 0, its manifest (JSON) to descriptor 3, machine code to descriptor 1.
+//! `wasm-cni-compile`: reads wasm from descriptor 0, and writes its manifest (JSON) to descriptor 3 and machine code
+//! to descriptor 1.
 //!
-//! It runs without privileges, on bytes that anybody may have written, so that the host needs no compiler. A refusal is
-//! one line on descriptor 2 and an exit code: 2 no valid component, 3 one of another interface, 1 anything else.
+//! It runs without privileges, because anybody may have written its input. And the host needs no compiler. A refusal
+//! is one line on descriptor 2 and an exit code. The code is 2 for an invalid component, 3 for a component of another
+//! contract, and 1 for everything else.
 
 #[path = "../../src/sandbox/confine.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
@@ -31,10 +33,11 @@ use wasmtime::Engine;
 #[global_allocator]
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 
-/// The largest component that is read. Stops a file that fills memory before it is looked at.
+/// The maximum size of a component, in bytes. Stops a file that fills the memory before it is checked.
 const WASM_BYTES: u64 = 64 << 20;
-/// What this process may use, in units of `setrlimit(2)`. Memory that is written to, processor time, and size of a file stop wasm whose
-/// compilation takes them out of proportion; no core dump, no process, no descriptor more.
+/// The limits of this process, in units of setrlimit(2). The limits of writable memory, processor time and file size
+/// stop wasm that is disproportionately expensive to compile. The process writes no core dump, starts no process and
+/// opens no descriptor.
 const LIMITS: [(Resource, u64); 6] = [
     (Resource::RLIMIT_DATA, 1 << 30),
     (Resource::RLIMIT_CPU, 10),
@@ -43,14 +46,14 @@ const LIMITS: [(Resource, u64); 6] = [
     (Resource::RLIMIT_NOFILE, 0),
     (Resource::RLIMIT_NPROC, 0),
 ];
-/// What it needs beside what any process does.
+/// The system calls in addition to those of every process.
 const SYSTEM_CALLS: [libc::c_long; 3] = [libc::SYS_read, libc::SYS_write, libc::SYS_writev];
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            // The exit code is what counts; nobody may be listening.
+            // The exit code carries the result. The write fails if nobody reads the message.
             let _ = writeln!(io::stderr(), "{refusal}");
             ExitCode::from(refusal.code)
         }
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
-    // Whoever started this has given up the rest, which lasts (`docs/security.md`, S10).
+    // The host gave up user, groups and capabilities before exec, and that persists (`docs/security.md`, S10).
     let confined = confine::limit(&LIMITS)
         .and_then(|()| prctl::set_dumpable(false))
         .map_err(io::Error::from)
@@ -79,22 +82,25 @@ fn run() -> Result<(), Refusal> {
     io::stdout().write_all(&code).map_err(|e| Refusal::other(format!("writing the code: {e}")))
 }
 
-/// Descriptor 3, which the caller gave us.
+/// Descriptor 3, which the host opened.
 #[expect(unsafe_code, reason = "a descriptor by its number")]
 fn manifest_file() -> File {
-    // SAFETY: it is called once, and nothing else in this process owns a descriptor 3: the contract says that the caller
-    // opened it. If it did not, writing fails.
+    // SAFETY: this function is called once, and nothing else in this process owns descriptor 3. The host opens it. If
+    // it did not, writing fails.
     unsafe { File::from_raw_fd(3) }
 }
 
-/// Machine code for any processor of this architecture: the host compares no more than architecture and system.
+/// Compiles for the baseline processor of this architecture. The host compares only architecture and operating
+/// system.
 fn compile(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
     let target =
         if cfg!(target_arch = "x86_64") { "x86_64-unknown-linux-gnu" } else { "aarch64-unknown-linux-gnu" };
     let mut config = tunables::config();
-    // A plugin runs for a tenth of a millisecond: what optimising would take, when a component is new, no ADD gives back.
+    // A plugin runs for a tenth of a millisecond, so no ADD would gain the time that optimizing a new component
+    // takes.
     config.cranelift_opt_level(wasmtime::OptLevel::None);
-    // Threads would be one more thing that it may do, for a tenth of a second when a component is new.
+    // Parallel compilation needs system calls for threads. It would save only a tenth of a second for a new
+    // component.
     config.parallel_compilation(false);
     config.target(target).map_err(|e| Refusal::other(format!("target {target}: {e:#}")))?;
     let engine = Engine::new(&config).map_err(|e| Refusal::other(format!("{e:#}")))?;

@@ -1,8 +1,8 @@
-//! Why a component is not compiled: an exit code and one line.
+//! The reason why a component is not compiled: an exit code and one line.
 
 use std::fmt;
 
-/// What the caller learns: the code tells the kind, the text is for a human.
+/// A refusal. The exit code is for the host, and the text is for people.
 #[derive(Debug)]
 pub struct Refusal {
     /// The exit code.
@@ -11,17 +11,17 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// No component, or a broken one.
+    /// The input is not a valid component.
     pub fn invalid(text: impl Into<String>) -> Self {
         Refusal { code: 2, text: text.into() }
     }
 
-    /// A component of another interface.
+    /// The component is for another contract.
     pub fn foreign(text: impl Into<String>) -> Self {
         Refusal { code: 3, text: text.into() }
     }
 
-    /// Something else: a descriptor, memory.
+    /// Another failure, for example of a descriptor or of memory.
     pub fn other(text: impl Into<String>) -> Self {
         Refusal { code: 1, text: text.into() }
     }
@@ -29,7 +29,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever the parser or compiler wrote, and nothing that moves a terminal's cursor.
+        // Replace control characters, so that the output is one line and cannot control a terminal.
         for c in self.text.chars() {
             f.write_fmt(format_args!("{}", if c.is_control() { ' ' } else { c }))?;
         }

@@ -1,5 +1,5 @@
-//! What libcni keeps of each attachment in `/var/lib/cni/results`, in its format, so that any runtime with libcni can DEL what was
-//! added here, and the other way round (cni-behaviours, section 1.14).
+//! The cache of results in `/var/lib/cni/results`, in libcni's format (`libcni/api.go` in containernetworking/cni).
+//! So any runtime with libcni can DEL what was added here, and the other way round.
 
 use super::Target;
 use crate::cni::list::List;
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where libcni keeps them unless its caller says otherwise: cnitool and containerd do not, podman with `cni` neither.
+/// The default directory of libcni. cnitool, containerd, and podman with the backend `cni` do not change it.
 pub const DIRECTORY: &str = "/var/lib/cni/results";
 
 const KIND: &str = "cniCacheV1";
@@ -23,13 +23,13 @@ const KIND: &str = "cniCacheV1";
 #[derive(Debug)]
 pub struct Results(PathBuf);
 
-/// A file of it: its keys in libcni's order.
+/// The contents of a file, with the keys in libcni's order.
 #[derive(Debug, Serialize, Deserialize)]
 struct Cached {
     kind: String,
     #[serde(rename = "containerId")]
     container: String,
-    /// The whole list, as base64.
+    /// The whole network list, in base64.
     config: String,
     #[serde(rename = "ifName")]
     interface: String,
@@ -46,7 +46,7 @@ struct Cached {
 }
 
 impl Results {
-    /// Those in a directory, which need not exist.
+    /// The cache in a directory. The directory need not exist.
     pub fn new(directory: &Path) -> Self {
         Results(directory.to_owned())
     }
@@ -56,7 +56,7 @@ impl Results {
         self.0.join(format!("{network}-{container}-{interface}"))
     }
 
-    /// Keeps a result. The file is there as a whole or not at all: an empty one blocks every later DEL of some versions of libcni.
+    /// Stores a result. The write is atomic, because an empty file blocks every later DEL of some versions of libcni.
     pub fn keep(&self, target: &Target, list: &List, result: &Value) -> Result<(), CniError> {
         let Attachment { network, container, interface } = &target.attachment;
         let cached = Cached {
@@ -81,7 +81,7 @@ impl Results {
 
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        // No network's name begins like this.
+        // A leading dot cannot collide with another file, because no network name begins with one.
         let new = self.0.join(format!(".wasm-cni-{}", std::process::id()));
         let written =
             File::options().write(true).create(true).truncate(true).mode(0o600).open(&new).and_then(
@@ -94,10 +94,11 @@ impl Results {
         written.inspect_err(|_| drop(fs::remove_file(&new)))
     }
 
-    /// The result of an attachment in the shape of a version; none, if it is not cached or the cache cannot be read.
+    /// The cached result of an attachment, converted to a version. `None` if there is none, or if the file cannot be
+    /// read.
     pub fn get(&self, attachment: &Attachment, cni_version: &str) -> Result<Option<Value>, CniError> {
         let Ok(text) = fs::read_to_string(self.path(attachment)) else { return Ok(None) };
-        // Before it was `cniCacheV1`, the file held the result alone.
+        // Before libcni wrote the kind `cniCacheV1`, the file contained only the result.
         let result = match serde_json::from_slice::<Cached>(text.as_bytes()) {
             Ok(cached) if cached.kind == KIND => cached.result,
             _ => serde_json::from_slice(text.as_bytes())
@@ -107,7 +108,7 @@ impl Results {
         result.map(|result| result::convert(&result, cni_version)).transpose()
     }
 
-    /// Forgets an attachment.
+    /// Removes the cached result of an attachment.
     pub fn forget(&self, attachment: &Attachment) {
         if let Err(error) = fs::remove_file(self.path(attachment))
             && error.kind() != io::ErrorKind::NotFound
@@ -116,12 +117,12 @@ impl Results {
         }
     }
 
-    /// What an attachment was added with, if that is cached.
+    /// The parameters with which an attachment was added, if they are cached.
     pub fn target(&self, attachment: &Attachment) -> Option<Target> {
         read(&self.path(attachment)).filter(|target| target.attachment == *attachment)
     }
 
-    /// The cached attachments of a network, with what they were added with.
+    /// The cached attachments of a network, with the parameters with which they were added.
     pub fn of_network(&self, network: &NetworkName) -> Vec<Target> {
         let Ok(entries) = fs::read_dir(&self.0) else { return Vec::new() };
         let hidden =
@@ -134,7 +135,7 @@ impl Results {
     }
 }
 
-/// What a file tells of its attachment; of one in an old or another form, nothing.
+/// The parameters in a file. `None` if the file has an older or an unknown format.
 fn read(path: &Path) -> Option<Target> {
     let cached: Cached = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let attachment = Attachment {
@@ -173,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_what_libcni_writes() {
+    fn a_file_has_the_format_of_libcni() {
         let dir = tempfile::tempdir().unwrap();
         let results = Results::new(&dir.path().join("cni/results"));
         let result = json!({"cniVersion": "1.0.0", "dns": {"search": ["<a>"]}});
         results.keep(&target(), &list(), &result).unwrap();
         let text = fs::read_to_string(dir.path().join("cni/results/net-c-1-eth0")).unwrap();
-        // base64(1) of the list.
+        // The output of base64(1) for the list.
         let config = "eyJjbmlWZXJzaW9uIjogIjEuMC4wIiwgIm5hbWUiOiAibmV0IiwgInBsdWdpbnMiOiBbeyJ0eXBlIjogImJyaWRnZSJ9XX0=";
         let expected = r#"{"kind":"cniCacheV1","containerId":"c-1","config":"CONFIG","ifName":"eth0","networkName":"net","#.to_owned()
             + r#""netns":"/run/netns/c","cniArgs":[["IgnoreUnknown","1"]],"capabilityArgs":{"portMappings":[{"hostPort":80}]},"#
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cached_is_told_in_the_version_of_the_list_that_is_there_now() {
+    fn a_cached_result_is_converted_to_the_version_of_the_present_list() {
         let dir = tempfile::tempdir().unwrap();
         let results = Results::new(dir.path());
         let attachment = target().attachment;
@@ -203,7 +204,7 @@ mod tests {
         let old = results.get(&attachment, "0.4.0").unwrap().unwrap();
         assert_eq!((&old["cniVersion"], &old["ips"][0]["version"]), (&json!("0.4.0"), &json!("4")));
         assert_eq!(old["interfaces"], result["interfaces"]);
-        // The form of old, a bare result; and what a crash left.
+        // The older format, a bare result. Then files that a crash may leave.
         fs::write(results.path(&attachment), old.to_string()).unwrap();
         assert_eq!(results.get(&attachment, "0.4.0").unwrap(), Some(old));
         for broken in ["", "{", "[]", r#"{"cniVersion": "7.0.0"}"#] {

@@ -1,4 +1,4 @@
-//! One call of one plugin: a component is served in this process, a native plugin is executed.
+//! Calls one plugin: runs a component in this process, or executes a native plugin.
 
 use super::{Chain, Target};
 use crate::action::Delegate;
@@ -12,14 +12,14 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 impl Chain<'_> {
-    /// What a plugin gets on standard input.
+    /// The configuration that a plugin gets on standard input.
     pub(super) fn config(&self, plugin: &Entry, target: &Target, previous: Option<Value>) -> String {
         let runtime = plugin.runtime_config(&target.capabilities);
         let more = [("prevResult", previous), ("runtimeConfig", runtime)];
         plugin.with(&self.list, more.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
 
-    /// Calls a plugin; gives what it printed.
+    /// Calls a plugin and returns what it printed.
     pub(super) fn call(
         &self,
         verb: &'static str,
@@ -39,7 +39,7 @@ impl Chain<'_> {
         }
     }
 
-    /// A plugin's name and its program, if it is native.
+    /// The name of a plugin, and its program if it is native.
     pub(super) fn find(
         &self,
         verb: &str,
@@ -50,7 +50,8 @@ impl Chain<'_> {
         match lookup::find(&self.path, &name) {
             Ok(Found::Native(program)) => Ok((name, Some(program))),
             Ok(Found::Component(..)) => Ok((name, None)),
-            // As a runtime would execute our link: neither needs the component.
+            // DEL and GC work without the component. A runtime would execute our link of that name, so we do the
+            // same.
             Err(_) if matches!(verb, "DEL" | "GC") && self.is_ours(&name, target) => Ok((name, None)),
             Err(error) => Err(error),
         }
@@ -78,7 +79,7 @@ impl Chain<'_> {
         path.join(":")
     }
 
-    /// Serves a call as under the plugin's name.
+    /// Runs a verb of a component as if it were called under the plugin's name.
     pub(super) fn component(
         &self,
         verb: &str,

@@ -1,4 +1,5 @@
-//! The dry runs of a network: of ADD the plan of each plugin on what those before it would leave, of DEL and GC what would be undone.
+//! Dry runs of a network. For ADD: the plan of each plugin, on the state that the earlier plugins would leave. For
+//! DEL and GC: what they would undo.
 
 use super::{Chain, Target, Valid};
 use crate::cni::list::Entry;
@@ -9,22 +10,22 @@ use crate::verb::Output;
 use crate::verb::dry::{self, DryPlan};
 use serde_json::Value;
 
-/// The plans of a chain, up to where no more can be told.
+/// The plans of a chain, up to the first plugin that cannot be planned.
 #[derive(Debug)]
 pub struct Dry {
-    /// Of each plugin, in turn.
+    /// The requests and plans, in the order of the chain.
     pub plans: Vec<(Request, DryPlan)>,
-    /// Why these are not all: a native plugin comes next.
+    /// The reason why later plugins have no plan: a native plugin comes next.
     pub rest: Option<String>,
 }
 
 impl Dry {
-    /// Whether what was planned would be applied.
+    /// Whether policy allows all plans.
     pub fn is_allowed(&self) -> bool {
         self.plans.iter().all(|(_, plan)| plan.is_allowed())
     }
 
-    /// As text.
+    /// The plans as text.
     pub fn text(&self) -> String {
         let plans = self.plans.iter().map(|(request, plan)| plan.document(request).text());
         let rest = self.rest.iter().map(|rest| format!("{rest}\n"));
@@ -33,8 +34,10 @@ impl Dry {
 }
 
 impl Chain<'_> {
-    /// Plans each plugin against what the ones before it would leave, up to the first after which nothing would be executed, or
-    /// that is native: what that one does is known when it was executed.
+    /// Plans each plugin on the state that the earlier plugins would leave.
+    ///
+    /// It stops after a plan that policy refuses or that ends at a native delegate, and before a native plugin. The
+    /// effect of a native plugin is known only after it was executed.
     pub fn plan_add(&self, target: &Target) -> Result<Dry, CniError> {
         let mut plans: Vec<DryPlan> = Vec::new();
         let mut requests = Vec::new();
@@ -72,7 +75,7 @@ impl Chain<'_> {
         Ok(Dry { plans: requests.into_iter().zip(plans).collect(), rest })
     }
 
-    /// What DEL would undo, plugin by plugin.
+    /// The commands that DEL would run, plugin by plugin.
     pub fn plan_del(&self, target: &Target) -> Result<String, CniError> {
         let texts = self.list.plugins.iter().rev().map(|plugin| {
             let config = self.config(plugin, target, None);
@@ -114,7 +117,7 @@ impl Chain<'_> {
     }
 }
 
-/// What is told where a dry run stops.
+/// The line that says why the dry run stops.
 fn unplanned(program: &str, later: &[Entry]) -> String {
     let kinds: Vec<&str> = later.iter().map(|plugin| plugin.kind.as_str()).collect();
     let later = if kinds.is_empty() { String::new() } else { format!("; after it: {}", kinds.join(", ")) };
@@ -123,7 +126,7 @@ fn unplanned(program: &str, later: &[Entry]) -> String {
     )
 }
 
-/// The result as the next plugin of the chain would get it.
+/// The planned result, as the next plugin of the chain would get it.
 fn planned_result(plan: &DryPlan, request: &Request) -> Result<Value, CniError> {
     let interface = |link: &LinkRef| Interface {
         name: link.name.to_string(),

@@ -1,4 +1,4 @@
-//! GC of a network: what is cached and not valid any more, then what each plugin knows of.
+//! GC of a network: deletes the cached attachments that are not valid, and then calls GC of each plugin.
 
 use super::{Chain, Target, lines};
 use crate::cni::CniError;
@@ -7,12 +7,14 @@ use crate::value::Attachment;
 use crate::verb::collect::is_listed;
 use serde_json::{Value, json};
 
-/// Container and interface of each attachment that GC leaves.
+/// Container ID and interface name of each attachment that GC keeps.
 pub type Valid = [(String, String)];
 
 impl Chain<'_> {
-    /// GC: DEL of what is cached and not valid, whoever added it; from 1.1.0 on each plugin then gets its GC, with that list if there
-    /// is one. It goes on after an error, and tells all of them.
+    /// GC: runs DEL for every cached attachment that is not valid, no matter which runtime added it. From version
+    /// 1.1.0 on, it then calls GC of each plugin, with the list of valid attachments if there is one.
+    ///
+    /// It continues after an error and returns all of them.
     pub fn gc(&self, valid: Option<&Valid>) -> Result<(), CniError> {
         if self.list.disable_gc {
             return Ok(());
@@ -43,13 +45,13 @@ impl Chain<'_> {
         }
     }
 
-    /// What GC deletes.
+    /// The cached attachments that GC deletes.
     pub(super) fn stale(&self, valid: Option<&Valid>) -> Vec<Target> {
         let is_stale = |target: &Target| !is_listed(&target.attachment, valid.unwrap_or_default());
         self.results.of_network(&self.network).into_iter().filter(is_stale).collect()
     }
 
-    /// The plugins that know the verb GC.
+    /// The plugins that get the verb GC. Before version 1.1.0 there are none.
     pub(super) fn collectors(&self) -> Result<&[Entry], CniError> {
         Ok(if self.list.is_at_least("1.1.0")? { &self.list.plugins } else { &[] })
     }
@@ -57,7 +59,7 @@ impl Chain<'_> {
     pub(super) fn gc_config(&self, plugin: &Entry, valid: Option<&Valid>) -> String {
         let attachment = |(container, interface): &(String, String)| json!({"containerID": container, "ifname": interface});
         let list: Option<Value> = valid.map(|valid| valid.iter().map(attachment).collect());
-        // Under both of its names, as libcni does.
+        // libcni passes the list under both of its names, so we do too.
         let keys = ["cni.dev/valid-attachments", "cni.dev/attachments"];
         plugin.with(&self.list, keys.into_iter().filter_map(|key| Some((key, list.clone()?))))
     }

@@ -1,7 +1,8 @@
-//! A runtime's work: the verbs of a network, which are those of its plugins one after the other, each with what the ones before it
-//! left (libcni's `CNIConfig`; cni-behaviours, section 1.14).
+//! The work of a runtime: the verbs of a network. A verb calls the plugins of the network list one after the other,
+//! each with the result of the earlier ones. The behaviour is that of `CNIConfig` in libcni (`libcni/api.go` in
+//! containernetworking/cni).
 //!
-//! A component is called as under its own name, in this process; a native plugin is executed.
+//! A component runs in this process, as if it were called under its own name. A native plugin is executed.
 
 mod cache;
 mod call;
@@ -31,7 +32,7 @@ use crate::value::{Fact, LinkRef, Netns, NetworkName};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A network with the plugins that it is made of.
+/// A network with its plugins.
 #[derive(Debug)]
 pub struct Chain<'a> {
     node: &'a Node,
@@ -42,20 +43,21 @@ pub struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// The plugins of a list, to be found in the directories of `path`.
+    /// A network from a list. Its plugins are searched for in the directories of `path`.
     pub fn new(node: &'a Node, list: List, path: Vec<PathBuf>) -> Result<Self, CniError> {
         let network = config::network_name(&list.name)?;
         Ok(Chain { node, list, network, path, results: Results::new(Path::new(cache::DIRECTORY)) })
     }
 
-    /// Its name.
+    /// The name of the network.
     pub fn network(&self) -> &NetworkName {
         &self.network
     }
 
-    /// ADD: each plugin in turn, then the result of the last one is told, and cached.
+    /// ADD: calls each plugin in turn, caches the result, and returns that of the last one.
     ///
-    /// libcni leaves what is there when one fails; here all that were executed get their DEL, as the SPEC asks of a runtime.
+    /// If a plugin fails, libcni leaves everything in place. Here, DEL runs for all plugins that were called, as the
+    /// SPEC asks of a runtime.
     pub fn add(&self, target: &Target) -> Result<String, CniError> {
         signal::watch();
         let taken = self.has_interface(target)?;
@@ -65,7 +67,8 @@ impl<'a> Chain<'a> {
                 Ok((result, text)) => (previous, result_text) = (Some(result), text),
                 Err(error) => {
                     let error = failed(plugin, "add", error);
-                    // Whose interface that is, the first plugin could not say.
+                    // The interface existed before, so the first plugin did not make it, and a DEL would delete the
+                    // interface of another attachment.
                     let nothing_done = index == 0 && taken;
                     let begun = self.list.plugins.get(..=index).filter(|_| !nothing_done).unwrap_or_default();
                     return Err(self.abandon(begun, target, previous.as_ref(), error));
@@ -75,7 +78,8 @@ impl<'a> Chain<'a> {
         Ok(result_text)
     }
 
-    /// The result, and the text of it. It is cached at once: what a killed chain leaves can be deleted with it.
+    /// ADD of one plugin. Returns the result, parsed and as text. It is cached at once, so that a DEL can delete what
+    /// a killed chain leaves.
     fn add_one(
         &self,
         plugin: &Entry,
@@ -92,13 +96,13 @@ impl<'a> Chain<'a> {
             object.insert("cniVersion".into(), own.into());
             text = go_json(&result);
         }
-        // One that nobody can read is told now, not by the next plugin.
+        // Check that the result is valid now, so that the error names this plugin and not the next.
         previous::of_delegate(&result, &self.list.cni_version)?;
         self.results.keep(target, &self.list, &result)?;
         Ok((result, text))
     }
 
-    /// DEL of all that a failed ADD executed; gives the error to tell.
+    /// Runs DEL of all plugins that a failed ADD called. Returns the error for the caller.
     fn abandon(
         &self,
         begun: &[Entry],
@@ -123,7 +127,7 @@ impl<'a> Chain<'a> {
         CniError { details: details.join("\n"), ..error }
     }
 
-    /// DEL, in reverse; the first plugin that fails ends it.
+    /// DEL: calls the plugins in reverse order, and stops at the first error.
     pub fn del(&self, target: &Target) -> Result<(), CniError> {
         signal::watch();
         let cached = self.results.get(&target.attachment, &self.list.cni_version).unwrap_or_else(|error| {
@@ -142,14 +146,14 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// DEL of one plugin. Before 0.4.0 it gets no result.
+    /// DEL of one plugin. Before version 0.4.0 it gets no `prevResult`.
     fn del_one(&self, plugin: &Entry, target: &Target, previous: Option<&Value>) -> Result<(), CniError> {
         let previous = if self.list.is_at_least("0.4.0")? { previous.cloned() } else { None };
         let config = self.config(plugin, target, previous);
         self.call("DEL", plugin, target, &config).map(drop).map_err(|e| failed(plugin, "delete", e))
     }
 
-    /// CHECK: each plugin in turn, with the cached result.
+    /// CHECK: calls each plugin in turn, with the cached result.
     pub fn check(&self, target: &Target) -> Result<(), CniError> {
         if !self.list.is_at_least("0.4.0")? {
             let version = &self.list.cni_version;
@@ -171,7 +175,7 @@ impl<'a> Chain<'a> {
         })
     }
 
-    /// STATUS: the first plugin that cannot work is told. Before 1.1.0 nobody is asked.
+    /// STATUS: returns the first error of a plugin. Before version 1.1.0 no plugin is called.
     pub fn status(&self) -> Result<(), CniError> {
         if !self.list.is_at_least("1.1.0")? {
             return Ok(());
@@ -183,7 +187,8 @@ impl<'a> Chain<'a> {
         })
     }
 
-    /// Whether the container has an interface of that name. The host's own namespace is refused, since not every native plugin does.
+    /// Whether the container has an interface of that name. Refuses the host's own namespace, because some native
+    /// plugins do not.
     fn has_interface(&self, target: &Target) -> Result<bool, CniError> {
         let Ok(netns) = NetnsFile::open(&target.netns) else { return Ok(false) };
         let netns = container_netns(self.node, &target.netns, Ok(netns))?;
@@ -192,8 +197,8 @@ impl<'a> Chain<'a> {
         Ok(matches!(answer, Answer::Link(Fact::Known(_))))
     }
 
-    /// For whom DEL and CHECK are: with the capabilities and the `CNI_ARGS` of the ADD, as its cache tells them, unless others are given.
-    /// Without its port mappings the reference's portmap would leave them.
+    /// The parameters for DEL and CHECK. Capabilities and `CNI_ARGS` that are not given come from the cache of the
+    /// ADD. For example, the reference's portmap needs the port mappings to delete them.
     fn as_added(&self, target: &Target) -> Target {
         let mut target = target.clone();
         if let Some(cached) = self.results.target(&target.attachment) {
@@ -207,7 +212,8 @@ impl<'a> Chain<'a> {
         target
     }
 
-    /// Whether the host's own namespace is at the path now: nobody may look for the container's interface in it.
+    /// Whether the path now leads to the host's own namespace. Then it must not be searched for the container's
+    /// interface.
     fn is_own(&self, netns: &str) -> bool {
         let opened = NetnsFile::open(netns);
         opened.is_ok() && container_netns(self.node, netns, opened).is_err()
@@ -218,7 +224,7 @@ fn failed(plugin: &Entry, verb: &str, error: CniError) -> CniError {
     CniError { msg: format!("plugin {} failed ({verb}): {}", plugin.description(), error.msg), ..error }
 }
 
-/// An error among others.
+/// Message and details of an error, for a list of errors.
 fn lines(error: &CniError) -> String {
     if error.details.is_empty() { error.msg.clone() } else { format!("{}\n{}", error.msg, error.details) }
 }

@@ -1,4 +1,4 @@
-//! The files of networks, read as libcni reads them (cni-behaviours, section 1.14).
+//! The network configuration files, read as libcni reads them (`libcni/conf.go` in containernetworking/cni).
 
 use crate::cni::list::{Entry, List};
 use crate::cni::{CniError, code, config};
@@ -7,9 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The network `name` of a directory: the first list (`.conflist`) of that name, else the first configuration (`.conf`, `.json`).
+/// Loads the network `name` from a directory: the first list (`.conflist`) of that name, otherwise the first
+/// configuration (`.conf`, `.json`).
 ///
-/// Files are read in the order of their names; one that cannot be read is an error for every network after it.
+/// Files are read in the order of their names. An invalid file is an error for every network after it.
 pub fn load(dir: &Path, name: &NetworkName) -> Result<List, CniError> {
     let mut seen = Vec::new();
     let lists = files(dir, &["conflist"])?;
@@ -37,17 +38,18 @@ pub fn load(dir: &Path, name: &NetworkName) -> Result<List, CniError> {
     Err(error(text).with_details(format!("networks there: {}", seen.join(", "))))
 }
 
-/// The network of a file: a list where it has `plugins` or is a `.conflist`, else one plugin.
+/// Loads the network of a file. It is a list if it has `plugins` or the extension `.conflist`, otherwise a single
+/// plugin.
 pub fn from_file(file: &Path) -> Result<List, CniError> {
     let object: serde_json::Value = serde_json::from_slice(read(file)?.as_bytes()).unwrap_or_default();
     let is_list = file.extension().is_some_and(|extension| extension == "conflist");
     if is_list || object.get("plugins").is_some() { list(file) } else { single(file) }
 }
 
-/// A list, with what files in the folder of its network's name add to it.
+/// Reads a list, and adds the plugins of the files in the directory with the name of the network.
 fn list(file: &Path) -> Result<List, CniError> {
     let mut list = List::parse(&read(file)?).map_err(|e| of_file(file, e))?;
-    // A name that is none is no folder either.
+    // An invalid network name must not become a path.
     if !list.only_inlined && NetworkName::parse(&list.name).is_ok() {
         for plugin in files(&file.with_file_name(&list.name), &["conf"])? {
             list.plugins.push(Entry::parse(&read(&plugin)?).map_err(|e| of_file(&plugin, e))?);
@@ -67,7 +69,7 @@ fn of_file(file: &Path, error: CniError) -> CniError {
     CniError { msg: format!("{}: {}", file.display(), error.msg), ..error }
 }
 
-/// The files of a directory with one of these extensions, by name; none where there is no directory.
+/// The files of a directory with one of these extensions, sorted by name. Empty if the directory does not exist.
 fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CniError> {
     let failed =
         |e: io::Error| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", dir.display()));

@@ -1,25 +1,25 @@
-//! For whom a runtime calls.
+//! The attachment that a runtime calls plugins for.
 
 use crate::cni::{CniError, code};
 use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use crate::verb::NOBODY;
 use serde_json::{Map, Value};
 
-/// For whom a verb is: libcni's `RuntimeConf`.
+/// The parameters of a call: libcni's `RuntimeConf`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// Whose interface on which network.
+    /// Network, container and interface.
     pub attachment: Attachment,
     /// `CNI_NETNS`.
     pub netns: String,
     /// The pairs of `CNI_ARGS`.
     pub args: Vec<(String, String)>,
-    /// What the runtime has for plugins with that capability.
+    /// The capability arguments, by capability.
     pub capabilities: Map<String, Value>,
 }
 
 impl Target {
-    /// What GC and STATUS are about.
+    /// The target for GC and STATUS, which are not about an attachment.
     pub(super) fn nobody(network: &NetworkName) -> Result<Self, CniError> {
         let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
         let attachment = Attachment {

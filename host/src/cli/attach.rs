@@ -1,25 +1,25 @@
-//! `wasm-cni add`, `del`, `check`, `status`: what cnitool does, with components and native plugins alike.
+//! `wasm-cni add`, `del`, `check`, `status`: the functions of cnitool, for components and native plugins.
 
 use super::Printed;
 use super::runtime::{Attached, Places};
 use crate::cni::CniError;
 use crate::node::Node;
 
-/// Which network, for which container.
+/// Network and container.
 #[derive(Debug, clap::Args)]
 pub struct Add {
     #[command(flatten)]
     attached: Attached,
-    /// The host's own namespace may be the container's.
+    /// Allow the host's own network namespace as the container's.
     #[arg(long, env = "CNI_NETNS_OVERRIDE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) netns_override: bool,
-    /// Print the plan of each plugin on what the ones before it would leave, and change nothing; it stops, and says so, at a native
-    /// plugin.
+    /// Print the plan of each plugin on the state that the earlier plugins would leave, and change nothing. The
+    /// printed plan ends at a native plugin, and says so.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
-/// Which network, for which container.
+/// Network and container.
 #[derive(Debug, clap::Args)]
 pub struct Del {
     #[command(flatten)]
@@ -29,29 +29,29 @@ pub struct Del {
     pub(super) dry_run: bool,
 }
 
-/// Which network, for which container.
+/// Network and container.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     #[command(flatten)]
     attached: Attached,
-    /// The host's own namespace may be the container's.
+    /// Allow the host's own network namespace as the container's.
     #[arg(long, env = "CNI_NETNS_OVERRIDE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) netns_override: bool,
 }
 
-/// Which network.
+/// The network.
 #[derive(Debug, clap::Args)]
 pub struct Status {
-    /// The network's name, as its file has it.
+    /// The name of the network, as in its file.
     network: String,
-    /// Taken as cnitool takes it, and without a meaning.
+    /// Ignored; accepted because cnitool requires it.
     #[arg(hide = true)]
     netns: Option<String>,
     #[command(flatten)]
     places: Places,
 }
 
-/// Attaches, and prints the result.
+/// Attaches a container and prints the result.
 pub(super) fn add(node: &Node, arguments: &Add) -> Result<Printed, CniError> {
     let (chain, target) = arguments.attached.read(node)?;
     if arguments.dry_run {
@@ -62,7 +62,7 @@ pub(super) fn add(node: &Node, arguments: &Add) -> Result<Printed, CniError> {
     Ok(Printed { text: format!("{}\n", result.trim_end()), success: true })
 }
 
-/// Detaches; prints nothing.
+/// Detaches a container. Prints nothing.
 pub(super) fn del(node: &Node, arguments: &Del) -> Result<Printed, CniError> {
     let (chain, target) = arguments.attached.read(node)?;
     let text = if arguments.dry_run {
@@ -73,13 +73,13 @@ pub(super) fn del(node: &Node, arguments: &Del) -> Result<Printed, CniError> {
     Ok(Printed { text, success: true })
 }
 
-/// Prints nothing when all is as it was made.
+/// Runs CHECK. Prints nothing if there are no differences.
 pub(super) fn check(node: &Node, arguments: &Check) -> Result<Printed, CniError> {
     let (chain, target) = arguments.attached.read(node)?;
     chain.check(&target).map(|()| Printed { text: String::new(), success: true })
 }
 
-/// Prints nothing when ADD would work.
+/// Runs STATUS. Prints nothing if ADD would work.
 pub(super) fn status(node: &Node, arguments: &Status) -> Result<Printed, CniError> {
     let chain = arguments.places.chain(node, &arguments.network)?;
     chain.status().map(|()| Printed { text: String::new(), success: true })

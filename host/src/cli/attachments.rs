@@ -1,4 +1,4 @@
-//! `wasm-cni attachments`: what is on this node.
+//! `wasm-cni attachments`: lists the attachments of this node.
 
 use super::{Format, Printed, table};
 use crate::action::AddAddress;
@@ -9,12 +9,12 @@ use crate::verb::attached::{self, Attached, State};
 use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Which network, and how to print.
+/// The network and the output format.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The network; without it, all of them.
+    /// List only the attachments of this network.
     network: Option<String>,
-    /// How to print.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
@@ -25,16 +25,16 @@ struct Row {
     #[serde(flatten)]
     attachment: Attachment,
     netns: String,
-    /// With prefix lengths, as they were given to the container.
+    /// The addresses of the container, with prefix lengths.
     addresses: Vec<String>,
-    /// Type and SHA-256 of each component that took part.
+    /// Type and SHA-256 of each component that recorded a plan.
     plugins: Vec<(String, String)>,
-    /// Seconds since 1970 at which its first plugin began.
+    /// The time when the first plugin began, in seconds since 1970.
     created: u64,
     state: State,
 }
 
-/// Lists from the journals alone; compares nothing with the machine but the container's namespace.
+/// Lists the attachments from the journals. Of the machine it reads only whether the container's namespace exists.
 pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
     node.state.check_readable()?;
     let network = super::network(arguments.network.as_deref())?;
@@ -63,7 +63,7 @@ fn row(attached: &Attached, state: State) -> Row {
     }
 }
 
-/// What the runtime was told; of an ADD that did not end, what it was about to give.
+/// The addresses that ADD reported. If the ADD did not end, the addresses that it planned.
 fn addresses(attached: &Attached) -> Vec<String> {
     let mut addresses: Vec<String> = Vec::new();
     for section in &attached.sections {
@@ -104,7 +104,7 @@ impl Row {
     }
 }
 
-/// A container's ID as runtimes print it: what a program made up, by its beginning; JSON has it whole.
+/// A container ID for people. A long one is generated, so its beginning is enough. The JSON output has all of it.
 fn short(container: &str) -> String {
     if container.len() > 32 { start(container, 13).to_owned() } else { container.to_owned() }
 }
@@ -113,7 +113,7 @@ fn start(text: &str, length: usize) -> &str {
     text.get(..length).unwrap_or(text)
 }
 
-/// The largest unit alone.
+/// A duration in its largest unit.
 fn duration(age: Duration) -> String {
     match age.as_secs() {
         seconds @ 0..60 => format!("{seconds}s"),

@@ -1,4 +1,4 @@
-//! `wasm-cni diff`: how attachments differ from what was made, as the plan that would repair it.
+//! `wasm-cni diff`: compares attachments with their journals, and prints the plan that would repair the differences.
 
 use super::{Format, Printed};
 use crate::cni::CniError;
@@ -7,17 +7,17 @@ use crate::value::Attachment;
 use crate::verb::drift::{self, Drift};
 use serde_json::Value;
 
-/// Which network, and how to print: of `diff` and of `repair`.
+/// The network and the output format, for `diff` and `repair`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The network; without it, all of them.
+    /// Only attachments of this network.
     pub(super) network: Option<String>,
-    /// How to print.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) output: Format,
 }
 
-/// Compares, and changes nothing. An attachment that is not as it was made makes the exit code 1.
+/// Compares and changes nothing. The exit code is 1 if an attachment differs from its journal.
 pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
     node.state.check_readable()?;
     let drifts = drift::all(node, super::network(arguments.network.as_deref())?.as_ref());
@@ -33,7 +33,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
     Ok(Printed { text, success })
 }
 
-/// How many attachments are all right.
+/// The number of attachments without differences, as text.
 pub(super) fn unchanged(count: usize) -> String {
     match count {
         1 => "1 attachment is as it was made".to_owned(),
@@ -41,7 +41,7 @@ pub(super) fn unchanged(count: usize) -> String {
     }
 }
 
-/// Those of which there is something to tell, with an empty line between them.
+/// The attachments with differences or repairs, separated by an empty line.
 pub(super) fn texts(drifts: &[Drift], title: &str) -> String {
     let drifted = drifts.iter().filter(|drift| !drift.is_none() || !drift.repairs.is_empty());
     let texts = drifted.map(|drift| drift.document(title, &drift.attached.plugins()).text());
@@ -49,7 +49,7 @@ pub(super) fn texts(drifts: &[Drift], title: &str) -> String {
     texts.join("\n") + &in_flight(drifts)
 }
 
-/// Those that were not looked at.
+/// The attachments that were not compared, because a verb of them runs.
 pub(super) fn in_flight(drifts: &[Drift]) -> String {
     let skipped = drifts.iter().filter(|drift| drift.in_flight);
     let text = |drift: &Drift| {
@@ -61,7 +61,7 @@ pub(super) fn in_flight(drifts: &[Drift]) -> String {
     skipped.map(text).collect()
 }
 
-/// All of them.
+/// All attachments as JSON.
 pub(super) fn json(drifts: &[Drift], title: &str) -> String {
     let value = |drift: &Drift| {
         let plugins = drift.attached.plugins();

@@ -1,43 +1,43 @@
-//! What the policy of this machine says of a plugin, for `inspect` and `policy check`.
+//! The policy of this machine for a plugin, for `inspect` and `policy check`.
 
 use crate::policy::{Capability, Mode, Policy, Rules};
 use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// See the module.
+/// The effective policy of a plugin on a network.
 #[derive(Debug, Serialize)]
 pub struct Effective {
-    /// Where the policy is.
+    /// The path of the policy.
     policy: String,
-    /// Without a file the default alone counts.
+    /// Whether the file exists. Without it, only the default applies.
     exists: bool,
     plugin: String,
-    /// None: on every network.
+    /// The network. `None`: what applies on every network.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
     mode: &'static str,
     capabilities: BTreeMap<Capability, Grant>,
-    /// The lines that pin it, and whether the component is what they ask for, if there is one.
+    /// The lines that pin the plugin, and whether the component, if there is one, satisfies them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pins: Vec<String>,
-    /// What is lower than the host's own limits.
+    /// The limits that are lower than the host's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, u32>,
 }
 
-/// What policy says of a capability.
+/// The policy for a capability.
 #[derive(Debug, Serialize)]
 struct Grant {
-    /// Whether it can be used at all.
+    /// Whether the plugin may use it at all.
     granted: bool,
-    /// The lines that say otherwise, or more, than the default: `only links br-* (line 12)`.
+    /// The lines that differ from the default: `only links br-* (line 12)`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<String>,
 }
 
 impl Effective {
-    /// For these capabilities of a plugin; `digest` is the component's, if there is one.
+    /// The policy for these capabilities of a plugin. `digest` is that of the component, if there is one.
     pub fn of(
         policy: &Policy,
         plugin: &PluginName,
@@ -74,7 +74,7 @@ impl Effective {
         }
     }
 
-    /// For people.
+    /// The policy as text for people.
     pub fn text(&self) -> String {
         let file =
             if self.exists { self.policy.clone() } else { format!("the default (no {})", self.policy) };

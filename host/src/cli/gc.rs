@@ -1,5 +1,7 @@
-//! `wasm-cni gc`: removes what is left of attachments that are no more, by a list or where the container's namespace is gone, or
-//! by the plugins of a network, as a runtime does.
+//! `wasm-cni gc`: removes the remains of attachments.
+//!
+//! A list says which attachments are valid, or the existence of the container's namespace does. With a namespace as
+//! argument, it runs GC of each plugin of the network, as a runtime does.
 
 use super::Printed;
 use super::runtime::Places;
@@ -16,22 +18,24 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Of which network, and what stays. What stays is never guessed.
+/// The network, and which attachments are valid. Valid attachments are never guessed.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("stays").required(true).multiple(true)))]
 pub struct Arguments {
-    /// The network; with `--dead-namespaces` it may be left out for all of them.
+    /// The name of the network. With `--dead-namespaces` it may be omitted; then all networks are meant.
     #[arg(required_unless_present = "dead_namespaces")]
     network: Option<String>,
-    /// Do as cnitool does, which asks for a namespace here and does not look at it: DEL of every attachment of the network in libcni's
-    /// cache, whoever made it, then GC of each plugin. With `--valid`, what that lists stays; without it, nothing does.
+    /// Work as cnitool does, which requires a namespace here and ignores it: DEL of every attachment of the network
+    /// in libcni's cache, then GC of each plugin. Attachments that `--valid` lists are kept; without `--valid`, none
+    /// is.
     #[arg(group = "stays")]
     netns: Option<String>,
-    /// A file with what stays, as `cni.dev/valid-attachments` has it: `[{"containerID": "…", "ifname": "…"}]`; `-` is standard
-    /// input. All else of the network goes, whoever made it.
+    /// A file that lists the attachments to keep, in the format of `cni.dev/valid-attachments`:
+    /// `[{"containerID": "…", "ifname": "…"}]`; `-` is standard input. Everything else of the network is removed, no
+    /// matter which program made it.
     #[arg(long, group = "stays", value_name = "FILE")]
     valid: Option<PathBuf>,
-    /// What stays are attachments whose container's namespace is there.
+    /// Keep the attachments whose container namespace still exists.
     #[arg(long, group = "stays", conflicts_with_all = ["valid", "netns"])]
     dead_namespaces: bool,
     /// Print what would be removed, and remove nothing.
@@ -41,7 +45,7 @@ pub struct Arguments {
     places: Places,
 }
 
-/// Does as a runtime does, and prints nothing unless it is dry.
+/// Runs GC of a network as a runtime does. Prints only in a dry run.
 fn by_plugins(node: &Node, arguments: &Arguments, network: &str) -> Result<Printed, CniError> {
     let chain = arguments.places.chain(node, network)?;
     let valid = arguments.valid.as_deref().map(read).transpose()?;
@@ -63,7 +67,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
     match (&arguments.valid, &network) {
         (Some(file), Some(network)) => {
             let valid = read(file)?;
-            // Before the journals go that tell them.
+            // Collect the stores first: the journals name them, and the next step removes journals.
             let stores = stores(&node.state.sections(None), network);
             collection.sections(|section| {
                 section.header.attachment.network == *network
@@ -88,7 +92,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
         .collect();
     let nothing = if arguments.dry_run { "nothing to remove\n" } else { "nothing was removed\n" };
     let ended = collection.ended();
-    // What was found and removed, or could not be.
+    // Write an audit line only if something was found.
     if !arguments.dry_run && ended.as_ref().map_or(true, |text| !text.is_empty()) {
         let subject = Subject { network: network.as_ref(), ..Subject::default() };
         node.record(Audited::Gc, subject).end(&ended);

@@ -1,4 +1,4 @@
-//! `wasm-cni inspect`: what a component is, read from its imports and exports; it is not run.
+//! `wasm-cni inspect`: describes a component by its imports and exports, without running it.
 
 use super::effective::Effective;
 use super::{Format, Printed};
@@ -12,23 +12,23 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Which file, and how to print.
+/// The file and the output format.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The component: a `.wasm` file.
     file: PathBuf,
-    /// Show the policy of a plugin of this type; without it, the type is the file's name.
+    /// Show the policy for a plugin of this type; the default is the name of the file.
     #[arg(long)]
     plugin: Option<String>,
-    /// Show its policy on this network; without it, what counts on every network.
+    /// Show the policy on this network; the default is what applies on every network.
     #[arg(long)]
     network: Option<String>,
-    /// How to print.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
-/// What is printed.
+/// The output.
 #[derive(Debug, Serialize)]
 struct Inspection {
     file: PathBuf,
@@ -43,7 +43,7 @@ struct Inspection {
     effective: Effective,
 }
 
-/// Compiles the component if that has not been done, and prints its manifest.
+/// Compiles the component if the cache does not have it, and prints its manifest.
 pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
     let found = sandbox::inspect(&node.cache, &arguments.file).map_err(|e| e.to_cni(&arguments.file))?;
     let manifest = found.manifest;
@@ -96,7 +96,7 @@ impl Inspection {
         }
         text += "capabilities\n";
         for (interface, functions) in &self.capabilities {
-            // `[method]store.free` is the contract's `store.free`.
+            // The import `[method]store.free` is the function `store.free` of the contract.
             let plain =
                 functions.iter().map(|name| name.split_once(']').map_or(name.as_str(), |(_, name)| name));
             text += &format!("  {interface:<12}  {}\n", plain.collect::<Vec<_>>().join(" "));

@@ -1,4 +1,4 @@
-//! `wasm-cni install` and `uninstall`: where a runtime looks for plugins.
+//! `wasm-cni install` and `uninstall`: the directory in which a runtime looks for plugins.
 
 use super::{Printed, table};
 use crate::cni::{CniError, code};
@@ -7,32 +7,33 @@ use crate::node::Node;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
-/// Where to, and from where.
+/// The target and the source.
 #[derive(Debug, clap::Args)]
 pub struct Install {
-    /// Where the runtime looks for plugins.
+    /// The directory in which the runtime looks for plugins.
     #[arg(long, default_value = "/opt/cni/bin")]
     dir: PathBuf,
-    /// Where the components and `wasm-cni-compile` are; without it, where this program is.
+    /// The directory with the components and `wasm-cni-compile`; the default is the directory of this program.
     #[arg(long)]
     from: Option<PathBuf>,
-    /// Replace also what somebody else put under the names of our files, such as a component of their own. It is kept for `uninstall`.
+    /// Also replace files of other programs that have the names of our files, such as another component. They are
+    /// kept for `uninstall`.
     #[arg(long)]
     force: bool,
 }
 
-/// From where.
+/// The directory.
 #[derive(Debug, clap::Args)]
 pub struct Uninstall {
-    /// Where it was installed.
+    /// The directory of the installation.
     #[arg(long, default_value = "/opt/cni/bin")]
     dir: PathBuf,
-    /// Also while containers are attached by a plugin that nothing takes the place of.
+    /// Also uninstall while containers are attached by a plugin that has no replacement.
     #[arg(long)]
     force: bool,
 }
 
-/// Installs, and tells what was done.
+/// Installs, and reports what was done.
 pub(super) fn install(node: &Node, arguments: &Install) -> Result<Printed, CniError> {
     let from = arguments.from.clone().map_or_else(own_dir, Ok)?;
     let bar = ProgressBar::new(0);
@@ -44,7 +45,7 @@ pub(super) fn install(node: &Node, arguments: &Install) -> Result<Printed, CniEr
         bar.set_length(all as u64);
         bar.set_position(begun);
         bar.set_message(name.to_owned());
-        // Drawn now: nothing else moves it.
+        // Draw the bar now, because it does not redraw itself.
         bar.tick();
         begun += 1;
     });
@@ -52,13 +53,13 @@ pub(super) fn install(node: &Node, arguments: &Install) -> Result<Printed, CniEr
     Ok(Printed { text: text(&arguments.dir, &installed?), success: true })
 }
 
-/// Uninstalls, and tells what was done.
+/// Uninstalls, and reports what was done.
 pub(super) fn uninstall(node: &Node, arguments: &Uninstall) -> Result<Printed, CniError> {
     let report = install::uninstall(node, &arguments.dir, arguments.force)?;
     Ok(Printed { text: text(&arguments.dir, &report), success: true })
 }
 
-/// Where this program is, behind all links.
+/// The directory of this program, with all links resolved.
 fn own_dir() -> Result<PathBuf, CniError> {
     let own = std::fs::read_link("/proc/self/exe");
     let dir = own.ok().and_then(|own| Some(own.parent()?.to_owned()));

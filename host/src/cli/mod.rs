@@ -1,4 +1,4 @@
-//! `wasm-cni …`: what an operator types.
+//! `wasm-cni …`: the commands for operators.
 
 pub mod attach;
 pub mod attachments;
@@ -26,14 +26,14 @@ use std::process::ExitCode;
 
 /// Runs CNI plugins as sandboxed WebAssembly components.
 ///
-/// A container runtime executes this program under the name of a plugin (`bridge`, `host-local`); under its own name it
-/// shows what would be done and what is known.
+/// A container runtime executes this program under the name of a plugin (`bridge`, `host-local`). Under its own name,
+/// it has commands for operators.
 #[derive(Debug, Parser)]
 #[command(name = "wasm-cni", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Print the phases of the call, in microseconds, on standard error.
+    /// Print the duration of each phase of the call on standard error, in microseconds.
     #[arg(long, global = true, env = "WASM_CNI_TIMINGS", value_parser = clap::builder::FalseyValueParser::new())]
     timings: bool,
 }
@@ -42,36 +42,40 @@ struct Arguments {
 enum Command {
     /// Attach a container to a network, as a runtime does: ADD of each of its plugins, components and native ones.
     Add(attach::Add),
-    /// Detach a container from a network, whoever attached it: DEL of each plugin, in reverse.
+    /// Detach a container from a network: DEL of each plugin, in reverse order. It does not matter which runtime
+    /// attached it.
     Del(attach::Del),
-    /// Ask each plugin of a network whether an attachment is as it was made.
+    /// Check with each plugin of a network that an attachment is in the state that ADD left.
     Check(attach::Check),
-    /// Ask each plugin of a network whether an ADD would work.
+    /// Check with each plugin of a network that an ADD would work.
     Status(attach::Status),
     /// Print what ADD would do, and change nothing.
     Plan(plan::Arguments),
-    /// List what is attached on this node.
+    /// List the attachments of this node.
     Attachments(attachments::Arguments),
-    /// Print how attachments differ from what was made, as the plan that would repair it; exit code 1 if any does, 2 on trouble.
+    /// Compare attachments with their journals, and print the plan that would repair the differences; exit code 1 if
+    /// any differs, 2 on errors.
     Diff(diff::Arguments),
-    /// Apply what `diff` prints: links, addresses and containers stay as they are.
+    /// Apply the plan that `diff` prints: links, addresses and containers stay as they are.
     Repair(diff::Arguments),
-    /// Remove what is left of attachments that are no more.
+    /// Remove the remains of attachments that do not exist any more.
     Gc(gc::Arguments),
-    /// Print what a component is, which capabilities it imports, and what policy says of them, without running it.
+    /// Describe a component without running it: its imports, and what policy allows it.
     Inspect(inspect::Arguments),
-    /// Read the administrator's policy.
+    /// Check the administrator's policy.
     Policy(policy::Arguments),
-    /// Put this program, its plugins and their components where a runtime looks for them; what they replace is kept.
+    /// Install this program, its plugins and their components where a runtime looks for them; replaced files are
+    /// kept.
     Install(install::Install),
-    /// Take away what was installed, and put back what it had replaced.
+    /// Remove what was installed, and restore the files that it replaced.
     Uninstall(install::Uninstall),
 }
 
-/// Runs a command; `node` makes the places it works with, given whether it is dry and whether our own namespace is meant.
+/// Runs a command. `node` makes the node. Its arguments say whether the node is dry, and whether the container's
+/// namespace may be the host's own.
 pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     let arguments = Arguments::parse();
-    // As diff(1): 1 is an answer.
+    // As in diff(1), exit code 1 is an answer and 2 an error.
     let trouble = if matches!(arguments.command, Command::Diff(_)) { 2 } else { 1 };
     let printed = match arguments.command {
         Command::Add(arguments) => {
@@ -105,7 +109,7 @@ pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
     }
 }
 
-/// An error for people.
+/// An error as text for people.
 fn text(error: &CniError) -> String {
     match error.details.as_str() {
         "" => format!("error: {}", error.msg),

@@ -1,4 +1,4 @@
-//! `wasm-cni plan`: what ADD of a configuration, or of each plugin of a list, would do.
+//! `wasm-cni plan`: prints what ADD of a configuration, or of each plugin of a list, would do.
 
 use super::{Format, Printed, runtime};
 use crate::chain::{self, Chain, Dry, Target};
@@ -8,40 +8,41 @@ use crate::node::Node;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// For which container, with which plugins, and how to print.
+/// The configuration, the container and the output format.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The configuration (`.conf`, one plugin) or list (`.conflist`).
     config: PathBuf,
     #[command(flatten)]
     container: Container,
-    /// The host's own namespace may be the container's, as with `CNI_NETNS_OVERRIDE`.
+    /// Allow the host's own network namespace as the container's, as with `CNI_NETNS_OVERRIDE`.
     #[arg(long)]
     pub(super) netns_override: bool,
-    /// How to print.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
-/// The container that is planned for.
+/// The container of the plan.
 #[derive(Debug, clap::Args)]
 pub(super) struct Container {
-    /// The container's namespace, as in `CNI_NETNS`.
+    /// The container's network namespace, as in `CNI_NETNS`.
     #[arg(long)]
     pub(super) netns: String,
-    /// As in `CNI_CONTAINERID`.
+    /// The container ID, as in `CNI_CONTAINERID`.
     #[arg(long)]
     pub(super) container_id: String,
-    /// As in `CNI_IFNAME`.
+    /// The name of the interface, as in `CNI_IFNAME`.
     #[arg(long, default_value = "eth0")]
     pub(super) ifname: String,
-    /// Where the components are, directories joined by `:`.
+    /// The directories with plugins, separated by `:`.
     #[arg(long, env = "CNI_PATH", default_value = "/opt/cni/bin")]
     pub(super) cni_path: String,
-    /// As in `CNI_ARGS`.
+    /// Arguments for plugins, as in `CNI_ARGS`.
     #[arg(long, env = "CNI_ARGS", default_value = "")]
     pub(super) args: String,
-    /// What the runtime has for plugins that take it, as cnitool has it: `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
+    /// Capability arguments for the plugins that support them, as JSON:
+    /// `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
     #[arg(long, env = "CAP_ARGS", default_value = "")]
     pub(super) cap_args: String,
 }
@@ -61,7 +62,7 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
     Ok(Printed { text, success: dry.is_allowed() })
 }
 
-/// Plans each plugin of a file against what the ones before it would leave.
+/// Plans each plugin of a file on the state that the earlier plugins would leave.
 pub(super) fn chain(node: &Node, config: &Path, container: &Container) -> Result<Dry, CniError> {
     let chain = Chain::new(node, chain::from_file(config)?, path(&container.cni_path))?;
     chain.plan_add(&Target {

@@ -1,4 +1,4 @@
-//! `wasm-cni policy`: whether a policy file is right, and what it gives.
+//! `wasm-cni policy`: checks a policy file, and shows what it allows.
 
 use super::effective::Effective;
 use super::{Format, Printed, plan};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What to do with policies.
+/// The command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -21,39 +21,39 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Tell whether a policy is understood, and what it gives a plugin or the plan of a configuration.
+    /// Check that a policy is valid, and show what it allows a plugin or the plan of a configuration.
     Check(Check),
 }
 
-/// Which policy, for whom, and how to print.
+/// The policy, the plugin, and the output format.
 #[derive(Debug, clap::Args)]
 struct Check {
-    /// The policy; without it, the one that counts on this machine.
+    /// The policy file; the default is the policy of this machine.
     file: Option<PathBuf>,
-    /// What a plugin of this type gets.
+    /// Show what a plugin of this type may do.
     #[arg(long)]
     plugin: Option<String>,
-    /// On this network; without it, on every one.
+    /// Show what it may do on this network; the default is what applies on every network.
     #[arg(long, requires = "plugin")]
     network: Option<String>,
-    /// What the plan of this configuration (`.conf`) or list (`.conflist`) gets. Nothing is changed.
+    /// Show which actions this configuration (`.conf`) or list (`.conflist`) may plan. Nothing is changed.
     #[arg(long, conflicts_with = "plugin")]
     config: Option<PathBuf>,
-    /// For a container in this namespace; without it, the plan is made as if our own were the container's.
+    /// The container's network namespace for the plan; the default is the present namespace.
     #[arg(long, requires = "config")]
     netns: Option<String>,
-    /// Where the components are, directories joined by `:`.
+    /// The directories with plugins, separated by `:`.
     #[arg(long, env = "CNI_PATH", default_value = "/opt/cni/bin")]
     cni_path: String,
-    /// As in `CNI_ARGS`.
+    /// Arguments for plugins, as in `CNI_ARGS`.
     #[arg(long, env = "CNI_ARGS", default_value = "")]
     args: String,
-    /// How to print.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
-/// Checks the policy that was named in place of the host's.
+/// Checks the named policy instead of the host's.
 pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniError> {
     let Command::Check(check) = &arguments.command;
     if let Some(file) = &check.file {
@@ -105,7 +105,7 @@ pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniE
     Ok(Printed { text, success })
 }
 
-/// A policy that cannot be used: an answer, not a failure of ours.
+/// The output for an invalid policy. The command has done its work, so this is an answer and not an error.
 fn wrong(error: &PolicyError, output: Format) -> Printed {
     let text = match output {
         Format::Text => format!("{error}\n"),

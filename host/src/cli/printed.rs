@@ -1,25 +1,25 @@
-//! What commands print.
+//! The output of commands.
 
 use crate::cni::result::go_json;
 
-/// How a command prints.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 
-/// What a command printed, and whether the answer is a good one.
+/// The output of a command.
 pub(super) struct Printed {
-    /// On standard output.
+    /// The text for standard output.
     pub(super) text: String,
-    /// The exit code.
+    /// Whether the exit code is 0.
     pub(super) success: bool,
 }
 
-/// JSON for programs, with a line end.
+/// JSON with a newline.
 pub(super) fn json(value: &impl serde::Serialize) -> String {
     go_json(value) + "\n"
 }

@@ -1,4 +1,4 @@
-//! `wasm-cni repair`: applies what `wasm-cni diff` shows.
+//! `wasm-cni repair`: applies the plan that `wasm-cni diff` prints.
 
 use super::diff::{self, Arguments};
 use super::{Format, Printed};
@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::verb::drift::Drift;
 use crate::verb::repair;
 
-/// Repairs, and tells what was done. What is still not as it was made makes the exit code 1.
+/// Repairs, and reports what was done. The exit code is 1 if differences remain.
 pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniError> {
     node.state.check_readable()?;
     let repaired = repair::all(node, super::network(arguments.network.as_deref())?.as_ref())?;

@@ -1,4 +1,5 @@
-//! What a runtime knows, as cnitool takes it from its arguments and its environment (cni-behaviours, section 1.14).
+//! The parameters of a runtime. Arguments and environment variables are those of cnitool (`cnitool/cmd` in
+//! containernetworking/cni).
 
 use crate::chain::{self, Chain, Target};
 use crate::cni::command::{attachment, invalid, path};
@@ -9,36 +10,37 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
 use std::path::{Component, Path, PathBuf};
 
-/// Where networks and plugins are.
+/// The directories of networks and plugins.
 #[derive(Debug, clap::Args)]
 pub(super) struct Places {
-    /// Where the networks are: `*.conflist`, else `*.conf` and `*.json`.
+    /// The directory with the networks: `*.conflist`, or else `*.conf` and `*.json`.
     #[arg(long, env = "NETCONFPATH", default_value = DIRECTORY)]
     conf_dir: String,
-    /// Where the plugins are, directories joined by `:`.
+    /// The directories with plugins, separated by `:`.
     #[arg(long, env = "CNI_PATH", default_value = "/opt/cni/bin")]
     cni_path: String,
 }
 
 const DIRECTORY: &str = "/etc/cni/net.d";
 
-/// Which network, for which container.
+/// The network and the container.
 #[derive(Debug, clap::Args)]
 pub(super) struct Attached {
-    /// The network's name, as its file has it.
+    /// The name of the network, as in its file.
     network: String,
-    /// The container's namespace.
+    /// The container's network namespace.
     netns: String,
-    /// The container's ID; without it, one that follows from the namespace's path, the same as cnitool's.
+    /// The container ID; the default is derived from the path of the namespace, as in cnitool.
     #[arg(long)]
     container_id: Option<String>,
-    /// The interface in the container.
+    /// The name of the interface in the container.
     #[arg(long, env = "CNI_IFNAME", default_value = "eth0")]
     ifname: String,
-    /// What the runtime has for plugins with that capability, as JSON: `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
+    /// Capability arguments for the plugins that support them, as JSON:
+    /// `{"portMappings": [{"hostPort": 80, "containerPort": 80}]}`.
     #[arg(long, env = "CAP_ARGS", default_value = "")]
     cap_args: String,
-    /// As in `CNI_ARGS`: `KEY=VALUE;KEY=VALUE`.
+    /// Arguments for plugins, as in `CNI_ARGS`: `KEY=VALUE;KEY=VALUE`.
     #[arg(long, env = "CNI_ARGS", default_value = "")]
     args: String,
     #[command(flatten)]
@@ -55,7 +57,7 @@ impl Places {
 }
 
 impl Attached {
-    /// The network, and for whom.
+    /// The network and the target of the call.
     pub(super) fn read<'a>(&self, node: &'a Node) -> Result<(Chain<'a>, Target), CniError> {
         let chain = self.places.chain(node, &self.network)?;
         let netns = absolute(&self.netns)?;
@@ -70,7 +72,7 @@ impl Attached {
     }
 }
 
-/// The pairs of `CNI_ARGS`.
+/// Parses the pairs of `CNI_ARGS`.
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
     let pair = |pair: &str| match pair.split('=').collect::<Vec<_>>().as_slice() {
         [key, value] if !key.is_empty() && !value.is_empty() => Ok(((*key).to_owned(), (*value).to_owned())),
@@ -79,7 +81,7 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
     if text.is_empty() { Ok(Vec::new()) } else { text.split(';').map(pair).collect() }
 }
 
-/// What `CAP_ARGS` has.
+/// Parses `CAP_ARGS`.
 pub(super) fn capabilities(text: &str) -> Result<Map<String, Value>, CniError> {
     let text = if text.is_empty() { "{}" } else { text };
     serde_json::from_slice(text.as_bytes()).map_err(|e| {
@@ -88,7 +90,8 @@ pub(super) fn capabilities(text: &str) -> Result<Map<String, Value>, CniError> {
     })
 }
 
-/// A path from the root without `.`, `..` and doubled slashes, by its text alone (Go's `filepath.Abs`).
+/// Makes a path absolute and removes `.`, `..` and repeated slashes, without reading the file system (Go's
+/// `filepath.Abs`).
 fn absolute(path: &str) -> Result<String, CniError> {
     let absolute = std::path::absolute(path)
         .map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, format!("netns {path:?} is no path: {e}")))?;
@@ -103,13 +106,14 @@ fn absolute(path: &str) -> Result<String, CniError> {
     Ok(clean.display().to_string())
 }
 
-/// What cnitool calls the container of a namespace: the first ten bytes of a SHA-512, in hexadecimal.
+/// cnitool's container ID for a namespace: `cnitool-` and the first ten bytes of the SHA-512 of its path, in
+/// hexadecimal.
 fn container_id(netns: &str) -> String {
     let digest = Sha512::digest(netns);
     digest.iter().take(10).fold("cnitool-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
 }
 
-/// The network that a command is about, if it names one.
+/// The network that a command names, if any.
 pub(super) fn network(name: Option<&str>) -> Result<Option<NetworkName>, CniError> {
     name.map(NetworkName::parse).transpose().map_err(invalid)
 }

@@ -1,6 +1,6 @@
-//! A table for people: columns as wide as their widest cell, two blanks between them.
+//! Tables for people: each column is as wide as its widest cell, and two spaces separate columns.
 
-/// Rows below a line of heads; a cell that is missing is empty.
+/// Renders rows below a line of headings. A missing cell is empty.
 pub fn render(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();

@@ -1,11 +1,11 @@
-//! The environment of a call: which verb, for whom (SPEC, section 2; validation in the reference's order).
+//! The environment of a call (SPEC, section 2). The validation has the reference's order.
 
 use super::{CniError, code, version};
 use crate::value::{Attachment, ContainerId, IDENTIFIER_BYTES, IfName, NameError, NetworkName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The `CNI_*` variables as they are; an empty one counts as missing.
+/// The `CNI_*` variables, not validated. An empty one counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `CNI_COMMAND`.
@@ -20,9 +20,9 @@ pub struct Environment {
     pub args: String,
     /// `CNI_PATH`.
     pub path: String,
-    /// `CNI_NETNS_OVERRIDE` is `1` or `true`: the host's own namespace is meant.
+    /// Whether `CNI_NETNS_OVERRIDE` is `1` or `true`: the host's own namespace is allowed.
     pub netns_override: bool,
-    /// `WASM_CNI_DRY_RUN` is `1` or `true`: show the plan, change nothing, fail.
+    /// Whether `WASM_CNI_DRY_RUN` is `1` or `true`: print the plan, change nothing, and fail.
     pub dry_run: bool,
 }
 
@@ -30,28 +30,28 @@ pub struct Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
-    /// Attach.
+    /// Attach a container.
     Add,
-    /// Detach.
+    /// Detach a container.
     Del,
-    /// Compare.
+    /// Compare an attachment with the machine.
     Check,
-    /// Remove what belongs to no valid attachment.
+    /// Remove the remains of attachments that are not valid.
     Gc,
-    /// Tell whether ADD would work.
+    /// Check whether ADD would work.
     Status,
-    /// Tell the supported versions.
+    /// Print the supported versions.
     Version,
 }
 
-/// What the environment asks for.
+/// The call that the environment asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// No command: tell what this is on stderr, and succeed.
+    /// No command: print a banner on stderr, and succeed.
     Banner,
-    /// A verb, with its variables validated.
+    /// A verb with validated variables.
     Verb(Command),
-    /// A command that does not exist; the configuration is validated first, as in the reference.
+    /// An unknown command. The reference validates the configuration before it reports this error, so we do too.
     Unknown(String),
 }
 
@@ -99,7 +99,8 @@ pub fn decode(env: &Environment) -> Result<Call, CniError> {
     }
 }
 
-/// The reference's texts for a bad `CNI_IFNAME`; ours for what only the kernel would refuse.
+/// Validates `CNI_IFNAME`. The errors have the reference's texts. Names that only the kernel would refuse have our
+/// own.
 fn interface(name: &str) -> Result<(), CniError> {
     let error = |msg: &str| Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
     if name.len() > 15 {
@@ -118,7 +119,7 @@ fn interface(name: &str) -> Result<(), CniError> {
     }
 }
 
-/// What is printed without a command: on stderr, with success.
+/// The banner of a call without a command.
 pub fn banner(plugin: &str, versions: &[String]) -> String {
     format!(
         "CNI {plugin} plugin wasm-cni {}\nCNI protocol versions supported: {}\n",
@@ -127,7 +128,7 @@ pub fn banner(plugin: &str, versions: &[String]) -> String {
     )
 }
 
-/// The exact version gate: the configuration's version must be in the plugin's list.
+/// Checks that the configuration's version is exactly one of the plugin's versions.
 pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError> {
     if supported.iter().any(|s| s == version) {
         return Ok(());
@@ -137,7 +138,7 @@ pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError>
         .with_details(format!("config is {version:?}, plugin supports [{}]", list.join(" "))))
 }
 
-/// The gate of CHECK (from 0.4.0), GC and STATUS (from 1.1.0) that comes first: the configuration's version.
+/// The first version check of CHECK (at least 0.4.0), GC and STATUS (at least 1.1.0): that of the configuration.
 pub fn gate_config(verb: &str, floor: &str, config_version: &str) -> Result<(), CniError> {
     match version::at_least(config_version, floor) {
         Ok(true) => Ok(()),
@@ -146,7 +147,7 @@ pub fn gate_config(verb: &str, floor: &str, config_version: &str) -> Result<(), 
     }
 }
 
-/// Their second gate: the plugin's versions; then the exact one.
+/// The second version check of these verbs: the plugin's versions, and then the exact match.
 pub fn gate_plugin(verb: &str, config_version: &str, supported: &[String]) -> Result<(), CniError> {
     for known in supported {
         let covers = version::at_least(known, config_version);
@@ -161,17 +162,17 @@ fn too_old(whose: &str, verb: &str) -> CniError {
     CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
 }
 
-/// The directories of a `CNI_PATH`.
+/// The directories in a `CNI_PATH`.
 pub fn path(text: &str) -> Vec<PathBuf> {
     text.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect()
 }
 
-/// The error for a name in the environment, or in an argument, that is none.
+/// The error for an invalid name in the environment or in an argument.
 pub fn invalid(error: NameError) -> CniError {
     CniError::new(code::INVALID_ENVIRONMENT, error.to_string())
 }
 
-/// An attachment of these names.
+/// The attachment with these names.
 pub fn attachment(network: &NetworkName, container: &str, interface: &str) -> Result<Attachment, CniError> {
     Ok(Attachment {
         network: network.clone(),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_missing_is_told_at_once() {
+    fn all_missing_variables_are_reported_at_once() {
         let env = Environment { command: "ADD".into(), path: "/x".into(), ..Environment::default() };
         let error = decode(&env).unwrap_err();
         assert_eq!(error.msg, "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME] missing");
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_container_id_is_told_before_what_is_missing() {
+    fn a_bad_container_id_is_reported_before_missing_variables() {
         let env = Environment { container_id: "a/b".into(), netns: String::new(), ..add() };
         let error = decode(&env).unwrap_err();
         assert_eq!(
@@ -213,7 +214,7 @@ mod tests {
         );
     }
 
-    /// As Debian's bridge says it.
+    /// The order and texts are those of the bridge plugin in Debian.
     #[test]
     fn the_gates_of_a_verb_come_in_the_reference_order() {
         let supported = version::ALL.map(str::to_owned);

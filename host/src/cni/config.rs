@@ -1,4 +1,4 @@
-//! The network configuration on standard input, as far as the host itself reads it.
+//! The parts of the network configuration that the host itself reads.
 
 use super::json::{Object, kind_of, member, text_of};
 use super::named::{self, NamedAddresses};
@@ -7,17 +7,18 @@ use crate::value::{IDENTIFIER_BYTES, Interface, NetworkName, PluginName, Report}
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// More than any real configuration: a bound on memory. Who reads one reads one byte more, which [`network`] refuses.
+/// The maximum size of a configuration, in bytes. It is above any real one and limits the memory for it. A reader
+/// reads one byte more, so that [`network`] refuses a longer one.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// A configuration, decoded in the reference's order: object, then name, then version.
+/// A decoded configuration. It is decoded in the reference's order: object, name, version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Standard input, word for word: what the plugin gets.
+    /// Standard input, unchanged. The plugin gets it.
     pub text: String,
     /// `name`.
     pub name: NetworkName,
-    /// `cniVersion`; `0.1.0` when absent or empty.
+    /// `cniVersion`. `0.1.0` if it is absent or empty.
     pub cni_version: String,
     object: Object,
 }
@@ -33,7 +34,7 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
     Ok(Config { text, name, cni_version, object })
 }
 
-/// The first part of [`decode`], all that an unknown command gets to: the text, its object, and `name`.
+/// The first part of [`decode`]: the text, its object, and `name`. An unknown command needs only this part.
 pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> {
     let decoding = |what: &str| {
         CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
@@ -48,7 +49,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> 
     let text = String::from_utf8_lossy(stdin).into_owned();
     let object = match serde_json::from_slice(text.as_bytes()).map_err(|e| decoding(&e.to_string()))? {
         Value::Object(object) => object,
-        // In Go it leaves everything as it is.
+        // Go decodes `null` into an unchanged structure.
         Value::Null => Object::new(),
         other => {
             let kind = kind_of(&other);
@@ -64,7 +65,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> 
     Ok((text, object, name))
 }
 
-/// Validates a network's name, with the reference's texts.
+/// Validates the name of a network. The errors have the reference's texts.
 pub fn network_name(name: &str) -> Result<NetworkName, CniError> {
     let invalid = |msg: String| CniError::new(code::INVALID_NETWORK_CONFIG, msg);
     match NetworkName::parse(name) {
@@ -78,12 +79,14 @@ pub fn network_name(name: &str) -> Result<NetworkName, CniError> {
 }
 
 impl Config {
-    /// A member by name: exactly, else ignoring case, the last one (Go's `encoding/json`).
+    /// The member with that key. Like Go's `encoding/json`, it prefers an exact match, and otherwise ignores case and
+    /// takes the last one.
     pub fn get(&self, key: &str) -> Option<&Value> {
         member(&self.object, key)
     }
 
-    /// Refuses a wrong type among what every plugin but IPAM plugins reads (reference `types.NetConf`), with the key.
+    /// Checks the types of the keys that every plugin except IPAM plugins reads (`types.NetConf` of the reference).
+    /// The error names the key.
     pub fn check_common(&self) -> Result<(), CniError> {
         let is = |value: Option<&Value>, kind: &str| match value {
             None | Some(Value::Null) => true,
@@ -126,24 +129,24 @@ impl Config {
         member(self.get("ipam")?.as_object()?, "type")?.as_str()
     }
 
-    /// Whether `plugin` hands out addresses and so has no link of its own: it is the network's IPAM, or run by the plugin
-    /// that the configuration names.
+    /// Whether `plugin` is an IPAM plugin, which has no link of its own. It is one if the configuration names it
+    /// under `ipam`, or if it is not the plugin that the configuration names as `type`.
     pub fn is_ipam(&self, plugin: &PluginName) -> bool {
         let main = self.get("type").and_then(Value::as_str);
         self.ipam_type() == Some(plugin.as_str()) || main.is_some_and(|main| main != plugin.as_str())
     }
 
-    /// `dataDir` of the `ipam` object: where its lease stores are, unless in the default place.
+    /// `dataDir` of the `ipam` object: the directory of the lease stores. `None`: the default.
     pub fn data_dir(&self) -> Option<&str> {
         member(self.get("ipam")?.as_object()?, "dataDir")?.as_str().filter(|dir| !dir.is_empty())
     }
 
-    /// `resolvConf` of the `ipam` object: a file with the resolver's settings.
+    /// `resolvConf` of the `ipam` object: the file with the DNS settings.
     pub fn resolv_conf(&self) -> Option<&str> {
         member(self.get("ipam")?.as_object()?, "resolvConf")?.as_str().filter(|path| !path.is_empty())
     }
 
-    /// `prevResult`; none when absent or `null`.
+    /// `prevResult`. `None` if it is absent or `null`.
     pub fn previous(&self) -> Result<Option<Report>, CniError> {
         match self.get("prevResult") {
             None | Some(Value::Null) => Ok(None),
@@ -159,13 +162,13 @@ impl Config {
         }
     }
 
-    /// Every text in which the network's author may name a link: not what has a meaning of its own, nor what comes from the
-    /// runtime, and through it from whoever starts the container.
+    /// Every text that may be the name of a link, according to the author of the network. Excluded are keys with
+    /// another meaning, and values that come from the runtime. Whoever starts the container could set those.
     pub fn link_names(&self) -> BTreeSet<&str> {
         named::links(&self.object)
     }
 
-    /// The VLAN IDs that `vlan` and `vlanTrunk` name; what makes no sense names none.
+    /// The VLAN IDs in `vlan` and `vlanTrunk`. Invalid values are skipped.
     pub fn vlans(&self) -> BTreeSet<u16> {
         let vid = |value: Option<&Value>| {
             let vid = value.and_then(Value::as_u64).and_then(|vid| u16::try_from(vid).ok());
@@ -182,27 +185,27 @@ impl Config {
         vlans
     }
 
-    /// Which ports the runtime wants mapped, and what the configuration says of that.
+    /// The requested port mappings, and their options in the configuration.
     pub fn ports(&self) -> named::PortConfig {
         named::ports(&self.object)
     }
 
-    /// What the configuration, and `prevResult`, say of the firewall.
+    /// The firewall settings of the configuration and of `prevResult`.
     pub fn firewall(&self, previous: Option<&Report>) -> named::FirewallConfig {
         named::firewall(&self.object, previous)
     }
 
-    /// `forceAddress`: a bridge's other addresses make room for the gateway.
+    /// `forceAddress`: whether conflicting addresses of a bridge are removed for the gateway.
     pub fn forces_address(&self) -> bool {
         self.get("forceAddress").and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// The addresses that the configuration and `CNI_ARGS` name, by what they may be used for.
+    /// The addresses in the configuration and in `CNI_ARGS`, by use.
     pub fn named_addresses(&self, args: &str) -> NamedAddresses {
         named::addresses(&self.object, args)
     }
 
-    /// `cni.dev/valid-attachments` (GC): container and interface of each; none when the key is absent.
+    /// `cni.dev/valid-attachments` (GC): container and interface of each. `None` if the key is absent.
     pub fn valid_attachments(&self) -> Result<Option<Vec<(String, String)>>, CniError> {
         let list = match self.get("cni.dev/valid-attachments").or_else(|| self.get("cni.dev/attachments")) {
             None | Some(Value::Null) => return Ok(None),
@@ -214,7 +217,7 @@ impl Config {
     }
 }
 
-/// A list of attachments as GC has it (SPEC 1.1.0): `[{"containerID": "…", "ifname": "…"}]`.
+/// Parses a list of attachments as in GC (SPEC 1.1.0): `[{"containerID": "…", "ifname": "…"}]`.
 pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
     let Some(list) = list.as_array() else {
         return Err(CniError::new(code::DECODING_FAILURE, "is not an array"));
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_an_object_without_anything_and_the_name_comes_before_the_version() {
+    fn null_is_an_empty_object_and_the_name_is_checked_before_the_version() {
         let error = |stdin: &str| decode(stdin.as_bytes()).unwrap_err();
         assert_eq!(error("null").msg, "missing network name");
         assert_eq!(error(r#"{"name": null}"#).msg, "missing network name");
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_plugin_reads_has_its_type() {
+    fn common_keys_must_have_the_right_type() {
         let check = |part: &str| {
             let config = decode(format!(r#"{{"name": "n", {part}}}"#).as_bytes()).unwrap();
             config.check_common().map_err(|e| e.msg)
@@ -284,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_whatever_their_case() {
+    fn keys_are_found_in_any_letter_case() {
         let config =
             decode(br#"{"NAME": "n", "CniVersion": "1.0.0", "Ipam": {"TYPE": "host-local"}}"#).unwrap();
         assert_eq!((config.name.as_str(), config.cni_version.as_str()), ("n", "1.0.0"));
         assert_eq!(config.ipam_type(), Some("host-local"));
-        // As the sdk reads them: what policy grants is what the plugin asks for.
+        // The SDK reads them in the same way, so policy grants exactly the file that the plugin asks for.
         let ipam = |members: &str| {
             let text = format!(r#"{{"name": "n", "ipam": {{{members}}}}}"#);
             decode(text.as_bytes()).unwrap().resolv_conf().map(str::to_owned)

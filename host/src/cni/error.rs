@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the runtime gets on stdout when a verb fails, with exit code 1.
+/// The error that the runtime gets on stdout when a verb fails. The exit code is 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{msg}")]
 pub struct CniError {
-    /// One of [`code`].
+    /// One of [`code`], or the code of a plugin.
     pub code: u32,
-    /// One line, with the value that was wrong.
+    /// One line, with the offending value.
     pub msg: String,
     /// More lines: causes, all violations, a hint.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -16,20 +16,20 @@ pub struct CniError {
 }
 
 impl CniError {
-    /// An error without details.
+    /// Creates an error without details.
     pub fn new(code: u32, msg: impl Into<String>) -> Self {
         CniError { code, msg: msg.into(), details: String::new() }
     }
 
-    /// The same with details.
+    /// Adds details.
     pub fn with_details(self, details: impl Into<String>) -> Self {
         CniError { details: details.into(), ..self }
     }
 }
 
-/// Error codes: below 100 those of the specification and of the reference library, from 100 ours.
+/// Error codes. Below 100: those of the specification and of libcni. From 100: our own, and the reference's 999.
 ///
-/// `docs/error-codes.md` lists them in this order; a test compares.
+/// `docs/error-codes.md` lists them in the same order, and a test compares the two.
 pub mod code {
     /// The configuration's `cniVersion` is not supported.
     pub const INCOMPATIBLE_VERSION: u32 = 1;
@@ -39,32 +39,32 @@ pub mod code {
     pub const INVALID_ENVIRONMENT: u32 = 4;
     /// Standard input could not be read.
     pub const IO_FAILURE: u32 = 5;
-    /// Something is not the JSON that it should be.
+    /// A text is not valid JSON of the expected type.
     pub const DECODING_FAILURE: u32 = 6;
     /// The network configuration is invalid.
     pub const INVALID_NETWORK_CONFIG: u32 = 7;
-    /// `CNI_NETNS` is not to be used: it is the host's own.
+    /// `CNI_NETNS` is refused, because it is the host's own namespace.
     pub const INVALID_NETNS: u32 = 8;
-    /// The same call may succeed later: a lock is held.
+    /// The same call may succeed later, for example because a lock is held.
     pub const TRY_AGAIN_LATER: u32 = 11;
     /// STATUS: ADD would not work (SPEC 1.1.0).
     pub const NOT_AVAILABLE: u32 = 50;
-    /// Policy refuses the plan; `details` has every violation.
+    /// Policy refuses the plan. `details` has every violation.
     pub const DENIED: u32 = 100;
     /// The plugin trapped.
     pub const TRAPPED: u32 = 101;
     /// The plugin exceeded a limit: time, memory, actions.
     pub const LIMIT: u32 = 102;
-    /// The plugin recorded something that makes no sense: a bad name, a bad prefix.
+    /// The plugin recorded an invalid value, such as a bad name or prefix.
     pub const INVALID_PLAN: u32 = 103;
-    /// Applying the plan failed, and something could not be undone; `details` has what.
+    /// Something could not be undone. `details` lists what is left.
     pub const STUCK: u32 = 105;
-    /// CHECK found the machine to differ from what was made; `details` has every difference.
+    /// CHECK found differences. `details` has all of them.
     pub const DIFFERS: u32 = 106;
-    /// The file is no component, or one for another version of the interface.
+    /// The file is not a component, or is one for another version of the contract.
     pub const NOT_A_PLUGIN: u32 = 108;
-    /// This was a dry run: nothing was changed.
+    /// This was a dry run, and nothing was changed.
     pub const DRY_RUN: u32 = 109;
-    /// Anything else, as in the reference; also a missing plugin.
+    /// Every other error, as in the reference. Also a missing plugin.
     pub const INTERNAL: u32 = 999;
 }

@@ -1,4 +1,4 @@
-//! JSON as Go reads it: members whatever the case of their names, and values with the type that they are to have.
+//! JSON as Go reads it: member names in any letter case, and values with a required type.
 
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
@@ -7,7 +7,8 @@ use std::net::IpAddr;
 /// An object.
 pub type Object = Map<String, Value>;
 
-/// A member by name: exactly, else ignoring case, the last one in byte order, as the sdk reads it for plugins; `null` is none.
+/// The member with that key. It prefers an exact match, and otherwise ignores case and takes the last one in byte
+/// order, as the SDK does for plugins. `null` counts as absent.
 pub fn member<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
     let given = |value: &&Value| !value.is_null();
     object.get(key).filter(given).or_else(|| {
@@ -16,7 +17,7 @@ pub fn member<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
     })
 }
 
-/// A text member; `null` counts as absent, anything else is an error with the JSON type's name.
+/// A text member. `null` counts as absent. Every other type is an error, which is the name of the JSON type.
 pub fn text_of(object: &Object, key: &str) -> Result<Option<String>, &'static str> {
     match member(object, key) {
         None | Some(Value::Null) => Ok(None),
@@ -25,7 +26,7 @@ pub fn text_of(object: &Object, key: &str) -> Result<Option<String>, &'static st
     }
 }
 
-/// What Go calls a value of that kind.
+/// Go's name for the type of a value.
 pub fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -37,7 +38,7 @@ pub fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// A member, found as Go finds it; absent or `null` is none.
+/// A member, found as in Go. `None` if it is absent or `null`.
 pub fn optional<T>(
     object: &Object,
     key: &str,
@@ -49,7 +50,7 @@ pub fn optional<T>(
     }
 }
 
-/// A member that has to be there.
+/// A required member.
 pub fn required<T>(
     object: &Object,
     key: &str,
@@ -58,7 +59,7 @@ pub fn required<T>(
     optional(object, key, read)?.ok_or_else(|| format!("{key} is missing"))
 }
 
-/// A list of what `read` reads.
+/// Parses a list whose items `read` parses.
 pub fn list<T>(read: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) -> Result<Vec<T>, String> {
     move |value| {
         let list = value.as_array().ok_or_else(|| format!("{value} is no list"))?;
@@ -66,23 +67,23 @@ pub fn list<T>(read: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) ->
     }
 }
 
-/// An object.
+/// Parses an object.
 pub fn as_object(value: &Value) -> Result<&Object, String> {
     value.as_object().ok_or_else(|| format!("{value} is no object"))
 }
 
-/// A text.
+/// Parses a text.
 pub fn text(value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| format!("{value} is no text"))
 }
 
-/// A number that the type has room for.
+/// Parses a number that fits into the type.
 pub fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
     let number = value.as_u64().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("{value} is no number that is allowed here"))
 }
 
-/// A network with host bits, as Go's `ParseCIDR` takes it; an IPv4-mapped one counts as IPv4.
+/// Parses a network and keeps host bits, as Go's `ParseCIDR`. An IPv4-mapped network becomes IPv4.
 pub fn network(value: &Value) -> Result<IpNetwork, String> {
     let text = text(value)?;
     let parsed = || {
@@ -97,7 +98,7 @@ pub fn network(value: &Value) -> Result<IpNetwork, String> {
     parsed().ok_or_else(|| format!("invalid CIDR address: {text}"))
 }
 
-/// An address; an empty text is none.
+/// Parses an address. Empty text is `None`.
 pub fn address(value: &Value) -> Result<Option<IpAddr>, String> {
     let text = text(value)?;
     if text.is_empty() {

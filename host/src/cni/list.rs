@@ -1,5 +1,5 @@
-//! A network as a runtime reads it: a list of plugins, each with its configuration (libcni's `NetworkConfigList`; cni-behaviours,
-//! section 1.14, has its rules and texts).
+//! A network list as a runtime reads it: the configurations of its plugins. Rules and error texts are those of
+//! libcni's `NetworkConfigList` (`libcni/conf.go` in containernetworking/cni).
 
 use super::json::member;
 use super::{CniError, code, version};
@@ -7,29 +7,29 @@ use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
-/// A configuration list (`.conflist`), or one plugin's configuration as a list of one.
+/// A configuration list (`.conflist`), or the configuration of one plugin as a list of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct List {
-    /// `name`, as given: not yet known to be one.
+    /// `name`, not validated.
     pub name: String,
-    /// The newest of `cniVersions` that there is, else `cniVersion`; empty when neither is given.
+    /// The newest supported version in `cniVersions`, otherwise `cniVersion`. Empty if neither is given.
     pub cni_version: String,
-    /// `disableCheck`: CHECK succeeds, and nobody is asked.
+    /// `disableCheck`: CHECK succeeds without calling a plugin.
     pub disable_check: bool,
-    /// `disableGC`: GC does nothing.
+    /// `disableGC`: GC succeeds without calling a plugin.
     pub disable_gc: bool,
-    /// `loadOnlyInlinedPlugins`: files of the network's own folder add no plugin.
+    /// `loadOnlyInlinedPlugins`: plugins in the directory of the network's name are not added.
     pub only_inlined: bool,
-    /// In the order of ADD.
+    /// The plugins, in the order of ADD.
     pub plugins: Vec<Entry>,
-    /// The whole configuration, word for word.
+    /// The whole configuration, unchanged.
     pub text: String,
 }
 
 /// A plugin of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// `type`, not empty.
+    /// `type`. Not empty.
     pub kind: String,
     object: Object,
 }
@@ -39,7 +39,7 @@ fn invalid(text: impl Into<String>) -> CniError {
 }
 
 impl List {
-    /// Reads a list; `plugins` may be missing, since files may add them.
+    /// Parses a list. `plugins` may be missing, because files may add plugins.
     pub fn parse(text: &str) -> Result<Self, CniError> {
         let wrong = |what: String| invalid(format!("error parsing configuration list: {what}"));
         let object: Object = serde_json::from_slice(text.as_bytes()).map_err(|e| wrong(e.to_string()))?;
@@ -75,7 +75,7 @@ impl List {
         })
     }
 
-    /// One plugin's configuration (`.conf`) as a list of one.
+    /// Parses the configuration of one plugin (`.conf`) into a list of one.
     pub fn of_single(text: &str) -> Result<Self, CniError> {
         let plugin = Entry::parse(text)?;
         let part = |key| member(&plugin.object, key).cloned().unwrap_or_else(|| "".into());
@@ -93,7 +93,7 @@ impl List {
 }
 
 impl Entry {
-    /// Reads one plugin's configuration.
+    /// Parses the configuration of one plugin.
     pub fn parse(text: &str) -> Result<Self, CniError> {
         let value = serde_json::from_slice(text.as_bytes());
         Entry::of(&value.map_err(|e| invalid(format!("error parsing configuration: {e}")))?)
@@ -111,12 +111,12 @@ impl Entry {
         Ok(Entry { kind, object })
     }
 
-    /// `name` of its own configuration, as that of a `.conf` is; empty, if it has none.
+    /// `name` in the plugin's own configuration, as a `.conf` has it. Empty if absent.
     pub fn name(&self) -> &str {
         member(&self.object, "name").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// How errors name it.
+    /// The plugin's description in errors.
     pub fn description(&self) -> String {
         match self.name() {
             "" => format!("type={:?}", self.kind),
@@ -124,7 +124,7 @@ impl Entry {
         }
     }
 
-    /// What the plugin gets: its configuration with the list's name and version, and `more`.
+    /// The configuration that the plugin gets: its own, with the list's name and version, and the members `more`.
     pub fn with(&self, list: &List, more: impl IntoIterator<Item = (&'static str, Value)>) -> String {
         let mut object = self.object.clone();
         object.insert("name".into(), list.name.as_str().into());
@@ -133,7 +133,7 @@ impl Entry {
         Value::Object(object).to_string()
     }
 
-    /// `runtimeConfig`: of what the runtime has, the capabilities that the plugin says it takes; none, if there is none.
+    /// `runtimeConfig`: the capability arguments that the plugin declares to support. `None` if there are none.
     pub fn runtime_config(&self, capabilities: &Object) -> Option<Value> {
         let taken = member(&self.object, "capabilities").and_then(Value::as_object)?;
         let is_taken = |name: &String| taken.get(name).and_then(Value::as_bool) == Some(true);
@@ -143,7 +143,7 @@ impl Entry {
     }
 }
 
-/// The newest version that is not newer than ours; without `cniVersions`, what `cniVersion` says.
+/// The newest version in `cniVersions` that we support. Without `cniVersions`, it is `cniVersion`.
 fn cni_version(object: &Object) -> Result<String, String> {
     let single = match object.get("cniVersion") {
         None => "",
@@ -179,7 +179,7 @@ fn cni_version(object: &Object) -> Result<String, String> {
     Ok(best.map_or(single, |(_, text)| text).to_owned())
 }
 
-/// A switch, as JSON has them or as a text.
+/// Parses a boolean, given as JSON boolean or as text.
 fn flag(object: &Object, key: &str) -> Result<bool, String> {
     match object.get(key) {
         None => Ok(false),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_that_we_have_counts() {
+    fn the_newest_supported_version_is_used() {
         for (fields, expected) in [
             (json!({}), ""),
             (json!({"cniVersion": "0.4.0"}), "0.4.0"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_list_is_told_in_the_words_of_libcni() {
+    fn errors_of_a_list_have_the_texts_of_libcni() {
         for (fields, expected) in [
             (json!({"name": null}), "no name"),
             (json!({"name": 5}), "invalid name type: 5"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_gets_the_lists_name_and_version_and_what_it_takes_of_what_the_runtime_has() {
+    fn a_plugin_gets_the_lists_name_and_version_and_its_capability_arguments() {
         let text = r#"{"cniVersion": "1.0.0", "name": "n", "type": "portmap", "capabilities": {"portMappings": true, "mac": false}}"#;
         let single = List::of_single(text).unwrap();
         let plugin = &single.plugins[0];

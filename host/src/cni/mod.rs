@@ -1,4 +1,4 @@
-//! The protocol: environment and bytes in, bytes out. Pure: it knows neither WebAssembly nor the kernel.
+//! The CNI protocol: decodes environment and input, and encodes results. It does not use WebAssembly or the kernel.
 
 pub mod command;
 pub mod config;
@@ -19,29 +19,29 @@ use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// One call of the runtime, decoded and validated.
+/// One decoded and validated call of the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What is asked for.
+    /// The verb.
     pub command: Command,
-    /// Under which name we were executed: `bridge`.
+    /// The plugin type, which is the name that we were executed under: `bridge`.
     pub plugin: PluginName,
-    /// Whose interface on which network; of STATUS, the network alone counts.
+    /// Network, container and interface. For STATUS, only the network is meaningful.
     pub attachment: Attachment,
-    /// `CNI_NETNS`, as given; empty when there is none (DEL).
+    /// `CNI_NETNS`, unchanged. Empty if there is none (DEL).
     pub netns: String,
-    /// `CNI_PATH`: where plugins are looked up.
+    /// `CNI_PATH`: the directories with plugins.
     pub path: Vec<PathBuf>,
-    /// `CNI_ARGS`, as given.
+    /// `CNI_ARGS`, unchanged.
     pub args: String,
     /// Standard input: one JSON object.
     pub config: String,
-    /// `cniVersion` of it; `0.1.0` when it has none.
+    /// `cniVersion` of the configuration. `0.1.0` if it has none.
     pub cni_version: String,
 }
 
 impl Request {
-    /// `prevResult` of the configuration, if it has one that can be read.
+    /// `prevResult` of the configuration. `None` if it is absent or invalid.
     pub fn previous(&self) -> Option<Report> {
         config::decode(self.config.as_bytes()).ok()?.previous().ok()?
     }

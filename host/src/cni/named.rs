@@ -1,4 +1,4 @@
-//! What a configuration names: the links and addresses that a plugin may use without anybody having said more.
+//! The links and addresses that a configuration names. By default, a plugin may use them.
 
 use super::json::{Object, member};
 use crate::value::{PortMapping, Report};
@@ -7,11 +7,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Keys whose texts have a meaning of their own, or come from the runtime, and through it from whoever starts the container.
+/// Keys that name no link. Their values have another meaning, or come from the runtime. Whoever starts the container
+/// could set those.
 const NO_LINKS: [&str; 8] =
     ["name", "type", "cniVersion", "dns", "capabilities", "args", "runtimeConfig", "prevResult"];
 
-/// Every text in which the network's author may name a link.
+/// Every text that may be the name of a link.
 pub fn links(config: &Object) -> BTreeSet<&str> {
     let mut texts = BTreeSet::new();
     for (key, value) in
@@ -24,7 +25,7 @@ pub fn links(config: &Object) -> BTreeSet<&str> {
     texts
 }
 
-/// The addresses that a configuration and `CNI_ARGS` name.
+/// The addresses in a configuration and in `CNI_ARGS`.
 pub fn addresses(config: &Object, args: &str) -> NamedAddresses {
     let mut named = NamedAddresses::default();
     let own = |key: &str| !is_foreign(key) && !key.eq_ignore_ascii_case("prevResult");
@@ -37,14 +38,14 @@ pub fn addresses(config: &Object, args: &str) -> NamedAddresses {
     named
 }
 
-/// Addresses by what they may be used for.
+/// Addresses, by use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedAddresses {
-    /// What a link in the container may have.
+    /// Addresses for links in the container.
     pub addresses: BTreeSet<IpAddr>,
-    /// What is at the other end: the host's.
+    /// Gateways: addresses at the host's end.
     pub gateways: BTreeSet<IpAddr>,
-    /// Where addresses may be taken from; never all addresses of a family.
+    /// Networks to lease addresses from. Never a network of all addresses of a family.
     pub networks: BTreeSet<IpNetwork>,
 }
 
@@ -64,10 +65,10 @@ impl NamedAddresses {
     }
 }
 
-/// What a configuration says of mapped ports.
+/// The port mapping settings of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortConfig {
-    /// `runtimeConfig.portMappings`, as far as it makes sense.
+    /// `runtimeConfig.portMappings`. Invalid entries are skipped.
     pub mappings: Vec<PortMapping>,
     /// `conditionsV4`.
     pub conditions_v4: Vec<String>,
@@ -77,7 +78,7 @@ pub struct PortConfig {
     pub mark_chain: Option<String>,
 }
 
-/// Reads that.
+/// Reads the port mapping settings.
 pub fn ports(config: &Object) -> PortConfig {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let texts = |key: &str| {
@@ -108,7 +109,7 @@ pub fn ports(config: &Object) -> PortConfig {
     }
 }
 
-/// What a configuration says of the firewall.
+/// The firewall settings of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FirewallConfig {
     /// `backend`.
@@ -117,11 +118,11 @@ pub struct FirewallConfig {
     pub admin_chain: String,
     /// `firewalldZone`.
     pub zone: String,
-    /// The first interface of `prevResult`: what `ingressPolicy` is about.
+    /// The first interface of `prevResult`, which `ingressPolicy` is about.
     pub bridge: Option<String>,
 }
 
-/// Reads that, with the reference's defaults.
+/// Reads the firewall settings, with the reference's defaults.
 pub fn firewall(config: &Object, previous: Option<&Report>) -> FirewallConfig {
     let text = |key: &str| {
         member(config, key).and_then(Value::as_str).map(str::to_owned).filter(|text| !text.is_empty())
@@ -135,7 +136,8 @@ pub fn firewall(config: &Object, previous: Option<&Report>) -> FirewallConfig {
     }
 }
 
-/// An address or network as plugins read it: blanks around it are skipped, and IPv4 may be written as IPv6.
+/// Parses an address or a network as plugins do: surrounding spaces are ignored, and an IPv4-mapped IPv6 address
+/// becomes IPv4.
 fn network(text: &str) -> Option<IpNetwork> {
     let network: IpNetwork = text.trim().parse().ok()?;
     match network.ip().to_canonical() {
@@ -144,17 +146,18 @@ fn network(text: &str) -> Option<IpNetwork> {
     }
 }
 
-/// Bits of an address.
+/// The number of bits of an address.
 fn width(network: &IpNetwork) -> u8 {
     if network.is_ipv4() { 32 } else { 128 }
 }
 
-/// Whether the addresses below a key are other people's.
+/// Whether the addresses below a key belong to other hosts.
 fn is_foreign(key: &str) -> bool {
     ["routes", "dns"].iter().any(|other| key.eq_ignore_ascii_case(other))
 }
 
-/// Visits every text below a key that is our own, with the innermost key that it is under.
+/// Calls `found` for every text below a key, with the innermost key that contains it. Skips the addresses of other
+/// hosts.
 fn visit<'a>(key: &str, value: &'a Value, found: &mut impl FnMut(&str, &'a str)) {
     match value {
         Value::String(text) => found(key, text),
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_known_by_what_they_are_named_for() {
+    fn addresses_are_sorted_by_use() {
         let config = object(
             r#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24", "Gateway": "10.1.2.1"}],
                 "ranges": [[{"subnet": "10.2.0.0/16", "rangeStart": "10.2.0.9"}]], "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.9.1"}]},
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_starts_a_container_names_no_link() {
+    fn values_from_the_runtime_name_no_link() {
         let config = object(
             r#"{"name": "eth0", "type": "eth1", "bridge": "br0", "more": {"of": ["eth2"]}, "args": {"cni": {"x": "eth3"}},
                 "runtimeConfig": {"x": "eth4"}, "prevResult": {"interfaces": [{"name": "eth5"}]}}"#,

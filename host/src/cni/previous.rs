@@ -1,17 +1,19 @@
-//! A result that is read, of any version, in today's shape: `prevResult`.
+//! Decodes a result of any version into today's shape: `prevResult`, and the result of a delegate.
 
 use super::json::{Object, address, as_object, list, member, network, number, optional, required, text};
 use super::{CniError, code};
 use crate::value::{Dns, Interface, Ip, Report, Route};
 use serde_json::Value;
 
-/// The versions of one shape; the first shape has none by default. A result of one version can stand in for another of its shape.
+/// The versions of each shape. The first shape is also that of a result without a version. A result may have any
+/// version of the expected shape.
 const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.0"], &["1.0.0", "1.1.0"]];
 
-/// Reads `prevResult` of a configuration of that version (reference `version.ParsePrevResult`). Its links are claims, to be
-/// passed on: they are not ours.
+/// Decodes `prevResult` of a configuration of that version (`version.ParsePrevResult` of the reference). Its links
+/// are claims of earlier plugins, so they are passed on and not treated as links of this plan.
 ///
-/// Its own version has to be of the configuration's shape; where it tells none, it is the configuration's.
+/// The result's version must have the same shape as the configuration's. A result without a version has the
+/// configuration's.
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
     let report = read(value, config_version)
         .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))?;
@@ -20,14 +22,14 @@ pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
     Ok(Report { passed, ..report })
 }
 
-/// Reads what a delegate printed: of whatever version it says, else of the configuration's.
+/// Decodes the result of a delegate. Its version is the one in it, otherwise the configuration's.
 pub fn of_delegate(value: &Value, config_version: &str) -> Result<Report, CniError> {
     let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
     let version = own.filter(|version| !version.is_empty()).unwrap_or(config_version);
     read(value, version).map_err(|text| CniError::new(code::INTERNAL, text))
 }
 
-/// The interfaces that `prevResult` tells; older versions tell none.
+/// The interfaces of `prevResult`. Versions before 0.3.0 have none.
 pub fn interfaces(value: &Value) -> Result<Vec<Interface>, CniError> {
     let interface = |value: &Value| {
         let object = as_object(value)?;
@@ -62,15 +64,15 @@ fn read(value: &Value, config_version: &str) -> Result<Report, String> {
     Ok(report)
 }
 
-/// The version that the reference finds: it adds the configuration's as `CNIVersion` where that key is absent or empty, and of
-/// all spellings reads the last one in byte order, in which upper case comes first.
+/// The version that the reference finds. It adds the configuration's version as `CNIVersion` if that key is absent or
+/// empty. Then, of all spellings of the key, it reads the last one in byte order, in which upper case comes first.
 fn own_version<'a>(object: &'a Object, config_version: &'a str) -> Result<&'a str, String> {
     let injected = match object.get("CNIVersion").and_then(Value::as_str) {
         None | Some("") => config_version,
         Some(given) => given,
     };
     let mut version = injected;
-    // Keys are sorted.
+    // The keys are sorted.
     for (key, value) in object.iter().filter(|(key, _)| key.eq_ignore_ascii_case("cniVersion")) {
         version = match value {
             Value::Null => version,
@@ -115,7 +117,7 @@ fn route(value: &Value) -> Result<Route, String> {
     })
 }
 
-/// A number that is 0 in Go when it is absent.
+/// Whether a number is set: in Go, an absent number is 0.
 fn is_set(number: &u32) -> bool {
     *number != 0
 }
@@ -142,9 +144,9 @@ mod tests {
         error.msg.strip_prefix("could not parse prevResult: ").unwrap().to_owned()
     }
 
-    /// As Debian's portmap says it, where that knows the version.
+    /// The texts of the portmap plugin in Debian, for the versions that it supports.
     #[test]
-    fn a_result_of_another_shape_is_refused_as_the_reference_does() {
+    fn a_result_of_another_shape_has_the_error_of_the_reference() {
         let other = |version| json!({"cniVersion": version});
         for (value, config_version, expected) in [
             (
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_versions_the_last_spelling_in_byte_order_counts() {
+    fn the_last_spelling_of_the_version_key_in_byte_order_wins() {
         let version = |value: Value| own_version(value.as_object().unwrap(), "1.0.0").map(str::to_owned);
         for (value, expected) in [
             (json!({}), "1.0.0"),
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_as_good_as_absent_but_for_table_and_scope() {
+    fn zero_counts_as_absent_except_in_table_and_scope() {
         let route =
             json!({"dst": "10.0.0.0/8", "mtu": 0, "advmss": 0, "priority": 0, "table": 0, "scope": 0});
         let report = decode(&json!({"routes": [route], "dns": {"domain": ""}}), "1.1.0").unwrap();

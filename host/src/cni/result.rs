@@ -1,4 +1,4 @@
-//! The CNI result of every version: encoded as the reference encodes it.
+//! The CNI result of every version, encoded as the reference encodes it.
 
 use super::json::member;
 use super::{CniError, code, previous, version};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-/// A finished result: links with what the kernel says of them.
+/// A complete result: its links have names and MAC addresses from the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CniResult {
     /// `interfaces`.
@@ -20,7 +20,8 @@ pub struct CniResult {
     pub dns: Dns,
 }
 
-/// A result as JSON: four spaces, no line end, the key order and the escapes of the reference.
+/// Encodes a result as JSON with the indentation (four spaces), key order and escapes of the reference, without a
+/// final newline.
 pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
     match cni_version {
         "0.1.0" | "0.2.0" => legacy(result, cni_version),
@@ -35,7 +36,7 @@ pub fn encode(result: &CniResult, cni_version: &str) -> Result<String, CniError>
     }
 }
 
-/// Whether a report has a shape in that version: before 0.3.0 it takes an address.
+/// Checks that a version can encode the report: before 0.3.0, a result needs an address.
 pub fn check(report: &Report, cni_version: &str) -> Result<(), CniError> {
     check_ips(report.ips.is_empty() && report.with_addresses.is_empty(), cni_version)
 }
@@ -47,8 +48,9 @@ fn check_ips(is_without: bool, cni_version: &str) -> Result<(), CniError> {
     Ok(())
 }
 
-/// What is left of a delegate's result on its way to the plugin that asked: before 0.3.0 the first address of each family,
-/// the routes of these families, and of a route its destination and gateway.
+/// Reduces the result of a delegate to what a version can encode, before the calling plugin gets it. Before 0.3.0,
+/// these are the first address of each family, the routes of these families, and of each route destination and
+/// gateway.
 pub fn in_version(mut report: Report, cni_version: &str) -> Result<Report, CniError> {
     check(&report, cni_version)?;
     if matches!(cni_version, "0.1.0" | "0.2.0") {
@@ -65,7 +67,7 @@ pub fn in_version(mut report: Report, cni_version: &str) -> Result<Report, CniEr
     Ok(report)
 }
 
-/// 0.3.0 to 0.4.0: keys in order of declaration, `dns` always.
+/// Versions 0.3.0 to 0.4.0: keys in the order of declaration, and `dns` always present.
 #[derive(Serialize)]
 struct V04<'a> {
     #[serde(rename = "cniVersion")]
@@ -100,7 +102,8 @@ impl From<&Ip> for V04Ip {
     }
 }
 
-/// 0.1.0 and 0.2.0: the first address of each family with the routes of that family, `dns` always.
+/// Versions 0.1.0 and 0.2.0: the first address of each family with the routes of that family, and `dns` always
+/// present.
 fn legacy(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
     #[derive(Serialize)]
     struct Legacy<'a> {
@@ -137,7 +140,7 @@ fn legacy(result: &CniResult, cni_version: &str) -> Result<String, CniError> {
     Ok(go_json(&Legacy { cni_version, ip4, ip6, dns: &result.dns }))
 }
 
-/// 1.0.0 and later: keys sorted at every level, whatever is empty left out.
+/// Version 1.0.0 and later: keys sorted at every level, and empty values omitted.
 fn current(result: &CniResult, cni_version: &str) -> Value {
     let sorted = |value| serde_json::to_value(value).unwrap_or(Value::Null);
     let mut object = Map::new();
@@ -157,19 +160,19 @@ fn current(result: &CniResult, cni_version: &str) -> Value {
     Value::Object(object)
 }
 
-/// JSON as Go writes it: four spaces, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
+/// Encodes JSON as Go does: indented by four spaces, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
 pub fn go_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-    // Our own types with text keys: serialising them into memory cannot fail; an empty text would show if it did.
+    // Serializing our own types with text keys into memory cannot fail. If it did, the empty text would show it.
     if value.serialize(&mut serializer).is_err() {
         bytes.clear();
     }
     go_escape(&String::from_utf8_lossy(&bytes))
 }
 
-/// A result of whatever version as one of another, without what that has no shape for.
+/// Converts a result of any version to another version. Drops what that version cannot encode.
 pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
     let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
     if own.is_some_and(|own| own == cni_version && version::ALL.contains(&own)) {
@@ -190,7 +193,7 @@ pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
         .map_err(|e| CniError::new(code::INTERNAL, format!("failed to convert the result: {e}")))
 }
 
-/// Escapes as Go does. These characters occur in JSON only inside strings, so replacing them anywhere is right.
+/// Escapes characters as Go does. In JSON they occur only inside strings, so they can be replaced everywhere.
 pub fn go_escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
@@ -245,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn a_result_without_addresses_has_no_old_shape() {
+    fn a_result_without_addresses_has_no_encoding_before_0_3_0() {
         let error = encode(&CniResult::default(), "0.2.0").unwrap_err();
         assert_eq!(error.msg, "cannot convert: no valid IP addresses");
     }
 
     #[test]
-    fn what_was_encoded_is_decoded_in_every_version() {
+    fn an_encoded_result_is_decoded_in_every_version() {
         for version in version::ALL {
             let text = encode(&walkthrough(), version).unwrap();
             let report = previous::decode(&serde_json::from_str(&text).unwrap(), version).unwrap();
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_version_tells_of_a_delegate_what_it_has_a_shape_for() {
+    fn an_old_version_keeps_only_the_fields_that_it_can_encode() {
         let ip = |text: &str| Ip { address: text.parse().unwrap(), gateway: None, interface: None };
         let route = |text: &str| Route { mtu: Some(1400), ..Route::to(text.parse().unwrap()) };
         let report = Report {

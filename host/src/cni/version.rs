@@ -1,20 +1,20 @@
-//! Versions of the specification.
+//! Versions of the CNI specification.
 
 use std::num::{IntErrorKind, ParseIntError};
 
-/// Every released version, in the order in which the reference lists them.
+/// All released versions, in the order of the reference's list.
 pub const ALL: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
-/// The same as texts: for verbs that need no component.
+/// All versions as strings, for verbs that need no component.
 pub fn all() -> Vec<String> {
     ALL.map(str::to_owned).to_vec()
 }
 
-/// What VERSION prints as `cniVersion`: the newest, whatever was asked (as the reference).
+/// The `cniVersion` that VERSION prints: always the newest, as in the reference.
 pub const CURRENT: &str = "1.1.0";
 
-/// Up to three dotted numbers for ordering; missing parts are 0, the empty version is 0.1.0 (reference `version.ParseVersion`,
-/// with its texts).
+/// Parses a version of up to three numbers separated by dots. Missing numbers are 0, and the empty version is 0.1.0.
+/// This is `version.ParseVersion` of the reference, with its texts.
 pub fn parse(version: &str) -> Result<[i64; 3], String> {
     if version.is_empty() {
         return Ok([0, 1, 0]);
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_told_as_the_reference_does() {
+    fn an_invalid_version_has_the_error_of_the_reference() {
         for (text, expected) in [
             (
                 "adsfsadf",

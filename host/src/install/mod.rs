@@ -1,4 +1,5 @@
-//! Putting wasm-cni where a runtime looks for plugins, beside those of others, and taking it away again (`docs/adr/0014-install.md`).
+//! Installs wasm-cni into the directory in which a runtime looks for plugins, and uninstalls it. Plugins of other
+//! vendors stay (`docs/adr/0014-install.md`).
 
 mod place;
 mod undo;
@@ -18,52 +19,52 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is to be under a name.
+/// The wanted contents of a name in the directory.
 #[derive(Debug)]
 enum Content {
-    /// These bytes, with that mode.
+    /// A regular file with this digest and mode, copied from `source`.
     File { source: PathBuf, digest: String, mode: u32 },
-    /// A link to the host.
+    /// A symbolic link to the host.
     Link,
 }
 
-/// What is there under a name of ours.
+/// The present contents of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
-    /// Just what is to be there.
+    /// Exactly the wanted contents.
     Same,
-    /// Another version of it.
+    /// Another version of it that we installed.
     Ours,
-    /// A plugin, or a file, that somebody else put there.
+    /// A plugin or a file that another program installed.
     Others,
 }
 
-/// What became of a name.
+/// The outcome for a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It was there.
+    /// It had the wanted contents already.
     AsItWas,
-    /// There was none.
+    /// The name was free.
     Installed,
-    /// There was another version.
+    /// The name had another version.
     Updated,
-    /// There was somebody else's, which is kept in that place.
+    /// The name had a file of another program, which is kept at this path.
     Replaced(PathBuf),
-    /// Somebody else's is there again.
+    /// The file of another program is restored.
     Restored,
-    /// It is gone.
+    /// The name is removed.
     Removed,
-    /// It is not ours any more.
+    /// Another program has replaced our file, so it was not changed.
     LeftAlone,
 }
 
-/// What was done.
+/// The outcome of an installation.
 #[derive(Debug)]
 pub struct Report {
-    /// Each of our names, and the beginning of the digest of what is there now.
+    /// Our names, each with its outcome and the beginning of the digest of its present contents.
     pub lines: Vec<(String, Done, String)>,
-    /// The other plugins of the directory.
+    /// The other plugins in the directory.
     pub others: Vec<String>,
 }
 
@@ -73,11 +74,13 @@ struct Item {
     found: Found,
 }
 
-/// Installs what is in `source` into `dir`: everything is made, checked and compiled beside what is there, and then put in place name by
-/// name, each at once, so that a runtime finds a plugin at any time. After an error all is as it was.
+/// Installs the files in `source` into `dir`.
 ///
-/// `force` replaces also what somebody put under the names of our own files. `progress` is told how many components there are, and of each
-/// before it is compiled.
+/// Every file is first written, checked and compiled in a separate directory. Then each is renamed into place, so
+/// that a runtime finds a plugin at any time. After an error, the directory is unchanged.
+///
+/// `force` also replaces files of other programs that have our names. `progress` gets the number of components and
+/// the name of the next one, before each is compiled.
 pub fn install(
     node: &Node,
     source: &Path,
@@ -85,7 +88,7 @@ pub fn install(
     force: bool,
     progress: &mut dyn FnMut(usize, &str),
 ) -> Result<Report, CniError> {
-    // With one that cannot be used, no container would start any more.
+    // With an invalid policy, no container could start after the installation.
     node.policy()?;
     let contents = contents(source)?;
     let mut place = Place::open(dir, true)?;
@@ -112,7 +115,7 @@ pub fn install(
     Ok(Report { lines, others: others(&place, items.iter().map(|item| item.name.as_str()).collect()) })
 }
 
-/// What there is to install, in the order in which it is put in place: a link last, when all is there that it needs.
+/// The files to install, in their order: a link comes after the files that it needs.
 fn contents(source: &Path) -> Result<Vec<(String, Content)>, CniError> {
     let entries = fs::read_dir(source).map_err(|e| failed("read", source, &e))?;
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -137,7 +140,7 @@ fn contents(source: &Path) -> Result<Vec<(String, Content)>, CniError> {
     files.map(file).chain(links).collect()
 }
 
-/// Looks at what is there, and refuses all at once what may not be replaced.
+/// Finds the present contents of each name. Reports all files that may not be replaced at once.
 fn examine(place: &Place, contents: Vec<(String, Content)>, force: bool) -> Result<Vec<Item>, CniError> {
     let mut refused = Vec::new();
     let mut items = Vec::new();
@@ -191,7 +194,8 @@ impl Content {
     }
 }
 
-/// Compiles every component before anything is put in place: what does not compile, or policy does not allow, is not installed.
+/// Compiles all components before anything is installed. So an invalid component, or one that policy denies, is not
+/// installed.
 fn compile(node: &Node, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -> Result<(), CniError> {
     let component = |item: &'_ Item| match &item.content {
         Content::File { source, .. } => Some((item.name.strip_suffix(".wasm")?.to_owned(), source.clone())),
@@ -208,7 +212,7 @@ fn compile(node: &Node, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -
 }
 
 impl Item {
-    /// Makes it beside what is there, and reads it back.
+    /// Writes the file into the separate directory, and checks its digest.
     fn stage(&self, place: &Place) -> Result<(), CniError> {
         let new = place.staged(&self.name);
         let written = match &self.content {
@@ -227,7 +231,7 @@ impl Item {
         }
     }
 
-    /// Where what is replaced is kept meanwhile.
+    /// The path at which the replaced file is kept.
     fn kept(&self, place: &Place) -> PathBuf {
         if self.found == Found::Ours { place.old(&self.name) } else { place.replaced(&self.name) }
     }
@@ -235,7 +239,7 @@ impl Item {
     fn put(&self, place: &Place) -> io::Result<()> {
         let live = place.live(&self.name);
         if self.found != Found::Nothing {
-            // A second name first: at no time is there nothing under the first one.
+            // Make a second hard link first, so that the first name always exists.
             let second_name = place.staged(&format!("{}.kept", self.name));
             fs::hard_link(&live, &second_name)?;
             fs::rename(&second_name, self.kept(place))?;
@@ -248,7 +252,7 @@ impl Item {
         if self.found == Found::Nothing { fs::remove_file(live) } else { fs::rename(self.kept(place), live) }
     }
 
-    /// What was done, after one more look at what is there now.
+    /// The outcome, after the present contents were read once more.
     fn line(&self, place: &Place) -> Result<(String, Done, String), CniError> {
         if self.content.find(place, &self.name)? != Found::Same {
             let msg = format!("{} is not what was just installed", place.live(&self.name).display());
@@ -269,7 +273,7 @@ impl Item {
     }
 }
 
-/// Whether the host can be executed where it is to be.
+/// Checks that the host can be executed in that directory.
 fn probe(host: &Path) -> Result<(), CniError> {
     match Command::new(host).arg("--version").output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -281,7 +285,7 @@ fn probe(host: &Path) -> Result<(), CniError> {
     }
 }
 
-/// Puts all in place, or takes back what was.
+/// Renames all files into place. After an error, restores the replaced files.
 fn put(place: &Place, changes: &[&Item]) -> Result<(), CniError> {
     for (index, item) in changes.iter().enumerate() {
         let Err(error) = item.put(place) else { continue };

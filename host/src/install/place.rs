@@ -1,10 +1,10 @@
-//! The directory that is installed into. What we need to know of it later is in `.wasm-cni` there, so that it goes where the directory
-//! goes, be it a volume that another machine's container has mounted:
+//! The directory of an installation. Its subdirectory `.wasm-cni` has all records about it. So they stay with the
+//! directory, even if it is a volume that another machine mounts:
 //!
 //! ```text
 //! installed.json   every digest that was ever installed under a name: what is ours
-//! replaced/        what was there under our names before us, for `uninstall`
-//! new/, old/       what is being put in place, and what that replaces of ours; empty between two runs
+//! replaced/        the files that had our names before, for `uninstall`
+//! new/, old/       new files before the rename, and our older files after it; both are empty between two runs
 //! ```
 
 use crate::apply::lock;
@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The binary that every plugin's name is a link to.
+/// The host's binary. The name of every plugin is a link to it.
 pub const HOST: &str = "wasm-cni";
 
 /// The binary that compiles components.
@@ -30,7 +30,7 @@ const OWN: &str = ".wasm-cni";
 
 const NOTE: &str = "installed.json";
 
-/// What is noted in a directory.
+/// The contents of `installed.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Installed {
     digests: BTreeMap<String, BTreeSet<String>>,
@@ -39,7 +39,7 @@ pub struct Installed {
 /// A directory of plugins, locked against another `install` or `uninstall`.
 #[derive(Debug)]
 pub struct Place {
-    /// Where the runtime looks.
+    /// The directory in which the runtime looks for plugins.
     pub dir: PathBuf,
     own: PathBuf,
     installed: Installed,
@@ -48,7 +48,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Opens it; `create` makes what is missing.
+    /// Opens the directory and takes the lock. With `create`, it makes missing directories.
     pub fn open(dir: &Path, create: bool) -> Result<Self, CniError> {
         if !geteuid().is_root() {
             let msg = format!("only root can do this: runtimes execute what is in {} as root", dir.display());
@@ -89,27 +89,27 @@ impl Place {
         Ok(place)
     }
 
-    /// Where a plugin is executed from.
+    /// The path from which a plugin is executed.
     pub fn live(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Where a file is made before it is put in place.
+    /// The path of a new file before it is renamed into place.
     pub fn staged(&self, name: &str) -> PathBuf {
         self.own.join("new").join(name)
     }
 
-    /// Where an older file of ours is until the newer one is in place.
+    /// The path of our older file until the newer one is in place.
     pub fn old(&self, name: &str) -> PathBuf {
         self.own.join("old").join(name)
     }
 
-    /// Where somebody else's file is that ours replaced.
+    /// The path of a replaced file of another program.
     pub fn replaced(&self, name: &str) -> PathBuf {
         self.own.join("replaced").join(name)
     }
 
-    /// Makes the folders of these.
+    /// Makes the subdirectories.
     pub fn prepare(&self) -> Result<(), CniError> {
         ["new", "old", "replaced"].into_iter().try_for_each(|name| {
             let dir = self.own.join(name);
@@ -117,7 +117,7 @@ impl Place {
         })
     }
 
-    /// Removes what a run leaves that was killed.
+    /// Removes what a killed run left.
     pub fn clean(&self) -> Result<(), CniError> {
         for name in ["new", "old"] {
             let dir = self.own.join(name);
@@ -131,12 +131,12 @@ impl Place {
         Ok(())
     }
 
-    /// The names under which files were installed.
+    /// The names of the installed files.
     pub fn names(&self) -> Vec<String> {
         self.installed.digests.keys().cloned().collect()
     }
 
-    /// Whether a name is as we left it, or as an earlier version of ours did.
+    /// Whether the contents of a name are ours, of this or an earlier version.
     pub fn is_ours(&self, name: &str) -> bool {
         let path = self.live(name);
         match fs::symlink_metadata(&path) {
@@ -150,7 +150,7 @@ impl Place {
         }
     }
 
-    /// Notes what is about to be put in place: from now on it is ours. Gives what was noted before.
+    /// Records the files that will be renamed into place: from now on they are ours. Returns the previous record.
     pub fn note<'a>(
         &mut self,
         files: impl Iterator<Item = (&'a str, &'a str)>,
@@ -168,7 +168,7 @@ impl Place {
         }
     }
 
-    /// Notes again what was noted before.
+    /// Restores the previous record.
     pub fn note_again(&mut self, before: Installed) {
         self.installed = before;
         let undone = if self.installed.digests.is_empty() {
@@ -190,7 +190,7 @@ impl Place {
             .map_err(|e| failed("write", &note, &e))
     }
 
-    /// Forgets all of it, what was replaced included.
+    /// Removes all records, and the kept files with them.
     pub fn forget(&mut self) -> Result<(), CniError> {
         self.installed = Installed::default();
         fs::remove_dir_all(&self.own).map_err(|e| failed("remove", &self.own, &e))
@@ -198,7 +198,7 @@ impl Place {
 }
 
 impl Drop for Place {
-    /// Where nothing was installed, nothing is left.
+    /// If nothing is installed, remove the subdirectory.
     fn drop(&mut self) {
         let _ = self.clean();
         if self.installed.digests.is_empty() {
@@ -211,12 +211,13 @@ impl Drop for Place {
     }
 }
 
-/// Whether it is a link as we make them: relative, so that the directory may be mounted elsewhere.
+/// Whether the file is a link as we make it. Our links are relative, so that the directory may be mounted at another
+/// path.
 pub fn is_our_link(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target == Path::new(HOST))
 }
 
-/// An error of a file, with a hint where there is one.
+/// The error of a file operation, with a hint if there is one.
 pub fn failed(what: &str, path: &Path, error: &io::Error) -> CniError {
     let hint = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EROFS) => {

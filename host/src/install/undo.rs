@@ -1,4 +1,4 @@
-//! Taking it away again: what was there before is there afterwards.
+//! Uninstalls, and restores the files that the installation replaced.
 
 use super::place::{COMPILER, HOST, Place, failed};
 use super::{Done, Report, others};
@@ -10,13 +10,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Between the last link and the first component.
+/// The pause between removing the last link and the first component.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Removes what was installed into `dir`, and puts back what that had replaced, name by name, each at once. What somebody has changed since
-/// is left alone.
+/// Removes what was installed into `dir`, and restores the replaced files, each with one rename. A file that another
+/// program has changed since is kept.
 ///
-/// Refuses while attachments need a plugin that nobody else's would take the place of, unless `force`.
+/// Refuses while attachments need a plugin that no restored file would replace, unless `force`.
 pub fn uninstall(node: &Node, dir: &Path, force: bool) -> Result<Report, CniError> {
     let mut place = Place::open(dir, false)?;
     let names = names(&place);
@@ -29,7 +29,7 @@ pub fn uninstall(node: &Node, dir: &Path, force: bool) -> Result<Report, CniErro
     let (mut lines, mut paused) = (Vec::new(), false);
     for name in names {
         if name.ends_with(".wasm") && !paused {
-            // What was begun by a link looks for its component within milliseconds.
+            // A call that a link started before its removal opens its component within milliseconds.
             std::thread::sleep(PAUSE);
             paused = true;
         }
@@ -41,7 +41,8 @@ pub fn uninstall(node: &Node, dir: &Path, force: bool) -> Result<Report, CniErro
     Ok(Report { lines, others })
 }
 
-/// Links first: what they need is there as long as they are. The host last, with which one can try again.
+/// The names in the order of removal. Links come first, so that their components exist as long as they do. The host
+/// comes last, so that a failed uninstall can be repeated.
 fn names(place: &Place) -> Vec<String> {
     let files = place.names();
     let components = files.iter().filter(|name| name.ends_with(".wasm"));
@@ -49,7 +50,7 @@ fn names(place: &Place) -> Vec<String> {
     links.map(str::to_owned).chain(components.cloned()).chain([COMPILER, HOST].map(str::to_owned)).collect()
 }
 
-/// The plugins with which somebody is attached, and which would be gone.
+/// The plugins that attachments use and that would be missing.
 fn orphans(node: &Node, place: &Place, names: &[String]) -> Vec<String> {
     let sections = node.state.sections(None);
     let used: BTreeSet<&str> =

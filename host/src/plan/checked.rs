@@ -1,4 +1,4 @@
-//! A plan that may be applied: policy has checked it.
+//! A plan that policy has checked, so that it may be applied.
 
 use super::{DraftPlan, Entry};
 use crate::action::Action;
@@ -7,7 +7,7 @@ use crate::action::context::{Permit, sealed::PermitSeal};
 use crate::policy::{Grants, Refusal, Violation, tolerates};
 use crate::value::Report;
 
-/// A plan that policy allows. It is made by [`check`] and [`check_again`] alone, and it alone can be applied.
+/// A plan that policy allows. Only [`check`] and [`check_again`] make one, and only such a plan can be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedPlan {
     draft: DraftPlan,
@@ -29,16 +29,16 @@ impl CheckedPlan {
         &self.draft.report
     }
 
-    /// What policy would refuse, were it not in audit mode.
+    /// The violations that audit mode tolerates.
     pub fn tolerated(&self) -> &[Violation] {
         &self.tolerated
     }
 }
 
-/// Allows the whole plan, or gives every violation; `applied` are the entries of its earlier stages.
+/// Checks a plan. Returns the checked plan, or all violations. `applied` are the entries of its earlier stages.
 ///
-/// In audit mode what an administrator could have allowed is allowed, and noted. What nobody can allow is refused there too:
-/// undo, DEL and other attachments rely on it.
+/// In audit mode, violations that a policy could allow are tolerated and recorded. Other violations are refused even
+/// in audit mode, because undo, DEL and other attachments rely on those rules.
 pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
     let plan: Vec<&Action> = applied.iter().chain(&draft.entries).map(|entry| &entry.action).collect();
     let mut refused: Vec<(Violation, bool)> = Vec::new();
@@ -72,7 +72,7 @@ pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<Che
     }
 }
 
-/// What is reported of others, with why it is not granted: a runtime believes a result, and publishes its addresses.
+/// The refused parts of a report. They are checked because a runtime trusts a result, and publishes its addresses.
 fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
     let links = report.links.iter().map(|link| (format!("report link {link}"), check.link(link)));
     let ips = report.ips.iter().map(|ip| (format!("report address {}", ip.address), check.own(ip.address)));
@@ -82,18 +82,17 @@ fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
         .collect()
 }
 
-/// A section of a journal: its entries were checked before they were done. The trait is sealed, as [`Permit`] is.
+/// A section of a journal: its entries were checked before they were applied. The trait is sealed, like [`Permit`].
 pub trait Journalled: PermitSeal {
-    /// Every action that was done or may have been.
+    /// Every action that was done, or may have been.
     fn entries(&self) -> impl Iterator<Item = &Entry>;
 }
 
-/// Allows actions that a journal holds, because policy checked them before they were done the first time.
-///
-/// Each repair has to do what one of the entries did, or a part of it.
+/// Checks a repair. Each of the `repairs` must repeat an entry of the journal, or a part of one. That is enough,
+/// because the entry was checked before it was applied.
 ///
 /// # Errors
-/// A violation for each repair of which the journal holds nothing.
+/// A violation for each repair that repeats no entry.
 pub fn check_again(repairs: Vec<Entry>, journal: &[impl Journalled]) -> Result<CheckedPlan, Vec<Violation>> {
     let is_known = |repair: &Entry| {
         let covers = |entry: &Entry| entry.lifetime == repair.lifetime && entry.action.covers(&repair.action);

@@ -1,4 +1,4 @@
-//! A plan as a document: text that a network engineer reads, and JSON for machines.
+//! A plan as a document: text for network engineers, and JSON for programs.
 
 use super::Entry;
 use crate::action::Action;
@@ -6,63 +6,63 @@ use crate::action::profile::{Found, Place};
 use crate::value::{Attachment, Netns, PluginName, Report};
 use serde::Serialize;
 
-/// What a dry run shows, or how an attachment differs from what was made.
+/// The output of a dry run, or the differences of an attachment.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument<'a> {
-    /// What the text begins with: `plan`, `drift`, `repaired`.
+    /// The first word of the text: `plan`, `drift`, `repaired`.
     #[serde(skip)]
     pub title: &'a str,
-    /// Whose interface on which network.
+    /// Network, container and interface.
     pub attachment: &'a Attachment,
-    /// `CNI_NETNS`, as given.
+    /// `CNI_NETNS`, unchanged.
     pub netns: &'a str,
-    /// The plugins that recorded it, with the SHA-256 of their components.
+    /// The plugins that recorded the plan, with the SHA-256 of their components.
     pub plugins: &'a [(String, String)],
-    /// SHA-256 of the plan: the audit log has the same when it is applied; empty for a repair.
+    /// SHA-256 of the plan. The audit log has the same when the plan is applied. Empty for a repair.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub digest: &'a str,
-    /// What is not as it was made.
+    /// The differences between the machine and the journal.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub differences: &'a [String],
     /// The actions, in the order in which they would be applied.
     pub actions: Vec<Line<'a>>,
-    /// What the runtime would be told; none, if it was told long ago.
+    /// The result for the runtime. `None` for a repair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<&'a Report>,
-    /// Why this is not all: a native plugin would be executed, and only then the rest be planned.
+    /// The reason why the plan is not complete: the rest can be planned only after a native plugin was executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest: Option<&'a str>,
-    /// What could not be read and was taken to be absent.
+    /// The facts that could not be read and count as absent.
     pub unreadable: Vec<String>,
-    /// What policy refuses: with any, nothing would be applied.
+    /// The violations. If there are any, nothing would be applied.
     pub violations: Vec<String>,
-    /// What policy would refuse, were it not in audit mode.
+    /// The violations that audit mode tolerates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerated: Vec<String>,
-    /// The lines of policy that would allow these.
+    /// The lines of policy that would allow the violations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// What no action repairs: with any, none is done.
+    /// The differences that no action repairs. If there are any, nothing is repaired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
 }
 
-/// An action of a dry run.
+/// An action of the document.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line<'a> {
-    /// From 1.
+    /// The number, from 1.
     pub number: usize,
-    /// The action, who recorded it, and its lifetime.
+    /// The action, the plugin that recorded it, and its lifetime.
     #[serde(flatten)]
     pub entry: &'a Entry,
-    /// The same as commands of `ip`, `iptables` and `sysctl`.
+    /// The action as commands of `ip`, `iptables` and `sysctl`.
     pub commands: Vec<String>,
-    /// Whether what it makes is there already.
+    /// Whether the machine already has what the action creates.
     pub state: Found,
 }
 
 impl<'a> PlanDocument<'a> {
-    /// Actions with what was found of each; `states` is as long as `entries`, what it lacks is unknown.
+    /// The actions with their present state. `states` may be shorter than `entries`; the missing states are unknown.
     pub fn lines(entries: &'a [Entry], states: &[Found]) -> Vec<Line<'a>> {
         let states = states.iter().copied().chain(std::iter::repeat(Found::Unknown));
         let numbered = entries.iter().zip(states).enumerate();
@@ -111,7 +111,7 @@ impl<'a> PlanDocument<'a> {
         text + &self.findings()
     }
 
-    /// What could not be read, what policy has to say, and what cannot be repaired.
+    /// The facts that could not be read, the violations, and the differences that cannot be repaired.
     fn findings(&self) -> String {
         let mut text = String::new();
         let remedy: Vec<String> =
@@ -131,7 +131,7 @@ impl<'a> PlanDocument<'a> {
         text
     }
 
-    /// What policy says of it, without the plan itself.
+    /// The verdict of policy, without the plan itself.
     pub fn verdict(&self, plugin: &PluginName) -> String {
         let actions = self.actions.len();
         let head = match (self.violations.is_empty(), self.tolerated.is_empty()) {
@@ -144,7 +144,7 @@ impl<'a> PlanDocument<'a> {
         head + &self.findings() + self.rest.map(|rest| format!("  {rest}\n")).as_deref().unwrap_or_default()
     }
 
-    /// The heading under which an action stands.
+    /// The heading for an action.
     fn place(&self, action: &Action) -> String {
         match action.kind().profile().lane.place() {
             Place::Store => "lease store".to_owned(),

@@ -1,4 +1,4 @@
-//! The plan: actions with where they come from, first as a draft, then checked.
+//! The plan: actions with their plugins, first as a draft, then checked.
 
 pub mod checked;
 pub mod document;
@@ -10,28 +10,28 @@ use crate::value::{Interface, LinkRef, Netns, PluginName, Report, derive};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// An action and where it comes from.
+/// An action of a plan, with the plugin that recorded it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The plugin that recorded it: `bridge`, or its delegate `host-local`.
     pub plugin: PluginName,
-    /// How long what it makes is meant to last.
+    /// The lifetime of what the action creates.
     pub lifetime: Lifetime,
-    /// What to do.
+    /// The action.
     pub action: Action,
 }
 
 impl Entry {
-    /// Whether it may make, or its rollback remove, what others use too.
+    /// Whether the action may create something that other attachments use too, or its rollback remove it.
     pub fn is_shared(&self) -> bool {
         self.lifetime != Lifetime::Attachment || self.action.kind().profile().shares
     }
 }
 
-/// The SHA-256 of a plan, lower-case hexadecimal: equal for equal actions and an equal report.
+/// The SHA-256 of a plan in lower-case hexadecimal. It is equal for equal actions and an equal report.
 pub fn digest<'a>(entries: impl Iterator<Item = &'a Entry>, report: &Report) -> String {
     let mut hash = Sha256::new();
-    // Fields are written in the order of their declaration; nothing of it is a map.
+    // serde writes fields in the order of their declaration. There are no maps, whose order could vary.
     for entry in entries {
         hash.update(serde_json::to_string(entry).unwrap_or_default());
         hash.update("\n");
@@ -40,18 +40,19 @@ pub fn digest<'a>(entries: impl Iterator<Item = &'a Entry>, report: &Report) -> 
     derive::hex(&hash.finalize())
 }
 
-/// What plugins recorded, not yet checked: it can be shown and refused, not applied.
+/// A recorded plan that is not checked. It can be printed or refused, but not applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DraftPlan {
-    /// In the order in which they are applied.
+    /// The actions, in the order in which they are applied.
     pub entries: Vec<Entry>,
     /// The result, before the kernel's values are filled in.
     pub report: Report,
-    /// What could not be read and was taken to be absent.
+    /// The facts that could not be read and count as absent.
     pub unreadable: Vec<Query>,
 }
 
-/// Interfaces with the Ethernet addresses that actions set on those in the container, whose `CNI_NETNS` is `sandbox`.
+/// The interfaces, with the Ethernet addresses that actions set on those in the container. `sandbox` is its
+/// `CNI_NETNS`.
 pub fn with_macs<'a>(
     mut interfaces: Vec<Interface>,
     sandbox: &str,

@@ -1,4 +1,5 @@
-//! Serving a planner: facts, components, and native plugins, each of which ends a stage of the plan (`docs/architecture.md`).
+//! Serves a planner: answers queries, loads components, and executes native plugins. Each native plugin ends a stage
+//! of the plan (`docs/architecture.md`).
 
 mod stale;
 
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What policy can lower, in its units.
+/// The limits that policy can lower, in the units of policy.
 pub const CEILINGS: Ceilings = Ceilings {
     memory_mib: (limits::MEMORY_BYTES >> 20) as u32,
     time_ms: limits::TIME.as_millis() as u32,
@@ -35,44 +36,44 @@ pub const CEILINGS: Ceilings = Ceilings {
     log_kib: (limits::LOG_BYTES >> 10) as u32,
 };
 
-/// What becomes of a stage that a native plugin ends.
+/// The treatment of a stage that a native plugin ends.
 #[derive(Clone, Copy)]
 pub enum Stages<'a> {
-    /// It is applied, and the plugin executed.
+    /// The stage is applied, and the native plugin is executed.
     Applied {
-        /// Of the attachment.
+        /// The journal of the attachment.
         journal: &'a Journal,
-        /// Which namespace it is made in.
+        /// The identity of the container's namespace.
         netns_id: Option<NetnsId>,
-        /// Is told before anything is done.
+        /// The audit record. It is updated before anything is applied.
         record: &'a Record<'a>,
     },
-    /// It is all that can be told: a dry run, or STATUS.
+    /// The plan ends with the stage: a dry run, or STATUS.
     Shown,
 }
 
-/// What a planner recorded.
+/// The result of planning.
 #[derive(Debug)]
 pub struct Planned {
-    /// What is yet to be applied.
+    /// The last stage, which is not applied yet.
     pub draft: DraftPlan,
-    /// What earlier stages did.
+    /// The entries of the earlier stages, which are applied.
     pub applied: Vec<Entry>,
-    /// The journal of these.
+    /// The journal writer of the earlier stages.
     pub writer: Option<Writer>,
-    /// The native plugin on whose answer the rest of the plan depends, if it was not executed.
+    /// The native plugin that was not executed, and on whose result the rest of the plan depends.
     pub opaque: Option<Delegate>,
-    /// The components that took part, with their digests.
+    /// The components that ran, with their digests.
     pub plugins: Vec<(String, String)>,
-    /// What the request may do, with what native plugins gave it.
+    /// The grants of the request, including those from native plugins.
     pub grants: Grants,
-    /// What only audit mode let through so far.
+    /// The violations that audit mode has tolerated so far.
     pub tolerated: Vec<Violation>,
-    /// The planner, which may end while what it planned is applied.
+    /// The planner process. It may exit while its plan is applied.
     pub planner: Planner,
 }
 
-/// A plugin that a planner has begun to load, and that is yet to be served.
+/// A planner that has started to load a plugin and is not served yet.
 #[derive(Debug)]
 pub struct Begun {
     planner: Planner,
@@ -80,9 +81,10 @@ pub struct Begun {
     delegates: bool,
 }
 
-/// Gives a planner process that waits for it the plugin to run: whatever the caller does before [`plan`], it does meanwhile.
+/// Sends the plugin to a waiting planner process. The planner runs in parallel with what the caller does before
+/// [`plan`].
 ///
-/// `earlier` are actions that a dry run takes as done: those of the plugins before it in the chain.
+/// `earlier` are actions that a dry run treats as applied: those of the earlier plugins of the chain.
 pub fn begin(
     planner: Waiting,
     request: &Request,
@@ -98,7 +100,7 @@ pub fn begin(
     Ok(Begun { planner, plugins, delegates })
 }
 
-/// Serves the planner until it has a plan. After an error nothing is left of what earlier stages did.
+/// Serves the planner until it has a plan. After an error, the earlier stages are undone.
 pub fn plan(
     node: &Node,
     request: &Request,
@@ -138,7 +140,7 @@ pub fn plan(
     planning.conclude(draft, planner)
 }
 
-/// The host's limits, or what policy lowered them to.
+/// The host's limits, lowered by policy.
 fn lowered(policy: Lowered) -> Limits {
     let most = Limits::default();
     let bytes = |value: Option<u32>, unit: u32, most: usize| {
@@ -154,19 +156,19 @@ fn lowered(policy: Lowered) -> Limits {
     }
 }
 
-/// A plugin that was delegated to.
+/// A plugin that another plugin delegates to.
 enum Delegatee {
     Component(Code),
     Native(PathBuf),
 }
 
-/// A planner being served.
+/// The state while a planner is served.
 struct Planning<'a> {
     node: &'a Node,
     request: &'a Request,
     grants: Grants,
     machine: &'a mut dyn Machine,
-    /// The error behind the last question that failed: whether the call is worth repeating.
+    /// The error of the last query that failed. It says whether a retry may succeed.
     refusal: Option<MachineError>,
     stages: Stages<'a>,
     plugins: Vec<(String, String)>,
@@ -188,7 +190,7 @@ impl Planning<'_> {
                 Err(self.grants.denied(&self.violations))
             }
             Err(_) if !self.violations.is_empty() => Err(self.grants.denied(&self.violations)),
-            // The plugin could only pass on the text: whether to try again is for us to say.
+            // The plugin could pass on only the text of the error. Whether a retry may succeed is known only here.
             Err(error) => Err(refusal.filter(|r| r.is_retryable()).map_or(error, CniError::from)),
             Ok(draft) => Ok(draft),
         };
@@ -210,7 +212,8 @@ impl Planning<'_> {
         }
     }
 
-    /// Looks a delegate up. Once in a request: the second time it is the same one, however long it takes to compile.
+    /// Looks a delegate up. It does so once per request, so that a second delegation uses the same file, even if the
+    /// compilation takes long.
     fn look_up(&mut self, plugin: &PluginName) {
         if !self.found.contains_key(plugin) {
             let found = self.find(plugin);
@@ -231,7 +234,7 @@ impl Planning<'_> {
         }
     }
 
-    /// Applies a stage and executes the plugin that ends it.
+    /// Applies a stage, and executes the native plugin that ends it.
     fn apply(
         &mut self,
         stage: DraftPlan,

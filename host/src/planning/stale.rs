@@ -1,4 +1,5 @@
-//! Whether a container to which ports of the host lead is no more: then its rules make room for those of another one.
+//! Finds out whether a container with port mappings still exists. If not, its rules are removed for those of another
+//! container.
 
 use crate::action::PortOwner;
 use crate::machine::lease::Stores;
@@ -7,10 +8,11 @@ use crate::node::Node;
 use crate::policy::Grants;
 use crate::value::{Attachment, ContainerId, NetworkName, StoreRef};
 
-/// In doubt it lives.
+/// Whether the owner of port rules is certainly gone.
 ///
-/// What has a journal is dead when its namespace is gone. What has none, as of the reference, is dead when its address is this
-/// attachment's by now, or is not leased to it in a store of its network.
+/// An owner with a journal is gone if its namespace does not exist any more. An owner without a journal was attached
+/// by the reference. It is gone if its address now belongs to this attachment, or is not leased to it in a store of
+/// its network.
 pub fn is_dead(owner: &PortOwner, own: &Attachment, grants: &Grants, node: &Node, stores: &Stores) -> bool {
     let is_own_network = owner.network.as_deref().is_none_or(|network| network == own.network.as_str());
     if owner.container == own.container.as_str() && is_own_network {

@@ -1,14 +1,14 @@
-//! The capabilities that policy knows: the interfaces of the contract that reach the machine.
+//! The capabilities of policy: the interfaces of the contract that give access to the machine.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An interface of `wit/` that a policy may deny. The rest (`request`, `results`, `answers`, `log`, `types`) changes and tells
-/// nothing of the machine.
+/// An interface of `wit/` that policy can deny. The other interfaces (`request`, `results`, `answers`, `log`,
+/// `types`) neither change the machine nor give facts about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
-    /// Bridges and veth pairs.
+    /// Bridges, veth pairs and other links.
     Links,
     /// Addresses on links.
     Addresses,
@@ -16,22 +16,22 @@ pub enum Capability {
     Routes,
     /// Kernel parameters.
     Sysctls,
-    /// Address translation.
+    /// Network address translation.
     Nat,
     /// Packet filtering.
     Filter,
-    /// Queues of links.
+    /// Queueing disciplines of links.
     Qdiscs,
     /// Lease stores.
     Leases,
-    /// Running other plugins.
+    /// Delegation to other plugins.
     Delegate,
-    /// Looking at links and files.
+    /// Facts about links, and files.
     Observe,
 }
 
 impl Capability {
-    /// All of them, in the order of the contract.
+    /// All capabilities, in the order of the contract.
     pub const ALL: [Capability; 10] = [
         Capability::Links,
         Capability::Addresses,
@@ -45,7 +45,7 @@ impl Capability {
         Capability::Observe,
     ];
 
-    /// The interface's name.
+    /// The name of the interface.
     pub fn as_str(self) -> &'static str {
         match self {
             Capability::Links => "links",
@@ -61,7 +61,8 @@ impl Capability {
         }
     }
 
-    /// The capability of an imported function, `links.[static]link.bridge`, if policy knows it.
+    /// The capability of an imported function, for example of `links.[static]link.bridge`. `None` if policy cannot
+    /// deny it.
     pub fn of_import(import: &str) -> Option<Self> {
         let interface = import.split('.').next()?;
         Capability::ALL.into_iter().find(|capability| capability.as_str() == interface)

@@ -1,41 +1,41 @@
-//! Why a policy file cannot be used, with the place and, where a word is unknown, the one that was probably meant.
+//! The errors of a policy file, with line and column. For an unknown word, the error suggests a similar one.
 
 use crate::cni::{CniError, code};
 use std::path::{Path, PathBuf};
 
-/// See the module.
+/// The reason why a policy file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// It cannot be read, or somebody else could have written it.
+    /// The file cannot be read, or another user could have written it.
     #[error("{}: {reason}", path.display())]
     Unusable {
-        /// The file, or the directory that it is in.
+        /// The file, or the directory that contains it.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// It is not understood.
+    /// The file is invalid.
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// From 1, in characters.
+        /// The column in characters, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The reason.
         reason: String,
     },
 }
 
 impl PolicyError {
-    /// Something at a byte of the file.
+    /// The error at a byte offset of the file.
     pub fn at(path: &Path, text: &str, offset: usize, reason: String) -> Self {
         let (line, column) = position(text, offset);
         PolicyError::Wrong { path: path.to_owned(), line, column, reason }
     }
 
-    /// What the parser says, in one line, with a suggestion.
+    /// The error of the parser in one line, with a suggestion.
     pub fn parsing(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
         let message = error.message().replace('\n', "; ");
@@ -46,21 +46,22 @@ impl PolicyError {
         PolicyError::at(path, text, offset, reason)
     }
 
-    /// What the runtime is told.
+    /// The CNI error for the runtime.
     pub fn to_cni(&self) -> CniError {
         CniError::new(code::DENIED, "the policy cannot be used: nothing is allowed until it can")
             .with_details(format!("{self}\nhint: `wasm-cni policy check` reads it in the same way"))
     }
 }
 
-/// Line and column of a byte, each from 1.
+/// Line and column of a byte offset, each from 1.
 pub fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..text.floor_char_boundary(offset)).unwrap_or_default();
     let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
     (before.matches('\n').count() + 1, column + 1)
 }
 
-/// Of what serde expected in place of an unknown word (``unknown field `a`, expected one of `b`, `c` ``), the most similar.
+/// The expected word that is most similar to the unknown one, from a message of serde: ``unknown field `a`, expected
+/// one of `b`, `c` ``.
 fn suggestion(message: &str) -> Option<&str> {
     let mut words = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown ").then(|| words.next())??;
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_similar_word_is_suggested_and_no_other() {
+    fn only_a_similar_word_is_suggested() {
         let message = |word: &str| format!("unknown field `{word}`, expected one of `links`, `addresses`");
         assert_eq!(suggestion(&message("linsk")), Some("links"));
         assert_eq!(suggestion(&message("address")), Some("addresses"));
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_line_and_a_column() {
+    fn a_position_has_a_line_and_a_column() {
         assert_eq!(position("a\nbü\nc", 0), (1, 1));
         assert_eq!(position("a\nbü\nc", 5), (2, 3));
         assert_eq!(position("a\n", 9), (2, 1));

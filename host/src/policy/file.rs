@@ -1,4 +1,4 @@
-//! The policy file: what it says, and where. `docs/policy.md` is its description for administrators.
+//! The policy file and its positions in the text. `docs/policy.md` describes it for administrators.
 
 use super::capability::Capability;
 use super::error::PolicyError;
@@ -11,45 +11,45 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-/// Where the policy is unless `WASM_CNI_POLICY` says otherwise.
+/// The path of the policy file, unless `WASM_CNI_POLICY` names another.
 pub const DEFAULT_PATH: &str = "/etc/wasm-cni/policy.toml";
 
-/// More than any real policy; a bound on memory.
+/// The maximum size of the file, in bytes. It is above any real policy and limits the memory for it.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the administrator decided; without a file, nothing.
+/// The administrator's policy. Without a file it is empty.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Where it was read, or would have been.
+    /// The path of the file, even if it does not exist.
     pub path: PathBuf,
-    /// Whether there is such a file.
+    /// Whether the file exists.
     pub exists: bool,
-    /// What it says.
+    /// The parsed contents.
     pub content: Content,
     text: String,
 }
 
-/// The file.
+/// The contents of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Content {
-    /// For what no rule says otherwise.
+    /// The mode where no rule sets one.
     pub mode: Mode,
-    /// Where applied and refused plans are written down.
+    /// The audit log of applied and refused plans, if any.
     pub audit: Option<AuditLog>,
-    /// In no particular order.
+    /// The rules. Their order has no meaning.
     #[serde(rename = "rule")]
     pub rules: Vec<Spanned<Rule>>,
 }
 
-/// What becomes of a plan with violations.
+/// The treatment of a plan with violations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It is refused.
+    /// The plan is refused.
     #[default]
     Enforce,
-    /// It is applied, and the violations are told.
+    /// The plan is applied, and the violations are reported.
     Audit,
 }
 
@@ -57,50 +57,50 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AuditLog {
-    /// A file in a directory that is there.
+    /// The path of the log. Its directory must exist.
     pub file: PathBuf,
-    /// Whether an ADD that cannot be written down fails.
+    /// Whether an ADD fails if its line cannot be written.
     #[serde(default)]
     pub required: bool,
 }
 
-/// `[[rule]]`: every rule that matches counts, in whatever order.
+/// `[[rule]]`. Every rule that matches applies; their order has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule {
-    /// For which plugins, by type; none: every one.
+    /// The plugin types that the rule applies to. `None`: all.
     #[serde(default)]
     pub plugin: Option<Patterns>,
-    /// For which networks, by `name`; none: every one.
+    /// The networks that the rule applies to, by `name`. `None`: all.
     #[serde(default)]
     pub network: Option<Patterns>,
-    /// What becomes of a plan with violations.
+    /// The treatment of a plan with violations.
     #[serde(default)]
     pub mode: Option<Mode>,
-    /// The digests that the component may have.
+    /// The allowed digests of the component.
     #[serde(default)]
     pub sha256: Option<Spanned<Vec<Sha256>>>,
-    /// Capabilities that it has not.
+    /// The denied capabilities.
     #[serde(default)]
     pub deny: Vec<Spanned<Capability>>,
-    /// What it may reach besides.
+    /// What the plugin may use in addition to the default.
     #[serde(default)]
     pub allow: Scope,
-    /// What it may reach alone.
+    /// What the plugin may use at most.
     #[serde(default)]
     pub only: Scope,
-    /// What it may take of the machine.
+    /// Limits of time, memory, actions and log.
     #[serde(default)]
     pub limits: Limits,
 }
 
-/// A digest: 64 hexadecimal digits, lower case here.
+/// A SHA-256 digest: 64 hexadecimal digits, stored in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Sha256(String);
 
 impl Sha256 {
-    /// Lower-case hexadecimal.
+    /// The digest in lower-case hexadecimal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -119,21 +119,21 @@ impl TryFrom<String> for Sha256 {
     }
 }
 
-/// What a guest may take of the machine; none: as much as the host gives any.
+/// The limits of a guest. `None`: the limit of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Mebibytes of linear memory of one component.
+    /// Linear memory of one component, in MiB.
     pub memory_mib: Option<Spanned<u32>>,
-    /// Milliseconds that guest code runs.
+    /// Running time of guest code, in milliseconds.
     pub time_ms: Option<Spanned<u32>>,
-    /// Actions of a plan.
+    /// The number of actions of a plan.
     pub actions: Option<Spanned<u32>>,
-    /// Kibibytes of log.
+    /// The size of the log, in KiB.
     pub log_kib: Option<Spanned<u32>>,
 }
 
-/// The limits of the host, which a policy can only lower: what a call may take at most is promised to the runtime.
+/// The limits of the host. A policy can only lower them, because the host guarantees a maximum to the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ceilings {
     /// See [`Limits::memory_mib`].
@@ -147,9 +147,9 @@ pub struct Ceilings {
 }
 
 impl Policy {
-    /// Reads a policy. There need not be one, unless `required`.
+    /// Loads a policy. A missing file is an empty policy, unless `required`.
     ///
-    /// One that somebody else than root, or we, could have written is refused, and so is one that is not understood in full.
+    /// Fails if a user other than root or this user could have written the file, or if any part of it is invalid.
     pub fn load(path: &Path, required: bool, ceilings: &Ceilings) -> Result<Self, PolicyError> {
         let unusable =
             |source: io::Error| PolicyError::Unusable { path: path.to_owned(), reason: source.to_string() };
@@ -171,7 +171,7 @@ impl Policy {
         Policy::parse(path, text, ceilings)
     }
 
-    /// Understands the text of a policy.
+    /// Parses the text of a policy.
     pub fn parse(path: &Path, text: String, ceilings: &Ceilings) -> Result<Self, PolicyError> {
         let content: Content =
             toml::from_str(&text).map_err(|error| PolicyError::parsing(path, &text, &error))?;
@@ -182,7 +182,7 @@ impl Policy {
         }
     }
 
-    /// What is well-formed, and cannot be meant; with its offset.
+    /// Finds the first value that is well-formed but cannot be intended. Returns its offset and the reason.
     fn nonsense(&self, ceilings: &Ceilings) -> Option<(usize, String)> {
         for rule in &self.content.rules {
             let start = rule.span().start;
@@ -217,7 +217,7 @@ impl Policy {
         })
     }
 
-    /// The line of an offset, from 1.
+    /// The line of a byte offset, from 1.
     pub fn line(&self, offset: usize) -> usize {
         super::error::position(&self.text, offset).0
     }
@@ -238,7 +238,7 @@ impl Rule {
     }
 }
 
-/// Refuses a file, or a directory that it is in, that others than root and we can write.
+/// Refuses a file if a user other than root or this user can write it or its directory.
 fn check_owner(path: &Path, file: &File) -> Result<(), PolicyError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let refused = |what: &Path, reason: String| {

@@ -1,4 +1,5 @@
-//! The default policy: what follows from the request and its configuration alone (design, section 4).
+//! The default policy: what a request may use because of the request and its configuration (`docs/policy.md`, "The
+//! default").
 
 use super::rules::Rules;
 use super::{Policy, Resource, Violation};
@@ -11,69 +12,70 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// So many names are tried for a host veth before giving up.
+/// The number of names that the host tries for a host veth.
 pub const VETH_CANDIDATES: u32 = 8;
 
-/// What a plugin may use though nothing of its request names it: what is known of its type, and where things are kept.
+/// What a plugin may use because of its type, without being named in the request: the resources of the reference
+/// plugin, and default directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TypeGrants {
     /// Names of host links.
     pub links: Vec<String>,
     /// Files that may be read.
     pub files: Vec<PathBuf>,
-    /// Where lease stores may be.
+    /// Directories that may contain lease stores.
     pub data_dirs: Vec<PathBuf>,
-    /// Where what a link had before may be saved.
+    /// Directories in which earlier attributes of a link may be saved.
     pub saved_link_dirs: Vec<PathBuf>,
 }
 
-/// What one request may touch: what follows from it, and the policy that narrows and widens that.
+/// What one request may use: the default for this request, and the policy that restricts and extends it.
 #[derive(Debug, Clone)]
 pub struct Grants {
-    /// Whose grants these are.
+    /// The plugin of the request.
     pub plugin: PluginName,
-    /// Whose interface on which network.
+    /// Network, container and interface.
     pub attachment: Attachment,
-    /// Names of host links that the plugin may use: those in the configuration, and its type's.
+    /// The names of host links that the plugin may use: those in the configuration, and those of its type.
     pub host_links: BTreeSet<String>,
-    /// The links that `prevResult` tells.
+    /// The links of `prevResult`.
     pub previous_links: BTreeSet<LinkRef>,
-    /// Names that the host's end of a veth may have.
+    /// The possible names of the host's end of a veth pair.
     pub host_veths: Vec<IfName>,
-    /// IDs of VLANs that the configuration names.
+    /// The VLAN IDs that the configuration names.
     pub vlans: BTreeSet<u16>,
-    /// Addresses that configuration, `CNI_ARGS`, `prevResult` and native delegates name for the container.
+    /// The container's addresses from configuration, `CNI_ARGS`, `prevResult` and native delegates.
     pub addresses: BTreeSet<IpAddr>,
-    /// Gateways that they name.
+    /// The gateways from the same sources.
     pub gateways: BTreeSet<IpAddr>,
-    /// Networks that they name: what is leased is in one of them.
+    /// The networks from the same sources. A leased address must be in one of them.
     pub networks: BTreeSet<IpNetwork>,
-    /// Ports that the runtime wants mapped, and how.
+    /// The requested port mappings and their options.
     pub ports: PortConfig,
-    /// Of the firewall, what the configuration names.
+    /// The firewall settings of the configuration.
     pub firewall: FirewallConfig,
-    /// Links of the host that lead to the attachment's own addresses, as the host itself has said.
+    /// The host's links through which the attachment's own addresses are reachable. The host itself looked them up.
     pub routes_to_own: BTreeSet<IfName>,
-    /// The host's end of the attachment's veth pair, as the host itself has said.
+    /// The host's end of the attachment's veth pair. The host itself looked it up.
     pub host_end: Option<IfName>,
-    /// Rules of containers that are no more, as the host itself has said.
+    /// The port rules of containers that no longer exist. The host itself looked them up.
     pub stale_maps: Vec<(Backend, bool, String)>,
-    /// Whether addresses of a bridge may be taken away for a gateway: the configuration's `forceAddress`.
+    /// `forceAddress` of the configuration: whether addresses of a bridge may be removed for a gateway.
     pub forces_address: bool,
-    /// Where lease stores may be.
+    /// Directories that may contain lease stores.
     pub data_dirs: Vec<PathBuf>,
-    /// Where what a link had before may be saved.
+    /// Directories in which earlier attributes of a link may be saved.
     pub saved_link_dirs: Vec<PathBuf>,
-    /// Files that may be read: the configuration's `ipam.resolvConf`, and its type's.
+    /// Files that may be read: `ipam.resolvConf` of the configuration, and those of the plugin's type.
     pub files: Vec<PathBuf>,
-    /// Which plugin may be delegated to: the configuration's IPAM.
+    /// The plugin that may be delegated to: the configuration's IPAM plugin.
     pub delegate: Option<String>,
-    /// The administrator's.
+    /// The administrator's policy.
     pub policy: Arc<Policy>,
 }
 
 impl Grants {
-    /// The default policy for a request, with the administrator's.
+    /// The grants of a request.
     pub fn for_request(
         request: &Request,
         config: &Config,
@@ -114,7 +116,8 @@ impl Grants {
         grants
     }
 
-    /// Lets the container have what somebody reported who is not in the sandbox: an earlier plugin, or a native delegate.
+    /// Adds the addresses of a result that does not come from the sandbox: that of an earlier plugin or of a native
+    /// delegate.
     pub fn trust(&mut self, report: &Report) {
         for ip in &report.ips {
             self.addresses.insert(ip.address.ip());
@@ -123,17 +126,17 @@ impl Grants {
         }
     }
 
-    /// The administrator's rules for a plugin that takes part in this request.
+    /// The administrator's rules for a plugin of this request.
     pub fn rules(&self, plugin: &PluginName) -> Rules<'_> {
         self.policy.rules(plugin, Some(&self.attachment.network))
     }
 
-    /// Whether an address is in a network that is named.
+    /// Whether an address is granted or is in a granted network.
     pub fn is_in_network(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address) || self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// Whether the name is that of the gateway of a VLAN that the configuration names, on a link that it names.
+    /// Whether the name is that of the gateway of a VLAN, and the configuration names both the VLAN and the bridge.
     pub fn is_vlan_gateway(&self, name: &IfName) -> bool {
         let parts = name.as_str().rsplit_once('.');
         parts.is_some_and(|(link, vid)| {
@@ -141,7 +144,7 @@ impl Grants {
         })
     }
 
-    /// What is wrong with it when `plugin` delegates to `delegate`.
+    /// The violations if `plugin` delegates to `delegate`.
     pub fn check_delegate(&self, plugin: &PluginName, delegate: &PluginName) -> Vec<Violation> {
         let rules = self.rules(plugin);
         let rule = || match &self.delegate {
@@ -156,12 +159,12 @@ impl Grants {
         refusals.into_iter().map(violation).collect()
     }
 
-    /// Violations as the error of this request.
+    /// The CNI error of this request for these violations.
     pub fn denied(&self, violations: &[Violation]) -> CniError {
         super::violation::denied(&self.plugin, &self.attachment.network, violations, &self.policy.path)
     }
 
-    /// The data directories for a message.
+    /// The data directories as text, for a message.
     pub fn data_dirs_text(&self) -> String {
         self.data_dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" or ")
     }

@@ -1,4 +1,4 @@
-//! What a plugin may do: grants of a request, and the rules of the administrator. `plan::check` holds a plan against them.
+//! Policy: the grants of a request, and the rules of the administrator. `plan::check` compares a plan with them.
 //!
 //! ```text
 //! request, configuration ──▶ Grants (the default) ──┐
@@ -22,7 +22,7 @@ pub use rules::{Lowered, Rules};
 pub use scope::{Key, Resource};
 pub use violation::{Line, Refusal, Violation};
 
-/// Whether a violation is reported and let through.
+/// Whether a violation is only reported, and its plan applied.
 pub fn tolerates(rules: &Rules<'_>, violation: &Violation) -> bool {
     rules.mode() == Mode::Audit && violation.refusal.is_negotiable()
 }

@@ -1,18 +1,18 @@
-//! Patterns of names, as an administrator writes them.
+//! Patterns of names, as administrators write them.
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use wildmatch::WildMatch;
 
-/// One pattern or a list of them: it matches what one of them matches and none of those with `!` does. With `!` patterns alone
-/// it matches all else, and an empty list matches nothing.
+/// A pattern or a list of patterns. A name matches if one pattern matches and no pattern with `!` does. If all
+/// patterns have `!`, every other name matches. An empty list matches nothing.
 ///
-/// `*` stands for any text, `?` for one character; all else stands for itself.
+/// `*` stands for any text, and `?` for one character. Every other character stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patterns(Vec<String>);
 
 impl Patterns {
-    /// Whether a name is meant.
+    /// Whether the name matches.
     pub fn matches(&self, name: &str) -> bool {
         let (mut wanted, mut found) = (false, false);
         for pattern in &self.0 {
@@ -29,7 +29,7 @@ impl Patterns {
     }
 }
 
-/// Whether a name stands for itself alone when it is read as a pattern.
+/// Whether a name, used as a pattern, matches only itself.
 pub fn is_literal(name: &str) -> bool {
     !name.starts_with('!') && !name.contains(['*', '?'])
 }

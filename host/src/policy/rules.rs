@@ -1,4 +1,4 @@
-//! The rules that count for a plugin on a network: the one function that planning, `inspect` and `policy check` ask.
+//! The rules for a plugin on a network. Planning, `inspect` and `policy check` all use [`Policy::rules`].
 
 use super::capability::Capability;
 use super::file::{Mode, Policy, Rule, Sha256};
@@ -7,28 +7,28 @@ use super::violation::{Line, Refusal, Remedy};
 use crate::cni::{CniError, code};
 use crate::value::{NetworkName, PluginName};
 
-/// See [`Policy::rules`].
+/// The rules that apply to a plugin; see [`Policy::rules`].
 #[derive(Debug, Clone)]
 pub struct Rules<'a> {
     policy: &'a Policy,
     rules: Vec<&'a Rule>,
 }
 
-/// What a request may take of the machine, where policy says less than the host gives.
+/// The limits of a request that policy lowers. `None`: the limit of the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lowered {
-    /// Mebibytes.
+    /// Linear memory of one component, in MiB.
     pub memory_mib: Option<u32>,
-    /// Milliseconds.
+    /// Running time, in milliseconds.
     pub time_ms: Option<u32>,
-    /// How many.
+    /// The number of actions.
     pub actions: Option<u32>,
-    /// Kibibytes.
+    /// The size of the log, in KiB.
     pub log_kib: Option<u32>,
 }
 
 impl Policy {
-    /// The rules for a plugin on a network; without a network, those that count on every one.
+    /// The rules for a plugin on a network. Without a network: the rules that apply on every network.
     pub fn rules(&self, plugin: &PluginName, network: Option<&NetworkName>) -> Rules<'_> {
         let matching = self.content.rules.iter().map(|rule| rule.get_ref()).filter(|rule| {
             let named = match (&rule.network, network) {
@@ -47,7 +47,7 @@ impl Policy {
 }
 
 impl Rules<'_> {
-    /// What becomes of violations. Where rules disagree they are refused.
+    /// The mode. If rules disagree, it is [`Mode::Enforce`].
     pub fn mode(&self) -> Mode {
         let modes: Vec<Mode> = self.rules.iter().filter_map(|rule| rule.mode).collect();
         match modes.iter().find(|mode| **mode == Mode::Enforce).or(modes.first()) {
@@ -56,21 +56,21 @@ impl Rules<'_> {
         }
     }
 
-    /// Where a capability is denied, if it is.
+    /// The line that denies a capability, if any.
     pub fn denied(&self, capability: Capability) -> Option<Line> {
         let denials = self.rules.iter().flat_map(|rule| &rule.deny);
         let found = denials.into_iter().find(|denied| *denied.get_ref() == capability)?;
         Some(self.policy.cite(found.span().start, format!("deny = [\"{capability}\"]")))
     }
 
-    /// Every list of `allow`, or of `only`.
+    /// All lists of `allow`, or of `only`.
     pub fn lists(&self, only: bool) -> Vec<(Key, Line)> {
         let scopes = self.rules.iter().map(|rule| if only { &rule.only } else { &rule.allow });
         let lists = scopes.flat_map(Scope::lists);
         lists.map(|(key, offset, text)| (key, self.policy.cite(offset, text))).collect()
     }
 
-    /// Refuses a capability that is denied.
+    /// Refuses a denied capability.
     pub fn refuse_capability(&self, capability: Capability) -> Option<Refusal> {
         self.denied(capability).map(|line| Refusal {
             rule: format!("line {} of {} denies `{capability}`", line.number, self.policy.path.display()),
@@ -78,8 +78,8 @@ impl Rules<'_> {
         })
     }
 
-    /// Refuses a resource that neither the default nor an `allow` covers, with the default's `rule`; and one that an `only` does
-    /// not cover, whatever allows it.
+    /// Refuses a resource that neither the default nor an `allow` covers; the error has the default's `rule`. Also
+    /// refuses a resource that an `only` does not cover, even if something allows it.
     pub fn refuse(
         &self,
         resource: &Resource<'_>,
@@ -107,13 +107,13 @@ impl Rules<'_> {
         refusals
     }
 
-    /// The granted directory that a file is in, if it is read for that reason.
+    /// The granted directory that contains a file, if policy grants the file by its directory.
     pub fn directory_above(&self, file: &std::path::Path) -> Option<std::path::PathBuf> {
         let lists = self.rules.iter().filter_map(|rule| rule.allow.files.as_ref());
         lists.into_iter().find_map(|list| list.get_ref().above(file)).map(std::path::Path::to_owned)
     }
 
-    /// The lists of digests of which each has to have the component's.
+    /// The lists of digests. The component's digest must be in each of them.
     pub fn pins(&self) -> Vec<(Line, Vec<&str>)> {
         let lists = self.rules.iter().filter_map(|rule| rule.sha256.as_ref());
         let pins = lists.map(|list| {
@@ -123,7 +123,7 @@ impl Rules<'_> {
         pins.collect()
     }
 
-    /// Refuses a component whose digest some list does not have.
+    /// Refuses a component whose digest is missing in one of the lists.
     pub fn check_digest(&self, plugin: &PluginName, digest: &str) -> Result<(), CniError> {
         let missing = self.pins().into_iter().find(|(_, pins)| !pins.contains(&digest));
         let Some((line, pins)) = missing else { return Ok(()) };
@@ -135,7 +135,7 @@ impl Rules<'_> {
         Err(CniError::new(code::DENIED, msg).with_details(details))
     }
 
-    /// Refuses a component that imports a capability which it is denied.
+    /// Refuses a component that imports a denied capability.
     pub fn check_imports(&self, plugin: &PluginName, imports: &[String]) -> Result<(), CniError> {
         let denied = |import: &String| {
             let line = self.denied(Capability::of_import(import)?)?;
@@ -149,7 +149,7 @@ impl Rules<'_> {
         Err(CniError::new(code::DENIED, msg).with_details(denied.join("\n")))
     }
 
-    /// The lowest of each limit.
+    /// The lowest value of each limit.
     pub fn limits(&self) -> Lowered {
         let mut lowered = Lowered::default();
         for limits in self.rules.iter().map(|rule| &rule.limits) {

@@ -1,4 +1,4 @@
-//! What a rule allows beyond the default, or allows alone: a list for each kind of resource.
+//! The lists of `allow` and `only` in a rule, one for each kind of resource.
 
 use super::capability::Capability;
 use super::pattern::Patterns;
@@ -15,7 +15,7 @@ use toml::Spanned;
 pub struct Scope {
     /// Links of the host, by name.
     pub links: Option<Spanned<Patterns>>,
-    /// Addresses: on links, leased, masqueraded, or led to by routes of the host.
+    /// Addresses: on links, leased, masqueraded, or destinations of routes of the host.
     pub addresses: Option<Spanned<Networks>>,
     /// Destinations of routes of the host.
     pub host_routes: Option<Spanned<Networks>>,
@@ -23,13 +23,13 @@ pub struct Scope {
     pub sysctls: Option<Spanned<Sysctls>>,
     /// Parameters of the container's namespace.
     pub container_sysctls: Option<Spanned<Sysctls>>,
-    /// IDs of VLANs.
+    /// VLAN IDs.
     pub vlans: Option<Spanned<Vlans>>,
-    /// Directories with files that may be read.
+    /// Directories whose files may be read.
     pub files: Option<Spanned<Directories>>,
     /// Directories of lease stores.
     pub leases: Option<Spanned<Directories>>,
-    /// Types of plugins to delegate to.
+    /// Types of plugins that may be delegated to.
     pub delegates: Option<Spanned<Patterns>>,
 }
 
@@ -57,7 +57,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// As it is written.
+    /// The key as written in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Key::Links => "links",
@@ -72,7 +72,7 @@ impl Key {
         }
     }
 
-    /// Of which capability it says more.
+    /// The capability that the key refines.
     pub fn capability(self) -> Capability {
         match self {
             Key::Links | Key::Vlans => Capability::Links,
@@ -86,12 +86,12 @@ impl Key {
     }
 }
 
-/// A resource that a list covers or does not.
+/// A resource that a list may cover.
 #[derive(Debug, Clone)]
 pub enum Resource<'a> {
     /// A link of the host.
     Link(&'a str),
-    /// An address, with the network that its link leads to where that is the host's.
+    /// An address. For an address of the host, the network of its prefix.
     Address(IpNetwork),
     /// The destination of a route of the host.
     HostRoute(IpNetwork),
@@ -110,7 +110,7 @@ pub enum Resource<'a> {
 }
 
 impl Resource<'_> {
-    /// The key whose list has to cover it.
+    /// The key of the list that must cover the resource.
     pub fn key(&self) -> Key {
         match self {
             Resource::Link(_) => Key::Links,
@@ -125,7 +125,7 @@ impl Resource<'_> {
         }
     }
 
-    /// What a list has to have to cover this and nothing else, if it can be written so.
+    /// The list entry that covers exactly this resource. `None` if there is no such entry.
     pub fn literal(&self) -> Option<String> {
         let name = |name: &str| super::pattern::is_literal(name).then(|| name.to_owned());
         match self {
@@ -143,7 +143,8 @@ impl Resource<'_> {
 }
 
 impl Scope {
-    /// Where the list of a resource is, what it has, and whether that covers the resource; none without such a list.
+    /// The list for a resource: its offset, its text, and whether it covers the resource. `None` if there is no such
+    /// list.
     pub fn covers(&self, resource: &Resource<'_>) -> Option<(usize, String, bool)> {
         fn found<T: fmt::Display>(
             list: &Option<Spanned<T>>,
@@ -165,7 +166,7 @@ impl Scope {
         }
     }
 
-    /// Every list that is given: its key, where it is, and what it has.
+    /// All lists: key, offset and text.
     pub fn lists(&self) -> Vec<(Key, usize, String)> {
         fn list<T: fmt::Display>(key: Key, list: &Option<Spanned<T>>) -> Option<(Key, usize, String)> {
             list.as_ref().map(|list| (key, list.span().start, list.get_ref().to_string()))
@@ -192,7 +193,7 @@ fn joined<T>(f: &mut fmt::Formatter<'_>, list: &[T], text: impl Fn(&T) -> String
     f.write_str(&list.iter().map(text).collect::<Vec<_>>().join(" "))
 }
 
-/// Networks: `10.1.0.0/16`; a bare address is a network of one.
+/// Networks: `10.1.0.0/16`. An address without a length is a network of one address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Networks(Vec<NetworkText>);
 
@@ -224,14 +225,15 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Patterns of parameters: `net.ipv4.conf.*.rp_filter`, or with slashes, as `sysctl(8)` takes both.
+/// Patterns of parameters: `net.ipv4.conf.*.rp_filter`, or with slashes. sysctl(8) accepts both.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Sysctls(Patterns);
 
 impl Sysctls {
     fn match_key(&self, key: &SysctlKey) -> bool {
-        // A dot in a link's name is a dot in both; only a pattern without a slash has dots for its slashes.
+        // In a pattern with slashes, a dot is a dot of a link's name. In a pattern without, every dot may be a slash
+        // of the key.
         self.0.matches(key.as_str()) || self.0.matches(&key.as_str().replace('/', "."))
     }
 }
@@ -313,7 +315,7 @@ impl TryFrom<PathBuf> for Directory {
 }
 
 impl Directories {
-    /// The directory that a file is in, at whatever depth, by its text.
+    /// The directory that contains a file, at any depth. It compares the texts of the paths.
     pub fn above(&self, file: &Path) -> Option<&Path> {
         let above = self.0.iter().find(|Directory(directory)| file.starts_with(directory));
         above.filter(|_| is_plain(file)).map(|Directory(directory)| directory.as_path())
@@ -324,7 +326,7 @@ impl Directories {
     }
 }
 
-/// Whether a path says by its text where it leads, symbolic links apart.
+/// Whether a path is absolute and has no `.` or `..`. Symbolic links are not resolved.
 fn is_plain(path: &Path) -> bool {
     path.is_absolute()
         && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))

@@ -1,4 +1,4 @@
-//! What a policy file says without a plan, and what is wrong with one.
+//! Policy files without a plan, and their errors.
 
 use super::{Capability, Ceilings, Policy, PolicyError};
 use crate::value::PluginName;
@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<Policy, PolicyError> {
 }
 
 #[test]
-fn a_component_that_imports_what_is_denied_everywhere_is_not_started() {
+fn a_component_that_imports_a_capability_denied_everywhere_is_not_started() {
     let bridge = PluginName::parse("bridge").unwrap();
     let imports = ["links.[static]link.bridge".to_owned(), "nat.[constructor]masquerade".to_owned()];
     let started = |policy: &str| {
@@ -32,7 +32,7 @@ fn a_component_that_imports_what_is_denied_everywhere_is_not_started() {
 }
 
 #[test]
-fn each_list_of_digests_has_to_have_the_components() {
+fn the_components_digest_must_be_in_every_list() {
     let bridge = PluginName::parse("bridge").unwrap();
     let (a, b) = ("a".repeat(64), "b".repeat(64));
     let checked = |policy: &str, digest: &str| {
@@ -50,7 +50,7 @@ fn each_list_of_digests_has_to_have_the_components() {
 }
 
 #[test]
-fn limits_are_the_lowest_of_all_and_never_more_than_the_hosts() {
+fn the_lowest_limit_applies_and_none_exceeds_the_hosts() {
     let policy = "[[rule]]\nlimits = { time-ms = 500, actions = 9 }\n[[rule]]\nlimits.time-ms = 700\nlimits.log-kib = 0";
     let policy = parse(policy).unwrap();
     let limits = policy.rules(&PluginName::parse("bridge").unwrap(), None).limits();

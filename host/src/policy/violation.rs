@@ -1,4 +1,4 @@
-//! What policy refuses, and the lines that would allow it.
+//! Violations of policy, and the lines that would allow them.
 
 use super::scope::Key;
 use crate::cni::{CniError, code};
@@ -6,60 +6,60 @@ use crate::value::{NetworkName, PluginName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Why something is not granted.
+/// The reason why something is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What it would have to be.
+    /// The condition that is not met.
     pub rule: String,
-    /// What would change that.
+    /// The change that would allow it.
     pub remedy: Remedy,
 }
 
-/// What would allow something.
+/// The change that would allow something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// A value in a list of `allow`.
+    /// A new value in a list of `allow`.
     Allow(Key, String),
-    /// That a line of the policy were another.
+    /// A change of this line of the policy.
     Stands(Line),
-    /// Nothing: why not.
+    /// No change of the policy would; the text says why.
     Never(&'static str),
 }
 
-/// A line of the file.
+/// A line of the policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// From 1.
+    /// The number, from 1.
     pub number: usize,
-    /// As it is written there.
+    /// The text.
     pub text: String,
 }
 
 impl Refusal {
-    /// Something that follows from how attachments are told apart, and so is nobody's to allow.
+    /// A refusal that no policy can lift, because the rule keeps attachments apart.
     pub fn never(rule: impl Into<String>) -> Self {
         Refusal { rule: rule.into(), remedy: Remedy::Never("no policy can allow it") }
     }
 
-    /// Whether an administrator could have allowed it.
+    /// Whether a policy could allow it.
     pub fn is_negotiable(&self) -> bool {
         !matches!(self.remedy, Remedy::Never(_))
     }
 }
 
-/// An action, or a question, that policy refuses.
+/// A refused action or query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Whose action.
+    /// The plugin that recorded the action.
     pub plugin: PluginName,
     /// The action, as a command.
     pub action: String,
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
 }
 
 impl Violation {
-    /// In one line.
+    /// The violation as one line.
     pub fn text(&self) -> String {
         let never = match self.refusal.remedy {
             Remedy::Never(why) => format!("; {why}"),
@@ -69,7 +69,7 @@ impl Violation {
     }
 }
 
-/// The rules that would allow, on a network, what an `allow` can; none if nothing can.
+/// The rules that would allow the violations on a network, as text for the file. `None` if no `allow` would.
 pub fn remedy(violations: &[Violation], network: &NetworkName) -> Option<String> {
     let mut plugins: BTreeMap<&PluginName, BTreeMap<Key, BTreeSet<&str>>> = BTreeMap::new();
     for violation in violations {
@@ -77,7 +77,7 @@ pub fn remedy(violations: &[Violation], network: &NetworkName) -> Option<String>
             plugins.entry(&violation.plugin).or_default().entry(*key).or_default().insert(value);
         }
     }
-    // A JSON string is a basic string of TOML.
+    // A JSON string is also a valid basic string in TOML.
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let rules = plugins.into_iter().map(|(plugin, lists)| {
         let lists = lists.into_iter().map(|(key, values)| {
@@ -95,7 +95,7 @@ pub fn remedy(violations: &[Violation], network: &NetworkName) -> Option<String>
     (!text.is_empty()).then_some(text)
 }
 
-/// All violations as one CNI error; `policy` is where the lines that would allow them belong.
+/// All violations as one CNI error. `policy` is the file for the lines that would allow them.
 pub fn denied(
     plugin: &PluginName,
     network: &NetworkName,

@@ -1,6 +1,6 @@
-//! bridge.
+//! The type `bridge` (plugins/main/bridge in containernetworking/plugins).
 
 use super::Type;
 
-/// Its bridge has a name where the configuration gives none.
+/// The default name of the bridge.
 pub const TYPE: Type = Type { links: &["cni0"], ..Type::OTHER };

@@ -1,7 +1,7 @@
-//! dummy.
+//! The type `dummy` (plugins/main/dummy in containernetworking/plugins).
 
 use super::Type;
 
-/// Its link in the container has no other end.
+/// The link in the container is of kind `dummy`.
 pub const TYPE: Type =
     Type { inside: "dummy", no_previous: "dummy: Required prevResult missing", ..Type::OTHER };

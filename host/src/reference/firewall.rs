@@ -1,4 +1,4 @@
-//! firewall.
+//! The type `firewall` (plugins/meta/firewall in containernetworking/plugins).
 
 use super::Type;
 use crate::action::FilterRule;
@@ -8,11 +8,12 @@ use crate::cni::{Config, Request};
 use crate::machine::port::{Look, ZoneQuery};
 use std::net::IpAddr;
 
-/// Its rules are of addresses, which `prevResult` tells.
+/// The rules are for the addresses in `prevResult`.
 pub const TYPE: Type =
     Type { remains: Some(remains), no_previous: "missing prevResult from earlier plugin", ..Type::OTHER };
 
-/// The rules of all addresses that `prevResult` tells: without one nothing tells which they are, as in the reference.
+/// The rules for all addresses in `prevResult`. Without `prevResult` the addresses are unknown and nothing is
+/// removed, as in the reference.
 fn remains(_: &Request, config: &Config, _: &StateDir, look: &mut dyn Look) -> Vec<Undo> {
     let previous = config.previous().ok().flatten();
     let said = config.firewall(previous.as_ref());

@@ -1,4 +1,4 @@
-//! loopback.
+//! The type `loopback` (plugins/main/loopback in containernetworking/plugins).
 
 use super::Type;
 use crate::action::{SetDown, Undo};
@@ -7,10 +7,10 @@ use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::value::{IfName, LinkRef, Netns};
 
-/// Its link is every container's.
+/// The plugin uses `lo`, which every container has.
 pub const TYPE: Type = Type { remains: Some(remains), ..Type::OTHER };
 
-/// `lo`, as the reference's DEL takes it down.
+/// Sets `lo` down, as the reference's DEL does.
 fn remains(_: &Request, _: &Config, _: &StateDir, _: &mut dyn Look) -> Vec<Undo> {
     let link = |name| SetDown { link: LinkRef { netns: Netns::Container, name } }.into();
     IfName::parse("lo").map(link).into_iter().collect()

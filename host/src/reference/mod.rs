@@ -1,5 +1,7 @@
-//! What is known about the reference's plugins, one file a type: what one may use though its configuration does not name it, what its
-//! DEL takes away without a journal, its words. The host names no plugin elsewhere.
+//! Knowledge about the plugins of the reference, one file per type. The host names no plugin elsewhere.
+//!
+//! An entry has the resources that a plugin may use without being named in the configuration, what its DEL removes
+//! without a journal, and its error texts.
 
 pub mod bandwidth;
 pub mod bridge;
@@ -17,7 +19,7 @@ use crate::cni::Config;
 use crate::policy::TypeGrants;
 use crate::value::PluginName;
 
-/// What is known about a type; of most there is nothing.
+/// The entry of a type. Most types have the empty entry.
 pub fn of(plugin: &PluginName) -> &'static Type {
     match plugin.as_str() {
         "bandwidth" => &bandwidth::TYPE,
@@ -31,7 +33,7 @@ pub fn of(plugin: &PluginName) -> &'static Type {
     }
 }
 
-/// What a plugin may use because of its type, or because the reference's plugins do unless the configuration says otherwise.
+/// The grants of a plugin that come from its type, and the default directories of the reference.
 pub fn grants(plugin: &PluginName, config: &Config) -> TypeGrants {
     let known = of(plugin);
     TypeGrants {

@@ -1,4 +1,4 @@
-//! portmap.
+//! The type `portmap` (plugins/meta/portmap in containernetworking/plugins).
 
 use super::Type;
 use crate::action::DeletePortMap;
@@ -8,11 +8,11 @@ use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::value::{Backend, derive};
 
-/// Its chains are named after the attachment, its rules in nftables after the container.
+/// The name of the iptables chain derives from network and container. The nftables rules have the container ID.
 pub const TYPE: Type = Type { remains: Some(remains), ..Type::OTHER };
 
-/// Its chains of both families, and in nftables the rules with the container's ID, unless another interface of the container has
-/// ports by its journal: they are in the same chain, and under the same ID.
+/// The chains of both families, and the nftables rules with the container's ID. They are kept if the journal of
+/// another interface of the container has port mappings, because those are in the same chain and have the same ID.
 fn remains(request: &Request, _: &Config, state: &StateDir, _: &mut dyn Look) -> Vec<Undo> {
     let attachment = &request.attachment;
     let others = state.sections(Some(attachment));

@@ -1,4 +1,4 @@
-//! tuning.
+//! The type `tuning` (plugins/meta/tuning in containernetworking/plugins).
 
 use super::Type;
 use crate::action::link::save::SavedLink;
@@ -10,19 +10,20 @@ use crate::value::{Attachment, LinkRef, Netns, derive, place};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// It has a list of parameters that it may set.
+/// The plugin reads a list of allowed parameters.
 pub const TYPE: Type =
     Type { files: &["/etc/cni/tuning/allowlist.conf"], remains: Some(remains), ..Type::OTHER };
 
-/// Where it saves what a link had before: the default directory, and the configured one if it is absolute.
+/// The directories for saved attributes: the default one, and the configured one if it is absolute.
 pub fn directories(config: &Config) -> Vec<PathBuf> {
     let configured = config.get("dataDir").and_then(Value::as_str).map(PathBuf::from);
     let configured = configured.filter(|dir| dir.is_absolute());
     [PathBuf::from(place::SAVED_LINKS)].into_iter().chain(configured).collect()
 }
 
-/// What it changed of the attachment's link, as the file has it in which it saved what was there before, where it keeps that unless told otherwise
-/// (cni-behaviours, section 3.15); nothing, if `actions` are ours that saved it.
+/// The attributes of the attachment's link that the reference's tuning changed (`plugins/meta/tuning/tuning.go`).
+/// They are those in the file in which it saved the old values, in the default directory. Empty if our own `actions`
+/// wrote that file.
 pub fn changes<'a>(
     attachment: &Attachment,
     mut actions: impl Iterator<Item = &'a Action>,
@@ -37,7 +38,7 @@ pub fn changes<'a>(
     saved.map(|attribute| SetLink { link: link.clone(), attribute }.into()).collect()
 }
 
-/// What it saved of the link, wherever it is told to keep that.
+/// The undos for all saved attributes of the link, in all directories.
 fn remains(request: &Request, config: &Config, _: &StateDir, look: &mut dyn Look) -> Vec<Undo> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
     let name = derive::saved_link(&request.attachment);

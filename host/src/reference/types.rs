@@ -1,31 +1,31 @@
-//! What can be known about a type.
+//! The knowledge about a plugin type.
 
 use crate::action::Undo;
 use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 
-/// What is known about a type of plugins.
+/// The knowledge about a plugin type.
 #[derive(Debug)]
 pub struct Type {
-    /// Links of the host that it uses when the configuration names none.
+    /// Links of the host that it uses if the configuration names none.
     pub links: &'static [&'static str],
-    /// Files that it reads whatever the configuration says.
+    /// Files that it reads with any configuration.
     pub files: &'static [&'static str],
-    /// What the reference's plugin left, as undos, without a journal of it; none for a plugin that makes links, whose remains are the
-    /// attachment's.
+    /// Derives the undos of what the reference's plugin leaves, for an attachment without a journal. `None` for a
+    /// plugin that makes links: then everything of the attachment is removed.
     pub remains: Option<Remains>,
     /// The kind of the link that it makes in the container (`IFLA_INFO_KIND`).
     pub inside: &'static str,
-    /// What its CHECK says when there is no `prevResult`.
+    /// The error of its CHECK without a `prevResult`.
     pub no_previous: &'static str,
 }
 
-/// Derives what a plugin left of a request; the journals tell what others still need.
+/// Derives the undos of what a plugin left for a request. The journals say what other attachments still need.
 pub type Remains = fn(&Request, &Config, &StateDir, &mut dyn Look) -> Vec<Undo>;
 
 impl Type {
-    /// A type of which nothing is known.
+    /// A type without an entry.
     pub const OTHER: Type = Type {
         links: &[],
         files: &[],

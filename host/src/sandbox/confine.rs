@@ -1,5 +1,5 @@
-//! Takes from a process whatever it could do harm with (`docs/security.md`, S8 and S10): the planner before it runs a guest, and
-//! `wasm-cni-compile`, which includes this file by its path, before it reads a component.
+//! Removes the privileges of a process (`docs/security.md`, S8 and S10). The planner does so before it runs a guest.
+//! `wasm-cni-compile`, which includes this file by its path, does so before it reads a component.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -12,29 +12,30 @@ use seccompiler::{
 };
 use std::io;
 
-/// A user and group that nobody is: outside what Linux distributions, systemd and container runtimes hand out or map.
+/// A user and group ID that no account has: outside the ranges that Linux distributions, systemd and container
+/// runtimes assign or map.
 const UNMAPPED: u32 = 0xffff_0000;
 
-/// The user and group `nobody`, as Debian and Fedora number them: in a user namespace that lacks [`UNMAPPED`].
+/// The user and group `nobody` of Debian and Fedora. Used in a user namespace that does not map [`UNMAPPED`].
 const NOBODY: u32 = 65534;
 
-/// Capabilities are bits of two words; the highest that exists is found by asking.
+/// The number of capabilities that two 32-bit words can hold. The kernel refuses those above the highest that exists.
 const CAPABILITIES: libc::c_ulong = 64;
 
-/// Who the process is after [`give_up`].
+/// The user of the process after [`give_up`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    /// Nobody.
+    /// A user without any rights.
     Nobody,
-    /// Who it was: not root, or root of a user namespace that has no other user.
+    /// The same user as before: not root, or root of a user namespace that maps no other user.
     Unchanged,
 }
 
-/// Gives up user, groups, capabilities, being attached to, and whatever `exec` could bring back.
+/// Gives up user, groups and capabilities. Forbids ptrace and every gain of privileges by `exec`.
 ///
-/// System calls only: it may stand between fork and exec.
+/// It only makes system calls, so it may run between fork and exec.
 pub fn give_up() -> nix::Result<User> {
-    // First, because it takes a capability itself.
+    // Drop the bounding set first, because that needs a capability.
     bounding_set()?;
     let user = user()?;
     capabilities()?;
@@ -43,14 +44,15 @@ pub fn give_up() -> nix::Result<User> {
     Ok(user)
 }
 
-/// No capability comes back by executing a file.
+/// Empties the bounding set, so that executing a file cannot restore a capability.
 #[expect(unsafe_code, reason = "PR_CAPBSET_DROP is not in nix")]
 fn bounding_set() -> nix::Result<()> {
     for capability in 0..CAPABILITIES {
-        // SAFETY: no memory is involved.
+        // SAFETY: the call uses no memory of this process.
         match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
             Ok(_) => {}
-            // Beyond the last one; or we may not, and have little to lose.
+            // EINVAL: the capability is above the highest that exists. EPERM: the process lacks CAP_SETPCAP, so it
+            // has few rights to lose.
             Err(Errno::EINVAL | Errno::EPERM) => break,
             Err(errno) => return Err(errno),
         }
@@ -63,7 +65,7 @@ fn user() -> nix::Result<User> {
         return Ok(User::Unchanged);
     }
     match setgroups(&[]) {
-        // A user namespace may forbid it.
+        // A user namespace may forbid setgroups(2).
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
@@ -71,7 +73,7 @@ fn user() -> nix::Result<User> {
         let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
         match setresgid(group, group, group).and_then(|()| setresuid(user, user, user)) {
             Ok(()) => return Ok(User::Nobody),
-            // The user namespace does not have it, or we are root without the capability.
+            // The user namespace does not map the ID, or this is a root user without CAP_SETUID.
             Err(Errno::EINVAL | Errno::EPERM) => {}
             Err(errno) => return Err(errno),
         }
@@ -79,18 +81,19 @@ fn user() -> nix::Result<User> {
     Ok(User::Unchanged)
 }
 
-/// Empties the effective, permitted and inheritable set, and with them the ambient one.
+/// Clears the effective, permitted and inheritable sets. That clears the ambient set too.
 #[expect(unsafe_code, reason = "capset is not in nix")]
 fn capabilities() -> nix::Result<()> {
-    /// `_LINUX_CAPABILITY_VERSION_3`, of ourselves.
+    /// `_LINUX_CAPABILITY_VERSION_3`, for this process.
     const HEADER: [u32; 2] = [0x2008_0522, 0];
     const NONE: [u32; 6] = [0; 6];
-    // SAFETY: both have the layout of the structures in `linux/capability.h`, and the kernel only reads them.
+    // SAFETY: both arrays have the layout of the structures in `linux/capability.h`, and the kernel only reads them.
     let set = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), NONE.as_ptr()) };
     Errno::result(set).map(drop)
 }
 
-/// Sets limits, which nobody raises again. That of processor time has a second more until SIGKILL: SIGXCPU tells which limit it was.
+/// Sets resource limits, soft and hard. The hard limit of processor time is one second higher. So the process gets
+/// SIGXCPU before SIGKILL, and its exit status shows which limit it exceeded.
 pub fn limit(limits: &[(Resource, u64)]) -> nix::Result<()> {
     limits.iter().try_for_each(|(resource, limit)| {
         let grace = u64::from(*resource == Resource::RLIMIT_CPU);
@@ -98,7 +101,7 @@ pub fn limit(limits: &[(Resource, u64)]) -> nix::Result<()> {
     })
 }
 
-/// Memory that holds no code, signals to oneself, the time, chance, and an end.
+/// The system calls of every process: memory without code, signals to itself, time, random numbers, exit.
 const ANY_PROCESS: [libc::c_long; 15] = [
     libc::SYS_munmap,
     libc::SYS_mremap,
@@ -117,15 +120,17 @@ const ANY_PROCESS: [libc::c_long; 15] = [
     libc::SYS_exit_group,
 ];
 
-/// From now on, any system call but these and those of any process ends the process with SIGSYS.
+/// Installs a seccomp filter. From then on, every system call except `calls` and [`ANY_PROCESS`] ends the process
+/// with SIGSYS.
 ///
-/// `code`: files may be mapped as code, and only as they are; nothing that was written here ever becomes code.
+/// With `code`, the process may map files as executable, but not as writable. So nothing that it wrote can become
+/// code.
 pub fn filter(calls: &[libc::c_long], code: bool) -> io::Result<()> {
     let failed = io::Error::other::<seccompiler::Error>;
     apply_filter(&program(calls, code).map_err(|e| failed(e.into()))?).map_err(failed)
 }
 
-/// The filter of [`filter`].
+/// Compiles the filter that [`filter`] installs.
 pub fn program(calls: &[libc::c_long], code: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     use SeccompCmpArgLen::Qword;
     let protection = |protection: libc::c_int, mask: libc::c_int| {
@@ -148,7 +153,7 @@ pub fn program(calls: &[libc::c_long], code: bool) -> Result<BpfProgram, seccomp
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?.try_into()
 }
 
-/// An `int` as it is in a register.
+/// An `int` as the value of a 64-bit register.
 fn bits(value: libc::c_int) -> u64 {
     u64::from(value.cast_unsigned())
 }

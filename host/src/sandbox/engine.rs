@@ -1,4 +1,5 @@
-//! Runs one component: maps its code, links what it imports, calls a verb, and says how it ended.
+//! Runs one component: maps its code, links its imports, calls a verb, and turns the outcome into a report or an
+//! error.
 
 use super::bindings::wasm_cni::plugin::types;
 use super::guest::Guest;
@@ -11,29 +12,30 @@ use std::fs::File;
 use wasmtime::component::{Component, Instance, TypedFunc};
 use wasmtime::{Engine, Store, Trap};
 
-/// So much of what a plugin wrote last goes into the error when it traps.
+/// The number of stderr lines of a plugin that the error of a trap contains, the last ones.
 const LAST_LINES: usize = 10;
 
-/// An engine for code made by `wasm-cni-compile`.
+/// Creates an engine for code that `wasm-cni-compile` made.
 pub fn new() -> Result<Engine, CniError> {
     let mut config = tunables::config();
     mapping::configure(&mut config);
     Engine::new(&config).map_err(|e| internal("the WebAssembly engine does not start", &e))
 }
 
-/// A verb of a component.
+/// The function of a verb that a component exports.
 type Function = TypedFunc<(), (Result<(), types::Error>,)>;
 
-/// A verb that components export.
+/// A verb that a component can export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// `add`, which every plugin has.
+    /// `add`. Every plugin has it.
     Add,
-    /// `status`, which is optional.
+    /// `status`. It is optional.
     Status,
 }
 
-/// Runs a verb of a plugin, whose code may be loaded already, and gives its report; what it recorded is with the guest's recorder.
+/// Runs a verb of a plugin and returns its report. The recorded actions are in the guest's recorder. A preloaded
+/// component is used instead of `code`.
 pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let plugin = guest.plugin.clone();
     let engine = guest.engine.clone();
@@ -53,7 +55,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let mut store = Store::new(&engine, guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(limits::CALL_BYTES);
-    // The clock counts an epoch up when the time is over.
+    // At the end of the time limit, the clock increments the epoch of the engine, and that ends the guest.
     store.set_epoch_deadline(1);
 
     let returned = prepared
@@ -77,7 +79,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     guest.recorder().log(&guest.plugin, Level::Warn, &output);
     let report = std::mem::take(&mut guest.report);
     if depth == 0 || guest.memory.is_small() {
-        // The process ends soon, and all of it with it.
+        // The process exits soon, and freeing the memory before takes time.
         std::mem::forget((store, component));
     }
     match returned {
@@ -95,7 +97,7 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     }
 }
 
-/// The function of a verb: each is an interface of its own with one function of its name.
+/// The exported function of a verb. Each verb is an interface with one function of the same name.
 fn export(store: &mut Store<Guest>, instance: &Instance, verb: Verb) -> wasmtime::Result<Function> {
     let name = match verb {
         Verb::Add => "add",
@@ -108,18 +110,17 @@ fn export(store: &mut Store<Guest>, instance: &Instance, verb: Verb) -> wasmtime
     instance.get_typed_func(store, function)
 }
 
-/// Maps machine code.
+/// Maps machine code into memory.
 #[expect(unsafe_code, reason = "machine code is executed as it is")]
 pub fn load(engine: &Engine, code: &File) -> wasmtime::Result<Component> {
     let memory = mapping::code(code)?;
-    // SAFETY: the descriptor is the parent's, who passes on only what the cache vouches for: written by our compiler,
-    // from an engine with the same settings, to a file that nobody but root or us could have changed since, with
-    // the digest that it had when it was written. The file is never written in place, so the mapping stays what it is, and
-    // it is never unmapped.
+    // SAFETY: the parent passes only descriptors that the cache checked. Our compiler wrote the file with the same
+    // engine settings, only root or this user could have changed it, and its digest is the recorded one. The file is
+    // never written in place and never unmapped, so the mapping does not change.
     unsafe { Component::deserialize_raw(engine, memory) }
 }
 
-/// How a run ended that one of our own functions, or a limit, ended.
+/// The error of a run that the host ended: a host function refused a call, or the guest exceeded a limit.
 fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CniError> {
     if let Some(error) = error.downcast_ref::<CniError>() {
         return Some(error.clone());
@@ -129,7 +130,7 @@ fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CniError> {
         Some(Trap::StackOverflow) => return Some(limits::exceeded("depth of calls", "512 KiB of stack")),
         _ => {}
     }
-    // wasmtime has no types for these.
+    // wasmtime has no error types for these limits.
     let cause = error.root_cause().to_string();
     if let Some(counted) = cause.strip_prefix("resource limit exceeded: ") {
         let most = if counted.starts_with("memory") { limits::MEMORIES } else { limits::INSTANCES };
@@ -141,7 +142,7 @@ fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CniError> {
         .then(|| limits::exceeded("size of a call's arguments", format!("{} MiB", limits::CALL_BYTES >> 20)))
 }
 
-/// How a run ended that nobody wanted to end so.
+/// The error of a run that trapped or exited.
 fn trapped(error: &wasmtime::Error) -> CniError {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return CniError::new(code::TRAPPED, format!("exited with status {}", exit.0));

@@ -1,4 +1,4 @@
-//! One plugin being run: all that its host functions reach.
+//! A running plugin: the state that its host functions use.
 
 use super::bindings::wasm_cni::plugin::links;
 use super::handle::Handles;
@@ -15,22 +15,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Resource;
 
-/// The data of a store.
+/// The data of a wasmtime store.
 pub struct Guest {
-    /// Its name: what its actions are recorded under.
+    /// The plugin's name. Its actions are recorded under this name.
     pub plugin: PluginName,
-    /// 0 for the plugin that the runtime called, 1 for its delegate.
+    /// The depth of delegation: 0 for the plugin that the runtime called, 1 for its delegate.
     pub depth: usize,
-    /// For delegates.
+    /// The engine, for running delegates.
     pub engine: Engine,
     linked: Arc<Mutex<Linked<Guest>>>,
-    /// What it has of WASI.
+    /// The WASI state.
     pub wasi: Wasi,
-    /// What it has of memory.
+    /// The memory in use.
     pub memory: Memory,
     /// `links.link`.
     pub links: Handles<Link>,
-    /// `addresses.address`, `routes.route`, `nat.masquerade`: numbers of actions.
+    /// `addresses.address`, `routes.route`, `nat.masquerade`, `nat.port-map`: the numbers of their actions.
     pub drafts: Handles<usize>,
     /// `leases.store`.
     pub stores: Handles<StoreRef>,
@@ -42,19 +42,19 @@ pub struct Guest {
     pub report_ips: Handles<usize>,
     /// `results.route`: indexes into the report.
     pub report_routes: Handles<usize>,
-    /// What it reports.
+    /// The report so far.
     pub report: DraftReport,
     recorder: Arc<Mutex<Recorder>>,
 }
 
 impl Guest {
-    /// A plugin that has done nothing yet.
+    /// A plugin that has not run yet.
     pub fn new(plugin: PluginName, depth: usize, engine: Engine, recorder: Arc<Mutex<Recorder>>) -> Self {
         let linked = Arc::new(Mutex::new(Linked::new(&engine)));
         Guest::with(plugin, depth, engine, linked, recorder)
     }
 
-    /// The same with what is linked already.
+    /// The same, with a linker that may already have interfaces.
     pub fn with(
         plugin: PluginName,
         depth: usize,
@@ -82,23 +82,24 @@ impl Guest {
         }
     }
 
-    /// The plan so far. Not held while a guest runs, or the delegate could not record.
+    /// The plan so far. Callers must not hold the lock while a guest runs, because a delegate records into the same
+    /// plan.
     pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
         lock(&self.recorder)
     }
 
-    /// What is linked so far. Not held while a guest runs, or a delegate could not be linked.
+    /// The linker. Callers must not hold the lock while a guest runs, because a delegate needs the linker too.
     pub fn linked(&self) -> MutexGuard<'_, Linked<Guest>> {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A delegate of this plugin, which records into the same plan.
+    /// A delegate of this plugin. It records into the same plan.
     pub fn delegate(&self, plugin: PluginName) -> Guest {
         let (linked, recorder) = (Arc::clone(&self.linked), Arc::clone(&self.recorder));
         Guest::with(plugin, self.depth + 1, self.engine.clone(), linked, recorder)
     }
 
-    /// Records an action under this plugin's name, and gives its number, by which it is completed.
+    /// Records an action under this plugin's name. Returns its number, by which setters complete the action.
     pub fn record(&self, action: impl Into<Action>) -> Result<usize, CniError> {
         self.recorder().record(&self.plugin, action.into())
     }
@@ -109,7 +110,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Records an action that its handle completes.
+    /// Records an action, and returns a handle whose setters complete it.
     pub fn draft<T>(&mut self, action: impl Into<Action>) -> wasmtime::Result<Resource<T>> {
         let action = self.record(action)?;
         Ok(self.drafts.push(action)?)

@@ -1,4 +1,5 @@
-//! What a guest may use. Each limit says which attack it stops; exceeding one is CNI code 102.
+//! The limits of a guest. Each comment says which attack the limit stops. A guest that exceeds a limit ends with CNI
+//! code 102.
 
 use crate::cni::{CniError, code};
 use nix::sys::resource::Resource;
@@ -6,21 +7,27 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
-/// Linear memory of one plugin, in bytes, all its memories together. Stops a guest that starves the node of memory.
+/// Linear memory of one plugin, the sum of its memories, in bytes. Stops a guest that exhausts the memory of the
+/// node.
 pub const MEMORY_BYTES: usize = 64 << 20;
 
-/// Time that guest code runs, delegates included, the waits for the host's answers not. Stops an endless loop.
+/// Running time of guest code, including delegates, but without the time in which the host answers queries. Stops an
+/// endless loop.
 pub const TIME: Duration = Duration::from_secs(1);
 
-/// Time that the planner process may take beside its waits. Stops a planner that no longer obeys its own clock.
+/// Running time of the planner process, without its waits. Stops a planner that ignores its own clock.
 pub const PLANNER_TIME: Duration = Duration::from_millis(1500);
 
-/// Memory of the planner process that is written to, in bytes: what [`MEMORY_BYTES`] allows a plugin and each of its delegates, and
-/// what is recorded. Stops what gets around the other limits, an escape from wasmtime included.
+/// Writable memory of the planner process, in bytes. It is enough for [`MEMORY_BYTES`] of a plugin and each of its
+/// delegates, and for the recorded actions. Stops a guest that gets around the other limits, for example by an escape
+/// from wasmtime.
 const PLANNER_BYTES: u64 = 512 << 20;
 
-/// Limits of the planner process, in units of `setrlimit(2)`: behind [`PLANNER_TIME`] should the parent be stopped; no core dump of what
-/// a request says; no file written, no process started; descriptors only for what delegates are mapped from.
+/// Limits of the planner process, in units of setrlimit(2).
+///
+/// The processor time limit applies if the parent is stopped and cannot enforce [`PLANNER_TIME`]. A core dump would
+/// contain the request. The planner writes no file and starts no process. It needs descriptors only for the code of
+/// delegates.
 pub const PLANNER: [(Resource, u64); 6] = [
     (Resource::RLIMIT_CORE, 0),
     (Resource::RLIMIT_CPU, 3),
@@ -30,77 +37,81 @@ pub const PLANNER: [(Resource, u64); 6] = [
     (Resource::RLIMIT_NPROC, 0),
 ];
 
-/// Actions of one plan, and entries of one result. Stops a guest that fills memory and kernel with links and routes.
+/// Actions of one plan, and entries of each list in a result. Stops a guest that fills memory and kernel with links
+/// and routes.
 pub const ACTIONS: usize = 4096;
 
-/// Mapped ports of one address. Against: a plan that is larger than a message, by rules.
+/// Mapped ports of one address. Stops a plan whose rules exceed the size of a message.
 pub const PORT_MAPPINGS: usize = 4096;
 
-/// Words of conditions of mapped ports. Against: the same.
+/// Words in the conditions of mapped ports. Stops a plan whose rules exceed the size of a message.
 pub const PORT_CONDITIONS: usize = 64;
 
-/// Ranges of VLANs of one port: as many as there can be without neighbours. Stops a guest that fills memory with VLANs.
+/// VLAN ranges of one port. With ranges that are not adjacent, there cannot be more. Stops a guest that fills memory
+/// with VLANs.
 pub const PORT_VLANS: usize = 2048;
 
-/// Handles that one plugin may ever be given. Stops a guest that fills the host's memory with answers to questions.
+/// Handles that one plugin gets in total. Stops a guest that fills the host's memory with answers to queries.
 pub const HANDLES: usize = 4096;
 
-/// Different questions about the machine in one request. Stops a guest that keeps the parent, whose time is not
-/// counted, busy with answers.
+/// Different queries about the machine in one request. Stops a guest that keeps the parent busy with answers. The
+/// parent's time does not count.
 pub const QUESTIONS: usize = 256;
 
-/// Bytes of log of one request, standard error included. Stops a guest that fills the disk below a log.
+/// Bytes of log of one request, including standard error. Stops a guest that fills the disk through the log.
 pub const LOG_BYTES: usize = 64 << 10;
 
-/// Bytes that a line of the log counts at least. Stops a log of empty lines, before each of which stands when and whose it is.
+/// The minimum that a log line counts, in bytes. Stops a log of empty lines, because the host prefixes every line
+/// with time and plugin.
 pub const LOG_LINE_BYTES: usize = 64;
 
-/// Calls of delegates in one request, at whatever depth. Stops a guest that has the host look up, compile or execute other plugins
-/// again and again, whose time is not counted.
+/// Delegations in one request, at any depth. Stops a guest that makes the host look up, compile or execute plugins
+/// again and again. That time does not count.
 pub const DELEGATIONS: usize = 16;
 
-/// Delegates of delegates. Stops a plugin that delegates to itself.
+/// The maximum depth of delegation. Stops a plugin that delegates to itself.
 pub const DELEGATION_DEPTH: usize = 4;
 
-/// Bytes of one message between planner and parent. Stops a plan, answer or error that fills the parent's memory.
+/// Bytes of one message between planner and parent. Stops a plan, an answer or an error that fills the parent's
+/// memory.
 pub const FRAME_BYTES: usize = 8 << 20;
 
-/// Bytes that a guest may hand over in one call. Stops strings that fill the planner's memory.
+/// Bytes that a guest may pass in one call. Stops strings that fill the planner's memory.
 pub const CALL_BYTES: usize = 16 << 20;
 
-/// Bytes of a sysctl's value: a page, which is all that the kernel reads.
+/// Bytes of the value of a sysctl: one page. The kernel reads no more.
 pub const SYSCTL_BYTES: usize = 4096;
 
-/// Bytes of a file that is read for a guest. Stops a configuration that names a huge or endless file from filling the memory
-/// of parent and planner.
+/// Bytes of a file that the host reads for a guest. A configuration may name a huge or endless file. The limit keeps
+/// it from filling the memory of parent and planner.
 pub const FILE_BYTES: usize = crate::value::fact::MAX_FILE_BYTES;
 
 /// Bytes of the DNS settings of a result. Stops a result that fills the runtime's memory and the journal.
 pub const DNS_BYTES: usize = 64 << 10;
 
-/// Elements of one table. Stops a table that does what memory may not.
+/// Elements of one table. Stops a table that takes more memory than [`MEMORY_BYTES`] allows.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
-/// Core instances and tables of one component. Stops a component made of thousands of tiny modules.
+/// Core instances, and tables, of one component. Stops a component made of thousands of small modules.
 pub const INSTANCES: usize = 100;
 
 /// Memories of one component. Stops empty memories that fill the planner's address space: each reserves 4 GiB of it.
 pub const MEMORIES: usize = 8;
 
-/// Bytes of the line of an error that a guest returns; more is cut.
+/// Bytes of the message of an error that a guest returns. The rest is cut.
 pub const ERROR_MSG_BYTES: usize = 4096;
 
-/// Bytes of its details; more is cut.
+/// Bytes of the details of an error that a guest returns. The rest is cut.
 pub const ERROR_DETAILS_BYTES: usize = 64 << 10;
 
-/// What one request may take: as much as the host gives, or less where policy says so.
+/// The limits of one request: the defaults, or lower values of policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// See [`MEMORY_BYTES`].
     pub memory_bytes: usize,
     /// See [`TIME`].
     pub time: Duration,
-    /// See [`ACTIONS`], of a plan.
+    /// See [`ACTIONS`], for a plan.
     pub actions: usize,
     /// See [`LOG_BYTES`].
     pub log_bytes: usize,
@@ -113,7 +124,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The error for a plan with one action too many.
+    /// The error for a plan with too many actions.
     pub fn too_many_actions(&self) -> CniError {
         exceeded("actions of a plan", self.actions)
     }
@@ -130,7 +141,7 @@ impl Limits {
     }
 }
 
-/// The error for a limit: `what` names it, `value` says how much it is.
+/// The error for an exceeded limit. `what` names the limit, and `value` is its value.
 pub fn exceeded(what: &str, value: impl std::fmt::Display) -> CniError {
     CniError::new(code::LIMIT, format!("the plugin exceeded a limit: {what} ({value})"))
 }
@@ -143,12 +154,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// None yet, and so many bytes at most.
+    /// No memory in use, with a limit of `most` bytes.
     pub fn new(most: usize) -> Self {
         Memory { bytes: 0, most }
     }
 
-    /// Whether it matters to nobody how long it stays: [`DELEGATIONS`] of these are half of what a plugin may have.
+    /// Whether the store may stay in memory until the process exits. [`DELEGATIONS`] stores of this size take half of
+    /// the memory that one plugin may use.
     pub fn is_small(&self) -> bool {
         self.bytes <= 2 << 20
     }

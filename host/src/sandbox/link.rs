@@ -1,33 +1,33 @@
-//! Links as a guest holds them.
+//! The links that a guest has handles of.
 
 use crate::value::LinkRef;
 
-/// A link of the plan: which action makes it, and which of its links it is.
+/// A link of the plan: the action that makes it, and which of the action's links it is.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// The number of the action; none for a link that is there already.
+    /// The number of the action. `None` for an existing link.
     pub action: Option<usize>,
-    /// Which end.
+    /// Which of the action's links.
     pub end: End,
-    /// Place and name.
+    /// Namespace and name.
     pub link: LinkRef,
 }
 
-/// Which of the links that an action makes.
+/// The links that an action can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The only one.
+    /// The bridge, the only link of its action.
     Bridge,
-    /// The end of a VLAN's gateway that gets addresses.
+    /// The end of a VLAN's gateway that gets the addresses.
     Gateway,
-    /// The end of a VLAN's gateway that is a port.
+    /// The end of a VLAN's gateway that is a port of the bridge.
     GatewayPort,
-    /// The link in the container: a veth's end, or the only one.
+    /// The link in the container: one end of a veth pair, or a dummy link.
     Container,
-    /// A veth's end on the host.
+    /// The host's end of a veth pair.
     Host,
-    /// An intermediate functional block.
+    /// An intermediate functional block (ifb).
     Ifb,
-    /// None: it is there already.
+    /// An existing link. No action makes it.
     Existing,
 }

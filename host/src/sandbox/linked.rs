@@ -1,4 +1,5 @@
-//! What is linked: the contract and WASI, once for a plugin and its delegates; and the delegates that are loaded already.
+//! The linker, shared by a plugin and its delegates, so that each interface is linked once. Also the preloaded
+//! delegates.
 
 use crate::value::PluginName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,36 +7,39 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-/// A linker for stores with that data, with the interfaces that components have imported so far.
+/// A linker for stores with data `G`. It has the interfaces that components imported so far.
 pub struct Linked<G: 'static> {
     linker: Linker<G>,
-    /// Those that are linked in whole.
+    /// The interfaces that are linked completely.
     complete: BTreeSet<String>,
     preloaded: BTreeMap<PluginName, Component>,
 }
 
 impl<G> Linked<G> {
-    /// Nothing yet.
+    /// A linker without interfaces.
     pub fn new(engine: &Engine) -> Self {
         let mut linker = Linker::new(engine);
-        // Of an interface that only traps, each component brings the functions that it imports.
+        // Of an interface whose functions trap, only the imported functions are linked. So the next component may
+        // link some of them again.
         linker.allow_shadowing(true);
         Linked { linker, complete: BTreeSet::new(), preloaded: BTreeMap::new() }
     }
 
-    /// Keeps a component that a plugin will probably delegate to.
+    /// Keeps the loaded component of a plugin to which a delegation is likely.
     pub fn keep(&mut self, plugin: PluginName, component: Component) {
         self.preloaded.insert(plugin, component);
     }
 
-    /// The component of a plugin, if it was kept: there is no other of that name in a request.
+    /// The loaded component of a plugin, if it was kept. A request uses only one component of each name.
     pub fn kept(&self, plugin: &PluginName) -> Option<Component> {
         self.preloaded.get(plugin).cloned()
     }
 
-    /// Links what a component imports: only that, for linking all takes longer than running a plugin.
+    /// Links the imports of a component. It links only those, because linking everything takes longer than running a
+    /// plugin.
     ///
-    /// `link` links an interface by its name, and tells whether all of it or as much as that component imports.
+    /// `link` links one interface by its name. It returns whether it linked all of the interface, or only what that
+    /// component imports.
     pub fn link(
         &mut self,
         component: &Component,
@@ -50,7 +54,7 @@ impl<G> Linked<G> {
         Ok(())
     }
 
-    /// A component with its imports, ready to be made an instance of.
+    /// Resolves the imports of a component, so that it can be instantiated.
     pub fn prepare(&self, component: &Component) -> wasmtime::Result<InstancePre<G>> {
         self.linker.instantiate_pre(component)
     }

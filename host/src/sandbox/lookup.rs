@@ -1,4 +1,4 @@
-//! Where a plugin is: the component or the executable of that name on `CNI_PATH`.
+//! Finds a plugin on `CNI_PATH`: the component or the executable of that name.
 
 use crate::cni::{CniError, code};
 use crate::value::PluginName;
@@ -6,16 +6,16 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What was found.
+/// The plugin that was found.
 #[derive(Debug)]
 pub enum Found {
-    /// A component, opened: what is looked at later is what was found.
+    /// A component with its open file. The host reads only this file later, even if the path changes.
     Component(PathBuf, File),
     /// An executable.
     Native(PathBuf),
 }
 
-/// Validates a plugin's name, with the reference's texts.
+/// Validates the name of a plugin. The errors have the reference's texts.
 pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
     if name.is_empty() {
         return Err(CniError::new(code::INTERNAL, "no plugin name provided"));
@@ -25,10 +25,11 @@ pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
     })
 }
 
-/// Finds a plugin: the first directory that has `<type>.wasm` or a regular file `<type>`; the component wins.
+/// Finds a plugin in the first directory that has `<type>.wasm` or a regular file `<type>`. With both, the component
+/// wins.
 ///
-/// A relative element of `path` counts from the working directory, as in the reference. A `<type>` that is
-/// this very binary is no plugin: without its component it would execute itself for ever.
+/// A relative element of `path` starts at the working directory, as in the reference. A `<type>` that is this binary
+/// is skipped: without its component it would execute itself without end.
 pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     if path.is_empty() {
         return Err(CniError::new(code::INTERNAL, "no paths provided"));
@@ -59,7 +60,8 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     Err(CniError::new(code::INTERNAL, message).with_details(looked_at.join("\n")))
 }
 
-/// Whether a runtime that executes `<type>` would execute this very binary: the first file of that name on `path` is a link to it.
+/// Whether a runtime that executes `<type>` would execute this binary: the first file of that name on `path` is a
+/// link to it.
 pub fn is_our_link(path: &[PathBuf], plugin: &PluginName) -> bool {
     let mut files =
         path.iter().filter_map(|dir| fs::metadata(dir.join(plugin.as_str())).ok()).filter(|m| m.is_file());
@@ -71,7 +73,7 @@ fn ourselves() -> Option<(u64, u64)> {
     fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()))
 }
 
-/// Opens a component; a file that turned into a pipe meanwhile must not make us wait.
+/// Opens a component. If the file has become a pipe, the open does not block.
 fn open(path: &Path) -> Result<File, CniError> {
     File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(
         |e| {
@@ -90,7 +92,7 @@ mod test {
     }
 
     #[test]
-    fn the_component_wins_within_a_directory_and_the_first_directory_over_the_second() {
+    fn the_component_wins_within_a_directory_and_the_first_directory_wins() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(second.path().join("bridge.wasm"), "").unwrap();
         fs::write(second.path().join("bridge"), "").unwrap();

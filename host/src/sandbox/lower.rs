@@ -1,4 +1,5 @@
-//! What a guest hands over becomes ours here, validated, or ends the run with code 103; and the way back.
+//! Conversion between the types of the contract and those of the host. A value from a guest is validated; an invalid
+//! one ends the run with code 103.
 
 use super::bindings::wasm_cni::plugin::types;
 use crate::action::completion::UNSET;
@@ -7,24 +8,24 @@ use crate::value::{AddressRange, IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The error for something that makes no sense in a plan.
+/// The error for an invalid value in a plan.
 pub fn violation(text: impl Into<String>) -> CniError {
     let mut text = text.into();
     cut(&mut text, super::limits::ERROR_MSG_BYTES);
     CniError::new(code::INVALID_PLAN, text)
 }
 
-/// Cuts a text to so many bytes, at a character's end.
+/// Cuts a text to at most `bytes`, at a character boundary.
 pub fn cut(text: &mut String, bytes: usize) {
     text.truncate(text.floor_char_boundary(bytes));
 }
 
-/// A link's name.
+/// Validates the name of a link.
 pub fn if_name(name: &str) -> Result<IfName, CniError> {
     IfName::parse(name).map_err(|e| violation(e.to_string()))
 }
 
-/// An address.
+/// Converts an address.
 pub fn address(address: types::IpAddress) -> IpAddr {
     match address {
         types::IpAddress::Ipv4((a, b, c, d)) => Ipv4Addr::new(a, b, c, d).into(),
@@ -32,7 +33,7 @@ pub fn address(address: types::IpAddress) -> IpAddr {
     }
 }
 
-/// An address and the length of its network part.
+/// Converts a prefix. Refuses a length above that of the family.
 pub fn prefix(prefix: types::Prefix) -> Result<IpNetwork, CniError> {
     let ip = address(prefix.address);
     IpNetwork::new(ip, prefix.length).map_err(|_| {
@@ -41,7 +42,7 @@ pub fn prefix(prefix: types::Prefix) -> Result<IpNetwork, CniError> {
     })
 }
 
-/// A range of addresses.
+/// Converts a range. Refuses ends of different families, and a last address below the first.
 pub fn range(range: types::AddressRange) -> Result<AddressRange, CniError> {
     let (first, last) = (address(range.first), address(range.last));
     if first.is_ipv4() != last.is_ipv4() || first > last {
@@ -50,7 +51,8 @@ pub fn range(range: types::AddressRange) -> Result<AddressRange, CniError> {
     Ok(AddressRange { first, last })
 }
 
-/// An Ethernet address that a link can have: neither all zeros nor of a group (`is_valid_ether_addr` in the kernel).
+/// Converts an Ethernet address. Refuses all zeros and multicast addresses (`is_valid_ether_addr` in the kernel,
+/// include/linux/etherdevice.h).
 pub fn mac((a, b, c, d, e, f): types::MacAddress) -> Result<Mac, CniError> {
     let mac = Mac([a, b, c, d, e, f]);
     if mac == UNSET || a & 1 == 1 {
@@ -60,7 +62,7 @@ pub fn mac((a, b, c, d, e, f): types::MacAddress) -> Result<Mac, CniError> {
     }
 }
 
-/// A namespace.
+/// Converts a namespace.
 pub fn netns(netns: types::Netns) -> Netns {
     match netns {
         types::Netns::Host => Netns::Host,
@@ -68,7 +70,7 @@ pub fn netns(netns: types::Netns) -> Netns {
     }
 }
 
-/// An address, for the guest.
+/// Converts an address for the guest.
 pub fn raise_address(address: IpAddr) -> types::IpAddress {
     match address {
         IpAddr::V4(v4) => types::IpAddress::Ipv4(v4.octets().into()),
@@ -76,22 +78,22 @@ pub fn raise_address(address: IpAddr) -> types::IpAddress {
     }
 }
 
-/// A prefix, for the guest.
+/// Converts a prefix for the guest.
 pub fn raise_prefix(prefix: &IpNetwork) -> types::Prefix {
     types::Prefix { address: raise_address(prefix.ip()), length: prefix.prefix() }
 }
 
-/// A range, for the guest.
+/// Converts a range for the guest.
 pub fn raise_range(range: &AddressRange) -> types::AddressRange {
     types::AddressRange { first: raise_address(range.first), last: raise_address(range.last) }
 }
 
-/// An error, for the guest.
+/// Converts an error for the guest.
 pub fn raise_error(error: CniError) -> types::Error {
     types::Error { code: error.code, msg: error.msg, details: error.details }
 }
 
-/// An error that a guest returned.
+/// Converts an error that a guest returned. Cuts texts that are too long.
 pub fn error(error: types::Error) -> CniError {
     let types::Error { code, mut msg, mut details } = error;
     cut(&mut msg, super::limits::ERROR_MSG_BYTES);

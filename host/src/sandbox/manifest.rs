@@ -1,65 +1,66 @@
-//! What is known of a component without running it. `wasm-cni-compile` includes this file by its path: it writes what the
-//! host reads.
+//! The manifest of a component: what the host knows without running it. `wasm-cni-compile` includes this file by its
+//! path, because it writes what the host reads.
 
 use serde::{Deserialize, Serialize};
 
-/// The contract that this build speaks; a component of any `0.1.x` is told by its functions.
+/// The version of the contract that this build implements. A component for any `0.1.x` is accepted if this build has
+/// all functions that it imports.
 pub const INTERFACE: &str = "wasm-cni:plugin@0.1.0";
 
-/// The custom section of a component, at whatever depth, with [`Declaration`] as JSON.
+/// The name of the custom section with a [`Declaration`] as JSON, in the component or in one nested in it.
 pub const SECTION: &str = "wasm-cni";
 
-/// What a plugin is for.
+/// The kind of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It makes an interface: `bridge`.
+    /// The plugin creates an interface: `bridge`.
     Main,
-    /// It is delegated to for addresses: `host-local`.
+    /// The plugin assigns addresses for a plugin that delegates to it: `host-local`.
     Ipam,
-    /// It changes what an earlier one made: `portmap`.
+    /// The plugin changes what an earlier plugin made: `portmap`.
     Chained,
 }
 
-/// What a plugin says of itself, in the section [`SECTION`].
+/// The declaration of a plugin in the section [`SECTION`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Declaration {
-    /// What it is for.
+    /// The kind of the plugin.
     pub kind: Kind,
-    /// The versions of the specification that it supports.
+    /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
 }
 
-/// A component's capabilities and promises, read from its bytes.
+/// The imports, exports and declarations of a component, read from its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Package and version of the contract: [`INTERFACE`].
     pub interface: String,
-    /// What it is for.
+    /// The kind of the plugin.
     pub kind: Kind,
-    /// The versions of the specification that it supports.
+    /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
-    /// The functions that it imports, sorted: `links.[static]link.bridge`; WASI apart.
+    /// The imported functions except those of WASI, sorted: `links.[static]link.bridge`.
     pub imports: Vec<String>,
-    /// The interfaces of WASI that it imports, sorted: `wasi:cli/stderr@0.2.6`.
+    /// The imported interfaces of WASI, sorted: `wasi:cli/stderr@0.2.6`.
     pub wasi: Vec<String>,
-    /// The verbs that it exports, sorted: `add`.
+    /// The exported verbs, sorted: `add`.
     pub exports: Vec<String>,
 }
 
 impl Manifest {
-    /// Whether it takes addresses from a lease store.
+    /// Whether the component reserves addresses in a lease store.
     pub fn keeps_leases(&self) -> bool {
         self.imports.iter().any(|function| function == "leases.[method]store.reserve")
     }
 
-    /// Whether it can delegate to another plugin.
+    /// Whether the component can delegate to another plugin.
     pub fn delegates(&self) -> bool {
         self.imports.iter().any(|function| function == "delegate.add")
     }
 
-    /// Whether it has the verb `status`.
+    /// Whether the component exports `status`.
     pub fn has_status(&self) -> bool {
         self.exports.iter().any(|verb| verb == "status")
     }

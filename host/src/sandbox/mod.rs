@@ -1,4 +1,5 @@
-//! Plugins: found, compiled, and run where they can do nothing but describe. The only place that names wasmtime.
+//! Plugins: finds, compiles and runs them in a sandbox where they can only record actions. Only this module uses
+//! wasmtime.
 //!
 //! ```text
 //! lookup ──▶ cache (wasm-cni-compile) ──▶ planner: child ── engine ── guest ── imports/* ──▶ recorder

@@ -1,4 +1,4 @@
-//! Facts with the actions recorded so far laid over them: the machine as it will be when they were applied.
+//! Facts about the machine with the recorded actions applied to them: the state after the plan so far.
 
 use super::limits;
 use super::recorder::{Recorder, wrong};
@@ -9,7 +9,7 @@ use crate::value::{AddressRange, Backend, Firewall, IfName, LinkFact, LinkRef, S
 use std::net::IpAddr;
 use std::path::Path;
 
-/// The link of that name, as it will be.
+/// The link of that name.
 pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>, CniError> {
     ask(recorder, Query::Link(link.clone()), |answer| match answer {
         Answer::Link(fact) => Some(fact.known()),
@@ -17,7 +17,7 @@ pub fn link(recorder: &mut Recorder, link: &LinkRef) -> Result<Option<LinkFact>,
     })
 }
 
-/// What masquerades on this machine unless the configuration says it.
+/// The backend for masquerading, if the configuration does not name one.
 pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
     ask(recorder, Query::Backend, |answer| match answer {
         Answer::Backend(backend) => Some(backend),
@@ -25,7 +25,7 @@ pub fn backend(recorder: &mut Recorder) -> Result<Backend, CniError> {
     })
 }
 
-/// The addresses that this attachment has in the store, with the plan's reservations.
+/// The addresses of this attachment in the store, with the plan's reservations.
 pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, CniError> {
     let query = Query::Held(store.clone(), recorder.attachment().owner());
     ask(recorder, query, |answer| match answer {
@@ -34,7 +34,7 @@ pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, Cn
     })
 }
 
-/// The address that a range set handed out last, as it will be noted.
+/// The address that was reserved last from a range set.
 pub fn last_reserved(
     recorder: &mut Recorder,
     store: &StoreRef,
@@ -46,7 +46,8 @@ pub fn last_reserved(
     })
 }
 
-/// The free parts of a range, without what the plan reserves. A store that does not exist, or may not be read, has no leases.
+/// The free parts of a range, without the plan's reservations. A store that does not exist or cannot be read counts
+/// as empty.
 pub fn free(
     recorder: &mut Recorder,
     store: &StoreRef,
@@ -60,7 +61,7 @@ pub fn free(
     Ok(gaps)
 }
 
-/// The host's end of the veth pair whose end in the container has that name, as it will be.
+/// The host's end of the veth pair that ends at that name in the container.
 pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>, CniError> {
     ask(recorder, Query::HostEnd(name.clone()), |answer| match answer {
         Answer::HostEnd(fact) => Some(fact.known()),
@@ -68,7 +69,7 @@ pub fn host_end(recorder: &mut Recorder, name: &IfName) -> Result<Option<IfName>
     })
 }
 
-/// What filters packets on this machine unless the configuration says it.
+/// The firewall, if the configuration does not name one.
 pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
     ask(recorder, Query::Firewall, |answer| match answer {
         Answer::Firewall(firewall) => Some(firewall),
@@ -76,7 +77,8 @@ pub fn firewall(recorder: &mut Recorder) -> Result<Firewall, CniError> {
     })
 }
 
-/// The link of the host through which packets to an address will leave: what the plan adds there counts, in networks that lead to the address.
+/// The host's link through which packets to an address leave. A recorded address or route of a network that contains
+/// the address counts.
 pub fn route_to(recorder: &mut Recorder, address: IpAddr) -> Result<Option<IfName>, CniError> {
     ask(recorder, Query::RouteTo(address), |answer| match answer {
         Answer::RouteTo(fact) => Some(fact.known()),
@@ -84,7 +86,7 @@ pub fn route_to(recorder: &mut Recorder, address: IpAddr) -> Result<Option<IfNam
     })
 }
 
-/// The contents of a file, if it is there; of one that may not be read, nothing.
+/// The contents of a file, or `None` if it does not exist. A file that the user may not read counts as empty.
 pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, CniError> {
     let query = Query::File(path.to_owned());
     let answer = recorder.ask(query.clone())?;
@@ -99,7 +101,7 @@ pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, Cni
     }
 }
 
-/// What `taken` makes of an answer, as the recorded actions will make it.
+/// Asks a query, applies the recorded actions to the answer, and converts it with `taken`.
 fn ask<T>(
     recorder: &mut Recorder,
     query: Query,
@@ -109,7 +111,7 @@ fn ask<T>(
     taken(answer).ok_or_else(|| wrong(&query))
 }
 
-/// The largest number of gaps fits into a message many times.
+/// The largest list of gaps is far smaller than a message.
 const _: () = assert!(MAX_GAPS * 128 < limits::FRAME_BYTES);
-/// So does the largest file, as a list of numbers.
+/// The largest file fits too, encoded as a list of numbers.
 const _: () = assert!(limits::FILE_BYTES * 4 < limits::FRAME_BYTES);

@@ -1,4 +1,4 @@
-//! The plan while it is recorded, shared by a plugin and its delegates.
+//! The plan while it is recorded. A plugin and its delegates share it.
 
 use super::limits::{self, Limits};
 use crate::action::completion::Complete;
@@ -10,55 +10,55 @@ use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 
-/// How much a message matters.
+/// The level of a log message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// For whoever debugs the plugin.
+    /// Details for the author of the plugin.
     Debug,
-    /// For whoever reads along.
+    /// Normal progress.
     Info,
-    /// Something is odd.
+    /// Something is unusual.
     Warn,
-    /// Something is wrong.
+    /// Something failed.
     Error,
 }
 
-/// What another plugin is.
+/// Another plugin.
 #[derive(Debug)]
 pub enum Loaded {
-    /// A component: its machine code.
+    /// The machine code of a component.
     Code(File),
-    /// An executable, which only the parent can run.
+    /// An executable. Only the parent can execute it.
     Native,
 }
 
-/// Whom a planner turns to: the parent process across a socket, or a test.
+/// The source of answers and code for a recorder: the parent process behind a socket, or a test.
 pub trait Upstream: Send {
-    /// Answers a question of the plugin `asks`.
+    /// Answers a query of the plugin `asks`.
     fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer;
 
-    /// The machine code of another plugin, which `caller` delegates to.
+    /// The machine code of another plugin, to which `caller` delegates.
     fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError>;
 
-    /// Ends a stage: applies what was recorded so far, executes a native plugin, and gives its answer.
+    /// Ends a stage: applies the actions recorded so far, executes a native plugin, and returns its result.
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Report, CniError>;
 
-    /// Says something to the host's standard error.
+    /// Writes a message to the host's standard error.
     fn log(&mut self, plugin: &PluginName, level: Level, message: &str);
 }
 
-/// What was recorded so far, and everything that outlives one plugin of a request.
+/// The actions recorded so far, and all state that the plugins of a request share.
 pub struct Recorder {
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// How much it may take.
+    /// The limits of the request.
     pub limits: Limits,
-    /// Who runs: the plugin that the runtime called, and below it the one that it delegates to.
+    /// The running plugins: the one that the runtime called, then its delegate, and so on.
     running: Vec<PluginName>,
     earlier: Vec<Action>,
     entries: Vec<(PluginName, Action)>,
-    /// So many of the entries belong to earlier stages.
+    /// The number of entries that belong to earlier stages.
     applied: usize,
     unreadable: Vec<Query>,
     known: Vec<(PluginName, Query, Answer)>,
@@ -68,7 +68,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Nothing recorded yet, on a machine where `earlier` was done.
+    /// An empty plan for a machine on which the actions `earlier` are applied.
     pub fn new(request: Request, limits: Limits, earlier: Vec<Action>, upstream: Box<dyn Upstream>) -> Self {
         Recorder {
             limits,
@@ -85,12 +85,12 @@ impl Recorder {
         }
     }
 
-    /// Whose interface it is.
+    /// The attachment of the request.
     pub fn attachment(&self) -> &Attachment {
         &self.request.attachment
     }
 
-    /// Records an action and tells its number.
+    /// Records an action and returns its number.
     pub fn record(&mut self, plugin: &PluginName, action: Action) -> Result<usize, CniError> {
         if self.entries.len() >= self.limits.actions {
             return Err(self.limits.too_many_actions());
@@ -99,17 +99,17 @@ impl Recorder {
         Ok(self.entries.len() - 1)
     }
 
-    /// The actions so far, in order.
+    /// The recorded actions, in order.
     pub fn actions(&self) -> impl DoubleEndedIterator<Item = &Action> {
         self.entries.iter().map(|(_, action)| action)
     }
 
-    /// The actions before this plan's, then those of it: what facts are overlaid with.
+    /// The earlier actions, followed by the recorded ones. Facts are answered with these applied.
     pub fn done(&self) -> impl DoubleEndedIterator<Item = &Action> {
         self.earlier.iter().chain(self.actions())
     }
 
-    /// An action by its number, to complete it; none when it was applied already.
+    /// The action of a number, for its setters. `None` if an earlier stage applied it.
     pub fn action(&mut self, number: usize) -> Option<&mut Action> {
         let number = number.checked_sub(self.applied)?;
         self.entries.get_mut(self.applied..)?.get_mut(number).map(|(_, action)| action)
@@ -120,27 +120,27 @@ impl Recorder {
         self.entries.len()
     }
 
-    /// Forgets what a delegate recorded that failed.
+    /// Discards the actions after a mark, because their delegate failed.
     pub fn discard(&mut self, mark: usize) {
         self.entries.truncate(mark);
     }
 
-    /// From here on it is a delegate that asks.
+    /// Makes a delegate the running plugin.
     pub fn enter(&mut self, delegate: &PluginName) {
         self.running.push(delegate.clone());
     }
 
-    /// The delegate has ended.
+    /// Ends the delegate.
     pub fn leave(&mut self) {
         self.running.pop();
     }
 
-    /// Who runs now.
+    /// The plugin that runs now.
     fn asks(&self) -> &PluginName {
         self.running.last().unwrap_or(&self.request.plugin)
     }
 
-    /// Asks upstream, each question of a plugin once: it has the same answer throughout a request.
+    /// Asks upstream. It asks each query of a plugin only once, so the answer stays the same during a request.
     pub fn ask(&mut self, query: Query) -> Result<Answer, CniError> {
         let asks = self.asks().clone();
         if let Some((_, _, answer)) = self.known.iter().find(|(by, known, _)| *by == asks && *known == query)
@@ -155,7 +155,8 @@ impl Recorder {
         Ok(answer)
     }
 
-    /// An answer, with the recorded actions laid over it. What could not be read is noted in the plan, and counts as absent.
+    /// Answers a query with the recorded actions applied. A fact that cannot be read is listed in the plan and counts
+    /// as absent.
     pub fn look(&mut self, query: &Query) -> Result<Answer, CniError> {
         let mut answer = self.ask(query.clone())?;
         if answer.is_unreadable() {
@@ -169,7 +170,7 @@ impl Recorder {
         Ok(answer)
     }
 
-    /// Notes that something could not be read.
+    /// Adds a query to the list of those that could not be read.
     pub fn mark_unreadable(&mut self, query: Query) {
         if !self.unreadable.contains(&query) {
             self.unreadable.push(query);
@@ -186,14 +187,14 @@ impl Recorder {
         self.upstream.load(&caller, plugin)
     }
 
-    /// See [`Upstream::delegate`]: what was recorded so far is applied by now, or the request has failed.
+    /// See [`Upstream::delegate`]. After it, the actions recorded so far are applied, or the request has failed.
     pub fn delegate(&mut self, plugin: &PluginName) -> Result<Report, CniError> {
         let stage = self.stage(Report::default());
         self.applied = self.entries.len();
         self.upstream.delegate(plugin, stage)
     }
 
-    /// See [`Upstream::log`]; what is beyond the limit is dropped, with one note that it was.
+    /// See [`Upstream::log`]. Text beyond the limit is dropped, with one note.
     pub fn log(&mut self, plugin: &PluginName, level: Level, message: &str) {
         let most = self.limits.log_bytes;
         for line in message.lines() {
@@ -208,9 +209,10 @@ impl Recorder {
         }
     }
 
-    /// The plan, or what is left of it after earlier stages.
+    /// The plan, without the entries of earlier stages.
     ///
-    /// Leases come first: everything else is made only once they are ours, and their store is not locked meanwhile.
+    /// Leases come first, so that nothing is created before the addresses are reserved. And the lock of the lease
+    /// store is not held while the host creates the rest.
     pub fn finish(&mut self, report: Report) -> Result<DraftPlan, CniError> {
         let passed = with_macs(report.passed, &self.request.netns, self.actions());
         let mut plan = self.stage(Report { passed, ..report });
@@ -219,7 +221,8 @@ impl Recorder {
         Ok(plan)
     }
 
-    /// Rules of containers that are no more go before mapped ports that they would keep from being reached.
+    /// Inserts deletions of stale port rules before the actions that map the same ports. The kernel would match the
+    /// stale rules first.
     fn make_room(&mut self, plan: &mut DraftPlan) -> Result<(), CniError> {
         let mut entries = Vec::with_capacity(plan.entries.len());
         for entry in std::mem::take(&mut plan.entries) {
@@ -234,7 +237,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Rules by which ports of the host lead to containers that are no more.
+    /// The stale rules: they map ports of the host to containers that no longer exist.
     fn stale_ports(&mut self, ports: &MapPorts) -> Result<Vec<DeletePortMap>, CniError> {
         let mut numbers: Vec<u16> = ports.mappings.iter().map(|mapping| mapping.host_port).collect();
         numbers.sort_unstable();
@@ -247,7 +250,7 @@ impl Recorder {
         }
     }
 
-    /// The entries that no stage has applied yet, completed, each with its lifetime.
+    /// The plan of the entries that no stage has applied, completed, each with its lifetime.
     fn stage(&mut self, report: Report) -> DraftPlan {
         self.complete();
         let entry = |(plugin, action): &(PluginName, Action)| Entry {
@@ -262,9 +265,10 @@ impl Recorder {
         }
     }
 
-    /// Completes the actions that no earlier stage has applied. What follows from what another one gets is known in the next round.
+    /// Completes the actions that no earlier stage has applied. A completed value can determine another one, which
+    /// the next round completes.
     fn complete(&mut self) {
-        // One that follows from another can be that of a third, and so on; no room needs more rounds than there are actions.
+        // Such dependencies form chains. A chain cannot have more rounds than there are actions.
         for _ in 0..=self.entries.len() {
             let actions: Vec<&Action> = self.actions().collect();
             let plan = Complete { attachment: self.attachment(), actions: &actions };
@@ -284,7 +288,7 @@ impl Recorder {
     }
 }
 
-/// The host answered another question.
+/// The error for an answer to another query.
 pub fn wrong(query: &Query) -> CniError {
     CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
 }

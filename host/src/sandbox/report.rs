@@ -1,18 +1,18 @@
-//! What a guest reports.
+//! The report of a guest.
 
 use super::limits;
 use super::lower::violation;
 use crate::cni::CniError;
 use crate::value::{Dns, Interface, Ip, LinkRef, Report, Route};
 
-/// A report in which an address may still name a link that is reported later.
+/// A report while it is made. An address may name a link that is reported later.
 #[derive(Debug, Default)]
 pub struct DraftReport {
-    /// Interfaces of `prevResult`, if that is passed on.
+    /// The interfaces of `prevResult`, if the guest passes it on.
     pub passed: Option<Vec<Interface>>,
     /// Links of the plan.
     pub links: Vec<LinkRef>,
-    /// Those whose addresses are reported as they turn out.
+    /// The links whose addresses are read from the kernel after the plan was applied.
     pub with_addresses: Vec<LinkRef>,
     /// Addresses, each with its link.
     pub ips: Vec<(Ip, Option<LinkRef>)>,
@@ -23,7 +23,7 @@ pub struct DraftReport {
 }
 
 impl DraftReport {
-    /// The report, each address with the index of its link.
+    /// Finishes the report: replaces the link of each address by its index. Fails if that link is not reported.
     pub fn finish(self) -> Result<Report, CniError> {
         let DraftReport { passed, links, with_addresses, ips, routes, dns } = self;
         let passed = passed.unwrap_or_default();
@@ -42,7 +42,7 @@ impl DraftReport {
         Ok(Report { passed, links, with_addresses, ips, routes, dns })
     }
 
-    /// Begins with a report that is passed on; its texts and lists have been bounded by the configuration's size.
+    /// Starts with a report that is passed on. The size of the configuration limits its texts and lists.
     pub fn pass(&mut self, previous: Report) {
         let Report { passed, ips, routes, dns, .. } = previous;
         self.passed = Some(passed);
@@ -51,7 +51,7 @@ impl DraftReport {
         self.dns = dns;
     }
 
-    /// Whether a list that is so long has room for one more.
+    /// Checks that a list of `length` entries may get one more.
     pub fn room(length: usize) -> Result<(), CniError> {
         if length < limits::ACTIONS {
             Ok(())
@@ -60,7 +60,7 @@ impl DraftReport {
         }
     }
 
-    /// Changes the DNS settings, which have room for so much.
+    /// Changes the DNS settings, and checks that they stay within [`limits::DNS_BYTES`].
     pub fn set_dns(&mut self, set: impl FnOnce(&mut Dns)) -> wasmtime::Result<()> {
         set(&mut self.dns);
         if self.dns.bytes() <= limits::DNS_BYTES {

@@ -1,11 +1,12 @@
-//! How machine code is made and run: one configuration for the host, which runs it, and for `wasm-cni-compile`, which makes
-//! it. That crate includes this file by its path, so that the two cannot differ.
+//! The wasmtime configuration for making and running machine code. `wasm-cni-compile` makes the code, and includes
+//! this file by its path, so that both use the same configuration.
 
 use wasmtime::{Config, WasmBacktraceDetails, WasmFeatures};
 
-/// Tells one kind of machine code from another: part of the name of every cached file, fixed at build time.
+/// Identifies the kind of machine code. It is part of the name of every cached file, and fixed at build time.
 ///
-/// Change the number after `t` with every change of [`config`]; wasmtime refuses code of another major version by itself.
+/// Increment the number after `t` with every change of [`config`]. wasmtime itself refuses the code of another major
+/// version.
 pub const ENGINE_ID: &str = if cfg!(target_arch = "x86_64") {
     "wasmtime48-t3-x86_64"
 } else if cfg!(target_arch = "aarch64") {
@@ -14,24 +15,27 @@ pub const ENGINE_ID: &str = if cfg!(target_arch = "x86_64") {
     panic!("wasm-cni runs on x86_64 and aarch64")
 };
 
-/// The configuration that both sides share.
+/// The configuration that host and compiler share.
 pub fn config() -> Config {
     let mut config = Config::new();
     config
-        // A loop is ended from a signal handler, which can only count an epoch.
+        // A signal handler ends endless loops. It can only increment an epoch.
         .epoch_interruption(true)
-        // Nobody unwinds through guest frames; registering them costs 30 to 90 µs.
+        // Nothing unwinds through guest frames. Registering them takes 30 to 90 µs.
         .native_unwind_info(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        // Mapping a memory's first contents saves 25 µs, and would take an open file or a new one, which a planner may not have.
+        // Mapping the initial contents of a memory saves 25 µs. But it needs an open file or a new one, which a
+        // planner may not have.
         .memory_init_cow(false)
-        // All that an index of 32 bits can reach is reserved, for each memory, and what lies behind it never becomes readable: no access
-        // needs a check of its bounds. Compiling takes three quarters of the time, and the code has seven tenths of the size.
+        // Each memory reserves all addresses that a 32-bit index can reach, and a guard area behind them. So no
+        // access needs a bounds check. Compiling takes three quarters of the time, and the code has seven tenths of
+        // the size.
         .memory_reservation(4 << 30)
         .memory_guard_size(32 << 20)
-        // Where in the wasm an instruction came from, which a trap would tell besides the function's name: a tenth of a file that each call maps.
+        // The address map gives a trap its position in the wasm, in addition to the function's name. It is a tenth of
+        // a file that each call maps.
         .generate_address_map(false);
-    // What a plugin has no use for is not there to be attacked.
+    // Features that plugins do not need are disabled, so that they cannot be attacked.
     for unused in [
         WasmFeatures::THREADS,
         WasmFeatures::MEMORY64,

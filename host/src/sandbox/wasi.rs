@@ -1,5 +1,7 @@
-//! What a plugin has of WASI, so that a standard library works: standard error, exit, clocks that stand still and
-//! randomness that is none. No files, sockets, environment or arguments; anything else traps when called.
+//! The part of WASI that plugins get, so that standard libraries work: standard error, exit, clocks and random
+//! numbers. Clocks stand still, and random numbers are the same in every run.
+//!
+//! There are no files, sockets, environment variables or arguments. Every other function traps.
 
 use super::limits;
 use std::time::Duration;
@@ -10,26 +12,27 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-/// The state of one plugin's WASI: made when the plugin first calls a function of it, which few do.
+/// The WASI state of one plugin. It is created when the plugin calls a WASI function for the first time, which few
+/// plugins do.
 #[derive(Default)]
 pub struct Wasi(Option<Used>);
 
-/// The same once it is made.
+/// The created state.
 pub struct Used {
-    /// What the functions are about.
+    /// The WASI context.
     pub context: WasiCtx,
-    /// The streams behind handles.
+    /// The resources behind handles, such as streams.
     pub table: ResourceTable,
     output: MemoryOutputPipe,
 }
 
 impl Wasi {
-    /// The state, which is made now if it was not yet.
+    /// The state. Creates it on the first call.
     pub fn used(&mut self) -> &mut Used {
         self.0.get_or_insert_with(Used::new)
     }
 
-    /// What the plugin wrote to standard output and standard error.
+    /// The text that the plugin wrote to standard output and standard error.
     pub fn output(&self) -> String {
         let written = self.0.as_ref().map(|used| used.output.contents());
         String::from_utf8_lossy(&written.unwrap_or_default()).into_owned()
@@ -37,9 +40,10 @@ impl Wasi {
 }
 
 impl Used {
-    /// Nothing but an output into memory.
+    /// A state with an output buffer in memory and nothing else.
     fn new() -> Self {
-        // To print, wasmtime-wasi would start threads unless there is a runtime. One is enough, until the process ends.
+        // Without a tokio runtime, wasmtime-wasi starts threads to print. One runtime is enough until the process
+        // exits.
         if Handle::try_current().is_err()
             && let Ok(runtime) = Builder::new_current_thread().build()
         {
@@ -63,7 +67,7 @@ impl Used {
     }
 }
 
-/// A clock that stands at the epoch, so that a plan depends on nothing but its request and the facts.
+/// A clock that stands at the UNIX epoch. So a plan depends only on its request and the facts.
 pub struct Still;
 
 impl HostWallClock for Still {

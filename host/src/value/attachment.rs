@@ -1,10 +1,10 @@
-//! Whose interface on which network, and where its leases are.
+//! Attachments and their lease stores.
 
 use super::name::{ContainerId, IfName, NetworkName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Whose interface on which network: what every lock, journal and derived name goes by.
+/// An interface of a container on a network. Every lock, journal and derived name depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attachment {
     /// `name` of the configuration.
@@ -16,13 +16,13 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// As host-local writes it.
+    /// The owner of its leases, as host-local writes it.
     pub fn owner(&self) -> Owner {
         Owner { container: self.container.clone(), interface: self.interface.clone() }
     }
 }
 
-/// Who holds a lease: container and interface, as host-local writes it.
+/// The owner of a lease: container and interface, as host-local writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Owner {
     /// `CNI_CONTAINERID`.
@@ -34,9 +34,9 @@ pub struct Owner {
 /// The lease store of a network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StoreRef {
-    /// The directory of all networks, absolute: `/var/lib/cni/networks`.
+    /// The directory for all networks, absolute: `/var/lib/cni/networks`.
     pub data_dir: PathBuf,
-    /// The directory below it.
+    /// The network, which is the name of the subdirectory.
     pub network: NetworkName,
 }
 

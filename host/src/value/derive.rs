@@ -1,11 +1,12 @@
-//! Names and addresses that follow from an attachment, so that they need not be remembered.
+//! Names and addresses that derive from an attachment, so that nothing needs to store them.
 
 use super::{Attachment, IfName, Mac, NameError};
 use ipnetwork::IpNetwork;
 use sha2::{Digest, Sha512};
 use std::net::IpAddr;
 
-/// The chain of a container on a network: `CNI-` and 24 hex digits of SHA-512(network + container), as the reference.
+/// The chain of a container on a network: `CNI-` and 24 hexadecimal digits of SHA-512(network + container), as in the
+/// reference (`pkg/utils/utils.go`).
 pub fn chain(attachment: &Attachment) -> String {
     let digest = Sha512::new()
         .chain_update(attachment.network.as_str())
@@ -14,7 +15,8 @@ pub fn chain(attachment: &Attachment) -> String {
     format!("CNI-{}", hex(&digest[..12]))
 }
 
-/// The chain of a container's mapped ports on a network, as the reference names it: 28 bytes in all.
+/// The chain of a container's mapped ports on a network, as in the reference: `CNI-DN-` and 21 digits, 28 bytes in
+/// all.
 pub fn port_chain(attachment: &Attachment) -> String {
     let digest = Sha512::new()
         .chain_update(attachment.network.as_str())
@@ -23,7 +25,7 @@ pub fn port_chain(attachment: &Attachment) -> String {
     format!("CNI-DN-{}", hex(&digest[..11]).get(..21).unwrap_or_default())
 }
 
-/// The link through which a container's packets on a network go to be held back, as the reference names it: 15 bytes in all.
+/// The ifb of a container on a network, as in the reference: `bwp` and 12 digits, 15 bytes in all.
 pub fn ifb(attachment: &Attachment) -> Result<IfName, NameError> {
     let digest = Sha512::new()
         .chain_update(attachment.network.as_str())
@@ -32,19 +34,19 @@ pub fn ifb(attachment: &Attachment) -> Result<IfName, NameError> {
     IfName::parse(&format!("bwp{}", hex(&digest[..6])))
 }
 
-/// The comment of the jumps to it, as the reference writes it and the kernel keeps it: at most 255 bytes.
+/// The comment of the jumps to that chain, as the reference writes it and the kernel stores it: at most 255 bytes.
 pub fn port_comment(attachment: &Attachment) -> String {
     let comment = format!("dnat name: \"{}\" id: \"{}\"", attachment.network, attachment.container);
     if comment.len() <= 255 { comment } else { format!("{}..", comment.get(..253).unwrap_or_default()) }
 }
 
-/// The comment of the container's rules, as the reference writes it.
+/// The comment of the container's rules, as in the reference.
 pub fn comment(attachment: &Attachment) -> String {
     format!("name: \"{}\" id: \"{}\"", attachment.network, attachment.container)
 }
 
-/// The comment of the attachment's rules in nftables, as the reference writes it: hashes that tell whose they are, then the
-/// same in words, cut to 128 bytes (cni-behaviours, section 2.10).
+/// The comment of the attachment's rules in nftables, as in the reference (`pkg/ip/ipmasq_nftables_linux.go`): hashes
+/// that identify the owner, then the names in plain text. It is cut to 128 bytes.
 pub fn nft_comment(attachment: &Attachment) -> String {
     let Attachment { network, container, interface } = attachment;
     let plain = |text: &str| text.replace('"', "");
@@ -59,65 +61,66 @@ pub fn nft_comment(attachment: &Attachment) -> String {
     comment
 }
 
-/// The part of [`nft_comment`] that tells whose a rule is.
+/// The part of [`nft_comment`] that identifies the owner.
 pub fn nft_owner(attachment: &Attachment) -> String {
     let Attachment { network, container, interface } = attachment;
     nft_owner_of(network.as_str(), container.as_str(), interface.as_str())
 }
 
-/// The same for names that may be no valid ones.
+/// The same for names that need not be valid.
 pub fn nft_owner_of(network: &str, container: &str, interface: &str) -> String {
     format!("{}-{}", nft_hash(network), nft_hash(&format!("{interface}:{container}")))
 }
 
-/// 16 hex digits of SHA-512, as the reference's comments in nftables have them.
+/// 16 hexadecimal digits of SHA-512, as in the reference's nftables comments.
 pub fn nft_hash(text: &str) -> String {
     hex(&Sha512::digest(text)[..8])
 }
 
-/// What the chains and rules of a checked source MAC carry, as in the reference.
+/// The identity in the names and comments of the chains that check a source MAC, as in the reference.
 pub fn source_mac_identity(attachment: &Attachment) -> String {
     format!("{}-{}", attachment.container, attachment.interface)
 }
 
-/// Whether a ruleset with such a [`source_mac_identity`] can be written down and read again: it becomes part of chain names,
-/// which `nft` does not quote, and of a comment of at most 128 bytes.
+/// Whether `nft` can parse a ruleset with such a [`source_mac_identity`]. It becomes part of chain names, which `nft`
+/// does not quote, and of a comment of at most 128 bytes.
 pub fn is_nft_identity(identity: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     identity.bytes().all(letter) && identity.len() <= 128 - "macspoofchk-".len()
 }
 
-/// The name of the host's end of a veth: `veth` and 8 hex digits, the form of the reference's random names.
+/// The name of the host's end of a veth: `veth` and 8 hexadecimal digits, like the reference's random names.
 ///
-/// `candidate` counts from 0; the next one is for a name that somebody else has.
+/// `candidate` counts from 0. The caller tries the next one if another link has the name.
 pub fn host_veth(attachment: &Attachment, candidate: u32) -> Result<IfName, NameError> {
     IfName::parse(&format!("veth{}", hex(&identity(attachment, &format!("veth {candidate}"))[..4])))
 }
 
-/// The alias that shows a link on the host to be this attachment's.
+/// The alias that marks a link on the host as one of this attachment.
 pub fn alias(attachment: &Attachment) -> String {
     format!("{ALIAS}{}", hex(&identity(attachment, "alias")[..16]))
 }
 
-/// Whether a link's alias is that of some attachment.
+/// Whether an alias marks a link of any attachment.
 pub fn is_alias(alias: &str) -> bool {
     alias.starts_with(ALIAS)
 }
 
-/// What all aliases begin with.
+/// The prefix of all aliases.
 const ALIAS: &str = "wasm-cni ";
 
-/// The file in which the reference's tuning saves what the interface had before, below a directory.
+/// The name of the file in which the reference's tuning saves the old attributes of the interface.
 pub fn saved_link(attachment: &Attachment) -> String {
     format!("{}_{}.json", attachment.container, attachment.interface)
 }
 
-/// The key of the attachment's journal: a file name.
+/// The key of the attachment's journal, which is a directory name.
 pub fn key(attachment: &Attachment) -> String {
     hex(&identity(attachment, "key")[..20])
 }
 
-/// `0a:58` and the IPv4 address, as the classic plugins made it: a reused address keeps its MAC.
+/// `0a:58` followed by the first IPv4 address, as older versions of the reference's bridge made it. So a reused
+/// address keeps its MAC.
 pub fn mac_of(addresses: &[IpNetwork]) -> Option<Mac> {
     addresses.iter().find_map(|address| match address.ip() {
         IpAddr::V4(v4) => {
@@ -128,25 +131,26 @@ pub fn mac_of(addresses: &[IpNetwork]) -> Option<Mac> {
     })
 }
 
-/// A locally administered unicast MAC that follows from the attachment; `role` tells its links apart.
+/// A locally administered unicast MAC that derives from the attachment. `role` distinguishes its links.
 pub fn mac(attachment: &Attachment, role: &str) -> Mac {
     let digest = identity(attachment, role);
     Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
 }
 
-/// The MAC of a bridge or of a VLAN's gateway without an IPv4 address follows from its name alone: it outlives every attachment.
+/// The MAC of a bridge, or of a VLAN's gateway, without an IPv4 address. It derives only from the name, because the
+/// link outlives every attachment.
 pub fn bridge_mac(name: &IfName) -> Mac {
     let digest = Sha512::new().chain_update("bridge\0").chain_update(name.as_str()).finalize();
     Mac([(digest[0] & 0xfc) | 0x02, digest[1], digest[2], digest[3], digest[4], digest[5]])
 }
 
-/// The name of the end of a VLAN's gateway that is a port of the bridge, by the name of the other end.
+/// The name of the bridge port of a VLAN's gateway. It derives from the name of the other end.
 pub fn vlan_gateway_port(name: &IfName) -> Result<IfName, NameError> {
     let digest = Sha512::new().chain_update("vlan gateway\0").chain_update(name.as_str()).finalize();
     IfName::parse(&format!("veth{}", hex(&digest[..4])))
 }
 
-/// The alias of a VLAN's gateway that we made.
+/// The alias that marks a VLAN's gateway as ours.
 pub fn vlan_gateway_alias(name: &IfName) -> String {
     format!("wasm-cni gateway {name}")
 }
@@ -156,7 +160,7 @@ pub fn vlan_gateway(bridge: &IfName, vid: u16) -> Result<IfName, NameError> {
     IfName::parse(&format!("{bridge}.{vid}"))
 }
 
-/// SHA-512 over the parts with a NUL between them, which none of them can contain.
+/// SHA-512 over the parts, separated by NUL, which no part can contain.
 fn identity(attachment: &Attachment, role: &str) -> [u8; 64] {
     let parts =
         [role, attachment.network.as_str(), attachment.container.as_str(), attachment.interface.as_str()];
@@ -168,9 +172,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The network's first address after its own, which host-local and bridge take for the gateway by default.
+/// The first address after the network address. host-local and bridge use it as the default gateway.
 ///
-/// None where adding one leaves the family's range.
+/// `None` if there is no such address in the family.
 pub fn first_host(network: &IpNetwork) -> Option<IpAddr> {
     match network.network() {
         IpAddr::V4(v4) => Some(IpAddr::from(u32::from(v4).checked_add(1)?.to_be_bytes())),

@@ -1,4 +1,4 @@
-//! What is known of the machine.
+//! Facts about the machine.
 
 use super::link::Netns;
 use super::name::{IfName, Mac};
@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Who is told what the host passes on.
+/// The firewall that holds the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Firewall {
@@ -16,7 +16,7 @@ pub enum Firewall {
     Firewalld,
 }
 
-/// Where rules that hide addresses live.
+/// The tool that holds masquerading rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
@@ -26,26 +26,26 @@ pub enum Backend {
     Nftables,
 }
 
-/// So many gaps of a range are told at most.
+/// The maximum number of gaps in one answer.
 pub const MAX_GAPS: usize = 4096;
 
-/// A larger file is not told.
+/// The maximum size of a file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 64 << 10;
 
-/// What is known of something.
+/// A fact about something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fact<T> {
-    /// It is there.
+    /// It exists, with this value.
     Known(T),
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// Nobody may look (a dry run by an ordinary user): counts as absent, and the plan is marked.
+    /// The user may not read it (a dry run by an ordinary user). It counts as absent, and the plan lists it.
     Unreadable,
 }
 
 impl<T> Fact<T> {
-    /// Whether nobody may look.
+    /// Whether the user may not read it.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Fact::Unreadable)
     }
@@ -59,20 +59,20 @@ impl<T> Fact<T> {
     }
 }
 
-/// A link as the kernel has it.
+/// A link in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkFact {
-    /// Where it is.
+    /// The namespace.
     pub netns: Netns,
-    /// Its name.
+    /// The name.
     pub name: IfName,
-    /// `ifi_index`; 0 for a link that a plan is yet to make.
+    /// `ifi_index`. 0 for a link that the plan makes.
     pub index: u32,
-    /// `IFLA_INFO_KIND`: `bridge`, `veth`, …; empty for a physical device.
+    /// `IFLA_INFO_KIND`: `bridge`, `veth`, …. Empty for a physical device.
     pub kind: String,
-    /// Zeros where it has none.
+    /// The Ethernet address. All zeros if it has none.
     pub mac: Mac,
-    /// Bytes.
+    /// The MTU, in bytes.
     pub mtu: u32,
     /// `IFF_UP`.
     pub up: bool,
@@ -80,15 +80,15 @@ pub struct LinkFact {
     pub alias: Option<String>,
     /// `IFLA_MASTER`, as an index.
     pub master: Option<u32>,
-    /// In the kernel's order.
+    /// The addresses, in the kernel's order.
     pub addresses: Vec<IpNetwork>,
 }
 
-/// Two addresses of one family and all between them.
+/// A range of addresses of one family. Both ends belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressRange {
-    /// The lowest.
+    /// The lowest address.
     pub first: IpAddr,
-    /// The highest, not below `first`.
+    /// The highest address. Not below `first`.
     pub last: IpAddr,
 }

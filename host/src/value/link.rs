@@ -1,36 +1,36 @@
-//! Links and their namespaces, by name and by what identifies them.
+//! Links and their namespaces: names and identities.
 
 use super::name::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which of the two namespaces of a request.
+/// One of the two network namespaces of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Netns {
-    /// The runtime's.
+    /// The namespace of the runtime.
     Host,
-    /// The one that `CNI_NETNS` names.
+    /// The namespace that `CNI_NETNS` names.
     Container,
 }
 
-/// What identifies a network namespace, also after it is gone.
+/// The identity of a network namespace. It stays valid after the namespace is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetnsId {
     /// `st_dev`.
     pub device: u64,
-    /// `st_ino`, which a later namespace may get when this one is gone.
+    /// `st_ino`. A later namespace may get the same number.
     pub inode: u64,
-    /// `SO_NETNS_COOKIE`, which no other namespace ever gets; none where it cannot be read.
+    /// `SO_NETNS_COOKIE`. No other namespace ever gets the same. `None` if it cannot be read.
     pub cookie: Option<u64>,
 }
 
-/// A link by its place and name.
+/// A link, by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LinkRef {
-    /// Where it is.
+    /// The namespace.
     pub netns: Netns,
-    /// What it is called there.
+    /// The name in that namespace.
     pub name: IfName,
 }
 
@@ -43,17 +43,17 @@ impl fmt::Display for LinkRef {
     }
 }
 
-/// What tells a link from another one of the same name.
+/// The identity of a link. It distinguishes it from another link of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkIdentity {
-    /// Place and name.
+    /// Namespace and name.
     pub link: LinkRef,
     /// `ifi_index`.
     pub index: u32,
     /// `IFLA_INFO_KIND`.
     pub kind: String,
-    /// At creation.
+    /// The Ethernet address when the link was made.
     pub mac: Mac,
-    /// At creation.
+    /// The alias when the link was made.
     pub alias: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Names, addresses, routes, results: data that every module shares. A leaf: nothing here touches the machine.
+//! Data that all modules share: names, addresses, routes, results. Nothing here accesses the machine.
 
 pub mod attachment;
 pub mod derive;

@@ -1,9 +1,9 @@
-//! Names that came from outside, validated once.
+//! Names from outside, validated once.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a name was refused; the text says which rule it breaks.
+/// The reason why a name is invalid. The text has the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {value:?} {rule}")]
 pub struct NameError {
@@ -12,7 +12,7 @@ pub struct NameError {
     rule: &'static str,
 }
 
-/// Declares a validated string: a newtype that is only made by `parse`, also when deserialised.
+/// Declares a validated string: a newtype that only `parse` makes, also in deserialization.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:expr) => {
         $(#[$doc])*
@@ -58,9 +58,11 @@ macro_rules! name {
 }
 
 name!(
-    /// A link's name: 1 to 15 bytes, not `.` or `..`, without `/`, `:` or white space (`dev_valid_name` in the kernel's
-    /// `net/core/dev.c`), not `all` or `default`, which are parameters of every link (`sysctl_dev_name_is_allowed`), and without
-    /// a control character, U+FFFD, which stands for bytes that are no UTF-8, or `%`, which the kernel would expand.
+    /// The name of a link: 1 to 15 bytes, not `.` or `..`, without `/`, `:` or white space (`dev_valid_name` in the
+    /// kernel's `net/core/dev.c`).
+    ///
+    /// Also refused: `all` and `default`, which are parameters of every link (`sysctl_dev_name_is_allowed` in the
+    /// kernel); control characters; U+FFFD, which stands for invalid UTF-8; and `%`, which the kernel would expand.
     IfName, "interface name", |value| match value {
         "" => Err("is empty"),
         "." | ".." => Err("is . or .."),
@@ -76,17 +78,17 @@ name!(
 );
 
 name!(
-    /// `CNI_CONTAINERID`: a letter or digit, then letters, digits, `_`, `.` and `-` (SPEC, section 2).
+    /// `CNI_CONTAINERID`: a letter or digit, followed by letters, digits, `_`, `.` and `-` (SPEC, section 2).
     ContainerId, "container ID", |value| identifier(value)
 );
 
 name!(
-    /// The network's `name`, with the alphabet of container IDs (SPEC, section 1).
+    /// The network's `name`, with the characters of container IDs (SPEC, section 1).
     NetworkName, "network name", |value| identifier(value)
 );
 
 name!(
-    /// The name of a plugin, as in `type`: a file name without `/`, at most 255 bytes.
+    /// The type of a plugin, which is a file name: without `/`, at most 255 bytes.
     PluginName, "plugin name", |value| match value {
         "" => Err("is empty"),
         "." | ".." => Err("is . or .."),
@@ -97,7 +99,7 @@ name!(
 );
 
 name!(
-    /// A parameter below `/proc/sys`, with `/` between its parts: `net/ipv4/conf/eth0/arp_notify`.
+    /// A parameter below `/proc/sys`, with `/` as separator: `net/ipv4/conf/eth0/arp_notify`.
     SysctlKey, "sysctl", |value| {
         if !value.starts_with("net/") {
             Err("is not below net/")
@@ -112,14 +114,14 @@ name!(
 );
 
 impl SysctlKey {
-    /// What tells whether a link takes addresses and routes from router advertisements.
+    /// The parameter that controls whether a link gets addresses and routes from router advertisements.
     pub fn accept_ra(link: &IfName) -> Self {
-        // A link's name is one part of a path.
+        // This is a valid key, because the name of a link has no `/`.
         SysctlKey(format!("net/ipv6/conf/{link}/accept_ra"))
     }
 
-    /// Family and link of a parameter of one link, `net/ipv4/conf/eth0/arp_notify`; none for any other, `all` and
-    /// `default` included.
+    /// Family and link of a parameter of one link, `net/ipv4/conf/eth0/arp_notify`. `None` for every other parameter,
+    /// including those of `all` and `default`.
     pub fn link(&self) -> Option<(&str, &str)> {
         let mut parts = self.0.split('/');
         let (family, kind, link) = (parts.nth(1)?, parts.next()?, parts.next()?);
@@ -128,8 +130,9 @@ impl SysctlKey {
     }
 }
 
-/// So long a container ID or a network's name may be, in bytes: both name directories or files of runtimes and plugins. The reference
-/// has no limit, and an owner that does not fit into a lease or a comment of a rule could not be found again.
+/// The maximum length of a container ID and of a network's name, in bytes. Runtimes and plugins use both as names of
+/// directories or files. The reference has no limit. But an owner that does not fit into a lease, or into the comment
+/// of a rule, could not be found again.
 pub const IDENTIFIER_BYTES: usize = 255;
 
 fn identifier(value: &str) -> Result<(), &'static str> {

@@ -1,7 +1,7 @@
-//! Where things are kept on the host unless a configuration says otherwise: as the reference does, and as the contract tells plugins.
+//! Default directories on the host: those of the reference, which the contract promises to plugins.
 
-/// Lease stores, one directory a network.
+/// The lease stores, one subdirectory per network.
 pub const LEASES: &str = "/var/lib/cni/networks";
 
-/// What links had before a plugin changed them.
+/// The saved attributes of links that plugins changed.
 pub const SAVED_LINKS: &str = "/run/cni/tuning";

@@ -6,15 +6,16 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// A CNI result before its names and MACs are filled in from the kernel.
+/// A CNI result whose names and MAC addresses are not filled in yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The first of `interfaces`: those of `prevResult`, as they are told there.
+    /// The first entries of `interfaces`: those of `prevResult`, unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed: Vec<Interface>,
-    /// The rest of `interfaces`.
+    /// The other entries of `interfaces`.
     pub links: Vec<LinkRef>,
-    /// Links of [`Report::links`] whose first address of each family is told, as the kernel has them, after [`Report::ips`].
+    /// Links of [`Report::links`] whose addresses are reported after [`Report::ips`]: the first one of each family,
+    /// as read from the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with_addresses: Vec<LinkRef>,
     /// `ips`.
@@ -25,7 +26,7 @@ pub struct Report {
     pub dns: Dns,
 }
 
-/// An entry of `interfaces` as somebody told it.
+/// An entry of `interfaces`, as a plugin reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The name.
@@ -33,7 +34,7 @@ pub struct Interface {
     /// The Ethernet address, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mac: String,
-    /// `CNI_NETNS` as given for a link in the container, empty for one of the host.
+    /// `CNI_NETNS` for a link in the container. Empty for a link of the host.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sandbox: String,
 }
@@ -41,7 +42,7 @@ pub struct Interface {
 /// An entry of `ips`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ip {
-    /// With host bits.
+    /// The address, with host bits.
     pub address: IpNetwork,
     /// `gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,25 +52,25 @@ pub struct Ip {
     pub interface: Option<usize>,
 }
 
-/// `dns`; empty parts are not written.
+/// `dns`. Empty members are not encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dns {
-    /// Addresses of servers, not validated (as the reference).
+    /// Addresses of servers. They are not validated, as in the reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<String>,
     /// The local domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// Domains to search.
+    /// The search domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
-    /// Options of the resolver.
+    /// The options of the resolver.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
 
 impl Dns {
-    /// How long the texts in it are, in bytes.
+    /// The length of all texts, in bytes.
     pub fn bytes(&self) -> usize {
         let lists = self.nameservers.iter().chain(&self.search).chain(&self.options);
         lists.chain(&self.domain).map(String::len).sum()

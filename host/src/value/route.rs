@@ -1,16 +1,16 @@
-//! A route, of a plan and of a result.
+//! A route of a plan or of a result.
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The largest `mtu` that the kernel keeps, bytes.
+/// The largest `mtu` that the kernel stores, in bytes.
 const MAX_MTU: u32 = 65535 - 15;
 
-/// The largest `advmss` that the kernel keeps, bytes.
+/// The largest `advmss` that the kernel stores, in bytes.
 const MAX_ADVMSS: u32 = 65535 - 40;
 
-/// A route as a CNI result has it (SPEC 1.1.0, section 5), also what a result reports.
+/// A route in the form of a CNI result (SPEC 1.1.0, section 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// `dst`.
@@ -18,10 +18,10 @@ pub struct Route {
     /// `gw`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gw: Option<IpAddr>,
-    /// `mtu`, bytes.
+    /// `mtu`, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// `advmss`, bytes.
+    /// `advmss`, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advmss: Option<u32>,
     /// `priority`: the metric.
@@ -36,15 +36,15 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route to `dst` with nothing else said.
+    /// A route to `dst` without other fields.
     pub fn to(dst: IpNetwork) -> Self {
         Route { dst, gw: None, mtu: None, advmss: None, priority: None, table: None, scope: None }
     }
 
-    /// Whether a route of the kernel, with all of its values, is the one that this one describes: what this one leaves out may be anything.
+    /// Whether `kernel`, a route with all of its attributes, has the destination and the other attributes of this one.
     ///
-    /// So a route that names no table may be in any: the reference's `sbr` moves the routes of an interface into a table of its own, and so does a
-    /// VRF. IPv6 has no scopes.
+    /// If this route names no table, `kernel` may be in any table: the reference's `sbr` moves the routes of an interface
+    /// to a table of its own, and a VRF has its own table too. IPv6 routes have no scope.
     pub fn describes(&self, kernel: &Route) -> bool {
         let own = self.kept();
         let fits = |own: Option<u32>, has: Option<u32>| own.is_none_or(|own| own == 0 || has == Some(own));
@@ -57,8 +57,9 @@ impl Route {
             && fits(own.advmss, kernel.advmss)
     }
 
-    /// The route as the kernel keeps it: without the host's part of an IPv6 destination (it takes no such IPv4 one), without a gateway of
-    /// zeros in IPv4, and with metrics up to a bound (`ip_metrics_convert`).
+    /// The route as the kernel stores it. An IPv6 destination loses its host bits; the kernel refuses an IPv4
+    /// destination with host bits. An IPv4 gateway of zeros is dropped, and metrics are limited (`ip_metrics_convert`
+    /// in `net/ipv4/metrics.c`).
     pub fn kept(&self) -> Self {
         let network = IpNetwork::new(self.dst.network(), self.dst.prefix());
         let dst = network.ok().filter(|network| network.is_ipv6()).unwrap_or(self.dst);

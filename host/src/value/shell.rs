@@ -1,8 +1,8 @@
-//! What a human types: words of a shell's command line.
+//! Quoting of words for a shell's command line.
 
 use std::path::Path;
 
-/// A text as one word of a shell. The negations of `iptables` and `nft` are words as they are.
+/// Quotes a text as one word of a shell. The negations of `iptables` and `nft`, `!` and `!=`, stay unquoted.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
     if matches!(text, "!" | "!=") || !text.is_empty() && text.chars().all(plain) {
@@ -12,7 +12,7 @@ pub fn word(text: &str) -> String {
     }
 }
 
-/// A path as one word of a shell.
+/// Quotes a path as one word of a shell.
 pub fn file(path: &Path) -> String {
     word(&path.display().to_string())
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_one_for_a_shell() {
+    fn a_quoted_text_is_one_word_of_a_shell() {
         for text in
             ["plain", "!", "!=", "", "two words", "it's", "$(boom)", "name: \"a\" id: \"b\"", "line\nline"]
         {

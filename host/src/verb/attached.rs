@@ -1,4 +1,4 @@
-//! What is on this node, by the journals alone.
+//! The attachments of this node, as their journals describe them.
 
 use crate::apply::{Section, StateDir};
 use crate::machine::netns::NetnsFile;
@@ -6,30 +6,30 @@ use crate::value::{Attachment, NetworkName};
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// An attachment with all that the plugins of its chain noted.
+/// An attachment with the sections of all plugins of its chain.
 #[derive(Debug)]
 pub struct Attached {
-    /// Whose interface on which network.
+    /// Network, container and interface.
     pub attachment: Attachment,
-    /// At least one; the first plugin of the chain first.
+    /// The sections in the order of the chain. There is at least one.
     pub sections: Vec<Section>,
 }
 
-/// How an attachment is, as far as can be told without comparing it with the machine.
+/// The state of an attachment, as far as the journal shows it without the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Its ADD ended well.
+    /// The ADD succeeded.
     Complete,
-    /// Its ADD failed or was killed, and something is left: the next ADD, DEL or GC takes it back.
+    /// The ADD failed or was killed and left something. The next ADD, DEL or GC undoes it.
     Unfinished,
-    /// An ADD, DEL or GC of it runs now.
+    /// An ADD, DEL or GC of the attachment runs now.
     InFlight,
-    /// The container's namespace is gone, or another one is at its path.
+    /// The container's namespace does not exist any more, or its path leads to another one.
     NetnsGone,
 }
 
-/// The attachments of a network, or of all; the oldest first. Takes no lock.
+/// The attachments of one network, or of all networks, the oldest first. It takes no lock.
 pub fn all(state: &StateDir, network: Option<&NetworkName>) -> Vec<Attached> {
     let mut sections = state.sections(None);
     sections.retain(|section| network.is_none_or(|network| section.header.attachment.network == *network));
@@ -50,34 +50,34 @@ pub fn all(state: &StateDir, network: Option<&NetworkName>) -> Vec<Attached> {
 }
 
 impl Attached {
-    /// The container's namespace; none, if it is gone or was never given.
+    /// The container's namespace. `None` if it does not exist any more, or if the ADD got none.
     pub fn netns(&self) -> Option<NetnsFile> {
         let header = &self.sections.iter().find(|section| section.header.netns_id.is_some())?.header;
         let netns = NetnsFile::open(&header.netns).ok()?;
         (Some(netns.id()) == header.netns_id).then_some(netns)
     }
 
-    /// Whether it had a namespace, and that is gone.
+    /// Whether the ADD got a namespace that does not exist any more.
     pub fn is_dead(&self) -> bool {
         self.sections.iter().any(|section| section.header.netns_id.is_some()) && self.netns().is_none()
     }
 
-    /// `CNI_NETNS` as given.
+    /// `CNI_NETNS` of the ADD.
     pub fn netns_path(&self) -> &str {
         self.sections.first().map(|section| section.header.netns.as_str()).unwrap_or_default()
     }
 
-    /// The components that recorded it, with their SHA-256.
+    /// The components that recorded the plans, with their SHA-256.
     pub fn plugins(&self) -> Vec<(String, String)> {
         self.sections.iter().flat_map(|section| section.header.plugins.iter().cloned()).collect()
     }
 
-    /// How it is now.
+    /// The present state.
     pub fn state(&self, state: &StateDir) -> State {
         if state.is_locked(&self.attachment) { State::InFlight } else { self.state_under_lock() }
     }
 
-    /// The same for who holds its lock.
+    /// The present state, for a caller that holds the lock of the attachment.
     pub fn state_under_lock(&self) -> State {
         if self.sections.iter().any(|section| section.report.is_none()) {
             State::Unfinished

@@ -1,5 +1,6 @@
-//! CHECK: compares the machine with the journal and with `prevResult`, and names every difference at once. No component is
-//! run: of an IPAM plugin, what it imports tells whether it keeps leases.
+//! CHECK: compares the machine with the journal and with `prevResult`, and reports all differences at once.
+//!
+//! No component runs. The imports of an IPAM plugin show whether it keeps leases.
 
 use super::lasting::{self, Tuned};
 use super::previous_interfaces;
@@ -19,7 +20,7 @@ use crate::{reference, section, timings};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Succeeds when the machine is as ADD left it.
+/// Succeeds if the machine is in the state that ADD left.
 pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
     timings::ended("find");
     match plugin.code.manifest.kind {
@@ -32,12 +33,12 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
         Kind::Chained => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
             let section = section(node, request)?;
-            // It began a chain: its ADD had none either.
+            // If the ADD had no `prevResult`, the plugin began its chain, and CHECK needs none either.
             let began = section.as_ref().is_some_and(|section| !has_passed(section));
             if !began || config.previous()?.is_some() {
                 previous(request, config)?;
             }
-            // Addresses and routes are for the plugin that made them to check.
+            // Addresses and routes are checked by the plugin that added them.
             let interfaces = config.previous_interfaces()?;
             let tuned = tuned(node, request, section.as_ref(), &mut machine);
             let (mut texts, notes) =
@@ -48,7 +49,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
         }
         Kind::Main => {
             let mut machine = node.machine(plugin.netns(node, request)?, false);
-            // One that somebody else has made again has no journal.
+            // If another program made the link again, the journal does not describe it.
             let section =
                 section(node, request)?.filter(|section| !section::is_replaced(section, &mut machine));
             let of_ipam = check_ipam(node, request, config, section.as_ref());
@@ -70,7 +71,7 @@ pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -
     }
 }
 
-/// What the IPAM plugin says, or without a journal the lease that it keeps.
+/// Checks IPAM: the lease if there is no journal, and CHECK of a native IPAM plugin.
 fn check_ipam(
     node: &Node,
     request: &Request,
@@ -83,7 +84,7 @@ fn check_ipam(
     delegate::of_ipam(request, config).map_or(Ok(()), |ipam| delegate::forward("CHECK", &ipam))
 }
 
-/// How the machine differs from `prevResult` and from the journal, each difference once.
+/// The differences between the machine and `prevResult` or the journal, without duplicates.
 fn differences(
     previous: &Report,
     interfaces: &[Interface],
@@ -104,7 +105,8 @@ fn differences(
     once(texts)
 }
 
-/// How the machine differs from what these actions and those of the journal make; with what was seen of it.
+/// The differences between the machine and these actions, including those of the journal. Returns them with the facts
+/// that were read.
 fn machine_differences(
     mut actions: Vec<Action>,
     interfaces: &[Interface],
@@ -126,19 +128,20 @@ fn machine_differences(
     (found.map(|difference| difference.text).collect(), notes)
 }
 
-/// What plugins that ran later in the chain changed.
+/// The changes that later plugins of the chain made.
 fn tuned(node: &Node, request: &Request, section: Option<&Section>, look: &mut dyn Look) -> Tuned {
     Tuned::after(section, &request.attachment, &node.state.sections_of(&request.attachment), look)
 }
 
-/// Each of several texts once.
+/// Removes duplicate texts.
 fn once(mut texts: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     texts.retain(|text| seen.insert(text.clone()));
     texts
 }
 
-/// With the Ethernet addresses that `prevResult` reports: a later plugin of the chain may have given the container's links other ones.
+/// The action with the Ethernet addresses that `prevResult` reports, because a later plugin of the chain may have
+/// changed those of the container's links.
 fn with_reported_macs(action: Action, interfaces: &[Interface], request: &Request) -> Action {
     let reported = |link: &LinkRef| {
         let is_it = |interface: &&Interface| {
@@ -151,7 +154,8 @@ fn with_reported_macs(action: Action, interfaces: &[Interface], request: &Reques
     action.kind().with_reported_macs(&reported).unwrap_or(action)
 }
 
-/// Whether ADD told the runtime of the container's interface; what the reference made, it did.
+/// Whether ADD reported the container's interface to the runtime. Without a journal, the reference made the
+/// attachment, and the reference always reports it.
 fn reports_own_link(section: Option<&Section>, request: &Request) -> bool {
     let own = |link: &LinkRef| link.netns == Netns::Container && link.name == request.attachment.interface;
     section.is_none_or(|section| section.report.as_ref().is_some_and(|report| report.links.iter().any(own)))
@@ -162,13 +166,13 @@ fn has_passed(section: &Section) -> bool {
     section.report.as_ref().is_some_and(|report| !report.passed.is_empty() || report.links.is_empty())
 }
 
-/// `prevResult`; without one, what the plugin whose CHECK it is says.
+/// `prevResult`. If it is missing, the error is the one of the reference plugin.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
     let missing = || CniError::new(code::INTERNAL, reference::of(&request.plugin).no_previous);
     config.previous()?.ok_or_else(missing)
 }
 
-/// What the journal has of this plugin, while nobody changes it.
+/// The section of this plugin, read under the lock of the attachment.
 fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> {
     let journal = node.state.lock(&request.attachment)?;
     Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
@@ -183,8 +187,8 @@ fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> 
     Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
 }
 
-/// Of what the reference made there is no journal to tell the lease; a plugin that is not there or no component keeps none that
-/// we know.
+/// Checks the lease for an attachment without a journal, which the reference made. If the IPAM plugin is missing or
+/// is not a component, the host does not know of a lease, and the check succeeds.
 fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
     match named.and_then(|ipam| Plugin::find(node, request, &ipam).ok()) {
@@ -193,12 +197,12 @@ fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result
     }
 }
 
-/// Succeeds when the owner holds an address in the network's store, whichever it is (reference host-local).
+/// Succeeds if the owner has any address in the store of the network, as in the reference's host-local.
 fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Config) -> Result<(), CniError> {
     let store = reference::host_local::store(config);
     let directory = store.directory();
     let query = Query::Held(store, request.attachment.owner());
-    // Dry: a question makes no store.
+    // Dry, so that the query does not create the store.
     match MachineFacts::new(&mut node.machine(None, true)).ask(&query) {
         Answer::Held(Fact::Known(held)) if !held.is_empty() => Ok(()),
         Answer::Held(Fact::Unreadable) => {
@@ -215,8 +219,8 @@ fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Conf
     }
 }
 
-/// Gateways that `prevResult` tells otherwise than ADD gave them; an address that it does not have is no difference
-/// (reference static).
+/// The gateways in `prevResult` that differ from those of the ADD. An address that `prevResult` does not have is not
+/// a difference, as in the reference's static.
 fn gateways(given: &Report, previous: &Report) -> Vec<String> {
     let text = |gateway: Option<IpAddr>| gateway.map_or("none".to_owned(), |gateway| gateway.to_string());
     let mut differences = Vec::new();
@@ -232,7 +236,7 @@ fn gateways(given: &Report, previous: &Report) -> Vec<String> {
     differences
 }
 
-/// The addresses and routes that `prevResult` claims for the container's interface.
+/// The addresses and routes that `prevResult` reports for the container's interface, as actions.
 fn of_result(previous: &Report, request: &Request) -> Vec<Action> {
     let link = LinkRef { netns: Netns::Container, name: request.attachment.interface.clone() };
     let address = |ip: &crate::value::Ip| {

@@ -1,4 +1,4 @@
-//! Collecting what is left of attachments that are no more: what the verb GC and `wasm-cni gc` have in common.
+//! Collects the remains of attachments that do not exist any more. The verb GC and `wasm-cni gc` share this.
 
 use crate::action::undo;
 use crate::apply::{self, Remains, Section, stale};
@@ -11,15 +11,15 @@ use crate::node::Node;
 use crate::section;
 use crate::value::{Attachment, NetworkName, StoreRef};
 
-/// A collection as it goes on. It goes on after a failure.
+/// A collection in progress. It continues after a failure.
 pub struct Collection<'a> {
     node: &'a Node,
     dry: bool,
-    /// What was removed, or would be: as commands, below a line for each attachment.
+    /// What was removed, or in a dry run would be: a line for each attachment, followed by commands.
     pub removed: Vec<String>,
-    /// Attachments that were left alone because a verb of them runs.
+    /// The attachments that were skipped because a verb of them runs.
     pub skipped: Vec<String>,
-    /// What could not be removed.
+    /// The failures.
     pub failures: Vec<String>,
 }
 
@@ -30,12 +30,13 @@ pub fn is_listed(attachment: &Attachment, valid: &[(String, String)]) -> bool {
 }
 
 impl<'a> Collection<'a> {
-    /// One that removes things, or dry only tells of them, without a lock.
+    /// Starts a collection. With `dry`, it only lists what it would remove, and takes no lock.
     pub fn new(node: &'a Node, dry: bool) -> Self {
         Collection { node, dry, removed: Vec::new(), skipped: Vec::new(), failures: Vec::new() }
     }
 
-    /// Takes back every section that `is_stale`, the latest of a chain first, but for attachments of which a verb runs.
+    /// Undoes every section for which `is_stale` is true, the latest of a chain first. Skips an attachment of which a
+    /// verb runs.
     pub fn sections(&mut self, is_stale: impl Fn(&Section) -> bool) {
         let mut sections = self.node.state.sections(None);
         sections.retain(is_stale);
@@ -56,17 +57,17 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// False: a verb of its attachment runs.
+    /// Undoes a section. Returns `false` if a verb of its attachment runs.
     fn section(&self, stale: &Section) -> Result<bool, CniError> {
         let (node, attachment) = (self.node, &stale.header.attachment);
         if self.dry {
             return Ok(!node.state.is_locked(attachment));
         }
         let Some(journal) = node.state.try_lock(attachment)? else {
-            // A DEL that has ended since has removed it all.
+            // The lock was taken by a DEL that has ended meanwhile and removed everything.
             return Ok(node.state.sections_of(attachment).is_empty());
         };
-        // Looked at again under the lock.
+        // Read the sections again, now under the lock.
         let sections = journal.sections()?;
         let Some(section) = sections.iter().find(|section| section.header == stale.header) else {
             return Ok(true);
@@ -77,21 +78,24 @@ impl<'a> Collection<'a> {
         Ok(true)
     }
 
-    /// Removes the rules of a network that are of no listed attachment, whoever made them. What has a journal goes with that.
+    /// Removes the rules of a network whose attachment is not listed, no matter which program made them. Rules of an
+    /// attachment with a journal are kept: the undo of the journal removes them.
     pub fn rules(&mut self, network: &NetworkName, valid: &[(String, String)]) {
         let kept = || [valid.to_vec(), self.journaled(|attachment| attachment.network == *network)].concat();
         let found = stale::rules(network, kept, &mut self.node.machine(None, true));
         self.undo(found, "rules without a journal");
     }
 
-    /// Removes chains that check a source MAC for a port that is no more. What has a journal goes with that.
+    /// Removes chains that check the source MAC of a port that does not exist any more. Chains of an attachment with
+    /// a journal are kept: the undo of the journal removes them.
     pub fn source_macs(&mut self, valid: &[(String, String)]) {
         let kept = [valid.to_vec(), self.journaled(|_| true)].concat();
         let found = stale::source_macs(&kept, &mut self.node.machine(None, true));
         self.undo(found, "chains without a journal");
     }
 
-    /// Removes the leases of a store whose owners are not listed, whoever made them. What has a journal goes with that.
+    /// Removes the leases of a store whose owner is not listed, no matter which program made them. Leases of an
+    /// attachment with a journal are kept: the undo of the journal removes them.
     pub fn leases(&mut self, store: &StoreRef, valid: &[(String, String)]) {
         let state = &self.node.state;
         let is_kept = |container: &str, interface: Option<&str>| {
@@ -101,9 +105,9 @@ impl<'a> Collection<'a> {
             if valid.iter().any(is_named) {
                 return true;
             }
-            // Of names that no attachment can have nothing is kept.
+            // A lease whose owner's name is invalid belongs to no attachment, so it is removed.
             match interface.map(|interface| attachment(&store.network, container, interface).ok()) {
-                // An ADD writes its journal before it takes a lease.
+                // An ADD writes its journal before it reserves an address.
                 Some(Some(attachment)) => {
                     state.is_locked(&attachment) || !state.sections_of(&attachment).is_empty()
                 }
@@ -124,7 +128,7 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// Container and interface of what has a journal.
+    /// Container and interface of the attachments that have a journal and for which `is_meant` is true.
     fn journaled(&self, is_meant: impl Fn(&Attachment) -> bool) -> Vec<(String, String)> {
         let sections = self.node.state.sections(None).into_iter();
         let meant = sections.map(|section| section.header.attachment).filter(is_meant);
@@ -143,7 +147,7 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// What was removed, a line each; or what could not be removed.
+    /// The removed objects, one per line, or the error with the failures.
     pub fn ended(self) -> Result<String, CniError> {
         if self.failures.is_empty() {
             return Ok(self.removed.into_iter().map(|line| line + "\n").collect());

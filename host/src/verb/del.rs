@@ -1,4 +1,5 @@
-//! DEL: from the journal, else from what can be derived. The component is never run (design rule 8).
+//! DEL: undoes the journal. Without a journal, it derives what to remove from the attachment's name. It never runs
+//! the component (`docs/adr/0002-journal.md`).
 
 use crate::action::{EndDelegate, Undo};
 use crate::apply::{Inside, Remains, Section, Stuck};
@@ -14,20 +15,22 @@ use crate::reference::{self, host_local::stores};
 use crate::sandbox::Kind;
 use crate::section;
 
-/// Detaches; succeeds when there is nothing left to detach.
+/// Deletes an attachment. Succeeds if nothing is left to delete.
 pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     gate_version(&config.cni_version, &version::all())?;
     let netns = usable_netns(node, &request.netns);
     let journal = match node.state.lock(&request.attachment) {
         Ok(journal) => journal,
-        // A file system without room has room for no journal, and a DEL makes none.
+        // On a full file system there is no journal and no lock. But DEL needs neither of them to remove the
+        // attachment.
         Err(error) if error.is_storage() => {
             tracing::warn!(%error, "DEL goes on without journal and lock");
             return without_journal(node, request, config, &mut node.machine(netns, false));
         }
         Err(error) => return Err(error.into()),
     };
-    // The latest of several plugins of one type: a chain is taken down in reverse.
+    // If the chain has several plugins of one type, this is the last one, because a chain is deleted in reverse
+    // order.
     let own = |section: &Section| section.header.plugin == request.plugin;
     let section = journal.sections()?.into_iter().find(own);
     let netns = section.as_ref().and_then(|section| noted_netns(node, section)).or(netns);
@@ -35,8 +38,9 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
     let mut machine = node.locked_machine(netns, &journal);
     match section {
         Some(section) => {
-            // What somebody else has made again under the attachment's names is to be deleted too; and a journal without its end
-            // may have lost more than that. Looked for before the lease goes that tells whose the link is.
+            // Two cases need the derived undo too: another program made the attachment again under the same names, or
+            // the journal is incomplete. It is computed before the lease is removed, because the lease shows whose
+            // link it is.
             let same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
             let is_doubtful =
                 section.report.is_none() || same_netns && section::is_replaced(&section, &mut machine);
@@ -52,21 +56,21 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
     }
 }
 
-/// The container's namespace if it is there and not the host's own: a path that was reused counts as gone.
+/// The container's namespace, if it exists and is not the host's own. A reused path counts as missing.
 fn usable_netns(node: &Node, path: &str) -> Option<NetnsFile> {
     let netns = NetnsFile::open(path).ok()?;
     let own = NetnsFile::current().ok()?;
     (node.netns_override || !netns.same_as(&own)).then_some(netns)
 }
 
-/// The namespace that the ADD was given, if it is still there: also where a runtime tells none or another one, what was changed in it
-/// is taken back.
+/// The namespace of the ADD, if it still exists. So DEL undoes changes in it even if the runtime passes no namespace
+/// or another one.
 fn noted_netns(node: &Node, section: &Section) -> Option<NetnsFile> {
     let id = section.header.netns_id?;
     usable_netns(node, &section.header.netns).filter(|netns| netns.id() == id)
 }
 
-/// Removes what follows from the attachment's name, whoever made it, the reference included.
+/// Removes what can be derived from the attachment's name, no matter which program made it, including the reference.
 fn without_journal(
     node: &Node,
     request: &Request,
@@ -82,9 +86,10 @@ fn without_journal(
     undo(request, found, machine)
 }
 
-/// What plugins of that type left, as undos; none for a plugin that makes links, whose remains are the attachment's.
+/// The undos for what plugins of that type leave. `None` for a plugin that makes links: then everything of the
+/// attachment is removed.
 ///
-/// Of a type that nobody knows its component tells which it is, if it is there.
+/// The component of an unknown type shows the kind of the plugin, if it exists.
 fn remains_of_type(
     node: &Node,
     request: &Request,
@@ -98,7 +103,9 @@ fn remains_of_type(
     (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
-/// What follows from the attachment's name, its link perhaps only if its address is `leased`: an IPAM plugin has leases alone; a configuration without IPAM has none.
+/// What can be derived from the attachment's name. For an IPAM plugin these are its leases. Without IPAM in the
+/// configuration, there are no leases. In some cases the container's link counts only if its address is `leased` to
+/// this attachment.
 fn derived(request: &Request, config: &Config, leased: bool, look: &mut dyn Look) -> Remains {
     let stores = if config.ipam_type().is_some() { stores(config) } else { Vec::new() };
     match config.is_ipam(&request.plugin) {
@@ -110,7 +117,7 @@ fn derived(request: &Request, config: &Config, leased: bool, look: &mut dyn Look
     }
 }
 
-/// Succeeds when it could be looked for everywhere, and nothing of it is found afterwards.
+/// Undoes the remains. Succeeds if everything could be read and nothing is found afterwards.
 fn undo(request: &Request, found: Remains, machine: &mut dyn Machine) -> Result<(), CniError> {
     let mut stuck = found.undo(&request.netns, machine);
     let Remains { undos, mut unread } = found;

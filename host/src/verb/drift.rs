@@ -1,4 +1,4 @@
-//! How attachments differ from what was made, and the plan that repairs it.
+//! Compares attachments with their journals, and plans the repair of the differences.
 
 use super::attached::{self, Attached, State};
 use super::dry;
@@ -14,26 +14,26 @@ use crate::plan::document::PlanDocument;
 use crate::section;
 use crate::value::NetworkName;
 
-/// What became of an attachment.
+/// The differences of one attachment.
 #[derive(Debug)]
 pub struct Drift {
-    /// Which.
+    /// The attachment.
     pub attached: Attached,
-    /// What is not as it was made, in sentences.
+    /// The differences, as sentences.
     pub differences: Vec<String>,
-    /// What repairs it, in order; nothing, if some of it is beyond repair.
+    /// The actions that repair them, in order. Empty if one of the differences cannot be repaired.
     pub repairs: Vec<Entry>,
-    /// What each of these finds.
+    /// The present state for each of these actions.
     pub states: Vec<Found>,
-    /// What nothing repairs but an ADD, a DEL or a GC.
+    /// The differences that only an ADD, a DEL or a GC removes.
     pub beyond: Vec<String>,
-    /// A verb of it runs now, so nobody looked.
+    /// Whether a verb of the attachment runs now. Then it was not compared.
     pub in_flight: bool,
 }
 
-/// Looks at every attachment of a network, or of all; changes nothing and waits for nobody.
+/// Compares every attachment of one network, or of all networks. It changes nothing and waits for no lock.
 ///
-/// What several need, such as their bridge, is in the plan of the first that needs it.
+/// A repair that several attachments need, for example of their bridge, is only in the plan of the first.
 pub fn all(node: &Node, network: Option<&NetworkName>) -> Vec<Drift> {
     let everything = node.state.sections(None);
     let mut planned: Vec<Action> = Vec::new();
@@ -52,7 +52,7 @@ pub fn all(node: &Node, network: Option<&NetworkName>) -> Vec<Drift> {
     drifts
 }
 
-/// Looks at one; `everything` are the sections of all attachments. A repair needs the `notes` of the look from which it follows.
+/// Compares one attachment. `everything` are the sections of all attachments. A later repair needs the `notes`.
 pub fn look(
     attached: Attached,
     state: State,
@@ -119,12 +119,12 @@ impl Drift {
         }
     }
 
-    /// Whether it is as it was made, as far as anybody could look.
+    /// Whether the attachment has no differences that were found.
     pub fn is_none(&self) -> bool {
         self.differences.is_empty() && self.beyond.is_empty()
     }
 
-    /// What is shown.
+    /// The document to print.
     pub fn document<'a>(&'a self, title: &'a str, plugins: &'a [(String, String)]) -> PlanDocument<'a> {
         PlanDocument {
             title,
@@ -145,7 +145,7 @@ impl Drift {
     }
 }
 
-/// Why a pair cannot be repaired: it is gone, perhaps with another link in its place.
+/// The reason why a link cannot be repaired: it is missing, and another link may have its name.
 fn lost_link(section: &Section, look: &mut dyn Look) -> Option<String> {
     let identity = section.container_link()?;
     match section::is_there(identity, look) {
@@ -157,15 +157,15 @@ fn lost_link(section: &Section, look: &mut dyn Look) -> Option<String> {
     }
 }
 
-/// Whether another attachment has done something since that made void what an entry of a section did to something shared, such as the address of a
-/// bridge that made room for its own gateway.
+/// Whether a later action of another attachment replaced a shared change of this section. For example, the bridge's
+/// address was removed for the gateway of the other attachment.
 fn is_superseded(entry: &Entry, section: &Section, other: &Section) -> bool {
     entry.lifetime != Lifetime::Attachment
         && other.header.created > section.header.created
         && other.entries().any(|later| entry.action.kind().is_superseded(&later.action))
 }
 
-/// The waits of an ADD for links that are repaired, so that they pass packets when the repair ends.
+/// The actions of the ADD that wait for repaired links, so that the links pass packets when the repair ends.
 fn waits(entries: &[Entry], repairs: &[Entry]) -> Vec<Entry> {
     let waits = |entry: &&Entry| repairs.iter().any(|repair| entry.action.kind().waits_for(&repair.action));
     entries.iter().filter(waits).cloned().collect()

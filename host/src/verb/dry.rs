@@ -1,4 +1,4 @@
-//! Dry runs: the same path as ADD up to the last step, then the plan is shown and nothing is done.
+//! Dry runs: the path of ADD up to the last step. The plan is printed and not applied.
 
 use super::Output;
 use crate::action::context::Notes;
@@ -19,7 +19,7 @@ use crate::sandbox::planner::Waiting;
 use crate::value::{Attachment, Fact, LinkRef, Mac, Report};
 use std::sync::Arc;
 
-/// A plan that was not applied, with all that is to be shown of it.
+/// A plan that is not applied, with everything to print.
 #[derive(Debug)]
 pub struct DryPlan {
     draft: DraftPlan,
@@ -32,7 +32,7 @@ pub struct DryPlan {
     policy: Arc<Policy>,
 }
 
-/// Plans and checks; changes nothing, takes no lock, makes no file.
+/// Plans and checks. It changes nothing, takes no lock and makes no file.
 pub fn plan(
     node: &Node,
     request: &Request,
@@ -79,7 +79,7 @@ pub fn plan(
     Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, rest, policy: Arc::clone(policy) })
 }
 
-/// What each action would find.
+/// The present state for each action.
 pub fn states(entries: &[Entry], look: &mut dyn Look) -> Vec<Found> {
     let actions: Vec<&Action> = entries.iter().map(|entry| &entry.action).collect();
     let before = apply::observe(&actions, look, &mut Notes::default());
@@ -87,7 +87,7 @@ pub fn states(entries: &[Entry], look: &mut dyn Look) -> Vec<Found> {
 }
 
 impl DryPlan {
-    /// What is shown.
+    /// The document to print.
     pub fn document<'a>(&'a self, request: &'a Request) -> PlanDocument<'a> {
         PlanDocument {
             title: "plan",
@@ -107,19 +107,19 @@ impl DryPlan {
         }
     }
 
-    /// The lines of policy that would allow what is refused, and what only audit mode lets through.
+    /// The lines of policy that would allow the violations, including those that audit mode tolerates.
     fn remedy(&self, request: &Request) -> Option<String> {
         let all: Vec<Violation> = self.violations.iter().chain(&self.tolerated).cloned().collect();
         let rules = policy::violation::remedy(&all, &request.attachment.network)?;
         Some(format!("# {}\n{rules}", self.policy.path.display()))
     }
 
-    /// What the plugin reports.
+    /// The planned report.
     pub fn report(&self) -> &Report {
         &self.draft.report
     }
 
-    /// The MAC that a link of this plan would get.
+    /// The MAC address that a link of this plan would get.
     pub fn mac(&self, link: &LinkRef) -> Option<Mac> {
         let query = Query::Link(link.clone());
         let mut answer = Answer::Link(Fact::Absent);
@@ -130,19 +130,19 @@ impl DryPlan {
         }
     }
 
-    /// Whether it is the whole plan, as far as can be told without executing anything.
+    /// Whether the plan is complete, and does not end at a native delegate.
     pub fn is_whole(&self) -> bool {
         self.rest.is_none()
     }
 
-    /// Whether it would be applied.
+    /// Whether policy allows the plan.
     pub fn is_allowed(&self) -> bool {
         self.violations.is_empty()
     }
 }
 
-/// The dry run of a runtime's own ADD: the plan goes to stderr, and stdout gets an error, so that no container starts
-/// without its network by mistake.
+/// The dry run of a runtime's ADD. The plan goes to stderr. Stdout gets an error, so that no container starts without
+/// a network by mistake.
 pub fn of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Output, CniError> {
     let plan = plan(node, request, config, &[])?;
     let error = match plan.is_allowed() {
@@ -155,7 +155,7 @@ pub fn of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Out
     Ok(Output::Dry(plan.document(request).text(), error))
 }
 
-/// The dry run of a runtime's own DEL: what the journal would have undone goes to stderr.
+/// The dry run of a runtime's DEL. The commands that would undo the journal go to stderr.
 pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
     let own = |section: &&Section| section.header.plugin == request.plugin;
     let sections = node.state.sections_of(&request.attachment);
@@ -166,7 +166,7 @@ pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
     Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL"))
 }
 
-/// The answer to a verb while `WASM_CNI_DRY_RUN` is set.
+/// The error that answers a verb while `WASM_CNI_DRY_RUN` is set.
 pub fn refused(verb: &str) -> CniError {
     CniError::new(code::DRY_RUN, format!("dry run of {verb}: nothing was changed"))
         .with_details("hint: unset WASM_CNI_DRY_RUN")

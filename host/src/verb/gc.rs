@@ -1,4 +1,5 @@
-//! GC: removes what belongs to attachments of this network that the runtime does not list any more (SPEC 1.1.0).
+//! GC: removes the remains of the network's attachments that the runtime does not list any more (SPEC 1.1.0, section
+//! 2).
 
 use super::collect::Collection;
 use crate::cni::{CniError, Config, Request, code};
@@ -7,10 +8,11 @@ use crate::node::Node;
 use crate::reference::host_local::stores;
 use serde_json::Value;
 
-/// Takes back every section of this plugin whose attachment is not in `cni.dev/valid-attachments`, then every rule and lease of
-/// the network whose owner is not in it, whoever made it; goes on after a failure.
+/// Undoes every section of this plugin whose attachment is not in `cni.dev/valid-attachments`. Then removes every
+/// rule and lease of the network whose owner is not in that list, no matter which program made it. It continues after
+/// a failure.
 ///
-/// Dry, it only tells: gives what it would do as commands.
+/// With `dry`, it only returns the commands that it would run.
 pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<String, CniError> {
     let plugin = &request.plugin;
     let Some(valid) = config.valid_attachments()? else {
@@ -31,7 +33,8 @@ pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<
             collection.source_macs(&valid);
         }
     }
-    // GC is forwarded to delegates (SPEC), and of an IPAM plugin there is nothing but its leases: so here too.
+    // The SPEC asks to forward GC to delegates. An IPAM component leaves nothing but leases, so they are removed
+    // here.
     if config.ipam_type().is_some() {
         stores(config).iter().for_each(|store| collection.leases(store, &valid));
     }

@@ -1,4 +1,4 @@
-//! What of a section is meant to be on the machine still.
+//! The part of a section that must still be on the machine.
 
 use crate::action::Action;
 use crate::action::record::Difference;
@@ -8,7 +8,7 @@ use crate::plan::Entry;
 use crate::reference::tuning;
 use crate::value::Attachment;
 
-/// What was done and is meant to last, in the order of doing.
+/// The applied actions whose effect lasts, in the order in which they were applied.
 pub fn entries(section: &Section) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (entry, effect) in section.done() {
@@ -20,12 +20,13 @@ pub fn entries(section: &Section) -> Vec<Entry> {
     entries
 }
 
-/// What plugins that run later in a chain changed of the container's link.
+/// The changes of the container's link by later plugins of the chain.
 #[derive(Debug)]
 pub struct Tuned(Vec<Action>);
 
 impl Tuned {
-    /// By the `sections` of the attachment, as far as they are later than `one`; and, if none of them notes it, by the file of the reference's `tuning`.
+    /// Collects the changes from the attachment's `sections` that are later than `one`. If none of them has such a
+    /// change, uses the file of the reference's `tuning`.
     pub fn after(
         one: Option<&Section>,
         attachment: &Attachment,
@@ -41,7 +42,7 @@ impl Tuned {
         Tuned(tuned)
     }
 
-    /// Whether a difference is their doing.
+    /// Whether one of these changes explains a difference.
     pub fn explains(&self, difference: &Difference) -> bool {
         let Some(repair) = &difference.repair else { return false };
         self.0.iter().any(|later| repair.kind().is_superseded(later))

@@ -1,4 +1,4 @@
-//! The verbs but ADD, and how a call of the runtime finds its verb.
+//! The verbs other than ADD, and the dispatch of a call to its verb.
 
 pub mod attached;
 pub mod check;
@@ -27,10 +27,12 @@ use crate::value::PluginName;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-/// Serves one call of the runtime under the plugin name `plugin`: validation in the reference's order, then the verb.
+/// Serves one call of the runtime under the plugin name `plugin`: validates it in the reference's order, then runs
+/// the verb.
 ///
-/// `own_dir` is where VERSION and the banner look for the component when there is no `CNI_PATH`. The result of an ADD is written
-/// to `stdout` at once: nothing is left of one whose result nobody gets. An ADD takes the `planner` that was started for it, or starts one.
+/// VERSION and the banner search for the component in `own_dir` if `CNI_PATH` is empty. ADD writes its result to
+/// `stdout` itself, because a failed write undoes the ADD. ADD uses `planner` if it was started, and otherwise starts
+/// one.
 pub fn call(
     node: &Node,
     plugin: &PluginName,
@@ -53,7 +55,7 @@ pub fn call(
         Call::Verb(verb) => Some(verb),
         Call::Unknown(_) => None,
     };
-    // One system call for all but a large one.
+    // Large enough to read most configurations with one system call.
     let mut bytes = Vec::with_capacity(8 << 10);
     stdin
         .take(config::MAX_BYTES + 1)
@@ -100,7 +102,7 @@ pub fn call(
             check::check(node, &request, &config, &plugin).map(nothing)
         }
         Command::Gc => {
-            // As DEL, GC needs no component.
+            // GC, like DEL, works without the component.
             gate_config("GC", "1.1.0", version)?;
             gate_plugin("GC", version, &version::all())?;
             let request = request(verb, plugin, env, path, &config)?;
@@ -121,18 +123,19 @@ pub fn call(
     }
 }
 
-/// The versions that the component says it supports.
+/// The CNI versions that the component supports.
 fn supported(node: &Node, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
     Ok(Plugin::find_on(node, path, None, plugin)?.code.manifest.cni_versions)
 }
 
-/// VERSION: compact, with a line end, as the reference.
+/// The answer to VERSION: compact JSON with a newline, as in the reference.
 fn versions(supported: &[String]) -> String {
     let supported = supported.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(",");
     format!("{{\"cniVersion\":\"{}\",\"supportedVersions\":[{supported}]}}\n", version::CURRENT)
 }
 
-/// STATUS and GC are about no attachment. What stands in for one is nobody's: nothing that is recorded for it is ever done.
+/// The container ID in requests for STATUS and GC, which are not about an attachment. Nothing that is recorded for it
+/// is applied.
 pub const NOBODY: &str = "nobody";
 
 /// A request from variables that [`command::decode`] has validated.

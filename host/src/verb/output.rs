@@ -1,14 +1,14 @@
-//! What a verb gives.
+//! The output of a verb.
 
 use crate::cni::CniError;
 
 /// What a call prints, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// On stdout; success.
+    /// Text for stdout. The call succeeded.
     Stdout(String),
-    /// On stderr; success.
+    /// Text for stderr. The call succeeded.
     Stderr(String),
-    /// The plan of a dry run: on stderr, with this error on stdout.
+    /// The plan of a dry run for stderr, and the error for stdout.
     Dry(String, CniError),
 }

@@ -1,13 +1,13 @@
-//! What `prevResult` tells of interfaces, held against the machine: the part of CHECK that needs no journal.
+//! Compares the interfaces of `prevResult` with the machine. This is the part of CHECK that needs no journal.
 
 use crate::action::{Answer, Facts};
 use crate::cni::Request;
 use crate::value::{IfName, Interface, LinkFact, LinkRef, Netns};
 
-/// How the machine differs from the `interfaces` of `prevResult`, one sentence for each difference.
+/// The differences between the machine and the `interfaces` of `prevResult`, one sentence each.
 ///
-/// `own` is whether the container's interface has to be among them. The reference's bridge compares the same of its own
-/// three links; links of sandboxes other than the request's are somebody else's.
+/// With `own`, the container's interface must be among them. The reference's bridge plugin compares the same for its
+/// own three links. Links of other sandboxes than the request's are not compared.
 pub fn differences(
     interfaces: &[Interface],
     own: bool,

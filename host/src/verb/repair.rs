@@ -1,4 +1,4 @@
-//! Repair: applies what [`super::drift`] plans, and nothing else. Links stay, with their indexes.
+//! Repair: applies the plan of [`super::drift`]. Links stay, with their indexes.
 
 use super::attached::{Attached, State};
 use super::drift::{self, Drift};
@@ -13,17 +13,19 @@ use crate::plan::Entry;
 use crate::policy;
 use crate::value::{NetworkName, Report};
 
-/// What is repaired may show more: a link that comes up again had lost its routes, and only then they can be added.
+/// The maximum number of rounds. A repair may reveal more differences. For example, a link that was down has lost its
+/// routes, and they can be added only after it is up.
 const MAX_ROUNDS: usize = 3;
 
-/// Repairs every attachment of a network, or of all; gives for each what was done, and what is still not as it was made.
+/// Repairs every attachment of one network, or of all networks. Returns for each what was done, and the differences
+/// that remain.
 ///
-/// An attachment whose lock somebody holds is left alone.
+/// It skips an attachment whose lock another process holds.
 pub fn all(node: &Node, network: Option<&NetworkName>) -> Result<Vec<Drift>, CniError> {
     let mut repaired = Vec::new();
     for found in super::attached::all(&node.state, network) {
         let Some(journal) = node.state.try_lock(&found.attachment)? else {
-            // Its DEL may have come, and then there is nothing to tell.
+            // A DEL may have removed the attachment meanwhile. Then there is nothing to report.
             if node.state.is_locked(&found.attachment) {
                 repaired.push(drift::look(
                     found,
@@ -45,7 +47,7 @@ pub fn all(node: &Node, network: Option<&NetworkName>) -> Result<Vec<Drift>, Cni
     Ok(repaired)
 }
 
-/// Repairs one, whose lock is held. When there is something to repair, it is a line of the audit log.
+/// Repairs one attachment whose lock the caller holds. If it repairs anything, it writes a line to the audit log.
 fn repair(node: &Node, lock: &Journal, attached: Attached) -> Result<Drift, CniError> {
     let attachment = attached.attachment.clone();
     let plugin = attached.sections.first().map(|section| section.header.plugin.clone());
@@ -77,7 +79,7 @@ fn look_and_repair(
     record: &mut Record<'_>,
 ) -> Result<Drift, CniError> {
     let everything = node.state.sections(None);
-    // Looked at by others it is in flight: this is the flight.
+    // For others the attachment is in flight, because we hold its lock ourselves. So use its state under the lock.
     let state = attached.state_under_lock();
     let mut notes = Notes::default();
     let mut machine = node.locked_machine(attached.netns(), lock);
@@ -97,7 +99,7 @@ fn look_and_repair(
         record.begin_applying()?;
         failures = apply::repair(&plan, &drift.attached.sections, &node.state, &mut machine, &mut notes);
         done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));
-        // What was looked up may have been made anew.
+        // A repaired object may have a new index, so cached lookups are invalid.
         (machine, notes) = (node.locked_machine(drift.attached.netns(), lock), Notes::default());
         drift = drift::look(drift.attached, state, &everything, &mut machine, &mut notes);
     }
@@ -109,7 +111,7 @@ fn look_and_repair(
     Ok(drift)
 }
 
-/// Whether it only waits, so that it is nothing to repair by itself.
+/// Whether the action only waits. Then it is not a repair by itself.
 fn is_wait(entry: &Entry) -> bool {
     entry.action.kind().profile().lane.is_wait()
 }

@@ -1,4 +1,5 @@
-//! STATUS: whether ADD would find what it needs (SPEC 1.1.0): the components, and whatever their own `status` asks for.
+//! STATUS: whether ADD would find what it needs (SPEC 1.1.0, section 2). It checks the components and runs their own
+//! `status`.
 
 use crate::cni::command::gate_plugin;
 use crate::cni::{CniError, Config, Request, code};
@@ -12,7 +13,8 @@ use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Waiting;
 
-/// Asks the plugin, then its IPAM plugin as the reference's main plugins do; takes no lock and changes nothing.
+/// Runs STATUS of the plugin and then of its IPAM plugin, as the reference's main plugins do. It takes no lock and
+/// changes nothing.
 pub fn status(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
     let policy = node.policy().map_err(unavailable)?;
@@ -41,7 +43,7 @@ pub fn status(node: &Node, request: &Request, config: &Config) -> Result<(), Cni
     }
 }
 
-/// Runs the plugin's own `status`, if it has one; what it recorded is thrown away.
+/// Runs the plugin's own `status`, if it has one. The recorded actions are discarded.
 fn ask(node: &Node, request: &Request, config: &Config, plugin: Plugin) -> Result<(), CniError> {
     if !plugin.code.manifest.has_status() {
         return Ok(());

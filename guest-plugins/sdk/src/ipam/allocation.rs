@@ -1,15 +1,18 @@
-//! Which address each range set gives, with the errors of host-local.
+//! Chooses an address from each range set, with the errors of host-local.
 
 use super::{Config, Free, RangeSet, Span, Store};
 use crate::Ip;
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
-/// The next address of a range set that nobody asked for by name: given the set and the address that it gave last, one
-/// of [`Free`], never the gateway of its range. None: all are taken.
+/// Chooses the next address of a range set for a request that asks for no particular address.
+///
+/// The arguments are the set, the address that was reserved last, and the free addresses. The choice is one of the
+/// addresses in [`Free`], and never the gateway of its range. `None`: all addresses are reserved.
 pub type Choose = fn(&RangeSet, Option<IpAddr>, &Free) -> Option<IpAddr>;
 
-/// Takes one address for each range set, a requested one where one is in the set. `container` is for the texts.
+/// Reserves one address from each range set: a requested one if the set contains it. `container` is for the error
+/// texts.
 pub(super) fn allocate(
     config: &Config,
     store: &dyn Store,
@@ -36,7 +39,8 @@ pub(super) fn allocate(
     }
 }
 
-/// Whether each range set has an address for somebody who asks for none by name; `no IP addresses available in range set: …`.
+/// Checks that each range set has an address for a request that asks for no particular address. The error is
+/// `no IP addresses available in range set: …`.
 pub(super) fn check(config: &Config, store: &dyn Store) -> Result<(), String> {
     let is_full =
         |set: &&RangeSet| set.ranges().iter().all(|range| Free(store).lowest(Span::of(range)).is_none());
@@ -71,7 +75,7 @@ fn choose_free(
     ip.ok_or_else(|| none_available(set)).and_then(|ip| entry(ip, set))
 }
 
-/// Length and gateway are those of the range that the address is from.
+/// Prefix length and gateway are those of the range that contains the address.
 fn entry(ip: IpAddr, set: &RangeSet) -> Result<Ip, String> {
     let range = set.range_of(ip).ok_or_else(|| format!("{ip} is not in range set {set}"))?;
     let address = IpNetwork::new(ip, range.subnet.prefix()).map_err(|e| e.to_string())?;
@@ -84,7 +88,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// A store that is a list of leases; `held` is ours.
+    /// A store that is a list of leases. `held` are the addresses of this attachment.
     #[derive(Default)]
     struct Leases {
         taken: RefCell<Vec<IpAddr>>,
@@ -153,7 +157,7 @@ mod tests {
     const SMALL: &str = r#"{"subnet": "10.1.2.0/24", "rangeEnd": "10.1.2.4"}"#;
 
     #[test]
-    fn gateway_and_taken_addresses_are_passed_over() {
+    fn gateway_and_reserved_addresses_are_skipped() {
         let leases = Leases::of(&["10.1.2.2"]);
         assert_eq!(add(SMALL, "", &leases, lowest), Ok(vec!["10.1.2.3/24 via 10.1.2.1".to_owned()]));
         assert_eq!(add(SMALL, "", &leases, highest), Ok(vec!["10.1.2.4/24 via 10.1.2.1".to_owned()]));
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn status_names_the_set_that_has_nothing_but_its_gateway() {
+    fn status_names_the_set_whose_only_free_address_is_its_gateway() {
         let json = |second: &str| {
             format!(
                 r#"{{"cniVersion": "1.1.0", "ipam": {{"ranges": [[{{"subnet": "10.1.2.0/30"}}, {{"subnet": "10.1.3.0/30"}}],
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn every_set_gives_one_address_and_is_told_by_number() {
+    fn every_set_gives_one_address_and_is_numbered() {
         let leases = Leases::default();
         let ipam = r#"{"ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "fd00:1::/64"}]]}"#;
         let ips = add(ipam, "", &leases, lowest).expect("addresses");
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn second_range_of_a_set_brings_its_own_length_and_gateway() {
+    fn second_range_of_a_set_has_its_own_length_and_gateway() {
         let ipam = r#"{"ranges": [[{"subnet": "10.1.2.0/30"}, {"subnet": "10.1.3.0/29"}]]}"#;
         let leases = Leases::of(&["10.1.2.2"]);
         assert_eq!(add(ipam, "", &leases, lowest), Ok(vec!["10.1.3.2/29 via 10.1.3.1".to_owned()]));
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn highest_looks_beyond_the_gaps_that_one_question_tells() {
+    fn highest_looks_beyond_the_gaps_of_one_call() {
         let leases = Leases::default();
         let every_other = (1..=5000u32).map(|i| IpAddr::from((0x0a01_0000 + 2 * i).to_be_bytes()));
         leases.taken.borrow_mut().extend(every_other);

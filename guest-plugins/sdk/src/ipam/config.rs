@@ -8,22 +8,22 @@ use ipnetwork::IpNetwork;
 use serde::Deserialize;
 use std::net::IpAddr;
 
-/// A configuration that keeps all rules.
+/// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where addresses come from; the place in this list is the number of the set in the lease store.
+    /// The range sets. The position in this list is the number of the set in the lease store.
     pub sets: Vec<RangeSet>,
-    /// The addresses asked for, without duplicates, in the order of `CNI_ARGS`, `args.cni.ips`, `runtimeConfig.ips`.
+    /// The requested addresses without duplicates, in the order of `CNI_ARGS`, `args.cni.ips`, `runtimeConfig.ips`.
     pub requested: Vec<IpAddr>,
-    /// For the result, as they stand.
+    /// The routes for the result, unchanged.
     pub routes: Vec<Route>,
-    /// The directory of the lease stores of all networks, if not the default.
+    /// The directory of the lease stores of all networks. `None`: the default.
     pub data_dir: Option<String>,
-    /// The file with the resolver settings for the result.
+    /// The file with the DNS settings for the result.
     pub resolv_conf: Option<String>,
 }
 
-/// What is read of standard input.
+/// The configuration as read from standard input.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Conf {
@@ -57,7 +57,7 @@ struct RuntimeConf {
     ips: Vec<Requested>,
 }
 
-/// An address, with or without a prefix length that does not count; an empty text is none.
+/// An address with or without a prefix length. The length is ignored. Empty text is `None`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Requested(Option<IpAddr>);
@@ -75,7 +75,7 @@ impl TryFrom<String> for Requested {
 }
 
 impl Config {
-    /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
+    /// Parses standard input and `CNI_ARGS`. The checks have the reference's order and texts.
     pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
         let conf: Conf = config::parse(json)?;
         let ipam = conf.ipam.ok_or("IPAM config missing 'ipam' key")?;
@@ -107,7 +107,7 @@ fn requested(
     args::parse(cni_args, |key, value| {
         let known = key == "IP";
         if known {
-            // The last one counts, and an empty one is no request.
+            // The last `IP` wins. An empty one is not a request.
             first = Vec::from_iter(Some(Requested::try_from(value.to_owned())?).filter(|ip| ip.0.is_some()));
         }
         Ok(known)

@@ -1,8 +1,9 @@
-//! How many addresses of a family a result can tell.
+//! The number of addresses per family that a result can contain.
 
-/// Before 0.3.0 a result has one address of each family at most; since then it has a list.
+/// Checks the number of addresses. A result before version 0.3.0 has at most one address of each family; later
+/// versions have a list.
 ///
-/// `cni_version` is that of the configuration, empty if it has none; the text of the error is the reference's.
+/// `cni_version` is that of the configuration, or empty if it has none. The error has the reference's text.
 pub fn check(cni_version: &str, ipv4: usize, ipv6: usize) -> Result<(), String> {
     if (ipv4 > 1 || ipv6 > 1) && !has_lists(cni_version) {
         return Err(format!("CNI version {cni_version} does not support more than 1 address per family"));

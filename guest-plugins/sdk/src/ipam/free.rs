@@ -1,24 +1,24 @@
-//! What of a range nobody holds.
+//! The free addresses of a range.
 
 use super::Range;
 use crate::{address, leases};
 use std::net::IpAddr;
 
-/// A store tells so many gaps at most (`leases.store.free`).
+/// The maximum number of gaps that a store returns in one call (`leases.store.free`).
 const GAPS_PER_CALL: usize = 4096;
 
-/// Consecutive addresses that nobody holds, both ends included.
+/// Consecutive free addresses. Both ends belong to the gap.
 pub type Gap = (IpAddr, IpAddr);
 
-/// A lease store, as the contract has it.
+/// A lease store, as in the contract.
 pub trait Store {
-    /// The gaps from one address to another, ascending, at most 4096.
+    /// The gaps between two addresses, in ascending order, at most 4096.
     fn free(&self, first: IpAddr, last: IpAddr) -> Vec<Gap>;
-    /// The addresses that this attachment holds.
+    /// The addresses that this attachment owns.
     fn held(&self) -> Vec<IpAddr>;
-    /// The address handed out last from range set number `set`.
+    /// The address that was reserved last from range set number `set`.
     fn last_reserved(&self, set: u32) -> Option<IpAddr>;
-    /// Takes an address for this attachment from range set number `set`.
+    /// Reserves an address for this attachment from range set number `set`.
     fn reserve(&self, ip: IpAddr, set: u32);
 }
 
@@ -41,10 +41,10 @@ impl Store for leases::Store {
     }
 }
 
-/// The part of a range from `first` to `last`; nothing, if `first` is above `last`.
+/// The part of a range from `first` to `last`. It is empty if `first` is above `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span<'a> {
-    /// The range, whose gateway is never free.
+    /// The range. Its gateway is never free.
     pub range: &'a Range,
     /// The lowest address.
     pub first: IpAddr,
@@ -59,11 +59,11 @@ impl<'a> Span<'a> {
     }
 }
 
-/// Finds free addresses, one question for thousands of them.
+/// Finds free addresses. One call of the store covers thousands of them.
 pub struct Free<'a>(pub(super) &'a dyn Store);
 
 impl Free<'_> {
-    /// Whether nobody holds the address.
+    /// Whether the address is free.
     pub fn contains(&self, ip: IpAddr) -> bool {
         !self.0.free(ip, ip).is_empty()
     }
@@ -73,7 +73,7 @@ impl Free<'_> {
         if span.first > span.last {
             return None;
         }
-        // Of two gaps at most one is nothing but the gateway.
+        // The search ends at the second gap at the latest: only one gap can consist of nothing but the gateway.
         self.0.free(span.first, span.last).into_iter().find_map(|(first, last)| {
             let lowest = if first == span.range.gateway { address::next(first) } else { first };
             (first..=last).contains(&lowest).then_some(lowest)
@@ -91,7 +91,7 @@ impl Free<'_> {
             });
             found = highest.or(found);
             match gaps.last() {
-                // There may be more above.
+                // The answer may be truncated, so there may be more gaps above.
                 Some(&(_, last)) if gaps.len() >= GAPS_PER_CALL && last < span.last => {
                     from = address::next(last)
                 }

@@ -1,8 +1,8 @@
-//! What a plugin takes that hands out addresses from the ranges of its configuration, as host-local does; and what any
-//! IPAM plugin reads, [`Ips`] and [`family`].
+//! The library for plugins that assign addresses from the ranges of their configuration, as host-local does. [`Ips`]
+//! and [`family`] are for every IPAM plugin.
 //!
-//! The configuration, its rules and the texts of its errors are host-local's, and so are the leases; which free
-//! address comes next is the plugin's: its [`Choose`].
+//! The configuration, its checks, the error texts and the leases are those of host-local. The plugin decides which
+//! free address comes next: its [`Choose`].
 
 mod allocation;
 mod config;
@@ -21,7 +21,7 @@ pub use range_set::RangeSet;
 use crate::{Dns, Error, file, leases, request};
 use serde::Deserialize;
 
-/// The addresses that the runtime asks for: `runtimeConfig`, or `args.cni` (CONVENTIONS.md).
+/// The addresses that the runtime requests: `runtimeConfig`, or `args.cni` (CONVENTIONS.md).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Ips<T> {
@@ -35,8 +35,8 @@ impl<T> Default for Ips<T> {
     }
 }
 
-/// The `add` of such a plugin: one address for each range set, the routes as they stand in the configuration, and the resolver
-/// settings of the file that it names.
+/// `add` of such a plugin: reserves one address from each range set. It reports the routes of the configuration
+/// unchanged, and the DNS settings of the file that the configuration names.
 pub fn add(choose: Choose) -> Result<(), Error> {
     let config = Config::parse(&request::config(), &request::args())?;
     let dns = dns(&config)?;
@@ -51,18 +51,19 @@ pub fn add(choose: Choose) -> Result<(), Error> {
     Ok(())
 }
 
-/// The `status` of such a plugin: whether each range set has a free address, and all that the configuration names is there.
+/// `status` of such a plugin: checks that each range set has a free address, and that everything exists that the
+/// configuration names.
 ///
-/// What the error says is what `add` would say, with the code that the specification has for it.
+/// The error has the text that `add` would return, with the code of the specification.
 pub fn status() -> Result<(), Error> {
     available().map_err(|error| Error { code: NOT_AVAILABLE, ..error })
 }
 
-/// STATUS: no container can be added (SPEC 1.1.0, section 5).
+/// The error code of STATUS when the plugin cannot add any container (SPEC 1.1.0, section 5).
 const NOT_AVAILABLE: u32 = 50;
 
 fn available() -> Result<(), Error> {
-    // `CNI_ARGS` are those of a container, and here is none.
+    // `CNI_ARGS` belongs to a container. STATUS has none.
     let config = Config::parse(&request::config(), "")?;
     dns(&config)?;
     let store = leases::Store::open(config.data_dir.as_deref())?;

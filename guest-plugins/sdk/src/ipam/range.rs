@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, de::Error};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A range as it stands in a configuration.
+/// A range as read from a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct RangeConf {
-    /// Not folded: an IPv4-mapped subnet is an error of its own.
+    /// An IPv4-mapped subnet is not converted, because it has an error of its own.
     #[serde(deserialize_with = "subnet")]
     pub subnet: Option<IpNetwork>,
     #[serde(deserialize_with = "address::ip")]
@@ -21,27 +21,27 @@ pub(super) struct RangeConf {
     pub gateway: Option<IpAddr>,
 }
 
-/// For `deserialize_with`: a network as written.
+/// For `deserialize_with`: a network, not converted.
 pub(super) fn subnet<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpNetwork>, D::Error> {
     let text = String::deserialize(from)?;
     address::parse_cidr(&text).map(Some).map_err(D::Error::custom)
 }
 
-/// A range with all defaults filled in and all rules kept.
+/// A valid range with all defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
-    /// The network; its length is that of the addresses handed out.
+    /// The network. Its prefix length is that of the assigned addresses.
     pub subnet: IpNetwork,
-    /// The lowest address. Above `last`, nothing is in the range.
+    /// The lowest address. If it is above `last`, the range is empty.
     pub first: IpAddr,
     /// The highest address.
     pub last: IpAddr,
-    /// Never handed out. It may be outside of the subnet.
+    /// The gateway, which is never assigned. It may be outside of the subnet.
     pub gateway: IpAddr,
 }
 
 impl Range {
-    /// Fills in defaults and checks the rules, in the reference's order and with its texts.
+    /// Fills in defaults and checks the range. The checks have the reference's order and texts.
     pub(super) fn new(conf: &RangeConf) -> Result<Self, String> {
         let subnet = conf.subnet.ok_or("IP <nil> not v4 nor v6")?;
         let folded = address::fold(subnet);
@@ -79,12 +79,12 @@ impl Range {
         Ok(Range { subnet, first, last, gateway: conf.gateway.unwrap_or(lowest) })
     }
 
-    /// Whether the address may be handed out from this range, were it free.
+    /// Whether the address is in this range. It need not be free.
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.first.is_ipv4() && self.first <= ip && ip <= self.last
     }
 
-    /// Whether the two have an address in common.
+    /// Whether the two ranges have an address in common.
     pub fn overlaps(&self, other: &Range) -> bool {
         [other.first, other.last].iter().any(|ip| self.contains(*ip))
             || [self.first, self.last].iter().any(|ip| other.contains(*ip))

@@ -1,15 +1,15 @@
-//! A range set: ranges of one family, of which an attachment gets one address.
+//! A range set: ranges of one family. An attachment gets one address from each set.
 
 use super::range::{Range, RangeConf};
 use std::fmt;
 use std::net::IpAddr;
 
-/// At least one range; none overlaps another.
+/// At least one range. No two ranges overlap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeSet(Vec<Range>);
 
 impl RangeSet {
-    /// Checks the rules, in the reference's order and with its texts.
+    /// Checks the ranges. The checks have the reference's order and texts.
     pub(super) fn new(confs: &[RangeConf]) -> Result<Self, String> {
         let mut ranges: Vec<Range> = Vec::with_capacity(confs.len());
         for conf in confs {
@@ -33,7 +33,7 @@ impl RangeSet {
         &self.0
     }
 
-    /// The range that has the address.
+    /// The range that contains the address.
     pub fn range_of(&self, ip: IpAddr) -> Option<&Range> {
         self.0.iter().find(|range| range.contains(ip))
     }
@@ -43,7 +43,7 @@ impl RangeSet {
         self.0.iter().any(|range| range.first.is_ipv4())
     }
 
-    /// Whether the two have an address in common.
+    /// Whether the two sets have an address in common.
     pub fn overlaps(&self, other: &RangeSet) -> bool {
         self.0.iter().any(|range| other.0.iter().any(|theirs| range.overlaps(theirs)))
     }
@@ -60,7 +60,7 @@ impl fmt::Display for RangeSet {
     }
 }
 
-/// The first two of `items` that overlap, by their places.
+/// The positions of the first two of `items` that overlap.
 pub(super) fn first_overlap<T>(items: &[T], overlaps: fn(&T, &T) -> bool) -> Option<(usize, usize)> {
     items.iter().enumerate().find_map(|(i, item)| {
         let later = items.iter().enumerate().skip(i + 1);

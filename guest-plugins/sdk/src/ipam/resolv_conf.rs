@@ -1,10 +1,11 @@
-//! `resolvConf`: resolver settings in the format of resolv.conf(5), read as the reference's host-local reads them.
+//! `resolvConf`: DNS settings in the format of resolv.conf(5), parsed as the reference's host-local does.
 
 use crate::Dns;
 
-/// Keywords other than `nameserver`, `domain`, `search` and `options`, and lines without a value, say nothing.
+/// Parses the keywords `nameserver`, `domain`, `search` and `options`. Other keywords, and lines without a value, are
+/// ignored.
 ///
-/// Unlike a resolver, several lines `search` add up, and nothing is checked.
+/// Unlike in a resolver, several `search` lines add up, and values are not checked.
 pub fn parse(text: &str) -> Dns {
     let mut dns = Dns::default();
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_add_up_and_what_is_no_setting_is_passed_over() {
+    fn lines_add_up_and_unknown_lines_are_ignored() {
         let text = "# nameserver 10.0.0.1\n; domain x\n\n  nameserver\t10.0.0.53 10.0.0.54 \r\nnameserver fd00::53\nnameserver\n\
             domain a.example\ndomain b.example # comment\nsearch a b\nsearch c\noptions ndots:1  rotate\nsortlist x\nDomain no\n";
         let texts = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());

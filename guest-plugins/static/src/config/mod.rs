@@ -1,22 +1,23 @@
-//! The configuration of static, and which of the addresses that it is told count.
+//! The configuration of static, and the precedence of its sources of addresses.
 
 use serde::Deserialize;
 use std::net::IpAddr;
 use wasm_cni_sdk::ipam::{Ips, family};
 use wasm_cni_sdk::{Dns, Error, Ip, IpNetwork, Route, address, args, config};
 
-/// What is to be reported.
+/// The values to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `runtimeConfig.ips`, else `args.cni.ips`, else those of the configuration and then those of `CNI_ARGS`.
+    /// `runtimeConfig.ips`. Otherwise `args.cni.ips`. Otherwise the addresses of the configuration followed by those
+    /// of `CNI_ARGS`.
     pub ips: Vec<Ip>,
-    /// As they stand.
+    /// `routes`, unchanged.
     pub routes: Vec<Route>,
-    /// As it stands.
+    /// `dns`, unchanged.
     pub dns: Dns,
 }
 
-/// What is read of standard input.
+/// The configuration as read from standard input.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Conf {
@@ -37,14 +38,14 @@ struct IpamConf {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AddressConf {
-    /// Text, because one that does not count need not be valid.
+    /// Text, because an address that another source replaces need not be valid.
     address: String,
     #[serde(deserialize_with = "address::ip")]
     gateway: Option<IpAddr>,
 }
 
 impl Config {
-    /// Reads standard input and `CNI_ARGS`, in the reference's order and with its texts.
+    /// Parses standard input and `CNI_ARGS`. The checks have the reference's order and texts.
     pub fn parse(json: &str, cni_args: &str) -> Result<Self, Error> {
         let conf: Conf = config::parse(json)?;
         let ipam = conf.ipam.ok_or("IPAM config missing 'ipam' key")?;
@@ -73,7 +74,8 @@ fn configured(addresses: &[AddressConf]) -> Result<Vec<Ip>, String> {
     addresses.iter().map(ip).collect()
 }
 
-/// `IP=10.1.2.3/24,fd00::3/64;GATEWAY=10.1.2.1`: a gateway is that of each of these addresses in whose network it is.
+/// Parses `IP=10.1.2.3/24,fd00::3/64;GATEWAY=10.1.2.1`. A gateway belongs to each of these addresses whose network
+/// contains it.
 fn asked_by_cni_args(cni_args: &str) -> Result<Vec<Ip>, String> {
     let (mut addresses, mut gateways) = (String::new(), String::new());
     args::parse(cni_args, |key, value| {
@@ -108,12 +110,12 @@ fn asked_by_runtime(ips: &[String]) -> Result<Vec<Ip>, String> {
     ips.iter().map(ip).collect()
 }
 
-/// The items of a list in `CNI_ARGS`; an empty text has none.
+/// The items of a list in `CNI_ARGS`. Empty text has no items.
 fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(move |_| !text.is_empty())
 }
 
-/// An address with its length, host bits kept; `what` begins the text of the error.
+/// Parses an address with prefix length and keeps host bits. The error text begins with `what`.
 fn cidr(text: &str, what: &str) -> Result<IpNetwork, String> {
     let network = address::parse_cidr(text).map(address::fold);
     network.map_err(|_| format!("{what} in CIDR notation, got: '{text}'"))

@@ -1,4 +1,4 @@
-//! Which address counts, and the texts of what is refused. The texts were compared with Debian's 1.1.1.
+//! The precedence of addresses, and the texts of errors. The texts were compared with version 1.1.1 in Debian.
 
 use super::*;
 
@@ -39,7 +39,7 @@ fn addresses_keep_order_host_bits_and_duplicates() {
 }
 
 #[test]
-fn routes_and_dns_are_reported_as_they_stand() {
+fn routes_and_dns_are_reported_unchanged() {
     let config = config(
         r#"{"ipam": {"routes": [{"dst": "0.0.0.0/0", "gw": "10.0.0.1"}, {"dst": "0.0.0.0/0", "gw": "10.0.0.2"},
             {"dst": "10.9.1.1/16", "mtu": 1400, "advmss": 1300, "priority": 5, "table": 0, "scope": 253}],
@@ -68,7 +68,7 @@ fn routes_and_dns_are_reported_as_they_stand() {
 }
 
 #[test]
-fn cni_args_add_addresses_and_give_gateways_to_these_alone() {
+fn cni_args_add_addresses_and_gateways_only_for_those_addresses() {
     assert_eq!(
         ips(ONE, "IP=10.2.2.2/24;GATEWAY=10.2.2.1,10.1.1.9"),
         ["10.1.1.1/24", "10.2.2.2/24 via 10.2.2.1"]
@@ -85,7 +85,7 @@ fn cni_args_add_addresses_and_give_gateways_to_these_alone() {
 }
 
 #[test]
-fn runtime_config_replaces_args_which_replace_all_else() {
+fn runtime_config_replaces_args_and_args_replace_everything_else() {
     let json =
         |rest: &str| ONE.replace("10.1.1.1/24", "not parsed then").replacen('{', &format!("{{{rest},"), 1);
     let args = r#""args": {"cni": {"ips": ["10.3.3.3/24"]}}"#;
@@ -133,7 +133,7 @@ fn refusals_have_the_texts_of_the_reference() {
 }
 
 #[test]
-fn old_versions_have_room_for_one_address_of_each_family() {
+fn old_versions_allow_one_address_of_each_family() {
     let json = |version: &str, second: &str| {
         format!(
             r#"{{{version} "ipam": {{"addresses": [{{"address": "10.1.1.1/24"}}, {{"address": "{second}"}}]}}}}"#

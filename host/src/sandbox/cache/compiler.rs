@@ -1,5 +1,5 @@
-//! Runs `wasm-cni-compile`, which trusts nobody and is trusted by nobody: no environment, no descriptor but four, no
-//! privileges, no time beyond ten seconds of a processor.
+//! Executes `wasm-cni-compile`. The compiler does not trust its input, and the host does not trust the compiler. So
+//! the compiler has no environment, no privileges, four descriptors, and at most ten seconds of processor time.
 
 use super::CodeError;
 use crate::sandbox::confine;
@@ -16,38 +16,39 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// Compiling takes less than a second, and may take ten of processor time; this is for busy machines.
+/// The time that a compiler process may exist. Compiling takes less than a second and is limited to ten seconds of
+/// processor time; a busy machine takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The compiler says one line.
+/// The maximum length of the compiler's message on stderr, which is one line.
 const MESSAGE_BYTES: u64 = 8 << 10;
 
-/// A manifest lists functions, at most a few hundred.
+/// The maximum length of a manifest. It lists functions, at most a few hundred.
 const MANIFEST_BYTES: u64 = 1 << 20;
 
-/// A file without a name, in memory.
+/// Creates an anonymous file in memory.
 pub fn memory(name: &str) -> io::Result<File> {
     Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?.into())
 }
 
-/// Makes a file of [`memory`] unchangeable.
+/// Seals a file of [`memory`], so that nobody can change it.
 pub fn seal(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
     Ok(())
 }
 
-/// Compiles `wasm` into `code` and tells the manifest.
+/// Compiles `wasm` into `code`, and returns the manifest.
 pub fn run(compiler: &Path, wasm: &File, code: &File) -> Result<Manifest, CodeError> {
     let failed = |source| CodeError::Execute { path: compiler.to_owned(), source };
     let binary = File::options().read(true).open(compiler).map_err(failed)?;
     let binary = above_three(&binary).map_err(failed)?;
     let mut messages = memory("wasm-cni messages").map_err(CodeError::Write)?;
     (&mut &*wasm).seek(SeekFrom::Start(0)).map_err(CodeError::Read)?;
-    // Last: with this many descriptors open, number 3 is taken, so that the pipe over which `Command` learns of a failed
-    // exec is not the one that `prepare` replaces.
+    // Create this file last. Then descriptor 3 is already in use, so that `Command` does not use it for the pipe on
+    // which it reports a failed exec. `prepare` replaces descriptor 3.
     let mut manifest = memory("wasm-cni manifest").map_err(CodeError::Write)?;
 
-    // By its descriptor, because the compiler is to run as nobody, who may not even see the directory where it is.
+    // Execute the compiler by its descriptor: it runs as the user nobody, who may not have access to its directory.
     let mut command = Command::new(format!("/proc/self/fd/{}", binary.as_raw_fd()));
     command
         .arg0("wasm-cni-compile")
@@ -70,43 +71,46 @@ pub fn run(compiler: &Path, wasm: &File, code: &File) -> Result<Manifest, CodeEr
         .map_err(|e| CodeError::Compiler { status: "wrote no manifest".to_owned(), message: e.to_string() })
 }
 
-/// Why the compiler ended without success; its own limits are where its `main` is.
+/// The error of a compiler that failed. `host/compile/src/main.rs` sets the limits.
 fn failure(status: ExitStatus, message: String) -> CodeError {
     match (status.code(), status.signal()) {
         (Some(2 | 3), _) => CodeError::NotAPlugin(message),
         (_, Some(libc::SIGXCPU)) => CodeError::Limit("processor time".to_owned()),
         (_, Some(libc::SIGXFSZ)) => CodeError::Limit("size of the code".to_owned()),
-        // What Rust says before it aborts.
+        // The message of the Rust runtime when an allocation fails, before it aborts.
         _ if message.starts_with("memory allocation of ") => CodeError::Limit(format!("memory ({message})")),
         _ => CodeError::Compiler { status: format!("ended with {status}"), message },
     }
 }
 
-/// Another descriptor of a file, whose number `prepare` leaves alone.
+/// Duplicates a descriptor to a number of 10 or more, so that `prepare` does not replace it.
 #[expect(unsafe_code, reason = "a descriptor by its number")]
 fn above_three(file: &File) -> io::Result<OwnedFd> {
     let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(10))?;
-    // SAFETY: the kernel just made it for us, and nobody else knows its number.
+    // SAFETY: the kernel just created this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Has [`prepare`] run in the new process.
+/// Runs [`prepare`] in the child, before exec.
 #[expect(unsafe_code, reason = "Command::pre_exec")]
 fn before_exec(command: &mut Command, manifest: RawFd) {
-    // SAFETY: `prepare` makes system calls only: it does not allocate, lock or panic, which is all that is asked of code
-    // between fork and exec.
+    // SAFETY: `prepare` only makes system calls. It does not allocate, lock or panic, as code between fork and exec
+    // must not.
     unsafe { command.pre_exec(move || prepare(manifest)) };
 }
 
-/// In the child: the manifest's file as descriptor 3, nothing else open, nobody's rights.
+/// Runs in the child: makes the manifest's file descriptor 3, closes all other descriptors on exec, and gives up
+/// privileges.
 #[expect(unsafe_code, reason = "system calls that nix does not wrap with raw descriptors")]
 fn prepare(manifest: RawFd) -> io::Result<()> {
-    // SAFETY: no memory is involved, and whatever descriptor 3 was, this process does not use it after exec.
+    // SAFETY: the call uses no memory of this process. This process does not use the old descriptor 3 after exec.
     Errno::result(unsafe {
         if manifest == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(manifest, 3) }
     })?;
-    // SAFETY: no memory is involved. Closed on exec rather than now: `Command` needs its pipe until then. A kernel before
-    // 5.11 does not know the flag; there, what std opened is closed on exec anyway.
+    // SAFETY: the call uses no memory of this process.
+    //
+    // The descriptors are closed on exec and not now, because `Command` needs its pipe until then. A kernel before
+    // 5.11 does not know the flag. There, descriptors that std opened are closed on exec anyway.
     let closed =
         unsafe { libc::syscall(libc::SYS_close_range, 4, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     match Errno::result(closed) {
@@ -114,12 +118,12 @@ fn prepare(manifest: RawFd) -> io::Result<()> {
         Err(errno) => return Err(errno.into()),
     }
     confine::give_up()?;
-    // Last: a change of user clears it.
+    // After the change of user, because that clears the setting (prctl(2), PR_SET_PDEATHSIG).
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     Ok(())
 }
 
-/// Waits for a process; none: it took too long and was killed.
+/// Waits for a process. Returns `None` if it took too long; then it was killed.
 fn wait(mut child: Child, deadline: Duration) -> io::Result<Option<ExitStatus>> {
     let begun = Instant::now();
     loop {

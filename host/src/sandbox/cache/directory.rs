@@ -1,4 +1,5 @@
-//! The cache's directory: files that only root or we could have written, made whole and put in place by rename.
+//! The directory of the cache. A file in it counts only if nobody but root or this user could have written it. The
+//! cache writes a file completely and then renames it into place.
 
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod};
@@ -11,17 +12,17 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// A file that a killed process left is removed after that time.
+/// The age at which a temporary file is removed. A killed process left it.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// So many files of each kind are kept, the newest: a node has some twenty plugins, and a component's code is about a megabyte. Stops a
-/// disk that fills with the code of plugins that were replaced.
+/// The number of files of each kind that are kept, the newest first. A node has about twenty plugins, and the code of
+/// a component is about a megabyte. The limit keeps the code of replaced plugins from filling the disk.
 pub const KEPT: usize = 256;
 
-/// The kinds of files that are ours.
+/// The file name extensions of the cache.
 const KINDS: [&str; 3] = ["cwasm", "record", "index"];
 
-/// An open directory that passed [`trusted`].
+/// An open directory that passed the check in [`trusted`].
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -29,7 +30,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory; `create` makes it, and those above it, with mode 0700.
+    /// Opens a directory. With `create`, it makes the directory and its parents with mode 0700.
     pub fn open(path: &Path, create: bool) -> io::Result<Self> {
         if create {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -42,9 +43,9 @@ impl Directory {
         Ok(Directory { path: path.to_owned(), fd: directory.into() })
     }
 
-    /// Opens a file; none when there is none, or one that somebody else could have written.
+    /// Opens a file. Returns `None` if it does not exist, or if another user could have written it.
     pub fn read(&self, name: &str) -> Option<File> {
-        // Never waits for a pipe and never follows a link.
+        // These flags do not block on a pipe and do not follow a symbolic link.
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = File::from(openat(self.fd.as_fd(), name, flags, Mode::empty()).ok()?);
         let metadata = file.metadata().ok()?;
@@ -55,7 +56,7 @@ impl Directory {
         plain.then_some(file)
     }
 
-    /// A new file under a name of its own, gone again unless [`Draft::publish`] is called.
+    /// Creates a temporary file. It is removed unless [`Draft::publish`] is called.
     pub fn draft(&self) -> io::Result<Draft<'_>> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         for attempt in 0..100 {
@@ -69,15 +70,15 @@ impl Directory {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Replaces a file with those contents.
+    /// Replaces a file with new contents.
     pub fn write(&self, name: &str, contents: &[u8]) -> io::Result<()> {
         let draft = self.draft()?;
         draft.file().write_all(contents)?;
         draft.publish(name).map(drop)
     }
 
-    /// Removes what processes that were killed left behind, and what is older than the newest [`KEPT`] of its kind: if it is
-    /// used after all, it is made again, and new.
+    /// Removes the temporary files of killed processes, and all but the newest [`KEPT`] files of each kind. A removed
+    /// file that is still needed is made again, and is then a new one.
     pub fn sweep(&self) {
         let Ok(entries) = self.path.read_dir() else { return };
         let mut kinds: [Vec<(SystemTime, OsString)>; KINDS.len()] = Default::default();
@@ -104,7 +105,7 @@ impl Directory {
     }
 
     fn remove(&self, name: &OsStr) {
-        // Another process may have done it already.
+        // Another process may have removed the file already.
         let _ = unlinkat(self.fd.as_fd(), name, UnlinkatFlags::NoRemoveDir);
     }
 }
@@ -118,21 +119,23 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// The file, for reading and writing.
+    /// The file, open for reading and writing.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Makes the file unchangeable and puts it in the place of `name`.
+    /// Makes the file read-only and renames it to `name`.
     ///
-    /// Everybody may read it who gets its descriptor (a planner without privileges), nobody else: the directory is 0700.
+    /// The directory has mode 0700, so no other user can open the file. The mode of the file allows a planner without
+    /// privileges to read it through a descriptor that it gets.
     pub fn publish(mut self, name: &str) -> io::Result<File> {
         self.file.sync_data()?;
         fchmod(&self.file, Mode::from_bits_truncate(0o444))?;
         let directory = self.directory.fd.as_fd();
         renameat(directory, self.name.as_str(), directory, name)?;
         self.published = true;
-        // Opened again: a descriptor that can write must not outlive the check of what was written.
+        // Open the file again, read-only: a descriptor for writing must not exist any more when the contents are
+        // checked.
         self.directory.read(name).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
@@ -141,13 +144,13 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.published {
             let directory = self.directory.fd.as_fd();
-            // What stays is swept an hour later.
+            // If the removal fails, a later sweep removes the file.
             let _ = unlinkat(directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
     }
 }
 
-/// Whether only root or we can have written it.
+/// Whether nobody but root or this user could have written the file.
 fn trusted(metadata: &Metadata) -> bool {
     (metadata.uid() == 0 || metadata.uid() == geteuid().as_raw()) && metadata.mode() & 0o022 == 0
 }

@@ -1,13 +1,13 @@
-//! Why there is no machine code of a component.
+//! The errors of getting the machine code of a component.
 
 use crate::cni::{CniError, code};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// See the module.
+/// The reason why there is no machine code.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
-    /// The file is no component, or one for another version of the interface; the text says what was found.
+    /// The file is not a component, or is one for another version of the contract. The text says what the file is.
     #[error("not a plugin: {0}")]
     NotAPlugin(String),
     /// Policy pins the plugin to other digests.
@@ -16,36 +16,36 @@ pub enum CodeError {
     /// The component cannot be read.
     #[error("failed to read the component")]
     Read(#[source] io::Error),
-    /// There is no room for the code, not even in memory.
+    /// The code cannot be stored, not even in memory.
     #[error("failed to store machine code")]
     Write(#[source] io::Error),
-    /// The component is being written to.
+    /// Another process is writing to the component.
     #[error("the component is being written to")]
     Changing,
     /// The compiler cannot be executed.
     #[error("failed to execute the compiler {path:?}")]
     Execute {
-        /// Which binary.
+        /// The path of the compiler.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         #[source]
         source: io::Error,
     },
-    /// The compiler needed more than it may have.
+    /// The compiler exceeded one of its limits.
     #[error("compiling it exceeded a limit: {0}")]
     Limit(String),
     /// The compiler failed.
     #[error("the compiler {status}: {message}")]
     Compiler {
-        /// How it ended: `exit status: 1`.
+        /// The exit status: `exit status: 1`.
         status: String,
-        /// What it said.
+        /// The compiler's message.
         message: String,
     },
 }
 
 impl CodeError {
-    /// What the runtime is told about the component at `path`.
+    /// The CNI error for the component at `path`.
     pub fn to_cni(&self, path: &Path) -> CniError {
         let code = match self {
             CodeError::Pinned(refusal) => {

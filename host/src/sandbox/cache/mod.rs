@@ -1,8 +1,10 @@
-//! Machine code of components: compiled once, kept in a directory that only root or we can write (design, section 4).
+//! The cache of machine code. Each component is compiled once. The code is kept in a directory that only root or this
+//! user can write.
 //!
-//! Machine code has no integrity of its own: whoever can write it decides what the planner executes. So a file counts
-//! only with the right owner, mode and number of links, and with the digest that was noted when it was made, which is
-//! computed again whenever its stamp differs. What does not count is made again and replaced by rename.
+//! Machine code has no integrity of its own: whoever can write the file decides what the planner executes. So a file
+//! counts only with the right owner, mode and number of links, and with the recorded digest. The digest is computed
+//! again whenever the stamp of the file differs. A file that does not count is compiled again and replaced by rename
+//! (`docs/security.md`, S6).
 
 pub(super) mod compiler;
 mod directory;
@@ -24,25 +26,26 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// An index entry or record is that long at most: a manifest lists functions, at most a few hundred.
+/// The maximum length of an index entry or a record. A manifest lists functions, at most a few hundred.
 const NOTE_BYTES: u64 = 1 << 20;
 
-/// So much of a component is read; the compiler refuses what is longer than a byte less.
+/// The number of bytes of a component that are read, plus one. The compiler refuses a component that is longer.
 const WASM_BYTES: u64 = 64 << 20;
 
 /// A component that can be run.
 #[derive(Debug)]
 pub struct Code {
-    /// Its machine code, for reading.
+    /// The file with the machine code, open for reading.
     pub file: File,
-    /// What it imports, exports and declares.
+    /// The imports, exports and declarations of the component.
     pub manifest: Manifest,
-    /// SHA-256 of the component, lower-case hexadecimal.
+    /// SHA-256 of the component, in lower-case hexadecimal.
     pub digest: String,
 }
 
 impl Code {
-    /// Code that can be mapped: on a file system that is mounted `noexec`, as `/run` often is, that is a copy in memory.
+    /// Returns code that can be mapped as executable. On a file system that is mounted `noexec`, as `/run` often is,
+    /// this is a copy in memory.
     fn mappable(self) -> Result<Self, CodeError> {
         if !fstatvfs(&self.file).map_err(|e| CodeError::Read(e.into()))?.flags().contains(FsFlags::ST_NOEXEC)
         {
@@ -54,7 +57,7 @@ impl Code {
         Ok(Code { file: copy, ..self })
     }
 
-    /// The same code by another descriptor.
+    /// The same code with a duplicated descriptor.
     pub fn try_clone(&self) -> Result<Self, CniError> {
         let file = self.file.try_clone().map_err(|e| {
             CniError::new(code::INTERNAL, "no second descriptor of machine code").with_details(e.to_string())
@@ -63,10 +66,10 @@ impl Code {
     }
 }
 
-/// Refuses a component by its digest.
+/// A check that refuses a component by its digest.
 pub type Pin<'a> = &'a dyn Fn(&str) -> Result<(), CniError>;
 
-/// Where machine code comes from.
+/// The cache, and the compiler for components that it does not have.
 #[derive(Debug)]
 pub struct Cache {
     directory: Option<Directory>,
@@ -74,14 +77,15 @@ pub struct Cache {
     dry: bool,
 }
 
-/// `DEVICE-INODE.ENGINE.index`: which component a file is, so that it need not be read.
+/// The contents of `DEVICE-INODE.ENGINE.index`: the digest of the component with that device and inode, so that the
+/// host need not read the component.
 #[derive(Serialize, Deserialize)]
 struct Index {
     wasm: Stamp,
     digest: String,
 }
 
-/// `DIGEST.ENGINE.record`, beside `DIGEST.ENGINE.cwasm`: what that file has to be.
+/// The contents of `DIGEST.ENGINE.record`: the expected stamp and digest of the file `DIGEST.ENGINE.cwasm`.
 #[derive(Serialize, Deserialize)]
 struct Record {
     code: Stamp,
@@ -90,10 +94,9 @@ struct Record {
 }
 
 impl Cache {
-    /// A cache in the first of `directories` that can be used; none can: everything is compiled every time.
+    /// Opens the first of `directories` that works. If none does, every call compiles its components.
     ///
-    /// `compiler` is the binary `wasm-cni-compile`. A dry cache stores nothing, though it uses what is
-    /// stored already.
+    /// `compiler` is the path of `wasm-cni-compile`. With `dry`, the cache uses what is stored but stores nothing.
     pub fn new(directories: &[PathBuf], compiler: PathBuf, dry: bool) -> Self {
         let usable = |path: &PathBuf| match Directory::open(path, !dry) {
             Ok(directory) => Some(directory),
@@ -107,8 +110,8 @@ impl Cache {
 
     /// The machine code of a component, from the cache or from the compiler.
     ///
-    /// What is pinned to digests is hashed anew, the component as well as its machine code, and refused before it is compiled
-    /// (`docs/security.md`, S6).
+    /// For a pinned plugin, the component and its machine code are hashed again. A component with another digest is
+    /// refused before it is compiled (`docs/security.md`, S6).
     pub fn code(&self, wasm: &File, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
         let stamp = Stamp::of(wasm).map_err(CodeError::Read)?;
         if let Some(directory) = self.directory.as_ref().filter(|_| pin.is_none())
@@ -120,12 +123,12 @@ impl Cache {
         self.slow(wasm, stamp, pin)?.mappable()
     }
 
-    /// The way of a file that is new here.
+    /// Hashes a component that the index does not have, and compiles it unless the cache has its code.
     fn slow(&self, wasm: &File, stamp: Stamp, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
         if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry) {
             directory.sweep();
         }
-        // What is hashed is what is compiled, whatever becomes of the file meanwhile.
+        // Copy the component first: the file may change, and the hashed bytes must be the compiled bytes.
         let copy = compiler::memory("wasm-cni component").map_err(CodeError::Write)?;
         (&mut &*wasm).seek(SeekFrom::Start(0)).map_err(CodeError::Read)?;
         io::copy(&mut wasm.take(WASM_BYTES + 1), &mut &copy).map_err(CodeError::Read)?;
@@ -176,13 +179,13 @@ impl Cache {
     }
 }
 
-/// The digest of a component that was seen before and has not changed.
+/// The digest of a component that the index has and that has not changed.
 fn known(directory: &Directory, stamp: &Stamp) -> Option<String> {
     let index: Index = read(directory, &index_name(stamp))?;
     (index.wasm == *stamp).then_some(index.digest)
 }
 
-/// The code of a component, if it is what was noted; `pinned`, its digest is computed again in any case.
+/// The code of a component, if it is the recorded one. With `pinned`, its digest is always computed again.
 fn cached(directory: &Directory, component: &str, dry: bool, pinned: bool) -> Option<Code> {
     let record: Record = read(directory, &record_name(component))?;
     let file = directory.read(&code_name(component))?;
@@ -203,7 +206,7 @@ fn record_of(record: &Record) -> Record {
     Record { code: record.code, code_digest: record.code_digest.clone(), manifest: record.manifest.clone() }
 }
 
-/// Puts new code in its place, then the record that makes it count.
+/// Puts new code in place, and then the record, without which the code does not count.
 fn keep(
     directory: &Directory,
     draft: directory::Draft<'_>,
@@ -212,7 +215,7 @@ fn keep(
 ) -> io::Result<File> {
     let code_digest = digest(draft.file())?;
     let file = draft.publish(&code_name(component))?;
-    // Another process may have put its own in the same place meanwhile.
+    // Another process may have replaced the file with its own.
     if digest(&file)? != code_digest {
         return Err(io::Error::other("it was replaced while it was stored"));
     }
@@ -227,7 +230,7 @@ fn read<T: DeserializeOwned>(directory: &Directory, name: &str) -> Option<T> {
     serde_json::from_slice(&text).ok()
 }
 
-/// Notes something. That it cannot be noted costs the next call time, and nobody else anything.
+/// Writes an entry. If that fails, only the next call takes longer.
 fn note(directory: &Directory, name: &str, value: &impl Serialize) {
     let written = serde_json::to_vec(value).map_err(Into::into).and_then(|text| directory.write(name, &text));
     if let Err(error) = written {

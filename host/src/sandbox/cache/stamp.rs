@@ -1,4 +1,4 @@
-//! What tells whether a file is still the one that was looked at.
+//! The stamp of a file: whether a file is still the one that was read before.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -7,10 +7,10 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-/// The clock of a file system may stand still for so long: two changes within it can have one time.
+/// The granularity of file timestamps: two changes within this time can have the same timestamp.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Device, inode, size and the time of the last change: an equal stamp stands for equal contents.
+/// Device, inode, size and time of the last change. Files with equal stamps have equal contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// `st_dev`.
@@ -23,7 +23,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of an open file.
+    /// Reads the stamp of an open file.
     pub fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Stamp {
@@ -35,7 +35,8 @@ impl Stamp {
         })
     }
 
-    /// Whether the last change was long enough ago that another one, or another file with the same inode, has another stamp.
+    /// Whether the last change is old enough. Then any later change, or another file with the same inode, has a
+    /// different stamp.
     pub fn is_settled(&self) -> bool {
         let changed =
             u64::try_from(self.changed_seconds).ok().zip(u32::try_from(self.changed_nanoseconds).ok());
@@ -44,7 +45,7 @@ impl Stamp {
     }
 }
 
-/// The SHA-256 of a file's contents, as lower-case hexadecimal.
+/// SHA-256 of the contents of a file, in lower-case hexadecimal.
 pub fn digest(mut file: &File) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut hash = Sha256::new();

@@ -29,7 +29,7 @@ impl HostAddress for Guest {
         let Some(Action::AddAddress(add)) = recorder.action(*self.drafts.get(&address)?) else {
             wasmtime::bail!("an address without the action that adds it")
         };
-        // Nobody is asked about an IPv4 address.
+        // IPv4 has no duplicate address detection in the kernel.
         add.nodad = add.address.is_ipv6();
         Ok(())
     }

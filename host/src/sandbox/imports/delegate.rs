@@ -1,4 +1,4 @@
-//! `delegate`: other plugins, each in a store of its own, recording into the same plan.
+//! `delegate`: other plugins. Each runs in a store of its own and records into the same plan.
 
 use super::wit::answers::Answer;
 use super::wit::delegate::Host;
@@ -19,7 +19,7 @@ impl Host for Guest {
 }
 
 impl Guest {
-    /// Delegates to a plugin, whose code `run` runs.
+    /// Delegates to a plugin. `run` runs its code.
     pub fn add_delegate(
         &mut self,
         plugin: &str,
@@ -28,7 +28,8 @@ impl Guest {
         let mark = self.recorder().mark();
         match self.run_delegate(plugin, run) {
             Ok(report) => Ok(Ok(self.answers.push(report)?)),
-            // A limit is the request's, not the delegate's: its plugin gets no second try.
+            // Limits apply to the whole request, not to the delegate. So the calling plugin ends too, and cannot try
+            // again.
             Err(error) if error.code == code::LIMIT => Err(error.into()),
             Err(error) => {
                 self.recorder().discard(mark);

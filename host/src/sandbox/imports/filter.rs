@@ -56,10 +56,11 @@ impl Host for Guest {
     }
 }
 
-/// What firewalld takes for a zone's name is shorter.
+/// The maximum length of a zone's name, in bytes. firewalld's own limit is shorter.
 const ZONE_BYTES: usize = 128;
 
-/// Whether a chain of that name can be somebody's own: the kernel's limit, and none of its names.
+/// Whether an administrator's chain can have that name: within the kernel's limit of 28 bytes, and not one of the
+/// chains of the kernel or of CNI.
 fn is_chain(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let is_taken = ["INPUT", "FORWARD", "OUTPUT", "CNI-FORWARD"].contains(&name);

@@ -21,7 +21,7 @@ impl HostStore for Guest {
         }
         let network = self.recorder().attachment().network.clone();
         let store = StoreRef { data_dir: PathBuf::from(data_dir), network };
-        // The first question: it takes the store's lock, or tells why the store cannot be used.
+        // The first query takes the lock of the store. It fails if the store cannot be used.
         match overlay::held(&mut self.recorder(), &store) {
             Ok(_) => {}
             Err(error) if error.code == crate::cni::code::LIMIT => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! `links`: bridges, veth pairs and dummy links.
+//! `links`: bridges, veth pairs, dummy links and existing links.
 
 use super::PATH_BYTES;
 use super::wit::links::{Host, HostLink, Link as Handle};
@@ -18,7 +18,7 @@ use crate::value::{IfName, LinkRef, Netns, derive, place};
 use std::path::PathBuf;
 use wasmtime::component::Resource;
 
-/// So many names are tried for the host's end of a veth pair.
+/// The number of names that are tried for the host's end of a veth pair.
 const CANDIDATES: u32 = 8;
 
 impl Host for Guest {}
@@ -114,7 +114,7 @@ impl HostLink for Guest {
             LinkAction::Bridge(bridge) => bridge.mtu = mtu,
             LinkAction::Veth(veth) => veth.mtu = mtu,
             LinkAction::Dummy(dummy) => dummy.mtu = mtu,
-            // Its bridge's.
+            // The gateway interface gets the MTU of its bridge.
             LinkAction::Gateway(_) => {}
         })
     }
@@ -239,7 +239,7 @@ impl HostLink for Guest {
     }
 }
 
-/// The action that makes a link, to complete it.
+/// The action that makes a link, with mutable access for its setters.
 enum LinkAction<'a> {
     Bridge(&'a mut EnsureBridge),
     Veth(&'a mut CreateVeth),
@@ -247,13 +247,13 @@ enum LinkAction<'a> {
     Gateway(&'a mut EnsureVlanGateway),
 }
 
-/// The IDs that a VLAN can have (IEEE 802.1Q, table 9-2).
+/// Checks a VLAN ID (IEEE 802.1Q, table 9-2).
 fn check_vid(vid: u16) -> Result<(), CniError> {
     if (1..=4094).contains(&vid) { Ok(()) } else { Err(violation(format!("no VLAN can have the ID {vid}"))) }
 }
 
 impl Guest {
-    /// A link that an action makes.
+    /// Records an action that makes a link, and returns the handle of the link.
     pub fn new_link(
         &mut self,
         action: impl Into<Action>,
@@ -270,7 +270,8 @@ impl Guest {
         self.plan(SetLink { link, attribute })
     }
 
-    /// What is set after a link was to be saved, is what is saved of it.
+    /// Adds the attribute to the earlier `save` of this link, if there is one: `save` saves the attributes that are
+    /// set after it.
     fn note(&self, link: &LinkRef, attribute: LinkAttribute) {
         let mut recorder = self.recorder();
         let is_it = |action: &Action| matches!(action, Action::SaveLink(save) if save.link == *link);
@@ -307,7 +308,7 @@ impl Guest {
         }
     }
 
-    /// A port's VLANs are few in number: each is a message to the kernel.
+    /// Adds a VLAN to a port. The number is limited, because each VLAN is a message to the kernel.
     fn add_vlan(&self, link: &Resource<Handle>, vlan: PortVlan) -> wasmtime::Result<()> {
         let mut is_full = false;
         self.complete_port(link, |peer| {
@@ -323,7 +324,7 @@ impl Guest {
         }
     }
 
-    /// Completes the host's end of a veth pair, the one link that can be a port.
+    /// Completes the host's end of a veth pair. Only that link can be a port.
     fn complete_port(
         &self,
         link: &Resource<Handle>,
@@ -340,9 +341,9 @@ impl Guest {
         })
     }
 
-    /// The name of the host's end of the veth pair of `name`: the first derived one that nobody else has.
+    /// The name of the host's end of the veth pair `name`: the first derived name that no other program uses.
     ///
-    /// What has our alias is left over from an attempt that died: it is deleted first (design rule 9).
+    /// A link with our alias is left over from an ADD that was killed. The plan deletes it first.
     fn peer_name(&self, name: &IfName) -> Result<IfName, CniError> {
         let mut recorder = self.recorder();
         let twice = |action: &Action| matches!(action, Action::CreateVeth(veth) if veth.name == *name);
@@ -356,7 +357,7 @@ impl Guest {
                 derive::host_veth(recorder.attachment(), candidate).map_err(|e| violation(e.to_string()))?;
             match overlay::link(&mut recorder, &LinkRef { netns: Netns::Host, name: peer.clone() })? {
                 None => return Ok(peer),
-                // Index 0: this plan makes it, for another veth.
+                // Index 0 means that this plan makes the link, for another veth.
                 Some(fact) if fact.alias.as_deref() == Some(alias.as_str()) && fact.index != 0 => {
                     let stale = DeleteStaleLink { name: peer.clone(), alias };
                     recorder.record(&self.plugin, Action::DeleteStaleLink(stale))?;

@@ -1,4 +1,4 @@
-//! `log`: a place to say something.
+//! `log`: the log of the plugin.
 
 use super::wit::log::{Host, Level as Wit};
 use crate::sandbox::guest::Guest;

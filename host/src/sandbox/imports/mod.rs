@@ -1,4 +1,5 @@
-//! What a guest imports: the interfaces of `wit/`, one module each, and WASI. What it calls is validated and recorded, nothing happens.
+//! The imports of a guest: the interfaces of `wit/`, one module each, and WASI. The host validates and records each
+//! call. It changes nothing.
 
 pub mod addresses;
 pub mod answers;
@@ -21,12 +22,13 @@ use super::guest::Guest;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasSelf, Linker};
 
-/// The longest path that the kernel takes (`PATH_MAX`).
+/// The maximum length of a path (`PATH_MAX` of the kernel), in bytes.
 const PATH_BYTES: usize = 4096;
 
 impl wit::types::Host for Guest {}
 
-/// Links an interface; tells whether all of it, or as much as `ty` imports.
+/// Links an interface. Returns `true` if all of it is linked, and `false` if only the functions that `ty` imports
+/// are.
 pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmtime::Result<bool> {
     match name.split_once(':') {
         Some(("wasm-cni", _)) => contract(linker, name),
@@ -35,9 +37,9 @@ pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmt
     }
 }
 
-/// Links an interface of the contract, if that is one.
+/// Links an interface of the contract. Returns `false` if `name` is not one.
 ///
-/// A function that this build does not have stays unlinked, and the component is not instantiated.
+/// A function that this build does not have stays unlinked. Then the component is not instantiated.
 fn contract(linker: &mut Linker<Guest>, name: &str) -> wasmtime::Result<bool> {
     type Own = HasSelf<Guest>;
     let Some(name) = name.strip_prefix("wasm-cni:plugin/") else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! `nat`: address translation.
+//! `nat`: network address translation.
 
 use super::wit::nat::{
     Backend as Asked, Host, HostMasquerade, HostPortMap, Masquerade as Handle, PortMap as PortHandle,
@@ -13,7 +13,7 @@ use crate::sandbox::{limits, lower, overlay};
 use crate::value::{Backend, derive};
 use wasmtime::component::Resource;
 
-/// The protocols whose ports can be mapped: those that `multiport` knows.
+/// The protocols whose ports can be mapped: those that iptables' `multiport` supports.
 const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "dccp", "udplite"];
 
 impl Host for Guest {

@@ -1,4 +1,4 @@
-//! `observe`: facts of the machine, for reading.
+//! `observe`: facts about the machine, read-only.
 
 use super::PATH_BYTES;
 use super::wit::observe::{Host, HostLinkInfo, LinkInfo as Handle};

@@ -1,4 +1,4 @@
-//! `qdiscs`: how fast packets pass a link.
+//! `qdiscs`: bandwidth limits of links.
 
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
@@ -42,7 +42,7 @@ impl Guest {
     }
 }
 
-/// Of bits: the kernel counts bytes.
+/// The action for a rate and a burst in bits. The kernel counts bytes.
 fn set_token_bucket(
     link: IfName,
     rate: u64,

@@ -1,4 +1,4 @@
-//! `request`: what the runtime asked for.
+//! `request`: the request of the runtime.
 
 use super::wit::answers::Answer;
 use super::wit::request::Host;
@@ -38,7 +38,7 @@ impl Host for Guest {
 }
 
 impl Guest {
-    /// What only a call for an attachment has; empty for STATUS.
+    /// A value that only a call for an attachment has. It is empty for STATUS.
     fn of_attachment(&self, text: impl Fn(&Request) -> &str) -> String {
         let recorder = self.recorder();
         match recorder.request.command {

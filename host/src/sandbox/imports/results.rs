@@ -1,4 +1,4 @@
-//! `results`: what the plugin reports to the runtime.
+//! `results`: the result that the plugin reports to the runtime.
 
 use super::wit::links::Link;
 use super::wit::results::{Host, HostIp, HostRoute, Ip as IpHandle, Route as RouteHandle};

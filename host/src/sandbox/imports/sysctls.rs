@@ -73,7 +73,7 @@ impl Guest {
     }
 }
 
-/// One line; the kernel separates numbers by tabs.
+/// Checks that the value is one line of text. Tabs are allowed, because the kernel separates numbers by tabs.
 fn check_value(key: &str, value: &str) -> Result<(), CniError> {
     if value.len() > limits::SYSCTL_BYTES || value.chars().any(|c| c.is_control() && c != '\t') {
         return Err(violation(format!("sysctl {key}: the value {value:?} is no line of text")));

@@ -1,4 +1,4 @@
-//! WASI, linked: a few interfaces, each with nothing behind it; of all others what is called traps.
+//! WASI: a few interfaces are linked, without access to the machine. Every other function traps.
 
 use crate::sandbox::guest::Guest;
 use crate::sandbox::wasi::Still;
@@ -17,14 +17,15 @@ impl WasiView for Guest {
     }
 }
 
-/// How the functions of `wasi:io` reach their data.
+/// Gives the functions of `wasi:io` access to their resource table.
 struct Io;
 
 impl HasData for Io {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Links an interface of WASI; tells whether all of it, or as much as `ty` imports.
+/// Links an interface of WASI. Returns `true` if all of it is linked, and `false` if only the functions that `ty`
+/// imports are.
 pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmtime::Result<bool> {
     let interface = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'));
     let Some((interface, _)) = interface else { return Ok(false) };
@@ -55,7 +56,7 @@ pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmt
             })?;
         }
         "clocks/monotonic-clock" => {
-            // Its timers would wait in real time.
+            // The timers of wasmtime-wasi would wait in real time, so only `now` and `resolution` are linked.
             trap(linker, name, ty, &["now", "resolution"])?;
             let mut functions = linker.instance(name)?;
             functions.func_wrap("now", |_, ()| Ok((HostMonotonicClock::now(&Still),)))?;
@@ -69,7 +70,7 @@ pub fn link(linker: &mut Linker<Guest>, name: &str, ty: &ComponentItem) -> wasmt
     Ok(true)
 }
 
-/// The type of a resource: that of `wasi:io`, where it is only used, or one of which there is nothing.
+/// The type of a resource: that of `wasi:io` if the interface only uses it, otherwise a type without values.
 fn resource(name: &str) -> ResourceType {
     match name {
         "pollable" => ResourceType::host::<sync::io::poll::Pollable>(),
@@ -80,7 +81,7 @@ fn resource(name: &str) -> ResourceType {
     }
 }
 
-/// Links an interface whose functions trap, but for those that somebody else links.
+/// Links the functions of an interface so that they trap, except those in `but`, which the caller links.
 fn trap(
     linker: &mut Linker<Guest>,
     interface: &str,

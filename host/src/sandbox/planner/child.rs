@@ -1,4 +1,5 @@
-//! The planner's side: runs guests, asks, and says what they recorded. It never returns to what forked it.
+//! The child side of the planner: runs guests, sends queries to the parent, and returns the recorded plan. It exits
+//! and never returns into the code of the parent.
 
 use super::clock::Clock;
 use super::frame::{self, FrameError};
@@ -31,7 +32,7 @@ use wasmtime::Engine;
 pub fn run(socket: UnixStream, parent: Pid) -> ! {
     let socket = Arc::new(socket);
     panic::silence();
-    // A panic would unwind into the parent's code, in the wrong process.
+    // A panic would unwind into the parent's code in this process.
     let planned = panic::caught(|| {
         isolate(socket.as_raw_fd(), parent)?;
         plan(Arc::clone(&socket))
@@ -47,13 +48,13 @@ pub fn run(socket: UnixStream, parent: Pid) -> ! {
             let _ = frame::send(&socket, &Message::Failed(error), None, None);
             exit(0)
         }
-        // Nobody is left to tell.
+        // The parent does not read any more, so the error cannot be reported.
         Err(_) => exit(1),
     }
 }
 
-/// Makes this process the planner (`docs/security.md`, S8): nothing of the parent's but its memory and the socket.
-/// [`confine`] by system calls follows, when all is made that guests are run with.
+/// Separates this process from the parent (`docs/security.md`, S8): it keeps only its memory and the socket. The
+/// seccomp filter of [`confine`] follows later, when everything that guests need is set up.
 fn isolate(kept: RawFd, parent: Pid) -> Result<(), CniError> {
     let step = |what: &'static str| {
         move |errno: Errno| {
@@ -65,7 +66,7 @@ fn isolate(kept: RawFd, parent: Pid) -> Result<(), CniError> {
     if confine::give_up().map_err(step("user and capabilities"))? == User::Unchanged {
         tracing::debug!("the planner keeps its user: there is no other that it could become");
     }
-    // After that: a change of user clears it.
+    // After the change of user, because that clears the setting (prctl(2), PR_SET_PDEATHSIG).
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("end with the parent"))?;
     if getppid() != parent {
         exit(1);
@@ -78,10 +79,10 @@ fn isolate(kept: RawFd, parent: Pid) -> Result<(), CniError> {
 #[expect(unsafe_code, reason = "signal dispositions")]
 fn default_signals() {
     for of_parent in Signal::iterator() {
-        // SAFETY: the default disposition runs no code. SIGKILL and SIGSTOP refuse, as they should.
+        // SAFETY: the default disposition runs no code. SIGKILL and SIGSTOP refuse the change, as expected.
         let _ = unsafe { signal(of_parent, SigHandler::SigDfl) };
     }
-    // A parent that blocked a signal did so for itself.
+    // The signal mask of the parent is not meant for this process.
     let _ = SigSet::empty().thread_set_mask();
 }
 
@@ -90,8 +91,8 @@ fn close_all_but(kept: RawFd) {
     let kept = libc::c_uint::try_from(kept).unwrap_or_default();
     for (first, last) in [(Some(0), kept.checked_sub(1)), (kept.checked_add(1), Some(libc::c_uint::MAX))] {
         if let (Some(first), Some(last)) = (first, last) {
-            // SAFETY: what else owns a descriptor in this process is the parent's copy and never used again; its
-            // destructors do not run.
+            // SAFETY: the other owners of these descriptors are copies of the parent's objects. This process never
+            // uses them or runs their destructors.
             let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
             if Errno::result(closed).is_err() {
                 exit(1);
@@ -100,15 +101,15 @@ fn close_all_but(kept: RawFd) {
     }
 }
 
-/// Ends the process without destructors or exit handlers, which are the parent's.
+/// Ends the process without running destructors and exit handlers, because those belong to the parent.
 #[expect(unsafe_code, reason = "_exit")]
 fn exit(status: i32) -> ! {
-    // SAFETY: it does not return, and runs nothing.
+    // SAFETY: the call does not return and runs no code of this process.
     unsafe { libc::_exit(status) }
 }
 
-/// What a planner needs beside what any process does: to ask its parent and let it work, to stop its clock meanwhile and at the end, to
-/// map code.
+/// The system calls of a planner in addition to those of every process. They query the parent, let it work, stop and
+/// set the clock, and map code.
 pub const SYSTEM_CALLS: [libc::c_long; 6] = [
     libc::SYS_sendmsg,
     libc::SYS_recvmsg,
@@ -126,7 +127,7 @@ fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
     let clock = Clock::new(&engine)?;
     confine::filter(&SYSTEM_CALLS, true).map_err(internal("the planner cannot be confined"))?;
     let Ok((Begin { request, limits, earlier }, Some(code))) = frame::receive_with_descriptor(&socket) else {
-        // Its plugin was not found.
+        // The parent did not find the plugin.
         exit(1)
     };
     let code = File::from(code);
@@ -140,7 +141,7 @@ fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
     recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(report)
 }
 
-/// The parent, as a recorder sees it.
+/// The connection to the parent, for the recorder.
 struct Parent {
     socket: Arc<UnixStream>,
     clock: Clock,
@@ -149,7 +150,7 @@ struct Parent {
 }
 
 impl Parent {
-    /// Asks and waits, with the clock stopped. A planner without a parent has no reason to go on.
+    /// Sends a query and waits for the answer, with the clock stopped. Without a parent, the process exits.
     fn ask_parent(&mut self, message: &Message) -> (Reply, Option<File>) {
         let socket = &self.socket;
         let mut received = self.clock.stopped(|| {
@@ -166,7 +167,7 @@ impl Parent {
         }
     }
 
-    /// Loads a delegate. Why that fails is told when it is delegated to.
+    /// Loads a delegate in advance. If that fails, the delegation reports the error.
     fn preload(&self, plugin: PluginName, code: &File) {
         if let Ok(component) = engine::load(&self.engine, code) {
             self.linked.lock().unwrap_or_else(PoisonError::into_inner).keep(plugin, component);

@@ -1,4 +1,5 @@
-//! The planner's clock: when guest code has run long enough, a signal counts the engine's epoch up, which ends it.
+//! The clock of the planner. When guest code has run too long, a signal handler increments the epoch of the engine,
+//! and that ends the guest.
 
 use crate::cni::{CniError, code};
 use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
@@ -8,10 +9,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
-/// After the first signal, more follow: a delegate that begins later counts from the epoch that it finds.
+/// The interval of the signals after the first. A delegate that starts later sets its deadline from the current
+/// epoch, so another signal must end it.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// The engine whose epoch the signal counts up: a handler can reach nothing else.
+/// The engine whose epoch the signal handler increments. A handler can access only static data.
 static ENGINE: OnceLock<Engine> = OnceLock::new();
 
 /// A clock that stands still while the parent works.
@@ -23,11 +25,11 @@ pub struct Clock {
 }
 
 #[expect(unsafe_code, reason = "a timer's number is a pointer to C, and so not Send by itself")]
-// SAFETY: any thread of a process may set its timers, and nothing dereferences the number.
+// SAFETY: any thread of a process may set its timers. The timer is an ID that is never dereferenced.
 unsafe impl Send for Clock {}
 
 impl Clock {
-    /// The clock of this process, which stands still yet. There is one.
+    /// Creates the clock of this process, stopped. A process can have only one.
     pub fn new(engine: &Engine) -> Result<Self, CniError> {
         if ENGINE.set(engine.clone()).is_err() {
             return Err(CniError::new(code::INTERNAL, "the planner's clock runs already"));
@@ -38,17 +40,17 @@ impl Clock {
         Ok(Clock { timer, left: Duration::ZERO, since: Instant::now() })
     }
 
-    /// Starts it, for that long.
+    /// Starts the clock with `time` left.
     pub fn start(mut self, time: Duration) -> Result<Self, CniError> {
         self.left = time;
         self.resume().map_err(stands)?;
         Ok(self)
     }
 
-    /// Runs `wait` without counting its time.
+    /// Runs `wait` with the clock stopped.
     pub fn stopped<T>(&mut self, wait: impl FnOnce() -> T) -> T {
         self.left = self.left.saturating_sub(self.since.elapsed());
-        // Should the timer refuse, the wait counts, and the parent's own clock stands behind this one.
+        // If setting the timer fails, the wait counts too. The parent has a clock of its own.
         let _ = self.timer.set(Expiration::OneShot(Duration::ZERO.into()), TimerSetTimeFlags::empty());
         let waited = wait();
         let _ = self.resume();
@@ -57,7 +59,7 @@ impl Clock {
 
     fn resume(&mut self) -> nix::Result<()> {
         self.since = Instant::now();
-        // Zero would stop it.
+        // A value of zero would disarm the timer.
         let first = self.left.max(Duration::from_micros(1));
         self.timer.set(Expiration::IntervalDelayed(first.into(), AGAIN.into()), TimerSetTimeFlags::empty())
     }
@@ -74,7 +76,7 @@ fn handle() -> nix::Result<()> {
         SaFlags::SA_RESTART | SaFlags::SA_ONSTACK,
         SigSet::empty(),
     );
-    // SAFETY: `count` does what a signal handler may: it loads an atomic pointer and adds to an atomic number.
+    // SAFETY: `count` is async-signal-safe: it loads an atomic pointer and adds to an atomic integer.
     unsafe { sigaction(Signal::SIGALRM, &action) }.map(drop)
 }
 

@@ -1,4 +1,5 @@
-//! Messages on a socket: four bytes of length, little-endian, then JSON. One descriptor may come along.
+//! Messages on a socket: the length in four bytes, little-endian, and then JSON. A message may carry one file
+//! descriptor.
 
 use crate::sandbox::limits::FRAME_BYTES;
 use crate::signal::{self, Ended};
@@ -11,25 +12,26 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// A message mostly comes within this time: to sleep and be woken takes longer than the answer to most questions.
+/// The time for which a receiver polls before it sleeps. Most messages come within it, because answering most queries
+/// takes less time than sleeping and waking up.
 const SOON: Duration = Duration::from_micros(150);
 
-/// Why a message was not sent or received.
+/// The reason why a message was not sent or received.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The other side is gone.
+    /// The other side closed the socket.
     #[error("the connection ended")]
     Closed,
-    /// The time is over.
+    /// The deadline has passed.
     #[error("no answer in time")]
     Deadline,
-    /// A signal asked us to end.
+    /// A signal asked the process to end.
     #[error(transparent)]
     Ended(#[from] Ended),
-    /// A message is longer than [`FRAME_BYTES`].
+    /// The message is longer than [`FRAME_BYTES`].
     #[error("a message of {0} bytes, more than {FRAME_BYTES}")]
     TooLarge(usize),
-    /// A message is not JSON of the right shape.
+    /// The message is not JSON of the expected shape.
     #[error("a message that makes no sense: {0}")]
     Garbage(String),
     /// The socket failed.
@@ -37,7 +39,7 @@ pub enum FrameError {
     Socket(#[source] io::Error),
 }
 
-/// Sends a message, by `deadline` if there is one.
+/// Sends a message. With `deadline`, it fails when the deadline has passed.
 pub fn send(
     socket: &UnixStream,
     message: &impl Serialize,
@@ -51,7 +53,7 @@ pub fn send(
 
     let raw: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
     let with = [ControlMessage::ScmRights(&raw)];
-    // With the first byte goes the descriptor.
+    // The descriptor goes with the first byte.
     let mut control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &with };
     let mut rest = frame.as_slice();
     while !rest.is_empty() {
@@ -70,12 +72,12 @@ pub fn send(
     Ok(())
 }
 
-/// Receives a message by `deadline`, from somebody who has no descriptors to give.
+/// Receives a message before `deadline`. The sender must not pass descriptors.
 pub fn receive<T: DeserializeOwned>(socket: &UnixStream, deadline: Instant) -> Result<T, FrameError> {
     message(socket, None, Some(deadline))
 }
 
-/// Receives a message, and the descriptor that came with it.
+/// Receives a message and the descriptor that it carries.
 pub fn receive_with_descriptor<T: DeserializeOwned>(
     socket: &UnixStream,
 ) -> Result<(T, Option<OwnedFd>), FrameError> {
@@ -118,7 +120,7 @@ fn fill(
         {
             socket.set_read_timeout(Some(left(deadline)?)).map_err(FrameError::Socket)?;
         }
-        // Without room for them, descriptors are not received: the kernel drops them, and says so.
+        // Without a control buffer, the kernel drops descriptors and sets MSG_CTRUNC.
         let mut control = descriptor.is_some().then(|| nix::cmsg_space!(RawFd));
         let mut into = [IoSliceMut::new(buffer.get_mut(filled..).unwrap_or_default())];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC | waits;
@@ -156,11 +158,12 @@ fn rights(message: ControlMessageOwned) -> Option<Vec<RawFd>> {
 
 #[expect(unsafe_code, reason = "a descriptor by its number")]
 fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the kernel just made it for us in recvmsg, and nobody else knows its number.
+    // SAFETY: the kernel just created this descriptor in recvmsg, and nothing else owns it.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
-/// An interrupted call is repeated, one that ran out of time finds so when it is.
+/// Decides whether to repeat a failed call. An interrupted call is repeated unless a signal asked the process to end.
+/// A timeout is repeated too: the next check of the deadline ends it.
 fn retry(errno: Errno) -> Result<(), FrameError> {
     match errno {
         Errno::EINTR => Ok(signal::check()?),
@@ -170,7 +173,7 @@ fn retry(errno: Errno) -> Result<(), FrameError> {
     }
 }
 
-/// The time that is left.
+/// The time until the deadline. Fails if it has passed.
 fn left(deadline: Instant) -> Result<Duration, FrameError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(FrameError::Deadline) } else { Ok(left) }

@@ -1,4 +1,4 @@
-//! What planner and parent say to each other.
+//! The messages between planner and parent.
 
 use crate::action::{Action, Answer, Query};
 use crate::cni::{CniError, Request};
@@ -8,57 +8,59 @@ use crate::sandbox::recorder::Level;
 use crate::value::{PluginName, Report};
 use serde::{Deserialize, Serialize};
 
-/// What the planner waits for, with the code of the plugin as a descriptor.
+/// The first message to the planner. It carries the code of the plugin as a descriptor.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Begin {
-    /// What is asked of the plugin.
+    /// The request for the plugin.
     pub request: Request,
-    /// What the plugin may take.
+    /// The limits of the plugin.
     pub limits: Limits,
-    /// Actions that it takes as done.
+    /// Actions that the planner treats as applied.
     pub earlier: Vec<Action>,
 }
 
-/// From the planner. After [`Message::Plan`] or [`Message::Failed`] it says nothing more.
+/// A message from the planner. [`Message::Plan`] or [`Message::Failed`] is the last one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Message {
-    /// A question of a plugin: [`Reply::Answer`].
+    /// A query of a plugin. The reply is [`Reply::Answer`].
     Ask(PluginName, Query),
-    /// The code of another plugin, which the first delegates to: [`Reply::Code`], [`Reply::Native`] or [`Reply::Refused`].
+    /// A request for the code of the second plugin, to which the first delegates. The reply is [`Reply::Code`],
+    /// [`Reply::Native`] or [`Reply::Refused`].
     Load(PluginName, PluginName),
-    /// What is to be applied before a native plugin is executed: [`Reply::Answered`] or [`Reply::Refused`].
+    /// The stage to apply before the native plugin is executed. The reply is [`Reply::Answered`] or
+    /// [`Reply::Refused`].
     Delegate(PluginName, DraftPlan),
-    /// A line for the log; no reply.
+    /// A line for the log. It has no reply.
     Log {
-        /// Who says it.
+        /// The plugin that wrote it.
         plugin: PluginName,
-        /// How much it matters.
+        /// The level.
         level: Level,
         /// The line.
         text: String,
     },
     /// The plan.
     Plan(DraftPlan),
-    /// Why there is none.
+    /// The reason why there is no plan.
     Failed(CniError),
 }
 
-/// From the parent.
+/// A message from the parent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// To nothing: the code of the plugin that will probably be delegated to, as a descriptor with this message. It is loaded while the
-    /// answer to the first question is made, which comes after it.
+    /// Not a reply: the code of the plugin to which a delegation is likely, as a descriptor with this message. The
+    /// planner loads it while the parent prepares the answer to the first query.
     Preload(PluginName),
-    /// To a question.
+    /// The reply to a query.
     Answer(Answer),
-    /// The code comes as a descriptor with this message.
+    /// The message carries the code as a descriptor.
     Code,
     /// The other plugin is an executable.
     Native,
-    /// What a native plugin reported.
+    /// The result of a native plugin.
     Answered(Report),
-    /// The other plugin is not to be had, or failed.
+    /// The other plugin is not available, or it failed.
     Refused(CniError),
 }

@@ -1,4 +1,4 @@
-//! The planner: a forked child that runs guests. The parent, which has the privileges, never runs guest code.
+//! The planner: a forked child process that runs guests. The parent has the privileges and never runs guest code.
 
 mod child;
 mod clock;
@@ -31,14 +31,14 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-/// A child process; when it is dropped, it is killed and reaped.
+/// A child process. Dropping the value kills and reaps it.
 #[derive(Debug)]
 struct Process {
     pid: Pid,
     reaped: bool,
 }
 
-/// A planner process that has given up what it may, and waits for a request.
+/// A planner process that has given up its privileges and waits for a request.
 #[derive(Debug)]
 pub struct Waiting {
     process: Process,
@@ -54,7 +54,7 @@ pub struct Planner {
     socket: UnixStream,
 }
 
-/// Runs the plugin of a request and gives its plan; see [`Waiting::spawn`] and [`Planner::serve`].
+/// Runs the plugin of a request and returns its plan. See [`Waiting::spawn`] and [`Planner::serve`].
 pub fn plan(
     request: &Request,
     code: Code,
@@ -67,15 +67,16 @@ pub fn plan(
 }
 
 impl Waiting {
-    /// Starts a process. The earlier the better: it has less of ours to copy, and what it gives up it gives up while its plugin is looked up.
+    /// Forks a planner process. Call it early: then there is less memory to copy, and the child gives up its
+    /// privileges while the parent looks the plugin up.
     #[expect(unsafe_code, reason = "fork")]
     pub fn spawn() -> Result<Self, CniError> {
         let failed =
             |e: std::io::Error| CniError::new(code::INTERNAL, "no planner").with_details(e.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let parent = getpid();
-        // SAFETY: this process has one thread (it starts none before it is done), so that the child finds no lock held
-        // by a thread that it lacks.
+        // SAFETY: this process has only one thread until the planner is done. So no other thread can hold a lock that
+        // the child would wait for.
         match unsafe { fork() }.map_err(|e| failed(e.into()))? {
             ForkResult::Child => child::run(theirs, parent),
             ForkResult::Parent { child } => {
@@ -85,9 +86,11 @@ impl Waiting {
         }
     }
 
-    /// Has it run the plugin of a request. It begins at once, so the caller can prepare other things before it serves it.
+    /// Sends the request. The planner starts to run the plugin at once, so the caller can prepare other things before
+    /// it calls [`Planner::serve`].
     ///
-    /// `earlier` are actions that it takes as done: in the dry run of a chain, those of the plugins before it.
+    /// `earlier` are actions that the planner treats as applied. In the dry run of a chain, they are those of the
+    /// earlier plugins.
     pub fn begin(
         self,
         request: Request,
@@ -103,7 +106,7 @@ impl Waiting {
 }
 
 impl Planner {
-    /// Gives it the code of a plugin to which the first will probably delegate.
+    /// Sends the code of a plugin to which a delegation is likely.
     pub fn preload(&mut self, plugin: &PluginName, code: &Code) -> Result<(), CniError> {
         self.give(&Reply::Preload(plugin.clone()), code)
     }
@@ -111,29 +114,30 @@ impl Planner {
     fn give(&mut self, message: &impl Serialize, code: &Code) -> Result<(), CniError> {
         let deadline = Instant::now() + limits::PLANNER_TIME;
         match frame::send(&self.socket, message, Some(code.file.as_fd()), Some(deadline)) {
-            // One that has ended already has said why, which is yet to be read.
+            // A planner that has ended already has sent an error, which `serve` reads later.
             Ok(()) | Err(FrameError::Closed) => Ok(()),
             Err(error) => Err(self.broken(error)),
         }
     }
 
-    /// A planner that somebody else runs, at the other end of `socket`; nobody is ended or reaped.
+    /// A planner that another process runs, at the other end of `socket`. Dropping it kills and reaps nothing.
     pub fn at(request: &Request, limits: Limits, socket: UnixStream) -> Self {
-        // No process has this number: it is above PID_MAX_LIMIT.
+        // No process has this ID: it is above PID_MAX_LIMIT (include/linux/threads.h).
         let process = Process { pid: Pid::from_raw(i32::MAX), reaped: true };
         Planner { request: request.clone(), limits, process, socket }
     }
 }
 
 impl Process {
-    /// Ends it and tells how it had ended by itself.
+    /// Kills the process. Returns its status if it had already ended by itself.
     fn end(&mut self) -> Option<WaitStatus> {
         if self.reaped {
             return None;
         }
         let status = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => {
-                // It has not been reaped, so the number is still its own. Root without CAP_KILL may not, and does not wait for it.
+                // The process is not reaped, so its ID is not reused. Root without CAP_KILL may not kill it, and must
+                // not wait for it.
                 if kill(self.pid, Signal::SIGKILL).is_ok() {
                     let _ = waitpid(self.pid, None);
                 }
@@ -147,9 +151,11 @@ impl Process {
     }
 }
 
-/// Puts a process that has not run yet on another processor than this one, where it begins at once. The scheduler may move it again.
+/// Moves a process that has not run yet to another processor, where it starts at once. The scheduler may move it
+/// again.
 ///
-/// By itself it may wait here until we sleep. Where the kernel has put it elsewhere already, it stays: that is not ours to know better.
+/// Otherwise the child may wait on this processor until the parent sleeps. If the kernel already placed it elsewhere,
+/// it stays there.
 fn start_on_other_cpu(process: Pid) -> nix::Result<()> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let mut others = all;

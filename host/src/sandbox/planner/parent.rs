@@ -1,4 +1,5 @@
-//! The parent's side: answers, hands out code, passes on the log, and believes nothing.
+//! The parent side of the planner: answers queries, sends code, and forwards the log. It trusts no message of the
+//! planner.
 
 use super::frame::{self, FrameError};
 use super::message::{Message, Reply};
@@ -13,10 +14,11 @@ use nix::sys::wait::WaitStatus;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Room for what a planner says in its log about the log.
+/// The bytes that the planner may add to its log for notes about dropped lines.
 const NOTE_BYTES: usize = 1 << 10;
 
-/// What an honest planner can say: more is a lie, and ends it.
+/// The counts of what the planner sent. A correct planner stays below the limits, so more means that it was taken
+/// over.
 #[derive(Default)]
 struct Said {
     questions: usize,
@@ -27,7 +29,8 @@ struct Said {
 }
 
 impl Planner {
-    /// Serves the planner until it has a plan. The time of the services does not count as the planner's. Nothing more is read of it.
+    /// Serves the planner until it sends a plan. The time that the services take does not count as the planner's.
+    /// After the plan, nothing more is read from it.
     pub fn serve(&mut self, services: &mut dyn Services) -> Result<DraftPlan, CniError> {
         let mut said = Said { plugins: vec![self.request.plugin.clone()], ..Said::default() };
         let mut left = limits::PLANNER_TIME;
@@ -78,7 +81,7 @@ impl Planner {
                     }
                 }
                 Message::Log { plugin, level, text } => {
-                    // An honest planner ends with a note that the rest is dropped.
+                    // A correct planner adds a note that the rest is dropped.
                     said.log_bytes = said.log_bytes.saturating_add(text.len().max(limits::LOG_LINE_BYTES));
                     if said.log_bytes > limits::LOG_BYTES + NOTE_BYTES {
                         return Err(self.lied("an endless log".to_owned()));
@@ -98,7 +101,8 @@ impl Planner {
                 Message::Failed(mut error) => {
                     lower::cut(&mut error.msg, limits::ERROR_MSG_BYTES);
                     lower::cut(&mut error.details, limits::ERROR_DETAILS_BYTES);
-                    // While something is planned, nothing can be left: whoever reads that runs the commands that come with it.
+                    // Nothing can be left on the machine while the plan is recorded. But a user who sees this code
+                    // runs the commands that come with it.
                     if error.code == code::STUCK {
                         error.code = code::INTERNAL;
                     }
@@ -106,7 +110,7 @@ impl Planner {
                 }
             };
             let (reply, descriptor) = reply;
-            // One that does not listen is using up its time.
+            // A planner that does not read its socket uses up its own time.
             let begun = Instant::now();
             frame::send(&self.socket, &reply, descriptor.as_ref().map(AsFd::as_fd), Some(begun + left))
                 .map_err(|error| self.broken(error))?;
@@ -114,7 +118,7 @@ impl Planner {
         }
     }
 
-    /// The next message, and how long it took to come.
+    /// Receives the next message. Returns it with the time that it took to arrive.
     fn receive(&mut self, left: Duration) -> Result<(Message, Duration), CniError> {
         let begun = Instant::now();
         match frame::receive(&self.socket, begun + left) {
@@ -123,7 +127,7 @@ impl Planner {
         }
     }
 
-    /// The error for a planner that stopped talking.
+    /// The error for a planner whose connection failed.
     pub(super) fn broken(&mut self, error: FrameError) -> CniError {
         let how = match error {
             FrameError::Deadline => {
@@ -145,14 +149,14 @@ impl Planner {
         self.lied(how)
     }
 
-    /// The error for a planner that said what it cannot have to say; it is ended.
+    /// Kills a planner that sent a message which no correct planner can send. Returns the error.
     fn lied(&mut self, how: String) -> CniError {
         self.process.end();
         CniError::new(code::TRAPPED, format!("the planner of plugin {} failed", self.request.plugin))
             .with_details(how)
     }
 
-    /// How a planner died that closed its socket: it takes a moment until the kernel says so.
+    /// Finds out how the planner died after it closed its socket. The kernel takes a moment to report it.
     fn post_mortem(&mut self) -> String {
         let begun = Instant::now();
         loop {
@@ -181,7 +185,8 @@ impl Planner {
     }
 }
 
-/// Passes a plugin's line on to our log, without what would move a terminal's cursor.
+/// Writes a plugin's line to the host's log. Control characters are replaced, because they could control the
+/// terminal.
 fn log(plugin: &PluginName, level: Level, text: &str) {
     let plain: String =
         text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();

@@ -1,4 +1,4 @@
-//! What a planner needs of its parent.
+//! The services of the parent for a planner.
 
 use crate::action::{Answer, Facts, Query};
 use crate::cni::{CniError, code};
@@ -6,41 +6,41 @@ use crate::plan::DraftPlan;
 use crate::sandbox::cache::Code;
 use crate::value::{PluginName, Report};
 
-/// Whoever serves a planner.
+/// Serves a planner.
 pub trait Services {
-    /// Answers a question of a plugin.
+    /// Answers a query of a plugin.
     fn ask(&mut self, asks: &PluginName, query: &Query) -> Answer;
 
-    /// Finds another plugin, which `caller` delegates to.
+    /// Finds another plugin, to which `caller` delegates.
     fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Service, CniError>;
 
-    /// Ends a stage: applies it, executes a native plugin, and tells what came of it. An error ends the planner.
+    /// Ends a stage: applies it, executes a native plugin, and returns the outcome. An error ends the planner.
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Delegated, CniError>;
 }
 
-/// What another plugin is.
+/// Another plugin.
 #[derive(Debug)]
 pub enum Service {
-    /// A component, ready to run.
+    /// A component, compiled.
     Component(Code),
     /// An executable.
     Native,
 }
 
-/// What came of a delegation.
+/// The outcome of a delegation to a native plugin.
 #[derive(Debug)]
 pub enum Delegated {
-    /// The plugin reported this.
+    /// The plugin reported this result.
     Answered(Report),
-    /// It failed; what it did is undone, and its caller may go on.
+    /// The plugin failed and is undone. Its caller may continue.
     Refused(CniError),
-    /// It is not executed: the plan ends with this stage, as in a dry run.
+    /// The plugin is not executed: the plan ends with this stage, as in a dry run.
     Ended(DraftPlan),
 }
 
-/// Facts and components, and no native plugins.
+/// Services with facts and components, and without native plugins.
 pub struct Components<'a> {
-    /// Answers questions.
+    /// Answers queries.
     pub facts: &'a mut dyn Facts,
     /// Finds components.
     pub load: &'a mut dyn FnMut(&PluginName) -> Result<Code, CniError>,

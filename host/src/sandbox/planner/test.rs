@@ -1,4 +1,4 @@
-//! A planner that has been taken over: whatever it says, the parent ends with an error.
+//! A planner that a guest has taken over: whatever it sends, the parent ends with an error.
 
 use super::message::Message;
 use super::{Components, Planner, Process};
@@ -19,12 +19,12 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What becomes of a planner that says this; `hang` keeps its connection open.
+/// The error of the parent for a planner that sends these bytes. `hang` keeps the connection open.
 fn said(bytes: &[u8], hang: bool) -> CniError {
     let bytes = bytes.to_vec();
     said_to(&mut Machine::default(), hang, |theirs| {
         let mut theirs = theirs.try_clone().unwrap();
-        // More than a socket holds; and nobody may be listening to the end.
+        // In a thread: the bytes may exceed the socket's buffer, and the parent may stop reading.
         std::thread::spawn(move || theirs.write_all(&bytes));
     })
 }
@@ -43,7 +43,7 @@ fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> 
     error
 }
 
-/// A planner that only waits, and its end of the connection.
+/// A planner process that only sleeps, and the other end of its connection.
 fn planner() -> (Planner, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let pid = Pid::from_raw(Command::new("/bin/sleep").arg("60").spawn().unwrap().id().try_into().unwrap());
@@ -57,7 +57,7 @@ fn frame(message: &Message) -> Vec<u8> {
 }
 
 #[test]
-fn a_planner_that_talks_nonsense_is_ended() {
+fn a_planner_that_sends_garbage_is_killed() {
     for (bytes, details) in [
         (&b"\x05\0\0\0hello"[..], "a message that makes no sense"),
         (b"\xff\xff\xff\xff", "a message of 4294967295 bytes, more than 8388608"),
@@ -71,7 +71,7 @@ fn a_planner_that_talks_nonsense_is_ended() {
 }
 
 #[test]
-fn a_planner_that_says_nothing_is_ended_in_time() {
+fn a_silent_planner_is_killed_at_the_deadline() {
     let begun = Instant::now();
     assert_eq!(said(b"\x05\0", true).code, code::LIMIT);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
@@ -87,7 +87,7 @@ fn a_planner_cannot_act_for_a_plugin_that_did_not_run() {
 }
 
 #[test]
-fn a_planner_passes_on_nothing_but_what_came_before() {
+fn a_planner_cannot_change_prev_result() {
     let passed = vec![Interface { name: "eth9".to_owned(), mac: String::new(), sandbox: String::new() }];
     let ip = Ip { address: "10.1.2.3/24".parse().unwrap(), gateway: None, interface: Some(0) };
     for (report, lie) in [
@@ -100,26 +100,26 @@ fn a_planner_passes_on_nothing_but_what_came_before() {
 }
 
 #[test]
-fn a_planner_cannot_speak_for_a_plugin_that_did_not_run() {
+fn a_planner_cannot_log_for_a_plugin_that_did_not_run() {
     let line = Message::Log { plugin: plugin("portmap\nERROR"), level: Level::Error, text: "x".to_owned() };
     assert_eq!(said(&frame(&line), true).details, "a line of plugin portmap\nERROR, which did not run");
-    // One that was asked for and is not to be had did not run either.
+    // A plugin that was requested but not found did not run either.
     let both = [frame(&Message::Load(plugin("bridge"), plugin("portmap\nERROR"))), frame(&line)].concat();
     assert_eq!(said(&both, true).details, "a line of plugin portmap\nERROR, which did not run");
 }
 
-/// What becomes of a planner that says this again and again.
+/// The error of the parent for a planner that repeats this message.
 fn repeated(message: &Message, times: usize) -> CniError {
     let bytes = frame(message);
     said_to(&mut Machine::default(), true, |theirs| {
         let mut theirs = theirs.try_clone().unwrap();
-        // It ends when the other side does.
+        // The write fails when the parent closes the socket.
         std::thread::spawn(move || (0..times).try_for_each(|_| theirs.write_all(&bytes)));
     })
 }
 
 #[test]
-fn a_planner_that_says_more_than_an_honest_one_can_is_ended() {
+fn a_planner_that_sends_more_than_the_limits_is_killed() {
     let question = Message::Ask(plugin("bridge"), Query::Backend);
     assert_eq!(repeated(&question, usize::MAX).details, "more than 256 questions");
     assert_eq!(
@@ -127,13 +127,13 @@ fn a_planner_that_says_more_than_an_honest_one_can_is_ended() {
         "more than 16 delegates"
     );
     let line = |text: String| Message::Log { plugin: plugin("bridge"), level: Level::Debug, text };
-    // Whatever comes first: lines, or the time that they take.
+    // The parent stops at the limit of lines or at the time limit, whichever comes first.
     assert!(matches!(repeated(&line(String::new()), usize::MAX).code, code::TRAPPED | code::LIMIT));
     assert_eq!(repeated(&line("x".repeat(1 << 20)), usize::MAX).details, "an endless log");
 }
 
 #[test]
-fn a_planner_that_gives_descriptors_is_ended_and_they_are_not_taken() {
+fn a_planner_that_sends_descriptors_is_killed_and_they_are_dropped() {
     let question = frame(&Message::Ask(plugin("bridge"), Query::Backend));
     for count in [1, 2, 64, 253] {
         let error = said_to(&mut Machine::default(), true, |theirs| {
@@ -148,7 +148,7 @@ fn a_planner_that_gives_descriptors_is_ended_and_they_are_not_taken() {
     }
 }
 
-/// Answers everything with as much as there is in an answer.
+/// Answers every query with the longest possible answer.
 struct Long;
 
 impl Facts for Long {
@@ -158,7 +158,7 @@ impl Facts for Long {
 }
 
 #[test]
-fn a_planner_that_asks_and_does_not_listen_is_ended_in_time() {
+fn a_planner_that_does_not_read_answers_is_killed_at_the_deadline() {
     let questions = frame(&Message::Ask(plugin("bridge"), Query::Backend)).repeat(100);
     let begun = Instant::now();
     let error = said_to(&mut Long, true, |mut theirs| theirs.write_all(&questions).unwrap());
@@ -185,7 +185,7 @@ fn a_planner_cannot_fill_the_journal_or_the_runtime() {
 }
 
 #[test]
-fn what_a_planner_said_is_read_though_it_takes_nothing_any_more() {
+fn the_last_message_of_a_closed_planner_is_read() {
     let code = compile(&plain("(unreachable)")).unwrap();
     for is_gone in [false, true] {
         let (mut planner, mut theirs) = planner();

@@ -1,11 +1,12 @@
-//! What the parent looks at before it believes that a planner is one; what the plan may do is for policy to say.
+//! The parent's checks of a plan from the planner: could a correct planner have made it? Policy decides later what
+//! the plan may do.
 
 use crate::cni::Request;
 use crate::plan::{DraftPlan, with_macs};
 use crate::sandbox::limits::{self, Limits};
 use crate::value::{Ip, PluginName};
 
-/// Refuses a plan that no honest planner can have made, with the reason.
+/// Refuses a plan that no correct planner can have made. Returns the reason.
 pub fn check(
     plan: &DraftPlan,
     request: &Request,
@@ -40,7 +41,7 @@ pub fn check(
     if !report.passed.is_empty() && report.passed != passed {
         return Err("other interfaces than those of prevResult".to_owned());
     }
-    // What is passed on may be wrong already.
+    // An address of `prevResult` may already be wrong there.
     match dangling.iter().find(|ip| !previous.ips.contains(ip)) {
         Some(ip) => Err(format!("{} on a link that is not reported", ip.address)),
         None => Ok(()),

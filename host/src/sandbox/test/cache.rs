@@ -1,4 +1,4 @@
-//! Machine code is used only while it is what the compiler wrote.
+//! The host uses machine code only if it is exactly what the compiler wrote.
 
 use super::super::{Cache, inspect};
 use super::{compiler, file, plain, recording};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// A cache, a component, and the place of its machine code.
+/// A cache, a component, and the path of its machine code.
 struct Case {
     directory: TempDir,
     wasm: PathBuf,
@@ -33,7 +33,7 @@ impl Case {
         self.cache(compiler()).code(&File::open(&self.wasm).unwrap(), None).unwrap()
     }
 
-    /// Whether the cache alone, without any compiler, has the code.
+    /// Whether the cache has the code, so that no compiler is needed.
     fn is_cached(&self) -> bool {
         self.cache("/nonexistent".into()).code(&File::open(&self.wasm).unwrap(), None).is_ok()
     }
@@ -43,7 +43,7 @@ impl Case {
         entries.filter(|path| path.extension().is_some_and(|e| e == extension)).max().unwrap()
     }
 
-    /// Spoils the stored code and expects it to be made again, elsewhere.
+    /// Damages the stored code, and expects that it is compiled again into a new file.
     fn recovers_from(what: &str, spoil: impl FnOnce(&Path)) {
         let case = Case::new();
         assert!(case.is_cached(), "{what}: cached before");
@@ -59,7 +59,7 @@ impl Case {
 }
 
 #[test]
-fn code_that_was_spoilt_is_made_again() {
+fn damaged_code_is_compiled_again() {
     let writable = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
     Case::recovers_from("truncated", |path| {
         writable(path);
@@ -95,7 +95,7 @@ fn code_that_was_spoilt_is_made_again() {
 }
 
 #[test]
-fn code_that_only_moved_is_used_after_its_digest_was_computed_again() {
+fn moved_code_is_used_after_its_digest_is_checked() {
     let case = Case::new();
     let stored = case.stored("cwasm");
     let copy = stored.with_extension("copy");
@@ -105,11 +105,11 @@ fn code_that_only_moved_is_used_after_its_digest_was_computed_again() {
 }
 
 #[test]
-fn a_component_that_was_replaced_is_noticed_even_with_its_old_time() {
+fn a_replaced_component_is_detected_even_with_the_old_modification_time() {
     let case = Case::new();
     let first = case.code().digest;
     let old = fs::metadata(&case.wasm).unwrap().modified().unwrap();
-    // The same size: only the time of the change tells.
+    // The new component has the same size and modification time. Only the change time differs.
     let other = plain("(i32.const 8)");
     assert_eq!(fs::metadata(&case.wasm).unwrap().len(), u64::try_from(other.len()).unwrap());
     fs::write(&case.wasm, other).unwrap();
@@ -119,7 +119,7 @@ fn a_component_that_was_replaced_is_noticed_even_with_its_old_time() {
 }
 
 #[test]
-fn a_directory_that_somebody_else_can_write_is_not_used() {
+fn a_directory_that_other_users_can_write_is_not_used() {
     let case = Case::new();
     fs::set_permissions(case.directory.path().join("cache"), Permissions::from_mode(0o777)).unwrap();
     assert!(!case.is_cached());
@@ -134,7 +134,7 @@ fn stored_files_are_private_and_unchangeable() {
 }
 
 #[test]
-fn of_a_thousand_replaced_components_the_newest_are_kept_and_of_others_files_all() {
+fn the_newest_components_and_all_foreign_files_are_kept() {
     let case = Case::new();
     let cache = case.directory.path().join("cache");
     let file = |name: String, age: u64| {
@@ -148,7 +148,7 @@ fn of_a_thousand_replaced_components_the_newest_are_kept_and_of_others_files_all
     }
     file(".new-1-0".to_owned(), 7200);
     file(".new-1-1".to_owned(), 60);
-    // One that is new here.
+    // A component that is not in the cache.
     fs::write(&case.wasm, plain("(i32.const 8)")).unwrap();
     case.code();
     let names: Vec<String> =
@@ -178,14 +178,14 @@ fn a_compiler_that_cannot_be_executed_is_named() {
 }
 
 #[test]
-fn the_compiler_sees_no_environment_and_is_nobody() {
+fn the_compiler_has_no_environment_and_runs_as_nobody() {
     let directory = tempfile::tempdir().unwrap();
-    // Nobody may see this directory, as when somebody builds below /root.
+    // No other user may enter this directory, as in a build below /root.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
     let printed_by = |tool: &str| {
         let (copy, printed) = (directory.path().join("compile"), file(b""));
-        // By another process: a planner that a test beside this one forks would inherit our descriptor, and a file that is open
-        // for writing cannot be executed.
+        // Another process makes the copy. A planner that a parallel test forks would inherit our descriptor, and a
+        // file that is open for writing cannot be executed (ETXTBSY).
         assert!(std::process::Command::new("cp").arg(tool).arg(&copy).status().unwrap().success());
         let error = super::super::cache::compiler::run(&copy, &file(b""), &printed).unwrap_err();
         assert!(error.to_string().starts_with("the compiler wrote no manifest"), "{error}");

@@ -1,4 +1,4 @@
-//! What the filter of system calls lets through: tried in a process that it is set on.
+//! The seccomp filter: which system calls it allows, tried in a process that has it.
 
 use super::super::confine;
 use super::super::planner::SYSTEM_CALLS;
@@ -8,14 +8,14 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use std::os::fd::AsRawFd;
 
-/// How a process ends that is filtered as a planner is, and makes a system call; 0 when it may.
+/// Makes a system call in a child process with the planner's filter. Returns the signal that ends the child, if any.
 #[expect(unsafe_code, reason = "fork, and system calls that are not to succeed")]
 fn ended_by(number: libc::c_long, arguments: [usize; 6]) -> Result<(), Signal> {
     let filter = confine::program(&SYSTEM_CALLS, true).unwrap();
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: until it ends, the child makes system calls only.
+    // SAFETY: the child only makes system calls until it ends.
     let status = match unsafe { fork() }.unwrap() {
-        // SAFETY: the arguments are numbers, or ask for a mapping of its own, which nothing uses.
+        // SAFETY: the arguments are numbers, or ask for a new mapping that nothing uses.
         ForkResult::Child => unsafe {
             let set = seccompiler::apply_filter(&filter).is_ok();
             libc::syscall(number, a, b, c, d, e, f);
@@ -57,7 +57,7 @@ fn a_planner_that_reaches_for_the_machine_dies() {
         ("personality", libc::SYS_personality),
         ("pkey_mprotect", libc::SYS_pkey_mprotect),
         ("remap_file_pages", libc::SYS_remap_file_pages),
-        // One that does not exist, and one of another table of system calls (x32).
+        // A number that does not exist, and one of another system call table (x32).
         ("none", 100_000),
         ("x32 getpid", 0x4000_0027),
     ] {

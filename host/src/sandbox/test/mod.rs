@@ -1,4 +1,4 @@
-//! Guests written by hand, each one attack or one feature, run in a real planner.
+//! Hand-written guests, each for one attack or one feature, run in a real planner.
 
 mod cache;
 mod confine;
@@ -14,10 +14,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What [`component`] puts into the custom section.
+/// The contents of the custom section of [`component`].
 const DECLARATION: &str = r#"{\"kind\":\"main\",\"cniVersions\":[\"1.0.0\",\"1.1.0\"]}"#;
 
-/// The compiler: built by `cargo xtask test` before the tests, or named by `WASM_CNI_COMPILE`.
+/// The compiler. `cargo xtask test` builds it before the tests, or `WASM_CNI_COMPILE` names it.
 fn compiler() -> PathBuf {
     std::env::var_os("WASM_CNI_COMPILE").map(PathBuf::from).unwrap_or_else(|| {
         let target = format!("../target/{}-unknown-linux-musl/release", std::env::consts::ARCH);
@@ -25,7 +25,7 @@ fn compiler() -> PathBuf {
     })
 }
 
-/// A component in text form: `imports` at its border, `lowered` core functions of them, and the `body` of `add`.
+/// The text of a component: `imports` of the component, `lowered` core functions of them, and the `body` of `add`.
 fn component_text(imports: &str, lowered: &str, body: &str) -> String {
     format!(
         r#"(component
@@ -53,7 +53,7 @@ fn component_text(imports: &str, lowered: &str, body: &str) -> String {
     )
 }
 
-/// A component without imports whose `add` is `body`; it has to leave a result's address, 0 being a success.
+/// A component without imports, whose `add` is `body`. The body must leave the address of a result; 0 is success.
 pub fn plain(body: &str) -> Vec<u8> {
     let main = format!(r#"(func $add (export "add") (result i32) {body})"#);
     let lowered = r#"(core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
@@ -74,7 +74,8 @@ fn with_status(body: &str) -> Vec<u8> {
     wat::parse_str(component_text("", lowered, &main)).unwrap()
 }
 
-/// A component that may call `$bridge name_at name_length -> link` and `$up link`; `"cni0"` is at 100, other text at 200.
+/// A component that may call `$bridge name_at name_length -> link` and `$up link`. `"cni0"` is at address 100, and
+/// `text` at 200.
 fn linking(text: &str, body: &str) -> Vec<u8> {
     let imports = r#"(import "wasm-cni:plugin/links@0.1.0" (instance $links
         (export "link" (type $link (sub resource)))
@@ -94,17 +95,17 @@ fn linking(text: &str, body: &str) -> Vec<u8> {
     wat::parse_str(component_text(imports, lowered, &main)).unwrap()
 }
 
-/// A component that delegates to `name` and fails as its delegate does.
+/// A component that delegates to `name` and returns the result of its delegate.
 fn delegating(name: &str) -> Vec<u8> {
     delegating_in(name, "(call $again) (i32.const 400)")
 }
 
-/// A component that delegates to `name` whatever becomes of it.
+/// A component that delegates to `name` in an endless loop.
 fn delegating_for_ever(name: &str) -> Vec<u8> {
     delegating_in(name, "(loop $l (call $again) (br $l)) unreachable")
 }
 
-/// A component whose `add` is `body`, in which `$again` delegates to `name`; the answer is at 400.
+/// A component whose `add` is `body`. There, `$again` delegates to `name`, and the answer is at address 400.
 fn delegating_in(name: &str, body: &str) -> Vec<u8> {
     let imports = r#"
         (import "wasm-cni:plugin/answers@0.1.0" (instance $answers (export "answer" (type (sub resource)))))
@@ -127,7 +128,7 @@ fn delegating_in(name: &str, body: &str) -> Vec<u8> {
     wat::parse_str(component_text(imports, lowered, &main)).unwrap()
 }
 
-/// The loop `bridge("cni0"), up` so many times.
+/// A component that records `bridge("cni0")` once and `up` `times` times.
 fn recording(times: u32) -> Vec<u8> {
     let body = format!(
         "(local $i i32) (local $l i32) (local.set $l (call $bridge (i32.const 100) (i32.const 4)))
@@ -168,7 +169,7 @@ pub fn request() -> Request {
     }
 }
 
-/// A machine with these links, an empty lease store, and a note of what was asked.
+/// A machine with these links and an empty lease store. It records the queries.
 #[derive(Default)]
 pub struct Machine {
     links: Vec<LinkFact>,
@@ -198,7 +199,7 @@ impl Facts for Machine {
     }
 }
 
-/// Plans with a component; delegates are whatever `load` compiles.
+/// Plans with a component. `load` compiles its delegates.
 fn plan_with(wasm: &[u8], load: &dyn Fn(&PluginName) -> Vec<u8>) -> Result<DraftPlan, CniError> {
     let code = compile(wasm).unwrap();
     super::plan(&request(), code, Vec::new(), &mut Machine::default(), &mut |name| {

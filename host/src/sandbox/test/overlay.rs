@@ -1,4 +1,4 @@
-//! Facts with the plan laid over them.
+//! Facts with the plan applied to them.
 
 use super::super::limits::Limits;
 use super::super::overlay;
@@ -89,7 +89,7 @@ fn an_existing_link_keeps_its_attributes_and_gets_the_plans_addresses() {
 }
 
 #[test]
-fn a_link_of_the_plan_is_seen_and_a_stale_one_is_not() {
+fn a_planned_link_is_found_and_a_stale_one_is_not() {
     let mut recorder = recorder(vec![existing("veth0")]);
     record(&mut recorder, bridge("cni0"));
     assert_eq!(overlay::link(&mut recorder, &host("cni0")).unwrap().unwrap().mtu, 1500);
@@ -129,7 +129,7 @@ fn an_address_of_the_plan_is_no_longer_free() {
 }
 
 #[test]
-fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
+fn unset_macs_derive_from_the_first_ipv4_address() {
     let mut recorder = recorder(Vec::new());
     let peer = VethPeer {
         name: name("veth1"),
@@ -155,7 +155,7 @@ fn macs_that_nobody_set_follow_from_the_first_ipv4_address() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_counts_as_empty_and_marks_the_plan() {
+fn an_unreadable_file_counts_as_empty_and_is_listed_in_the_plan() {
     struct Hidden;
     impl Upstream for Hidden {
         fn ask(&mut self, _: &PluginName, _: &Query) -> Answer {

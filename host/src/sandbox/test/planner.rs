@@ -1,4 +1,4 @@
-//! What a plugin may do, and what becomes of one that does something else.
+//! The limits and permissions of a plugin, and the errors of a plugin that exceeds them.
 
 use super::super::{limits, manifest::Kind};
 use super::{compile, delegating, linking, plain, plan, plan_with, recording, with_status};
@@ -14,7 +14,7 @@ fn a_plugin_that_records_nothing_makes_an_empty_plan() {
 }
 
 #[test]
-fn a_bridge_is_recorded_with_a_mac_and_lasts_as_long_as_somebody_uses_it() {
+fn a_bridge_is_recorded_with_a_mac_and_a_shared_lifetime() {
     let plan = plan(&recording(1)).unwrap();
     let [bridge, up] = plan.entries.as_slice() else { panic!("{plan:?}") };
     let Action::EnsureBridge(ensure) = &bridge.action else { panic!("{bridge:?}") };
@@ -24,7 +24,7 @@ fn a_bridge_is_recorded_with_a_mac_and_lasts_as_long_as_somebody_uses_it() {
 }
 
 #[test]
-fn an_endless_loop_is_ended_within_two_seconds() {
+fn an_endless_loop_ends_within_two_seconds() {
     let code = compile(&plain("(loop $l (br $l)) (unreachable)")).unwrap();
     let begun = Instant::now();
     let error = super::super::plan(
@@ -94,7 +94,7 @@ fn tables_are_limited_when_they_are_made_and_when_they_grow() {
 }
 
 #[test]
-fn a_memory_that_begins_too_large_is_refused_as_one_that_grows() {
+fn an_initial_memory_above_the_limit_is_refused() {
     let lowered = r#"(core module $big (memory 1025)) (core instance (instantiate $big))
         (core instance $main (instantiate $main (with "libc" (instance $libc))))"#;
     let main = r#"(func (export "add") (result i32) (i32.const 0))"#;
@@ -129,7 +129,7 @@ fn a_component_of_many_modules_or_memories_is_refused() {
 }
 
 #[test]
-fn what_a_call_hands_over_is_limited() {
+fn the_arguments_of_a_call_are_limited() {
     let body = "(drop (memory.grow (i32.const 600)))
         (drop (call $bridge (i32.const 0) (i32.const 30000000))) (i32.const 0)";
     let error = plan(&linking("", body)).unwrap_err();
@@ -138,8 +138,8 @@ fn what_a_call_hands_over_is_limited() {
 }
 
 #[test]
-fn a_delegate_is_not_called_for_ever() {
-    // A delegate that fails is an answer, after which its caller goes on.
+fn the_number_of_delegations_is_limited() {
+    // The failure of a delegate is returned to its caller, which continues.
     let error = plan_with(&super::delegating_for_ever("x"), &|_| plain("(unreachable)")).unwrap_err();
     assert_eq!(
         (error.code, error.msg.as_str()),
@@ -161,7 +161,7 @@ fn names_that_the_kernel_would_refuse_are_refused_while_they_are_recorded() {
 }
 
 #[test]
-fn an_error_that_the_plugin_returns_is_passed_on_and_what_it_recorded_is_not() {
+fn a_returned_error_is_passed_on_and_the_plan_is_discarded() {
     let body = "(drop (call $bridge (i32.const 100) (i32.const 4)))
         (i32.store8 (i32.const 400) (i32.const 1)) (i32.store (i32.const 404) (i32.const 999))
         (i32.store (i32.const 408) (i32.const 200)) (i32.store (i32.const 412) (i32.const 8))
@@ -209,7 +209,7 @@ fn a_plugin_that_delegates_to_itself_stops_at_the_limit() {
     assert_eq!((error.code, error.msg.as_str()), (code::INTERNAL, "invalid plugin name: ../x"));
 }
 
-/// STATUS of a component.
+/// Runs STATUS of a component.
 fn status(wasm: &[u8]) -> Result<(), CniError> {
     let request = Request { command: Command::Status, ..super::request() };
     let mut machine = super::Machine::default();
@@ -218,7 +218,7 @@ fn status(wasm: &[u8]) -> Result<(), CniError> {
 }
 
 #[test]
-fn status_is_run_by_its_name_under_the_limits_of_add() {
+fn status_runs_under_the_limits_of_add() {
     let fine = with_status("(i32.const 0)");
     assert_eq!(status(&fine), Ok(()));
     assert_eq!(plan(&fine).unwrap_err().code, code::TRAPPED, "add is still add");
@@ -233,7 +233,7 @@ fn status_is_run_by_its_name_under_the_limits_of_add() {
 }
 
 #[test]
-fn the_manifest_tells_functions_and_declaration() {
+fn the_manifest_has_functions_and_declaration() {
     let manifest = compile(&recording(1)).unwrap().manifest;
     assert_eq!(manifest.imports, ["links.[method]link.up", "links.[static]link.bridge"]);
     assert_eq!((manifest.kind, manifest.exports.as_slice()), (Kind::Main, ["add".to_owned()].as_slice()));
@@ -241,7 +241,7 @@ fn the_manifest_tells_functions_and_declaration() {
 }
 
 #[test]
-fn what_is_no_plugin_is_told_what_it_is() {
+fn the_error_for_a_non_plugin_says_what_the_file_is() {
     let text = |wasm: &[u8]| compile(wasm).unwrap_err().to_string();
     assert!(text(b"#!/bin/sh").starts_with("not a plugin: not valid WebAssembly"), "{}", text(b"#!/bin/sh"));
     assert!(text(b"").starts_with("not a plugin: "));
