@@ -1,10 +1,10 @@
-//! Circles: files that name each other, straight or through others.
+//! Circles: files that depend on each other, directly or through other files.
 
 use super::Arrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Each circle as its arrows.
+/// Renders each circle as its arrows.
 pub fn circles<'a>(arrows: &[&'a Arrow]) -> Vec<Vec<&'a Arrow>> {
     let mut next: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
     for arrow in arrows {
@@ -26,7 +26,7 @@ pub fn circles<'a>(arrows: &[&'a Arrow]) -> Vec<Vec<&'a Arrow>> {
     found
 }
 
-/// The files to which arrows lead from one, with those that lead on from there.
+/// The files that `from` depends on, each with the files that it depends on.
 fn reach<'a>(next: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, from: &Path) -> BTreeSet<&'a Path> {
     let (mut reached, mut queue) = (BTreeSet::new(), vec![from]);
     while let Some(file) = queue.pop() {
