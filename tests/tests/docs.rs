@@ -291,7 +291,7 @@ fn nothing_refers_to_documents_outside_of_the_repository() {
     .map(|parts| parts.concat());
     let mut found = Vec::new();
     for path in files(&repository(), &["md", "rs", "wit", "wat", "toml", "sh", "json", "conf", "conflist"]) {
-        // A file that is no text has no words to read.
+        // Binary files contain no such references.
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         for (number, line) in text.lines().enumerate() {
             if outside.iter().any(|words| line.to_lowercase().contains(words.as_str())) {
@@ -302,7 +302,7 @@ fn nothing_refers_to_documents_outside_of_the_repository() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// Two screens: a longer README is not read.
+/// A README that is longer than two screens is not read.
 #[test]
 fn the_readme_has_at_most_110_lines() {
     let lines = read("README.md").lines().count();

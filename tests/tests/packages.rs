@@ -57,8 +57,8 @@ fn the_tarball_is_a_directory_of_plugins_and_installs() {
 
 /// Each installation of the README, executed as a shell script, on a machine with its own `/opt`.
 ///
-/// The shell finds two functions under the names of programs: `dpkg` installs into a root of its own, because the real one would change
-/// the machine that runs the tests; `cargo xtask dist` does nothing, because it has built the tree before every test.
+/// The shell has functions in place of two programs. `dpkg` installs into a root of its own, because the real one would
+/// change the machine that runs the tests. `cargo xtask dist` does nothing, because it built the tree before the tests.
 #[test]
 fn each_installation_of_the_readme_runs_word_for_word() {
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
@@ -81,7 +81,7 @@ fn each_installation_of_the_readme_runs_word_for_word() {
             clone = clone.display(),
             cache = target().join("test-cache").display(),
         ));
-        // Where a runtime looks.
+        // The directory in which a runtime looks for plugins.
         let dir = Path::new("/opt/cni/bin");
         Call::new(dir, "bridge", "ADD", WALKTHROUGH).ok(&machine);
         Call::new(dir, "bridge", "DEL", WALKTHROUGH).ok(&machine);

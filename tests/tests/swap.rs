@@ -3,7 +3,7 @@
 use wasm_cni_tests::{Call, Machine, WALKTHROUGH, example_plugin, repository};
 
 #[test]
-fn a_dropped_in_host_local_hands_out_from_the_top_and_dropped_out_again_it_does_not() {
+fn a_swapped_host_local_allocates_from_the_top_until_it_is_swapped_back() {
     let machine = Machine::new();
     let plugins = machine.plugins();
     let add = |container: &str| {

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circle_is_its_arrows_and_what_only_leads_to_it_is_none() {
+    fn a_circle_has_its_arrows_and_a_file_that_only_leads_to_it_is_not_part_of_it() {
         let arrows = ["a b", "b c", "c a", "d a", "c e", "f g", "g f"].map(|pair| {
             let (from, to) = pair.split_once(' ').unwrap();
             Arrow {

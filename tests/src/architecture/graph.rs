@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_told_apart() {
+    fn tests_are_distinguished() {
         let text = "mod a { #[cfg(test)] mod tests { use crate::b; } #[cfg(test)] use crate::c; #[cfg(not(test))] use crate::d; }
             mod b {} mod c {} mod d {}";
         assert_eq!(named(text), ["a b test", "a c test", "a d"]);
     }
 
     #[test]
-    fn a_name_that_is_handed_on_leads_to_where_it_is_declared() {
+    fn a_re_exported_name_leads_to_its_declaration() {
         let text = "mod a { pub use self::d::T; mod d { pub struct T; } use e::T as Private; mod e { pub struct T; } }
             mod b { use crate::a::T; use crate::a::Private; }";
         let read = Crate::of_text(text);

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_passes_them_on_names_none() {
+    fn code_that_only_passes_actions_on_names_no_variant() {
         for text in [
             "use crate::action::{Action, SetUp}; fn f(a: Action) -> Vec<Action> { vec![a] }",
             "fn f(a: &Action) { a.commands(); Action::parse(\"x\"); Action::MOST; }",
