@@ -48,7 +48,11 @@ fn after_a_signal_in_the_last_step_the_step_ends_and_all_is_undone() {
         let reply = Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
         ended_by(&reply, &format!("SIG{name}"));
         assert_eq!(machine.changes(&before), NOTHING);
-        assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 2, "made and taken back");
+        assert_eq!(
+            std::fs::read_to_string(log).unwrap().lines().count(),
+            2,
+            "the rules were added and removed"
+        );
         Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     }
 }

@@ -135,7 +135,7 @@ fn an_attachment_that_the_reference_made_again_is_its_own() {
     let (_, msg, details) = Call::bridge("ADD", &config).error(&machine);
     assert!(msg.contains("container veth name (\"eth12\") already exists"), "{msg}");
     assert!(details.contains("made the attachment again"), "{details}");
-    assert_eq!(machine.changes(&before), NOTHING, "an ADD hurts nobody");
+    assert_eq!(machine.changes(&before), NOTHING, "an ADD changes nothing");
     gc(&config, json!([{"containerID": "1234567890", "ifname": "eth12"}])).ok(&machine);
     let wasm_cni = dist().join("wasm-cni");
     machine.sh(&format!("{0} gc --dead-namespaces; {0} repair || true", wasm_cni.display()));

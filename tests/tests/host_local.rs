@@ -207,7 +207,10 @@ fn resolver_settings_reach_the_result_of_bridge_and_the_plan_of_an_ordinary_user
         plugins = plugins.display()
     );
     let plan = machine.sh(&script);
-    assert!(plan.contains(&format!("file {files}/resolv.conf")), "what is not readable is told:\n{plan}");
+    assert!(
+        plan.contains(&format!("file {files}/resolv.conf")),
+        "the plan names the unreadable file:\n{plan}"
+    );
     assert!(plan.contains("ip address add 10.1.2.2/29"), "{plan}");
 }
 

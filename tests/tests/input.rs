@@ -91,7 +91,7 @@ fn a_namespace_path_that_changes_meanwhile_leads_to_one_namespace_or_to_an_error
         } else {
             assert!(matches!(reply.error().0, 8 | 999), "{}", reply.stdout);
         }
-        assert!(!machine.sh("ip -o link").contains("eth12"), "the host's namespace is nobody's container");
+        assert!(!machine.sh("ip -o link").contains("eth12"), "the host's namespace belongs to no container");
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     }
     drop(race);
