@@ -72,7 +72,8 @@ const LIST_FILE: &str = "action/mod.rs";
 /// The code that may name variants: the rooms, the recorder of guest calls, and journals of a released version.
 const ROOMS: [&str; 4] = ["action/", "apply/journal/v1/", "sandbox/imports/", "sandbox/recorder.rs"];
 
-/// Only a few actions make a link for a guest; for all others there is one common error.
+/// The only file that may have a `_` arm over actions: a few actions make a link of a guest, and all others give the same
+/// error.
 const LINKS: &str = "sandbox/imports/links.rs";
 
 /// The input of all tests.

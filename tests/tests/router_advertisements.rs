@@ -104,7 +104,8 @@ fn a_flood_during_add_leaves_no_address_and_no_route() {
     }
 }
 
-/// Where the network has no addresses, or IPv4 addresses of somebody else's gateway, SLAAC is up to the network.
+/// A network without addresses, or with IPv4 behind another gateway, may depend on SLAAC. So the container accepts router
+/// advertisements there.
 #[test]
 fn a_container_whose_router_is_not_the_host_configures_itself_as_with_the_reference() {
     let addresses = json!([{"address": "10.1.2.9/24", "gateway": "10.1.2.1"}]);

@@ -9,7 +9,7 @@ use wasm_cni_tests::faults::steps::{At, Found, Outcome, Point, Target};
 use wasm_cni_tests::faults::{Draw, Row, draw, table};
 use wasm_cni_tests::{kinds_of_actions, workers};
 
-/// Together these cases have every kind of action that this kernel supports; a sample always includes them.
+/// These cases are in every sample. Together they have every kind of action that this kernel supports.
 const SHAPES: [&str; 19] = [
     "walkthrough",
     "bridge-dual",

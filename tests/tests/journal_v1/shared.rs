@@ -56,8 +56,8 @@ fn shared(scene: &Scene<'_>) -> Vec<String> {
     lines
 }
 
-/// What is wrong with the living attachment's journal, and without it. Without it something must be wrong; otherwise
-/// the journal does not protect.
+/// The failures of a scenario. `wrong` are those with the living attachment's journal. `without` are those without it:
+/// if the journal protects shared objects, there must be some.
 fn judged(name: &str, by_journal: bool, wrong: Vec<String>, without: &[String]) -> Vec<String> {
     let mut all: Vec<String> = wrong.into_iter().map(|line| format!("{name}: {line}")).collect();
     if by_journal && without.is_empty() {
