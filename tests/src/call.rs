@@ -1,4 +1,4 @@
-//! A call of a plugin as a runtime makes it: environment, standard input, standard output, exit code.
+//! A call of a plugin, as a runtime makes it: environment, standard input, standard output, exit code.
 
 use crate::Machine;
 use nix::sys::signal::{Signal, killpg};
@@ -14,10 +14,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// So long a call may take: more than any lock or retry of a plugin.
+/// The time limit of a call: longer than any lock or retry of a plugin.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A call; made for container `1234567890` and interface `eth12` unless told otherwise.
+/// A call; by default for container `1234567890` and interface `eth12`.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// A program that executes the plugin, with its arguments.
@@ -27,10 +27,10 @@ pub struct Call {
     config: Vec<u8>,
 }
 
-/// What came back.
+/// The reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The exit code; none when it died by a signal.
+    /// The exit code; none if a signal ended the process.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -68,13 +68,14 @@ impl Call {
         self.env("CNI_CONTAINERID", id).env("CNI_NETNS", &format!("/var/run/netns/{id}"))
     }
 
-    /// Executed by another program, as `strace`.
+    /// Runs the plugin under another program, such as `strace`.
     pub fn under(mut self, words: &[String]) -> Self {
         self.under = words.to_vec();
         self
     }
 
-    /// With system calls that fail: `fault` as in `strace -e inject=fault`, of the plugin itself, not of what it starts.
+    /// Injects failing system calls: `fault` is the argument of `strace -e inject=fault`. It applies to the plugin
+    /// itself, not to its children.
     pub fn with_fault(self, fault: &str) -> Self {
         let calls = fault.split(':').next().unwrap_or_default();
         let (trace, inject) = (format!("trace={calls}"), format!("inject={fault}"));
@@ -82,12 +83,12 @@ impl Call {
         self.under(&words.map(str::to_owned))
     }
 
-    /// Starts the plugin, and writes its input; [`Reply::of`] waits for its end.
+    /// Starts the plugin and writes its input; [`Reply::of`] waits for its end.
     pub fn spawn(&self, machine: &Machine) -> Child {
         self.start(machine, Stdio::piped())
     }
 
-    /// The same with its result going elsewhere.
+    /// The same, with stdout redirected.
     pub fn start(&self, machine: &Machine, stdout: Stdio) -> Child {
         let mut words = self.under.iter().map(OsStr::new).chain([self.program.as_os_str()]);
         let mut command = machine.command(words.next().unwrap_or_default());
@@ -100,12 +101,12 @@ impl Call {
             .stderr(Stdio::piped())
             .process_group(0);
         let mut child = command.spawn().expect("the plugin starts");
-        // A plugin that does not read its input (VERSION) closes it: not an error of ours.
+        // A plugin that does not read its input (VERSION) closes it. This is not an error of the test.
         let _ = child.stdin.take().expect("stdin is piped").write_all(&self.config);
         child
     }
 
-    /// Makes the call. One that hangs is killed with all that it started, and so ends by a signal.
+    /// Makes the call. A call that exceeds the time limit is killed with its children, so it ends by a signal.
     pub fn run(&self, machine: &Machine) -> Reply {
         let child = self.spawn(machine);
         let group = Pid::from_raw(i32::try_from(child.id()).expect("a process ID"));
@@ -121,14 +122,15 @@ impl Call {
         reply
     }
 
-    /// Makes the call, which must succeed; gives stdout.
+    /// Makes the call, which must succeed; returns stdout.
     pub fn ok(&self, machine: &Machine) -> String {
         let reply = self.run(machine);
         assert_eq!(reply.code, Some(0), "{:?}\n{}\n{}", self.env, reply.stdout, reply.stderr);
         reply.stdout
     }
 
-    /// Makes the call where others keep the machine busy: what took too long, or waited too long for a lock, is tried again.
+    /// Makes the call while other processes keep the machine busy: repeats it if it exceeded a time limit or waited too
+    /// long for a lock.
     pub fn run_patiently(&self, machine: &Machine) -> Reply {
         let is_busy = |reply: &Reply| reply.code == Some(1) && [11, 102].contains(&reply.error().0);
         let mut reply = self.run(machine);
@@ -140,14 +142,14 @@ impl Call {
         reply
     }
 
-    /// The same, which must succeed in the end; gives stdout.
+    /// The same; the call must succeed in the end. Returns stdout.
     pub fn ok_patiently(&self, machine: &Machine) -> String {
         let reply = self.run_patiently(machine);
         assert_eq!(reply.code, Some(0), "{:?}\n{}\n{}", self.env, reply.stdout, reply.stderr);
         reply.stdout
     }
 
-    /// Makes the call, which must fail with exit code 1 and one CNI error on stdout; gives code, msg and details.
+    /// Makes the call, which must fail with exit code 1 and one CNI error on stdout; returns code, msg and details.
     pub fn error(&self, machine: &Machine) -> (u64, String, String) {
         let reply = self.run(machine);
         assert_eq!(reply.code, Some(1), "{}\n{}", reply.stdout, reply.stderr);
@@ -156,7 +158,7 @@ impl Call {
 }
 
 impl Reply {
-    /// What comes of a call that was begun.
+    /// Waits for a started call and returns its reply.
     pub fn of(child: Child) -> Self {
         let output = child.wait_with_output().expect("the plugin ends");
         Reply {

@@ -1,57 +1,57 @@
-//! The hostile corpus: `tests/hostile`, whose README tells how an attack is written.
+//! The hostile corpus: `tests/hostile`; its README has the format of an attack.
 
 use crate::guest::{component_with, install, with_parts};
 use crate::{Call, Machine, NOTHING, Reply, dist, repository, walkthrough};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Longer no attack may take, whatever else the machine does; what ends it before is in the error.
+/// The time limit of an attack, also on a busy machine; the error contains the limit that ended it earlier.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest log of an attack, in bytes: 64 KiB, with what stands before each of its lines.
+/// The limit of an attack's log, in bytes: 64 KiB, plus the prefix of each line.
 const LOG_BYTES: usize = 256 << 10;
 
-/// The longest answer: a line of 4 KiB and details of 64 KiB, as JSON.
+/// The limit of an answer, in bytes: a line of 4 KiB and details of 64 KiB, as JSON.
 const ANSWER_BYTES: usize = 80 << 10;
 
-/// The host before it is attacked: an interface of its own, a bridge and chains of others, and a container with a lease on the
-/// network, on whose bridge the operator has an address too.
+/// The host before an attack: an interface of its own, a bridge and chains of others, and a container with a lease on
+/// the network. The operator has an address on the network's bridge, too.
 const OTHERS: &str = "ip link add eth0 type veth peer name uplink && ip address add 192.0.2.1/24 dev eth0 && \
     ip link set eth0 up && ip link set uplink up && ip route add default via 192.0.2.254 && \
     ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up && \
     iptables -t nat -N DOCKER && iptables -t nat -A DOCKER -i docker0 -j RETURN && \
     iptables -t nat -N KUBE-SERVICES && iptables -t nat -A PREROUTING -j KUBE-SERVICES";
 
-/// A component that does what no plugin may do, and how it is refused.
+/// A component that does what no plugin may do, and the expected refusal.
 #[derive(Debug)]
 pub struct Attack {
     /// Its file, without the extension: `targets/eth0`.
     pub name: String,
     /// The component.
     pub component: Vec<u8>,
-    /// The plugin in whose place it is put.
+    /// The plugin that it replaces.
     plugin: String,
     verb: String,
     code: u64,
-    /// What message and details say, in these words.
+    /// Texts in message and details.
     expected_words: Vec<String>,
-    /// Whether it is made twice, to compare the answers.
+    /// Whether it runs twice, to compare the answers.
     is_twice: bool,
 }
 
-/// How an attack ended.
+/// The result of an attack.
 #[derive(Debug)]
 pub struct Verdict {
-    /// Which.
+    /// The name of the attack.
     pub attack: String,
     /// What is wrong with the answer.
     pub answer: Vec<String>,
-    /// By what the machine differs.
+    /// How the machine differs.
     pub changes: Vec<String>,
 }
 
 impl Attack {
-    /// All of them, in the order of their names.
+    /// All attacks, in the order of their names.
     pub fn all() -> Vec<Attack> {
         let mut files = Vec::new();
         for folder in entries(&folder()).into_iter().filter(|path| path.is_dir()) {
@@ -60,7 +60,7 @@ impl Attack {
         files.iter().map(|file| Attack::read(file)).collect()
     }
 
-    /// The one of that name.
+    /// The attack of that name.
     pub fn named(name: &str) -> Attack {
         Attack::read(&folder().join(format!("{name}.wat")))
     }
@@ -93,7 +93,7 @@ impl Attack {
         }
     }
 
-    /// What is wrong with an answer to it, stderr included.
+    /// What is wrong with an answer, stderr included.
     fn faults(&self, reply: &Reply) -> Vec<String> {
         let mut faults = Vec::new();
         if reply.code != Some(1) {
@@ -127,7 +127,7 @@ impl Attack {
     }
 }
 
-/// A machine that is attacked again and again, since no attack changes it.
+/// A machine for all attacks, because no attack changes it.
 #[derive(Debug)]
 pub struct Ground {
     machine: Machine,
@@ -136,7 +136,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// With [`OTHERS`], and a container that attacks are made for.
+    /// A machine with [`OTHERS`], and a container for the attacks.
     pub fn new() -> Self {
         let machine = Machine::new();
         let plugins = machine.plugins();
@@ -149,13 +149,13 @@ impl Ground {
         Ground { machine, plugins, before }
     }
 
-    /// Makes an attack.
+    /// Runs an attack.
     pub fn attack(&mut self, attack: &Attack) -> Verdict {
         install(&self.plugins, &attack.plugin, &attack.component);
         let call = Call::new(&self.plugins, "bridge", &attack.verb, &walkthrough("1.1.0"));
         let (mut reply, mut answer) = self.answer(attack, &call);
         for _ in 0..5 {
-            // On a busy machine, time may be over before what is to be over.
+            // On a busy machine, another time limit may end the attack before the expected limit does.
             if !answer.is_empty() && reply.stdout.contains("the plugin exceeded a limit: time") {
                 (reply, answer) = self.answer(attack, &call);
             }
@@ -183,7 +183,7 @@ impl Ground {
         (reply, faults)
     }
 
-    /// Whether the network goes on as if nothing had been: another container's journal is whole, and addresses are left.
+    /// Whether the network still works: another container's journal is complete, and addresses are left.
     pub fn assert_well(&self) {
         let call = |verb: &str| Call::new(&self.plugins, "bridge", verb, &walkthrough("1.1.0"));
         assert!(call("ADD").ok(&self.machine).contains("10.15.20.3/24"), "the next address, not a later one");
@@ -201,7 +201,7 @@ impl Default for Ground {
 }
 
 impl Verdict {
-    /// Whether the attack was refused in the way that it says.
+    /// Whether the host refused the attack with the expected error.
     pub fn is_refused(&self) -> bool {
         self.answer.is_empty()
     }

@@ -11,18 +11,18 @@ pub fn program(machine: &Machine, program: &Path, arguments: &[&str], dir: &Path
     command.output().expect("wasm-cni starts")
 }
 
-/// What it said, on standard output and on standard error.
+/// Its standard output and standard error.
 pub fn said(output: &Output) -> String {
     [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
-/// The same of one that has to succeed.
+/// The same, for a program that must succeed.
 pub fn ok(output: &Output) -> String {
     assert!(output.status.success(), "{}", said(output));
     said(output)
 }
 
-/// A text with one blank between two words.
+/// The words of a text, with one space between two words.
 pub fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

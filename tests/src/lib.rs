@@ -1,7 +1,7 @@
-//! Machines to test on: a network and mount namespace of its own with private `/run`, `/var/lib` and `/var/cache`.
+//! Machines for tests: each is a network and mount namespace with private `/run`, `/var/lib` and `/var/cache`.
 //!
-//! Tests execute the installed binary through its links, with real components and the real kernel. Nothing of this
-//! machine is touched; everything goes with the process that holds the namespaces.
+//! Tests execute the installed binary through its links, with real components and the real kernel. They change nothing
+//! on this machine; everything disappears with the process that holds the namespaces.
 
 pub mod architecture;
 pub mod call;
@@ -25,13 +25,13 @@ pub use process::{Background, Process};
 
 use std::path::{Path, PathBuf};
 
-/// The configuration of the walkthrough in the README.
+/// The configuration of the walkthrough, `examples/mybridge.conf`.
 pub const WALKTHROUGH: &str = include_str!("../../examples/mybridge.conf");
 
 /// No changes of a machine.
 pub const NOTHING: [String; 0] = [];
 
-/// The chain of container 1234567890 on it.
+/// The chain of container 1234567890 on the walkthrough's network.
 pub const CHAIN: &str = "CNI-26633426ea992aa1f0477097";
 
 /// The walkthrough with another `cniVersion`.
@@ -53,7 +53,7 @@ pub fn sources(dir: &Path) -> Vec<PathBuf> {
     found.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// `target`, wherever it is.
+/// `target`, or `CARGO_TARGET_DIR`.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
@@ -70,12 +70,13 @@ pub fn example_plugin() -> PathBuf {
     target().join("dist-examples/host-local-top.wasm")
 }
 
-/// Every kind of action, by the name that it has in a journal.
+/// Every kind of action, by its name in a journal.
 pub fn kinds_of_actions() -> Vec<String> {
     variants("host/src/action/mod.rs", "Action, kind, Kind,")
 }
 
-/// The variants of an enum in a file of the repository, as serde writes them (`create-veth`): the list that begins with the text `start`.
+/// The variants of an enum in a file of the repository, as serde writes them (`create-veth`). The list starts after the
+/// text `start`.
 pub fn variants(file: &str, start: &str) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join(file)).unwrap();
     let body = text.split(start).nth(1).unwrap().split("\n}").next().unwrap();

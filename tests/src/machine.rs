@@ -12,12 +12,12 @@ use std::process::{Child, Command, Output, Stdio};
 #[derive(Debug)]
 pub struct Machine {
     holder: Child,
-    /// Processes have a namespace of their own too.
+    /// Whether its processes have their own PID namespace.
     contained: bool,
     files: tempfile::TempDir,
 }
 
-/// Makes what a fresh machine has, in private places, and waits until its input ends.
+/// Makes the private directories of a fresh machine, and waits until its input ends.
 const HOLD: &str = r#"set -eu
 mount --make-rprivate /
 for dir in /run /var/lib /var/cache; do mount -t tmpfs tmpfs $dir; done
@@ -27,12 +27,12 @@ echo ready
 read -r end || true"#;
 
 impl Machine {
-    /// A fresh one.
+    /// A fresh machine.
     pub fn new() -> Self {
         Machine::start(false)
     }
 
-    /// One whose processes end with it, daemons and containers too.
+    /// A machine whose processes end with it, daemons and containers too.
     pub fn contained() -> Self {
         Machine::start(true)
     }
@@ -55,12 +55,12 @@ impl Machine {
         Machine { holder, contained, files: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    /// A directory outside the namespaces' private places, for plugin directories and files.
+    /// A directory outside of the namespaces' private directories, for plugins and files.
     pub fn files(&self) -> &Path {
         self.files.path()
     }
 
-    /// A program inside, ready to be given arguments.
+    /// A program inside, before it gets its arguments.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--target={}", self.holder.id())).args(["--net", "--mount"]);
@@ -79,7 +79,7 @@ impl Machine {
         self.command("sh").args(["-c", script]).output().expect("sh starts")
     }
 
-    /// Runs a shell command inside that must succeed; gives its stdout.
+    /// Runs a shell command inside that must succeed; returns its stdout.
     pub fn sh(&self, script: &str) -> String {
         let output = self.try_sh(script);
         let (stdout, stderr) =
@@ -88,12 +88,12 @@ impl Machine {
         stdout.into_owned()
     }
 
-    /// Whether netfilter looks at packets that stay on a bridge: where the kernel has `br_netfilter`.
+    /// Whether netfilter sees bridged packets: the kernel has `br_netfilter`.
     pub fn filters_bridged(&self) -> bool {
         self.sh("cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || echo 0").trim() != "0"
     }
 
-    /// A container's namespace; gives its path.
+    /// Makes a container's namespace; returns its path.
     pub fn netns(&self, name: &str) -> String {
         self.sh(&format!("ip netns add {name}"));
         format!("/var/run/netns/{name}")
@@ -104,7 +104,7 @@ impl Machine {
         snapshot::take(self)
     }
 
-    /// The lines by which the machine differs from an earlier snapshot.
+    /// The lines in which the machine differs from an earlier snapshot.
     pub fn changes(&self, before: &str) -> Vec<String> {
         let after = self.snapshot();
         let mut counts: BTreeMap<&str, isize> = BTreeMap::new();
@@ -114,12 +114,12 @@ impl Machine {
         changed.map(|(line, count)| format!("{} {line}", if count < 0 { '-' } else { '+' })).collect()
     }
 
-    /// An `iptables-restore` that does `script` in place of the real one; gives a `PATH` that begins with it.
+    /// Replaces `iptables-restore` by `script`; returns a `PATH` that begins with it.
     pub fn with_iptables(&self, script: &str) -> String {
         self.with_tool("iptables-restore", script)
     }
 
-    /// A program that does `script` in place of the real one of that name; gives a `PATH` that begins with it.
+    /// Replaces a program by `script`; returns a `PATH` that begins with it.
     pub fn with_tool(&self, name: &str, script: &str) -> String {
         let dir = self.files.path().join("tools");
         std::fs::create_dir_all(&dir).expect("a directory for tools");
@@ -130,7 +130,7 @@ impl Machine {
         format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.display())
     }
 
-    /// Waits for what a killed call had started: its tools hold the attachment's lock until they end too.
+    /// Waits for the processes of a killed call: its tools hold the attachment's lock until they end.
     pub fn wait_for_locks(&self) {
         self.sh("for path in /run/wasm-cni/attachments/*; do flock --wait 10 \"$path\" true || exit 1; done");
     }

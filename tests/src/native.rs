@@ -1,13 +1,13 @@
-//! Plugins that are executables: Debian's, and scripts that behave as a test wants.
+//! Native plugins: Debian's, and scripts with the behaviour that a test needs.
 
 use crate::{Machine, dist};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where Debian keeps the reference plugins.
+/// The directory of Debian's reference plugins.
 pub const REFERENCE: &str = "/usr/lib/cni";
 
-/// Who made a plugin.
+/// The origin of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maker {
     /// A component of ours.
@@ -21,7 +21,7 @@ pub enum Maker {
 pub struct Plugins(PathBuf);
 
 impl Plugins {
-    /// With our binary and none of its plugins.
+    /// A directory with our binary and no plugin.
     pub fn new(machine: &Machine) -> Self {
         let dir = machine.files().join("plugins");
         std::fs::create_dir(&dir).expect("a directory for plugins");
@@ -31,7 +31,7 @@ impl Plugins {
         Plugins(dir)
     }
 
-    /// With our `bridge`.
+    /// A directory with our `bridge`.
     pub fn with_bridge(machine: &Machine) -> Self {
         let plugins = Plugins::new(machine);
         plugins.install("bridge", Maker::Ours);
@@ -51,7 +51,7 @@ impl Plugins {
         std::os::unix::fs::symlink(target, self.0.join(name)).expect("a link to the plugin");
     }
 
-    /// Installs a plugin that is a shell script; its calls are noted in `$LOG`.
+    /// Installs a plugin that is a shell script; it records its calls in `$LOG`.
     pub fn script(&self, name: &str, body: &str) {
         let log = self.0.join("log");
         let text = format!("#!/bin/sh\nLOG={}\necho \"$CNI_COMMAND\" >> $LOG\n{body}\n", log.display());
@@ -60,7 +60,7 @@ impl Plugins {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is executable");
     }
 
-    /// What was noted there.
+    /// The recorded calls.
     pub fn log(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.0.join("log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()

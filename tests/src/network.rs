@@ -1,4 +1,4 @@
-//! Networks of a machine, and what `wasm-cni` does with them as a runtime does.
+//! Networks of a machine, and `wasm-cni` in the role of a runtime.
 
 use crate::native::{Maker, Plugins};
 use crate::{Machine, Reply, dist};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where the namespace of a test's one container is.
+/// The path of the namespace of a test's only container.
 pub const NETNS: &str = "/var/run/netns/testing";
 
-/// Files of networks and directories of plugins.
+/// Network configurations and directories of plugins.
 #[derive(Debug)]
 pub struct Networks {
     dir: PathBuf,
@@ -17,20 +17,20 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// None yet; plugins are found in these directories.
+    /// No networks yet; plugins are in these directories.
     pub fn new(machine: &Machine, path: &[&Path]) -> Self {
         let dir = machine.files().join("net.d");
         std::fs::create_dir_all(&dir).expect("a directory for networks");
         Networks::at(&dir, path)
     }
 
-    /// Those in a directory of the machine's own.
+    /// Networks with the plugins in a directory of the machine.
     pub fn at(dir: &Path, path: &[&Path]) -> Self {
         let path: Vec<String> = path.iter().map(|dir| dir.display().to_string()).collect();
         Networks { dir: dir.to_owned(), path: path.join(":") }
     }
 
-    /// With our `bridge` and `host-local`, and Debian's plugins to chain to them.
+    /// Networks with our `bridge` and `host-local`, and Debian's plugins to chain to them.
     pub fn of_both(machine: &Machine) -> Self {
         let plugins = Plugins::with_bridge(machine);
         plugins.install("host-local", Maker::Ours);
@@ -40,14 +40,14 @@ impl Networks {
         Networks::new(machine, &[plugins.path()])
     }
 
-    /// Writes a file of one.
+    /// Writes a network configuration.
     pub fn write(&self, file: &str, text: &str) {
         let file = self.dir.join(file);
         std::fs::create_dir_all(file.parent().unwrap_or(&self.dir)).expect("a directory for networks");
         std::fs::write(file, text).expect("the network is written");
     }
 
-    /// `wasm-cni` with these arguments, ready to be given more of an environment.
+    /// `wasm-cni` with these arguments, before it gets more environment variables.
     pub fn command(&self, machine: &Machine, arguments: &[&str]) -> Command {
         let mut command = machine.command(dist().join("wasm-cni"));
         command
@@ -63,20 +63,20 @@ impl Networks {
         command
     }
 
-    /// Executes it; gives what came of it.
+    /// Executes it; returns its output.
     pub fn run(&self, machine: &Machine, arguments: &[&str], env: &[(&str, &str)]) -> Reply {
         let mut command = self.command(machine, arguments);
         Reply::of(command.envs(env.iter().copied()).spawn().expect("wasm-cni starts"))
     }
 
-    /// The same, which has to succeed; gives its standard output.
+    /// The same for a call that must succeed; returns its standard output.
     pub fn ok(&self, machine: &Machine, arguments: &[&str], env: &[(&str, &str)]) -> String {
         let reply = self.run(machine, arguments, env);
         assert_eq!(reply.code, Some(0), "{arguments:?}\n{}\n{}", reply.stdout, reply.stderr);
         reply.stdout
     }
 
-    /// The same, which has to fail; gives its standard error.
+    /// The same for a call that must fail; returns its standard error.
     pub fn error(&self, machine: &Machine, arguments: &[&str], env: &[(&str, &str)]) -> String {
         let reply = self.run(machine, arguments, env);
         assert_eq!((reply.code, reply.stdout.as_str()), (Some(1), ""), "{arguments:?}\n{}", reply.stderr);
@@ -84,7 +84,7 @@ impl Networks {
     }
 }
 
-/// A bridge of ours, then scripts.
+/// A chain of our bridge and scripts.
 pub fn with_scripts(version: &str, scripts: &[&str]) -> String {
     let bridge =
         json!({"type": "bridge", "bridge": "br0", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}});
@@ -95,13 +95,13 @@ pub fn with_scripts(version: &str, scripts: &[&str]) -> String {
     json!({"cniVersion": version, "name": "net", "plugins": plugins}).to_string()
 }
 
-/// A script that passes `prevResult` on, and keeps what it gets in `NAME.COMMAND`.
+/// A script that passes `prevResult` on, and records its input in `NAME.COMMAND`.
 pub const PASSES_ON: &str = r#"name=$(basename $0); env | grep ^CNI_ | sort > $LOG.$name.$CNI_COMMAND.env
 cat > $LOG.$name.$CNI_COMMAND
 echo "$name $CNI_COMMAND" >> $LOG.order
 [ $CNI_COMMAND != ADD ] || sed -E 's/,"(runtimeConfig|type)":.*//; s/.*"prevResult"://' $LOG.$name.ADD"#;
 
-/// A machine's network `net` of a bridge of ours and these scripts, each with its body.
+/// A machine with a network `net` of our bridge and these scripts, each with its body.
 pub fn scripted(machine: &Machine, version: &str, scripts: &[(&str, &str)]) -> (Networks, Plugins) {
     let plugins = Plugins::with_bridge(machine);
     plugins.install("host-local", Maker::Ours);
@@ -112,13 +112,13 @@ pub fn scripted(machine: &Machine, version: &str, scripts: &[(&str, &str)]) -> (
     (networks, plugins)
 }
 
-/// What a script keeps: `order`, `NAME.COMMAND`.
+/// A file that a script wrote: `order`, `NAME.COMMAND`.
 pub fn read(plugins: &Plugins, name: &str) -> String {
     let path = plugins.path().join(format!("log.{name}"));
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// What a plugin got on standard input: `NAME.COMMAND`.
+/// The standard input of a plugin: `NAME.COMMAND`.
 pub fn sent(plugins: &Plugins, name: &str) -> Value {
     serde_json::from_str(&read(plugins, name)).expect("JSON")
 }

@@ -1,4 +1,4 @@
-//! Processes: as `/proc` shows them, and beside a test.
+//! Processes, as `/proc` shows them, and background processes of a test.
 
 use crate::Machine;
 use nix::sys::signal::{Signal, killpg};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub struct Process(pub u32);
 
 impl Process {
-    /// The one child that a process has, as soon as `found` is true of it; panics when that takes too long.
+    /// The only child of a process, as soon as `found` accepts it; panics after a time limit.
     pub fn child_of(parent: u32, found: impl Fn(&Process) -> bool) -> Process {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(20) {
@@ -30,7 +30,7 @@ impl Process {
         panic!("process {parent} has no such child");
     }
 
-    /// A file about it, as text.
+    /// A file about it in `/proc`, as text.
     pub fn read(&self, file: &str) -> String {
         fs::read(self.path(file))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -52,7 +52,7 @@ impl Process {
         [words.next().unwrap_or_default(), words.next().unwrap_or_default()]
     }
 
-    /// What its descriptors lead to, sorted.
+    /// The targets of its descriptors, sorted.
     pub fn descriptors(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("fd")).expect("root may look");
         let target =
@@ -62,7 +62,8 @@ impl Process {
         descriptors
     }
 
-    /// What every process of ours is that handles what others wrote: nobody, without privileges, and not to be attached to.
+    /// The confinement of every process of ours that handles untrusted data: an unprivileged user, no privileges, no
+    /// debugger may attach.
     pub fn assert_confined(&self) {
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert_eq!(self.status(set), "0000000000000000", "{set}");
@@ -74,20 +75,20 @@ impl Process {
             assert_eq!(self.status("Gid"), "4294901760\t4294901760\t4294901760\t4294901760");
             assert_eq!(self.status("Groups"), "");
         }
-        // What may be attached to belongs to its own user.
+        // `/proc` files of a process that a debugger may attach to belong to its own user; of others, to root.
         assert_eq!(fs::metadata(self.path("environ")).expect("it is there").uid(), us.as_raw());
         for (name, most) in [("Max core file size", "0"), ("Max processes", "0")] {
             assert_eq!(self.limit(name), [most, most], "{name}");
         }
     }
 
-    /// Where `/proc` has a file about it.
+    /// The path of a `/proc` file about it.
     pub fn path(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.0))
     }
 }
 
-/// A shell script that runs beside a test until this value goes.
+/// A shell script that runs in the background until this value is dropped.
 #[derive(Debug)]
 pub struct Background(Child);
 
@@ -98,7 +99,7 @@ impl Background {
         Background(command.args(["-c", script]).process_group(0).spawn().expect("sh starts"))
     }
 
-    /// Somebody who holds a lock, as soon as he does.
+    /// A process that holds a lock; returns when it does.
     pub fn holding(machine: &Machine, path: &str) -> Self {
         let holder = Background::start(machine, &format!("exec flock --no-fork {path} sleep 1000"));
         machine.sh(&format!(

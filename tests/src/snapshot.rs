@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 const SCRIPT: &str = include_str!("snapshot.sh");
 
-/// Of a link: what it is called by the kernel alone, or what changes by itself.
+/// Fields of a link that only the kernel chooses, or that change by themselves.
 const VOLATILE: [&str; 36] = [
     "ifindex",
     "link_index",
@@ -39,7 +39,7 @@ const VOLATILE: [&str; 36] = [
     "designated_root",
     "config_pending",
     "refcnt",
-    // What it can do follows from ports that it has had; the queue is told by itself.
+    // These features follow from ports that the link had; the queue has a line of its own.
     "tso_max_size",
     "tso_max_segs",
     "gso_max_size",
@@ -51,14 +51,16 @@ const VOLATILE: [&str; 36] = [
 /// Flags of a link or a route that follow from the other end's state.
 const DERIVED_FLAGS: [&str; 6] = ["LOWER_UP", "NO-CARRIER", "M-DOWN", "RUNNING", "linkdown", "dead"];
 
-/// Files that only lock, or only save time.
+/// Files that are only locks, or only save time.
 const LOCKS: [&str; 3] = ["lock", "xtables.lock", "shared.lock"];
 
-/// Everything that a plugin may change: links, addresses, routes, neighbours, queues, VLANs, parameters of links, forwarding,
-/// rules and files, of the host and of every named namespace; a line for each thing, the same for the same state.
+/// Everything that a plugin may change: links, addresses, routes, neighbours, queues, VLANs, parameters of links,
+/// forwarding, rules and files, of the host and of every named namespace. Each object is a line; equal states give
+/// equal text.
 ///
-/// Left out is what changes by itself (counters, timers, carrier, link-local addresses and local IPv6 routes on their way), what the
-/// reference leaves too (an empty store with its lock, the base chains of iptables), and what only saves time: indexes of lease stores.
+/// It leaves out what changes by itself (counters, timers, carrier, link-local addresses and local IPv6 routes), what
+/// the reference leaves too (an empty store with its lock, the base chains of iptables), and what only saves time
+/// (indexes of lease stores).
 pub fn take(machine: &Machine) -> String {
     let output =
         machine.sh(&format!("SCRIPT=$(cat <<'END'\n{SCRIPT}\nEND\n)\nexport SCRIPT\nsh -c \"$SCRIPT\" sh"));
@@ -126,7 +128,7 @@ fn sections(output: &str) -> Vec<((&str, &str), Vec<&str>)> {
     sections
 }
 
-/// What each command of a batch printed: one array. Of what it filters out, `ip` leaves empty objects.
+/// The output of each command of a batch: one array, with an empty object for each filtered element.
 fn batch<const N: usize>(lines: &[&str]) -> [Vec<Value>; N] {
     let text = lines.concat();
     let mut stream = serde_json::Deserializer::from_str(&text).into_iter::<Vec<Value>>();
@@ -137,7 +139,7 @@ fn batch<const N: usize>(lines: &[&str]) -> [Vec<Value>; N] {
     })
 }
 
-/// Without what is volatile, at any depth.
+/// Removes volatile fields, at any depth.
 fn scrubbed(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -164,7 +166,7 @@ fn address_lines(link: &Value) -> Vec<String> {
         let text = |key: &str| address.get(key).and_then(Value::as_str).unwrap_or_default();
         let prefix = address.get("prefixlen").unwrap_or(&Value::Null);
         let mut more = address.clone();
-        // A lifetime runs down; what has none says so.
+        // A finite lifetime decreases; an infinite one is printed as such.
         more.retain(|key, value| {
             !["family", "local", "prefixlen", "tentative"].contains(&key.as_str())
                 && (!key.ends_with("_life_time") || *value == u32::MAX)
@@ -174,7 +176,7 @@ fn address_lines(link: &Value) -> Vec<String> {
     lines.collect()
 }
 
-/// Left out is what the kernel makes by itself, when it gets to it.
+/// Leaves out what the kernel adds by itself at an unknown time.
 fn route_line(route: &Value) -> Option<String> {
     let text = |key: &str| route[key].as_str().unwrap_or_default();
     let dst = text("dst");

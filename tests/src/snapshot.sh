@@ -1,5 +1,5 @@
-# Prints what a plugin may change, of the host and of every named namespace, for snapshot.rs: `@SECTION NAMESPACE`, then
-# lines. One process shows several things wherever it can: this runs after every fault.
+# Prints what a plugin may change, in the host and in every named namespace, for snapshot.rs: `@SECTION NAMESPACE`, then
+# lines. It uses as few processes as possible, because it runs after every fault.
 space() {
   echo "@ip4 $1"
   printf 'link show\naddress show\nroute show table all\nneighbour show nud permanent\n' | ip -json -details -batch -

@@ -1,10 +1,10 @@
-//! Machines side by side.
+//! Runs work on several machines in parallel.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What a function makes of each value, in their order; several at a time: what they wait for is mostly the kernel.
+/// Applies a function to each value, several at a time, and keeps their order. They mostly wait for the kernel.
 pub fn map<T: Sync, R: Send>(values: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, R)>> = Mutex::default();

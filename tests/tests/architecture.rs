@@ -1,4 +1,5 @@
-//! Data flows one way: what each module may name, who knows which actions there are, and that no files form a circle.
+//! The structure of the host: which modules each module may name, which code knows the actions, and that no files
+//! depend on each other in a circle.
 
 use proc_macro2::TokenTree;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,8 @@ use wasm_cni_tests::architecture::variants::{Known, known};
 use wasm_cni_tests::architecture::{Arrow, Crate, Graph};
 use wasm_cni_tests::{repository, sources};
 
-/// A module right below `host/src`, the modules that it may name, and those that its tests may name besides. Each names only modules
-/// above it here; tests may name others.
+/// A module directly below `host/src`, the modules that it may name, and the additional ones that its tests may name. A
+/// module names only modules above it in this table; tests may name others.
 const MODULES: [(&str, &str, &str); 27] = [
     ("memory", "", ""),
     ("signal", "", ""),
@@ -60,20 +61,22 @@ const MODULES: [(&str, &str, &str); 27] = [
     ("main", "apply cli cni error memory node panic planning policy sandbox signal timings value verb", ""),
 ];
 
-/// The closed lists of which only their own rooms name what is in them.
+/// The closed lists. Only the rooms of a list name its members.
 const LISTS: [&str; 2] = ["Action", "Undo"];
 
-/// Where they are with their matches, and nothing else is. A list names the type of each of its rooms, and a room its list: it says which action another one is, and which
-/// undo it has. No list could be closed otherwise, so that these arrows are of no circle; all others count.
+/// The file with the lists and their matches, and nothing else. A list names the type of each of its rooms, and a room
+/// names its list to refer to another action or to its undo. A closed list needs this, so these dependencies do not
+/// count as a circle; all others do.
 const LIST_FILE: &str = "action/mod.rs";
 
-/// Where variants of them are named: their rooms, the recording of what a guest calls, journals of a released version.
+/// The code that may name variants: the rooms, the recorder of guest calls, and journals of a released version.
 const ROOMS: [&str; 4] = ["action/", "apply/journal/v1/", "sandbox/imports/", "sandbox/recorder.rs"];
 
-/// A guest's link is made by one of a few actions; that it is made by another is one error, for all others.
+/// The only file that may have a `_` arm over actions: a few actions make a link of a guest, and all others give the same
+/// error.
 const LINKS: &str = "sandbox/imports/links.rs";
 
-/// What all tests look at.
+/// The input of all tests.
 static HOST: LazyLock<Host> = LazyLock::new(Host::read);
 
 /// `host/src`.
@@ -96,14 +99,14 @@ impl Host {
         Graph::of(&self.library, "wasm_cni")
     }
 
-    /// Which module names which other, by which path.
+    /// The modules that each module names, and the paths.
     fn named(&self) -> Vec<(&str, &str, &Named)> {
         let graph = self.graph();
         let by_main = graph.named_by(&self.binary).into_iter().map(|(to, named)| ("main", to, named));
         graph.between().into_iter().chain(by_main).collect()
     }
 
-    /// What each file knows of the lists, tests apart.
+    /// What each file outside of tests knows about the lists.
     fn known(&self) -> BTreeMap<String, Known> {
         let shipped = self.library.modules.iter().filter(|module| !module.is_test);
         let files: BTreeSet<&PathBuf> = shipped.map(|module| &module.file).collect();
@@ -119,13 +122,13 @@ fn short(file: &Path) -> String {
     file.strip_prefix(Host::directory()).unwrap_or(file).display().to_string()
 }
 
-/// Whether a file is one of these, or in one of these folders.
+/// Whether a file is one of these, or below one of these folders.
 fn is_in(file: &str, places: &[&str]) -> bool {
     places.iter().any(|place| file == *place || place.ends_with('/') && file.starts_with(place))
 }
 
 #[test]
-fn every_module_names_what_its_row_says() {
+fn every_module_names_only_what_the_table_allows() {
     let host = &*HOST;
     let mut wrong = Vec::new();
     for (module, other, named) in host.named() {
@@ -169,7 +172,7 @@ fn every_file_is_read() {
 }
 
 #[test]
-fn no_files_name_each_other() {
+fn no_files_depend_on_each_other_in_a_circle() {
     let host = &*HOST;
     let arrows = host.graph().arrows();
     let is_listed = |arrow: &Arrow| short(&arrow.from) == LIST_FILE && is_in(&short(&arrow.to), &["action/"]);
@@ -187,7 +190,7 @@ fn no_files_name_each_other() {
 }
 
 #[test]
-fn the_file_of_the_lists_has_the_lists_alone() {
+fn the_file_of_the_lists_has_only_the_lists() {
     let text = std::fs::read_to_string(Host::directory().join(LIST_FILE)).unwrap();
     let file = syn::parse_file(&text).unwrap();
     let (mut lists, mut others) = (Vec::new(), 0);
@@ -195,7 +198,7 @@ fn the_file_of_the_lists_has_the_lists_alone() {
         match item {
             Item::Mod(module) if module.content.is_none() => {}
             Item::Use(_) => {}
-            // What makes a list of its kinds.
+            // The macro that makes a list.
             Item::Macro(maker) if maker.ident.as_ref().is_some_and(|name| name == "list") => {}
             Item::Macro(list) if list.mac.path.is_ident("list") => {
                 let name = list.mac.tokens.clone().into_iter().find_map(|token| match token {
@@ -227,7 +230,7 @@ fn only_the_sandbox_names_wasmtime() {
 }
 
 #[test]
-fn what_is_done_with_an_action_is_in_its_room() {
+fn only_rooms_name_variants_of_the_lists() {
     let mut wrong = Vec::new();
     for (file, Known { variants, rests }) in HOST.known() {
         if !variants.is_empty() && !is_in(&file, &ROOMS) {

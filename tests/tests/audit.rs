@@ -1,4 +1,5 @@
-//! The audit log: one line for each plan that was applied, refused or undone, and never a reason to have no network.
+//! The audit log: one line for each plan that was applied, refused or undone. A failing log does not stop the network,
+//! unless policy requires the log.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ fn each_plan_that_was_applied_refused_or_undone_is_a_line() {
 }
 
 #[test]
-fn what_audit_mode_lets_through_is_in_the_line() {
+fn violations_that_audit_mode_allows_are_in_the_line() {
     let machine = machine();
     let plugins = machine.plugins();
     install(&plugins, "bridge", &with_bridges(&["docker0"]));
@@ -125,7 +126,7 @@ fn what_audit_mode_lets_through_is_in_the_line() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_stops_nothing_unless_policy_says_so() {
+fn a_log_that_cannot_be_written_stops_nothing_unless_policy_requires_it() {
     let machine = machine();
     let plugins = machine.plugins();
     machine.sh(
@@ -152,7 +153,7 @@ fn a_log_that_cannot_be_written_stops_nothing_unless_policy_says_so() {
         assert_eq!((code, msg), (5, expected), "{details}");
         assert!(details.contains(cause) || details.contains("No space left"), "{details}");
         assert_eq!(machine.changes(&before), NOTHING);
-        // What is there goes whatever becomes of the log.
+        // A DEL works whatever happens to the log.
         stderr_of(call(&plugins, "DEL", &required).run(&machine));
     }
 }
@@ -192,7 +193,7 @@ fn no_line_is_lost_or_torn_when_the_log_is_rotated_by_rename() {
     assert_eq!(containers.len(), 4 * CALLS);
 }
 
-/// `wasm-cni` under that policy, with that `PATH`; gives its exit code and what it printed.
+/// Runs `wasm-cni` under that policy, with that `PATH`; returns its exit code and output.
 fn wasm_cni(machine: &Machine, policy: &Path, path: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = machine.command(dist().join("wasm-cni"));
     command.env("WASM_CNI_POLICY", policy).env("PATH", path).args(arguments);
@@ -201,7 +202,7 @@ fn wasm_cni(machine: &Machine, policy: &Path, path: &str, arguments: &[&str]) ->
 }
 
 #[test]
-fn a_repair_is_a_line_for_each_attachment_that_it_does_something_for() {
+fn each_repaired_attachment_is_a_line() {
     const LOG: &str = "/var/lib/audit.jsonl";
     let machine = machine();
     machine.netns("second");
@@ -219,7 +220,7 @@ fn a_repair_is_a_line_for_each_attachment_that_it_does_something_for() {
     let (code, text) = repair(&machine.with_iptables("echo no >&2; exit 1"));
     assert_eq!(code, Some(1), "{text}");
     assert_eq!(repair(&usual).0, Some(0));
-    // Nothing that a repair could do, and so no plan.
+    // There is nothing to repair, and so no plan.
     machine.sh("ip -n second link delete eth12");
     assert_eq!(repair(&usual).0, Some(1));
 
@@ -245,7 +246,7 @@ fn a_repair_is_a_line_for_each_attachment_that_it_does_something_for() {
 }
 
 #[test]
-fn a_repair_that_cannot_be_written_down_is_not_begun_where_policy_says_so() {
+fn a_repair_that_cannot_be_logged_does_not_start_if_policy_requires_the_log() {
     let machine = machine();
     let optional = policy(&machine, Path::new("/run/none/log"), "");
     call(&dist(), "ADD", &optional).ok(&machine);
@@ -263,7 +264,7 @@ fn a_repair_that_cannot_be_written_down_is_not_begun_where_policy_says_so() {
 }
 
 #[test]
-fn what_an_operator_collects_is_a_line() {
+fn each_gc_of_an_operator_is_a_line() {
     let machine = machine();
     let policy = policy(&machine, Path::new("/var/lib/audit.jsonl"), "");
     call(&dist(), "ADD", &policy).ok(&machine);

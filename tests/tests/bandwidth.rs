@@ -1,4 +1,5 @@
-//! bandwidth in a chain after bridge: what is limited is told, repaired and taken off, whoever made it. How fast it is then, `tests/runtimes` measures in pods.
+//! bandwidth in a chain after bridge: CHECK compares the limits, repair restores them, DEL removes them, whoever set
+//! them. `tests/runtimes` measures the real speed in pods.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,7 +41,7 @@ fn machine() -> Machine {
 }
 
 #[test]
-fn what_somebody_took_off_is_told_and_repaired() {
+fn check_names_removed_limits_and_repair_restores_them() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let result = call("ADD", &after(&both(), &result)).ok(&machine);
@@ -77,7 +78,7 @@ fn what_somebody_took_off_is_told_and_repaired() {
 }
 
 #[test]
-fn del_takes_all_off_without_a_namespace_and_twice() {
+fn del_removes_all_limits_without_a_namespace_and_twice() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let before = machine.snapshot();
@@ -89,7 +90,7 @@ fn del_takes_all_off_without_a_namespace_and_twice() {
 }
 
 #[test]
-fn what_the_reference_made_goes_without_a_journal() {
+fn del_removes_limits_of_the_reference_without_a_journal() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let config =
@@ -102,7 +103,7 @@ fn what_the_reference_made_goes_without_a_journal() {
 }
 
 #[test]
-fn an_ifb_that_is_somebody_elses_stays_and_nothing_is_left_of_the_add() {
+fn an_ifb_of_somebody_else_stays_and_the_add_leaves_nothing() {
     let machine = machine();
     let result = call("ADD", &bridge()).ok(&machine);
     let of_bandwidth = call("ADD", &after(&both(), &result)).ok(&machine);
@@ -124,7 +125,7 @@ fn a_second_add_of_an_attachment_succeeds() {
     let result = call("ADD", &bridge()).ok(&machine);
     let before = machine.snapshot();
     let first = call("ADD", &after(&both(), &result)).ok(&machine);
-    // As an identical stanza of the chain.
+    // As a second, identical entry of the chain does.
     let again = call("ADD", &after(&both(), &first)).ok(&machine);
     call("CHECK", &after(&both(), &first)).ok(&machine);
     call("DEL", &after(&both(), &again)).ok(&machine);
@@ -146,7 +147,7 @@ fn what_cannot_be_limited_changes_nothing() {
         assert!(msg.contains(text), "{msg}");
         assert_eq!(machine.changes(&before), NOTHING);
     }
-    // Not told by an earlier plugin.
+    // No earlier plugin reported it.
     let mut without_links = after(&both(), &result);
     without_links["prevResult"]["interfaces"] = json!([{"name": "br0"}]);
     without_links["prevResult"]["ips"] = json!([]);

@@ -1,4 +1,4 @@
-//! What bridge's keys do, where it takes pings, faults or several attachments to see it.
+//! The effects of bridge's keys that need pings, faults or several attachments to test.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wasm_cni_tests::guest::{component, install};
 use wasm_cni_tests::{Call, Machine, NOTHING};
 
-/// A network on `br0` with `keys` more: 10.1.2.0/24 with masquerading, unless they say otherwise.
+/// A network on `br0` with additional `keys`: by default 10.1.2.0/24 with masquerading.
 fn network(keys: Value) -> String {
     let mut config = json!({
         "cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "isGateway": true, "ipMasq": true,
@@ -41,7 +41,7 @@ fn add(machine: &Machine, config: &str, container: &str) -> Value {
     serde_json::from_str(&call("ADD", config, container).ok(machine)).unwrap()
 }
 
-/// An ADD that fails at its last step.
+/// An ADD whose last step fails.
 fn fail(machine: &Machine, config: &str, container: &str) {
     let path = machine.with_iptables("exit 1");
     call("ADD", config, container).env("PATH", &path).error(machine);
@@ -55,7 +55,7 @@ fn pings(machine: &Machine, container: &str, address: &str) -> bool {
     machine.try_sh(&format!("ip netns exec {container} ping -c 1 -W 1 {address}")).status.success()
 }
 
-/// What is the same whoever made the host's links.
+/// The output that is the same whoever made the host's links.
 fn links(machine: &Machine) -> String {
     let found: Value = serde_json::from_str(&machine.sh("ip -d -j link")).unwrap();
     let is_promiscuous =
@@ -75,7 +75,7 @@ fn links(machine: &Machine) -> String {
 }
 
 #[test]
-fn keys_that_the_reference_has_too_do_the_same() {
+fn keys_of_the_reference_have_the_same_effect() {
     let reference = Path::new("/usr/lib/cni");
     assert!(reference.join("bridge").exists(), "Debian's containernetworking-plugins is not installed");
     let mac = "c2:11:22:33:44:55";
@@ -132,7 +132,7 @@ fn a_promiscuous_bridge_stays_so_after_del_and_not_after_a_failed_add() {
     }
 }
 
-/// A component that ends promiscuous mode of `br0` and of the container's `lo`, and then does `more` with that.
+/// A component that switches promiscuous mode of `br0` and of the container's `lo` off, and then does `more`.
 fn not_promiscuous(more: &str) -> Vec<u8> {
     component(&format!(
         "(local $lo i32)
@@ -153,7 +153,7 @@ fn promiscuous_mode_that_a_plugin_ends_is_back_after_a_failed_add_and_after_del_
         || ["ip link show br0", "ip -n a link show lo"].map(|show| machine.sh(show).contains("PROMISC"));
     let call =
         |command| Call::new(&plugins, "bridge", command, &config).container("a").env("CNI_IFNAME", "eth0");
-    // It is down.
+    // The link is down.
     install(&plugins, "bridge", &not_promiscuous("(call $links.link.settle (local.get $lo))"));
     let (_, msg, _) = call("ADD").error(&machine);
     assert!(msg.contains("link lo is down"), "{msg}");
@@ -187,7 +187,7 @@ fn a_conflicting_address_makes_room_when_forced_and_comes_back_when_the_add_fail
     assert_eq!(addresses, "10.1.2.1/24\nfd00:1::1/64\nfd00:9::1/64\n");
     assert!(pings(&machine, "a", "10.1.2.1"));
 
-    // A network that takes the bridge over and fails gives it back to the container that uses it.
+    // A network takes the bridge over and fails. The bridge then serves the container that used it again.
     let before = machine.snapshot();
     let other = network(json!({"name": "other", "forceAddress": true,
         "ipam": {"type": "host-local", "subnet": "10.7.7.0/24"}}));
@@ -209,7 +209,7 @@ fn isolated_containers_reach_the_gateway_and_not_each_other() {
 }
 
 #[test]
-fn an_address_that_somebody_else_has_fails_the_add_and_nothing_is_left() {
+fn a_duplicate_address_fails_the_add_and_nothing_is_left() {
     let machine = machine(&["a", "b"]);
     let config = network(json!({
         "enabledad": true, "ipMasq": false, "isGateway": true,
@@ -230,9 +230,9 @@ fn an_address_that_somebody_else_has_fails_the_add_and_nothing_is_left() {
     assert!(!machine.sh("ip -n a -6 addr show dev eth0 scope global").contains("tentative"));
 }
 
-/// The kernel takes one to two seconds for each: one after the other they would outlast the patience of locks.
+/// The kernel takes one to two seconds for each. One after the other they would exceed the wait for locks.
 #[test]
-fn containers_that_look_for_duplicates_do_not_wait_for_each_other() {
+fn duplicate_address_detection_of_one_container_does_not_delay_another() {
     let names: Vec<String> = (0..24).map(|number| format!("c{number}")).collect();
     let machine = machine(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let config = network(json!({
@@ -251,7 +251,7 @@ fn containers_that_look_for_duplicates_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn without_ipam_there_are_links_alone() {
+fn without_ipam_there_are_only_links() {
     let machine = machine(&["a", "b"]);
     for (container, down) in [("a", false), ("b", true)] {
         let before = machine.sh("iptables-save; sysctl net.ipv4.ip_forward");
@@ -269,12 +269,12 @@ fn without_ipam_there_are_links_alone() {
 }
 
 #[test]
-fn several_addresses_are_all_hidden_and_all_given_back() {
+fn several_addresses_are_all_masqueraded_and_all_released() {
     let machine = machine(&["a"]);
     let before = machine.snapshot();
     let ranges =
         json!([[{"subnet": "10.1.2.0/24"}], [{"subnet": "10.1.3.0/24"}], [{"subnet": "fd00:1::/64"}]]);
-    // Two IPv4 gateways on one bridge conflict, as in the reference.
+    // Two IPv4 gateways on one bridge conflict, as with the reference.
     let config = network(json!({"isGateway": false, "ipam": {"type": "host-local", "ranges": ranges}}));
     assert_eq!(add(&machine, &config, "a")["ips"].as_array().unwrap().len(), 3);
     let rules = machine.sh("iptables -t nat -S; ip6tables -t nat -S");
@@ -323,7 +323,7 @@ fn a_bridge_of_the_operators_keeps_what_was_never_set() {
         if !own.contains("del") {
             assert!(machine.sh("ip link show br0").contains(&format!("mtu {mtu}")));
         }
-        // What an ADD sets on purpose is not looked at: the gateway, and that the container gives the host no route.
+        // These differ by design: the gateway, and that the container gives the host no route.
         let seen = || {
             machine.sh("ip -o link show br0 | sed -E 's/NO-CARRIER,|,LOWER_UP//g; s/ state [A-Z]+//'
             ip -o addr show br0 scope global; ip -o link show master br0 | grep -c own || true")

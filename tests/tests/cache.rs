@@ -1,8 +1,8 @@
-//! Compiled components: made once, checked always, never trusted for being there.
+//! Compiled components: compiled once, and verified at every call.
 
 use wasm_cni_tests::{Background, Call, Machine, NOTHING, WALKTHROUGH, example_plugin};
 
-/// ADD and DEL with the cache in the machine's own place.
+/// ADD and DEL with the cache in its default directory.
 fn round(machine: &Machine, plugins: &std::path::Path) -> String {
     let call =
         |command: &str| Call::new(plugins, "bridge", command, WALKTHROUGH).env("WASM_CNI_CACHE_DIR", "");
@@ -29,7 +29,7 @@ fn components_are_compiled_once() {
 }
 
 #[test]
-fn compiled_code_that_is_not_as_we_left_it_is_compiled_again() {
+fn changed_machine_code_is_compiled_again() {
     for damage in [
         "for f in *.cwasm; do truncate -s 4096 $f; done",
         "for f in *.cwasm; do chmod 666 $f; done",
@@ -78,19 +78,19 @@ fn a_directory_of_somebody_else_is_left_alone() {
         let plugins = machine.plugins();
         let expected = round(&machine, &plugins).replace("10.15.20.2/24", "10.15.20.3/24");
         machine.sh(spoilt);
-        // As an attacker would have it: machine code that is none.
+        // As an attacker would write it: invalid machine code.
         let list = "find /var/cache -type f | sort | xargs -r sha256sum";
         machine.sh("for f in $(find /var/cache -name '*.cwasm'); do chmod 644 $f; echo x > $f; done");
         let before = machine.sh(list);
         assert_eq!(round(&machine, &plugins), expected, "{spoilt}");
         assert_eq!(machine.sh(list), before, "{spoilt}");
-        // The second place is used.
+        // The host uses the second directory.
         assert_eq!(machine.sh("ls /run/wasm-cni/cache/*.cwasm | wc -l"), "2\n", "{spoilt}");
     }
 }
 
 #[test]
-fn records_that_are_not_as_we_left_them_are_made_again() {
+fn changed_cache_records_are_written_again() {
     for damage in [
         "for f in *.record *.index; do chmod 666 $f; done",
         "for f in *.record *.index; do chown 65534 $f; done",
@@ -98,7 +98,7 @@ fn records_that_are_not_as_we_left_them_are_made_again() {
         "for f in *.record *.index; do mv $f $f.away; ln -s $f.away $f; done",
         "for f in *.record *.index; do rm $f; mkfifo $f; done",
         "for f in *.record *.index; do chmod 644 $f; echo '{' > $f; done",
-        // That of one component under the name of the other.
+        // The code of one component under the name of the other.
         "set -- *.record; cp $1 x; cp $2 y; mv x $2; mv y $1; rm *.index",
     ] {
         let machine = Machine::new();
@@ -111,7 +111,7 @@ fn records_that_are_not_as_we_left_them_are_made_again() {
 }
 
 #[test]
-fn code_of_another_engine_is_not_ours() {
+fn code_of_another_engine_is_compiled_again() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = machine.plugins();
@@ -127,7 +127,7 @@ fn code_of_another_engine_is_not_ours() {
 }
 
 #[test]
-fn code_on_a_file_system_that_executes_nothing_is_run_all_the_same() {
+fn a_cache_that_is_mounted_noexec_works() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = machine.plugins();
@@ -138,7 +138,7 @@ fn code_on_a_file_system_that_executes_nothing_is_run_all_the_same() {
     assert_eq!(compiled(&machine), first, "from there");
 }
 
-/// A thousand calls while a plugin is replaced again and again, by a file renamed into its place: each gets one or the other.
+/// A thousand calls while a plugin is replaced again and again by a rename. Each call gets one of the two components.
 #[test]
 fn a_plugin_that_is_replaced_during_calls_is_the_old_one_or_the_new_one() {
     let machine = Machine::new();
@@ -155,7 +155,7 @@ fn a_plugin_that_is_replaced_during_calls_is_the_old_one_or_the_new_one() {
         |command: &str| Call::new(&plugins, "bridge", command, WALKTHROUGH).env("WASM_CNI_CACHE_DIR", "");
     let (mut low, mut high) = (0, 0);
     for number in 0..1000 {
-        // Every tenth is applied; planning is all that the component has to do with.
+        // Every tenth call is a real ADD; for the others a dry run is enough, because only planning uses the component.
         let text = if number % 10 == 0 {
             let result = call("ADD").ok(&machine);
             call("DEL").ok(&machine);
@@ -165,7 +165,7 @@ fn a_plugin_that_is_replaced_during_calls_is_the_old_one_or_the_new_one() {
             assert_eq!(reply.error().0, 109, "{}", reply.stdout);
             reply.stderr
         };
-        // Not that of the gateway.
+        // Not the gateway's address.
         let mut hosts =
             text.split("10.15.20.").filter_map(|rest| rest.split_once("/24")?.0.parse::<u8>().ok());
         match hosts.find(|host| *host > 1) {

@@ -1,4 +1,4 @@
-//! CHECK names every difference at once, and passes right after ADD whatever is chained.
+//! CHECK names every difference at once, and succeeds right after ADD in every chain.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -34,7 +34,7 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
     let inside = "ip -n 1234567890";
     let route = format!("{inside} route");
     let differences = [
-        // What is wrong, what it is called, what repairs it.
+        // The damage, the reported name, and the command that repairs it.
         (format!("{inside} link set eth12 mtu 1400"), "MTU of eth12 (container) is 1400, not 1500"),
         (format!("ip link set {veth} mtu 1400"), "MTU of VETH is 1400, not 1500"),
         (format!("ip link set {veth} address 02:00:00:00:00:02"), "MAC of VETH is 02:00:00:00:00:02"),
@@ -83,24 +83,24 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
             lines.iter().all(|line| lines.iter().filter(|l| l == &line).count() == 1),
             "told twice:\n{details}"
         );
-        // Somebody else's lease is not repaired: it ends.
+        // A lease of somebody else cannot be repaired: the attachment ends.
         machine.sh("grep -q other /var/lib/cni/networks/mynet/fd00:77::2 && rm /var/lib/cni/networks/mynet/fd00:77::2 || true");
         machine.sh(&format!("{} repair", dist().join("wasm-cni").display()));
-        // Behind the route that was made again, the other one stays.
+        // The other route stays behind the one that was made again.
         machine.sh(&format!(
             "if [ $({route} show 10.99.0.0/16 | wc -l) = 2 ]; then {route} delete 10.99.0.0/16; {route} delete 10.99.0.0/16; {} repair; fi",
             dist().join("wasm-cni").display()
         ));
         assert_eq!(check.ok(&machine), "", "{harm}");
     }
-    // A bridge that is gone takes the addresses with it, so it is not among those that come at once.
+    // A deleted bridge loses its addresses, so this damage is not combined with the others.
     for (harm, _) in &differences {
         machine.sh(&format!("{harm} || true"));
     }
     let (code, _, details) = check.error(&machine);
     assert_eq!(code, 106);
     for (harm, difference) in &differences {
-        // Who is no port any more has no mode of one.
+        // A link that is no port any more has no port settings.
         if !difference.starts_with("hairpin") && !difference.starts_with("isolation") {
             assert!(
                 details.contains(&difference.replace("VETH", veth)),
@@ -112,7 +112,7 @@ fn each_difference_is_named_alone_and_all_of_them_at_once() {
     assert!(check.error(&machine).2.contains("bridge br0 is missing"));
 }
 
-/// Adds a chain; each plugin is a directory and a configuration. Gives the result.
+/// Adds a chain; each plugin is a directory and a configuration. Returns the result.
 fn add(machine: &Machine, chain: &[(&Path, Value)]) -> Value {
     let mut result = Value::Null;
     for (dir, config) in chain {
@@ -162,7 +162,7 @@ fn check_passes_right_after_add_for_every_chain() {
             let result = add(&machine, &all);
             let reply = Call::bridge("CHECK", &with_result(&config, &result)).run(&machine);
             assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), ""), "{chain:?}");
-            // What the rest of the chain did is nothing to repair. The bridge looks for other owners of its address for a second.
+            // The rest of the chain needs no repair. The bridge runs duplicate address detection for a second.
             machine.sh(
                 "for i in $(seq 100); do ip address | grep -q tentative || exit 0; sleep 0.05; done; exit 1",
             );

@@ -1,4 +1,5 @@
-//! Components that were built before (`tests/compat`), in the current host: they do what the current ones do, and DEL leaves nothing.
+//! Components of an earlier build (`tests/compat`) in the current host: they behave as the current components, and DEL
+//! leaves nothing.
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -6,18 +7,18 @@ use std::process::Command;
 use wasm_cni_tests::chained::after;
 use wasm_cni_tests::{Call, Machine, NOTHING, repository, workers};
 
-/// Every type of plugin that there was.
+/// Every type of plugin at that time.
 const TYPES: [&str; 8] =
     ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
-/// Whose components run.
+/// The build of the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Built {
     Before,
     Now,
 }
 
-/// Where the components are kept.
+/// The directory of the components.
 fn kept() -> PathBuf {
     repository().join("tests/compat")
 }
@@ -31,7 +32,7 @@ fn components(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The current host, with these components and no others.
+/// The current host with these components only.
 fn plugins(machine: &Machine, built: Built) -> PathBuf {
     let dir = machine.plugins();
     if built == Built::Before {
@@ -43,7 +44,8 @@ fn plugins(machine: &Machine, built: Built) -> PathBuf {
     dir
 }
 
-/// The machine as text. Of the journal only that it is there: its lines have times, digests and identities of namespaces.
+/// The machine as text. Of the journal only its existence, because its lines have times, digests and identities of
+/// namespaces.
 fn state(machine: &Machine) -> String {
     let snapshot = machine.snapshot();
     let line = |line: &str| match line.split_once(": ") {
@@ -53,14 +55,15 @@ fn state(machine: &Machine) -> String {
     snapshot.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The MACs that nobody asked for: the kernel makes one up for each ifb of bandwidth.
+/// The MACs that nobody asked for: the kernel chooses one for each ifb of bandwidth.
 fn macs_by_kernel(machine: &Machine) -> Vec<String> {
     let links: Value = serde_json::from_str(&machine.sh("ip -json link show type ifb")).unwrap();
     let links = links.as_array().unwrap().iter();
     links.filter_map(|link| link["address"].as_str()).map(str::to_owned).collect()
 }
 
-/// What a chain does to a machine, and says, step by step: two containers come and go, the second to a node that is no longer new.
+/// The machine and the replies of a chain, step by step. Two containers are added and deleted; for the second one the
+/// node is not fresh any more.
 fn observed(chain: &[Value], interface: &str, built: Built) -> Vec<(String, String)> {
     let machine = Machine::new();
     let dir = plugins(&machine, built);
@@ -97,7 +100,7 @@ fn observed(chain: &[Value], interface: &str, built: Built) -> Vec<(String, Stri
             step("DEL", config, &call("DEL", &previous(config, &result), container).ok(&machine));
         }
         step("machine after DEL", &chain[0], &state(&machine));
-        // What containers share is there since the first; of the last lease host-local keeps a note.
+        // Shared objects exist since the first container, and host-local keeps the last lease in a file.
         if container == "second" || interface == "lo" {
             let mut left = machine.changes(&before);
             left.retain(|line| !line.contains("/last_reserved_ip."));
@@ -108,7 +111,7 @@ fn observed(chain: &[Value], interface: &str, built: Built) -> Vec<(String, Stri
     steps.into_iter().map(|(step, said)| (step, plain(said))).collect()
 }
 
-/// Old components and current ones, each on a machine of its own: every step must be equal.
+/// Old and current components, each on a machine of its own: every step must be equal.
 fn compare(chain: &[Value], interface: &str) {
     let both = workers::map(&[Built::Before, Built::Now], |built| observed(chain, interface, *built));
     let [before, now] = both.as_slice() else { panic!("two runs") };
@@ -126,14 +129,14 @@ fn compare(chain: &[Value], interface: &str) {
     }
 }
 
-/// A network's plugin with these keys.
+/// A plugin of a network with these keys.
 fn plugin(name: &str, keys: Value) -> Value {
     let mut config = json!({"cniVersion": "1.1.0", "name": "net", "type": name});
     config.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     config
 }
 
-/// A bridge with both families, masqueraded.
+/// A bridge with both families and masquerading.
 fn bridge() -> Value {
     plugin(
         "bridge",
@@ -169,7 +172,7 @@ fn bandwidth() -> Value {
 }
 
 #[test]
-fn the_components_built_before_are_those_that_were_kept() {
+fn the_components_of_the_earlier_build_are_unchanged() {
     assert_eq!(components(&kept()), TYPES.map(|name| format!("{name}.wasm")));
     let sums = std::fs::read_to_string(kept().join("SHA256SUMS")).unwrap();
     let named: Vec<&str> =

@@ -1,4 +1,4 @@
-//! The compiler, seen from outside while it compiles (`docs/security.md`, S10).
+//! The compiler process, inspected while it compiles (`docs/security.md`, S10).
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wasm_cni_tests::guest::{component, install};
 use wasm_cni_tests::{Call, Machine, NOTHING, Process, Reply, WALKTHROUGH};
 
-/// A small component that takes long to compile: each of so many loops in each other may change each of so many variables.
+/// A small component that takes long to compile: that many nested loops, each of which may change each of that many
+/// variables.
 fn slow(size: usize) -> Vec<u8> {
     let locals = "(local".to_owned() + &" i32".repeat(size) + ")";
     let set: String = (0..size).map(|n| format!("local.get {} local.set {n} ", (n + 1) % size)).collect();
@@ -14,7 +15,7 @@ fn slow(size: usize) -> Vec<u8> {
     component(&format!("{locals} {open} {set} {close} i32.const 0"))
 }
 
-/// A machine on which `bridge` is that component, and an ADD of it with nothing compiled before.
+/// A machine on which `bridge` is that component, and its first ADD, which compiles it.
 fn add(component: &[u8]) -> (Machine, Call) {
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -30,7 +31,7 @@ fn a_compiler_has_no_privileges_and_nothing_open_but_what_it_was_given() {
     let before = machine.snapshot();
     let call = call.spawn(&machine);
     let compiler = Process::child_of(call.id(), |child| {
-        // The planner, which waits for its code, has our name.
+        // The planner, which waits for its code, has the host's name.
         child.status("Name") != "bridge" && child.status("Seccomp") == "2"
     });
     compiler.assert_confined();
@@ -69,7 +70,7 @@ fn a_component_that_takes_too_much_to_compile_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_component_is_told_in_one_line_however_large() {
+fn a_file_that_is_no_component_gives_a_one_line_error_however_large() {
     for (bytes, part) in [
         (vec![0; 100 << 20], "larger than 64 MiB"),
         (b"\0asm\x0d\0\x01\0".iter().chain(&[0xff; 1 << 20]).copied().collect(), "not valid WebAssembly"),

@@ -1,5 +1,5 @@
-//! Others at work: locks that somebody holds, rules and links that change meanwhile, a namespace that vanishes, several verbs at
-//! once. A clear error or none, and nothing lost.
+//! Concurrency: locks of others, rules and links that change meanwhile, a namespace that disappears, several verbs at
+//! once. The call succeeds or returns a clear error, and nothing is lost.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
@@ -12,7 +12,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// A `PATH` on which `iptables` is the legacy one, whose lock is a file.
+/// A `PATH` on which `iptables` is the legacy variant, whose lock is a file.
 fn legacy(machine: &Machine) -> String {
     let dir = machine.files().join("legacy");
     std::fs::create_dir(&dir).unwrap();
@@ -23,7 +23,7 @@ fn legacy(machine: &Machine) -> String {
 }
 
 #[test]
-fn the_xtables_lock_is_waited_for_and_not_for_ever() {
+fn the_wait_for_the_xtables_lock_is_bounded() {
     let machine = machine();
     let path = legacy(&machine);
     let call = |verb: &str| Call::bridge(verb, WALKTHROUGH).env("PATH", &path);
@@ -48,7 +48,7 @@ fn the_xtables_lock_is_waited_for_and_not_for_ever() {
     call("DEL").ok(&machine);
     assert_eq!(rules(), empty);
 
-    // Somebody who holds it for a moment is waited for.
+    // The host waits for a lock that is held for a short time.
     let _held = Background::start(&machine, "exec flock --no-fork /run/xtables.lock sleep 2");
     machine.sh(
         "for i in $(seq 200); do flock --nonblock /run/xtables.lock true || exit 0; sleep 0.05; done; exit 1",
@@ -58,7 +58,7 @@ fn the_xtables_lock_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
-fn the_lock_of_a_lease_store_is_waited_for_and_not_for_ever() {
+fn the_wait_for_the_lock_of_a_lease_store_is_bounded() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     machine.netns("other");
@@ -81,8 +81,8 @@ fn the_lock_of_a_lease_store_is_waited_for_and_not_for_ever() {
     assert_eq!(machine.sh("find /var/lib/cni -name '10.*'"), "");
 }
 
-/// An `nft` and an `iptables-restore` before each of whose transactions somebody else changes the rules, for `times` times; these
-/// transactions are refused as the kernel does it.
+/// An `nft` and an `iptables-restore` that change the rules before each of the first `times` transactions. The kernel
+/// then refuses these transactions.
 fn with_busy_rules(machine: &Machine, times: u32) -> String {
     let dir = machine.files().join("busy");
     std::fs::create_dir(&dir).unwrap();
@@ -109,7 +109,7 @@ fn with_busy_rules(machine: &Machine, times: u32) -> String {
 }
 
 #[test]
-fn rules_that_others_change_meanwhile_are_tried_again_and_not_for_ever() {
+fn a_transaction_is_repeated_a_bounded_number_of_times_while_others_change_rules() {
     for backend in ["iptables", "nftables"] {
         let conf =
             WALKTHROUGH.replace("\"ipMasq\"", &format!("\"ipMasqBackend\": \"{backend}\", \"ipMasq\""));
@@ -138,7 +138,7 @@ fn rules_that_others_change_meanwhile_are_tried_again_and_not_for_ever() {
     }
 }
 
-/// ADDs and DELs one after the other while somebody does something else all the time.
+/// ADDs and DELs in sequence while a background process makes changes all the time.
 fn work_during(prepare: &str, other: &str) {
     let machine = Machine::new();
     machine.sh(prepare);
@@ -162,7 +162,7 @@ fn work_during(prepare: &str, other: &str) {
     assert_eq!(machine.sh("iptables -t nat -S POSTROUTING").matches("-j CNI-").count(), 6);
 }
 
-/// As a runtime does: what is told to be worth another try gets one.
+/// As a runtime does: it repeats a call with code 11.
 fn persist(machine: &Machine, verb: &str, id: &str) {
     for _ in 0..10 {
         let reply = Call::bridge(verb, WALKTHROUGH).container(id).run(machine);
@@ -175,8 +175,8 @@ fn persist(machine: &Machine, verb: &str, id: &str) {
 }
 
 #[test]
-fn links_that_come_and_go_meanwhile_disturb_nothing() {
-    // Long lists of links and ports, that each verb has to read.
+fn concurrent_changes_of_links_do_not_disturb_a_call() {
+    // Long lists of links and ports, which each verb has to read.
     let prepare = "ip link add cni_bridge0 address 02:00:00:00:00:01 type bridge; for i in $(seq 40); do ip link add p$i type veth peer name q$i
         ip link set p$i master cni_bridge0; ip address add 10.200.$i.1/24 dev q$i; done";
     let other = "while :; do for i in $(seq 40); do ip link add x@$i type veth peer name y@$i; ip link set x@$i master cni_bridge0
@@ -185,7 +185,7 @@ fn links_that_come_and_go_meanwhile_disturb_nothing() {
 }
 
 #[test]
-fn rules_that_come_and_go_meanwhile_disturb_nothing() {
+fn concurrent_changes_of_rules_do_not_disturb_a_call() {
     let other = "while :; do iptables -t nat -N OTHER@; iptables -t nat -A OTHER@ -s 192.0.2.@ -j RETURN
         iptables -t nat -A POSTROUTING -j OTHER@; iptables -t nat -D POSTROUTING -j OTHER@; iptables -t nat -F OTHER@
         iptables -t nat -X OTHER@; nft add table inet other@; nft delete table inet other@; done";
@@ -193,7 +193,7 @@ fn rules_that_come_and_go_meanwhile_disturb_nothing() {
 }
 
 #[test]
-fn a_busy_kernel_is_told_as_such_and_leaves_nothing() {
+fn a_busy_kernel_is_reported_as_busy_and_the_call_leaves_nothing() {
     let mut failed = 0;
     for send in 1..=24 {
         let machine = machine();
@@ -201,7 +201,7 @@ fn a_busy_kernel_is_told_as_such_and_leaves_nothing() {
         let fault = format!("sendto:error=EBUSY:when={send}");
         let reply = Call::bridge("ADD", WALKTHROUGH).with_fault(&fault).run(&machine);
         if reply.code == Some(0) {
-            // It was a look at what is there, or after the last one.
+            // This listing reads the current rules, or follows the last transaction.
             machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
             continue;
         }
@@ -215,7 +215,7 @@ fn a_busy_kernel_is_told_as_such_and_leaves_nothing() {
 }
 
 #[test]
-fn an_interrupted_system_call_is_made_again() {
+fn an_interrupted_system_call_is_repeated() {
     for call in
         ["recvfrom:error=EINTR:when=1+2", "recvmsg:error=EINTR:when=1+2", "sendto:error=EINTR:when=1+3"]
     {
@@ -228,7 +228,7 @@ fn an_interrupted_system_call_is_made_again() {
 }
 
 #[test]
-fn a_namespace_that_vanishes_meanwhile_takes_its_attachment_along() {
+fn a_namespace_that_is_deleted_during_a_call_takes_its_attachment_along() {
     for when in ["before the addresses", "before the rules"] {
         let machine = machine();
         let plugins = Plugins::with_bridge(&machine);
@@ -243,7 +243,7 @@ fn a_namespace_that_vanishes_meanwhile_takes_its_attachment_along() {
         let conf = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "ipMasq": true, "ipam": {"type": "odd"}}"#;
         let call = |verb| Call::new(plugins.path(), "bridge", verb, conf).env("PATH", &path);
         let reply = call("ADD").run(&machine);
-        // Held open by us, it is there until we are done.
+        // The call holds the namespace open, so it exists until the call ends.
         assert_eq!(reply.code, Some(0), "{when}: {}", reply.stdout);
         machine.sh("for i in $(seq 100); do ip -o link | grep -q veth || exit 0; sleep 0.05; done; exit 1");
         for _ in 0..2 {
@@ -254,13 +254,13 @@ fn a_namespace_that_vanishes_meanwhile_takes_its_attachment_along() {
     }
 }
 
-/// Calls at once; gives their replies.
+/// Makes calls at the same time; returns their replies.
 fn at_once(machine: &Machine, calls: &[Call]) -> Vec<Reply> {
     let running: Vec<Child> = calls.iter().map(|call| call.start(machine, Stdio::piped())).collect();
     running.into_iter().map(Reply::of).collect()
 }
 
-/// Whether a reply is a result, or one error that is worth another try.
+/// Whether a reply is a result, or one error with code 11.
 fn is_clear(reply: &Reply) -> bool {
     reply.code == Some(0) || reply.code == Some(1) && matches!(reply.error().0, 11 | 999)
 }

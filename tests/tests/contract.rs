@@ -1,4 +1,4 @@
-//! The contract reads as a specification: it parses, and nothing in it is without prose.
+//! The contract is a specification: it parses, and every item has documentation.
 
 use wasm_cni_tests::repository;
 use wit_parser::{Docs, Resolve, TypeDefKind};
@@ -10,7 +10,7 @@ fn contract() -> (Resolve, wit_parser::PackageId) {
 }
 
 #[test]
-fn every_item_of_the_contract_has_its_prose() {
+fn every_item_of_the_contract_is_documented() {
     let (resolve, package) = contract();
     let mut bare = Vec::new();
     let mut items = 0;
@@ -27,7 +27,7 @@ fn every_item_of_the_contract_has_its_prose() {
             let definition = &resolve.types[*id];
             let path = format!("{name}.{type_name}");
             match &definition.kind {
-                // `use types.{error}`: its prose is where it is defined.
+                // `use types.{error}`: the documentation is at the definition.
                 TypeDefKind::Type(wit_parser::Type::Id(_)) => continue,
                 TypeDefKind::Record(record) => {
                     record.fields.iter().for_each(|f| see(format!("{path}.{}", f.name), &f.docs))
@@ -53,9 +53,9 @@ fn every_item_of_the_contract_has_its_prose() {
     assert!(items > 80, "only {items} items were looked at");
 }
 
-/// What changes the machine tells all that an author or an auditor asks.
+/// A capability that changes the machine documents everything that an author or an auditor needs.
 #[test]
-fn every_capability_tells_kernel_equivalent_undo_and_grant() {
+fn every_capability_documents_kernel_equivalent_undo_and_grant() {
     for file in ["links", "addresses", "routes", "sysctls", "nat", "filter", "qdiscs", "leases"] {
         let text = std::fs::read_to_string(repository().join("wit").join(format!("{file}.wit"))).unwrap();
         for word in ["- Kernel:", "- Refused:", "- Idempotent:", "- Undo:", "- Grant:"] {
@@ -68,7 +68,7 @@ fn every_capability_tells_kernel_equivalent_undo_and_grant() {
 }
 
 #[test]
-fn half_of_the_contract_is_prose() {
+fn half_of_the_contract_is_documentation() {
     let (mut prose, mut all) = (0, 0);
     for entry in std::fs::read_dir(repository().join("wit")).unwrap() {
         let path = entry.unwrap().path();

@@ -1,6 +1,8 @@
-//! What a call costs, in counts that no other work on the machine changes: processes, netlink messages, system calls, memory.
+//! The cost of a call as counts, which other work on the machine does not change: processes, netlink messages, system
+//! calls, memory.
 //!
-//! The budgets have room for a link that is waited for. Whoever needs more of it says so here; `cargo xtask bench` has the times.
+//! The budgets include waiting for a link. A change that needs more raises its budget here. `cargo xtask bench`
+//! measures times.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -8,7 +10,7 @@ use std::path::Path;
 use wasm_cni_tests::native::REFERENCE;
 use wasm_cni_tests::{Call, Machine, WALKTHROUGH, dist};
 
-/// Waits, and looks at whether there is something to wait for: their number is the machine's doing.
+/// Waits and polls are not counted: their number depends on the machine.
 const WAITS: [&str; 9] = [
     "sched_yield",
     "recvmsg",
@@ -21,18 +23,18 @@ const WAITS: [&str; 9] = [
     "rt_sigreturn",
 ];
 
-/// What a call and its children did.
+/// The counts of a call and its children.
 #[derive(Debug)]
 struct Cost {
-    /// Processes, but for the plugin itself.
+    /// Processes, without the plugin itself.
     children: usize,
-    /// Netlink messages that the plugin itself sent.
+    /// Netlink messages of the plugin itself.
     messages: usize,
-    /// System calls of the plugin itself, and of its planner.
+    /// System calls of the plugin itself and of its planner.
     calls: [usize; 2],
 }
 
-/// Traces a call, which has to succeed.
+/// Traces a call, which must succeed.
 fn cost(machine: &Machine, call: &Call) -> Cost {
     let traces = machine.files().join("cost");
     std::fs::create_dir_all(&traces).unwrap();
@@ -63,16 +65,16 @@ fn cost(machine: &Machine, call: &Call) -> Cost {
     Cost { children: others.count(), messages, calls }
 }
 
-/// Whether a trace is a process's, not a thread's: of the two only a process executes something, or is the planner.
+/// Whether a trace is of a process and not of a thread: only a process calls exec, or is the planner.
 fn is_process(trace: &str) -> bool {
     trace.contains("execve(") || trace.contains("PR_CAPBSET_DROP")
 }
 
 #[test]
-fn an_add_starts_its_planner_and_a_del_nothing() {
+fn an_add_starts_only_its_planner_and_a_del_no_process() {
     let machine = Machine::new();
     machine.netns("1234567890");
-    // The first compiles.
+    // The first call compiles.
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     let add = cost(&machine, &Call::bridge("ADD", WALKTHROUGH));
@@ -114,7 +116,7 @@ fn the_largest_process_of_an_add_takes_less_memory_than_the_references() {
     machine.netns("1234567890");
     let peak = |dir: &Path| {
         let call = |verb: &str| Call::new(dir, "bridge", verb, WALKTHROUGH);
-        // The first compiles.
+        // The first call compiles.
         call("ADD").ok(&machine);
         call("DEL").ok(&machine);
         let reply = call("ADD").under(&[env!("CARGO_BIN_EXE_peak").to_owned()]).run(&machine);
@@ -123,6 +125,6 @@ fn the_largest_process_of_an_add_takes_less_memory_than_the_references() {
         reply.stderr.lines().last().and_then(|line| line.parse::<u32>().ok()).expect("KiB")
     };
     let (ours, reference) = (peak(&dist()), peak(Path::new(REFERENCE)));
-    // What the tracing program has itself is no lower bound of either.
+    // The measuring program itself takes less, so the value is not its own.
     assert!(ours > 2048 && ours < reference, "{ours} KiB, the reference {reference} KiB");
 }

@@ -1,13 +1,13 @@
-//! DEL without anything: whatever became of the container, the plugin, the configuration or parts of the attachment, it
-//! succeeds, twice, and nothing of the attachment is left.
+//! DEL in every situation: whatever happened to the container, the plugin, the configuration or parts of the
+//! attachment, it succeeds, twice, and nothing of the attachment is left.
 
 use wasm_cni_tests::guest::{component, install};
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
 
-/// What becomes of a call.
+/// The circumstances of a call.
 type Circumstance = fn(Call) -> Call;
 
-/// Where a DEL has to find its way, besides by the journal.
+/// The circumstances of the DEL, other than the journal.
 const CIRCUMSTANCES: [(&str, Circumstance); 9] = [
     ("as it should be", |call| call),
     ("empty CNI_NETNS", |call| call.env("CNI_NETNS", "")),
@@ -20,7 +20,7 @@ const CIRCUMSTANCES: [(&str, Circumstance); 9] = [
     ("no CNI_ARGS that can be read", |call| call.env("CNI_ARGS", "garbage;=;IP=x")),
 ];
 
-/// What somebody did before.
+/// The damage before it.
 const DAMAGES: [(&str, &str); 10] = [
     ("nothing", "true"),
     ("the container is gone", "ip netns delete 1234567890"),
@@ -41,7 +41,7 @@ const DAMAGES: [(&str, &str); 10] = [
 const OTHER: &str = r#"{"cniVersion": "1.0.0", "name": "second", "type": "bridge", "bridge": "br9", "isGateway": true,
     "ipam": {"type": "static", "addresses": [{"address": "10.99.0.2/24", "gateway": "10.99.0.1"}]}}"#;
 
-/// A machine on which another container works.
+/// A machine with another working container.
 fn machine() -> Machine {
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -50,7 +50,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// Nothing of the attachment is there, and the other one works.
+/// Nothing of the attachment is left, and the other container works.
 fn assert_gone(machine: &Machine, what: &str) {
     let others = machine.sh("ip -o link show master br9 | sed -E 's/^[0-9]+: ([^@:]+).*/\\1/'");
     let after = machine.snapshot();
@@ -70,9 +70,9 @@ fn assert_gone(machine: &Machine, what: &str) {
 }
 
 #[test]
-fn del_finds_its_way_in_all_circumstances_whatever_was_damaged() {
+fn del_succeeds_in_all_circumstances_after_any_damage() {
     for (number, (damage, script)) in DAMAGES.into_iter().enumerate() {
-        // All of the one with the first of the other, and the rest in turn.
+        // Every value of one list with the first of the other, then the rest in turn.
         let others = CIRCUMSTANCES
             .into_iter()
             .enumerate()
@@ -91,9 +91,9 @@ fn del_finds_its_way_in_all_circumstances_whatever_was_damaged() {
 }
 
 #[test]
-fn del_needs_no_configuration_that_is_still_the_same() {
+fn del_works_with_a_changed_configuration() {
     let changed = [
-        // Another kind of everything, with what cannot be a previous result.
+        // Other types for everything, and a value that cannot be a previous result.
         r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "prevResult": "garbage"}"#,
         r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "prevResult": null, "bridge": "other0", "ipMasq": false,
             "ipam": {"type": "static", "addresses": [{"address": "192.0.2.2/24"}]}}"#,
@@ -101,7 +101,7 @@ fn del_needs_no_configuration_that_is_still_the_same() {
         r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge",
             "ipam": {"type": "host-local", "subnet": "10.77.0.0/33", "dataDir": "/nowhere"}}"#,
         r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "ipam": {"type": "gone"}}"#,
-        // The result of somebody else.
+        // A result of somebody else.
         r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "prevResult": {"cniVersion": "1.0.0",
             "interfaces": [{"name": "eth12", "sandbox": "/var/run/netns/other"}], "ips": [{"interface": 0, "address": "10.15.20.2/24"}]}}"#,
     ];
@@ -116,7 +116,7 @@ fn del_needs_no_configuration_that_is_still_the_same() {
 }
 
 #[test]
-fn del_needs_no_component_that_is_still_the_same() {
+fn del_works_with_a_changed_component() {
     type Damage = fn(&std::path::Path);
     let damages: [(&str, Damage); 6] = [
         ("missing", |dir| {
@@ -155,7 +155,7 @@ fn del_needs_no_component_that_is_still_the_same() {
 }
 
 #[test]
-fn del_of_a_namespace_that_took_the_place_of_the_containers_leaves_that_one_alone() {
+fn del_leaves_a_namespace_alone_that_has_replaced_the_containers() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     // At the same path, with a link of the same name and address.
@@ -173,7 +173,7 @@ fn del_of_a_namespace_that_took_the_place_of_the_containers_leaves_that_one_alon
 }
 
 #[test]
-fn del_of_what_never_was_succeeds_and_changes_nothing() {
+fn del_of_an_attachment_that_never_existed_succeeds_and_changes_nothing() {
     for (circumstance, change) in CIRCUMSTANCES {
         let machine = machine();
         let before = machine.snapshot();
@@ -187,7 +187,7 @@ fn del_of_what_never_was_succeeds_and_changes_nothing() {
 }
 
 #[test]
-fn del_without_a_journal_fails_while_it_cannot_look_for_rules_and_then_ends_it() {
+fn del_without_a_journal_fails_while_rules_cannot_be_listed_and_succeeds_later() {
     let program = |name: &str, of: &str| {
         format!("case \"$*\" in *{of}*) echo no luck >&2; exit 1;; esac; exec /usr/sbin/{name} \"$@\"")
     };
@@ -222,7 +222,7 @@ fn del_without_a_journal_fails_while_it_cannot_look_for_rules_and_then_ends_it()
         del.ok(&machine);
         assert_gone(&machine, name);
 
-        // GC neither says that all is well.
+        // GC does not report success either.
         Call::bridge("ADD", &config).ok(&machine);
         machine.sh("find /run/wasm-cni/attachments -type f | xargs grep -l 10.15.20 | xargs rm");
         let config = config

@@ -1,4 +1,4 @@
-//! IPAM by anybody: components and native executables, on either side (`docs/architecture.md`).
+//! IPAM by any plugin: components and native plugins, as main plugin and as IPAM plugin (`docs/architecture.md`).
 #![expect(clippy::print_stdout, reason = "the table of the matrix")]
 
 use serde_json::Value;
@@ -18,12 +18,12 @@ fn result(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap()
 }
 
-/// What every bridge plugin leaves: the bridge with what it has, forwarding, and the store of the network.
+/// What every bridge plugin leaves: the bridge with its addresses, forwarding, and the network's store.
 fn is_shared(line: &str) -> bool {
     ["br0", "forward", "accept_redirects", "last_reserved_ip", "/lock"].iter().any(|part| line.contains(part))
 }
 
-/// A main plugin, what it needs besides an IPAM plugin, and from where in the container the gateway answers.
+/// A main plugin: its name, who made it, and the keys that it needs in addition to IPAM.
 struct Main {
     name: &'static str,
     maker: Maker,
@@ -62,14 +62,14 @@ fn every_main_plugin_works_with_every_ipam_plugin() {
     assert!(all, "\n{table}");
 }
 
-/// ADD, CHECK and two DELs; what went wrong first.
+/// ADD, CHECK and two DELs; returns the first error.
 fn exercise(main: &Main, ipam: &str, maker: Maker) -> Result<(), String> {
     let machine = Machine::new();
     machine.netns("1234567890");
     machine.sh(
         "ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip address add 10.1.2.1/24 dev lan1",
     );
-    // Of macvlan the gateway is somewhere on the wire, of the others on the host.
+    // The gateway of macvlan is somewhere on the wire, that of the others on the host.
     let wire = main.name == "macvlan";
     machine.sh(if wire { "ip link set lan1 up" } else { "ip link delete lan0" });
     let plugins = Plugins::new(&machine);
@@ -108,11 +108,11 @@ fn exercise(main: &Main, ipam: &str, maker: Maker) -> Result<(), String> {
 }
 
 #[test]
-fn what_a_native_plugin_did_is_ended_when_a_later_step_fails() {
+fn a_native_plugin_is_undone_when_a_later_step_fails() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = Plugins::with_bridge(&machine);
-    // The gateway of the route cannot be reached.
+    // The gateway of the route is unreachable.
     plugins.script(
         "odd",
         r#"[ $CNI_COMMAND != ADD ] || echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.2/24"}],
@@ -160,7 +160,7 @@ fn a_native_plugin_gets_what_the_spec_says() {
 }
 
 #[test]
-fn a_killed_add_is_ended_by_the_next_verb() {
+fn the_next_verb_undoes_a_killed_add() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = Plugins::with_bridge(&machine);
@@ -210,7 +210,7 @@ fn del_without_a_journal_gives_the_lock_of_the_store_to_a_native_ipam_plugin() {
 }
 
 #[test]
-fn status_and_gc_are_offered_to_native_plugins() {
+fn native_plugins_receive_status_and_gc() {
     let machine = Machine::new();
     let plugins = Plugins::with_bridge(&machine);
     plugins.install("host-local", Maker::Reference);
@@ -224,12 +224,12 @@ fn status_and_gc_are_offered_to_native_plugins() {
     assert_eq!((code, msg.as_str()), (50, "exhausted"));
     Call::new(plugins.path(), "bridge", "GC", &conf("odd")).ok(&machine);
     assert_eq!(plugins.log(), ["STATUS", "GC"]);
-    // Debian's is too old to know either.
+    // Debian's plugin is too old for either verb.
     Call::new(plugins.path(), "bridge", "STATUS", &conf("host-local")).ok(&machine);
     Call::new(plugins.path(), "bridge", "GC", &conf("host-local")).ok(&machine);
 }
 
-/// A process that ends with this value.
+/// A process that ends when this value is dropped.
 struct Daemon(std::process::Child);
 
 impl Drop for Daemon {

@@ -1,4 +1,4 @@
-//! The demo, as an ordinary user who may make user namespaces. As root it is a check of `cargo xtask test`.
+//! The demo, as an ordinary user who may create user namespaces. As root, it is a check of `cargo xtask test`.
 
 use nix::unistd::Uid;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn the_demo_runs_as_an_ordinary_user() {
     let open = Command::new("chmod").arg("-R").arg("a+rX").arg(machine.files()).status().unwrap();
     assert!(open.success());
     let script = std::fs::read_to_string(repository().join("xtask/src/demo.sh")).unwrap();
-    // As `xtask/src/netns.rs` has it for an ordinary user.
+    // The same setup as in `xtask/src/netns.rs` for an ordinary user.
     let inside = "mount -t tmpfs -o mode=755 none /run; mount -t tmpfs -o mode=755 none /var/lib; ip link set lo up; exec \"$@\"";
     let mut demo = Command::new("setpriv");
     if Uid::effective().is_root() {

@@ -1,4 +1,4 @@
-//! Beside the reference: `tests/differential`, whose README tells how a case is written and how to run one.
+//! Compares us with the reference: `tests/differential`; its README says how to write and run a case.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,7 +9,7 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
     let mut cases = Case::all();
     cases.retain(|case| !case.needs_vm && case.is_wanted());
     let is_whole = part().is_empty();
-    // Past the test harness, which keeps what a test prints that passes.
+    // Writes to stderr directly, because the test harness captures the output of a test that passes.
     let outcome = suite::run(&cases, is_whole, |case, unlisted| {
         if !is_whole {
             writeln!(std::io::stderr(), "{}", suite::line(case, unlisted)).unwrap();
@@ -19,7 +19,7 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
     assert!(outcome.is_good(), "{outcome}");
 }
 
-/// What the suite has to cover, as words of the inputs of cases.
+/// What the suite must cover, as words in the inputs of cases.
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 const VERBS: [&str; 6] = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"];
 const KEYS: &str = "cniVersion name type prevResult capabilities runtimeConfig args cni dns nameservers domain search options

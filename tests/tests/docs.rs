@@ -1,6 +1,7 @@
-//! What the documents claim is so.
+//! The documents are true: their commands run, their paths exist, their tables match the source, and their form is the agreed one.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use wasm_cni_tests::{Machine, WALKTHROUGH, dist, repository, sources};
 
 fn read(path: &str) -> String {
@@ -26,29 +27,26 @@ fn every_error_code_is_documented() {
     assert!(codes.len() > 10);
 }
 
-/// The README's walkthrough, executed as it stands in a shell.
+/// The plugin call of the operator's guide, executed as a shell script.
 #[test]
-fn the_walkthrough_of_the_readme_runs_word_for_word() {
-    let readme = read("README.md");
+fn the_plugin_call_of_the_operators_guide_runs_word_for_word() {
+    let guide = read("docs/operating.md");
     let block =
-        readme.split("```sh\n").find(|block| block.contains("CNI_COMMAND=ADD")).expect("README has it");
+        guide.split("```sh\n").find(|block| block.contains("CNI_COMMAND=ADD")).expect("the guide has it");
     let script = block.split("```").next().unwrap();
     assert!(script.contains("target/dist/bridge < mybridge.conf"), "{script}");
     let machine = Machine::new();
     let target = dist().parent().unwrap().to_owned();
-    // As in a clone: `target/dist` below the working directory, which is not the repository itself.
+    // The script writes into its directory, so it gets one that looks like a clone: `target/dist` is below it.
     let clone = machine.files();
     std::os::unix::fs::symlink(target, clone.join("target")).unwrap();
     let stdout = machine.sh(&format!("cd {} && set -e\n{script}", clone.display()));
     assert!(stdout.contains("\"ip\": \"10.15.20.2/24\""), "{stdout}");
     let normal = |text: &str| text.split_whitespace().collect::<String>();
-    assert!(
-        normal(&readme).contains(&normal(WALKTHROUGH)),
-        "the README shows the configuration that the tests use"
-    );
+    assert!(normal(&guide).contains(&normal(WALKTHROUGH)), "the guide has the configuration of the tests");
 }
 
-/// The session of the operator's guide, executed as it stands in a shell.
+/// The network of the operator's guide, executed as a shell script.
 #[test]
 fn the_network_of_the_operators_guide_is_attached_word_for_word() {
     let guide = read("docs/operating.md");
@@ -69,7 +67,7 @@ fn the_network_of_the_operators_guide_is_attached_word_for_word() {
     assert_eq!(machine.sh("ls -A /var/lib/cni/results; ip -n mycontainer -o link | grep eth0 || true"), "");
 }
 
-/// The operator's guide installs from the tarball, as it stands in a shell.
+/// The installation of the operator's guide, executed as a shell script.
 #[test]
 fn the_installation_of_the_operators_guide_runs_word_for_word() {
     let guide = read("docs/operating.md");
@@ -83,7 +81,7 @@ fn the_installation_of_the_operators_guide_runs_word_for_word() {
     assert_eq!(machine.sh(&format!("ls -A {}/bin", clone.display())), "");
 }
 
-/// The session at the top of the README: its commands print what it shows. Digests differ from build to build.
+/// The session at the top of the README: its commands print what it shows, except digests, which differ from build to build.
 #[test]
 fn the_session_of_the_readme_is_real() {
     let readme = read("README.md");
@@ -114,17 +112,20 @@ fn the_session_of_the_readme_is_real() {
     assert!(commands > 0);
 }
 
-/// Every path that README and docs name in backticks exists.
+/// Every path in backticks of these documents exists.
 #[test]
 fn paths_in_documents_exist() {
     let mut missing = Vec::new();
     for document in [
         "README.md",
         "CONTRIBUTING.md",
+        "docs/README.md",
         "docs/architecture.md",
+        "docs/faults.md",
         "docs/journal.md",
         "docs/operating.md",
         "docs/policy.md",
+        "docs/testing.md",
         "docs/writing-a-plugin.md",
         "fuzz/README.md",
         "tests/hostile/README.md",
@@ -136,6 +137,7 @@ fn paths_in_documents_exist() {
                 "wit/",
                 "tests/",
                 "examples/",
+                "benches/",
                 "docs/",
                 "xtask/",
                 "fuzz/",
@@ -151,13 +153,13 @@ fn paths_in_documents_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The example in the guide is the one that the swap test runs.
+/// The guide for plugin authors shows the example that the swap test runs.
 #[test]
 fn the_plugin_in_the_guide_is_the_example() {
     assert!(read("docs/writing-a-plugin.md").contains(&read("examples/host-local-top/src/lib.rs")));
 }
 
-/// Each dependency earns its place in a line.
+/// Each dependency of the workspace has a line with its reason.
 #[test]
 fn every_dependency_has_its_reason() {
     let reasons = read("docs/dependencies.md");
@@ -168,7 +170,7 @@ fn every_dependency_has_its_reason() {
         let manifest = read(manifest);
         let section = manifest.split(heading).nth(1).unwrap().split("\n[").next().unwrap();
         let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
-        // Ours begin with the project's name.
+        // The workspace's own packages start with the project's name.
         names.extend(section.lines().filter_map(name).filter(|name| !name.starts_with("wasm-cni")));
     }
     assert!(names.len() > 20);
@@ -176,7 +178,7 @@ fn every_dependency_has_its_reason() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// Each property has a test, and what is named as one is there: `FILE: NAME`, more names of that file, or a whole file or folder.
+/// Each property names tests that exist: `FILE: NAME`, further names of that file, or a whole file or folder.
 #[test]
 fn every_property_of_the_security_model_has_tests_that_exist() {
     let document = read("docs/security.md");
@@ -202,7 +204,7 @@ fn every_property_of_the_security_model_has_tests_that_exist() {
     }
 }
 
-/// The files with `unsafe` in their code, and no others.
+/// The table lists exactly the files with `unsafe` code.
 #[test]
 fn every_file_with_unsafe_code_has_its_reason() {
     let documented: BTreeSet<String> = read("docs/security.md")
@@ -226,4 +228,136 @@ fn every_file_with_unsafe_code_has_its_reason() {
         }
     }
     assert_eq!(found, documented);
+}
+
+/// Every Markdown file of the repository.
+fn documents() -> Vec<PathBuf> {
+    files(&repository(), &["md"])
+}
+
+/// The files below a directory with one of these extensions; without build output and version control.
+fn files(dir: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_symlink() || name == "target" || name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|own| extensions.iter().any(|known| own == *known)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn short(path: &Path) -> String {
+    path.strip_prefix(repository()).unwrap_or(path).display().to_string()
+}
+
+/// CONTRIBUTING.md allows 120 columns. A row of a table cannot be broken, and code is shown as it is: both may be longer.
+#[test]
+fn lines_of_prose_have_at_most_120_columns() {
+    let mut long = Vec::new();
+    let documents = documents();
+    assert!(documents.len() > 30);
+    for path in documents {
+        let mut is_code = false;
+        for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            let is_prose = !is_code && !line.starts_with('|') && !line.starts_with("    ");
+            if is_prose && line.chars().count() > 120 {
+                long.push(format!("{}:{}: {} columns", short(&path), number + 1, line.chars().count()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+/// A reader has only this repository and public documents: nothing refers to notes that are not here.
+#[test]
+fn nothing_refers_to_documents_outside_of_the_repository() {
+    // Joined, so that this file does not contain them.
+    let outside = [
+        ["design", " rule"],
+        ["cni-", "behaviours"],
+        ["style-", "anchors"],
+        ["shared/", "reference"],
+        ["/design", ".md"],
+        ["`rooms", ".md"],
+    ]
+    .map(|parts| parts.concat());
+    let mut found = Vec::new();
+    for path in files(&repository(), &["md", "rs", "wit", "wat", "toml", "sh", "json", "conf", "conflist"]) {
+        // Binary files contain no such references.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            if outside.iter().any(|words| line.to_lowercase().contains(words.as_str())) {
+                found.push(format!("{}:{}: {}", short(&path), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// A README that is longer than two screens is not read.
+#[test]
+fn the_readme_has_at_most_110_lines() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 110, "{lines} lines");
+}
+
+/// `docs/README.md` links every page of `docs`, and `docs/adr/README.md` every record; their relative links lead to files.
+#[test]
+fn the_tables_of_contents_are_complete() {
+    for dir in ["docs", "docs/adr"] {
+        let contents = read(&format!("{dir}/README.md"));
+        let links: BTreeSet<&str> =
+            contents.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).collect();
+        let broken: Vec<_> =
+            links.iter().filter(|link| !repository().join(dir).join(link).exists()).collect();
+        assert!(broken.is_empty(), "{dir}: {broken:?}");
+        let pages = std::fs::read_dir(repository().join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+        let names = pages.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        let missing: Vec<String> =
+            names.filter(|name| name != "README.md" && !links.contains(name.as_str())).collect();
+        assert!(missing.is_empty(), "{dir}/README.md does not link {missing:?}");
+    }
+}
+
+/// Every relative link of every document leads to a file.
+#[test]
+fn links_in_documents_lead_to_files() {
+    let mut broken = Vec::new();
+    let mut checked = 0;
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://") && !link.contains(' ')) {
+            checked += 1;
+            if !path.parent().unwrap().join(link).exists() {
+                broken.push(format!("{}: {link}", short(&path)));
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// `examples/README.md` has a line for every example.
+#[test]
+fn every_example_is_described() {
+    let text = read("examples/README.md");
+    let examples = repository().join("examples");
+    let described = files(&examples, &["conf", "conflist", "json"])
+        .into_iter()
+        .map(|path| path.strip_prefix(&examples).unwrap().display().to_string());
+    let missing: Vec<String> = described
+        .chain(["host-local-top".to_owned(), "kubernetes/Containerfile".to_owned()])
+        .filter(|name| !text.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

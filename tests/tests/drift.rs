@@ -1,4 +1,4 @@
-//! `wasm-cni diff` and `wasm-cni repair`: what somebody broke is shown, and repaired without touching the container.
+//! `wasm-cni diff` and `wasm-cni repair`: they show damage, and repair it without touching the container.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -32,7 +32,7 @@ fn machine() -> Machine {
 }
 
 #[test]
-fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
+fn each_damage_is_shown_and_repaired_and_the_link_stays() {
     let machine = machine();
     let veth = host_veth(&machine);
     let inside = "ip -n 1234567890";
@@ -92,7 +92,7 @@ fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
         assert_eq!(index(), first, "{harm}: the link is the same");
         machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
     }
-    // A route of the kernel's own comes back as one of ours, and those that need it.
+    // The route that the kernel added comes back as a route of ours, and with it the routes that need it.
     machine.sh(&format!("{inside} route flush table main"));
     assert_eq!(said(&wasm_cni(&machine, &["repair"])).0, Some(0));
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
@@ -100,7 +100,7 @@ fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
     let (code, text) = said(&wasm_cni(&machine, &["repair"]));
     assert_eq!((code, text.as_str()), (Some(0), "nothing to repair: 1 attachment is as it was made\n"));
 
-    // What DEL leaves is what it leaves without all that.
+    // DEL leaves the same as without the damage and repair.
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     let after = machine.snapshot();
     let never_broken = self::machine();
@@ -113,7 +113,7 @@ fn each_thing_that_somebody_breaks_is_shown_and_mended_and_the_link_stays() {
     assert_eq!(lines(&after), lines(&never_broken.snapshot()));
 }
 
-/// Dual stack, rules in nftables, source MACs checked, hairpin.
+/// Dual stack, rules in nftables, source MAC check, hairpin.
 fn full() -> String {
     serde_json::json!({
         "cniVersion": "1.0.0", "name": "full", "type": "bridge", "bridge": "br-full", "isDefaultGateway": true,
@@ -124,7 +124,7 @@ fn full() -> String {
 }
 
 #[test]
-fn after_everything_was_flushed_one_repair_lets_all_containers_work_again() {
+fn one_repair_restores_all_containers_after_everything_was_flushed() {
     let machine = machine();
     for container in ["second", "third"] {
         machine.netns(container);
@@ -169,7 +169,7 @@ fn after_everything_was_flushed_one_repair_lets_all_containers_work_again() {
     assert_eq!(said(&wasm_cni(&machine, &["diff"])).0, Some(1), "the other network waits for its own");
     let (code, done) = said(&wasm_cni(&machine, &["repair"]));
     assert_eq!(code, Some(0), "{done}");
-    // The bridge looks for other owners of its address for a second, as after an ADD.
+    // The bridge runs duplicate address detection for a second, as after an ADD.
     machine.sh("for i in $(seq 100); do ip address | grep -q tentative || exit 0; sleep 0.05; done; exit 1");
     assert_eq!(machine.changes(&before), NOTHING);
     pings();
@@ -205,7 +205,7 @@ fn of_two_masqueraded_addresses_each_is_repaired_and_the_other_stays() {
 }
 
 #[test]
-fn what_cannot_be_repaired_is_told_and_left() {
+fn what_cannot_be_repaired_is_reported_and_left_alone() {
     for (harm, difference) in [
         (
             "ip netns delete 1234567890; while ip link | grep -q ': veth'; do sleep 0.02; done",
@@ -233,7 +233,7 @@ fn what_cannot_be_repaired_is_told_and_left() {
 }
 
 #[test]
-fn an_attachment_in_flight_is_left_alone_and_nobody_waits_for_it() {
+fn an_attachment_in_flight_is_left_alone_without_a_wait() {
     let machine = machine();
     machine.sh("iptables -t nat -F");
     let broken = machine.snapshot();
@@ -250,7 +250,7 @@ fn an_attachment_in_flight_is_left_alone_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_repair_that_fails_or_is_killed_is_repeated_or_ended_by_del() {
+fn a_failed_or_killed_repair_can_be_repeated_or_followed_by_del() {
     for script in ["echo no >&2; exit 1", "kill -KILL $PPID; sleep 0.2"] {
         let machine = machine();
         let before = machine.snapshot();
@@ -293,7 +293,7 @@ fn an_unfinished_add_is_no_attachment_to_repair() {
 }
 
 #[test]
-fn what_another_network_replaced_on_the_bridge_is_not_taken_back() {
+fn an_address_that_another_network_replaced_on_the_bridge_is_not_restored() {
     let machine = machine();
     machine.netns("second");
     let other = WALKTHROUGH
@@ -338,7 +338,7 @@ fn the_list_of_attachments_tells_what_is_there() {
 }
 
 #[test]
-fn an_ordinary_user_is_told_that_he_may_not_look() {
+fn an_ordinary_user_gets_a_permission_error() {
     let machine = machine();
     let plugins = machine.plugins();
     assert!(Command::new("chmod").args(["-R", "a+rX"]).arg(machine.files()).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! See before: dry runs show the whole plan and change nothing.
+//! Dry runs show the whole plan and change nothing.
 
 use serde_json::Value;
 use std::process::Command;
@@ -120,7 +120,7 @@ fn an_ordinary_user_sees_the_plan_with_what_cannot_be_read_marked() {
 }
 
 #[test]
-fn a_runtimes_own_call_can_be_dry_and_then_fails_so_that_no_container_starts_without_network() {
+fn a_dry_call_of_a_runtime_fails_so_that_no_container_starts_without_network() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let before = machine.snapshot();
@@ -151,7 +151,7 @@ fn a_dry_del_shows_what_it_would_undo_and_undoes_nothing() {
 }
 
 #[test]
-fn of_a_list_each_plugin_is_planned_on_what_the_ones_before_it_would_leave() {
+fn each_plugin_of_a_list_is_planned_on_top_of_the_plans_before_it() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let list = machine.files().join("two.conflist");
@@ -177,7 +177,7 @@ fn of_a_list_each_plugin_is_planned_on_what_the_ones_before_it_would_leave() {
         "--cni-path",
     ]);
     let output = command.arg(dist()).output().unwrap();
-    // The second one finds the bridge that only the first one's plan makes, with an address that conflicts.
+    // The second plugin finds the bridge that the first plugin's plan makes, with a conflicting address.
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("\"cni0\" already has an IP address different from 10.2.0.1/24"), "{stderr}");

@@ -1,4 +1,4 @@
-//! Told to end, a bug, nobody there to take the result: one CNI error on stdout, and nothing is left.
+//! Signals, panics, and a reader that does not read: one CNI error on stdout, and nothing is left.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -24,7 +24,7 @@ fn until(machine: &Machine, condition: &str) {
     assert!(machine.try_sh(&script).status.success(), "{condition}");
 }
 
-/// The one error of a call that was told to end: code 11, because a later call may well succeed.
+/// The only error of a call that received a signal: code 11, because a later call may succeed.
 fn ended_by(reply: &Reply, signal: &str) -> String {
     assert_eq!(reply.code, Some(1), "{reply:?}");
     let (code, msg, details) = reply.error();
@@ -34,12 +34,12 @@ fn ended_by(reply: &Reply, signal: &str) -> String {
 }
 
 #[test]
-fn told_to_end_in_the_last_step_it_finishes_that_and_undoes_all() {
+fn after_a_signal_in_the_last_step_the_step_ends_and_all_is_undone() {
     for name in ["TERM", "INT", "HUP"] {
         let machine = machine();
         let before = machine.snapshot();
         let log = machine.files().join("log");
-        // Once when the rules are made, and again when they are taken back.
+        // Once when the rules are added, and again when they are removed.
         let script = format!(
             "echo $* >> {}; kill -{name} $PPID; exec /usr/sbin/iptables-restore \"$@\"",
             log.display()
@@ -48,13 +48,17 @@ fn told_to_end_in_the_last_step_it_finishes_that_and_undoes_all() {
         let reply = Call::bridge("ADD", WALKTHROUGH).env("PATH", &path).run(&machine);
         ended_by(&reply, &format!("SIG{name}"));
         assert_eq!(machine.changes(&before), NOTHING);
-        assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 2, "made and taken back");
+        assert_eq!(
+            std::fs::read_to_string(log).unwrap().lines().count(),
+            2,
+            "the rules were added and removed"
+        );
         Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     }
 }
 
 #[test]
-fn told_to_end_while_a_native_plugin_works_it_ends_that_and_undoes_all() {
+fn after_a_signal_during_a_native_plugin_the_plugin_is_ended_and_all_is_undone() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let machine = machine();
         let plugins = Plugins::with_bridge(&machine);
@@ -71,8 +75,8 @@ fn told_to_end_while_a_native_plugin_works_it_ends_that_and_undoes_all() {
 }
 
 #[test]
-fn told_to_end_while_it_waits_it_answers_at_once() {
-    // For a lock that somebody holds.
+fn a_signal_during_a_wait_is_answered_at_once() {
+    // In the wait for a lock that somebody holds.
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     let before = machine.snapshot();
@@ -87,7 +91,7 @@ fn told_to_end_while_it_waits_it_answers_at_once() {
     drop(holder);
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
 
-    // For an address that may belong to somebody else.
+    // In the wait for duplicate address detection.
     let conf = r#"{"cniVersion": "1.0.0", "name": "six", "type": "bridge", "bridge": "br6", "enabledad": true, "isGateway": true,
         "ipam": {"type": "host-local", "subnet": "fd00:6::/64"}}"#;
     let before = machine.snapshot();
@@ -99,11 +103,11 @@ fn told_to_end_while_it_waits_it_answers_at_once() {
 }
 
 #[test]
-fn told_to_end_while_a_plugin_plans_or_the_configuration_comes_it_does_nothing() {
+fn a_signal_during_planning_or_reading_changes_nothing() {
     let machine = machine();
     let plugins = machine.plugins();
     install(&plugins, "bridge", &component("(loop $again (br $again)) unreachable"));
-    // Compiled before, so that it is the loop that is interrupted.
+    // Compiled before, so that the signal interrupts the loop.
     Call::new(&plugins, "bridge", "VERSION", "").ok(&machine);
     let before = machine.snapshot();
     let child = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).start(&machine, Stdio::piped());
@@ -129,7 +133,7 @@ fn told_to_end_while_a_plugin_plans_or_the_configuration_comes_it_does_nothing()
 }
 
 #[test]
-fn a_signal_that_whoever_started_it_ignores_does_not_end_it() {
+fn a_signal_that_the_caller_ignores_does_not_end_the_call() {
     let machine = machine();
     let path = machine.with_iptables("kill -HUP $PPID; exec /usr/sbin/iptables-restore \"$@\"");
     let bridge = wasm_cni_tests::dist().join("bridge");
@@ -141,7 +145,7 @@ fn a_signal_that_whoever_started_it_ignores_does_not_end_it() {
 }
 
 #[test]
-fn an_add_whose_result_nobody_takes_is_undone() {
+fn an_add_whose_result_cannot_be_written_is_undone() {
     let machine = machine();
     let before = machine.snapshot();
     // Nobody reads the pipe.
@@ -151,7 +155,7 @@ fn an_add_whose_result_nobody_takes_is_undone() {
     assert_eq!(reply.code, Some(1), "{}", reply.stderr);
     assert!(reply.stderr.contains("nobody takes the result"), "{}", reply.stderr);
     assert_eq!(machine.changes(&before), NOTHING);
-    // There is no room for it.
+    // The file system is full.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let reply = Reply::of(Call::bridge("ADD", WALKTHROUGH).start(&machine, full.into()));
     assert_eq!(reply.code, Some(1), "{}", reply.stderr);
@@ -159,7 +163,7 @@ fn an_add_whose_result_nobody_takes_is_undone() {
 }
 
 #[test]
-fn a_log_that_nobody_takes_ends_nothing() {
+fn a_log_that_nobody_reads_does_not_fail_the_call() {
     let machine = machine();
     let call = |verb: &str| Call::bridge(verb, WALKTHROUGH).env("WASM_CNI_LOG", "debug");
     for verb in ["ADD", "ADD", "DEL"] {
@@ -172,8 +176,8 @@ fn a_log_that_nobody_takes_ends_nothing() {
 
 #[test]
 fn a_panic_is_one_error_and_undone() {
-    // What the standard library takes for impossible: a sleep that fails otherwise than by a signal. The first is the one in which
-    // an ADD waits for its address.
+    // Triggers a panic in the standard library: a sleep that fails with an error other than EINTR. The first sleep is
+    // the one in which an ADD waits for its address.
     let conf = r#"{"cniVersion": "1.0.0", "name": "six", "type": "bridge", "bridge": "br6", "enabledad": true, "isGateway": true,
         "ipam": {"type": "host-local", "subnet": "fd00:6::/64"}}"#;
     let machine = machine();

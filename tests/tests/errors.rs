@@ -1,11 +1,11 @@
-//! Bad input and bad plugins: one clear CNI error on stdout, exit code 1, and the machine as before.
+//! Invalid input and invalid plugins: one clear CNI error on stdout, exit code 1, and the machine as before.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use wasm_cni_tests::guest::{component_for, install, with_bridges};
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, dist, repository};
 
-/// Makes the call on a machine with one container; gives the error after comparing the machine before and after.
+/// Makes the call on a machine with one container; checks that the machine does not change, and returns the error.
 fn error(call: &Call) -> (u64, String, String) {
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -91,11 +91,11 @@ fn a_missing_namespace_is_named() {
 }
 
 #[test]
-fn a_plugin_that_is_not_there_is_told_with_where_it_was_looked_for() {
+fn a_missing_plugin_is_named_with_the_searched_directories() {
     let (code, msg, details) = error(&add(WALKTHROUGH).env("CNI_PATH", "/none:/nowhere"));
     assert_eq!((code, msg.as_str()), (999, r#"failed to find plugin "bridge" in path [/none /nowhere]"#));
     assert!(details.contains("/none/bridge.wasm"), "{details}");
-    // A link to our own binary without its component is no plugin, and is not executed for ever.
+    // A link to our own binary without its component is no plugin. The binary must not execute itself for ever.
     let machine = Machine::new();
     let plugins = machine.plugins();
     std::fs::remove_file(plugins.join("host-local.wasm")).unwrap();
@@ -105,7 +105,7 @@ fn a_plugin_that_is_not_there_is_told_with_where_it_was_looked_for() {
     assert!(msg.starts_with("failed to find plugin \"host-local\" in path ["), "{msg}");
 }
 
-/// ADD with `bridge.wasm` replaced; the machine must be as before.
+/// ADD with `bridge.wasm` replaced; the machine must not change.
 fn with_bridge(component: &[u8]) -> (u64, String, String) {
     let machine = Machine::new();
     let plugins = machine.plugins();
@@ -121,7 +121,7 @@ fn with_bridge(component: &[u8]) -> (u64, String, String) {
 fn a_file_that_is_no_component_is_refused() {
     let (code, msg, details) = with_bridge(b"#!/bin/sh\n");
     assert_eq!(code, 108, "{msg}\n{details}");
-    // A core module is WebAssembly, and still no component.
+    // A core module is WebAssembly, but no component.
     let (code, msg, _) = with_bridge(&wat_module());
     assert_eq!(code, 108, "{msg}");
 }
@@ -204,7 +204,7 @@ fn the_installed_tree_is_what_an_installer_expects() {
             entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names
     };
-    // A link and a component each, and the two binaries.
+    // A link and a component for each plugin, and the two binaries.
     let plugins = names(&repository().join("guest-plugins")).into_iter().filter(|name| name != "sdk");
     let mut expected: BTreeSet<String> = plugins.flat_map(|name| [format!("{name}.wasm"), name]).collect();
     expected.extend(["wasm-cni", "wasm-cni-compile"].map(str::to_owned));
@@ -214,8 +214,8 @@ fn the_installed_tree_is_what_an_installer_expects() {
 }
 
 #[test]
-fn what_policy_refuses_is_told_with_action_and_rule_and_nothing_is_done() {
-    // Under another name the same component wants a bridge that its configuration does not name.
+fn a_refusal_names_action_and_rule_and_nothing_is_done() {
+    // Under another name, the same component asks for a bridge that its configuration does not name.
     let machine = Machine::new();
     let plugins = machine.plugins();
     std::fs::copy(plugins.join("bridge.wasm"), plugins.join("other.wasm")).unwrap();
@@ -232,7 +232,7 @@ fn what_policy_refuses_is_told_with_action_and_rule_and_nothing_is_done() {
 }
 
 #[test]
-fn a_version_that_cannot_say_the_result_is_told_before_anything_is_done() {
+fn a_version_that_cannot_express_the_result_is_refused_before_anything_is_done() {
     let config = r#"{"cniVersion": "0.2.0", "name": "l2", "type": "bridge", "bridge": "l2br"}"#;
     let (code, msg, details) = error(&add(config));
     assert_eq!((code, msg.as_str(), details.as_str()), (999, "cannot convert: no valid IP addresses", ""));
@@ -243,7 +243,7 @@ fn a_version_that_cannot_say_the_result_is_told_before_anything_is_done() {
 }
 
 #[test]
-fn every_violation_of_a_plan_is_told_at_once_by_add_and_by_plan() {
+fn add_and_plan_report_every_violation_at_once() {
     let machine = Machine::new();
     let plugins = machine.plugins();
     install(&plugins, "bridge", &with_bridges(&["cni_bridge0", "docker0", "virbr0"]));
@@ -270,7 +270,7 @@ fn every_violation_of_a_plan_is_told_at_once_by_add_and_by_plan() {
 }
 
 #[test]
-fn status_tells_whether_an_add_would_find_its_plugins() {
+fn status_reports_whether_an_add_would_find_its_plugins() {
     let machine = Machine::new();
     let plugins = machine.plugins();
     let status = Call::new(&plugins, "bridge", "STATUS", &WALKTHROUGH.replace("0.2.0", "1.1.0"));

@@ -1,9 +1,9 @@
-//! The networks in `examples/`, each for a runtime: as that would, a chain is added, checked and deleted.
+//! The networks in `examples/`: each chain is added, checked and deleted as its runtime would do it.
 
 use std::path::PathBuf;
 use wasm_cni_tests::{Machine, NOTHING, dist, repository};
 
-/// What a runtime passes to plugins that have the capability.
+/// The capability arguments of a runtime.
 const CAPABILITIES: &str = r#"{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
     "bandwidth": {"ingressRate": 8000000, "ingressBurst": 80000, "egressRate": 8000000, "egressBurst": 80000}}"#;
 
@@ -47,7 +47,7 @@ fn every_network_that_is_an_example_is_added_checked_and_deleted() {
         wasm_cni("del");
         let shared = machine.snapshot();
         assert!(!shared.contains("veth") && !shared.contains("ifb"), "{name}: {shared}");
-        // The second container finds what the first one left to it, and leaves that.
+        // The second container finds what the first one left, and leaves the same.
         wasm_cni("add");
         let again = machine.snapshot();
         assert_eq!(again.lines().count(), attached.lines().count(), "{name}");

@@ -1,4 +1,4 @@
-//! Undo after: an ADD that fails or is killed leaves nothing; DEL needs neither plugin nor namespace.
+//! An ADD that fails or is killed leaves nothing; DEL needs neither plugin nor namespace.
 
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH, workers};
 
@@ -71,13 +71,14 @@ fn no_file_that_cannot_be_opened_leaves_anything() {
         }
         usize::from(has_failed)
     });
-    // Not all are needed; those that are needed are tried.
+    // Not all files are needed; each needed one is tested.
     assert!((5..30).contains(&failed.iter().sum::<usize>()), "{failed:?}");
 }
 
 #[test]
 fn a_killed_add_is_cleaned_up_by_the_next_verb() {
-    // The tool kills the plugin that runs it: after the links, before the rules, with the last step's intent noted.
+    // The tool kills the plugin that runs it: after the links, before the rules, with the last step's intent in the
+    // journal.
     for verb in ["DEL", "ADD"] {
         let machine = machine();
         let before = machine.snapshot();
@@ -98,11 +99,11 @@ fn a_killed_add_is_cleaned_up_by_the_next_verb() {
 }
 
 #[test]
-fn rules_that_a_killed_add_has_on_their_way_are_waited_for() {
+fn the_next_verb_waits_for_rules_of_a_killed_add() {
     for verb in ["DEL", "ADD"] {
         let machine = machine();
         let before = machine.snapshot();
-        // The plugin has written all its lines and waits.
+        // The plugin has written all lines to the tool and waits.
         let path = machine.with_iptables(
             "lines=$(cat); kill -KILL $PPID; sleep 1; echo \"$lines\" | /usr/sbin/iptables-restore \"$@\"",
         );
@@ -161,7 +162,7 @@ fn del_without_netns_leaves_nothing() {
 }
 
 #[test]
-fn del_does_not_enter_a_namespace_that_took_the_place_of_the_containers() {
+fn del_does_not_enter_a_namespace_that_has_replaced_the_containers() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     machine.sh("ip netns delete 1234567890");
@@ -191,7 +192,7 @@ fn del_needs_no_component_and_no_config_that_fits() {
 }
 
 #[test]
-fn a_lost_or_broken_journal_costs_no_del() {
+fn del_works_with_a_lost_or_broken_journal() {
     for damage in [
         "rm -r /run/wasm-cni/attachments",
         "for f in /run/wasm-cni/attachments/*/*; do echo nonsense > $f; done",
@@ -225,7 +226,7 @@ fn a_second_add_replaces_the_first() {
 fn two_interfaces_of_one_container_share_a_chain_and_each_goes_alone() {
     let machine = machine();
     let call = |command: &str, name: &str| Call::bridge(command, WALKTHROUGH).env("CNI_IFNAME", name);
-    // The second default route would be refused by the kernel: both interfaces are on one network.
+    // The kernel would refuse the second default route, because both interfaces are on one network.
     let config = WALKTHROUGH
         .replace("{ \"dst\": \"0.0.0.0/0\" }, { \"dst\": \"1.1.1.1/32\", \"gw\": \"10.15.20.1\" }", "");
     call("ADD", "eth0").ok(&machine);
@@ -237,13 +238,13 @@ fn two_interfaces_of_one_container_share_a_chain_and_each_goes_alone() {
     assert!(!machine.sh("iptables -t nat -S").contains("CNI-"));
 }
 
-/// The host's end of the walkthrough's veth, as a first ADD names it.
+/// The host's end of the walkthrough's veth, with the name of a first ADD.
 fn host_veth(machine: &Machine) -> String {
     machine.sh("ip -o link show master cni_bridge0 | sed -E 's/^[0-9]+: ([^@:]+).*/\\1/'").trim().to_owned()
 }
 
 #[test]
-fn a_host_name_that_somebody_else_has_stays_theirs() {
+fn a_host_link_of_somebody_else_with_our_name_is_left_alone() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     let name = host_veth(&machine);
@@ -259,13 +260,13 @@ fn a_host_name_that_somebody_else_has_stays_theirs() {
 }
 
 #[test]
-fn a_dead_link_of_this_attachment_makes_room() {
+fn a_dead_link_of_this_attachment_is_replaced() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     let name = host_veth(&machine);
     let alias = machine.sh(&format!("ip link show {name} | sed -n 's/^ *alias //p'")).trim().to_owned();
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
-    // What an ADD leaves whose journal was lost too.
+    // What an ADD leaves if its journal is lost, too.
     machine.sh(&format!("ip link add {name} type veth peer name dead; ip link set {name} alias '{alias}'"));
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     assert_eq!(host_veth(&machine), name);

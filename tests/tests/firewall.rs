@@ -1,4 +1,5 @@
-//! firewall in a chain after bridge: what the host passes on, by iptables and by firewalld, and what isolates bridges.
+//! firewall in a chain after bridge: what the host forwards, with iptables and with firewalld, and the isolation of
+//! bridges.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::chained::{after, call};
@@ -25,7 +26,7 @@ fn machine(containers: &[&str]) -> Machine {
     machine
 }
 
-/// The chain's two ADDs; gives the last result.
+/// Makes the chain's two ADDs; returns the last result.
 fn add(machine: &Machine, bridge: &Value, config: &Value, container: &str) -> String {
     let result = call("ADD", bridge, container).ok(machine);
     call("ADD", &after(config, &result), container).ok(machine)
@@ -36,7 +37,7 @@ fn del(machine: &Machine, bridge: &Value, config: &Value, container: &str, resul
     call("DEL", bridge, container).ok(machine);
 }
 
-/// A host that passes nothing on of itself.
+/// A host that forwards nothing by default.
 fn close(machine: &Machine) {
     machine.sh("iptables -P FORWARD DROP");
 }
@@ -46,7 +47,7 @@ fn answers(machine: &Machine, from: &str, address: &str) -> bool {
 }
 
 #[test]
-fn a_container_reaches_the_outside_through_a_host_that_passes_nothing_on() {
+fn a_container_reaches_the_outside_through_a_host_that_forwards_nothing() {
     let machine = machine(&["c", "outside"]);
     machine.sh("ip link add out0 type veth peer name eth0 netns outside; ip addr add 192.0.2.1/24 dev out0; ip link set out0 up
         ip -n outside addr add 192.0.2.9/24 dev eth0; ip -n outside link set eth0 up
@@ -80,7 +81,7 @@ fn ten_containers_keep_their_rules_while_an_eleventh_comes_and_goes() {
     assert!(before.lines().all(|line| with.contains(line)), "{with}");
     del(&machine, &bridge, &config, "c11", &result);
     assert_eq!(rules(), before);
-    // One whose last step fails takes nothing with it either.
+    // An ADD whose last step fails does not remove it either.
     let failing =
         machine.with_iptables("case \"$*\" in *noflush*) exit 1; esac; exec /usr/sbin/iptables \"$@\"");
     let result = call("ADD", &bridge, "c11").ok(&machine);
@@ -89,7 +90,7 @@ fn ten_containers_keep_their_rules_while_an_eleventh_comes_and_goes() {
 }
 
 #[test]
-fn bridges_are_kept_apart_as_the_policy_says() {
+fn the_ingress_policy_isolates_bridges() {
     let machine = machine(&["a", "b", "other"]);
     let (first, second) = (bridge("br0", "10.1.2.0/24"), bridge("br1", "10.1.3.0/24"));
     for (policy, within) in [("same-bridge", true), ("isolated", !machine.filters_bridged())] {
@@ -106,7 +107,7 @@ fn bridges_are_kept_apart_as_the_policy_says() {
             let result: Value = serde_json::from_str(result).unwrap();
             result["ips"][0]["address"].as_str().unwrap().split('/').next().unwrap().to_owned()
         };
-        // Frames within a bridge pass the host's rules only where br_netfilter has them do so.
+        // Frames within a bridge pass the host's rules only if br_netfilter is active.
         assert_eq!(answers(&machine, "a", &address(&results[1])), within, "{policy}");
         assert!(!answers(&machine, "other", &address(&results[0])), "{policy}");
         for ((bridge, config, name), result) in
@@ -119,7 +120,7 @@ fn bridges_are_kept_apart_as_the_policy_says() {
 }
 
 #[test]
-fn what_somebody_flushed_is_told_and_repaired() {
+fn check_names_flushed_rules_and_repair_restores_them() {
     let machine = machine(&["c"]);
     close(&machine);
     let (bridge, config) =
@@ -153,7 +154,7 @@ fn an_unknown_policy_changes_nothing() {
     }
 }
 
-/// A system bus with a firewalld on it, which writes down its zones' sources.
+/// A system bus with a firewalld that records its zones' sources.
 fn firewalld(machine: &Machine) -> [Background; 2] {
     machine.sh(
         "mkdir -p /run/dbus; cat > /run/dbus/system.conf <<'E'
@@ -170,7 +171,7 @@ E",
     let service =
         Background::start(machine, &format!("exec {} /run/dbus/sources", env!("CARGO_BIN_EXE_firewalld")));
     machine.sh("for i in $(seq 200); do [ -e /run/dbus/sources ] && exit 0; sleep 0.05; done; exit 1");
-    // It has the name a moment after that.
+    // The process owns the name a moment later.
     machine.sh(
         "for i in $(seq 200); do dbus-send --system --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus \
          org.freedesktop.DBus.NameHasOwner string:org.fedoraproject.FirewallD1 | grep -q true && exit 0; sleep 0.05; done; exit 1",
@@ -179,7 +180,7 @@ E",
 }
 
 #[test]
-fn firewalld_is_told_where_it_runs_and_forgets_with_the_container() {
+fn a_running_firewalld_gets_a_source_and_loses_it_with_the_container() {
     let machine = machine(&["c"]);
     let _running = firewalld(&machine);
     let (bridge, config) = (bridge("br0", "10.1.2.0/24"), firewall("br0", json!({"firewalldZone": "home"})));
@@ -188,7 +189,7 @@ fn firewalld_is_told_where_it_runs_and_forgets_with_the_container() {
     assert_eq!(sources().trim(), "home 10.1.2.2/32");
     assert!(!machine.sh("iptables -S").contains("CNI-FORWARD"), "firewalld alone");
     call("CHECK", &after(&config, &result), "c").ok(&machine);
-    // Again: that it is there already is no error.
+    // A second ADD: the existing source is no error.
     call("ADD", &after(&config, &result), "c").ok(&machine);
     machine.sh(
         "dbus-send --system --print-reply --dest=org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 \
@@ -200,7 +201,7 @@ fn firewalld_is_told_where_it_runs_and_forgets_with_the_container() {
     assert_eq!(sources().trim(), "home 10.1.2.2/32");
     del(&machine, &bridge, &config, "c", &result);
     assert_eq!(sources(), "");
-    // By prevResult alone, as the reference's are.
+    // With prevResult only, as for attachments of the reference.
     let result = add(&machine, &bridge, &config, "c");
     machine.sh("rm -r /run/wasm-cni/attachments/*/firewall.0");
     call("DEL", &after(&config, &result), "c").ok(&machine);
@@ -208,7 +209,7 @@ fn firewalld_is_told_where_it_runs_and_forgets_with_the_container() {
 }
 
 #[test]
-fn what_firewalld_refuses_is_told_in_its_words_and_leaves_nothing() {
+fn a_refusal_of_firewalld_is_reported_in_its_words_and_leaves_nothing() {
     let machine = machine(&["c"]);
     let _running = firewalld(&machine);
     let result = call("ADD", &bridge("br0", "10.1.2.0/24"), "c").ok(&machine);
@@ -221,7 +222,7 @@ fn what_firewalld_refuses_is_told_in_its_words_and_leaves_nothing() {
 }
 
 #[test]
-fn without_a_bus_firewalld_is_an_error_on_add_and_nothing_on_del() {
+fn without_a_bus_add_with_firewalld_fails_and_del_succeeds() {
     let machine = machine(&["c"]);
     let result = call("ADD", &bridge("br0", "10.1.2.0/24"), "c").ok(&machine);
     let before = machine.snapshot();

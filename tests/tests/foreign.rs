@@ -1,5 +1,5 @@
-//! Attachments that Debian's reference plugins made, or made again: each is deleted as one's own, and hurt by no journal that is
-//! about something else.
+//! Attachments that Debian's reference plugins made, or made again: each is deleted like our own, and an unrelated
+//! journal does no harm.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// A network with two addresses: who comes third gets the first one's.
+/// A network with two addresses: the third container gets the address of the first.
 fn small() -> String {
     let mut config: Value = serde_json::from_str(&walkthrough("1.0.0")).unwrap();
     config["ipam"] = json!({"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24", "rangeStart": "10.15.20.2", "rangeEnd": "10.15.20.2"}]]});
@@ -58,7 +58,7 @@ fn del_removes_what_the_reference_added_with_and_without_its_namespace() {
                 .changes(&before)
                 .into_iter()
                 .filter(|line| {
-                    // A DEL leaves the bridge, forwarding, the table in nftables and the address that was given last.
+                    // A DEL leaves the bridge, forwarding, the nftables table and the address that was given last.
                     ![
                         "cni_bridge0",
                         "forward",
@@ -99,7 +99,7 @@ fn an_address_that_went_to_another_container_is_left_to_it_whatever_verb_comes()
                 machine.sh("ip netns delete 1234567890");
                 machine.sh(&format!("{} gc --dead-namespaces", dist().join("wasm-cni").display()));
             }
-            // There is no address left for it.
+            // No address is left for it.
             _ => drop(Call::bridge("ADD", &config).error(&machine)),
         }
         let changes: Vec<String> = machine
@@ -121,7 +121,7 @@ fn an_address_that_went_to_another_container_is_left_to_it_whatever_verb_comes()
 #[test]
 fn an_attachment_that_the_reference_made_again_is_its_own() {
     let config = small();
-    // The same container, interface and address: nothing but the link tells them apart.
+    // The same container, interface and address: only the link distinguishes them.
     let again = || {
         let machine = machine();
         Call::bridge("ADD", &config).ok(&machine);
@@ -135,7 +135,7 @@ fn an_attachment_that_the_reference_made_again_is_its_own() {
     let (_, msg, details) = Call::bridge("ADD", &config).error(&machine);
     assert!(msg.contains("container veth name (\"eth12\") already exists"), "{msg}");
     assert!(details.contains("made the attachment again"), "{details}");
-    assert_eq!(machine.changes(&before), NOTHING, "an ADD hurts nobody");
+    assert_eq!(machine.changes(&before), NOTHING, "an ADD changes nothing");
     gc(&config, json!([{"containerID": "1234567890", "ifname": "eth12"}])).ok(&machine);
     let wasm_cni = dist().join("wasm-cni");
     machine.sh(&format!("{0} gc --dead-namespaces; {0} repair || true", wasm_cni.display()));
@@ -144,7 +144,7 @@ fn an_attachment_that_the_reference_made_again_is_its_own() {
     with_result["prevResult"] = result;
     Call::bridge("CHECK", &with_result.to_string()).ok(&machine);
 
-    // Of DEL it is the one that is meant.
+    // DEL is meant for this attachment.
     Call::bridge("DEL", &config).ok(&machine);
     let after = machine.snapshot();
     assert!(

@@ -1,4 +1,4 @@
-//! GC, by the runtime and by an operator: what is not valid goes, and nothing else.
+//! GC, by a runtime and by an operator: it removes what is not valid, and nothing else.
 
 use serde_json::{Value, json};
 use std::process::Output;
@@ -32,7 +32,7 @@ fn operator(machine: &Machine, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Holds an attachment's lock, as an ADD in flight does.
+/// Holds an attachment's lock, as a running ADD does.
 fn flight(machine: &Machine, container: &str) -> Background {
     let file = machine.sh(&format!("grep -l '\"container\":\"{container}\"' /run/wasm-cni/attachments/*/*"));
     let directory = std::path::Path::new(file.trim()).parent().unwrap();
@@ -78,7 +78,7 @@ fn a_dry_run_shows_what_goes_and_changes_nothing() {
     }
     assert!(!planned.contains("10.15.20.2") && !planned.contains("third"), "{planned}");
     assert_eq!(machine.changes(&before), NOTHING);
-    // The runtime's own call can be dry too.
+    // A runtime's GC can be a dry run, too.
     let reply = gc(json!([valid("1234567890"), valid("third")])).env("WASM_CNI_DRY_RUN", "1").run(&machine);
     assert!(
         reply.stderr.contains("10.15.20.3") && reply.stdout.contains("dry run of GC"),
@@ -100,7 +100,7 @@ fn a_dry_run_shows_what_goes_and_changes_nothing() {
 fn dead_namespaces_are_found_without_a_list() {
     let machine = machine();
     machine.sh("ip netns delete second");
-    // Another namespace at its path is not the container's.
+    // Another namespace at the same path does not belong to the container.
     machine.sh("ip netns delete third");
     machine.netns("third");
     assert_eq!(operator(&machine, &["other", "--dead-namespaces"]).1, "nothing was removed\n");
@@ -206,7 +206,7 @@ fn chains_for_a_source_mac_whose_port_is_gone_are_found_without_a_journal() {
         Call::bridge("ADD", &config.to_string()).container(container).ok(&machine);
     }
     machine.sh("rm -r /run/wasm-cni; ip netns delete 1234567890; ip netns delete third");
-    // The kernel takes its time with the links.
+    // The kernel needs some time to remove the links.
     machine.sh(
         "for i in $(seq 500); do [ $(ip link | grep -c ': veth') = 1 ] && exit 0; sleep 0.02; done; exit 1",
     );

@@ -1,4 +1,5 @@
-//! host-local under its own link, as a native main plugin executes it, beside Debian's reference; and its STATUS.
+//! host-local under its own name, as a native main plugin executes it, compared with Debian's reference; and its
+//! STATUS.
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use wasm_cni_tests::{Background, Call, Machine, NOTHING, dist, example_plugin};
 const REFERENCE: &str = "/usr/lib/cni";
 const STORE: &str = "/var/lib/cni/networks/net";
 
-/// Ours and theirs.
+/// Our plugin and the reference's.
 fn directories() -> [PathBuf; 2] {
     assert!(
         Path::new(REFERENCE).join("host-local").exists(),
@@ -36,7 +37,7 @@ fn leases(machine: &Machine) -> String {
     ))
 }
 
-/// A result without the `dns` that 1.1.1 writes even when it is empty.
+/// A result without the `dns` that 1.1.1 writes even if it is empty.
 fn comparable(stdout: &str) -> Value {
     let mut result: Value = serde_json::from_str(stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"));
     result.as_object_mut().unwrap().retain(|_, value| *value != json!({}));
@@ -44,7 +45,7 @@ fn comparable(stdout: &str) -> Value {
 }
 
 #[test]
-fn a_namespace_that_is_not_there_matters_to_it_as_little_as_to_the_reference() {
+fn like_the_reference_it_needs_no_namespace() {
     let [ours, theirs] = directories().map(|dir| {
         let machine = Machine::new();
         let call = |command: &str| call(&dir, command, &small("1.0.0")).env("CNI_NETNS", "/nonexistent");
@@ -164,7 +165,7 @@ fn a_relative_path_counts_from_the_working_directory() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_before_a_store_is_made() {
+fn a_file_that_cannot_be_read_is_reported_before_a_store_is_made() {
     let [ours, theirs] = directories().map(|dir| {
         let machine = Machine::new();
         std::fs::create_dir(machine.files().join("directory")).unwrap();
@@ -206,11 +207,14 @@ fn resolver_settings_reach_the_result_of_bridge_and_the_plan_of_an_ordinary_user
         plugins = plugins.display()
     );
     let plan = machine.sh(&script);
-    assert!(plan.contains(&format!("file {files}/resolv.conf")), "what is not readable is told:\n{plan}");
+    assert!(
+        plan.contains(&format!("file {files}/resolv.conf")),
+        "the plan names the unreadable file:\n{plan}"
+    );
     assert!(plan.contains("ip address add 10.1.2.2/29"), "{plan}");
 }
 
-/// STATUS of `plugin` without the variables of an attachment, which the runtime does not give.
+/// STATUS of `plugin`, without the variables of an attachment, as a runtime calls it.
 fn status(dir: &Path, plugin: &str, config: &Value) -> Call {
     let call = Call::new(dir, plugin, "STATUS", &config.to_string());
     call.env("CNI_CONTAINERID", "").env("CNI_IFNAME", "").env("CNI_NETNS", "")
@@ -239,7 +243,7 @@ fn status_fails_while_no_address_is_left_and_changes_nothing() {
 }
 
 #[test]
-fn status_tells_of_a_configuration_with_which_no_add_can_succeed() {
+fn status_fails_for_a_configuration_with_which_no_add_can_succeed() {
     let machine = Machine::new();
     for (ipam, expected) in [
         (json!({}), "no IP ranges specified"),

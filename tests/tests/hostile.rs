@@ -1,4 +1,4 @@
-//! The hostile corpus, `tests/hostile`: components of which each attacks, through the executed binary.
+//! The hostile corpus, `tests/hostile`: components that attack, run with the installed binary.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,7 +27,7 @@ fn every_attack_is_refused_by_its_name_and_the_machine_is_as_before() {
     .collect();
     let refused = verdicts.iter().filter(|verdict| verdict.is_refused()).count();
     let unchanged = verdicts.iter().filter(|verdict| verdict.is_unchanged()).count();
-    // Past the test harness, which keeps what a test prints that passes.
+    // Writes to stderr directly, because the test harness captures the output of a test that passes.
     let tried = verdicts.len();
     writeln!(
         std::io::stderr(),
@@ -40,7 +40,7 @@ fn every_attack_is_refused_by_its_name_and_the_machine_is_as_before() {
 }
 
 #[test]
-fn what_a_guest_says_is_printed_without_what_a_terminal_obeys() {
+fn terminal_control_characters_of_a_guest_are_not_printed() {
     const SCREEN: &str = r"\1b[2J\0dall is well\07\c2\9b2J";
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -60,7 +60,7 @@ fn what_a_guest_says_is_printed_without_what_a_terminal_obeys() {
             printed.extend([output.stdout, output.stderr]);
         }
         let call = Call::new(&plugins, "bridge", "ADD", &walkthrough("1.1.0")).env("WASM_CNI_DRY_RUN", "1");
-        // stdout is for a program.
+        // Programs read stdout, so it is not filtered for a terminal.
         printed.push(call.run(&machine).stderr.into_bytes());
         let printed = String::from_utf8(printed.concat()).unwrap();
         assert!(printed.contains("all is well"), "{body}: {printed}");
@@ -69,7 +69,7 @@ fn what_a_guest_says_is_printed_without_what_a_terminal_obeys() {
 }
 
 #[test]
-fn an_attack_after_a_native_plugin_ran_takes_back_what_was_applied_for_it() {
+fn an_attack_after_a_native_plugin_ran_undoes_the_applied_stage() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = Plugins::with_bridge(&machine);

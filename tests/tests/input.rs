@@ -1,5 +1,5 @@
-//! The host's own input (`docs/security.md`, S12): whatever is in the environment, on standard input, or at a path, the answer is an
-//! error, or what was asked for, and nothing else has changed.
+//! The host's own input (`docs/security.md`, S12): whatever is in the environment, on standard input, or at a path, the
+//! call returns an error or does what was asked, and changes nothing else.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,10 +13,10 @@ fn machine() -> Machine {
     machine
 }
 
-/// More than any call here may take, on a busy machine too.
+/// The time limit of a call, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Makes calls that must fail, on one machine, which must be as before after each; gives each error.
+/// Makes calls that must fail, on one machine, which must not change; returns each error.
 fn errors(machine: &Machine, calls: &[(&str, Call)]) -> Vec<(u64, String, String)> {
     let before = machine.snapshot();
     let error = |(what, call): &(&str, Call)| {
@@ -64,7 +64,7 @@ fn a_namespace_path_that_is_something_else_is_refused() {
             assert_eq!(got, code, "{command} {path}: {msg}");
             assert!(msg.contains(part), "{command} {path}: {msg}");
         }
-        // To DEL each of them is a container that is gone.
+        // For DEL, each of them is a deleted container.
         assert_eq!(Call::bridge("DEL", WALKTHROUGH).env("CNI_NETNS", &path).ok(&machine), "");
     }
 }
@@ -73,7 +73,7 @@ fn a_namespace_path_that_is_something_else_is_refused() {
 fn a_namespace_path_that_changes_meanwhile_leads_to_one_namespace_or_to_an_error() {
     let machine = machine();
     machine.sh("ln -s /run/netns/1234567890 /run/link; mkfifo /run/fifo");
-    // What lasts as long as the node is there already.
+    // Objects with the lifetime of the node already exist.
     add(WALKTHROUGH).ok(&machine);
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     let before = machine.snapshot();
@@ -91,14 +91,14 @@ fn a_namespace_path_that_changes_meanwhile_leads_to_one_namespace_or_to_an_error
         } else {
             assert!(matches!(reply.error().0, 8 | 999), "{}", reply.stdout);
         }
-        assert!(!machine.sh("ip -o link").contains("eth12"), "the host's namespace is nobody's container");
+        assert!(!machine.sh("ip -o link").contains("eth12"), "the host's namespace belongs to no container");
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     }
     drop(race);
     machine.sh("rm -f /run/new /run/shown");
     assert!(added > 0, "some were lucky");
     let mut left = machine.changes(&before);
-    // The next address comes next.
+    // The next call gets the next address.
     left.retain(|line| !line.contains("last_reserved"));
     assert_eq!(left, NOTHING);
 }
@@ -118,7 +118,7 @@ fn a_plugin_is_named_by_a_file_name_and_nothing_else() {
         (".", "invalid plugin name: ."),
         ("host-local\\u0000x", "invalid plugin name: host-local\\0x"),
         (&"x".repeat(256), "invalid plugin name: xxx"),
-        // A file of that name is there, and is no executable.
+        // A file of that name exists, but is not executable.
         ("host-local.wasm", "failed to execute"),
         ("wasm-cni-compile", ""),
     ] {
@@ -129,7 +129,7 @@ fn a_plugin_is_named_by_a_file_name_and_nothing_else() {
     }
 }
 
-/// Executes our binary under another name and with other bytes than text.
+/// Executes our binary under a name that is not UTF-8.
 fn odd(machine: &Machine, name: &[u8], variables: &[(&str, &[u8])]) -> Reply {
     let mut command = machine.command("bash");
     command.args(["-c", "exec -a \"$0\" \"$1\""]).arg(OsStr::from_bytes(name)).arg(dist().join("wasm-cni"));
@@ -191,7 +191,7 @@ fn variables_that_are_no_text_are_refused() {
 }
 
 #[test]
-fn an_environment_as_large_as_the_kernel_allows_is_an_error_or_no_matter() {
+fn an_environment_as_large_as_the_kernel_allows_is_an_error_or_has_no_effect() {
     let machine = machine();
     // 10 000 directories, none of which has the plugin.
     let long = (0..10_000).map(|n| format!("/none/{n:05}")).collect::<Vec<_>>().join(":");
@@ -205,13 +205,13 @@ fn an_environment_as_large_as_the_kernel_allows_is_an_error_or_no_matter() {
     ];
     let codes: Vec<u64> = errors(&machine, &calls).into_iter().map(|(code, ..)| code).collect();
     assert_eq!(codes, [999, 999, 4, 4, 999, 4]);
-    // The plugin that is in the last of them is found.
+    // The plugin is in the last of them.
     let path = format!("{long}:{}", dist().display());
     add(WALKTHROUGH).env("CNI_PATH", &path).ok(&machine);
 }
 
 #[test]
-fn configurations_out_of_proportion_are_refused() {
+fn oversized_configurations_are_refused() {
     let machine = machine();
     let with = |key: &str, value: &str| {
         format!("{{\"{key}\": {value}, {}", WALKTHROUGH.trim_start().trim_start_matches('{'))
@@ -246,7 +246,7 @@ fn of_a_key_that_is_there_twice_the_last_counts_as_in_the_reference() {
     Call::bridge("DEL", &config).ok(&machine);
 }
 
-/// A call whose standard input is what a shell makes of it.
+/// A call whose standard input comes from a shell command.
 fn with_input(machine: &Machine, input: &str) -> Reply {
     let script = format!(
         "export CNI_COMMAND=ADD CNI_CONTAINERID=1234567890 CNI_IFNAME=eth12 CNI_NETNS=/var/run/netns/1234567890 CNI_PATH={dist}; \
@@ -273,8 +273,8 @@ fn an_input_that_is_closed_endless_or_no_stream_is_an_error() {
 }
 
 #[test]
-fn while_an_input_is_waited_for_nothing_is_held() {
-    // A runtime that never writes has its call wait for ever, as with the reference; others go on.
+fn no_lock_is_held_while_a_call_waits_for_its_input() {
+    // If a runtime never writes, its call waits for ever, as with the reference. Other calls are not blocked.
     let machine = machine();
     let mut command = machine.command(dist().join("bridge"));
     command

@@ -1,4 +1,4 @@
-//! What a component may do is read from its imports, without running it.
+//! `wasm-cni inspect` reads a component's capabilities from its imports, without running it.
 
 use serde_json::Value;
 use wasm_cni_tests::{Machine, dist};

@@ -1,14 +1,14 @@
-//! `wasm-cni install` and `uninstall`: beside the plugins of others, at once or not at all, and back.
+//! `wasm-cni install` and `uninstall`: next to plugins of others, all or nothing, and back.
 
 use std::path::{Path, PathBuf};
 use wasm_cni_tests::install::{install, ok, program, said, uninstall, words};
 use wasm_cni_tests::native::REFERENCE;
 use wasm_cni_tests::{Background, Call, Machine, NOTHING, Reply, WALKTHROUGH, dist, example_plugin, target};
 
-/// Where the plugins of others are, and where ours come to be.
+/// A directory with plugins of others, for the installation.
 fn bin(machine: &Machine) -> PathBuf {
     let dir = machine.files().join("bin");
-    // One that nobody replaces, one that is a link, and something that is no plugin.
+    // A plugin with another name, one that is a link, and a file that is no plugin.
     machine.sh(&format!(
         "mkdir {dir}; cp {REFERENCE}/bridge {REFERENCE}/macvlan {dir}; ln -s {REFERENCE}/host-local {dir}/host-local; \
          echo text > {dir}/README",
@@ -17,7 +17,7 @@ fn bin(machine: &Machine) -> PathBuf {
     dir
 }
 
-/// Every file below, with mode, owner, link and contents.
+/// Every file below, with mode, owner, link target and contents.
 fn listing(machine: &Machine, dir: &Path) -> String {
     machine.sh(&format!(
         "cd {}; find . -printf '%p %y %m %u %l\\n' | sort; find . -type f | sort | xargs sha256sum",
@@ -32,7 +32,7 @@ fn refused(machine: &Machine, arguments: &[&str], dir: &Path) -> String {
 }
 
 #[test]
-fn it_is_put_beside_the_plugins_of_others_and_uninstall_puts_back_what_it_replaced() {
+fn install_keeps_plugins_of_others_and_uninstall_restores_what_it_replaced() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let dir = bin(&machine);
@@ -57,7 +57,7 @@ fn it_is_put_beside_the_plugins_of_others_and_uninstall_puts_back_what_it_replac
     assert_eq!(machine.sh("ls /run/wasm-cni/attachments | wc -l"), "1\n", "it was ours that did it");
     Call::new(&dir, "bridge", "DEL", WALKTHROUGH).ok(&machine);
 
-    // Again, from there and from here: nothing is written.
+    // A second installation, from the installed tree and from the original one, writes nothing.
     let times =
         format!("cd {}; find . -printf '%p %i %C@\\n' | grep -v -e '^. ' -e .wasm-cni | sort", dir.display());
     let all = (listing(&machine, &dir), machine.sh(&times));
@@ -86,7 +86,7 @@ fn on_a_node_where_containers_run_either_deletes_what_was_attached_before() {
     ["first", "second", "third"].iter().for_each(|name| drop(machine.netns(name)));
     call("ADD", "third");
     call("DEL", "third");
-    // What the first one leaves for others.
+    // What the first container leaves for others.
     let before = machine.snapshot();
     call("ADD", "first");
     install(&machine, &dir);
@@ -106,7 +106,7 @@ fn on_a_node_where_containers_run_either_deletes_what_was_attached_before() {
     assert_eq!(left.collect::<Vec<_>>(), NOTHING);
 }
 
-/// While two versions are installed in turn, and somebody's package puts its own plugin there again in between.
+/// Two versions are installed in turn, and in between a package of somebody else puts its own plugin there again.
 #[test]
 fn a_runtime_finds_a_plugin_at_any_time() {
     let machine = Machine::new();
@@ -135,7 +135,7 @@ fn a_runtime_finds_a_plugin_at_any_time() {
     assert!(!log.contains("failed") && words(&log).contains("bridge replaced"), "{log}");
 }
 
-/// The call of `install` with a fault at the `number`th of its renames, which puts everything in place.
+/// A call of `install` with a fault at one of its renames, which put the files in place.
 fn install_with(machine: &Machine, dir: &Path, fault: &str) -> Reply {
     let mut command = machine.command("strace");
     command.args(["-qqq", "-o", "/dev/null", "-e", "trace=rename", "-e", &format!("inject=rename:{fault}")]);
@@ -165,7 +165,7 @@ fn an_install_that_fails_half_way_changes_nothing() {
         assert!(number == 1 || reply.stderr.contains("nothing was changed"), "{}", reply.stderr);
         assert_eq!(listing(&machine, &dir), before, "rename {number}");
     }
-    // The note, two programs, and for each plugin a component and a link; two were somebody's.
+    // The record, two programs, and for each plugin a component and a link; two of them replaced files of others.
     assert!(failures >= 1 + 2 + 6 + 2, "{failures}");
 }
 
@@ -203,9 +203,9 @@ fn an_upgrade_keeps_what_was_there_before_the_first_install() {
     let text = ok(&program(&machine, &newer.join("wasm-cni"), &["install"], &dir));
     assert!(words(&text).contains("host-local.wasm updated"), "{text}");
     assert_eq!(std::fs::read(dir.join("host-local.wasm")).unwrap(), std::fs::read(example_plugin()).unwrap());
-    // And back to the older one, which is known too.
+    // Back to the older version, whose digests are known too.
     assert!(words(&install(&machine, &dir)).contains("host-local.wasm updated"));
-    // A package of somebody else puts its plugin there again, and a newer one.
+    // A package of somebody else installs its plugin again, and then a newer one.
     machine.sh(&format!("cd {}; cp {REFERENCE}/ptp new; mv new bridge", dir.display()));
     assert!(words(&install(&machine, &dir)).contains("bridge replaced"));
     uninstall(&machine, &dir);
@@ -237,7 +237,7 @@ fn a_component_that_somebody_swapped_is_replaced_only_by_force_and_comes_back() 
     ok(&program(&machine, &dist().join("wasm-cni"), &["install", "--force"], &dir));
     uninstall(&machine, &dir);
     assert_eq!(std::fs::read(dir.join("host-local.wasm")).unwrap(), std::fs::read(example_plugin()).unwrap());
-    // What is changed after the installation stays.
+    // Files that were changed after the installation stay.
     install_by_force(&machine, &dir);
     std::fs::write(dir.join("static.wasm"), "mine").unwrap();
     let text = uninstall(&machine, &dir);
@@ -301,7 +301,7 @@ fn what_does_not_compile_or_policy_pins_otherwise_is_not_installed() {
     let pinned = format!("[[rule]]\nplugin = \"bridge\"\nsha256 = [\"{}\"]\n", "0".repeat(64));
     for (text, expected) in [
         (pinned.as_str(), "bridge.wasm: "),
-        // No container would start any more.
+        // With such a policy no container would start.
         ("[[rule]]\nplugins = 5\n", "the policy cannot be used: nothing is allowed until it can"),
     ] {
         std::fs::write(&policy, text).unwrap();
@@ -314,7 +314,7 @@ fn what_does_not_compile_or_policy_pins_otherwise_is_not_installed() {
 }
 
 #[test]
-fn what_containers_need_is_not_uninstalled_while_nothing_takes_its_place() {
+fn uninstall_refuses_while_containers_need_a_plugin_without_replacement() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let dir = machine.files().join("new/bin");
@@ -333,13 +333,13 @@ fn what_containers_need_is_not_uninstalled_while_nothing_takes_its_place() {
 }
 
 #[test]
-fn a_terminal_sees_how_far_compiling_is() {
+fn a_terminal_shows_the_progress_of_compiling() {
     let machine = Machine::new();
     let dir = machine.files().join("bin");
     let line = format!("{} install --dir {}", dist().join("wasm-cni").display(), dir.display());
     let shown = machine.sh(&format!("export TERM=xterm; stty() {{ :; }}; script -qec '{line}' /dev/null"));
     assert!(shown.contains("compiling bridge") && shown.contains("compiling static"), "{shown:?}");
-    // What was compiled then is not compiled by the first container.
+    // The installation compiled the components, so the first container does not.
     let compiled = machine.sh("ls /var/cache/wasm-cni/*.cwasm | wc -l").trim().parse::<usize>().unwrap();
     let components = std::fs::read_dir(dist()).unwrap().flatten();
     let components = components.filter(|e| e.path().extension().is_some_and(|extension| extension == "wasm"));

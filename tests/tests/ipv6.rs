@@ -1,4 +1,4 @@
-//! IPv6 as users meet it: addresses that work at once, neighbours that know them, packets that get out and back.
+//! IPv6: addresses work at once, neighbours know them, packets get out and back.
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -35,13 +35,13 @@ fn add(machine: &Machine, config: &str, container: &str) -> Value {
     serde_json::from_str(&call("ADD", config, container).ok(machine)).unwrap()
 }
 
-/// From the host, where `container` is empty.
+/// From the host if `container` is empty.
 fn ping(container: &str, to: &str, seconds: f32) -> String {
     let inside = if container.is_empty() { String::new() } else { format!("ip netns exec {container} ") };
     format!("{inside}ping -q -c 1 -W {seconds} {to}")
 }
 
-/// Milliseconds until the first packet is answered; forever when it is lost.
+/// Milliseconds until the first packet is answered; the maximum if it is lost.
 fn round_trip(machine: &Machine, container: &str, to: &str) -> f64 {
     let output = machine.try_sh(&ping(container, to, 5.0).replace(" -q", ""));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -49,7 +49,7 @@ fn round_trip(machine: &Machine, container: &str, to: &str) -> f64 {
     time.unwrap_or(f64::INFINITY)
 }
 
-/// What packets of a link say, a line each.
+/// The packets of a link, one per line.
 struct Capture {
     tcpdump: Child,
     lines: Receiver<String>,
@@ -72,7 +72,7 @@ impl Capture {
         Capture { tcpdump, lines }
     }
 
-    /// Waits for a packet whose line has all of these.
+    /// Waits for a packet whose line contains all of these texts.
     fn wait_for(&self, parts: &[&str]) {
         let mut seen = String::new();
         loop {
@@ -116,7 +116,7 @@ fn addresses_work_when_add_returns_in_every_version() {
             let config = network(subnets, &json!({"cniVersion": version, "ipMasq": true}));
             machine.netns("a");
             let text = call("ADD", &config, "a").ok(&machine);
-            // Before anything else, and with less patience than duplicate address detection takes.
+            // The first packet, with a time limit that is shorter than duplicate address detection.
             let pings = subnets.iter().flat_map(|subnet| {
                 let (address, gateway) = of(subnet);
                 let address = address.split('/').next().unwrap().to_owned();
@@ -165,7 +165,7 @@ fn addresses_work_when_add_returns_in_every_version() {
 }
 
 #[test]
-fn neighbours_are_told_of_new_addresses_of_both_families() {
+fn new_addresses_of_both_families_are_announced_to_neighbours() {
     let machine = Machine::new();
     let config = network(&[V4, V6], &json!({}));
     add(&machine, &config, "peer");
@@ -175,7 +175,7 @@ fn neighbours_are_told_of_new_addresses_of_both_families() {
     packets.wait_for(&[&mac, "fd00:1::3 > ff02::1", "neighbor advertisement, tgt is fd00:1::3"]);
 }
 
-/// What a node remembers of an address is of the container that had it before.
+/// The neighbour entry of a node is that of the previous container.
 #[test]
 fn an_address_that_had_another_owner_is_reached_within_100_ms() {
     for (state, enabledad) in [("reachable", false), ("stale", false), ("delay", true)] {
@@ -189,7 +189,7 @@ fn an_address_that_had_another_owner_is_reached_within_100_ms() {
                 ));
             }
         }
-        // How long it takes on this machine, however slow, where nothing has to be found out.
+        // The time on this machine, however slow, without neighbour discovery.
         let usual = [("", "10.1.2.2"), ("peer", "10.1.2.1")].map(|(from, to)| {
             round_trip(&machine, from, to);
             round_trip(&machine, from, to)
@@ -219,7 +219,7 @@ fn addresses_outlast_a_link_that_goes_down() {
     machine.sh(&format!("{} && {}", ping("a", "10.1.2.1", 5.0), ping("a", "fd00:1::1", 5.0)));
 }
 
-/// A node beyond the host, that knows nothing of the containers' subnets.
+/// A node beyond the host, without routes to the containers' subnets.
 fn outside(machine: &Machine) {
     machine.netns("outside");
     machine.sh("ip link add up0 type veth peer name eth0 netns outside; ip link set up0 up
@@ -240,7 +240,7 @@ fn packets_leave_with_the_hosts_address_and_are_answered() {
         packets.wait_for(&["192.0.2.1 > 192.0.2.2", "echo request"]);
         machine.sh(&ping("a", "fd00:99::2", 5.0));
         packets.wait_for(&["fd00:99::1 > fd00:99::2", "echo request"]);
-        // Within the subnet everybody keeps theirs.
+        // Within the subnet, addresses are not changed.
         add(&machine, &network(&[V4, V6], &keys), "b");
         let packets = Capture::start(&machine, "b", "icmp6");
         machine.sh(&ping("a", "fd00:1::3", 5.0));

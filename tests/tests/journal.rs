@@ -1,4 +1,4 @@
-//! The journal: its format is documented, and one that cannot be read costs no DEL.
+//! The journal: its format is documented, and DEL works with one that cannot be read.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
 }
 
-/// The keys of an object of one member, as serde writes enums.
+/// The key of an object with one member: serde's form of an enum.
 fn kind(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -38,7 +38,7 @@ fn the_format_is_the_documented_one() {
     assert_eq!(documented[0]["version"], written[0]["version"]);
     let records = |lines: &[Value]| -> BTreeSet<String> { lines[1..].iter().map(kind).collect() };
     assert_eq!(records(&documented), records(&written), "the other lines");
-    // What the host reads: a DEL goes by the example.
+    // What the host reads: DEL uses the example.
     let example: Vec<String> = documented.iter().map(Value::to_string).collect();
     let place = machine.sh(&format!("echo {SECTION}")).trim().to_owned();
     let file = machine.files().join("example");
@@ -47,7 +47,7 @@ fn the_format_is_the_documented_one() {
     let reply = Call::bridge("DEL", WALKTHROUGH).run(&machine);
     assert!(reply.code == Some(0) && !reply.stderr.contains("kept aside"), "{}", reply.stderr);
 
-    // Every action and effect, in words: the variants of the code.
+    // Every action and effect: the variants in the code.
     let record = "host/src/action/record.rs";
     let of_record = ["Before", "Effect", "Old"].map(|name| variants(record, &format!("pub enum {name} {{")));
     let names = [kinds_of_actions(), of_record.concat()].concat();
@@ -58,14 +58,14 @@ fn the_format_is_the_documented_one() {
 }
 
 #[test]
-fn it_is_for_root_alone() {
+fn only_root_can_read_it() {
     let machine = machine();
     let modes = machine.sh("stat -c '%a %u' /run/wasm-cni /run/wasm-cni/attachments /run/wasm-cni/attachments/* /run/wasm-cni/attachments/*/*");
     assert_eq!(modes, "700 0\n700 0\n700 0\n600 0\n");
 }
 
 #[test]
-fn whatever_becomes_of_it_del_removes_all() {
+fn del_removes_everything_whatever_happens_to_the_journal() {
     let whole = machine().sh(&format!("cat {SECTION}"));
     let count = whole.lines().count();
     let mut damages: Vec<(String, bool)> = [
@@ -80,7 +80,7 @@ fn whatever_becomes_of_it_del_removes_all() {
     ]
     .map(|(harm, aside)| (harm.to_owned(), aside))
     .to_vec();
-    // A crash cuts the last line off; and a line within is what nobody wrote.
+    // A crash cuts off the last line; a line in the middle was never written by the host.
     for line in 1..=count {
         damages.push((format!("head -n {line} F | head -c -9 > G; cat G > F; rm G"), false));
         damages.push((format!("sed -i '{line}s/.$//' F"), true));
@@ -125,7 +125,7 @@ fn whatever_becomes_of_it_del_removes_all() {
 fn del_that_leaves_something_says_what() {
     let machine = machine();
     machine.sh("rm -r /run/wasm-cni");
-    // Rules that come back as soon as they are deleted.
+    // Rules that return as soon as they are deleted.
     let path = machine.with_iptables("exit 0");
     let (code, _, details) = Call::bridge("DEL", WALKTHROUGH).env("PATH", &path).error(&machine);
     assert!(

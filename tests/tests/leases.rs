@@ -1,4 +1,4 @@
-//! Leases: one address for one owner, beside the reference too; GC; what crashes left.
+//! Leases: one owner for each address, also with the reference on the same store; GC; and files that a crash left.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use wasm_cni_tests::{Call, Machine, WALKTHROUGH, dist};
 const REFERENCE: &str = "/usr/lib/cni";
 const STORE: &str = "/var/lib/cni/networks/mynet";
 
-/// A configuration of host-local alone; `more` are further members.
+/// A configuration for host-local itself; `more` are additional members.
 fn config(subnet: &str, more: Value) -> String {
     let mut config = json!({
         "cniVersion": "1.1.0", "name": "mynet", "type": "host-local",
@@ -20,7 +20,7 @@ fn config(subnet: &str, more: Value) -> String {
     config.to_string()
 }
 
-/// host-local executed directly: ours, or Debian's, which knows no version 1.1.0.
+/// host-local, executed directly: ours, or Debian's, which does not support version 1.1.0.
 fn host_local(dir: &Path, command: &str, config: &str, container: &str) -> Call {
     let config =
         if dir == Path::new(REFERENCE) { config.replace("1.1.0", "1.0.0") } else { config.to_owned() };
@@ -31,7 +31,7 @@ fn host_local(dir: &Path, command: &str, config: &str, container: &str) -> Call 
         .env("CNI_NETNS", "/run/netns/c")
 }
 
-/// A machine with the one namespace that all calls name; an IPAM plugin does not enter it.
+/// A machine with one namespace for all calls; an IPAM plugin does not enter it.
 fn machine() -> Machine {
     let machine = Machine::new();
     machine.netns("c");
@@ -44,7 +44,7 @@ fn address_of(stdout: &str) -> String {
     result["ips"][0]["address"].as_str().unwrap().split('/').next().unwrap().to_owned()
 }
 
-/// Every lease with its owner, as the files say.
+/// Every lease with its owner, from the files.
 fn leases(machine: &Machine) -> BTreeMap<String, String> {
     let listing = machine.sh(&format!(
         "cd {STORE} && for f in [0-9]*.*; do [ ! -e $f ] || echo \"$f $(tr '\\r\\n' '/ ' < $f)\"; done"
@@ -82,7 +82,7 @@ fn allocations_beside_the_reference_give_no_address_twice() {
                     let config = config("10.1.0.0/16", json!({}));
                     let stdout = host_local(dir, "ADD", &config, &container).ok(machine);
                     given.lock().unwrap().push((address_of(&stdout), format!("{container}/eth0")));
-                    // Some go again meanwhile, by the other one's hand as often as not.
+                    // Meanwhile some are deleted, half of them by the other implementation.
                     if number % 5 == 4 {
                         let dir = if thread % 2 == 0 { ours.as_path() } else { Path::new(REFERENCE) };
                         host_local(dir, "DEL", &config, &container).ok(machine);
@@ -106,7 +106,7 @@ fn an_address_goes_round_between_us_and_the_reference() {
     let add = |dir: &Path, container: &str| host_local(dir, "ADD", &config, container);
     let ours = dist();
     let both = [ours.as_path(), Path::new(REFERENCE)];
-    // Five addresses, taken in turn.
+    // Five addresses, used in turn.
     for (number, dir) in both.iter().cycle().take(5).enumerate() {
         let stdout = add(dir, &format!("c{number}")).ok(&machine);
         assert_eq!(address_of(&stdout), format!("10.1.2.{}", number + 2));
@@ -114,12 +114,12 @@ fn an_address_goes_round_between_us_and_the_reference() {
     for dir in both {
         assert!(add(dir, "late").error(&machine).1.contains("no IP addresses available"));
     }
-    // What the one gives back, the other gives out.
+    // One implementation releases an address, the other allocates it again.
     host_local(both[1], "DEL", &config, "c2").ok(&machine);
     assert_eq!(address_of(&add(both[0], "next").ok(&machine)), "10.1.2.4");
     host_local(both[0], "DEL", &config, "c3").ok(&machine);
     assert_eq!(address_of(&add(both[1], "after").ok(&machine)), "10.1.2.5");
-    // A file that is removed by hand is free at once.
+    // The address of a deleted file is free at once.
     machine.sh(&format!("rm {STORE}/10.1.2.2"));
     assert_eq!(address_of(&add(both[0], "byhand").ok(&machine)), "10.1.2.2");
     assert!(add(both[0], "late").error(&machine).1.contains("no IP addresses available"));
@@ -146,7 +146,7 @@ fn a_writer_that_is_killed_anywhere_leaves_the_store_usable() {
     let conf = machine.files().join("conf");
     std::fs::write(&conf, &config).unwrap();
     for turn in 0..60 {
-        // Each a little later into the call than the one before.
+        // Each is killed a little later than the one before.
         let delay = 0.001 + f64::from(turn) * 0.0005;
         let script = format!(
             "CNI_COMMAND=ADD CNI_CONTAINERID=k{turn} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/c CNI_PATH={dist} \
@@ -184,7 +184,7 @@ fn gc_frees_what_is_not_listed_whoever_made_it() {
     ] {
         host_local(dir, "ADD", &config, container).ok(&machine);
     }
-    // Of the form before version 0.7: a container alone.
+    // The format before version 0.7: only a container.
     let (old_valid, old_gone) = ("0a".repeat(32), "0b".repeat(32));
     machine.sh(&format!(
         "cd {STORE}; printf {old_valid} > 10.1.0.10; printf {old_gone} > 10.1.0.11; : > 10.1.0.12; \
@@ -217,7 +217,7 @@ fn gc_frees_what_is_not_listed_whoever_made_it() {
         "the journal of ours-gone went too, that of ours-valid did not"
     );
 
-    // The old key alone, as libcni wrote it first.
+    // Only the old key, which libcni wrote first.
     let old = self::config("10.1.0.0/16", json!({"cni.dev/attachments": [listed("ours-valid")]}));
     host_local(&ours, "GC", &old, "").ok(&machine);
     assert_eq!(leases(&machine), owned(&[("10.1.0.2", "ours-valid/eth0")]));
@@ -233,7 +233,7 @@ fn gc_of_a_main_plugin_frees_the_leases_of_its_ipam() {
     let machine = Machine::new();
     machine.netns("1234567890");
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
-    // Another directory, and the default one: both may have leases of this network.
+    // Another directory and the default one: both may have leases of this network.
     let dir = "/var/lib/cni/elsewhere";
     machine.sh(&format!("mkdir -p {dir}/mybridge; printf 'gone\\r\\neth0' > {dir}/mybridge/10.15.20.9"));
     machine.sh("printf 'gone\\r\\neth0' > /var/lib/cni/networks/mybridge/10.15.20.8");
@@ -250,7 +250,7 @@ fn gc_of_a_main_plugin_frees_the_leases_of_its_ipam() {
         || machine.sh(&format!("ls /var/lib/cni/networks/mybridge {dir}/mybridge | grep '^10' || true"));
     assert_eq!(list(), "10.15.20.2\n");
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
-    // Without an IPAM there are no leases of it to free.
+    // Without IPAM, the network has no leases to free.
     let mut without: Value = serde_json::from_str(&config(json!([]))).unwrap();
     without.as_object_mut().unwrap().remove("ipam");
     machine.sh("printf 'gone\\r\\neth0' > /var/lib/cni/networks/mybridge/10.15.20.8");

@@ -1,10 +1,10 @@
-//! What comes near a limit, and is allowed (`docs/security.md`, S7); what exceeds one is in `tests/hostile`.
+//! What is close to a limit is allowed (`docs/security.md`, S7). `tests/hostile` has what exceeds a limit.
 
 use std::time::{Duration, Instant};
 use wasm_cni_tests::guest::{install, up_again_and_again};
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
 
-/// ADD by a component that makes the network's bridge and sets it up so many times.
+/// ADD by a component that makes the network's bridge and sets it up that many times.
 fn add(machine: &Machine, times: u32) -> Call {
     let plugins = machine.plugins();
     install(&plugins, "bridge", &up_again_and_again("cni_bridge0", times));

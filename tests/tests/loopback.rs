@@ -1,4 +1,4 @@
-//! loopback as runtimes execute it for every sandbox: alone, whatever the interface is called.
+//! loopback as runtimes execute it for every sandbox: alone, with any interface name.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::{Call, Machine, NOTHING, dist};
@@ -104,7 +104,7 @@ fn another_address_on_lo_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn check_tells_of_a_lo_that_is_down_and_repair_brings_it_up() {
+fn check_names_a_lo_that_is_down_and_repair_sets_it_up() {
     let machine = machine();
     let config = config("1.0.0");
     let result = call("ADD", &config).ok(&machine);
@@ -118,9 +118,9 @@ fn check_tells_of_a_lo_that_is_down_and_repair_brings_it_up() {
     call("CHECK", &checked).ok(&machine);
 }
 
-/// A container that is gone takes its `lo` along, and another plugin's link is none of loopback's.
+/// The `lo` of a deleted container is gone, and loopback does not touch links of other plugins.
 #[test]
-fn del_without_a_record_takes_lo_down_and_leaves_the_links_of_others() {
+fn del_without_a_journal_sets_lo_down_and_leaves_the_links_of_others() {
     let machine = machine();
     machine
         .sh("ip link add vethx type veth peer name eth0 netns 1234567890; ip -n 1234567890 link set lo up");
@@ -136,7 +136,7 @@ fn del_without_a_record_takes_lo_down_and_leaves_the_links_of_others() {
 }
 
 #[test]
-fn a_plan_says_which_addresses_will_be_told() {
+fn a_plan_shows_the_addresses_of_the_result() {
     let machine = machine();
     std::fs::write(machine.files().join("lo.conf"), config("1.0.0").to_string()).unwrap();
     let plan = machine.sh(&format!(

@@ -1,4 +1,4 @@
-//! Native IPAM plugins that do not do what the SPEC says: an error that tells it, and nothing is left.
+//! Native IPAM plugins that violate the SPEC: the error describes the violation, and nothing is left.
 
 use std::os::unix::fs::PermissionsExt;
 use wasm_cni_tests::native::Plugins;
@@ -8,9 +8,9 @@ use wasm_cni_tests::{Call, Machine, NOTHING};
 const CONF: &str = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "isGateway": true,
     "ipMasq": true, "ipam": {"type": "odd"}}"#;
 
-/// What it does on ADD, and the error that the runtime gets: its code and a part of its message.
+/// Its behaviour on ADD, and the runtime's error: code and a part of the message.
 const ODDITIES: [(&str, u64, &str); 24] = [
-    // Nothing, or nothing that is JSON.
+    // No output, or no JSON.
     ("true", 999, "failed to unmarshal raw result"),
     ("echo", 999, "failed to unmarshal raw result"),
     ("echo nonsense", 999, "failed to unmarshal raw result"),
@@ -33,7 +33,7 @@ const ODDITIES: [(&str, u64, &str); 24] = [
     (r#"echo '{"ips": [{"address": "10.1.2.2/24", "gateway": "x"}]}'"#, 999, ""),
     (r#"echo '{"cniVersion": "9.9.9"}'"#, 999, "unsupported CNI result version \"9.9.9\""),
     (r#"echo '{"cniVersion": 1}'"#, 999, ""),
-    // A failure, told in various ways.
+    // Failures, reported in various ways.
     (r#"echo '{"code": 11, "msg": "no lease", "details": "later"}'; exit 1"#, 11, "no lease"),
     (
         r#"echo '{"cniVersion": "1.0.0", "code": 133, "msg": "é \"x\""}'; echo log >&2; exit 7"#,
@@ -51,7 +51,7 @@ const ODDITIES: [(&str, u64, &str); 24] = [
     ("kill -TERM $$", 0, "netplugin failed with no error message: signal: 15"),
 ];
 
-/// An ADD with the plugin as `prepare` installs it; gives the error, and what the plugin was executed for.
+/// An ADD with the plugin that `prepare` installs; returns the error, and the recorded calls of the plugin.
 fn add(prepare: impl FnOnce(&Plugins), variables: &[(&str, &str)]) -> ((u64, String, String), Vec<String>) {
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -63,7 +63,7 @@ fn add(prepare: impl FnOnce(&Plugins), variables: &[(&str, &str)]) -> ((u64, Str
     let error = call.error(&machine);
     assert_eq!(machine.changes(&before), NOTHING, "{error:?}");
     assert_eq!(machine.sh("find /run/wasm-cni/attachments -mindepth 1 2>/dev/null || true"), "", "{error:?}");
-    // What is not there needs no DEL of its own either.
+    // A plugin that does not exist needs no DEL either.
     Call::new(plugins.path(), "bridge", "DEL", CONF).run(&machine);
     assert_eq!(machine.changes(&before), NOTHING, "{error:?}");
     let mut log = plugins.log();
@@ -76,7 +76,7 @@ fn with_script(body: &str) -> ((u64, String, String), Vec<String>) {
 }
 
 #[test]
-fn whatever_a_native_plugin_does_is_told_as_it_is_and_leaves_nothing() {
+fn every_violation_of_a_native_plugin_is_reported_and_leaves_nothing() {
     for (body, code, text) in ODDITIES {
         let ((found, msg, details), log) = with_script(body);
         assert!(found == code && msg.contains(text), "`{body}` gives {found} {msg:?} {details:?}");
@@ -90,7 +90,7 @@ fn whatever_a_native_plugin_does_is_told_as_it_is_and_leaves_nothing() {
 }
 
 #[test]
-fn a_plugin_that_never_ends_is_ended_with_what_it_started() {
+fn a_plugin_that_never_ends_is_killed_with_its_children() {
     let hang = "sleep 1000 & echo $! > $LOG.pid; wait";
     let prepare =
         |plugins: &Plugins| plugins.script("odd", &format!("[ $CNI_COMMAND = ADD ] || exit 0\n{hang}"));
@@ -101,7 +101,7 @@ fn a_plugin_that_never_ends_is_ended_with_what_it_started() {
 }
 
 #[test]
-fn a_plugin_that_says_too_much_is_ended() {
+fn a_plugin_with_too_much_output_is_killed() {
     for body in ["yes", "yes >&2"] {
         let ((code, msg, _), log) = with_script(body);
         assert_eq!(code, 999, "{msg}");
@@ -156,7 +156,7 @@ fn a_result_of_another_version_is_converted() {
 }
 
 #[test]
-fn a_del_that_a_plugin_refuses_is_told_as_a_command_and_done_by_the_next_one() {
+fn a_del_that_a_plugin_refuses_is_reported_as_a_command_and_done_by_the_next_one() {
     let machine = Machine::new();
     machine.netns("1234567890");
     let plugins = Plugins::with_bridge(&machine);
@@ -176,7 +176,7 @@ fn a_del_that_a_plugin_refuses_is_told_as_a_command_and_done_by_the_next_one() {
         assert!(details.contains("not now") && details.contains("CNI_COMMAND=DEL"), "{details}");
     }
     assert_eq!(machine.sh("ip -n 1234567890 -o link").lines().count(), 1, "what could be undone is undone");
-    // The command that is told does it, too.
+    // The printed command does the same.
     let (_, _, details) = call("DEL").error(&machine);
     std::fs::write(plugins.path().join("log.repaired"), "").unwrap();
     let command = details.split("left: `").nth(1).and_then(|rest| rest.split("` removes it").next()).unwrap();

@@ -1,4 +1,4 @@
-//! Names of links: what a container's interface may be called, and several of them side by side.
+//! Names of links: which names a container's interface may have, and several interfaces at the same time.
 #![expect(clippy::print_stdout, reason = "the seed, with which a failure can be repeated")]
 
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use wasm_cni_tests::{Call, Machine, NOTHING, dist};
 
 const NETNS: &str = "1234567890";
 
-/// A dual-stack network of a bridge of its own: `10.N.0.0/24` and `fd00:N::/64`.
+/// A dual-stack network with its own bridge: `10.N.0.0/24` and `fd00:N::/64`.
 fn network(number: u8) -> String {
     json!({
         "cniVersion": "1.0.0", "name": format!("net{number}"), "type": "bridge", "bridge": format!("br{number}"),
@@ -34,18 +34,18 @@ fn links(machine: &Machine) -> Vec<String> {
     found.as_array().unwrap().iter().map(|link| link["ifname"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether the first packet is answered: addresses are usable when ADD returns.
+/// Whether the first packet is answered: addresses work when ADD returns.
 fn pings(machine: &Machine, address: &str) -> bool {
     machine.try_sh(&format!("ping -c 1 -W 3 {address}")).status.success()
 }
 
-/// What a DEL leaves: bridges with what they have, forwarding, the stores.
+/// What a DEL leaves: bridges with their addresses, forwarding, the stores.
 fn is_shared(line: &str) -> bool {
     ["br1", "br2", "forward", "accept_redirects", "last_reserved_ip"].iter().any(|part| line.contains(part))
 }
 
 #[test]
-fn a_name_that_the_kernel_takes_is_taken_as_it_is() {
+fn a_name_that_the_kernel_accepts_is_used_unchanged() {
     let names = [
         "a",
         "fifteen-bytes-x",
@@ -76,7 +76,7 @@ fn a_name_that_the_kernel_takes_is_taken_as_it_is() {
     ];
     let machine = machine();
     let config = network(1);
-    // The bridge and what belongs to it.
+    // The bridge and its objects.
     call("ADD", &config, "first").ok(&machine);
     call("DEL", &config, "first").ok(&machine);
     let before = machine.snapshot();
@@ -158,13 +158,13 @@ fn a_link_that_has_the_name_already_stays_as_it_is() {
         "ip link add eth12 mtu 1400 type veth peer name other; ip address add 192.0.2.1/24 dev eth12
          ip link set eth12 up; ip link set other up; ip route add 198.51.100.0/24 via 192.0.2.9",
         "ip link add eth12 type bridge; ip link set eth12 up",
-        // The name is its second one.
+        // The name is its alternative name.
         "ip link add long type veth peer name other; ip link property add dev long altname eth12",
     ];
     for make in there {
         let machine = machine();
         machine.sh(&format!("ip netns exec {NETNS} sh -e -c '{make}'"));
-        // Link-local addresses come by themselves.
+        // The kernel adds link-local addresses by itself.
         let show = format!("ip -n {NETNS} link; ip -n {NETNS} -4 address; ip -n {NETNS} route");
         let links = || machine.sh(&show);
         let (before, there) = (machine.snapshot(), links());
@@ -173,7 +173,7 @@ fn a_link_that_has_the_name_already_stays_as_it_is() {
         assert!(msg.contains("eth12") && msg.contains("exists"), "{make}: {msg} {details}");
         assert_eq!(machine.changes(&before), NOTHING, "{make}");
         assert_eq!(links(), there, "{make}");
-        // A runtime ends a failed ADD by DEL: what it did not make it does not take.
+        // A runtime calls DEL after a failed ADD. DEL leaves what the ADD did not make.
         call("DEL", &network(1), "eth12").run(&machine);
     }
 }
@@ -190,7 +190,7 @@ fn the_containers_loopback_is_no_place_for_an_interface() {
     assert_eq!(machine.changes(&before), NOTHING);
 }
 
-/// Numbers that are the same for the same seed (xorshift).
+/// Numbers that depend only on the seed (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -208,7 +208,7 @@ fn ten_interfaces_on_two_networks_work_and_each_goes_alone() {
     let seed = u64::from(now.subsec_nanos()) | 1;
     println!("seed {seed}");
     let machine = machine();
-    // Each interface answers for its own address alone.
+    // Each interface answers for its own address only.
     machine.sh(&format!("ip netns exec {NETNS} sysctl -qw net.ipv4.conf.all.arp_ignore=1"));
     let networks = [network(1), network(2)];
     let before = machine.snapshot();

@@ -1,17 +1,17 @@
-//! `wasm-cni add`, `del`, `check`, `status`, `gc`: a runtime's work on networks whose plugins are components and native ones.
+//! `wasm-cni add`, `del`, `check`, `status`, `gc`: a runtime's work on networks with components and native plugins.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::network::{NETNS, Networks, PASSES_ON, read, scripted, sent, with_scripts};
 use wasm_cni_tests::{Machine, NOTHING, dist};
 
-/// What cnitool calls the container there.
+/// cnitool's default name for the container.
 const CONTAINER: &str = "cnitool-77383ca0a0715733ca6f";
 
 const CACHED: &str = "/var/lib/cni/results/net-cnitool-77383ca0a0715733ca6f-eth0";
 
 const PORTS: &str = r#"{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}], "mac": "02:00:00:00:00:05"}"#;
 
-/// What podman makes of a network, but for our bridge.
+/// podman's default network, with our bridge.
 fn list() -> Value {
     json!({
         "cniVersion": "0.4.0", "name": "net",
@@ -26,13 +26,13 @@ fn list() -> Value {
 }
 
 #[test]
-fn a_chain_of_a_component_and_native_plugins_comes_is_checked_and_goes_without_a_trace() {
+fn a_chain_of_a_component_and_native_plugins_is_added_checked_and_deleted_without_a_trace() {
     let machine = Machine::new();
     machine.netns("testing");
     let networks = Networks::of_both(&machine);
     networks.write("net.conflist", &list().to_string());
     let env = [("CAP_ARGS", PORTS)];
-    // What is left of the first is what all share: the bridge, the chains of portmap and firewall.
+    // The first container leaves only shared objects: the bridge, and the chains of portmap and firewall.
     networks.ok(&machine, &["add", "net", NETNS], &env);
     networks.ok(&machine, &["del", "net", NETNS], &env);
     let before = machine.snapshot();
@@ -45,7 +45,7 @@ fn a_chain_of_a_component_and_native_plugins_comes_is_checked_and_goes_without_a
         assert!(rules.contains(rule), "{rule:?} is not in:\n{rules}");
     }
     assert_eq!(machine.sh("ip netns exec testing cat /proc/sys/net/core/somaxconn"), "500\n");
-    // Debian's portmap finds its rules missing for IPv6 whenever there is only IPv4.
+    // CHECK of Debian's portmap expects rules for IPv6 even if there is only IPv4, and fails.
     let mut checked = list();
     checked["plugins"].as_array_mut().unwrap().remove(1);
     networks.write("net.conflist", &checked.to_string());
@@ -55,7 +55,7 @@ fn a_chain_of_a_component_and_native_plugins_comes_is_checked_and_goes_without_a
     let output = networks.error(&machine, &["check", "net", NETNS], &[]);
     assert!(output.contains("10.1.2.3/24"), "{output}");
 
-    // With the ports that the ADD was given.
+    // With the ports of the ADD.
     networks.write("net.conflist", &list().to_string());
     assert_eq!(networks.ok(&machine, &["del", "net", NETNS], &[]), "");
     let left = machine.changes(&before);
@@ -135,7 +135,7 @@ fn before_0_4_0_there_is_no_check_and_del_gets_no_result() {
     );
     networks.ok(&machine, &["del", "net", NETNS], &[]);
     assert_eq!(sent(&plugins, "one.DEL").get("prevResult"), None);
-    // No verb of its version, and nobody is asked.
+    // Its version does not have the verb, so no plugin is called.
     networks.ok(&machine, &["status", "net", NETNS], &[]);
     networks.ok(&machine, &["gc", "net", NETNS], &[]);
     assert_eq!(read(&plugins, "order"), "one ADD\none DEL\n");
@@ -181,7 +181,7 @@ fn gc_deletes_what_is_cached_and_not_listed_and_asks_each_plugin() {
     assert_eq!(sent(&plugins, "one.GC"), expected);
     assert_eq!(sent(&plugins, "one.DEL")["prevResult"]["ips"][0]["address"], "10.1.2.3/24");
 
-    // Without a list, as cnitool: nothing of this network stays.
+    // Without a list, as with cnitool: nothing of this network stays.
     let output = networks.error(&machine, &["gc", "net", NETNS], &[]);
     assert!(output.contains("failed to GC plugin bridge: "), "ours wants a list: {output}");
     assert_eq!(machine.sh("ls /var/lib/cni/results"), "other-a-eth1\n");
@@ -272,7 +272,7 @@ fn a_network_is_found_as_libcni_finds_it() {
         output.contains("no net configuration with name \"nine\" in ") && output.contains("other"),
         "{output}"
     );
-    // Plugins from the folder of the network's name.
+    // Plugins from the directory with the network's name.
     networks.write("50-net.conflist", r#"{"cniVersion": "1.0.0", "name": "net"}"#);
     networks.write("net/10-a.conf", &single("", "br-folder"));
     assert_eq!(bridge(), "br-folder");

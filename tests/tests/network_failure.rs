@@ -1,4 +1,4 @@
-//! `wasm-cni add` of a network that cannot be attached: what is undone, and what is told.
+//! `wasm-cni add` of a network whose ADD fails: what is undone, and what is reported.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -24,13 +24,13 @@ if [ $CNI_COMMAND = ADD ]; then echo '{{"code": 77, "msg": "no luck", "details":
     assert_eq!(error, "error: plugin type=\"two\" failed (add): no luck\ntoday\n");
     assert_eq!(read(&plugins, "order"), "one ADD\ntwo ADD\ntwo DEL\none DEL\n");
     assert_eq!(sent(&plugins, "two.DEL")["prevResult"], sent(&plugins, "two.ADD")["prevResult"]);
-    // As after any DEL, the bridge stays.
+    // The bridge stays, as after any DEL.
     let left = machine.changes(&before).into_iter().filter(|line| !line.contains("br0"));
     assert_eq!(left.filter(|line| !line.contains("last_reserved_ip")).collect::<Vec<_>>(), NOTHING);
 }
 
 #[test]
-fn what_cannot_be_undone_then_is_told_and_the_next_del_has_its_result() {
+fn what_cannot_be_undone_is_reported_and_the_next_del_gets_its_result() {
     let machine = Machine::new();
     machine.netns("testing");
     let fails = r#"if [ -e $LOG.broken ]; then echo '{"code": 77, "msg": "cannot '$CNI_COMMAND'"}'; exit 1; fi; cat > $LOG.$CNI_COMMAND"#;
@@ -87,7 +87,7 @@ fn a_killed_add_is_deleted_with_the_result_so_far() {
         while !plugins.path().join("log.hangs").exists() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        // `nsenter` has become it.
+        // `nsenter` has executed it.
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap());
         assert!(Process(child.id()).read("cmdline").contains("wasm-cni"));
         (child, group)
@@ -106,7 +106,7 @@ fn a_killed_add_is_deleted_with_the_result_so_far() {
             .count(),
         0
     );
-    // Told to end, it does that itself.
+    // After a signal, it does that itself.
     let (child, pid) = start();
     kill(pid, Signal::SIGTERM).unwrap();
     let reply = Reply::of(child);

@@ -1,4 +1,4 @@
-//! Masquerading by nftables and the check of source MACs, through the executed plugin.
+//! Masquerading with nftables and the source MAC check, with the installed plugin.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::{Call, Machine, NOTHING};
@@ -48,11 +48,11 @@ fn ruleset(machine: &Machine) -> String {
     machine.sh("nft list ruleset")
 }
 
-/// A `PATH` with these programs alone, each a link or a script.
+/// A `PATH` with only these programs, each a link or a script.
 fn path_with(machine: &Machine, programs: &[(&str, Option<&str>)]) -> String {
     let dir = machine.files().join("path");
     std::fs::create_dir_all(&dir).unwrap();
-    // The machine is entered by it.
+    // The test needs it to enter the machine.
     for (name, script) in programs.iter().chain(&[("nsenter", None)]) {
         let file = dir.join(name);
         let _ = std::fs::remove_file(&file);
@@ -70,7 +70,7 @@ fn path_with(machine: &Machine, programs: &[(&str, Option<&str>)]) -> String {
     dir.display().to_string()
 }
 
-/// The ruleset of the reference (cni-behaviours, 2.10) with these rules of addresses.
+/// The reference's ruleset (plugins `pkg/ip/ipmasq_nftables_linux.go`) with these rules for addresses.
 fn masquerading(rules: &str) -> String {
     format!(
         r#"table inet cni_plugins_masquerade {{
@@ -110,7 +110,7 @@ fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
     let (code, _, details) = check.error(&machine);
     assert!(code == 106 && details.contains("10.15.20.2") && details.contains("fd00:15::2"), "{details}");
 
-    // A second ADD makes them anew; DEL leaves the table, as the reference, and succeeds twice.
+    // A second ADD replaces them. DEL leaves the table, as the reference does, and succeeds twice.
     Call::bridge("ADD", &dual_stack()).ok(&machine);
     Call::bridge("DEL", &dual_stack()).ok(&machine);
     assert_eq!(ruleset(&machine), masquerading(""));
@@ -121,7 +121,7 @@ fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
 #[test]
 fn the_container_reaches_the_outside_through_nat_and_only_so() {
     let machine = machine();
-    // An outside that knows no way back to the container's networks.
+    // An outside without a route to the container's networks.
     machine.sh("ip netns add outside; ip link add out0 type veth peer name out1 netns outside; \
          ip address add 192.0.2.1/24 dev out0; ip address add 2001:db8::1/64 dev out0 nodad; ip link set out0 up; \
          ip -n outside address add 192.0.2.2/24 dev out1; ip -n outside address add 2001:db8::2/64 dev out1 nodad; \
@@ -146,13 +146,13 @@ fn a_frame_with_another_source_mac_is_dropped() {
     assert!(!ping(1).success());
     let learnt = machine.sh("bridge fdb show br cni_bridge0");
     assert!(!learnt.contains("02:00:00:00:00:66"), "{learnt}");
-    // Without the jump it passes: it was the check that dropped it.
+    // Without the jump the frame passes, so the check dropped it.
     machine.sh("nft flush chain bridge nat PREROUTING");
     assert!(ping(3).success());
 }
 
 #[test]
-fn the_check_of_a_source_mac_is_checked_and_goes_with_its_interface() {
+fn check_compares_the_source_mac_rules_and_del_removes_them() {
     let machine = machine();
     let result: Value = serde_json::from_str(&Call::bridge("ADD", &check_mac()).ok(&machine)).unwrap();
     Call::bridge("ADD", &check_mac()).env("CNI_IFNAME", "eth13").ok(&machine);
@@ -198,7 +198,7 @@ fn without_iptables_the_backend_is_nftables() {
     assert!(ruleset(&machine).contains(COMMENT), "{}", ruleset(&machine));
     call("DEL").ok(&machine);
     assert_eq!(ruleset(&machine), masquerading(""));
-    // With both it is iptables.
+    // If both exist, iptables is used.
     Call::bridge("ADD", &config).ok(&machine);
     assert!(!ruleset(&machine).contains(COMMENT));
     assert!(machine.sh("iptables -t nat -S").contains("-s 10.15.20.3/32"));
@@ -241,7 +241,7 @@ fn a_failed_add_leaves_nothing_tables_included() {
         assert_eq!(ruleset(&machine), "");
     }
 
-    // One that is killed when it has done it all.
+    // A tool that is killed after it has done everything.
     for when in ["-f -", "-j -f -"] {
         machine.sh("touch /run/first");
         let script = format!(
@@ -255,7 +255,7 @@ fn a_failed_add_leaves_nothing_tables_included() {
         assert_eq!(machine.changes(&before), NOTHING, "{when}");
     }
 
-    // The tables of others stay, with what is in them.
+    // Tables of others stay, with their rules.
     machine.netns("other");
     Call::bridge("ADD", &both()).container("other").ok(&machine);
     let before = machine.snapshot();
@@ -266,7 +266,7 @@ fn a_failed_add_leaves_nothing_tables_included() {
 }
 
 #[test]
-fn without_nft_an_add_that_needs_it_says_so_and_the_others_do_not_miss_it() {
+fn without_nft_only_an_add_that_needs_it_fails() {
     let machine = machine();
     let before = machine.snapshot();
     let path = path_with(&machine, &[]);
@@ -307,7 +307,7 @@ fn strange_names_of_interfaces_are_text_or_refused_before_anything_is_done() {
 }
 
 #[test]
-fn gc_removes_rules_of_containers_that_are_no_more_whoever_made_them() {
+fn gc_removes_rules_of_deleted_containers_whoever_made_them() {
     let machine = machine();
     let nft = dual_stack();
     let iptables = nft.replace("nftables", "iptables");

@@ -1,8 +1,8 @@
-//! What is handed out, a Debian package and a tarball: each installs.
+//! The files of a release, a Debian package and a tarball: each installs the plugins.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasm_cni_tests::install::{ok, program, uninstall};
-use wasm_cni_tests::{Call, Machine, WALKTHROUGH, target};
+use wasm_cni_tests::{Call, Machine, WALKTHROUGH, repository, target};
 
 /// The file of `target/packages` with that extension.
 fn package(extension: &str) -> PathBuf {
@@ -32,7 +32,7 @@ fn the_debian_package_installs_and_from_there_the_plugins() {
     let dir = root.join("opt/cni/bin");
     ok(&program(&machine, &packaged, &["install"], &dir));
     Call::new(&dir, "bridge", "ADD", WALKTHROUGH).ok(&machine);
-    // Without the package the plugins stay, and go by themselves.
+    // The plugins stay when the package is removed; they have their own uninstallation.
     machine.sh(&format!("{dpkg} --remove wasm-cni"));
     assert!(!packaged.exists());
     Call::new(&dir, "bridge", "DEL", WALKTHROUGH).ok(&machine);
@@ -53,4 +53,39 @@ fn the_tarball_is_a_directory_of_plugins_and_installs() {
     let dir = machine.files().join("bin");
     ok(&program(&machine, &unpacked.join("wasm-cni"), &["install"], &dir));
     Call::new(&dir, "bridge", "DEL", WALKTHROUGH).ok(&machine);
+}
+
+/// Each installation of the README, executed as a shell script, on a machine with its own `/opt`.
+///
+/// The shell has functions in place of two programs. `dpkg` installs into a root of its own, because the real one would
+/// change the machine that runs the tests. `cargo xtask dist` does nothing, because it built the tree before the tests.
+#[test]
+fn each_installation_of_the_readme_runs_word_for_word() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let block = readme.split("```sh\n").find(|block| block.starts_with("dpkg ")).expect("README has it");
+    let commands: Vec<&str> = block.split("```").next().unwrap().lines().collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    for command in commands {
+        let machine = Machine::new();
+        machine.netns("1234567890");
+        let (root, clone) = (machine.files().join("root"), machine.files().join("clone"));
+        std::fs::create_dir(&clone).unwrap();
+        std::os::unix::fs::symlink(target(), clone.join("target")).unwrap();
+        machine.sh(&format!(
+            "mount -t tmpfs -o mode=755 tmpfs /opt; mkdir -p {root}/var/lib/dpkg/info {root}/var/lib/dpkg/updates; \
+             touch {root}/var/lib/dpkg/status; cd {clone}; export PATH={root}/usr/bin:$PATH WASM_CNI_CACHE_DIR={cache}
+             dpkg() {{ command dpkg --root={root} --force-depends \"$@\"; }}
+             cargo() {{ test \"$*\" = 'xtask dist'; }}
+             set -e\n{command}",
+            root = root.display(),
+            clone = clone.display(),
+            cache = target().join("test-cache").display(),
+        ));
+        // The directory in which a runtime looks for plugins.
+        let dir = Path::new("/opt/cni/bin");
+        Call::new(dir, "bridge", "ADD", WALKTHROUGH).ok(&machine);
+        Call::new(dir, "bridge", "DEL", WALKTHROUGH).ok(&machine);
+        uninstall(&machine, dir);
+        assert_eq!(machine.sh("ls -A /opt/cni/bin"), "", "{command}");
+    }
 }

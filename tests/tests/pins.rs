@@ -1,4 +1,4 @@
-//! Components that policy pins to digests (`docs/security.md`, S6), beside a cache that says otherwise.
+//! Components that policy pins to digests (`docs/security.md`, S6), with a manipulated cache.
 
 use serde_json::{Value, json};
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasm_cni_tests::guest::{component, install};
 use wasm_cni_tests::{Call, Machine, NOTHING, dist, walkthrough};
 
-/// A machine whose policy pins `bridge` and `host-local` as they are installed, with a cache of its own.
+/// A machine whose policy pins the installed `bridge` and `host-local`, with a cache of its own.
 struct Place {
     machine: Machine,
     plugins: PathBuf,
@@ -49,7 +49,7 @@ impl Place {
         self.unpinned(command).env("WASM_CNI_POLICY", &self.policy.display().to_string())
     }
 
-    /// Puts another component in the place of `bridge`; gives its digest.
+    /// Replaces `bridge` by another component; returns its digest.
     fn replace(&self) -> String {
         install(&self.plugins, "bridge", &component("i32.const 0"));
         self.digest("bridge.wasm")
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-/// Writes a file as the cache does: whole, and then no more.
+/// Writes a file as the cache does: completely, with its final mode.
 fn put(path: &Path, bytes: &[u8]) {
     let new = path.with_extension("new");
     fs::write(&new, bytes).unwrap();
@@ -92,16 +92,16 @@ fn a_pinned_component_that_differs_is_refused_before_it_is_compiled() {
     }
     assert_eq!(place.cached(), cached, "nothing was compiled");
     assert_eq!(place.machine.changes(&before), NOTHING);
-    // What is there goes without any component.
+    // DEL works without any component.
     fs::remove_file(place.plugins.join("bridge.wasm")).unwrap();
     place.pinned("DEL").ok(&place.machine);
 }
 
 #[test]
-fn a_pinned_component_is_told_by_its_bytes_whatever_the_cache_says_of_its_file() {
+fn a_pinned_component_is_identified_by_its_bytes_whatever_the_cache_records_of_its_file() {
     let place = Place::new();
     let bad = place.replace();
-    // Until its last change is long enough ago, nothing is noted of a file.
+    // The cache records nothing about a file until its last change is old enough.
     std::thread::sleep(Duration::from_millis(200));
     assert!(!place.unpinned("VERSION").ok(&place.machine).contains("0.3.1"), "it supports other versions");
     let lies = place.cached().into_iter().filter(|path| {
@@ -125,12 +125,12 @@ fn a_pinned_component_is_told_by_its_bytes_whatever_the_cache_says_of_its_file()
 }
 
 #[test]
-fn machine_code_of_a_pinned_component_is_told_by_its_bytes_whatever_the_cache_says_of_it() {
+fn machine_code_of_a_pinned_component_is_identified_by_its_bytes_whatever_the_cache_records_of_it() {
     let place = Place::new();
     let bad = place.replace();
     place.unpinned("VERSION").ok(&place.machine);
     fs::copy(dist().join("bridge.wasm"), place.plugins.join("bridge.wasm")).unwrap();
-    // That of the other component, in its place and with its file's stamp in the record.
+    // The code of the other component under this name, with the stamp of its file in the record.
     let code = place.of(&place.good, "cwasm");
     put(&code, &fs::read(place.of(&bad, "cwasm")).unwrap());
     let metadata = fs::metadata(&code).unwrap();

@@ -1,4 +1,4 @@
-//! The planner process, seen from outside while a guest runs in it (`docs/security.md`, S8 and S9), and the compiler (S10).
+//! The planner process, inspected while a guest runs in it (`docs/security.md`, S8 and S9), and the compiler (S10).
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,7 +9,7 @@ use wasm_cni_tests::guest::install;
 use wasm_cni_tests::hostile::Attack;
 use wasm_cni_tests::{Call, Machine, NOTHING, Process, Reply, WALKTHROUGH};
 
-/// A machine whose `bridge` runs until somebody ends it, and its plugins.
+/// A machine whose `bridge` runs until it is killed, and its plugins.
 fn attacked_machine() -> (Machine, PathBuf) {
     let machine = Machine::new();
     machine.netns("1234567890");
@@ -18,7 +18,7 @@ fn attacked_machine() -> (Machine, PathBuf) {
     (machine, plugins)
 }
 
-/// The planner of a call, once it runs its guest; the compiler, which may come first, has another name.
+/// The planner of a call, after it started its guest. The compiler, which may come first, has another name.
 fn planner_of(call: &Child) -> Process {
     // Its socket, and its code.
     let has_code = |child: &Process| child.descriptors().len() == 2;
@@ -44,7 +44,7 @@ fn a_guest_runs_without_privileges_and_with_nothing_open_but_its_socket_and_its_
         assert_eq!(planner.limit(name), [most, most], "{name}");
     }
     assert_eq!(planner.limit("Max cpu time"), ["3", "4"]);
-    // Its code is what no file and no memory of its own can change: nothing is writable and executable.
+    // Neither a file nor its own memory can change its code: no mapping is both writable and executable.
     let writable_code = |line: &&str| line.split_whitespace().nth(1).is_some_and(|p| p.starts_with("rwx"));
     assert_eq!(planner.read("maps").lines().find(writable_code), None);
     let (code, msg, _) = Reply::of(call).error();
@@ -52,9 +52,9 @@ fn a_guest_runs_without_privileges_and_with_nothing_open_but_its_socket_and_its_
 }
 
 #[test]
-fn where_there_is_no_other_user_a_planner_keeps_its_own_and_that_is_told() {
+fn without_another_user_a_planner_keeps_its_own_and_reports_it() {
     let (machine, plugins) = attacked_machine();
-    // Root of a user namespace without another user, as a rootless container runtime may give us.
+    // Root of a user namespace without another user, as with a rootless container runtime.
     let mut command = machine.command("unshare");
     command.args(["--user", "--map-root-user", "--net"]).arg(plugins.join("bridge")).env_clear();
     for (name, value) in [
@@ -91,7 +91,7 @@ fn a_planner_that_is_killed_is_an_error_that_says_so_and_nothing_has_changed() {
 }
 
 #[test]
-fn a_planner_that_stands_still_is_ended_in_time_and_does_not_stay() {
+fn a_stopped_planner_is_killed_in_time() {
     let (machine, plugins) = attacked_machine();
     let before = machine.snapshot();
     let call = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).spawn(&machine);
@@ -110,7 +110,7 @@ fn a_planner_ends_with_its_parent() {
     let (machine, plugins) = attacked_machine();
     let mut call = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).spawn(&machine);
     let planner = planner_of(&call);
-    // One that stands still cannot find out by itself.
+    // A stopped planner cannot enforce its own time limit.
     signal(planner, Signal::SIGSTOP);
     call.kill().unwrap();
     call.wait().unwrap();

@@ -1,4 +1,4 @@
-//! The administrator's policy, through the executed binary (`docs/policy.md`).
+//! The administrator's policy, with the installed binary (`docs/policy.md`).
 
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// Writes a policy, as an administrator's editor does.
+/// Writes a policy file with an administrator's permissions.
 fn policy(machine: &Machine, text: &str) -> PathBuf {
     let path = machine.files().join("policy.toml");
     std::fs::write(&path, text).unwrap();
@@ -29,21 +29,21 @@ fn call(plugins: &Path, command: &str, policy: &Path) -> Call {
 
 fn wasm_cni(machine: &Machine, plugins: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = machine.command(plugins.join("wasm-cni"));
-    // What was compiled for other tests is used; under load, compiling takes long.
+    // Uses the cache of the other tests, because compiling takes long on a busy machine.
     let command = command.env("WASM_CNI_CACHE_DIR", target().join("test-cache"));
     let Output { status, stdout, stderr } =
         command.args(arguments).env("CNI_PATH", plugins).output().unwrap();
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }
 
-/// The part of an error after which the lines of a policy stand.
+/// The policy lines at the end of an error.
 fn remedy(details: &str) -> &str {
     let (_, after) = details.split_once("what would allow it, in ").unwrap_or_else(|| panic!("{details}"));
     after.split_once(":\n").unwrap().1
 }
 
 #[test]
-fn the_lines_that_a_refusal_tells_allow_it_when_they_are_pasted() {
+fn the_lines_of_a_refusal_allow_the_refused_actions_when_pasted() {
     let machine = machine();
     let plugins = machine.plugins();
     install(&plugins, "bridge", &with_bridges(&["cni_bridge0", "docker0", "virbr0"]));
@@ -60,7 +60,7 @@ fn the_lines_that_a_refusal_tells_allow_it_when_they_are_pasted() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_used_refuses_what_makes_something_and_nothing_else() {
+fn an_unusable_policy_fails_what_makes_something_and_nothing_else() {
     let machine = machine();
     let plugins = machine.plugins();
     let good = policy(&machine, "mode = \"enforce\"\n");
@@ -127,7 +127,7 @@ fn a_policy_in_a_directory_that_others_can_write_is_not_trusted() {
 #[test]
 fn the_policy_of_the_machine_is_in_etc() {
     let machine = machine();
-    // An /etc of its own.
+    // A private /etc.
     machine.sh(
         "mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --move /mnt /etc && mkdir -p /etc/wasm-cni && \
          printf '[[rule]]\\nonly.links = []\\n' > /etc/wasm-cni/policy.toml",
@@ -183,7 +183,7 @@ fn a_capability_that_is_denied_for_a_network_is_a_violation_where_it_is_used() {
 }
 
 #[test]
-fn a_network_is_held_to_its_addresses_and_links() {
+fn a_rule_restricts_a_network_to_its_addresses_and_links() {
     let machine = machine();
     let plugins = machine.plugins();
     for (only, what) in [
@@ -201,7 +201,7 @@ fn a_network_is_held_to_its_addresses_and_links() {
         }
         let (code, _, details) = call(&plugins, "ADD", &policy).error(&machine);
         assert_eq!(code, 100, "{only}");
-        // The bridge's /24 leads further than a /30.
+        // The bridge's /24 covers more than a /30.
         assert!(
             details.contains(if what.is_empty() { "ip address add 10.15.20.1/24" } else { what }),
             "{details}"
@@ -211,7 +211,7 @@ fn a_network_is_held_to_its_addresses_and_links() {
 }
 
 #[test]
-fn audit_mode_applies_and_tells_on_stderr() {
+fn audit_mode_applies_and_reports_on_stderr() {
     let machine = machine();
     let plugins = machine.plugins();
     install(&plugins, "bridge", &with_bridges(&["docker0"]));
@@ -254,7 +254,7 @@ fn a_file_is_read_below_a_granted_directory_and_never_out_of_it() {
 }
 
 #[test]
-fn inspect_and_policy_check_tell_what_counts_for_a_plugin_on_a_network() {
+fn inspect_and_policy_check_print_the_decisions_for_a_plugin_on_a_network() {
     let machine = machine();
     let plugins = machine.plugins();
     let text = "[[rule]]\nplugin = \"bridge\"\ndeny = [\"filter\"]\nallow.links = [\"docker0\"]\n\n\
@@ -295,7 +295,7 @@ fn inspect_and_policy_check_tell_what_counts_for_a_plugin_on_a_network() {
 }
 
 #[test]
-fn policy_check_tells_what_the_plan_of_a_configuration_gets() {
+fn policy_check_prints_the_decision_about_the_plan_of_a_configuration() {
     let machine = machine();
     let plugins = machine.plugins();
     let config = repository().join("examples/mybridge.conf").display().to_string();
@@ -329,7 +329,7 @@ fn the_guide_is_true() {
         let (code, printed) = wasm_cni(&machine, &plugins, &["policy", "check", &path]);
         assert_eq!(code, Some(0), "{example}: {printed}");
     }
-    // The first one lies there now: the session is about it.
+    // The file now contains the first example; the session is about it.
     let session = guide.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
     for part in session.split("$ ").skip(1) {
         let (command, shown) = part.split_once('\n').unwrap();
@@ -343,7 +343,7 @@ fn the_guide_is_true() {
 }
 
 #[test]
-fn limits_are_lowered_for_a_plugin_and_told_when_they_are_exceeded() {
+fn limits_can_be_lowered_for_a_plugin_and_errors_name_them() {
     let machine = machine();
     let plugins = machine.plugins();
     let policy = policy(
@@ -362,7 +362,7 @@ fn limits_are_lowered_for_a_plugin_and_told_when_they_are_exceeded() {
         assert_eq!((code, msg), (102, format!("the plugin exceeded a limit: {limit}")));
         assert_eq!(machine.changes(&before), NOTHING);
     }
-    // What stays below is not touched by them.
+    // A plan within the lowered limits is applied.
     install(&plugins, "bridge", &with_bridges(&["cni_bridge0"]));
     call(&plugins, "ADD", &policy).ok(&machine);
 }

@@ -1,4 +1,4 @@
-//! portmap in a chain after bridge: published ports answer from wherever they should, and leave nothing.
+//! portmap in a chain after bridge: published ports answer from everywhere they should, and DEL leaves nothing.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn machine(containers: &[&str]) -> Machine {
     machine
 }
 
-/// The chain's two ADDs; gives the last result.
+/// Makes the chain's two ADDs; returns the last result.
 fn add(machine: &Machine, config: &Value, container: &str) -> String {
     let result = call("ADD", &bridge(), container).ok(machine);
     call("ADD", &after(config, &result), container).ok(machine)
@@ -51,7 +51,7 @@ fn del(machine: &Machine, config: &Value, container: &str, result: &str) {
     call("DEL", &after(&bridge(), result), container).ok(machine);
 }
 
-/// Something in a namespace that answers with a word; `address` is the family's unspecified one.
+/// A server in a namespace that answers with a word; `address` is the family's unspecified address.
 const SERVER: &str = r#"
 import socket, sys, threading
 word, family = sys.argv[1].encode(), socket.AF_INET6
@@ -68,7 +68,7 @@ for kind, port in [("tcp", 80), ("tcp", 81), ("udp", 53)]:
     threading.Thread(target=tcp if kind == "tcp" else udp, args=(port,)).start()
 "#;
 
-/// Asks a port from a namespace (`-` is the host's) and prints what comes.
+/// Connects to a port from a namespace (`-` is the host) and prints the answer.
 const CLIENT: &str = r#"
 import socket, sys
 kind, host, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -82,7 +82,7 @@ try:
 except OSError as error: print("no", type(error).__name__)
 "#;
 
-/// Servers that end with this value.
+/// Servers that end when this value is dropped.
 struct Servers(Vec<std::process::Child>);
 
 impl Servers {
@@ -138,17 +138,17 @@ fn answer_from_everywhere(backend: &str) {
     for (from, hosts) in [
         ("outside", vec!["192.0.2.1", "fd00:9::1"]),
         ("-", vec!["192.0.2.1", "fd00:9::1", "127.0.0.1", "10.1.2.1"]),
-        // Another container, and the container itself: both by the host's address.
+        // Another container, and the container itself, both through the host's address.
         ("c2", vec!["192.0.2.1", "fd00:9::1", "10.1.2.1"]),
         ("c1", vec!["192.0.2.1", "fd00:9::1"]),
     ] {
-        // The rules of `nftables`, the reference's, masquerade no other container: the answer goes by the bridge, where only netfilter
-        // can give it the address that was asked.
+        // With `nftables`, the reference's rules do not masquerade other containers. The answer goes through the
+        // bridge, where only netfilter can restore the address that the client used.
         let unreached = from == "c2" && backend == "nftables" && !machine.filters_bridged();
         let expected = if unreached { "no" } else { "c1" };
         for host in hosts {
             for (kind, number) in [("tcp", 8080), ("tcp", 8081), ("udp", 5353)] {
-                // An IPv6 socket answers from another address than it was asked at; that is not ours to fix.
+                // An IPv6 socket answers from another address than the client used; the plugin cannot change that.
                 if kind == "udp" && from == "c1" {
                     continue;
                 }
@@ -176,7 +176,7 @@ fn ports_answer_from_everywhere_with_nftables() {
     answer_from_everywhere("nftables");
 }
 
-/// What containers share stays, as in the reference.
+/// Shared chains stay, as with the reference.
 fn rules(machine: &Machine) -> String {
     machine.sh("iptables-save -t nat | grep ^-A; ip6tables-save -t nat | grep ^-A; nft list table ip cni_hostport 2>/dev/null | grep -v table; \
         nft list table ip6 cni_hostport 2>/dev/null; true")
@@ -229,7 +229,8 @@ fn twenty_ports_take_no_more_processes_than_one() {
     };
     let (one, twenty) = (count(1), count(20));
     assert_eq!(one, twenty);
-    // The plugin, and for each family one that lists and one that changes; and one listing more of each, to see who has the port.
+    // The plugin, and for each family one process that lists and one that changes; and one more listing for each, to
+    // find the owner of the port.
     assert!(one <= 7, "{one}");
 }
 
@@ -281,13 +282,13 @@ fn check_names_each_rule_that_is_gone_and_repair_adds_it_again() {
     }
 }
 
-/// Of two rules for one port the first counts: that of a container which is no more would win for ever.
+/// Of two rules for one port the first one counts, so the rule of a deleted container would always win.
 #[test]
-fn the_rules_of_a_dead_container_make_room_for_the_same_port() {
+fn the_rules_of_a_dead_container_for_the_same_port_are_replaced() {
     for backend in ["iptables", "nftables"] {
         let (machine, config) = published(backend);
         add(&machine, &config, "c1");
-        // Killed with its namespace, and nobody called DEL.
+        // The container was killed with its namespace, and nobody called DEL.
         machine.sh("ip netns delete c1");
         add(&machine, &config, "c2");
         let _servers = Servers::start(&machine, &["c2"]);
@@ -306,7 +307,7 @@ fn the_rules_of_a_container_that_lives_are_left_alone() {
     assert_eq!(ask(&machine, "outside", "tcp", "192.0.2.1", 8080), "c1");
 }
 
-/// What the reference made has no journal: its address is leased to nobody, or to this container by now.
+/// Attachments of the reference have no journal. Its address is leased to nobody, or already to this container.
 #[test]
 fn a_stale_rule_of_the_reference_goes_when_its_address_is_not_leased_to_it() {
     for (alive, answer) in [(false, "c2"), (true, "no")] {
@@ -325,7 +326,8 @@ fn a_stale_rule_of_the_reference_goes_when_its_address_is_not_leased_to_it() {
     }
 }
 
-/// A client that sends on from the same port would be answered by nobody: the kernel knows its connection.
+/// A UDP client that keeps its source port would get no answer, because the kernel tracks its old connection. So
+/// mapping the port deletes the tracked connections.
 #[test]
 fn udp_clients_reach_the_container_that_comes_later() {
     let (machine, config) = published("iptables");
@@ -334,7 +336,7 @@ fn udp_clients_reach_the_container_that_comes_later() {
     assert_eq!(ask_by(&machine, "outside", "udp", "192.0.2.1", 5353, 40000), "c1");
     del(&machine, &config, "c1", &first);
     drop(servers);
-    // Nobody has the port: the connection that is tracked now leads to the host itself.
+    // No container has the port, so the tracked connection leads to the host itself.
     assert_eq!(ask_by(&machine, "outside", "udp", "192.0.2.1", 5353, 40000), "no");
     add(&machine, &config, "c2");
     let _servers = Servers::start(&machine, &["c2"]);
@@ -370,7 +372,7 @@ fn either_deletes_what_the_other_mapped() {
 }
 
 #[test]
-fn del_needs_neither_mappings_nor_container_nor_record() {
+fn del_needs_neither_mappings_nor_container_nor_journal() {
     for backend in ["iptables", "nftables"] {
         for forget in ["true", "rm -r /run/wasm-cni"] {
             let (machine, config) = published(backend);
@@ -385,7 +387,7 @@ fn del_needs_neither_mappings_nor_container_nor_record() {
 }
 
 #[test]
-fn only_packets_to_the_hosts_address_of_a_mapping_are_led_on() {
+fn only_packets_to_the_host_address_of_a_mapping_are_forwarded() {
     let machine = machine(&["c1"]);
     let at = |ip: &str, number: u16| json!({"hostPort": number, "containerPort": 80, "protocol": "tcp", "hostIP": ip});
     let config = portmap(

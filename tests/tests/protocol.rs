@@ -1,12 +1,12 @@
-//! The protocol beside Debian's reference: the same variables and the same input, the same error, to the letter where it is not
-//! Go's JSON decoder that speaks.
+//! The protocol compared with Debian's reference: the same variables and the same input give the same error text,
+//! except for texts of Go's JSON decoder.
 
 use std::path::{Path, PathBuf};
 use wasm_cni_tests::{Call, Machine, dist};
 
 const REFERENCE: &str = "/usr/lib/cni";
 
-/// Ours and theirs.
+/// Our plugin and the reference's.
 fn directories() -> [PathBuf; 2] {
     assert!(
         Path::new(REFERENCE).join("bridge").exists(),
@@ -15,7 +15,7 @@ fn directories() -> [PathBuf; 2] {
     [dist(), REFERENCE.into()]
 }
 
-/// Variables that are set otherwise than by [`Call`]; empty ones count as missing.
+/// Variables that differ from those of [`Call`]; empty ones count as missing.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 fn call(dir: &Path, plugin: &str, command: &str, config: &str, variables: Variables) -> Call {
@@ -23,7 +23,7 @@ fn call(dir: &Path, plugin: &str, command: &str, config: &str, variables: Variab
     variables.iter().fold(call, |call, (name, value)| call.env(name, value))
 }
 
-/// What both answer, after a call that must fail; versions that Debian's does not know yet are taken out.
+/// Both replies to a call that must fail, without the versions that Debian's plugins do not support yet.
 fn errors(plugin: &str, command: &str, config: &str, variables: Variables) -> [(u64, String, String); 2] {
     directories().map(|dir| {
         let machine = Machine::new();
@@ -89,7 +89,7 @@ fn input_is_decoded_in_the_reference_order() {
         ("CHECK", r#"{"name": "n", "cniVersion": "1.2.3.4"}"#),
     ] {
         for plugin in ["bridge", "host-local"] {
-            // Debian's asks for the variables of an attachment with any command.
+            // Debian's plugins require the variables of an attachment for any command.
             let [ours, theirs] = errors(plugin, command, config, &[]);
             assert_eq!(ours, theirs, "{plugin} {command} {config}");
         }
@@ -97,7 +97,7 @@ fn input_is_decoded_in_the_reference_order() {
 }
 
 #[test]
-fn what_is_not_the_json_that_it_should_be_has_the_reference_code_and_says_where() {
+fn invalid_json_has_the_reference_code_and_the_position() {
     for (config, part) in [
         ("{", ""),
         ("[]", "array"),

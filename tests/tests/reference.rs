@@ -1,4 +1,5 @@
-//! Debian's reference plugins as a live peer, where a journal of ours is there or missing; all else is in `tests/differential`.
+//! Debian's reference plugins on the same node, with and without a journal of ours; everything else is in
+//! `tests/differential`.
 
 use std::path::Path;
 use wasm_cni_tests::{Call, Machine, WALKTHROUGH, walkthrough};
@@ -18,7 +19,7 @@ fn the_reference_deletes_what_we_made() {
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     reference("DEL", WALKTHROUGH).ok(&machine);
     nothing_is_left(&machine);
-    // Our journal outlives that; our own DEL then finds nothing to do, and forgets it.
+    // Our journal still exists then. Our own DEL finds nothing to do, and removes it.
     Call::bridge("DEL", WALKTHROUGH).ok(&machine);
     assert_eq!(machine.sh("find /run/wasm-cni/attachments -mindepth 1"), "");
 }

@@ -1,4 +1,5 @@
-//! What existed before a failed ADD stays as it was; and what could not be undone is told, kept, and done by the next verb.
+//! What existed before a failed ADD stays as it was. What could not be undone is reported, kept in the journal, and
+//! undone by the next verb.
 
 use std::collections::BTreeSet;
 use wasm_cni_tests::native::Plugins;
@@ -10,7 +11,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// A machine on which an operator has made everything that an ADD uses, otherwise than an ADD would.
+/// A machine on which an operator has made everything that an ADD uses, with other settings than an ADD.
 const OPERATORS: &str = "
     ip link add cni_bridge0 address 02:00:00:00:00:01 type bridge; ip link set cni_bridge0 mtu 1400 up
     ip address add 192.0.2.1/24 dev cni_bridge0 label cni_bridge0:o; ip address add 2001:db8::1/64 dev cni_bridge0 nodad
@@ -23,7 +24,7 @@ const OPERATORS: &str = "
     iptables -A FORWARD -i lan0 -j ACCEPT
     nft add table inet operator; nft add chain inet operator c; nft add rule inet operator c counter comment operator";
 
-/// All that the snapshot of a machine leaves out and an operator sees.
+/// What the snapshot of a machine leaves out and an operator sees.
 fn all(machine: &Machine) -> BTreeSet<String> {
     let text = machine.sh(
         "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].conf|forward' | grep -vE 'stable_secret|cni_bridge0.*(mtu)'
@@ -40,7 +41,7 @@ fn what_an_operator_made_stays_as_it_was() {
     let dual = r#"{"cniVersion": "1.0.0", "name": "dual", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
         "forceAddress": true, "hairpinMode": true,
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]]}}"#;
-    // With another address on the bridge, that has to be forced.
+    // With another address on the bridge, which needs `forceAddress`.
     let walkthrough = WALKTHROUGH.replace("\"isGateway\"", "\"forceAddress\": true, \"isGateway\"");
     for (conf, fails) in [
         (walkthrough.clone(), true),
@@ -55,7 +56,7 @@ fn what_an_operator_made_stays_as_it_was() {
     ] {
         let machine = machine();
         machine.sh(OPERATORS);
-        // Tables that iptables makes by being asked.
+        // Tables that iptables makes when it lists them.
         machine.sh("iptables-save > /dev/null; ip6tables -t nat -S > /dev/null; nft add table bridge nat");
         let (before, all_before) = (machine.snapshot(), all(&machine));
         let path = machine.with_iptables("exit 1");
@@ -91,15 +92,15 @@ fn the_error_names_the_step_and_its_cause() {
     );
 }
 
-/// The commands that an error tells to remove what is left.
+/// The commands in an error that remove what is left.
 fn commands(details: &str) -> Vec<String> {
     let lines = details.split("left: `").skip(1);
     lines.map(|line| line.split("` removes it; it failed: ").next().unwrap().to_owned()).collect()
 }
 
-/// From some message on the kernel takes none any more: the ADD fails there, and so does every undo that needs one.
+/// From some message on the kernel refuses all: the ADD fails there, and so does every undo that needs a message.
 #[test]
-fn what_cannot_be_undone_is_told_as_commands_and_done_by_the_next_verb() {
+fn what_cannot_be_undone_is_reported_as_commands_and_undone_by_the_next_verb() {
     let gc = WALKTHROUGH.replace("0.2.0", "1.1.0").trim_end().strip_suffix('}').unwrap().to_owned()
         + r#", "cni.dev/valid-attachments": []}"#;
     let mut stuck = 0;
@@ -147,12 +148,12 @@ fn what_cannot_be_undone_is_told_as_commands_and_done_by_the_next_verb() {
 }
 
 #[test]
-fn a_failed_add_leaves_the_bridge_to_one_that_came_meanwhile() {
+fn a_failed_add_leaves_the_bridge_to_a_concurrent_add() {
     let machine = machine();
     let plugins = Plugins::with_bridge(&machine);
     plugins.install("host-local", wasm_cni_tests::native::Maker::Ours);
     machine.netns("other");
-    // The first has made the bridge and waits for its addresses, which it does not get, while the second one comes.
+    // The first ADD has made the bridge and waits for addresses that it does not get; meanwhile the second one starts.
     plugins.script(
         "odd",
         r#"[ $CNI_COMMAND = ADD ] || exit 0

@@ -1,15 +1,15 @@
-//! Nobody becomes a router by saying so: a flood of router advertisements during ADD leaves nothing (CVE-2020-10749).
+//! A container cannot become a router: a flood of router advertisements during ADD has no effect (CVE-2020-10749).
 
 use serde_json::{Value, json};
 use std::process::Child;
 use std::time::{Duration, Instant};
 use wasm_cni_tests::{Call, Machine};
 
-/// Ends with this value.
+/// Stops when this value is dropped.
 struct Flood(Child);
 
 impl Flood {
-    /// Router advertisements on a link; `netns` is a container, or empty for the host.
+    /// Sends router advertisements on a link; `netns` is a container, or empty for the host.
     fn start(machine: &Machine, netns: &str, link: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_advertise");
         let mut command = if netns.is_empty() { machine.command(program) } else { machine.command("ip") };
@@ -38,14 +38,14 @@ fn add(machine: &Machine, config: &str, container: &str) {
     Call::bridge("ADD", config).container(container).env("CNI_IFNAME", "eth0").ok(machine);
 }
 
-/// What a namespace has of the rogue router.
+/// The addresses and routes of a namespace that come from the rogue router.
 fn foreign(machine: &Machine, netns: &str) -> String {
     machine.sh(&format!(
         "{{ ip {netns} -o -6 addr; ip {netns} -6 route show table all; }} | grep 'fd66:\\|proto ra\\|dynamic' || true"
     ))
 }
 
-/// An interface in a namespace of its own that listens to everybody, on `br0`.
+/// An interface on `br0` in a namespace of its own that accepts router advertisements.
 fn listener(machine: &Machine, netns: &str) {
     machine.netns(netns);
     machine.sh(&format!(
@@ -55,7 +55,7 @@ fn listener(machine: &Machine, netns: &str) {
     ));
 }
 
-/// Waits until the flood has reached somebody: else it would prove nothing.
+/// Waits until the flood has reached this interface; otherwise the test would prove nothing.
 fn wait_for_foreign(machine: &Machine, netns: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !foreign(machine, netns).contains("fd66:") {
@@ -79,7 +79,7 @@ fn a_flood_during_add_leaves_no_address_and_no_route() {
     ] {
         let machine = Machine::new();
         let config = network(&keys);
-        // From the host's side, before there is a bridge; and from a container.
+        // From the host, before the bridge exists; and from a container.
         let _host = Flood::start(&machine, "", "br0");
         add(&machine, &config, "rogue");
         let _rogue = Flood::start(&machine, "rogue", "eth0");
@@ -104,7 +104,8 @@ fn a_flood_during_add_leaves_no_address_and_no_route() {
     }
 }
 
-/// What is on the link is the network's own affair where it has no addresses, or IPv4 ones of somebody else's gateway.
+/// A network without addresses, or with IPv4 behind another gateway, may depend on SLAAC. So the container accepts router
+/// advertisements there.
 #[test]
 fn a_container_whose_router_is_not_the_host_configures_itself_as_with_the_reference() {
     let addresses = json!([{"address": "10.1.2.9/24", "gateway": "10.1.2.1"}]);
@@ -121,10 +122,10 @@ fn a_container_whose_router_is_not_the_host_configures_itself_as_with_the_refere
 }
 
 #[test]
-fn a_bridge_is_deaf_from_its_birth_and_one_of_the_operators_hears_what_it_heard() {
+fn a_new_bridge_ignores_router_advertisements_and_an_existing_one_keeps_its_setting() {
     let config =
         network(&json!({"isGateway": true, "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}}));
-    // Made by somebody; made by an ADD that was killed before the bridge was up.
+    // A bridge of somebody else; a bridge of an ADD that was killed before the bridge was up.
     for (link, before, after) in [
         ("type bridge", "1", "1"),
         ("type bridge", "2", "2"),
@@ -138,7 +139,7 @@ fn a_bridge_is_deaf_from_its_birth_and_one_of_the_operators_hears_what_it_heard(
     let machine = Machine::new();
     add(&machine, &config, "a");
     assert_eq!(accept_ra(&machine, "", "br0"), "0");
-    // What the operator decides later stays.
+    // A later setting of the operator stays.
     machine.sh("sysctl -q -w net.ipv6.conf.br0.accept_ra=2");
     add(&machine, &config, "b");
     assert_eq!(accept_ra(&machine, "", "br0"), "2");

@@ -1,4 +1,4 @@
-//! Routes: what a configuration says of one is what the kernel has, or the ADD fails and leaves nothing.
+//! Routes: the kernel has every field of a configured route, or the ADD fails and leaves nothing.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::{Call, Machine, NOTHING};
@@ -35,7 +35,7 @@ fn with_result(config: &str, result: &Value) -> String {
     config.to_string()
 }
 
-/// The routes to a destination, of all tables, as `ip` tells them; those of the kernel's own making apart.
+/// The routes to a destination, in all tables, as `ip` prints them; without those that the kernel adds.
 fn to(machine: &Machine, destination: &str) -> Vec<Value> {
     let family = if destination.contains(':') { "-6" } else { "-4" };
     let text = machine.sh(&format!("ip -n a -d -j {family} route show table all exact {destination}"));
@@ -73,7 +73,7 @@ fn every_field_of_a_route_is_set_in_both_families() {
     let check = with_result(&config, &result);
     call("CHECK", &check).ok(&machine);
 
-    // And CHECK looks at each.
+    // CHECK compares each of them.
     let now = |fields: &str| {
         let route = "10.5.0.0/16 via 10.1.2.9 dev eth0 table 100";
         machine.sh(&format!("ip -n a route del {route}; ip -n a route add {route} {fields}"));
@@ -115,7 +115,7 @@ fn a_gateway_that_cannot_be_reached_fails_the_add_by_name_and_leaves_nothing() {
         ("fd05::/64", "fd99::1", "no route to host"),
         ("0.0.0.0/0", "192.0.2.1", "network is unreachable"),
         ("::/0", "2001:db8::1", "no route to host"),
-        // An address of the container's own.
+        // An address of the container itself.
         ("fd05::/64", "fd00:1::2", "invalid argument"),
     ] {
         let machine = machine();
@@ -212,7 +212,7 @@ fn default_routes_stand_beside_each_other_by_priority() {
 }
 
 #[test]
-fn results_tell_the_fields_of_routes_in_every_version_that_has_routes() {
+fn results_have_the_fields_of_routes_in_every_version_that_has_routes() {
     let full = json!({"dst": "10.5.0.0/16", "gw": "10.1.2.9", "mtu": 1400, "advmss": 1300, "priority": 7, "table": 100, "scope": 0});
     let bare = json!({"dst": "fd05::/64"});
     for version in ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] {

@@ -1,4 +1,5 @@
-//! static, where more than a folder of `tests/differential` is needed: under a native bridge, in the kernel, without a record.
+//! static, where a folder of `tests/differential` is not enough: under a native bridge, in the kernel, without a
+//! journal.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -16,7 +17,7 @@ fn bridge(version: &str, keys: Value, ipam: Value) -> Value {
     with_ipam(with_keys(config, &keys), ipam)
 }
 
-/// A configuration of static as its own plugin.
+/// A configuration of static as a plugin of its own.
 fn alone(version: &str, ipam: Value) -> Value {
     with_ipam(json!({"cniVersion": version, "name": "fixed", "type": "static"}), ipam)
 }
@@ -40,7 +41,7 @@ fn with_result(config: &Value, stdout: &str) -> Value {
     config
 }
 
-/// A result without random names and MACs, and without the `dns` that 1.1.1 writes even when it is empty.
+/// A result without random names and MACs, and without the `dns` that 1.1.1 writes even if it is empty.
 fn comparable(stdout: &str) -> Value {
     let mut result: Value = serde_json::from_str(stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"));
     for interface in result["interfaces"].as_array_mut().into_iter().flatten() {
@@ -122,7 +123,7 @@ fn alone_it_changes_nothing_and_its_del_and_check_succeed() {
         assert_eq!(call("DEL", &config).env("CNI_NETNS", "").ok(&machine), "");
         assert_eq!(machine.changes(&before), NOTHING);
         assert_eq!(machine.sh("ls /var/lib; find /run/wasm-cni/attachments -mindepth 1"), "");
-        // Without a record, there is nothing to compare.
+        // Without a journal, there is nothing to compare.
         assert_eq!(call("CHECK", &checked).ok(&machine), "");
     }
 }

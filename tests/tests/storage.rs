@@ -1,4 +1,4 @@
-//! File systems without room, and those that cannot be written to: a clear error, nothing lost, and DEL works.
+//! Full and read-only file systems: a clear error, nothing is lost, and DEL works.
 
 use wasm_cni_tests::{Call, Machine, NOTHING, WALKTHROUGH};
 
@@ -8,7 +8,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// A file system of its own for a directory.
+/// Mounts a file system of its own at a directory.
 fn mount(machine: &Machine, directory: &str, options: &str) {
     machine.sh(&format!("mkdir -p {directory}; mount -t tmpfs -o {options} tmpfs {directory}"));
 }
@@ -17,7 +17,7 @@ fn leases(machine: &Machine) -> String {
     machine.sh("find /var/lib/cni -name '10.*' 2>/dev/null || true")
 }
 
-/// Nothing but the journal is left of the attachment, wherever that is.
+/// Nothing of the attachment is left. Its journal may be left, and is not inspected.
 fn assert_gone(machine: &Machine, what: &str) {
     let links = machine.sh("ip -o link; ip -n 1234567890 -o link");
     assert!(!links.contains("veth") && !links.contains("eth12"), "{what}: {links}");
@@ -25,12 +25,12 @@ fn assert_gone(machine: &Machine, what: &str) {
     assert!(!rules.contains("CNI-"), "{what}: {rules}");
 }
 
-/// What an ADD that failed may have made nevertheless.
+/// What a failed ADD may have made nevertheless.
 fn is_empty_store(line: &str) -> bool {
     line.ends_with("/lock: ")
 }
 
-/// An ADD whose directory gets fuller and fuller: it fails clearly and leaves nothing, or works.
+/// ADDs whose directory has less and less space: each fails clearly and leaves nothing, or succeeds.
 fn an_add_below(directory: &str, options: impl Fn(u32) -> String) {
     let mut worked = false;
     for room in 1..40 {
@@ -52,7 +52,7 @@ fn an_add_below(directory: &str, options: impl Fn(u32) -> String) {
                 machine.changes(&before).into_iter().filter(|line| !is_empty_store(line)).collect();
             assert_eq!(left, NOTHING, "{text}");
         }
-        // A DEL has nothing to write.
+        // A DEL does not write.
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
         assert_gone(&machine, &options(room));
@@ -60,7 +60,7 @@ fn an_add_below(directory: &str, options: impl Fn(u32) -> String) {
         if worked && room > 3 {
             return;
         }
-        // With room again, all is as ever.
+        // With space again, everything works.
         machine.sh(&format!("mount -o remount,size=1m,nr_inodes=1000 {directory}"));
         Call::bridge("ADD", WALKTHROUGH).ok(&machine);
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
@@ -118,7 +118,7 @@ fn an_add_where_leases_cannot_be_written_leaves_nothing() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_removed_is_told_and_the_next_del_removes_it() {
+fn a_lease_that_cannot_be_removed_is_reported_and_the_next_del_removes_it() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     machine.sh("mount -o remount,ro /var/lib");
@@ -150,7 +150,7 @@ fn without_a_place_for_journals_an_add_does_nothing_and_a_del_all_it_can() {
     assert_eq!(code, 999);
     assert!(msg.contains("/run/wasm-cni") && msg.to_lowercase().contains("read-only file system"), "{msg}");
     assert_eq!(machine.changes(&before), NOTHING);
-    // Its journal cannot be seen.
+    // Its journal is not visible.
     for _ in 0..2 {
         Call::bridge("DEL", WALKTHROUGH).ok(&machine);
         assert_gone(&machine, "DEL");
@@ -159,7 +159,7 @@ fn without_a_place_for_journals_an_add_does_nothing_and_a_del_all_it_can() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_removed_hurts_nobody() {
+fn a_journal_that_cannot_be_removed_does_no_harm() {
     let machine = machine();
     mount(&machine, "/run/wasm-cni", "size=1m");
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
@@ -170,7 +170,7 @@ fn a_journal_that_cannot_be_removed_hurts_nobody() {
         assert_eq!(leases(&machine), "");
     }
     machine.sh("mount -o remount,rw /run/wasm-cni");
-    // The address goes to somebody else, whom the stale journal leaves alone.
+    // The address goes to another container, and the old journal does not affect it.
     machine.netns("other");
     machine.sh("rm /var/lib/cni/networks/mybridge/last_reserved_ip.0");
     let added = Call::bridge("ADD", WALKTHROUGH).container("other").ok(&machine);

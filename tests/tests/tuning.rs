@@ -1,4 +1,4 @@
-//! tuning in a chain after bridge: what it sets works, and is as before when it goes.
+//! tuning in a chain after bridge: its settings work, and DEL restores the previous values.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn call(command: &str, config: &Value) -> Call {
     Call::new(&dist(), plugin, command, &config.to_string()).env("CNI_IFNAME", "eth0")
 }
 
-/// A container on a bridge, and the result of that.
+/// A container on a bridge, and the result of its ADD.
 fn attached() -> (Machine, String) {
     let machine = Machine::new();
     machine.netns(C);
@@ -42,7 +42,7 @@ fn sysctl(machine: &Machine, key: &str) -> String {
 }
 
 #[test]
-fn all_that_it_sets_holds_is_checked_and_is_put_back() {
+fn every_setting_works_is_checked_and_is_restored() {
     let (machine, result) = attached();
     let before = machine.snapshot();
     let config = tuning(json!({
@@ -107,7 +107,7 @@ fn what_another_tuning_of_the_chain_set_later_is_no_difference() {
     let result = call("ADD", &after(&first, &result)).ok(&machine);
     let result = call("ADD", &after(&second, &result)).ok(&machine);
     call("CHECK", &after(&bridge(), &result)).ok(&machine);
-    // The plugins of one type cannot be told apart: a CHECK is about the last of them.
+    // Plugins of one type cannot be distinguished: CHECK applies to the last of them.
     call("CHECK", &after(&second, &result)).ok(&machine);
     call("DEL", &after(&second, &result)).ok(&machine);
     assert!(link(&machine).contains("mtu 1400"));
@@ -141,7 +141,7 @@ fn a_setting_that_the_kernel_refuses_leaves_all_as_before() {
 #[test]
 fn the_administrators_list_of_parameters_bounds_those_of_the_configuration_and_of_args() {
     let (machine, result) = attached();
-    // This machine's /etc is nobody's to write to.
+    // The machine's own /etc stays untouched.
     machine.sh("cp -a /etc /run/etc; mount --bind /run/etc /etc; mkdir -p /etc/cni/tuning
         printf '^net.ipv4.conf.IFNAME.\\n' > /etc/cni/tuning/allowlist.conf");
     let allowed = json!({"sysctl": {"net.ipv4.conf.IFNAME.arp_ignore": "2"}});
@@ -156,9 +156,9 @@ fn the_administrators_list_of_parameters_bounds_those_of_the_configuration_and_o
     assert_eq!(machine.changes(&before), NOTHING);
 }
 
-/// The file in which the reference notes what was there before: ours is one that it can read, and its one that we can.
+/// The file in which the reference records previous values: the reference can read ours, and we can read its.
 #[test]
-fn either_puts_back_what_the_other_changed() {
+fn each_restores_what_the_other_changed() {
     let reference = Path::new("/usr/lib/cni");
     assert!(reference.join("tuning").exists(), "Debian's containernetworking-plugins is not installed");
     let config = tuning(json!({"mac": "0a:11:22:33:44:55", "mtu": 1400, "promisc": true, "allmulti": true,
@@ -184,7 +184,7 @@ fn either_puts_back_what_the_other_changed() {
 }
 
 #[test]
-fn del_without_a_record_leaves_the_link_and_the_lease_of_the_attachment() {
+fn del_without_a_journal_leaves_the_link_and_the_lease_of_the_attachment() {
     let (machine, _) = attached();
     let before = machine.snapshot();
     call("DEL", &tuning(json!({"mtu": 1400}))).ok(&machine);
@@ -192,7 +192,7 @@ fn del_without_a_record_leaves_the_link_and_the_lease_of_the_attachment() {
 }
 
 #[test]
-fn what_was_set_in_a_namespace_that_is_still_there_is_put_back_whatever_del_is_told_of_it() {
+fn settings_in_an_existing_namespace_are_restored_whatever_cni_netns_a_del_gets() {
     for netns in ["", "/var/run/netns/none", "/proc/self/ns/net"] {
         let (machine, result) = attached();
         let before = machine.snapshot();

@@ -1,4 +1,4 @@
-//! The walkthrough of the README, word for word.
+//! The walkthrough, `examples/mybridge.conf`, with exact results.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::{CHAIN, Call, Machine, NOTHING, WALKTHROUGH, walkthrough};
@@ -66,14 +66,14 @@ fn add_gives_the_result_and_the_state_of_the_reference() {
 fn the_container_reaches_its_gateway_and_the_outside_through_nat() {
     let machine = Machine::new();
     machine.netns("1234567890");
-    // An outside that knows no way back to the container's network.
+    // An outside without a route to the container's network.
     machine.sh("ip netns add outside; ip link add out0 type veth peer name out1 netns outside; \
          ip address add 192.0.2.1/24 dev out0; ip link set out0 up; \
          ip -n outside address add 192.0.2.2/24 dev out1; ip -n outside link set out1 up");
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 10.15.20.1");
     machine.sh("ip netns exec 1234567890 ping -c 1 -W 3 192.0.2.2");
-    // Without the rule there is no way back: it was the NAT that did it.
+    // Without the rule there is no answer, so the NAT did it.
     machine.sh("iptables -t nat -F");
     assert!(!machine.try_sh("ip netns exec 1234567890 ping -c 1 -W 1 192.0.2.2").status.success());
 }
@@ -122,7 +122,7 @@ fn one_of_three_containers_goes_and_the_others_keep_everything() {
     let rules = machine.sh("iptables -t nat -S POSTROUTING");
     assert!(rules.contains("10.15.20.2/32") && rules.contains("10.15.20.4/32"), "{rules}");
     assert!(!rules.contains("10.15.20.3/32"), "{rules}");
-    // Round robin: the address that was given back is not handed out at once.
+    // Round robin: a released address is not allocated again at once.
     machine.netns("fourth");
     assert!(Call::bridge("ADD", WALKTHROUGH).container("fourth").ok(&machine).contains("10.15.20.5/24"));
 }

@@ -4,7 +4,7 @@ use crate::workspace::Workspace;
 use crate::{dist, machine, netns};
 use anyhow::Result;
 
-/// Installs what is missing, builds, and plays `demo.sh`; an error if any step of it fails.
+/// Installs what is missing, builds, and runs `demo.sh`; an error if any step of it fails.
 pub fn run() -> Result<()> {
     machine::ensure_packages(&[machine::IPTABLES, machine::IP, machine::PING, machine::UNSHARE])?;
     let workspace = Workspace::read()?;
@@ -12,7 +12,7 @@ pub fn run() -> Result<()> {
     let mut session = netns::process(&dist, "sh".as_ref())?;
     session.args(["-euc", include_str!("demo.sh"), "demo"]).env("DIST", &dist);
     let status = session.status()?;
-    // Not the whole script in the message: what failed is the last thing on the screen.
+    // The message leaves the script out; the failed step is the last thing on the screen.
     anyhow::ensure!(status.success(), "the demo failed: {status}");
     Ok(())
 }

@@ -1,14 +1,14 @@
-# A session with wasm-cni, from the first plan to the last trace. `cargo xtask demo` runs this as root of its own
-# network, mount and (for an ordinary user) user namespace, with DIST set to target/dist.
+# A session with wasm-cni, from the first plan to the last DEL. `cargo xtask demo` runs this as root of its own network,
+# mount and (for an ordinary user) user namespace, with DIST set to target/dist.
 
 say() { printf '\n# %s\n' "$*"; }
 show() { printf '$ %s\n' "$1"; eval "$1" || { say "The demo FAILED: this should have succeeded."; exit 1; }; }
 
-# What an attachment can leave behind, one thing a line.
+# What an attachment can leave behind, one object per line.
 snapshot() {
   ip -brief link | sed 's/^\([^ @]*\).*/link \1/'
   ip -4 -brief address | awk '{ for (i = 3; i <= NF; i++) print "address " $1 " " $i }'
-  # Whether the bridge has noticed by now that nothing is plugged in differs from run to run.
+  # The bridge notices a missing port at different times, so `linkdown` differs from run to run.
   ip -4 route | sed 's/ linkdown//; s/ *$//; s/^/route /'
   ip -n demo -brief link | sed 's/^\([^ @]*\).*/link in the container \1/'
   iptables -t nat -S | sed 's/^/rule /'
@@ -51,15 +51,15 @@ say 'The host has a bridge, and rules for this container only.'
 show 'ip address show cni_bridge0'
 show 'iptables -t nat -S'
 
-say 'CHECK: is it still as it was made? The runtime hands back the result for that.'
+say 'CHECK: is the attachment still as ADD made it? The runtime passes the result of the ADD.'
 show "{ sed '\$d' mybridge.conf; echo ', \"prevResult\":'; cat result.json; echo '}'; } > check.conf"
 show 'CNI_COMMAND=CHECK $DIST/bridge < check.conf && echo "as it was made"'
 
-say 'DEL, and once more: it succeeds as often as a runtime asks.'
+say 'DEL, twice: it also succeeds when a runtime repeats it.'
 show 'CNI_COMMAND=DEL $DIST/bridge < mybridge.conf'
 show 'CNI_COMMAND=DEL $DIST/bridge < mybridge.conf'
 
-say 'Before and after. The bridge, forwarding and the two files are shared by the network: every bridge plugin keeps them.'
+say 'Before and after. The network shares the bridge, forwarding and the two files, so every bridge plugin keeps them.'
 snapshot > after
 # diff exits 1 when there is a difference, and 2 when it failed.
 printf '$ diff before after\n'

@@ -1,19 +1,19 @@
-//! What we depend on, checked with cargo-deny against `deny.toml`.
+//! Checks our dependencies with cargo-deny against `deny.toml`.
 
 use crate::sh;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 
-/// The version that is installed where there is none.
+/// The version to install if there is none.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
-/// The fuzzers, which are a workspace of their own.
+/// The fuzzers, a workspace of their own.
 const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// Licences, bans and sources.
 pub fn check(workspace: &Workspace) -> Result<()> {
     ensure_cargo_deny(workspace)?;
-    // The rules of either are those of the nearest `deny.toml` above it.
+    // The rules of each workspace are in the nearest `deny.toml` above it.
     for manifest in ["Cargo.toml", FUZZ] {
         let mut deny = workspace.cargo(&["deny", "--manifest-path", manifest, "check"]);
         sh::run(deny.args(["--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
@@ -21,7 +21,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Fetches the database of advisories; false, and a line that says so, where it can't be had.
+/// Fetches the advisory database. If it is not reachable, prints a line and returns false.
 pub fn fetch_advisories(workspace: &Workspace) -> bool {
     let fetch = ensure_cargo_deny(workspace)
         .and_then(|()| sh::run(&mut workspace.cargo(&["deny", "--log-level", "off", "fetch", "db"])));
@@ -31,12 +31,12 @@ pub fn fetch_advisories(workspace: &Workspace) -> bool {
     fetch.is_ok()
 }
 
-/// Known vulnerabilities and yanked versions, by the database as it was fetched.
+/// Known vulnerabilities and yanked versions, from the fetched database.
 pub fn check_advisories(workspace: &Workspace) -> Result<()> {
     sh::run(&mut workspace.cargo(&["deny", "check", "--disable-fetch", "advisories"]))
 }
 
-/// Installs cargo-deny. Unoptimised: it builds several times faster, and its checks take two seconds all the same.
+/// Installs cargo-deny. An unoptimised build is several times faster, and its checks still take two seconds.
 fn ensure_cargo_deny(workspace: &Workspace) -> Result<()> {
     if sh::succeeds(&mut workspace.cargo(&["deny", "--version"])) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: builds what gets installed, lays it out as a runtime finds it, and packs it.
+//! `cargo xtask dist`: builds the installed files, arranges them as a runtime finds them, and makes the packages.
 
 use crate::machine;
 use crate::package;
@@ -9,19 +9,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The binary that every plugin's name is a link to.
+/// The binary that every plugin's name links to.
 const HOST: &str = "wasm-cni";
 /// The binary that compiles components.
 const COMPILER: &str = "wasm-cni-compile";
-/// The profile of the host and of components: small, because they start at every call.
+/// The profile of the host and the components: small, because they start at every call.
 pub const INSTALLED: &str = "installed";
-/// The profile of the compiler, as of tests: cargo's own.
+/// The profile of the compiler and of the tests: cargo's own.
 const RELEASE: &str = "release";
 
-/// What is installed of the native programs, and how it is built.
+/// The installed native programs, and their profiles.
 const PROGRAMS: [(&str, &str); 2] = [(HOST, INSTALLED), (COMPILER, RELEASE)];
 
-/// Builds and says where it is.
+/// Builds, and prints the path.
 pub fn run() -> Result<()> {
     let workspace = Workspace::read()?;
     let dir = build(&workspace)?;
@@ -32,11 +32,11 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the first, resolved.
+/// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the path of the first.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let target = host_target();
     machine::ensure_targets(&[&target, GUEST_TARGET])?;
-    // Two calls: in one, cargo would unify features and the host would carry the compiler.
+    // Two calls, because in one call cargo would unify features and the host would contain the compiler.
     for (package, profile) in PROGRAMS {
         let words = ["build", "--profile", profile, "--target", &target, "--package", package];
         sh::run(&mut workspace.cargo(&words))?;
@@ -65,12 +65,12 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Where cargo built it.
+/// Where cargo put it.
 fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
     workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact)
 }
 
-/// A folder that is filled while others may use it: every file appears whole under its name, by a rename.
+/// A directory that others may use while it is filled: every file appears complete under its name, by a rename.
 struct Folder {
     dir: PathBuf,
     names: BTreeSet<String>,
@@ -87,7 +87,7 @@ impl Folder {
             .with_context(|| format!("failed to copy {} to {}", from.display(), self.dir.display()))
     }
 
-    /// A relative link, so that the folder can be copied elsewhere.
+    /// A relative link, so that the directory can be copied.
     fn link(&mut self, to: &str, name: &str) -> Result<()> {
         self.place(name, |new| std::os::unix::fs::symlink(to, new))
             .with_context(|| format!("failed to link {name} in {}", self.dir.display()))
@@ -102,7 +102,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes what was not put there, so that a plugin which is gone from the sources can't be found any more.
+    /// Removes other files, so that no plugin stays that is gone from the sources.
     fn close(self) -> Result<PathBuf> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test faults`: the fault suite by itself, and its table.
+//! `cargo xtask test faults`: only the fault suite, and its table.
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -6,11 +6,11 @@ use crate::{dist, test};
 use anyhow::{Context, Result};
 use std::fs;
 
-/// Where the table is in the document: between these lines.
+/// The table in the document is between these lines.
 const BEGIN: &str = "<!-- the table of `cargo xtask test faults` -->\n";
 const END: &str = "<!-- end of the table -->\n";
 
-/// Builds, runs the suite and prints its table, which it has left in `target/faults.json` and `target/faults.md`.
+/// Builds, runs the suite and prints its table, which the suite wrote to `target/faults.json` and `target/faults.md`.
 pub fn run(all: bool, seed: Option<u64>, update: bool) -> Result<()> {
     test::ensure_packages()?;
     let workspace = Workspace::read()?;

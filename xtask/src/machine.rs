@@ -1,4 +1,4 @@
-//! What the machine must have: Rust targets and Debian packages. What is missing is installed, and said.
+//! The requirements on the machine: Rust targets and Debian packages. Installs what is missing, and says so.
 
 use crate::sh;
 use anyhow::{Context, Result, bail};
@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Something to run, and the Debian package that has it.
+/// A required file, and its Debian package.
 pub struct Need {
     /// A program's name, or a file's absolute path.
     pub program: &'static str,
@@ -23,31 +23,31 @@ pub const UNSHARE: Need = Need { program: "unshare", package: "util-linux" };
 pub const TCPDUMP: Need = Need { program: "tcpdump", package: "tcpdump" };
 pub const STRACE: Need = Need { program: "strace", package: "strace" };
 pub const DHCP_SERVER: Need = Need { program: "dnsmasq", package: "dnsmasq-base" };
-/// Counts instructions.
+/// It counts instructions.
 pub const VALGRIND: Need = Need { program: "valgrind", package: "valgrind" };
-/// A system bus, on which a test has a firewalld.
+/// A system bus, for the tests with firewalld.
 pub const DBUS: Need = Need { program: "dbus-daemon", package: "dbus" };
 /// The plugins that ours are compared with.
 pub const REFERENCE_PLUGINS: Need =
     Need { program: "/usr/lib/cni/bridge", package: "containernetworking-plugins" };
-/// A runtime that is built on libcni, and what it runs containers with.
+/// A runtime that uses libcni, and its container runtime.
 pub const PODMAN: Need = Need { program: "podman", package: "podman" };
 pub const CONTAINERD: Need = Need { program: "containerd", package: "containerd" };
 pub const PROTOC: Need = Need { program: "protoc", package: "protobuf-compiler" };
 pub const RUNC: Need = Need { program: "runc", package: "runc" };
 pub const QEMU: Need = Need { program: "qemu-system-x86_64", package: "qemu-system-x86" };
 pub const CPIO: Need = Need { program: "cpio", package: "cpio" };
-/// Looked for by dpkg's list: the package `busybox` has the same file, but it is not static.
+/// Checked in dpkg's list, because the package `busybox` has the same file, but not static.
 pub const BUSYBOX: Need =
     Need { program: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" };
 /// The kernel of the VM.
 pub const KERNEL: Need =
     Need { program: "/var/lib/dpkg/info/linux-image-cloud-amd64.list", package: "linux-image-cloud-amd64" };
-/// What Ubuntu calls it.
+/// Ubuntu's name for it.
 pub const UBUNTU_KERNEL: Need =
     Need { program: "/var/lib/dpkg/info/linux-image-virtual.list", package: "linux-image-virtual" };
 
-/// Installs the Rust targets that the toolchain lacks.
+/// Installs missing Rust targets.
 pub fn ensure_targets(targets: &[&str]) -> Result<()> {
     for target in targets {
         let dir = sh::stdout(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
@@ -61,7 +61,7 @@ pub fn ensure_targets(targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Installs the Debian packages of what is missing, with sudo unless we are root.
+/// Installs the missing Debian packages, with sudo unless we are root.
 pub fn ensure_packages(needs: &[Need]) -> Result<()> {
     let missing: Vec<&str> = needs.iter().filter(|need| !is_there(need)).map(|need| need.package).collect();
     if missing.is_empty() {
@@ -78,7 +78,7 @@ pub fn ensure_packages(needs: &[Need]) -> Result<()> {
     sh::run(as_root("apt-get")?.args(install).args(&missing)).with_context(hint)
 }
 
-/// Whether we are root (in whatever user namespace this is).
+/// Whether we are root (in any user namespace).
 pub fn is_root() -> Result<bool> {
     Ok(std::fs::metadata("/proc/self").context("failed to read /proc/self")?.uid() == 0)
 }
@@ -91,7 +91,7 @@ fn is_there(need: &Need) -> bool {
     }
 }
 
-/// A process that runs as root; nobody is asked for a password where nobody could type one.
+/// A process that runs as root. sudo asks for a password only on a terminal.
 pub fn as_root(program: &str) -> Result<Command> {
     if is_root()? {
         let mut process = Command::new(program);

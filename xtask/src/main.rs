@@ -1,4 +1,4 @@
-//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `order`.
+//! The developer commands: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `order`.
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
@@ -23,67 +23,70 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Everything that a developer runs.
+/// The developer commands.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Xtask {
-    /// Build target/dist (the binaries, a link per plugin, the components), and target/packages with a tarball and a .deb of it.
+    /// Build target/dist (the binaries, a link per plugin, the components), and target/packages with a tarball and a
+    /// .deb of it.
     Dist,
-    /// Run every check and every test; what is missing on this machine is installed first.
+    /// Run every check and every test; install first what is missing on this machine.
     Test {
         /// Only this suite.
         #[command(subcommand)]
         suite: Option<Suite>,
-        /// Only the tests whose names contain this, without the checks; options of the test harness work too.
+        /// Run only the tests whose names contain this, without the checks; options of the test harness work too.
         #[arg(last = true)]
         filter: Vec<String>,
     },
-    /// Run what needs Debian's kernel, in QEMU: its tests, or a command.
+    /// Run the tests that need Debian's kernel, or a command, in QEMU.
     Vm {
         /// All tests that depend on the kernel.
         #[arg(long, conflicts_with = "command")]
         all: bool,
-        /// After so many seconds the VM is stopped.
+        /// Stop the VM after this number of seconds.
         #[arg(long, default_value_t = vm::LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
-        /// A command for the shell there, in the current folder.
+        /// A command for the shell in the VM, in the current directory.
         #[arg(last = true)]
         command: Vec<String>,
     },
     /// Build, then plan, ADD, CHECK and DEL an attachment in namespaces that end with the demo.
     Demo,
-    /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor; or compare with another tree.
+    /// Measure everything in docs/performance.md, compared with Debian's plugins and the kernel's floor; or compare
+    /// with another tree.
     Bench(bench::Arguments),
-    /// Find which functions of the host a call executes, for the linker to put them together: host/order.txt.
+    /// Find the functions of the host that a call executes, and write host/order.txt, by which the linker places them
+    /// together.
     #[cfg(target_arch = "x86_64")]
     Order {
-        /// Set by itself, once it is in its own namespaces: where ours are.
+        /// Set by the command itself inside its namespaces: the path of our tree.
         #[arg(long, hide = true, requires = "map")]
         inside: Option<PathBuf>,
-        /// Likewise: what the linker says of the host.
+        /// Likewise: the linker's map of the host.
         #[arg(long, hide = true)]
         map: Option<PathBuf>,
     },
 }
 
-/// A suite that can be run by itself, with more than `cargo xtask test` has time for.
+/// A suite that can run alone, with more than `cargo xtask test` has time for.
 #[derive(clap::Subcommand)]
 enum Suite {
-    /// Faults, with the table of them, ours and the reference's.
+    /// Faults, with their table, ours and the reference's.
     Faults {
         /// Every fault, not a sample: it takes hours.
         #[arg(long)]
         all: bool,
-        /// The seed of the sample, as an earlier run has printed it; by default always the same.
+        /// The seed of the sample, as an earlier run printed it; always the same by default.
         #[arg(long)]
         seed: Option<u64>,
-        /// Put the table into docs/faults.md.
+        /// Write the table into docs/faults.md.
         #[arg(long)]
         update: bool,
     },
     /// Real containers, started by podman and by containerd.
     Runtimes {
-        /// Only the scenarios whose names contain this; options of the test harness work too.
+        /// Run only the scenarios whose names contain this; options of the test harness work too.
         #[arg(last = true)]
         filter: Vec<String>,
     },

@@ -1,19 +1,19 @@
-//! Namespaces of our own: whatever a process does in there ends with it.
+//! Namespaces for a command: everything that a process does there ends with it.
 
 use crate::{machine, sh};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// Leases are kept here; covered as a whole, because only root could make the folder below it.
+/// The parent directory of lease stores. It is covered as a whole, because only root could make the directory below it.
 const LEASES: &str = "/var/lib/cni";
 
-/// What lies below is not seen inside.
+/// Paths below these are not visible inside.
 fn covered() -> &'static str {
     if Path::new(LEASES).is_dir() { LEASES } else { "/var/lib" }
 }
 
-/// An error if an installed tree is where nothing of it is seen inside.
+/// An error if an installed tree would not be visible inside.
 pub fn ensure_visible(dist: &Path) -> Result<()> {
     for dir in ["/run", covered()] {
         if dist.starts_with(dir) {
@@ -28,8 +28,8 @@ pub fn ensure_visible(dist: &Path) -> Result<()> {
 
 /// A process in network and mount namespaces of its own, with an empty `/run` and no leases.
 ///
-/// As an ordinary user it is root in a user namespace, where those are allowed. What it uses, `dist`, must not be below
-/// a directory that gets covered.
+/// For an ordinary user it is root in a user namespace, if these are allowed. `dist`, which it uses, must not be below
+/// a covered directory.
 pub fn process(dist: &Path, program: &Path) -> Result<Command> {
     ensure_visible(dist)?;
     let mut process = Command::new("unshare");
@@ -45,7 +45,7 @@ pub fn process(dist: &Path, program: &Path) -> Result<Command> {
         covered()
     ));
     process.arg("sh").arg(program).env("PATH", sh::search_path());
-    // The host's own folders, so that nothing of an installed wasm-cni is used or changed.
+    // Covers the host's own directories, so that nothing of an installed wasm-cni is used or changed.
     process.env("WASM_CNI_CACHE_DIR", "/run/wasm-cni/cache").env_remove("WASM_CNI_STATE_DIR");
     Ok(process)
 }

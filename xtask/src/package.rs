@@ -1,4 +1,5 @@
-//! What is handed out: `target/packages` with a tarball and a Debian package of `target/dist`. Both are the same bytes for the same files.
+//! The release files: `target/packages` with a tarball and a Debian package of `target/dist`. Equal input files give
+//! equal packages, byte for byte.
 
 use crate::sh;
 use crate::workspace::Workspace;
@@ -8,10 +9,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the Debian package has everything: not where a runtime looks, as those files are another package's. `wasm-cni install` takes it from there.
+/// The directory of the Debian package. It is not the directory that runtimes use, because those files belong to
+/// another package. `wasm-cni install` copies them from here.
 const LIBRARY: &str = "usr/lib/wasm-cni";
 
-/// Makes both of the folder `dist`; gives their paths.
+/// Makes both packages of the directory `dist`; returns their paths.
 pub fn build(workspace: &Workspace, dist: &Path) -> Result<Vec<PathBuf>> {
     let out = workspace.target_dir.join("packages");
     if out.exists() {
@@ -22,7 +24,7 @@ pub fn build(workspace: &Workspace, dist: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![tarball(workspace, dist, tree.path(), &out)?, debian(workspace, dist, tree.path(), &out)?])
 }
 
-/// `wasm-cni-VERSION-ARCH.tar.gz`, with one folder of that name.
+/// `wasm-cni-VERSION-ARCH.tar.gz`, with one directory of that name.
 fn tarball(workspace: &Workspace, dist: &Path, tree: &Path, out: &Path) -> Result<PathBuf> {
     let name = format!("wasm-cni-{}-{}", workspace.version()?, std::env::consts::ARCH);
     let folder = tree.join(&name);
@@ -35,10 +37,10 @@ fn tarball(workspace: &Workspace, dist: &Path, tree: &Path, out: &Path) -> Resul
     Ok(path)
 }
 
-/// `wasm-cni_VERSION_ARCH.deb` (deb(5)): it needs no `dpkg` to be made.
+/// `wasm-cni_VERSION_ARCH.deb` (deb(5)), made without `dpkg`.
 fn debian(workspace: &Workspace, dist: &Path, tree: &Path, out: &Path) -> Result<PathBuf> {
     let (data, control) = (tree.join("data"), tree.join("control"));
-    // Links are made where it is installed.
+    // `wasm-cni install` makes the links.
     fill(&data.join(LIBRARY), dist, |file| !file.is_symlink())?;
     create(&data.join("usr/bin"))?;
     symlink("../lib/wasm-cni/wasm-cni", data.join("usr/bin/wasm-cni"))?;
@@ -59,7 +61,7 @@ fn debian(workspace: &Workspace, dist: &Path, tree: &Path, out: &Path) -> Result
     Ok(path)
 }
 
-/// What Debian calls this architecture.
+/// Debian's name for this architecture.
 fn debian_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -90,7 +92,7 @@ Description: CNI plugins as sandboxed WebAssembly components
     )
 }
 
-/// Of all files below a folder, in KiB.
+/// The size of all files below a directory, in KiB.
 fn size(dir: &Path) -> Result<u64> {
     let mut total = 0;
     for entry in fs::read_dir(dir)? {
@@ -101,7 +103,7 @@ fn size(dir: &Path) -> Result<u64> {
     Ok(total)
 }
 
-/// Puts a file into an archive (ar(5)); what has an odd length is followed by a line end.
+/// Appends a file to an archive (ar(5)); a newline follows a file with an odd length.
 fn member(archive: &mut Vec<u8>, name: &str, contents: &[u8]) {
     let (time, owner, group, mode) = (0, 0, 0, "100644");
     let header = format!("{name:<16}{time:<12}{owner:<6}{group:<6}{mode:<8}{:<10}`\n", contents.len());
@@ -112,7 +114,7 @@ fn member(archive: &mut Vec<u8>, name: &str, contents: &[u8]) {
     }
 }
 
-/// Copies what is wanted of a folder.
+/// Copies the wanted files of a directory.
 fn fill(folder: &Path, dist: &Path, wanted: impl Fn(&Path) -> bool) -> Result<()> {
     create(folder)?;
     for entry in fs::read_dir(dist).with_context(|| format!("failed to list {}", dist.display()))? {
@@ -140,7 +142,7 @@ fn create(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))
 }
 
-/// Packs a folder, the same way every time, whoever builds.
+/// Packs a directory, with the same result for every time and user.
 fn tar(parent: &Path, name: &str, to: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.args(["--create", "--use-compress-program=gzip -n", "--format=gnu", "--sort=name", "--mtime=@0"]);

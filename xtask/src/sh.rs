@@ -1,4 +1,4 @@
-//! Running processes: each is shown like a line of a shell before it runs, and named when it fails.
+//! Runs processes. It prints each like a line of a shell first, and names it if it fails.
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub fn run(process: &mut Command) -> Result<()> {
     check(process, status)
 }
 
-/// What a process writes to stdout; its stderr is ours. An error unless it succeeds.
+/// The stdout of a process; its stderr is ours. An error unless it succeeds.
 pub fn stdout(process: &mut Command) -> Result<String> {
     let Output { status, stdout, .. } = process
         .stderr(Stdio::inherit())
@@ -22,7 +22,7 @@ pub fn stdout(process: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` wrote something that is not UTF-8", line(process)))
 }
 
-/// Whether a process succeeds; what it writes is dropped.
+/// Whether a process succeeds; discards its output.
 pub fn succeeds(process: &mut Command) -> bool {
     process.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
@@ -41,17 +41,17 @@ pub fn line(process: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for the shell, whatever is in it.
+/// A text, quoted for the shell.
 pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Where a program is: in `PATH`, or where Debian has those that an ordinary user's `PATH` omits.
+/// The path of a program: in `PATH`, or in the directories that an ordinary user's `PATH` omits on Debian.
 pub fn which(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// `PATH` with the administrator's directories at its end.
+/// `PATH`, followed by the administrator's directories.
 pub fn search_path() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! How many tests passed and failed, over several runs and checks.
+//! Counts passed and failed tests over several runs and checks.
 
 use crate::sh;
 use anyhow::{Context, Result, ensure};
@@ -7,25 +7,25 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-/// What ran so far. Shown as `N passed, N failed`.
+/// The counts so far. Displayed as `N passed, N failed`.
 #[derive(Debug, Default)]
 pub struct Tally {
     passed: u64,
     failed: u64,
-    /// Tests that were skipped because the VM runs them, and that it has not run yet.
+    /// Tests that were skipped because the VM runs them, and that have not run there yet.
     for_vm: BTreeSet<String>,
-    /// How many the present run has skipped for that reason.
+    /// The number of such tests in the current run.
     skipped_for_vm: u64,
-    /// What those said that failed: tests with a heading, as the harness prints it.
+    /// The output of failed tests, each with the heading of the test harness.
     said: Vec<String>,
-    /// Whether the last of that goes on.
+    /// Whether the last output continues.
     is_going_on: bool,
 }
 
-/// What the reason of a skipped test ends with that `xtask test` runs nevertheless, in its VM.
+/// The end of the reason of a skipped test that `xtask test` runs in its VM.
 const FOR_VM: &str = "`cargo xtask vm` runs it";
 
-/// Of what a test said, so many lines are said again at the end.
+/// The number of lines of a test's output that are repeated at the end.
 const LINES: usize = 60;
 
 impl Tally {
@@ -37,14 +37,14 @@ impl Tally {
         }
     }
 
-    /// Something failed that is no test.
+    /// Counts a failure that is no test.
     pub fn fail(&mut self, error: &anyhow::Error) {
         eprintln!("error: {error:#}");
         self.said.push(format!("error: {error:#}"));
         self.failed += 1;
     }
 
-    /// Says again what failed and why, where nobody overlooks it, and last `N passed, N failed`; an error if anything failed.
+    /// Prints the failures again, with their output, and at the end `N passed, N failed`; an error if anything failed.
     pub fn end(&self) -> Result<()> {
         for said in &self.said {
             let lines: Vec<&str> = said.trim_end().lines().collect();
@@ -59,8 +59,8 @@ impl Tally {
         Ok(())
     }
 
-    /// Runs `cargo test` and counts what it reports. A run that fails without a failed test (it did not compile, it
-    /// was killed) counts as one.
+    /// Runs `cargo test` and counts its results. A run that fails without a failed test (it did not compile, it was
+    /// killed) counts as one failure.
     pub fn tests(&mut self, process: &mut Command) -> Result<()> {
         eprintln!("$ {}", sh::line(process));
         let mut child = process.stdout(Stdio::piped()).spawn().context("failed to start `cargo test`")?;
@@ -68,8 +68,8 @@ impl Tally {
         self.run(output, || sh::check(process, child.wait().context("failed to wait for `cargo test`")?))
     }
 
-    /// Shows what a run of tests writes, and counts what it reports; `end` tells whether it ended well. If it did not, without a
-    /// failed test, that counts as one.
+    /// Prints the output of a test run, and counts its results; `end` returns whether the run succeeded. If it did not,
+    /// without a failed test, that counts as one failure.
     pub fn run(&mut self, output: impl BufRead, end: impl FnOnce() -> Result<()>) -> Result<()> {
         let failed = self.failed;
         for line in output.split(b'\n') {
@@ -88,7 +88,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Notes a test that only the VM can run, until it has passed there.
+    /// Records a test that only the VM can run, until it has passed there.
     fn leave_to_vm(&mut self, line: &str) {
         let Some((name, result)) = line.strip_prefix("test ").and_then(|test| test.split_once(" ... "))
         else {
@@ -102,7 +102,7 @@ impl Tally {
         }
     }
 
-    /// Keeps what tests said that failed: from their heading to the next one, or to the list of their names.
+    /// Keeps the output of failed tests: from their heading to the next one, or to the list of their names.
     fn listen(&mut self, line: &str) {
         if line.starts_with("---- ") && line.ends_with(" stdout ----") {
             self.said.push(String::new());
@@ -127,7 +127,7 @@ impl Tally {
         for count in counts.split("; ") {
             match count.split_once(' ').and_then(|(number, what)| Some((number.parse::<u64>().ok()?, what))) {
                 Some((number, "passed")) => self.passed += number,
-                // A test that is skipped where everything should run has shown nothing.
+                // Every test should run here; a skipped test has proved nothing.
                 Some((number, "failed")) => self.failed += number,
                 Some((number, "ignored")) => {
                     self.failed += number.saturating_sub(std::mem::take(&mut self.skipped_for_vm));

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test, and one line that sums them up.
+//! `cargo xtask test`: every check and every test, and a line with the total.
 
 use crate::tally::Tally;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
@@ -6,7 +6,7 @@ use crate::{demo, dependencies, dist, machine, package, sh, vm};
 use anyhow::Result;
 use std::process::Command;
 
-/// The crates for our own machine.
+/// The crates for our own target.
 const HOST_PACKAGES: [&str; 9] = [
     "wasm-cni",
     FAKE,
@@ -18,22 +18,22 @@ const HOST_PACKAGES: [&str; 9] = [
     "wasm-cni-native-guests",
     "xtask",
 ];
-/// Those with tests, each run in a call of its own so that none changes another's features. The compiler has none of its own:
-/// others execute it, and a test harness for it would build Cranelift a second time.
+/// The crates with tests. Each runs in a call of its own, so that none changes another's features. The compiler has no
+/// tests of its own: others execute it, and its test harness would build Cranelift a second time.
 const TESTED_PACKAGES: [&str; 6] = ["wasm-cni", FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
 /// The machine in memory.
 const FAKE: &str = "wasm-cni-fake";
 /// The tests that start containers.
 const RUNTIMES: &str = "wasm-cni-runtimes";
-/// What is fuzzed, and the inputs that were kept.
+/// The fuzzed code, and the kept inputs.
 const FUZZED: &str = "wasm-cni-fuzz-targets";
-/// What every plugin is written with.
+/// The SDK of all plugins.
 const SDK: &str = "wasm-cni-sdk";
 
-/// Runs everything, or with a filter the tests that match. The last line on stdout is `N passed, N failed`.
+/// Runs everything, or with a filter the matching tests. The last line on stdout is `N passed, N failed`.
 pub fn run(filter: &[String]) -> Result<()> {
     let mut tally = Tally::default();
-    // Also when we stop halfway, the last line tells the truth.
+    // The last line is correct also if the run stops halfway.
     let outcome = run_all(filter, &mut tally);
     if let Err(error) = outcome {
         tally.fail(&error);
@@ -41,7 +41,7 @@ pub fn run(filter: &[String]) -> Result<()> {
     tally.end()
 }
 
-/// Builds, and runs what starts containers, a line for each scenario.
+/// Builds, and runs the tests that start containers, with a line for each scenario.
 pub fn runtimes(filter: &[String]) -> Result<()> {
     ensure_packages()?;
     let workspace = Workspace::read()?;
@@ -51,7 +51,7 @@ pub fn runtimes(filter: &[String]) -> Result<()> {
     tally.end()
 }
 
-/// What tests execute.
+/// Builds what the tests execute.
 pub fn ensure_packages() -> Result<()> {
     machine::ensure_packages(&[
         machine::IPTABLES,
@@ -90,23 +90,23 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
         tally.tests(cargo_test(&workspace, &[package])?.arg("--").args(filter))?;
     }
     vm::tests(&workspace, filter, tally)?;
-    // The guests' own tests run here, not in a sandbox; one call, as they share everything.
+    // The guests' own tests run natively, not in a sandbox; in one call, because they share all dependencies.
     let guests: Vec<&str> =
         [SDK].into_iter().chain(plugins.iter().map(|plugin| plugin.package.as_str())).collect();
     tally.tests(cargo_test(&workspace, &guests)?.arg("--").args(filter))
 }
 
-/// What needs no test harness.
+/// Checks without a test harness.
 fn check_all(workspace: &Workspace, plugins: &[Guest], examples: &[Guest], tally: &mut Tally) {
     tally.check(|| sh::run(&mut workspace.cargo(&["fmt", "--all", "--check"])));
     let target = host_target();
-    // The release profile, as the build that follows shares its build scripts and macros.
+    // The release profile, because the following build uses the same build scripts and macros.
     let mut host = workspace.cargo(&["clippy", "--release", "--all-targets", "--target", &target]);
     for package in HOST_PACKAGES {
         host.args(["--package", package]);
     }
     tally.check(|| sh::run(host.args(["--", "--deny", "warnings"])));
-    // Not all of them are among all targets.
+    // `--all-targets` does not include all of them.
     for (package, test, _) in vm::TESTS {
         let vm = ["clippy", "--release", "--package", package, "--test", test, "--target", &target];
         tally.check(|| sh::run(workspace.cargo(&vm).args(["--", "--deny", "warnings"])));
@@ -129,11 +129,11 @@ pub fn cargo_test(workspace: &Workspace, packages: &[&str]) -> Result<Command> {
         process.args(["--package", package]);
     }
     if !machine::is_root()? {
-        // Tests change owners and enter namespaces: as root, in namespaces of their own.
+        // Tests change owners and enter namespaces, so they run as root, in namespaces of their own.
         let variable = host_target().to_uppercase().replace('-', "_");
         process.env(format!("CARGO_TARGET_{variable}_RUNNER"), "sudo --preserve-env");
     }
-    // An ordinary user's PATH may lack the administrator's programs.
+    // An ordinary user's PATH may lack the administrator's directories.
     process.env("PATH", sh::search_path());
     Ok(process)
 }

@@ -1,4 +1,4 @@
-//! The workspace as cargo sees it: its folder, its target directory, its packages.
+//! The workspace according to cargo: its directory, its target directory, its packages.
 
 use crate::sh;
 use anyhow::{Context, Result, bail};
@@ -9,13 +9,13 @@ use std::process::Command;
 /// The target of the guests.
 pub const GUEST_TARGET: &str = "wasm32-wasip2";
 
-/// The part that we read of `cargo metadata`.
+/// The part of `cargo metadata` that we read.
 #[derive(Deserialize)]
 pub struct Workspace {
-    /// Where the workspace's Cargo.toml is.
+    /// The directory of the workspace's Cargo.toml.
     #[serde(rename = "workspace_root")]
     pub root: PathBuf,
-    /// Where cargo builds: `CARGO_TARGET_DIR`, or what cargo's configuration says.
+    /// cargo's target directory: `CARGO_TARGET_DIR`, or from cargo's configuration.
     #[serde(rename = "target_directory")]
     pub target_dir: PathBuf,
     packages: Vec<Package>,
@@ -37,11 +37,11 @@ struct Target {
 
 /// A crate that is built as a component.
 pub struct Guest {
-    /// The plugin's name, which is its folder's: `host-local`.
+    /// The plugin's name, which is that of its directory: `host-local`.
     pub name: String,
     /// The package's name: `host-local-plugin`.
     pub package: String,
-    /// What cargo calls the component: `host_local.wasm`.
+    /// cargo's file name for the component: `host_local.wasm`.
     pub artifact: String,
 }
 
@@ -50,21 +50,22 @@ impl Workspace {
     pub fn read() -> Result<Workspace> {
         let mut process = Command::new(cargo_program());
         process.args(["metadata", "--format-version", "1", "--no-deps"]);
-        // Where we are run, not where we were built: two clones may share a target directory.
+        // The workspace of the current directory, not the one where xtask was built: two clones may share a target
+        // directory.
         process.current_dir(std::env::var("CARGO_MANIFEST_DIR").context("start it as `cargo xtask`")?);
         if let Some(dir) = std::env::var_os("CARGO_TARGET_DIR") {
-            // A relative one is meant from where the developer stands.
+            // A relative path is relative to the developer's current directory.
             process.env("CARGO_TARGET_DIR", std::path::absolute(dir)?);
         }
         serde_json::from_str(&sh::stdout(&mut process)?)
             .context("`cargo metadata` wrote something unexpected")
     }
 
-    /// Cargo in the workspace's folder.
+    /// A cargo process in the workspace's directory.
     pub fn cargo(&self, words: &[&str]) -> Command {
         let mut process = Command::new(cargo_program());
         process.args(words).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
-        // What `cargo run` tells us about xtask is not meant for other builds: some build scripts watch it.
+        // Removes the variables that `cargo run` sets for xtask, because some build scripts depend on them.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -74,18 +75,18 @@ impl Workspace {
         process
     }
 
-    /// What `cargo xtask dist` makes.
+    /// The output of `cargo xtask dist`.
     pub fn dist_dir(&self) -> PathBuf {
         self.target_dir.join("dist")
     }
 
-    /// The version of the host, which is that of all of it.
+    /// The version of the host, which is that of the whole workspace.
     pub fn version(&self) -> Result<String> {
         let host = self.packages.iter().find(|package| package.name == "wasm-cni");
         Ok(host.context("the workspace has no package wasm-cni")?.version.clone())
     }
 
-    /// The plugins: every folder of `guest-plugins` but the SDK.
+    /// The plugins: every directory of `guest-plugins` except the SDK.
     pub fn plugins(&self) -> Result<Vec<Guest>> {
         self.guests("guest-plugins", &["sdk"])
     }
@@ -95,7 +96,7 @@ impl Workspace {
         self.guests("examples", &[])
     }
 
-    /// The guests in the folders of a folder, by name. A crate that the workspace forgot is an error.
+    /// The guests in the subdirectories of a directory, by name. A crate that is missing in the workspace is an error.
     fn guests(&self, folder: &str, except: &[&str]) -> Result<Vec<Guest>> {
         let folder = self.root.join(folder);
         let mut guests = Vec::new();
@@ -128,7 +129,8 @@ impl Workspace {
     }
 }
 
-/// The target of the host: static, so that the binary runs on any distribution and starts fast (docs/adr/0004-build.md).
+/// The target of the host: static, so that the binary runs on any distribution and starts fast
+/// (docs/adr/0004-build.md).
 pub fn host_target() -> String {
     let arch = match std::env::consts::ARCH {
         "riscv64" => "riscv64gc",

@@ -1,7 +1,7 @@
-//! A host-local that hands out addresses from the top of the range.
+//! A host-local that allocates addresses from the top of the range.
 //!
-//! Copied over `host-local.wasm` it changes how addresses are chosen, and nothing else: configuration, lease files and
-//! the texts of errors stay host-local's.
+//! Copied over `host-local.wasm`, it changes only the choice of addresses. Configuration, lease files and error texts
+//! are those of host-local.
 
 use std::net::IpAddr;
 use wasm_cni_sdk::ipam::{self, Free, RangeSet, Span};
@@ -13,7 +13,7 @@ fn add() -> Result<(), Error> {
     ipam::add(highest)
 }
 
-/// The highest free address, whatever was given last.
+/// The highest free address; the address that was allocated last does not matter.
 fn highest(set: &RangeSet, _last: Option<IpAddr>, free: &Free) -> Option<IpAddr> {
     set.ranges().iter().rev().find_map(|range| free.highest(Span::of(range)))
 }

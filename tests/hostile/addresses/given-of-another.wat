@@ -1,4 +1,4 @@
-;; Hands out, as IPAM plugin, the address that another container has leased.
+;; As the IPAM plugin, returns the address that another container has leased.
 ;; as: host-local
 ;; code: 100
 ;; told: ip address add 10.15.20.2/24

@@ -1,4 +1,4 @@
-;; Has the addresses of a link told that it does not tell.
+;; Reports the addresses of a link that is not in the result.
 ;; code: 103
 ;; told: which is not
 (call $results.add-addresses-of (call $links.link.veth (text "eth12")))

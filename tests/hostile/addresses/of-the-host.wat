@@ -1,4 +1,4 @@
-;; Gives the host an address of the world.
+;; Gives the host an address outside of its networks.
 ;; code: 100
 ;; told: ip address add 8.8.8.8/32
 ;; told: it is no gateway of a network that the configuration names

@@ -1,4 +1,4 @@
-;; Takes an address of the operator's away from the bridge, for a gateway that is there already.
+;; Removes an address of the operator from the bridge, for a gateway that already exists.
 ;; code: 100
 ;; told: the configuration does not say `forceAddress`
 (local $bridge i32)

@@ -1,4 +1,4 @@
-;; Tells the runtime the address of another container as its own.
+;; Reports the address of another container as its own.
 ;; code: 100
 ;; told: report address 10.15.20.2/24
 ;; told: it is no address of this attachment

@@ -1,4 +1,4 @@
-;; Is made with what WebAssembly has and we have switched off: exceptions.
+;; Uses a feature of WebAssembly that is switched off: exceptions.
 ;; code: 108
 ;; told: exceptions
 (core module $unused (tag))

@@ -1,4 +1,4 @@
-;; Is made with what WebAssembly has and we have switched off: gc.
+;; Uses a feature of WebAssembly that is switched off: gc.
 ;; code: 108
 ;; told: gc
 (core module $unused (type (array i8)))

@@ -1,4 +1,4 @@
-;; Is made with what WebAssembly has and we have switched off: multi.
+;; Uses a feature of WebAssembly that is switched off: multi.
 ;; code: 108
 ;; told: multi
 (core module $unused (memory 1) (memory 1))

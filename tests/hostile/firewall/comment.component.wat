@@ -1,4 +1,4 @@
-;; Ends the comment of a rule and begins another rule.
+;; Ends the comment of a rule and starts another rule.
 ;; code: 108
 ;; told: wasm-cni:plugin/nat@0.1.0
 ;; told: [method]masquerade.set-comment

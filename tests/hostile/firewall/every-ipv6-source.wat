@@ -1,4 +1,4 @@
-;; Hides the IPv6 packets of everybody behind the host.
+;; Masquerades all IPv6 packets.
 ;; code: 100
 ;; told: it is no address of this attachment
 (drop (call $nat.masquerade (prefix ::/0)))

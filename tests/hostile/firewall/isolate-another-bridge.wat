@@ -1,4 +1,4 @@
-;; Cuts the containers of somebody else's bridge off.
+;; Isolates the containers of somebody else's bridge.
 ;; code: 100
 ;; told: only the bridge of prevResult's first interface is isolated
 (call $filter.isolate (text "docker0") (i32.const 0) (i32.const 1))

@@ -1,4 +1,4 @@
-;; Has all containers' packets enter a chain of the kernel's.
+;; Sends all containers' packets through a built-in chain.
 ;; code: 103
 ;; told: is no name of a chain of the administrator's
 (call $filter.allow-forward (address 10.15.20.2) (text "INPUT"))

@@ -1,4 +1,4 @@
-;; Calls the link in the container as the loopback.
+;; Names the link in the container `lo`.
 ;; code: 100
 ;; told: the link in the container is called as CNI_IFNAME says
 (drop (call $links.link.veth (text "lo")))

@@ -1,4 +1,4 @@
-;; Calls a bridge as the directory above.
+;; Names a bridge `..`.
 ;; code: 103
 ;; told: interface name
 (drop (call $links.link.bridge (text "..")))

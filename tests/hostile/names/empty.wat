@@ -1,4 +1,4 @@
-;; Calls a bridge by no name.
+;; Gives a bridge an empty name.
 ;; code: 103
 ;; told: interface name
 (drop (call $links.link.bridge (text "")))

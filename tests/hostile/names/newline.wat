@@ -1,4 +1,4 @@
-;; Calls a bridge by a name of two lines.
+;; Gives a bridge a name with a line break.
 ;; code: 103
 ;; told: interface name
 (drop (call $links.link.bridge (text "cni_bridge0\nup")))

@@ -1,4 +1,4 @@
-;; Calls a bridge by a name with a NUL in it.
+;; Gives a bridge a name with a NUL.
 ;; code: 103
 ;; told: interface name
 (drop (call $links.link.bridge (text "cni_bridge0\00")))

@@ -1,4 +1,4 @@
-;; Looks for secrets in the arguments; it records a foreign link when there are any.
+;; Looks for secrets in the arguments; records a foreign link if it finds any.
 ;; code: 999
 ;; told: nothing there
 (call $environment.get-arguments (i32.const 512))

@@ -1,4 +1,4 @@
-;; Reads the environment of the process that checks it.
+;; Reads the environment of the host process from /proc.
 ;; code: 100
 ;; told: read /proc/self/environ
 ;; told: the configuration names no such file

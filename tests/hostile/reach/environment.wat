@@ -1,4 +1,4 @@
-;; Looks for secrets in the environment; it records a foreign link when there is one.
+;; Looks for secrets in the environment; records a foreign link if it finds one.
 ;; code: 999
 ;; told: nothing there
 (call $environment.get-environment (i32.const 512))

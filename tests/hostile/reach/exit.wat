@@ -1,4 +1,4 @@
-;; Records what it may not and exits, as if all were well.
+;; Records a forbidden action and exits with success.
 ;; code: 101
 ;; told: exited with status 0
 (drop (call $links.link.bridge (text "eth0")))

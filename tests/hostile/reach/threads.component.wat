@@ -1,4 +1,4 @@
-;; Starts a second thread: it shares its memory.
+;; Starts a second thread: it uses shared memory.
 ;; code: 108
 ;; told: threads must be enabled
 (core module $unused (memory 1 1 shared))

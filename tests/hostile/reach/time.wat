@@ -1,4 +1,4 @@
-;; Looks at the clock; it records a foreign link unless that stands still.
+;; Reads the clock; records a foreign link if the clock does not stand still.
 ;; code: 999
 ;; told: it stands still
 (local $then i64)

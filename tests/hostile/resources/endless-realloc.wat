@@ -1,4 +1,4 @@
-;; Never gives the room that it is asked for.
+;; Never returns from a memory allocation for the host.
 ;; code: 102
 ;; told: the plugin exceeded a limit: time (1 s)
 (call $request.config (i32.const 512))

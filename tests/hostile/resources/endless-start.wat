@@ -1,4 +1,4 @@
-;; Never begins: its module loops while it is instantiated.
+;; Loops in its start function, while it is instantiated.
 ;; code: 102
 ;; told: the plugin exceeded a limit: time (1 s)
 ;; fields

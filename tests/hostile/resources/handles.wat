@@ -1,4 +1,4 @@
-;; Asks for a million handles of what is already there.
+;; Requests a million handles of an existing object.
 ;; code: 102
 ;; told: the plugin exceeded a limit: handles of one plugin (4096)
 (local $link i32)

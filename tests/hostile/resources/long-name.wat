@@ -1,4 +1,4 @@
-;; Calls a link by a name of 15 MB.
+;; Gives a link a name of 15 MB.
 ;; code: 103
 ;; told: interface name
 (drop (memory.grow (i32.const 300)))

@@ -1,4 +1,4 @@
-;; Records a plan of more than 8 MiB. Where code is not optimised, time is over before.
+;; Records a plan of more than 8 MiB. In an unoptimised build the time limit ends it first.
 ;; code: 102
 ;; told: the plugin exceeded a limit: 
 (local $link i32) (local $left i32)

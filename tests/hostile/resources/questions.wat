@@ -1,4 +1,4 @@
-;; Asks for a million links, each by another name.
+;; Asks for a million links, each with another name.
 ;; code: 102
 ;; told: the plugin exceeded a limit: questions about the machine (256)
 (loop $again

@@ -1,4 +1,4 @@
-;; Hands over a text of 30 MB.
+;; Passes a text of 30 MB.
 ;; code: 102
 ;; told: the plugin exceeded a limit: size of a call's arguments (16 MiB)
 (drop (memory.grow (i32.const 600)))

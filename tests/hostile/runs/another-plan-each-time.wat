@@ -1,4 +1,4 @@
-;; Records what chance tells it.
+;; Records a random name.
 ;; twice: yes
 ;; code: 100
 ;; told: the configuration names no link

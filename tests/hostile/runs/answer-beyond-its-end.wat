@@ -1,4 +1,4 @@
-;; Reads an address that its delegate did not give.
+;; Reads an address that its delegate did not return.
 ;; code: 101
 ;; told: ip 4294967295 of an answer that has 1
 (call $delegate.add (text "host-local") (i32.const 512))

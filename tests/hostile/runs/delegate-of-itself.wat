@@ -1,4 +1,4 @@
-;; Delegates to itself, as the IPAM plugin that may be delegated to.
+;; Delegates to itself, as the IPAM plugin of the configuration.
 ;; as: host-local
 ;; code: 102
 ;; told: the plugin exceeded a limit: calls of delegates (16)

@@ -1,4 +1,4 @@
-;; Never ends when it is asked whether it could.
+;; Never returns from `status`.
 ;; verb: STATUS
 ;; code: 102
 ;; told: the plugin exceeded a limit: time (1 s)

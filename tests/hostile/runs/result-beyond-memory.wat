@@ -1,4 +1,4 @@
-;; Returns a result that lies beyond its memory.
+;; Returns a result beyond the end of its memory.
 ;; code: 101
 ;; told: 
 (return (i32.const -4))

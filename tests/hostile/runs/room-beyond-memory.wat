@@ -1,4 +1,4 @@
-;; Gives room that lies beyond its memory.
+;; Allocates memory for the host beyond the end of its memory.
 ;; code: 101
 ;; told: realloc return
 (call $request.config (i32.const 512))

@@ -1,4 +1,4 @@
-;; Traps when it is asked for room.
+;; Traps when the host allocates memory in it.
 ;; code: 101
 ;; told: unreachable
 (call $request.config (i32.const 512))

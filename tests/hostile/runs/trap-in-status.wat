@@ -1,4 +1,4 @@
-;; Traps when it is asked whether it could.
+;; Traps in `status`.
 ;; verb: STATUS
 ;; code: 101
 ;; told: plugin bridge trapped

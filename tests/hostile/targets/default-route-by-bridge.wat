@@ -1,4 +1,4 @@
-;; Leads all that the host sends to a gateway on the network's bridge.
+;; Routes all traffic of the host to a gateway on the network's bridge.
 ;; code: 100
 ;; told: a route on the host goes through the host's end of this plan's veth pair
 (local $route i32)

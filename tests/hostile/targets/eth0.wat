@@ -1,4 +1,4 @@
-;; Makes a bridge of the host's own interface.
+;; Uses the host's own interface as a bridge.
 ;; code: 100
 ;; told: the configuration names no link "eth0"
 (drop (call $links.link.bridge (text "eth0")))

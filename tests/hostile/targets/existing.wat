@@ -1,4 +1,4 @@
-;; Sets the host's own interface down and up again, as a link that is there already.
+;; Sets the host's own interface down and up, as an existing link.
 ;; code: 100
 ;; told: look at link eth0
 ;; told: the configuration names no link "eth0"

@@ -1,4 +1,4 @@
-;; Looks at the host's own interface.
+;; Reads the host's own interface.
 ;; code: 100
 ;; told: look at link
 ;; told: the configuration names no link "eth0"

@@ -1,4 +1,4 @@
-;; Makes the container a port of its own pair.
+;; Makes the host end of its veth pair a port of the container end.
 ;; code: 101
 ;; told: is no bridge of this plan
 (local $link i32)

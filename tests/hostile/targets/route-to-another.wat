@@ -1,4 +1,4 @@
-;; Leads what the host sends to another container into this one.
+;; Routes the host's traffic for another container into this one.
 ;; code: 100
 ;; told: a route on the host leads to an address of this attachment
 (drop (call $routes.route (call $links.link.peer (call $links.link.veth (text "eth12"))) (prefix 10.15.20.2/32)))

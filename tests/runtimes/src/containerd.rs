@@ -1,4 +1,4 @@
-//! containerd 1.6 over CRI, as a kubelet speaks to it.
+//! containerd 1.6 over CRI, as a kubelet uses it.
 
 use crate::cri::Cri;
 use crate::{Node, image};
@@ -16,7 +16,7 @@ pub struct Containerd<'a> {
 }
 
 impl<'a> Containerd<'a> {
-    /// One with our plugins alone, this network, and the image imported.
+    /// containerd with only our plugins, this network, and the image imported.
     pub fn new(node: &'a Node, conflist: &str) -> Self {
         let socket = node.files().join("containerd.sock");
         let (address, plugins) = (socket.display(), node.plugins());
@@ -64,7 +64,7 @@ snapshotter = "native"
         panic!("containerd does not start: {}", self.log());
     }
 
-    /// Kills the daemon; containers go on.
+    /// Kills the daemon; the containers continue.
     pub fn kill(&mut self) {
         self.node.sh("pkill -KILL -x containerd");
         self.daemon = None;

@@ -29,7 +29,7 @@ pub struct Cri {
     cgroup: String,
 }
 
-/// What a pod is to be.
+/// The configuration of a pod.
 #[derive(Debug, Clone, Default)]
 pub struct Pod {
     /// Its name, and its container's host name.
@@ -38,23 +38,23 @@ pub struct Pod {
     pub ports: Vec<(i32, i32, i32)>,
     /// Name servers and search domains.
     pub dns: Option<(Vec<String>, Vec<String>)>,
-    /// As of a Kubernetes pod.
+    /// As for a Kubernetes pod.
     pub annotations: HashMap<String, String>,
 }
 
-/// A pod that runs, with its container.
+/// A running pod with its container.
 #[derive(Debug, Clone)]
 pub struct Running {
     /// The sandbox's ID: `CNI_CONTAINERID`.
     pub sandbox: String,
     /// The container's ID.
     pub container: String,
-    /// The addresses in the runtime's view, the first one of each family.
+    /// The addresses according to the runtime, the first one of each family.
     pub addresses: Vec<String>,
 }
 
 impl Cri {
-    /// None, if nobody listens there.
+    /// None if nobody listens there.
     pub fn connect(socket: &Path, cgroup: &str) -> Option<Self> {
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
         let socket: PathBuf = socket.to_owned();
@@ -68,7 +68,7 @@ impl Cri {
         Some(Cri { runtime, client, images, cgroup: cgroup.to_owned() })
     }
 
-    /// The runtime's version, once it answers and its image service does.
+    /// The runtime's version, once it and its image service answer.
     pub fn version(&mut self) -> Option<String> {
         let Cri { runtime, client, images, .. } = self;
         runtime.block_on(async {
@@ -109,7 +109,7 @@ impl Cri {
         }
     }
 
-    /// Starts a sandbox alone.
+    /// Starts a sandbox without a container.
     pub fn run_sandbox(&mut self, pod: &Pod) -> Result<String, Status> {
         let request = RunPodSandboxRequest { config: Some(self.sandbox_config(pod)), ..Default::default() };
         let reply = self.runtime.block_on(self.client.run_pod_sandbox(request))?;
@@ -145,7 +145,7 @@ impl Cri {
         })
     }
 
-    /// Runs a command in a container; gives its output, or what went wrong.
+    /// Runs a command in a container; returns its output, or the error.
     pub fn exec(&mut self, running: &Running, command: &[&str]) -> Result<String, String> {
         let request = ExecSyncRequest {
             container_id: running.container.clone(),
@@ -158,13 +158,13 @@ impl Cri {
         if reply.exit_code == 0 { Ok(text(&reply.stdout)) } else { Err(text(&reply.stderr)) }
     }
 
-    /// The name of who answers a container that asks.
+    /// The name of the container that answers, asked from a container.
     pub fn who(&mut self, from: &Running, protocol: &str, address: &str) -> String {
         let answer = self.exec(from, &["talk", "ask", protocol, address]).unwrap_or_default();
         answer.split(' ').next().unwrap_or_default().to_owned()
     }
 
-    /// Stops a sandbox and removes it.
+    /// Stops and removes a sandbox.
     pub fn remove(&mut self, sandbox: &str) -> Result<(), Status> {
         let Cri { runtime, client, .. } = self;
         let pod_sandbox_id = sandbox.to_owned();

@@ -1,11 +1,11 @@
-//! The image that all containers run: Debian's `busybox-static`, and `talk`, which answers who asks.
+//! The image of all containers: Debian's `busybox-static`, and `talk`, which answers clients.
 
 use crate::Node;
 
-/// Where a node has the root file system.
+/// The root file system on a node.
 pub const ROOT: &str = "/run/image";
 
-/// The program that answers and asks, on the node too.
+/// The program that serves and asks, also on the node.
 pub const TALK: &str = "/run/image/bin/talk";
 
 /// Makes the root file system.
@@ -19,7 +19,7 @@ pub fn make(node: &Node, talk: &str) {
 /// The image as an archive.
 pub const ARCHIVE: &str = "/run/image/image.tar";
 
-/// Makes the archive: one layer, in the layout of OCI. What it runs by itself sleeps.
+/// Makes the archive: one layer, in OCI layout. Its default command sleeps.
 pub fn archive(node: &Node) {
     node.sh(&format!(
         r#"set -e

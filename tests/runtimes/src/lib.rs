@@ -1,4 +1,4 @@
-//! Nodes on which a real runtime starts real containers, with wasm-cni as its network.
+//! Nodes on which a real runtime starts real containers, with wasm-cni for the network.
 
 pub mod containerd;
 pub mod cri;

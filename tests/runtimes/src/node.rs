@@ -5,28 +5,29 @@ use serde_json::Value;
 use std::ops::Deref;
 use wasm_cni_tests::{Machine, dist, target};
 
-/// A machine with a root file system for containers, a second "outside" namespace on a wire, and runtimes that see our plugins alone.
+/// A machine with a root file system for containers, a second namespace "outside" on a wire, and runtimes that find
+/// only our plugins.
 #[derive(Debug)]
 pub struct Node {
     machine: Machine,
-    /// The cgroups of its containers: they outlive the processes.
+    /// The cgroups of its containers, which outlive the processes.
     cgroup: String,
 }
 
-/// The node's address towards the outside.
+/// The node's address on the wire to the outside.
 pub const NODE: &str = "192.0.2.1";
-/// The outside's.
+/// The address of the outside.
 pub const OUTSIDE: &str = "192.0.2.2";
-/// The same in the other family.
+/// The node's address in the other family.
 pub const NODE6: &str = "2001:db8::1";
-/// The outside's.
+/// The outside's address in the other family.
 pub const OUTSIDE6: &str = "2001:db8::2";
 
-/// Where a runtime looks for plugins.
+/// The directory in which runtimes look for plugins.
 const PLUGINS: &str = "/run/cni/bin";
 
 impl Node {
-    /// A fresh one; `talk` is the program of that name.
+    /// A fresh node; `talk` is the path of that program.
     pub fn new(talk: &str) -> Self {
         let machine = Machine::contained();
         let cgroup = format!("wasm-cni-{}", machine.files().file_name().unwrap_or_default().display());
@@ -41,7 +42,7 @@ impl Node {
              ip address add {NODE6}/64 dev wan nodad; ip -n outside address add {OUTSIDE6}/64 dev eth0 nodad; \
              mkdir -p /run/etc/cni /run/containers; mount -t tmpfs tmpfs /run/containers"
         ));
-        // What has been compiled once serves all nodes.
+        // All nodes share one cache of compiled components.
         let (dist, cache) = (dist(), target().join("test-cache"));
         node.sh(&format!(
             "mkdir -p {cache} /var/cache/wasm-cni; mount --bind {cache} /var/cache/wasm-cni; mkdir -p {PLUGINS}; \
@@ -53,7 +54,7 @@ impl Node {
         node
     }
 
-    /// Where the plugins are.
+    /// The directory of the plugins.
     pub fn plugins(&self) -> &str {
         PLUGINS
     }
@@ -70,14 +71,14 @@ impl Node {
         path
     }
 
-    /// Output of a command as JSON.
+    /// The output of a command as JSON.
     pub fn json(&self, script: &str) -> Value {
         let text = self.sh(script);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{script}`: {error}\n{text}"))
     }
 
-    /// The lines by which the node differs, without the runtimes' own files and what the reference leaves too: the number of the last
-    /// address.
+    /// The lines in which the node differs, without the runtimes' own files and the last allocated address, which the
+    /// reference leaves too.
     pub fn left(&self, before: &str) -> Vec<String> {
         let own = ["/containers/", "/libpod/", "/containerd/", "/runc/", "/run/log/", "last_reserved_ip"];
         let mut changes = self.changes(before);
@@ -85,8 +86,8 @@ impl Node {
         changes
     }
 
-    /// What `address:port` answers to who asks over `protocol` (`tcp`, `udp`) from a namespace, or from the node itself:
-    /// the name of the container, and the address that it sees.
+    /// What `address:port` answers to a client over `protocol` (`tcp`, `udp`) in a namespace, or on the node: the name
+    /// of the container, and the client's address as the container sees it.
     pub fn ask(&self, netns: Option<&str>, protocol: &str, address: &str) -> Option<(String, String)> {
         let enter = netns.map(|name| format!("ip netns exec {name} ")).unwrap_or_default();
         let output = self.try_sh(&format!("{enter}{TALK} ask {protocol} {address}"));
@@ -95,7 +96,7 @@ impl Node {
         Some((name.to_owned(), peer.to_owned()))
     }
 
-    /// The name of who answers there.
+    /// The name of the container that answers there.
     pub fn who(&self, netns: Option<&str>, protocol: &str, address: &str) -> String {
         self.ask(netns, protocol, address).map(|(name, _)| name).unwrap_or_default()
     }
@@ -112,7 +113,7 @@ impl Deref for Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let cgroup = &self.cgroup;
-        // Without processes, which die first.
+        // After the processes, which end first.
         let script = format!(
             "for pid in $(cat /sys/fs/cgroup/*/{cgroup}/cgroup.procs /sys/fs/cgroup/*/{cgroup}/*/cgroup.procs 2>/dev/null | sort -u); \
              do kill -KILL $pid; done; for i in $(seq 50); do \

@@ -1,4 +1,4 @@
-//! podman 4, whose network is CNI.
+//! podman 4 with the CNI backend.
 
 use crate::{Node, image};
 use serde_json::Value;
@@ -13,7 +13,7 @@ pub struct Podman<'a> {
 }
 
 impl<'a> Podman<'a> {
-    /// One with our plugins alone and the image imported.
+    /// podman with only our plugins and the image imported.
     pub fn new(node: &'a Node) -> Self {
         let plugins = node.plugins();
         let conf = format!(
@@ -40,13 +40,13 @@ network_config_dir = "/run/etc/cni"
         podman
     }
 
-    /// Runs a command line of podman's.
+    /// Runs a podman command.
     pub fn run(&self, line: &str) -> Output {
         let (conf, storage) = (&self.conf, &self.storage);
         self.node.try_sh(&format!("CONTAINERS_CONF={conf} CONTAINERS_STORAGE_CONF={storage} podman {line}"))
     }
 
-    /// One that is killed after a while, with all that it started meanwhile.
+    /// A command that is killed after a while, with all its children.
     pub fn killed(&self, line: &str, milliseconds: u64) {
         let (conf, storage) = (&self.conf, &self.storage);
         let seconds = milliseconds as f64 / 1000.0;
@@ -55,8 +55,8 @@ network_config_dir = "/run/etc/cni"
         ));
     }
 
-    /// One that is killed, with all that it started, as soon as something is there: `pattern` as the shell has it. Whether it ever was; by now
-    /// what podman started elsewhere, to clean up, may have taken it away again.
+    /// A command that is killed, with all its children, as soon as a file exists; `pattern` is a shell pattern. Returns
+    /// whether it ever existed. A cleanup that podman started elsewhere may have removed it by now.
     pub fn killed_at(&self, line: &str, pattern: &str) -> bool {
         let (conf, storage) = (&self.conf, &self.storage);
         let output = self.node.try_sh(&format!(
@@ -66,7 +66,7 @@ network_config_dir = "/run/etc/cni"
         output.stdout.trim_ascii() == b"yes"
     }
 
-    /// One that must succeed; gives its output.
+    /// A command that must succeed; returns its output.
     pub fn ok(&self, line: &str) -> String {
         let output = self.run(line);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -82,13 +82,13 @@ network_config_dir = "/run/etc/cni"
         ));
     }
 
-    /// The name of who answers a container that asks.
+    /// The name of the container that answers, asked from a container.
     pub fn who(&self, from: &str, protocol: &str, address: &str) -> String {
         let answer = self.ok(&format!("exec {from} talk ask {protocol} {address}"));
         answer.split(' ').next().unwrap_or_default().to_owned()
     }
 
-    /// podman's own view of a container.
+    /// podman's own information about a container.
     pub fn inspect(&self, name: &str) -> Value {
         let text = self.ok(&format!("inspect {name}"));
         let mut all: Value = serde_json::from_str(&text).unwrap_or_default();

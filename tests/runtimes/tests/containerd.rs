@@ -101,7 +101,7 @@ fn twenty_pods_at_once() {
 }
 
 #[test]
-fn containerd_that_is_killed_while_it_starts_a_pod_removes_it_when_it_is_back() {
+fn a_containerd_that_is_killed_while_it_starts_a_pod_removes_the_pod_after_its_restart() {
     let node = node();
     let mut containerd = Containerd::new(&node, CONFLIST);
     let mut cri = containerd.cri().unwrap();
@@ -121,7 +121,7 @@ fn containerd_that_is_killed_while_it_starts_a_pod_removes_it_when_it_is_back() 
         for sandbox in cri.sandboxes().unwrap() {
             cri.remove(&sandbox).unwrap();
         }
-        // Of a sandbox that it had not yet noted containerd knows nothing; no pod runs, so none is valid.
+        // containerd does not know a sandbox that it had not recorded yet. No pod runs, so none is valid.
         node.sh(&format!("echo '[]' | {}/wasm-cni gc pods --valid /dev/stdin", node.plugins()));
         node.sh(
             "for netns in /run/netns/cni-*; do [ ! -e $netns ] || ip netns delete $(basename $netns); done",
@@ -168,6 +168,6 @@ fn a_limit_holds_in_both_directions() {
     let out_of = node.sh(&format!("{TALK} fetch {address} 4194304"));
     let (into, out_of): (f64, f64) = (into.parse().unwrap(), out_of.trim().parse().unwrap());
     println!("4 MiB into the pod: {into:.2} s at 16 Mbit/s; out of it: {out_of:.2} s at 32 Mbit/s");
-    // What is limited cannot be faster; how much slower is a matter of the machine.
+    // A limited transfer cannot be faster; how much slower it is depends on the machine.
     assert!(into > 1.9 && out_of > 0.95, "into {into} s, out of {out_of} s");
 }

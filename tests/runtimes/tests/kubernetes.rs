@@ -1,4 +1,4 @@
-//! The DaemonSet of `examples/kubernetes`: its image is built, and what installs is run with what the manifest gives it.
+//! The DaemonSet of `examples/kubernetes`: builds its image, and runs its installer with the settings of the manifest.
 
 use serde_json::Value;
 use wasm_cni_runtimes::Node;
@@ -6,7 +6,7 @@ use wasm_cni_runtimes::podman::Podman;
 use wasm_cni_tests::{dist, repository};
 
 #[test]
-fn the_daemonset_installs_what_a_runtime_of_the_node_then_uses() {
+fn the_daemonset_installs_plugins_that_the_nodes_runtime_then_uses() {
     let node = Node::new(env!("CARGO_BIN_EXE_talk"));
     let podman = Podman::new(&node);
     let examples = repository().join("examples/kubernetes");
@@ -15,7 +15,7 @@ fn the_daemonset_installs_what_a_runtime_of_the_node_then_uses() {
     let pod = &manifest["spec"]["template"]["spec"];
     let container = &pod["initContainers"][0];
     let file = examples.join("Containerfile");
-    // As its first line says.
+    // The command in its first line.
     podman.ok(&format!(
         "build --quiet --isolation chroot --file {} --tag wasm-cni {}",
         file.display(),
@@ -29,7 +29,7 @@ fn the_daemonset_installs_what_a_runtime_of_the_node_then_uses() {
     let mounts = container["volumeMounts"].as_array().unwrap();
     let mut options = String::new();
     for mount in mounts {
-        // Below /run, which is the test's own: nothing of this machine is touched.
+        // Below /run, which is private: nothing on this machine changes.
         let (host, inside) =
             (format!("/run/node{}", of(&mount["name"])), mount["mountPath"].as_str().unwrap());
         node.sh(&format!("mkdir -p {host}"));
@@ -47,7 +47,7 @@ fn the_daemonset_installs_what_a_runtime_of_the_node_then_uses() {
         arguments.join(" ")
     );
     podman.ok(&line);
-    // The node's runtime executes it.
+    // The node's runtime executes the plugin.
     let versions = node.sh("CNI_COMMAND=VERSION /run/node/opt/cni/bin/bridge < /dev/null");
     assert!(versions.contains("1.1.0"), "{versions}");
     let installed = node.sh("ls /run/node/opt/cni/bin");
@@ -55,7 +55,7 @@ fn the_daemonset_installs_what_a_runtime_of_the_node_then_uses() {
     {
         assert!(installed.lines().any(|name| name == plugin), "{installed}");
     }
-    // Again, as after an update of the image: what is there is what it would install.
+    // Again, as after an update of the image: the installed files are already the same.
     podman.ok(&line);
     node.sh("ip netns add c; CNI_COMMAND=ADD CNI_CONTAINERID=c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/c CNI_PATH=/run/node/opt/cni/bin \
         /run/node/opt/cni/bin/loopback <<'E'

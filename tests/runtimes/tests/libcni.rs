@@ -1,4 +1,5 @@
-//! `wasm-cni add` and `del` beside a runtime that is built on libcni: either deletes what the other added, and both keep the same.
+//! `wasm-cni add` and `del` together with a runtime that uses libcni: each deletes what the other added, and both keep
+//! the same cache.
 
 use serde_json::Value;
 use std::path::Path;
@@ -14,7 +15,7 @@ const LIST: &str = r#"{ "cniVersion": "0.4.0", "name": "net", "plugins": [
   { "type": "firewall" }, { "type": "tuning" } ] }"#;
 
 #[test]
-fn either_deletes_what_the_other_added_and_both_keep_the_same() {
+fn each_deletes_what_the_other_added_and_both_keep_the_same_cache() {
     let node = Node::new(env!("CARGO_BIN_EXE_talk"));
     node.configure("cni/net.conflist", LIST);
     let podman = Podman::new(&node);
@@ -35,7 +36,7 @@ fn either_deletes_what_the_other_added_and_both_keep_the_same() {
     networks.ok(&node, &["del", "net", &netns, "--container-id", &id], &[]);
     assert_eq!(node.sh("ls /var/lib/cni/results; iptables-save | grep -e 8080 -e 10.1.2. || true"), "");
 
-    // In its place we add it, as podman did.
+    // We add the same attachment as podman did.
     let pair = |pair: &Value| format!("{}={}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
     let arguments = theirs["cniArgs"].as_array().unwrap().iter().map(pair).collect::<Vec<_>>().join(";");
     let capabilities = theirs["capabilityArgs"].to_string();
@@ -43,7 +44,7 @@ fn either_deletes_what_the_other_added_and_both_keep_the_same() {
     networks.ok(&node, &["add", "net", &netns, "--container-id", &id], &env);
     assert_eq!(node.who(None, "tcp", "127.0.0.1:8080"), "c");
     let mut ours = cached(&id);
-    // What this version of libcni does not keep yet.
+    // Fields that this version of libcni does not write yet.
     assert_eq!(ours.as_object_mut().unwrap().remove("netns").unwrap(), netns.as_str());
     let (our_result, their_result) = (ours["result"].take(), theirs["result"].clone());
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

@@ -14,7 +14,7 @@ fn node() -> Node {
 fn containers_start_talk_publish_ports_and_go_without_a_trace() {
     let node = node();
     let podman = Podman::new(&node);
-    // The bridge, the chains that are everybody's and forwarding stay, as with the reference.
+    // The bridge, the shared chains and forwarding stay, as with the reference.
     podman.serve("first", "--publish 8080:80");
     podman.ok("rm --force --time 0 first");
     let before = node.snapshot();
@@ -84,7 +84,7 @@ fn in_both_families() {
     }
     podman.ok("rm --force --time 0 one two");
     let left = node.left(&before);
-    // The bridge and what belongs to all containers stay, as with the reference.
+    // The bridge and the shared chains stay, as with the reference.
     let left: Vec<&String> = left
         .iter()
         .filter(|line| {
@@ -120,7 +120,7 @@ fn twenty_at_once() {
     assert_eq!(node.left(&before), NOTHING);
 }
 
-/// A network of what takes back all that a killed ADD has done.
+/// A network with plugins that undo everything that a killed ADD has done.
 const PLAIN: &str = r#"{"cniVersion": "0.4.0", "name": "plain", "plugins": [
     {"type": "bridge", "bridge": "plain0", "isGateway": true, "ipMasq": true, "ipam": {
         "type": "host-local", "routes": [{"dst": "0.0.0.0/0"}], "ranges": [[{"subnet": "10.90.0.0/24"}]]}},
@@ -128,7 +128,7 @@ const PLAIN: &str = r#"{"cniVersion": "0.4.0", "name": "plain", "plugins": [
     {"type": "tuning"}]}"#;
 
 #[test]
-fn podman_that_is_killed_while_it_starts_a_container_leaves_nothing_that_its_cleanup_and_gc_do_not_find() {
+fn cleanup_and_gc_remove_everything_of_a_podman_that_is_killed_while_it_starts_a_container() {
     let node = node();
     node.configure("cni/plain.conflist", PLAIN);
     let podman = Podman::new(&node);
@@ -143,15 +143,15 @@ fn podman_that_is_killed_while_it_starts_a_container_leaves_nothing_that_its_cle
     };
     let clean_up = |when: &str| {
         podman.run("rm --force --all --time 0");
-        // podman 4 writes the result of an ADD into its cache before it notes in its database that the container has a
-        // network. Killed in between, it never reads that file again: with the reference's plugins it stays too.
+        // podman 4 writes the result of an ADD into its cache before it records the network in its database. If it is
+        // killed in between, it never reads that file again, and the file stays with the reference's plugins too.
         node.sh("rm -f /var/lib/cni/results/plain-*");
-        // podman has forgotten containers of which its database had noted nothing: none runs, so none is valid.
+        // podman does not know a container that it had not recorded yet. No container runs, so none is valid.
         node.sh(&format!("echo '[]' | {}/wasm-cni gc plain --valid /dev/stdin", node.plugins()));
         node.sh(
             "for netns in /run/netns/netns-*; do [ ! -e $netns ] || ip netns delete $(basename $netns); done",
         );
-        // What podman started elsewhere, to clean up, may be at it yet.
+        // A cleanup that podman started elsewhere may still be running.
         let mut left = node.left(&before);
         for _ in 0..20 {
             if left.is_empty() {

@@ -1,10 +1,10 @@
-//! Circles: files that name each other, straight or through others.
+//! Circles: files that depend on each other, directly or through other files.
 
 use super::Arrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Each circle as its arrows.
+/// Renders each circle as its arrows.
 pub fn circles<'a>(arrows: &[&'a Arrow]) -> Vec<Vec<&'a Arrow>> {
     let mut next: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
     for arrow in arrows {
@@ -26,7 +26,7 @@ pub fn circles<'a>(arrows: &[&'a Arrow]) -> Vec<Vec<&'a Arrow>> {
     found
 }
 
-/// The files to which arrows lead from one, with those that lead on from there.
+/// The files that `from` depends on, each with the files that it depends on.
 fn reach<'a>(next: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, from: &Path) -> BTreeSet<&'a Path> {
     let (mut reached, mut queue) = (BTreeSet::new(), vec![from]);
     while let Some(file) = queue.pop() {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circle_is_its_arrows_and_what_only_leads_to_it_is_none() {
+    fn a_circle_has_its_arrows_and_a_file_that_only_leads_to_it_is_not_part_of_it() {
         let arrows = ["a b", "b c", "c a", "d a", "c e", "f g", "g f"].map(|pair| {
             let (from, to) = pair.split_once(' ').unwrap();
             Arrow {

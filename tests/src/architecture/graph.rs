@@ -1,41 +1,41 @@
-//! What names what: every path, followed through imports and names that are handed on, to where the thing is declared.
+//! The dependency graph: every path, resolved through imports and re-exports to the declaration.
 
 use super::source::{Crate, Import, Module, Named};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// That a file names something of another one.
+/// One dependency of a file on another file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
-    /// Who names.
+    /// The file that contains the path.
     pub from: PathBuf,
-    /// Where that is declared.
+    /// The file with the declaration.
     pub to: PathBuf,
-    /// The path as it is written.
+    /// The path as written.
     pub path: String,
-    /// Whether it is compiled for tests alone.
+    /// Whether it is compiled only for tests.
     pub is_test: bool,
-    /// Whether a module hands a name on of one below it, and has no other use of it.
+    /// Whether a module only re-exports a name of a module below it.
     pub is_handed_on: bool,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Module(usize),
-    /// Something that this module declares.
+    /// A declaration of this module.
     Item(usize),
 }
 
-/// A crate whose paths can be followed.
+/// A crate whose paths this module can resolve.
 #[derive(Debug)]
 pub struct Graph<'a> {
     read: &'a Crate,
-    /// The name under which paths call the crate itself.
+    /// The name of the crate itself in paths.
     name: &'a str,
 }
 
-/// Names that are handed on are followed so far: of two modules that hand on all of each other there is no end.
+/// The limit for following re-exports. Two modules that re-export everything of each other have no end.
 const DEPTH: usize = 16;
 
 impl<'a> Graph<'a> {
@@ -44,7 +44,7 @@ impl<'a> Graph<'a> {
         Graph { read, name }
     }
 
-    /// Who names what of another file.
+    /// Every dependency between two files.
     pub fn arrows(&self) -> BTreeSet<Arrow> {
         let mut arrows = BTreeSet::new();
         for (number, module) in self.read.modules.iter().enumerate() {
@@ -68,7 +68,7 @@ impl<'a> Graph<'a> {
         arrows
     }
 
-    /// The modules right below the root that others of them name: which one, which other, by which path.
+    /// The dependencies between modules directly below the root: from, to, path.
     pub fn between(&self) -> BTreeSet<(&'a str, &'a str, &'a Named)> {
         let mut found = BTreeSet::new();
         for (number, module) in self.read.modules.iter().enumerate() {
@@ -81,7 +81,7 @@ impl<'a> Graph<'a> {
         found
     }
 
-    /// The modules right below the root that another crate names, by which path.
+    /// The modules directly below the root that another crate names, and the paths.
     pub fn named_by<'b>(&self, other: &'b Crate) -> BTreeSet<(&'a str, &'b Named)> {
         let mut found = BTreeSet::new();
         for module in &other.modules {
@@ -95,7 +95,7 @@ impl<'a> Graph<'a> {
         found
     }
 
-    /// The modules right below the root that a path passes.
+    /// The modules directly below the root that a path goes through.
     fn passed(&self, from: usize, path: &[String]) -> BTreeSet<&'a str> {
         let parts = (1..=path.len()).filter_map(|length| path.get(..length));
         let targets = parts.flat_map(|part| self.follow(from, part, DEPTH));
@@ -117,7 +117,7 @@ impl<'a> Graph<'a> {
         };
         while let Some((segment, after)) = rest.split_first() {
             let step = |target: Target| match target {
-                // Of what it declares: a variant, a function.
+                // A member of a declaration: a variant, a function.
                 Target::Item(_) => [target].into(),
                 Target::Module(module) if segment == "super" => {
                     self.read.modules[module].parent.map(Target::Module).into_iter().collect()
@@ -134,7 +134,7 @@ impl<'a> Graph<'a> {
         found
     }
 
-    /// What a name is in a module, for who reads it `from` another one; nothing, if it is of another crate.
+    /// The target of a name in a module, as seen `from` another module; none if it belongs to another crate.
     fn look_up(&self, number: usize, name: &str, from: usize, depth: usize) -> BTreeSet<Target> {
         let module = &self.read.modules[number];
         let child = module.children.get(name).map(|child| Target::Module(*child));
@@ -144,7 +144,7 @@ impl<'a> Graph<'a> {
         let is_inside = self.read.modules[from].path.starts_with(&module.path);
         let seen = || module.imports.iter().filter(|import| import.is_public || is_inside);
         for import in seen().filter(|import| import.name.as_deref() == Some(name)) {
-            // `use name;` is of another crate, or says nothing.
+            // `use name;` belongs to another crate, or has no effect.
             if import.path.as_slice() != [name] {
                 found.extend(self.follow(number, &import.path, depth));
             }
@@ -164,7 +164,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// A path with what an import put in the place of its first segment.
+/// Replaces the first segment of a path by its import.
 fn spelled_out(module: &Module, path: &[String]) -> Vec<String> {
     let is_it = |import: &&Import| import.name.is_some() && import.name.as_ref() == path.first();
     match module.imports.iter().find(is_it) {
@@ -177,7 +177,7 @@ fn spelled_out(module: &Module, path: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Which module names which other, of a crate in one file.
+    /// The dependencies between modules, for a crate in one file.
     fn named(text: &str) -> Vec<String> {
         let read = Crate::of_text(text);
         let graph = Graph::of(&read, "own");
@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_told_apart() {
+    fn tests_are_distinguished() {
         let text = "mod a { #[cfg(test)] mod tests { use crate::b; } #[cfg(test)] use crate::c; #[cfg(not(test))] use crate::d; }
             mod b {} mod c {} mod d {}";
         assert_eq!(named(text), ["a b test", "a c test", "a d"]);
     }
 
     #[test]
-    fn a_name_that_is_handed_on_leads_to_where_it_is_declared() {
+    fn a_re_exported_name_leads_to_its_declaration() {
         let text = "mod a { pub use self::d::T; mod d { pub struct T; } use e::T as Private; mod e { pub struct T; } }
             mod b { use crate::a::T; use crate::a::Private; }";
         let read = Crate::of_text(text);
@@ -240,7 +240,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(declared("T"), ["a::d"]);
-        // Nobody but `a` sees it; that is as if a macro had declared it.
+        // Only `a` sees it; the test treats it like a macro's declaration.
         assert_eq!(declared("Private"), ["a"]);
     }
 }

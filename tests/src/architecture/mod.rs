@@ -1,7 +1,7 @@
-//! The source of a crate as data: its modules, what each names, and what that is.
+//! The source of a crate as data: its modules, the paths in each, and the declarations that they lead to.
 //!
-//! The compiler's parser reads it, so a path counts however it is written: in a nested group, under another name, relative, or inside
-//! of a macro's arguments.
+//! The test uses a real parser, so it finds a path in every form: in a nested group, under another name, relative, or
+//! in a macro's arguments.
 
 pub mod circle;
 pub mod graph;

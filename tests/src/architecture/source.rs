@@ -1,4 +1,4 @@
-//! Reading: a module for each `mod`, with the names that it declares and the paths that it writes.
+//! Reads the source: one module for each `mod`, with its declarations and paths.
 
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,56 +6,56 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, ImplItem, Item, ItemMod, ItemUse, Meta, Stmt, UseTree, Visibility};
 
-/// What a path begins with that is of another crate in any case: `::wasmtime::Engine`.
+/// The first segment of a path that belongs to another crate in any case: `::wasmtime::Engine`.
 pub const OTHERS: &str = "::";
 
-/// A module, in a file or inside of one.
+/// A module, in a file of its own or inline.
 #[derive(Debug, Default)]
 pub struct Module {
-    /// Below the crate's root; empty for the root.
+    /// Its path below the crate's root; empty for the root.
     pub path: Vec<String>,
-    /// Where it is written.
+    /// The file.
     pub file: PathBuf,
-    /// Whether it is compiled for tests alone.
+    /// Whether it is compiled only for tests.
     pub is_test: bool,
-    /// The module that declares it; none for the root.
+    /// The parent module; none for the root.
     pub parent: Option<usize>,
-    /// Modules that it declares.
+    /// Its child modules.
     pub children: BTreeMap<String, usize>,
-    /// Everything else that it declares.
+    /// Its other declarations.
     pub items: BTreeSet<String>,
-    /// What `use` brings in.
+    /// Its imports.
     pub imports: Vec<Import>,
-    /// Paths that it writes.
+    /// Its paths.
     pub named: BTreeSet<Named>,
 }
 
-/// What a `use` brings in.
+/// An import.
 #[derive(Debug)]
 pub struct Import {
-    /// Under which name; none: all of a module.
+    /// The imported name; none for a glob import.
     pub name: Option<String>,
-    /// Of what.
+    /// The path.
     pub path: Vec<String>,
-    /// Whether others see it there.
+    /// Whether other modules see it here.
     pub is_public: bool,
 }
 
-/// A path as it is written.
+/// A path as written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Named {
     /// Its segments.
     pub path: Vec<String>,
-    /// Whether it is compiled for tests alone.
+    /// Whether it is compiled only for tests.
     pub is_test: bool,
-    /// Whether it hands a name on: `pub use`.
+    /// Whether it is a re-export: `pub use`.
     pub is_handed_on: bool,
 }
 
 /// The modules of a crate; the root is the first.
 #[derive(Debug, Default)]
 pub struct Crate {
-    /// All of them.
+    /// The modules.
     pub modules: Vec<Module>,
 }
 
@@ -64,7 +64,7 @@ impl Crate {
     ///
     /// # Panics
     ///
-    /// When a file cannot be read or parsed: it would not compile either.
+    /// If a file cannot be read or parsed; such a file does not compile either.
     pub fn read(root: &Path) -> Self {
         let mut read = Crate::default();
         read.modules.push(Module { file: root.to_owned(), ..Module::default() });
@@ -96,7 +96,7 @@ fn parse(path: &Path, text: &str) -> File {
 struct Reader<'a> {
     read: &'a mut Crate,
     module: usize,
-    /// Where the files of the module's children are.
+    /// The directory with the files of the module's children.
     directory: PathBuf,
     is_test: bool,
 }
@@ -230,10 +230,10 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
-/// The paths among tokens that nobody has parsed.
+/// The paths among tokens that are not parsed (a macro's arguments).
 pub fn paths(tokens: TokenStream) -> Vec<Vec<String>> {
     let (mut found, mut path) = (Vec::new(), Vec::<String>::new());
-    // Of `::`: how many colons have been read since the last segment.
+    // The number of colons of a `::` since the last segment.
     let mut colons = 0;
     for token in tokens {
         match token {
@@ -263,7 +263,7 @@ pub fn paths(tokens: TokenStream) -> Vec<Vec<String>> {
     found
 }
 
-/// Whether an attribute keeps something for tests.
+/// Whether an attribute restricts an item to tests.
 pub fn is_for_tests(attribute: &Attribute) -> bool {
     let Meta::List(list) = &attribute.meta else { return false };
     let words = paths(list.tokens.clone());

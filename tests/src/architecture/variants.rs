@@ -1,4 +1,5 @@
-//! Who knows which actions there are: code that names a variant of a closed list, or leaves the rest of it to `_`.
+//! Finds code that depends on the set of actions: code that names a variant of a closed list, or has a `_` arm for the
+//! rest.
 
 use super::source::{attributes, is_for_tests, paths};
 use proc_macro2::TokenStream;
@@ -8,12 +9,12 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Expr, ExprMatch, File, Item, Pat, Token, UseTree};
 
-/// What a file knows of the lists.
+/// What a file knows about the lists.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Variants that it names, as `Action::SetUp`.
+    /// Variants that it names, such as `Action::SetUp`.
     pub variants: BTreeSet<String>,
-    /// Variants beside which a `match` has an arm for all others.
+    /// Variants next to which a `match` has an arm for all others.
     pub rests: BTreeSet<String>,
 }
 
@@ -21,7 +22,7 @@ pub struct Known {
 pub fn known(file: &File, lists: &[&str]) -> Known {
     let mut aliases: BTreeMap<String, String> =
         lists.iter().map(|list| ((*list).to_owned(), (*list).to_owned())).collect();
-    // A name of a name: `type` and `use … as` may come in any order.
+    // An alias of an alias: `type` and `use … as` may come in any order.
     for _ in 0..lists.len() + 1 {
         let mut finder = Aliases { found: aliases };
         finder.visit_file(file);
@@ -32,7 +33,7 @@ pub fn known(file: &File, lists: &[&str]) -> Known {
     reader.known
 }
 
-/// Finds the names that the enums have in a file.
+/// Finds the names of the enums in a file.
 struct Aliases {
     found: BTreeMap<String, String>,
 }
@@ -69,7 +70,7 @@ impl<'ast> Visit<'ast> for Aliases {
 
 struct Reader {
     aliases: Rc<BTreeMap<String, String>>,
-    /// What `Self` is here, if it is one of the enums.
+    /// The enum that `Self` means here, if it is one of the lists.
     own: Option<String>,
     known: Known,
 }
@@ -114,7 +115,8 @@ impl Reader {
         inner.known.variants
     }
 
-    /// Whether `pattern` takes what is left where `other` names a variant: `_`, or `Some(_)` beside `Some(Action::SetUp(_))`.
+    /// Whether `pattern` matches the rest where `other` names a variant: `_`, or `Some(_)` next to
+    /// `Some(Action::SetUp(_))`.
     fn takes_rest(&self, pattern: &Pat, other: &Pat) -> bool {
         let all = |patterns: &Punctuated<Pat, Token![,]>, others: &Punctuated<Pat, Token![,]>| {
             let mut pairs = patterns.iter().zip(others);
@@ -139,7 +141,7 @@ impl Reader {
         }
     }
 
-    /// What a macro was given: its paths, and of what is an expression the matches in it.
+    /// A macro's arguments: all paths, and the matches in those that parse as expressions.
     fn tokens(&mut self, tokens: &TokenStream) {
         for path in paths(tokens.clone()) {
             self.note(&path);
@@ -182,14 +184,14 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_expr_match(&mut self, matched: &'ast ExprMatch) {
-        // What a guard names is about something else; and an arm that has one does not take all others.
+        // A guard tests something else, and an arm with a guard does not match all others.
         let patterns =
             || matched.arms.iter().map(|arm| &arm.pat).filter(|pattern| !matches!(pattern, Pat::Guard(_)));
         let bare = |arm: &'ast syn::Arm| match &arm.pat {
             Pat::Guard(guarded) => &*guarded.pat,
             pattern => pattern,
         };
-        // Of most there is none: they are about something else.
+        // Most matches have none: they are not about the lists.
         let naming: Vec<&Pat> =
             matched.arms.iter().map(bare).filter(|pattern| !self.of_pattern(pattern).is_empty()).collect();
         let has_rest = |other: &&Pat| patterns().any(|pattern| self.takes_rest(pattern, other));
@@ -209,13 +211,13 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// Whether a name is that of a variant, and not of a function or a constant.
+/// Whether a name is the name of a variant, and not of a function or a constant.
 fn is_variant(name: &str) -> bool {
     let is_upper = name.chars().next().is_some_and(char::is_uppercase);
     is_upper && (name.len() == 1 || name.chars().any(char::is_lowercase))
 }
 
-/// Whether a pattern takes whatever no other arm does.
+/// Whether a pattern matches everything that no other arm matches.
 fn takes_all(pattern: &Pat) -> bool {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => true,
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_passes_them_on_names_none() {
+    fn code_that_only_passes_actions_on_names_no_variant() {
         for text in [
             "use crate::action::{Action, SetUp}; fn f(a: Action) -> Vec<Action> { vec![a] }",
             "fn f(a: &Action) { a.commands(); Action::parse(\"x\"); Action::MOST; }",

@@ -1,6 +1,7 @@
-//! A firewalld of which only the zones' sources are there: it owns the name on the system bus, and writes down what it is told.
+//! A replacement for firewalld that implements only the sources of zones. It owns the name on the system bus and
+//! records its calls.
 //!
-//! Arguments: the file in which each source has a line, `ZONE SOURCE`. A zone `stubborn` refuses everything.
+//! Argument: a file; each source is a line `ZONE SOURCE`. The zone `stubborn` refuses every call.
 
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
-//! Writes the fixtures of `tests/journals/v1` anew, by the host of an installed tree: `tests/journals/README.md`.
+//! Writes the fixtures of `tests/journals/v1` with the host of an installed tree: see `tests/journals/README.md`.
 //!
-//! Arguments: that tree (`target/dist` of the commit), then the names of scenarios; if there is none, all that this machine's kernel can do.
+//! Arguments: that tree (`target/dist` of the commit), then the names of scenarios. Without names: all scenarios that
+//! this machine's kernel supports.
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, killpg};
@@ -13,10 +14,10 @@ use wasm_cni_tests::faults::Trace;
 use wasm_cni_tests::journals::{Fixture, Scenario, Scene};
 use wasm_cni_tests::{Call, Reply, workers};
 
-/// So long every note in the journal takes where the process is to be killed after one.
+/// The delay of every write to the journal, for a process that is to be killed after one.
 const DELAY: Duration = Duration::from_millis(300);
 
-/// An ADD that has not come so far until then, does not.
+/// The time limit for an ADD to reach a journal line.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 fn main() -> Result<()> {
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The journals of one scenario.
+/// Writes the journals of one scenario.
 struct Written {
     complete: String,
     killed: String,
@@ -51,7 +52,7 @@ impl Written {
         let text = section(&scene, scenario);
         let complete = Fixture::parse("complete", &text);
         let mut killed = String::new();
-        // Died at each of its lines, an ADD leaves those before.
+        // An ADD that is killed at a line must leave the lines before it.
         for line in 2..=complete.len() {
             let scene = Scene::with(scenario, dist);
             scene.add_until(line);
@@ -68,7 +69,7 @@ impl Written {
         Ok(Written { complete: text, killed, unclear })
     }
 
-    /// Of the unclear ones, each that tells of a kind of action what none before did.
+    /// Of the unclear journals: each one with a kind of action that no earlier one has.
     fn save(&self, scenario: &Scenario, seen: &mut BTreeSet<String>) -> Result<()> {
         let directory = Scenario::directory().join(scenario.name());
         let save = |name: &str, text: &str| std::fs::write(directory.join(name), text);
@@ -87,7 +88,7 @@ impl Written {
     }
 }
 
-/// The kinds of actions that are unclear, apart where all of the step was tried.
+/// The kinds of actions whose effect is unclear; separate for steps in which all actions were tried.
 fn unclear_kinds(fixture: &Fixture) -> BTreeSet<String> {
     let effects = fixture.effects();
     let is_tried =
@@ -98,15 +99,15 @@ fn unclear_kinds(fixture: &Fixture) -> BTreeSet<String> {
         .collect()
 }
 
-/// The journal as it is now.
+/// The current journal.
 fn section(scene: &Scene<'_>, scenario: &Scenario) -> String {
     scene.machine.sh(&format!("cat {}", scenario.section()))
 }
 
-/// Journals of ADDs that failed such that an effect is unclear, and were killed when that was noted and nothing taken back yet.
+/// Journals of ADDs that failed with an unclear effect and were killed after they recorded it, before the undo.
 fn unclear(scenario: &Scenario, dist: &Path, complete: &Fixture) -> Result<Vec<String>> {
     let scene = Scene::with(scenario, dist);
-    // What it makes only the first time is not counted.
+    // Calls that only the first run makes are not counted.
     scene.call("VERSION", scenario.add(), None).ok(&scene.machine);
     let (reply, trace) = Trace::of(&scene.call("ADD", scenario.add(), None), &scene.machine);
     ensure!(reply.code == Some(0), "{}{}", reply.stdout, reply.stderr);
@@ -127,7 +128,7 @@ fn unclear(scenario: &Scenario, dist: &Path, complete: &Fixture) -> Result<Vec<S
             texts.extend(failed(scenario, dist, noted + 1, &Cause::Call(fault, writes + 1))?);
         }
     }
-    // A tool that did what it was told, and died before it could tell.
+    // A tool that did its work and died before it reported it.
     for tool in TOOLS {
         for line in complete.lines_of("effect") {
             texts.extend(failed(scenario, dist, line, &Cause::Tool(tool))?);
@@ -136,21 +137,21 @@ fn unclear(scenario: &Scenario, dist: &Path, complete: &Fixture) -> Result<Vec<S
     Ok(texts)
 }
 
-/// Why an ADD fails.
+/// The reason why an ADD fails.
 enum Cause {
-    /// A system call, as strace is told of it; and which `write` is the next then.
+    /// A system call, as an argument of strace, and the number of the next `write` after it.
     Call(String, usize),
-    /// A tool of the firewall is killed when it has done what it was told.
+    /// A tool of the firewall is killed after it did its work.
     Tool(Tool),
 }
 
-/// Its name, and what it is told when it is killed.
+/// Its name, and its arguments when it is killed.
 type Tool = (&'static str, &'static str);
 
 const TOOLS: [Tool; 4] =
     [("iptables-restore", ""), ("ip6tables-restore", ""), ("nft", "masq"), ("nft", "macspoofchk")];
 
-/// The journal up to that line of an ADD that fails before it, if an effect in it is unclear.
+/// The journal up to that line, of an ADD that fails before it, if it has an unclear effect.
 fn failed(scenario: &Scenario, dist: &Path, line: usize, cause: &Cause) -> Result<Option<String>> {
     let scene = Scene::with(scenario, dist);
     scene.call("VERSION", scenario.add(), None).ok(&scene.machine);

@@ -1,4 +1,5 @@
-//! `peak PROGRAM…`: runs it, and ends as it does; the last line on stderr is what the largest of its processes had in memory, in KiB.
+//! `peak PROGRAM…`: runs a program and exits with its status. The last line on stderr is the peak memory of its largest
+//! process, in KiB.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use std::process::{Command, ExitCode};

@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 pub struct Case {
     /// The folder's name.
     pub name: String,
-    /// Where it is.
+    /// Its path.
     pub directory: PathBuf,
-    /// Whether it needs what this machine's kernel may lack: `cargo xtask vm` runs it.
+    /// Whether it needs a kernel with VLANs: `cargo xtask vm` runs it.
     pub needs_vm: bool,
-    /// In order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The files beside `steps`, by name.
+    /// The other files of the folder, by name.
     pub files: BTreeMap<String, String>,
 }
 
 /// A line of `steps`.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// A shell command on the machine, that must succeed.
+    /// A shell command on the machine; it must succeed.
     Shell(String),
     /// A call of a plugin.
     Call(Invocation),
 }
 
-/// What a call is made with.
+/// The parameters of a call.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// `CNI_COMMAND`; `NONE` stands for none.
@@ -40,26 +40,26 @@ pub struct Invocation {
     pub plugin: String,
     /// The file that is standard input.
     pub file: String,
-    /// Whether the result of the attachment's last ADD goes in as `prevResult`.
+    /// Whether the result of the attachment's last ADD is passed as `prevResult`.
     pub prev_result: bool,
-    /// Whether that is so also for an ADD: it goes on with a chain.
+    /// Whether this also holds for an ADD, which then continues a chain.
     pub is_chained: bool,
-    /// Variables that replace what is told above; `$CNI_PATH` in one is the plugin's own directory.
+    /// Variables that override the fields above; `$CNI_PATH` in a value is the plugin's own directory.
     pub env: Vec<(String, String)>,
 }
 
-/// What the names of the cases to run contain.
+/// Parts of the names of the cases to run.
 pub fn part() -> String {
     std::env::var("CASE").unwrap_or_default()
 }
 
 impl Case {
-    /// All of them, by name.
+    /// All cases, by name.
     pub fn all() -> Vec<Case> {
         Case::all_in(&crate::repository().join("tests/differential"))
     }
 
-    /// Those in another directory.
+    /// The cases in another directory.
     pub fn all_in(directory: &Path) -> Vec<Case> {
         let entries = std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -68,7 +68,7 @@ impl Case {
         paths.iter().map(|path| Case::load(path)).collect()
     }
 
-    /// Whether it is to be run: `$CASE` has parts of names, with commas between. Without it all are.
+    /// Whether it should run: `$CASE` has parts of names, separated by commas. Without it every case runs.
     pub fn is_wanted(&self) -> bool {
         part().split(',').any(|part| self.name.contains(part))
     }
@@ -87,7 +87,7 @@ impl Case {
         Case { name, directory: directory.to_owned(), needs_vm, steps, files }
     }
 
-    /// What only HEAD does has no live reference: it is compared with this file.
+    /// The expected records, for a case that only HEAD of the reference supports.
     pub fn expectation(&self) -> Option<&str> {
         self.files.get("expect").map(String::as_str)
     }
@@ -100,19 +100,19 @@ impl Case {
         })
     }
 
-    /// The containers that are called for.
+    /// The containers of the calls.
     pub fn containers(&self) -> BTreeSet<&str> {
         self.calls().map(|call| call.container.as_str()).collect()
     }
 
-    /// Whether the case itself asks for this address, so that it is not one that somebody chose.
+    /// Whether the case itself asks for this MAC, so that the comparison keeps it.
     pub fn names(&self, mac: &str) -> bool {
         let mut inputs = self.files.iter().filter(|(name, _)| *name != "expect");
         inputs.any(|(_, text)| text.to_ascii_lowercase().contains(mac))
     }
 }
 
-/// The line that says so.
+/// The line with the case's purpose.
 const VM: &str = "vm";
 
 fn step(line: &str) -> Option<Step> {
@@ -151,7 +151,7 @@ fn step(line: &str) -> Option<Step> {
     Some(Step::Call(call))
 }
 
-/// Splits at spaces outside single quotes.
+/// Splits at spaces outside of single quotes.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (number, part) in line.split('\'').enumerate() {

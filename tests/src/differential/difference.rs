@@ -1,4 +1,4 @@
-//! Where two runs of a case differ.
+//! The differences between two runs of a case.
 
 use super::{Fields, Record, STATE};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Difference {
     /// The case.
     pub case: String,
-    /// The call, after the kind of the run if that is a migration, and the field: `1.ADD links`, `to-us 2.DEL exit`.
+    /// The call and the field, after the kind of the run if it is a migration: `1.ADD links`, `to-us 2.DEL exit`.
     pub place: String,
     /// Lines that only the expected side has.
     pub missing: Vec<String>,
@@ -31,9 +31,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The differences of two runs of one case, and how many fields are equal.
+/// The differences of two runs of one case, and the number of equal fields.
 ///
-/// A difference of the machine is one of the call after which it shows first; while it stays the same, it is not told again.
+/// A difference of the machine belongs to the first call after which it appears. It is not reported again while it
+/// stays the same.
 pub fn compare(case: &str, kind: &str, expected: &[Record], ours: &[Record]) -> (Vec<Difference>, usize) {
     let mut differences: Vec<Difference> = Vec::new();
     let mut standing: Vec<Difference> = Vec::new();
@@ -67,7 +68,7 @@ fn fields<'a>(one: &'a Fields, other: &'a Fields) -> impl Iterator<Item = &'a St
     one.keys().chain(other.keys().filter(|key| !one.contains_key(*key)))
 }
 
-/// The lines that only one of both has; none if they are equal. Lines in another order are all told.
+/// The lines that only one side has; none if the sides are equal. If only the order differs, all lines are reported.
 fn between(expected: &Fields, ours: &Fields, field: &str) -> Option<(Vec<String>, Vec<String>)> {
     let none = Vec::new();
     let (expected, ours) = (expected.get(field).unwrap_or(&none), ours.get(field).unwrap_or(&none));

@@ -1,7 +1,7 @@
-//! What HEAD alone does: expectations written from the reference document.
+//! Expectations for what only HEAD of the reference does, written from its documentation.
 //!
 //! A block for each call: its label, then fields; `NAME: VALUE`, or `NAME:` and indented lines. A field of the machine
-//! that is as after the call before is left out.
+//! that did not change since the last call is left out.
 
 use super::{Fields, OWN, Record, STATE};
 
@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Vec<Record> {
     records
 }
 
-/// Records as an expectation, for a review against the document.
+/// Records as an expectation, for a review against the documentation.
 pub fn render(records: &[Record]) -> String {
     let mut text = String::new();
     let mut before = Fields::new();

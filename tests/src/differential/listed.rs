@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 /// A line of the second table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
-    /// The case; `*` where the field differs in every case that shows it.
+    /// The case; `*` if the field differs in every case that shows it.
     pub case: String,
-    /// Call and field; with `*` the field alone.
+    /// Call and field; with `*` only the field.
     pub place: String,
-    /// A row of the first table, by its first column; or `1.1.1`: HEAD does as we do.
+    /// A row of the first table, by its first column; or `1.1.1`: HEAD behaves as we do.
     pub reason: String,
 }
 
 impl Listed {
-    /// All of them.
+    /// All lines.
     pub fn all() -> Vec<Listed> {
         let path = crate::repository().join("docs/differences.md");
         let text = std::fs::read_to_string(path).expect("docs/differences.md");
@@ -39,12 +39,12 @@ impl Listed {
         listed
     }
 
-    /// Whether HEAD does as we do, and only 1.1.1 otherwise.
+    /// Whether HEAD behaves as we do, and only 1.1.1 differs.
     pub fn is_age(&self) -> bool {
         self.reason.starts_with("1.1.1")
     }
 
-    /// Whether this is it.
+    /// Whether the line lists this difference.
     pub fn covers(&self, difference: &Difference) -> bool {
         match self.case.as_str() {
             "*" => self.place == difference.field(),

@@ -1,4 +1,4 @@
-//! Attachments that one implementation made and the other checks, deletes and collects.
+//! Attachments that one implementation adds, and the other checks, deletes and collects.
 
 use super::case::Invocation;
 use super::record::{Run, record_from};
@@ -6,7 +6,7 @@ use super::{Case, Difference, Implementation, OWN, Record, Step, compare};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Whether the case is one of attachments that come and go: every call succeeds in both, and there is a DEL.
+/// Whether the case can be migrated: every call succeeds with both implementations, and one is a DEL.
 pub fn applies(case: &Case, reference: &[Record], ours: &[Record]) -> bool {
     let is_done = |record: &Record| record.fields["exit"] == ["0"];
     let mut verbs = case.calls().map(|call| call.verb.as_str());
@@ -16,7 +16,8 @@ pub fn applies(case: &Case, reference: &[Record], ours: &[Record]) -> bool {
         && reference.iter().chain(ours).all(is_done)
 }
 
-/// Both ways; what the other's verbs do is compared with what they do after their own ADD. Gives also how many fields are equal.
+/// Both directions. Compares the other implementation's verbs with the same verbs after its own ADD. Also returns the
+/// number of equal fields.
 pub fn both_ways(case: &Case, reference: &[Record], ours: &[Record]) -> (Vec<Difference>, usize) {
     use Implementation::{Ours, Reference};
     let mut differences = Vec::new();
@@ -33,7 +34,7 @@ pub fn both_ways(case: &Case, reference: &[Record], ours: &[Record]) -> (Vec<Dif
     (differences, equal)
 }
 
-/// How CHECK and DEL end, and the machine after the last one.
+/// The exit of CHECK and DEL, and the machine after the last one.
 fn relevant(case: &Case, records: &[Record]) -> Vec<Record> {
     let last = records.len() - 1;
     let calls = case.calls().zip(records).enumerate().filter(|(_, (call, _))| call.verb != "ADD");
@@ -50,7 +51,7 @@ fn relevant(case: &Case, records: &[Record]) -> Vec<Record> {
         .collect()
 }
 
-/// ADD by the reference, then our GC with nothing that is valid: leases and rules are as after all DELs.
+/// ADD by the reference, then our GC with an empty list: leases and rules must be as after all DELs.
 pub fn collected(case: &Case, ours: &[Record]) -> Vec<Difference> {
     let mut run = Run::new(case);
     for step in &case.steps {
@@ -72,7 +73,7 @@ pub fn collected(case: &Case, ours: &[Record]) -> Vec<Difference> {
         record
             .fields
             .retain(|name, _| ["exit", "msg", "details", "leases", "iptables"].contains(&name.as_str()));
-        // The case may have added once more after a DEL.
+        // The case may have another ADD after a DEL.
         if let Some(leases) = record.fields.get_mut("leases") {
             leases.retain(|line| !line.contains("/last_reserved_ip."));
         }

@@ -1,6 +1,7 @@
-//! The differential suite: cases in `tests/differential`, run by the reference and by us on fresh machines, compared field by field.
+//! The differential suite: runs the cases of `tests/differential` with the reference and with ours on fresh machines,
+//! and compares field by field.
 //!
-//! `tests/differential/README.md` has the format of a case, `docs/differences.md` the differences that are meant.
+//! `tests/differential/README.md` has the format of a case, `docs/differences.md` the intended differences.
 
 pub mod case;
 pub mod difference;
@@ -23,7 +24,7 @@ pub use suite::Outcome;
 
 use std::collections::BTreeMap;
 
-/// What was seen after a call, one entry a field: lines of text, normalised.
+/// The observations after a call, one entry for each field: lines of text, normalised.
 pub type Fields = BTreeMap<String, Vec<String>>;
 
 /// The fields of the machine, as opposed to those of the reply.
@@ -47,5 +48,5 @@ pub const STATE: [&str; 17] = [
     "lease-modes",
 ];
 
-/// Those of them that the reference's links never have.
+/// Those that links of the reference never have.
 pub const OWN: [&str; 3] = ["own-alias", "nodad", "own-sysctls"];

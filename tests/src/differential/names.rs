@@ -1,4 +1,4 @@
-//! Names for what every implementation names as it likes: host ends of veths, and their MACs.
+//! Fixed names for what each implementation names freely: host ends of veths, and their MACs.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// From what `ip -json link` says in each namespace.
+    /// Reads them from the output of `ip -json link` in each namespace.
     pub fn new(links: &BTreeMap<String, Vec<Value>>) -> Self {
         let mut names = Names::default();
         let text = |link: &Value, key: &str| link[key].as_str().unwrap_or_default().to_owned();
@@ -22,7 +22,7 @@ impl Names {
                     continue;
                 }
                 if space == "host" {
-                    // A pair with both ends here: that of a VLAN's gateway, whose port has the free name.
+                    // A pair with both ends on the host: a VLAN's gateway; its port has the free name.
                     if link["link"].is_string() && link["master"].is_string() {
                         names.roles.insert(text(link, "ifname"), format!("veth({})", text(link, "link")));
                     }
@@ -43,7 +43,7 @@ impl Names {
         names
     }
 
-    /// The text with names of host ends replaced by what they are ends of.
+    /// The text with names of host ends replaced by the link in the container.
     pub fn replace(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (name, role) in &self.roles {
@@ -59,7 +59,7 @@ impl Names {
     }
 }
 
-/// The text with every MAC that `keep` does not want replaced by `MAC`.
+/// The text with every MAC replaced by `MAC`, except those that `keep` accepts.
 pub fn without_macs(text: &str, keep: impl Fn(&str) -> bool) -> String {
     let is_mac = |part: &str| {
         part.len() == 17

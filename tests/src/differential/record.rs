@@ -1,4 +1,4 @@
-//! Running a case, and what is seen after each of its calls.
+//! Runs a case and records the observations after each call.
 
 use super::case::Invocation;
 use super::names::Names;
@@ -7,7 +7,7 @@ use crate::{Call, Machine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Who is called.
+/// The implementation that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Implementation {
     /// Debian's containernetworking-plugins, 1.1.1.
@@ -17,7 +17,7 @@ pub enum Implementation {
 }
 
 impl Implementation {
-    /// Where its plugins are, which is `CNI_PATH` too.
+    /// The directory of its plugins, which is also `CNI_PATH`.
     pub fn directory(self) -> PathBuf {
         match self {
             Implementation::Reference => "/usr/lib/cni".into(),
@@ -26,7 +26,7 @@ impl Implementation {
     }
 }
 
-/// What was seen after a call.
+/// The observations after a call.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// The call's number and verb: `2.CHECK`.
@@ -35,7 +35,7 @@ pub struct Record {
     pub fields: Fields,
 }
 
-/// A case as it goes on: results are remembered for `prevResult`.
+/// A running case; it keeps results for `prevResult`.
 #[derive(Debug)]
 pub struct Run<'a> {
     case: &'a Case,
@@ -45,12 +45,14 @@ pub struct Run<'a> {
     is_observed: bool,
 }
 
-/// Runs all steps on a fresh machine, each call by whom `choose` says; looks at the machine after each.
+/// Runs all steps on a fresh machine. `choose` selects the implementation for each call. Records the machine after each
+/// call.
 pub fn record(case: &Case, choose: impl Fn(&Invocation) -> Implementation) -> Vec<Record> {
     record_from(case, 0, choose)
 }
 
-/// The same, but looks at the machine only after the calls from that number on, counted from 0; of the others, there is the reply.
+/// The same, but records the machine only from the call with that number on, counted from 0. For earlier calls it
+/// records only the reply.
 pub fn record_from(case: &Case, first: usize, choose: impl Fn(&Invocation) -> Implementation) -> Vec<Record> {
     let mut run = Run::new(case);
     let mut records = Vec::new();
@@ -83,24 +85,24 @@ impl<'a> Run<'a> {
         assert!(output.status.success(), "{}: `{script}`: {}\n{stderr}", self.case.name, output.status);
     }
 
-    /// The machine, to do there what is no step of the case.
+    /// The machine, for work that is not a step of the case.
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// A call as it would be made now.
+    /// A call, prepared as it would be made now.
     pub fn prepare(&self, call: &Invocation, implementation: Implementation) -> Call {
         prepared(call, implementation, &self.input(call))
     }
 
-    /// A call after which nobody looks at the machine.
+    /// Makes a call without recording the machine.
     pub fn make(&mut self, call: &Invocation, implementation: Implementation) {
         let is_observed = std::mem::replace(&mut self.is_observed, false);
         self.call(call, implementation);
         self.is_observed = is_observed;
     }
 
-    /// A call, and what is seen after it.
+    /// Makes a call and records the observations.
     pub fn call(&mut self, call: &Invocation, implementation: Implementation) -> Record {
         let config = self.input(call);
         self.call_with(call, implementation, &config)
@@ -123,7 +125,8 @@ impl<'a> Run<'a> {
         Record { label: format!("{}.{}", self.number, call.verb), fields }
     }
 
-    /// Standard input of a call as it would be made now: the file, with the result of the last ADD as libcni puts it in.
+    /// Standard input of a call as it would be made now: the file, with the result of the last ADD in the form that
+    /// libcni passes.
     pub fn input(&self, call: &Invocation) -> String {
         let file = self.case.files.get(&call.file);
         let file = file.unwrap_or_else(|| panic!("{} has no {}", self.case.name, call.file));
@@ -150,7 +153,7 @@ fn prepared(call: &Invocation, implementation: Implementation, config: &str) -> 
         .container(&call.container)
         .env("CNI_IFNAME", &call.interface);
     if ["GC", "STATUS"].contains(&verb) {
-        // As libcni.
+        // As libcni does.
         prepared = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
             .iter()
             .fold(prepared, |call, name| call.env(name, ""));

@@ -6,10 +6,10 @@ use crate::Reply;
 use serde_json::Value;
 use std::path::Path;
 
-/// What standard output and the exit code say, each a field: those of an error, those of a result.
+/// The fields of standard output and the exit code: those of an error, or those of a result.
 ///
-/// The bytes are compared too, as `text`. Of 1.0.0 the reference's are put in HEAD's order first: 1.1.1 does not sort keys
-/// and writes an empty `dns`.
+/// The bytes are compared as well, as `text`. A 1.0.0 result of the reference is first put into HEAD's order, because
+/// 1.1.1 does not sort keys and writes an empty `dns`.
 pub fn fields(case: &Case, reply: &Reply, verb: &str, directory: &Path, names: &Names) -> Fields {
     let mut fields = Fields::new();
     let mut put = |name: &str, lines: Vec<String>| {
@@ -46,7 +46,7 @@ pub fn fields(case: &Case, reply: &Reply, verb: &str, directory: &Path, names: &
         return fields;
     }
     for (key, value) in &document {
-        // The machine has routes too.
+        // The machine has a field `routes`, too.
         let key = if key == "routes" { "result-routes" } else { key };
         match value {
             Value::Array(items) => {
@@ -63,7 +63,7 @@ pub fn fields(case: &Case, reply: &Reply, verb: &str, directory: &Path, names: &
     fields
 }
 
-/// An interface says whether its MAC is the one that the link has.
+/// An interface says whether its MAC is that of the link.
 fn item_text(item: &Value, names: &Names) -> String {
     let text = |key: &str| item[key].as_str().unwrap_or_default();
     let mac = names.mac(text("sandbox"), text("name"));
@@ -74,7 +74,7 @@ fn item_text(item: &Value, names: &Names) -> String {
     item.to_string()
 }
 
-/// A result of 1.0.0 as HEAD prints it: keys sorted, no empty `dns`, four spaces.
+/// A 1.0.0 result as HEAD prints it: keys sorted, no empty `dns`, four spaces.
 fn head_text(mut document: serde_json::Map<String, Value>) -> String {
     document.retain(|_, value| *value != Value::Object(serde_json::Map::new()));
     let text = serde_json::to_string_pretty(&Value::Object(document)).expect("JSON is printed");
@@ -92,7 +92,7 @@ fn error_text(document: &serde_json::Map<String, Value>) -> String {
     format!("{{\n{}\n}}", pairs.collect::<Vec<_>>().join(",\n"))
 }
 
-/// As Go's encoder.
+/// As Go's JSON encoder does.
 fn escape(text: &str) -> String {
     text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }

@@ -5,21 +5,21 @@ use std::fmt;
 /// Counts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Score {
-    /// Cases in all.
+    /// All cases.
     pub cases: usize,
-    /// Of them, those that HEAD alone can do.
+    /// Cases that only HEAD supports.
     pub head_only: usize,
     /// Calls of plugins in them.
     pub calls: usize,
-    /// Fields compared and equal.
+    /// Fields that were compared and equal.
     pub equal: usize,
-    /// Differences that are meant.
+    /// Intended differences.
     pub listed: usize,
-    /// Differences by the age of 1.1.1.
+    /// Differences that exist only because 1.1.1 is old.
     pub age: usize,
-    /// Migrations: both ways and GC.
+    /// Migrations: both directions and GC.
     pub migrations: usize,
-    /// Differences that nobody listed.
+    /// Differences that are not listed.
     pub unlisted: usize,
 }
 

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const SCRIPT: &str = include_str!("state.sh");
 
-/// Flags of a link that follow from others or from the other end's state.
+/// Flags of a link that follow from other flags or from the other end's state.
 const DERIVED_FLAGS: [&str; 7] =
     ["LOWER_UP", "NO-CARRIER", "M-DOWN", "BROADCAST", "MULTICAST", "LOOPBACK", "RUNNING"];
 
-/// Parameters that the reference's bridge leaves alone in the container, and at the gateway in a VLAN.
+/// Parameters that the reference's bridge does not change in the container, and at the gateway in a VLAN.
 const OWN_SYSCTLS: [&str; 2] = ["accept_ra", "ndisc_notify"];
 
 /// Tables that `iptables-save` shows.
 const IPTABLES: [&str; 5] = ["nat", "filter", "mangle", "raw", "security"];
 
-/// What the machine is like now, and how its links are called in that.
+/// The current state of the machine, and the names of its links in it.
 pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
     let output =
         machine.sh(&format!("SCRIPT=$(cat <<'END'\n{SCRIPT}\nEND\n)\nexport SCRIPT\nsh -c \"$SCRIPT\" sh"));
@@ -115,7 +115,7 @@ pub fn observe(machine: &Machine, case: &Case) -> (Fields, Names) {
     (fields, names)
 }
 
-/// `ip` prints one array; of what it filters out, it leaves empty objects.
+/// `ip` prints one array, with an empty object for each filtered element.
 fn json(lines: &[&str]) -> Vec<Value> {
     let text = lines.concat();
     let values: Vec<Value> =
@@ -167,7 +167,7 @@ fn link_lines(space: &str, link: &Value, case: &Case) -> Vec<(&'static str, Stri
     lines
 }
 
-/// The VLANs of a port; none for what every port has that nobody put into any.
+/// The VLANs of a port; empty for the VLANs that the kernel gives every port.
 fn vlan_line(space: &str, port: &Value) -> Option<String> {
     let vlans = port["vlans"].as_array().into_iter().flatten().map(|vlan| {
         let flags = vlan["flags"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -210,7 +210,7 @@ fn address_lines(space: &str, link: &Value) -> Vec<(&'static str, String)> {
     lines.collect()
 }
 
-/// Left out is what the kernel makes by itself, when it gets to it: local IPv6 routes (after DAD) and link-local ones.
+/// Leaves out what the kernel adds by itself at an unknown time: local IPv6 routes (after DAD) and link-local routes.
 fn route_line(space: &str, route: &Value) -> Option<String> {
     let text = |key: &str| route[key].as_str().unwrap_or_default();
     let dst = text("dst");
@@ -234,7 +234,8 @@ fn route_line(space: &str, route: &Value) -> Option<String> {
     Some(line)
 }
 
-/// What is not as the namespace's default for new links, of every link, and forwarding: each with its key.
+/// The parameters of every link that differ from the namespace's default for new links, and forwarding: each with its
+/// key.
 fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<(String, String)> {
     let values: BTreeMap<(&str, &str, &str), &str> = lines
         .iter()
@@ -259,12 +260,12 @@ fn sysctl_lines(space: &str, lines: &[&str]) -> Vec<(String, String)> {
     out
 }
 
-/// Whether a parameter is that of a link called `BRIDGE.VID`.
+/// Whether a parameter belongs to a link with a name of the form `BRIDGE.VID`.
 fn is_vlan_gateway(line: &str) -> bool {
     line.split(' ').nth(2).is_some_and(|link| link.contains('.'))
 }
 
-/// Everything but the tables of iptables, which `iptables-save` shows.
+/// Everything except the tables of iptables, which `iptables-save` shows.
 pub(crate) fn nft_lines<'a>(lines: &'a [&'a str], is_host: bool) -> impl Iterator<Item = &'a str> {
     let mut is_shown = true;
     lines.iter().copied().filter(move |line| {
@@ -276,7 +277,7 @@ pub(crate) fn nft_lines<'a>(lines: &'a [&'a str], is_host: bool) -> impl Iterato
     })
 }
 
-/// Chains of somebody, policies that are not ACCEPT, and rules.
+/// Chains of others, policies other than ACCEPT, and rules.
 pub(crate) fn rule_lines(program: &str, lines: &[&str]) -> Vec<String> {
     let mut table = "";
     let mut out = Vec::new();
@@ -292,7 +293,7 @@ pub(crate) fn rule_lines(program: &str, lines: &[&str]) -> Vec<String> {
     out
 }
 
-/// A line with `MAC` for each Ethernet address in quotes that the case does not name.
+/// A line with `MAC` for each quoted Ethernet address that the case does not name.
 fn without_macs(line: &str, case: &Case) -> String {
     let is_mac = |text: &str| {
         text.split(':').count() == 6

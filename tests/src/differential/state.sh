@@ -8,7 +8,7 @@ space() {
   echo "@neighbours $1"; ip neighbour show nud permanent
   echo "@sysctls $1"; (cd /proc/sys/net && grep -rH . ipv4/conf ipv6/conf 2>/dev/null) || true
   echo "@qdiscs $1"
-  # A process for each link and look is too much where processes are slow.
+  # One process per link would be too slow in the VM.
   tc qdisc show | while read -r line; do
     case $line in
       "qdisc ingress "*)

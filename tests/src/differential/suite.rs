@@ -1,4 +1,4 @@
-//! Running cases, and what of their differences is not meant.
+//! Runs cases, and finds the differences that are not listed.
 
 use super::{Case, Difference, Implementation, Listed, Score, compare, expect, migration, record};
 use std::any::Any;
@@ -7,19 +7,19 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The figures.
     pub score: Score,
-    /// What nobody listed.
+    /// Differences that are not listed.
     pub unlisted: Vec<Difference>,
-    /// What is listed, and no difference any more.
+    /// Listed differences that did not occur.
     pub gone: Vec<Listed>,
 }
 
 impl Outcome {
-    /// Whether all is as it is meant to be.
+    /// Whether the run passed.
     pub fn is_good(&self) -> bool {
         self.unlisted.is_empty() && self.gone.is_empty()
     }
@@ -40,15 +40,16 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What is told of a case at its end.
+/// The progress text for a finished case.
 pub fn line(case: &Case, unlisted: usize) -> String {
     let result = if unlisted == 0 { "ok".to_owned() } else { format!("{unlisted} differences") };
     format!("case {} ... {result}", case.name)
 }
 
-/// Runs cases, a few at once; `told` hears of each at its end, with the number of its differences that nobody listed.
+/// Runs cases, several at a time. It calls `told` after each case, with the number of its differences that are not
+/// listed.
 ///
-/// A listed difference must show, if its case is among these; with `is_whole`, one of no case at all must, too.
+/// A listed difference of these cases must occur. With `is_whole`, so must a listed difference that belongs to no case.
 pub fn run(cases: &[Case], is_whole: bool, report: impl Fn(&Case, usize) + Sync) -> Outcome {
     let listed = Listed::all();
     let line = |difference: &Difference| listed.iter().find(|line| line.covers(difference));
@@ -91,7 +92,7 @@ pub fn run(cases: &[Case], is_whole: bool, report: impl Fn(&Case, usize) + Sync)
     outcome
 }
 
-/// A case's differences, and what of its score does not depend on whether they are listed.
+/// A case's differences, and the part of its score that does not depend on the list.
 fn run_case(case: &Case) -> (Vec<Difference>, Score) {
     let ours = record(case, |_| Implementation::Ours);
     let mut score = Score { cases: 1, calls: ours.len(), ..Score::default() };
@@ -119,7 +120,7 @@ fn run_case(case: &Case) -> (Vec<Difference>, Score) {
     (differences, score)
 }
 
-/// A case that could not be run to its end is a difference too.
+/// A case that could not run to its end counts as a difference, too.
 fn stopped(case: &Case, panic: &(dyn Any + Send)) -> (Vec<Difference>, Score) {
     let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
     let added = text.lines().map(str::to_owned).collect();

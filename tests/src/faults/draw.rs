@@ -1,8 +1,8 @@
-//! What is drawn of all faults for one run: by a seed that is printed, so that the run can be had again.
+//! Draws the faults of a run from all faults, by a seed. The seed is printed, so a run can be repeated.
 
 use std::collections::BTreeMap;
 
-/// Numbers that look like chance and follow from a seed.
+/// Pseudo-random numbers from a seed.
 #[derive(Debug, Clone)]
 pub struct Draw {
     state: u64,
@@ -13,7 +13,7 @@ pub fn is_complete() -> bool {
     std::env::var("FAULTS").is_ok_and(|value| value == "all")
 }
 
-/// What is drawn unless somebody asks for more: the same faults in every run, so that a failure is the change's, not the day's.
+/// The default seed: every run draws the same faults, so that only a change of the code can cause a new failure.
 const SEED: u64 = 1;
 
 /// `FAULTS_SEED`, or [`SEED`].
@@ -41,14 +41,15 @@ impl Draw {
         usize::try_from(self.number() % bound as u64).expect("below a usize")
     }
 
-    /// In another order.
+    /// Shuffles.
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
             values.swap(last, self.below(last + 1));
         }
     }
 
-    /// So many (`FAULTS` has another number), or all of a complete run; of each kind as many as of any other, while there are any.
+    /// Draws that number (`FAULTS` overrides it), or all in a complete run; the same number of each kind, while there
+    /// are any.
     pub fn sample<T, K: Ord>(&mut self, mut values: Vec<T>, count: usize, kind: impl Fn(&T) -> K) -> Vec<T> {
         if is_complete() {
             return values;

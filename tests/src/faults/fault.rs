@@ -1,11 +1,11 @@
-//! One fault, and how `strace` is told of it.
+//! One fault, and the arguments of `strace` for it.
 
 use crate::{Call, Machine, Reply};
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// The programs of a firewall that plugins execute.
+/// The firewall programs that plugins execute.
 pub const TOOLS: [&str; 7] = [
     "iptables",
     "iptables-restore",
@@ -16,23 +16,23 @@ pub const TOOLS: [&str; 7] = [
     "nft",
 ];
 
-/// In which of the processes of a call.
+/// Which process of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
-    /// In the plugin's own and each that it forks, and in each of their threads, by its own count.
+    /// The plugin's own process, each process that it forks, and each of their threads; each counts separately.
     All,
-    /// In the plugin's own process alone.
+    /// Only the plugin's own process.
     Plugin,
-    /// In the N-th process of a firewall tool, from 1.
+    /// The N-th process of a firewall tool, from 1.
     Tool(usize),
 }
 
-/// What happens.
+/// The effect of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
-    /// The call fails with this error and does nothing.
+    /// The call fails with this error and has no effect.
     Fails(&'static str),
-    /// So do all after it.
+    /// So do all later calls.
     FailsFromThere(&'static str),
     /// The process is killed instead.
     Killed,
@@ -45,14 +45,14 @@ pub struct Fault {
     pub who: Who,
     /// The system call's name.
     pub syscall: String,
-    /// Which of them.
+    /// The number of the call.
     pub at: usize,
-    /// What happens.
+    /// The effect.
     pub what: What,
 }
 
 impl Fault {
-    /// Whether nobody is left to tell an error.
+    /// Whether the process dies, so that it cannot report an error.
     pub fn kills(&self) -> bool {
         self.what == What::Killed
     }
@@ -83,7 +83,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Makes a call during which the faults happen; all are in the same process.
+/// Makes a call with faults; all of them are in the same process.
 pub fn inject(call: &Call, faults: &[Fault], machine: &Machine) -> Reply {
     let Some(first) = faults.first() else { return call.run(machine) };
     assert!(faults.iter().all(|fault| fault.who == first.who), "{faults:?}");
@@ -93,7 +93,8 @@ pub fn inject(call: &Call, faults: &[Fault], machine: &Machine) -> Reply {
         strace.push("-f".to_owned());
     }
     if first.who == Who::All && first.syscall != "execve" {
-        // What it executes is let go: a fault in each firewall process at once would be many, and those have faults of their own.
+        // strace detaches from programs that the process executes. Otherwise the fault would hit each firewall process
+        // at the same time; those have their own faults.
         strace.extend(["-b", "execve"].map(str::to_owned));
     }
     let names: Vec<&str> = faults.iter().map(|fault| fault.syscall.as_str()).collect();
@@ -107,13 +108,14 @@ pub fn inject(call: &Call, faults: &[Fault], machine: &Machine) -> Reply {
     }
 }
 
-/// What the last [`inject`] saw.
+/// The trace of the last [`inject`].
 fn log(machine: &Machine) -> PathBuf {
     machine.files().join("strace")
 }
 
-/// Whether a fault of the last [`inject`] struck the answer itself: it was refused, or the process died with it. The number of calls is
-/// not always the same, in a wait or when a cache is renewed, so that a call may be another one than was meant.
+/// Whether a fault of the last [`inject`] hit the answer itself: the write failed, or the process died with it. The
+/// number of calls may differ from run to run (in a wait, or when a cache is renewed), so a fault may hit another call
+/// than intended.
 pub fn struck_the_answer(machine: &Machine) -> bool {
     let seen = std::fs::read(log(machine)).unwrap_or_default();
     String::from_utf8_lossy(&seen).lines().any(|line| {
@@ -122,16 +124,15 @@ pub fn struck_the_answer(machine: &Machine) -> bool {
     })
 }
 
-/// Firewall tools that count how often one was started, and run that one under `strace`; gives a `PATH` that begins with
-/// them.
+/// Firewall tools that count their starts and run one of them under `strace`; returns a `PATH` that begins with them.
 fn tools(machine: &Machine, number: usize, strace: &str) -> String {
     let directory = machine.files().join("faulty-tools");
     std::fs::create_dir_all(&directory).expect("a directory for tools");
     let count = directory.join("count");
-    // The reference's plugins run several at once never, so a file is enough.
+    // The reference's plugins never run several of them at once, so a file is enough.
     std::fs::write(&count, "0").expect("a counter");
     for tool in TOOLS {
-        // The name tells which variant it is.
+        // The program's name selects its variant.
         let path = directory.join(format!("{tool}-nft"));
         let script = format!(
             "#!/bin/sh\nn=$(($(cat {0}) + 1)); echo $n > {0}\n[ $n != {number} ] || exec {strace} /usr/sbin/{tool} \"$@\"\n\

@@ -1,16 +1,16 @@
-//! What a call left on the machine.
+//! Finds what a call left on the machine.
 
 use std::collections::BTreeSet;
 
-/// The lines by which a machine differs from what it may be: each line of its snapshot has to be in one of the allowed ones, and what
-/// all of these have has to be there.
+/// The lines in which a machine differs from the allowed states. Each line of its snapshot must be in one of the
+/// allowed states, and lines that all of them have must be there.
 ///
-/// So a bridge that a DEL leaves by design is not counted, with or without its address. Ethernet addresses count as equal: those of the
-/// reference are random.
+/// So a bridge that a DEL leaves by design does not count, with or without its address. All Ethernet addresses count as
+/// equal, because those of the reference are random.
 pub fn left(now: &str, allowed: &[&str]) -> Vec<String> {
     let now = lines(now);
     let allowed: Vec<BTreeSet<String>> = allowed.iter().map(|text| lines(text)).collect();
-    // The forwarding of a bridge is that of the machine, at the time when it was made.
+    // A bridge takes the forwarding of the machine at the time when it is made.
     let is_counted = |line: &&String| !line.contains("/forwarding:");
     let extra =
         now.iter().filter(is_counted).filter(|line| !allowed.iter().any(|lines| lines.contains(*line)));
@@ -22,7 +22,7 @@ pub fn left(now: &str, allowed: &[&str]) -> Vec<String> {
     left
 }
 
-/// What an attachment that works has and the machine lacks: addresses, routes, rules, forwarding.
+/// What the machine lacks for a working attachment: addresses, routes, rules, forwarding.
 pub fn missing(now: &str, attached: &str) -> Vec<String> {
     const KINDS: [&str; 6] =
         ["address ", "route ", "iptables ", "ip6tables ", "nft ", "sysctl ipv4/ip_forward"];
@@ -38,7 +38,7 @@ fn lines(snapshot: &str) -> BTreeSet<String> {
     snapshot.lines().map(without_macs).collect()
 }
 
-/// `xx:xx:xx:xx:xx:xx` becomes `MAC`.
+/// Replaces `xx:xx:xx:xx:xx:xx` by `MAC`.
 fn without_macs(line: &str) -> String {
     const LENGTH: usize = 17;
     let is_mac = |bytes: &[u8]| {

@@ -1,7 +1,7 @@
-//! Faults: system calls that fail, processes that are killed, and what is left of them.
+//! Faults: system calls that fail, processes that are killed, and what they leave.
 //!
-//! The faults come from outside, by `strace`: the plugins that are tested are those that are installed, ours and the
-//! reference's. `docs/faults.md` tells what is counted.
+//! The faults come from outside, by `strace`, so the tests use the installed plugins, ours and the reference's.
+//! `docs/faults.md` says what is counted.
 
 pub mod draw;
 pub mod fault;

@@ -1,9 +1,9 @@
-//! Every place of a call where something can fail.
+//! Every point of a call that can fail.
 
 use super::{Fault, Trace, What, Who};
 use std::collections::BTreeMap;
 
-/// What a system call fails with: what it may really be told, by the kernel or by a confinement.
+/// The errors of a system call that the kernel or a confinement can really return.
 pub fn errors(syscall: &str) -> &'static [&'static str] {
     match syscall {
         "sendto" | "sendmsg" => &["EPERM", "EBUSY", "ENOBUFS", "EINTR"],
@@ -11,18 +11,18 @@ pub fn errors(syscall: &str) -> &'static [&'static str] {
         "write" | "pwrite64" | "writev" => &["ENOSPC", "EIO", "EINTR"],
         "fork" | "vfork" | "clone" | "clone3" => &["EAGAIN", "ENOMEM"],
         "execve" => &["ENOENT", "EACCES", "ENOMEM"],
-        // Not EROFS: a DEL succeeds on a `/run` that cannot be written, and leaves its journal.
+        // Not EROFS: a DEL succeeds on a read-only `/run`, and leaves its journal.
         _ => &["ENOSPC", "EIO"],
     }
 }
 
-/// Faults of each kind at each place: in the plugin with what it forks, and in each process of a firewall.
+/// Faults of each kind at each point: in the plugin with its forks, and in each firewall process.
 pub fn all(trace: &Trace) -> Vec<Fault> {
     let mut most: BTreeMap<(Who, &str), usize> = BTreeMap::new();
     let mut tools = 0;
     for (number, process) in trace.processes.iter().enumerate() {
         if number > 0 && !process.program.is_empty() && !process.is_tool() {
-            // A delegate that is executed: what it fails with is the delegate's own.
+            // An executed delegate reports its own failures.
             continue;
         }
         let who = if process.is_tool() {
@@ -36,14 +36,15 @@ pub fn all(trace: &Trace) -> Vec<Fault> {
             *most = count.max(*most);
         }
     }
-    // The first of each process: what it executes after a fork. The plugin's own is not counted by strace.
+    // The first `execve` of each process is the program that it executes after a fork. strace does not count the
+    // plugin's own.
     most.insert((Who::All, "execve"), 1);
     let mut faults = Vec::new();
     for ((who, syscall), count) in most {
         for at in 1..=count {
             let mut push = |what| faults.push(Fault { who, syscall: syscall.to_owned(), at, what });
             errors(syscall).iter().for_each(|errno| push(What::Fails(errno)));
-            // Each process that is started would be killed at its start: that is every undo with it, which has a row of its own.
+            // This would kill each process at its start, and so every undo; another row covers that.
             if syscall != "execve" {
                 push(What::Killed);
             }

@@ -1,48 +1,48 @@
-//! What became of many faults: one line of the table.
+//! The outcomes of many faults: one line of the table.
 
 use super::trial::{Ended, Verdict};
 use serde_json::{Value, json};
 
-/// Counts of faults, and of those after which something was wrong.
+/// The number of faults, and of faults with each kind of wrong outcome.
 #[derive(Debug, Clone, Default)]
 pub struct Row {
-    /// Whose calls.
+    /// The implementation.
     pub who: String,
-    /// Which faults.
+    /// The kind of fault.
     pub what: String,
-    /// How many there are.
+    /// The number of possible faults.
     pub possible: usize,
-    /// How many were tried.
+    /// The number of tried faults.
     pub tried: usize,
-    /// After which the call succeeded.
+    /// The call succeeded.
     pub survived: usize,
-    /// After which it told success though something was missing, or crashed.
+    /// The call succeeded although something is missing, or it crashed.
     pub wrong_exit: usize,
-    /// After which stdout was not one result or error.
+    /// stdout was not exactly one result or error.
     pub bad_stdout: usize,
-    /// After which it failed.
+    /// The call failed.
     pub failed: usize,
-    /// Of these, after which the machine was byte for byte as before the call.
+    /// The call failed, and the machine was byte for byte as before.
     pub as_before: usize,
-    /// After which something was left right after the call, which did not succeed.
+    /// The call did not succeed, and something was left right after it.
     pub left: usize,
-    /// After which something was left after the next verb.
+    /// Something was left after the next verb.
     pub left_by_next: usize,
-    /// The same when that was a DEL without namespace.
+    /// The same, where the next verb is a DEL without namespace.
     pub left_without_netns: usize,
-    /// Each that was wrong, with its first line.
+    /// Each wrong outcome, with its first line.
     pub examples: Vec<String>,
 }
 
 impl Row {
-    /// Counts a verdict.
+    /// Adds a verdict.
     pub fn add(&mut self, verdict: &Verdict) {
         self.tried += 1;
         self.survived += usize::from(verdict.ended == Ended::Survived);
         self.failed += usize::from(verdict.ended == Ended::Failed);
         self.as_before += usize::from(verdict.ended == Ended::Failed && verdict.as_before);
         let unfinished = Vec::new();
-        // Who was killed cannot clean up.
+        // A killed process cannot clean up.
         let left = if verdict.ended == Ended::Killed { &unfinished } else { &verdict.left };
         for (count, what, lines) in [
             (&mut self.wrong_exit, "wrong exit", &verdict.wrong_exit),
@@ -61,7 +61,7 @@ impl Row {
         }
     }
 
-    /// As an object.
+    /// As a JSON object.
     pub fn json(&self) -> Value {
         json!({
             "who": self.who, "what": self.what, "possible": self.possible, "tried": self.tried, "survived": self.survived,

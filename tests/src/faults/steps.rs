@@ -1,6 +1,7 @@
-//! Faults at every step of an ADD of the corpus (`tests/differential`): it fails, its undo fails too, the process dies before or after it.
+//! Faults at every step of an ADD of the corpus (`tests/differential`): the step fails, its undo fails too, the process
+//! dies before or after it.
 //!
-//! The journal tells where the steps are: what it is about to do and what it has done are one `write` each.
+//! The journal shows the steps: the host writes an intent before, and an effect after each step, with one `write` each.
 
 use super::fault::{inject, struck_the_answer};
 use super::{Fault, Trace, What, Who};
@@ -10,37 +11,37 @@ use crate::differential::{Case, Implementation};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an undo needs: with these failing, nothing can be taken back.
+/// The system calls that an undo needs. If they fail, nothing can be undone.
 const UNDOING: [&str; 10] =
     ["sendto", "?unlink", "unlinkat", "?rename", "renameat", "?fork", "?vfork", "clone", "clone3", "openat"];
 
-/// Every plugin of ours.
+/// Our plugins.
 const PLUGINS: [&str; 8] =
     ["bridge", "host-local", "static", "loopback", "tuning", "portmap", "firewall", "bandwidth"];
 
-/// The code of an error that tells what is left.
+/// The code of an error that lists what is left.
 const STUCK: u64 = 105;
 
-/// What happens at a step.
+/// The fault at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum At {
-    /// It cannot be noted, so it fails.
+    /// The journal line cannot be written, so the step fails.
     Fails,
-    /// A message to the kernel is refused.
+    /// The kernel refuses a message.
     Refused,
-    /// It fails, and so does all that would take back what was done.
+    /// The step fails, and so does every undo.
     UndoFails,
-    /// The process dies when the step is noted and not begun.
+    /// The process dies after the intent was written and before the step started.
     KilledBefore,
-    /// The process dies when the step is done and not noted.
+    /// The process dies after the step and before the effect was written.
     KilledAfter,
 }
 
 impl At {
-    /// All.
+    /// All of them.
     pub const ALL: [At; 5] = [At::Fails, At::Refused, At::UndoFails, At::KilledBefore, At::KilledAfter];
 
-    /// For the table.
+    /// The name in the table.
     pub fn name(self) -> &'static str {
         match self {
             At::Fails => "a step fails",
@@ -55,53 +56,54 @@ impl At {
 /// A fault at a step of an ADD.
 #[derive(Debug, Clone)]
 pub struct Point {
-    /// What happens.
+    /// The fault.
     pub at: At,
-    /// By these.
+    /// The system calls for it.
     pub faults: Vec<Fault>,
     /// Whether the next DEL has no namespace.
     pub without_netns: bool,
 }
 
-/// What there is to an ADD that goes well.
+/// What a successful ADD does.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     /// The kinds of actions of its plan, in order, with their lifetimes: the plan's shape.
     pub shape: Vec<String>,
-    /// Every fault at its steps.
+    /// Every fault, with its steps.
     pub points: Vec<Point>,
     /// A line of `tests/plans/corpus.json`.
     pub recorded: Value,
 }
 
-/// An ADD of a case, the calls before it done.
+/// An ADD of a case; the calls before it are done.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The case.
     pub case: &'a Case,
-    /// Which of its steps.
+    /// The index of the step.
     index: usize,
 }
 
-/// What became of a fault; empty lists are as it should be.
+/// The outcome of a fault. Empty lists mean that it is correct.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Whether the call succeeded.
     pub survived: bool,
-    /// Why the exit code or the error lies.
+    /// Why the exit code or the error is wrong.
     pub wrong_exit: Vec<String>,
-    /// Why stdout is no error.
+    /// Why stdout is not one error.
     pub bad_stdout: Vec<String>,
     /// Whether the machine was then as before.
     pub as_before: bool,
-    /// What was left right after it, where nothing should be.
+    /// What was left right after the call, if nothing should be left.
     pub left: Vec<String>,
     /// What was left after the next DEL.
     pub left_by_del: Vec<String>,
 }
 
 impl<'a> Target<'a> {
-    /// Every ADD of a case, but for those of an attachment that is there already: they take that back first, and it stays so when they fail.
+    /// Every ADD of a case, except those of an attachment that already exists: they undo the existing one first, and it
+    /// stays removed if they fail.
     pub fn of(case: &'a Case) -> Vec<Target<'a>> {
         let mut attached = BTreeSet::new();
         let mut targets = Vec::new();
@@ -124,7 +126,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A machine on which the ADD is next.
+    /// A machine on which the ADD is the next call.
     fn prepare(&self) -> Run<'a> {
         let mut run = Run::new(self.case);
         for step in &self.case.steps[..self.index] {
@@ -136,10 +138,10 @@ impl<'a> Target<'a> {
         run
     }
 
-    /// What there is to it; nothing for an ADD that is refused.
+    /// What it does; none for an ADD that is refused.
     pub fn find(&self) -> Found {
         let run = self.prepare();
-        // A component that was not seen before is compiled or read whole: calls that no later run makes.
+        // A new component is compiled, or read as a whole: system calls that no later run makes.
         for plugin in PLUGINS {
             let version =
                 Invocation { verb: "VERSION".to_owned(), plugin: plugin.to_owned(), ..self.call().clone() };
@@ -178,7 +180,7 @@ impl<'a> Target<'a> {
             push(At::KilledAfter, vec![fault(name, at, What::Killed)]);
             let seen = |name: &str| counts.get(name.trim_start_matches('?')).copied().unwrap_or_default();
             let undo = UNDOING.iter().map(|name| fault(name, seen(name) + 1, What::FailsFromThere("EIO")));
-            // Not those after it: one of them tells the error.
+            // Not the calls after it: one of them reports the error.
             let first = fault(name, at, What::Fails("ENOSPC"));
             push(At::UndoFails, std::iter::once(first).chain(undo).collect());
             is_noted = arguments.contains("intent");
@@ -191,11 +193,11 @@ impl<'a> Target<'a> {
         Found { shape: shape.collect(), points, recorded }
     }
 
-    /// The plan, as the journal of its attachment has it among others.
+    /// The plan, from the attachment's journal, which has other plans too.
     fn recorded(&self, config: &str, journals: &str) -> Value {
         let call = self.call();
         let (mut header, mut report) = (Value::Null, Value::Null);
-        // Those of the plugin, and those of the plugins before it in the chain.
+        // The plans of the plugin, and of the plugins before it in the chain.
         let (mut entries, mut earlier) = (Vec::new(), Vec::new());
         let (mut is_own, mut is_earlier) = (false, false);
         for record in journals.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -226,7 +228,7 @@ impl<'a> Target<'a> {
         recorded
     }
 
-    /// Tries a fault on a machine of its own: on one that was used already the plugin makes other calls.
+    /// Tries a fault on a fresh machine; on a used machine the plugin makes other calls.
     pub fn outcome(&self, point: &Point) -> Outcome {
         let run = self.prepare();
         let before = run.machine().snapshot();
@@ -238,7 +240,7 @@ impl<'a> Target<'a> {
         let reply = inject(&call, &point.faults, run.machine());
         let mut outcome = Outcome { survived: reply.code == Some(0), ..Outcome::default() };
         let is_killed = point.faults.iter().any(Fault::kills);
-        // In a wait the number of calls is not always the same: then the one that was meant never came.
+        // In a wait the number of calls may differ. Then the intended call never happened.
         let is_missed = is_killed && outcome.survived;
         if !is_missed && is_killed != reply.code.is_none() || reply.code.is_some_and(|code| code > 1) {
             outcome.wrong_exit.push(format!("exit {:?}: {}", reply.code, reply.stderr));
@@ -258,7 +260,7 @@ impl<'a> Target<'a> {
                     outcome.wrong_exit.push(format!("it does not tell what is left: {}", reply.stdout));
                 }
             } else {
-                // When nothing can be removed, the journal stays too: the next verb sees that it describes nothing.
+                // If nothing can be removed, the journal stays too. The next verb sees that it describes nothing.
                 let is_own = |line: &&String| {
                     point.at != At::UndoFails || !line.contains("/run/wasm-cni/attachments/")
                 };
@@ -273,7 +275,7 @@ impl<'a> Target<'a> {
         if reply.code != Some(0) {
             outcome.left_by_del.push(format!("DEL failed: {}", reply.stdout));
         }
-        // An ADD that was complete before it could not be told of is deleted as any other: what attachments share stays.
+        // An ADD that was complete before it was interrupted is deleted like any other: shared objects stay.
         if !outcome.survived && !is_answer_lost {
             let mut left = run.machine().changes(before);
             if !left.is_empty() {
@@ -286,7 +288,7 @@ impl<'a> Target<'a> {
         outcome
     }
 
-    /// What a DEL changes where there was no ADD.
+    /// What a DEL changes if there was no ADD.
     fn changes_by(&self, del: &Invocation) -> Vec<String> {
         let run = self.prepare();
         let before = run.machine().snapshot();

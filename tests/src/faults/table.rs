@@ -1,4 +1,4 @@
-//! The table: what is printed, `target/faults.json` and `target/faults.md`.
+//! The table: on the terminal, in `target/faults.json` and in `target/faults.md`.
 
 use super::Row;
 use super::draw::{is_complete, seed};
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
-/// The rows of this run so far, with the number of their part: the parts run in any order.
+/// The rows of this run so far, with the number of their part; the parts run in any order.
 static ROWS: Mutex<Vec<(usize, Row)>> = Mutex::new(Vec::new());
 
 /// Adds the rows of a part to the table, and writes it.
@@ -20,7 +20,7 @@ pub fn publish(part: usize, rows: &[Row]) {
     let text = serde_json::to_string_pretty(&value).expect("a value of strings and numbers");
     std::fs::write(crate::target().join("faults.json"), text + "\n").expect("target is writable");
     std::fs::write(crate::target().join("faults.md"), render(&all)).expect("target is writable");
-    // Past the test harness, which keeps what a test prints that passes.
+    // Writes to stderr directly, because the test harness captures the output of a test that passes.
     let mine: Vec<&Row> = rows.iter().collect();
     let _ = writeln!(std::io::stderr(), "faults, seed {}:\n{}", seed(), render(&mine));
 }

@@ -1,15 +1,15 @@
-//! The system calls of a call that goes well: where faults can be.
+//! The system calls of a successful call: the points where faults are possible.
 
 use super::fault::TOOLS;
 use crate::{Call, Machine, Reply};
 use std::collections::BTreeMap;
 
-/// What can fail: what is sent to the kernel, opened, written, renamed, linked, removed, made, forked and executed. A question mark: where
-/// the machine has it.
+/// The calls that can fail: send, open, write, rename, link, unlink, mkdir, fork and exec. A question mark means: if
+/// the architecture has it.
 const SYSCALLS: &str = "sendto,sendmsg,?open,openat,write,pwrite64,writev,?rename,renameat,renameat2,?link,linkat,?unlink,\
                         unlinkat,?mkdir,mkdirat,?fork,?vfork,clone,clone3,execve";
 
-/// A process, or a thread, and its calls since it executed its program.
+/// A process or thread, and its calls since it executed its program.
 #[derive(Debug, Clone, Default)]
 pub struct Process {
     /// The program, if it executed one.
@@ -18,20 +18,20 @@ pub struct Process {
     pub calls: Vec<(String, String)>,
 }
 
-/// The processes of a call, as they appeared.
+/// The processes of a call, in the order in which they started.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// The plugin's own is the first.
+    /// The first one is the plugin's own.
     pub processes: Vec<Process>,
 }
 
 impl Process {
-    /// Whether it is one of a firewall.
+    /// Whether it is a firewall process.
     pub fn is_tool(&self) -> bool {
         TOOLS.contains(&self.program.as_str())
     }
 
-    /// How often it made each system call.
+    /// The number of calls of each system call.
     pub fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         self.calls.iter().for_each(|(name, _)| *counts.entry(name.as_str()).or_default() += 1);
@@ -40,7 +40,7 @@ impl Process {
 }
 
 impl Trace {
-    /// Makes a call and looks at all its processes; descriptors are told with their paths.
+    /// Makes a call and traces all its processes; descriptors appear with their paths.
     pub fn of(call: &Call, machine: &Machine) -> (Reply, Trace) {
         let path = machine.files().join("trace");
         let trace = format!("trace={SYSCALLS}");
@@ -58,7 +58,7 @@ impl Trace {
         for line in text.lines() {
             let Some((pid, rest)) = line.split_once(' ') else { continue };
             let Some((name, arguments)) = rest.trim_start().split_once('(') else { continue };
-            // The second half of a call, told before.
+            // The second half of a call whose first half was printed before.
             if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 continue;
             }

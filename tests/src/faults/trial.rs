@@ -1,4 +1,4 @@
-//! One fault during one call of the walkthrough, by either implementation, and what became of it.
+//! One fault during one call of the walkthrough, by either implementation, and its outcome.
 
 use super::fault::inject;
 use super::left::{left, missing};
@@ -10,53 +10,53 @@ use serde_json::Value;
 /// The container of the walkthrough.
 const CONTAINER: &str = "1234567890";
 
-/// What the calls of an implementation do when nothing goes wrong.
+/// What the calls of an implementation do without faults.
 #[derive(Debug)]
 pub struct Trial {
     implementation: Implementation,
     verb: &'static str,
     before: String,
     attached: String,
-    /// After one ADD and DEL.
+    /// The machine after one ADD and DEL.
     after: String,
     /// The result of the ADD.
     result: String,
 }
 
-/// How a call ended during which something failed.
+/// How a call with a fault ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With success.
+    /// It succeeded.
     Survived,
-    /// With an error.
+    /// It returned an error.
     Failed,
-    /// By the signal that was the fault.
+    /// The fault killed it.
     Killed,
 }
 
-/// What became of a fault; empty lists are as it should be.
+/// The outcome of a fault. Empty lists mean that it is correct.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// The fault.
     pub fault: Fault,
     /// How the call ended.
     pub ended: Ended,
-    /// Why the exit code lies: success though something is not done, a crash.
+    /// Why the exit code is wrong: success although something is missing, or a crash.
     pub wrong_exit: Vec<String>,
-    /// Why stdout is not what the specification asks for: one result, one error, or for DEL nothing.
+    /// Why stdout violates the SPEC: it must be one result, one error, or empty for DEL.
     pub bad_stdout: Vec<String>,
     /// What was left right after the call.
     pub left: Vec<String>,
-    /// Whether the machine was then byte for byte as before it; only an ADD that failed should do that.
+    /// Whether the machine was then byte for byte as before; expected only of an ADD that failed.
     pub as_before: bool,
     /// What was left after the next DEL.
     pub left_by_del: Vec<String>,
-    /// What was left after a next DEL without namespace.
+    /// What was left after the next DEL, without namespace.
     pub left_without_netns: Vec<String>,
 }
 
 impl Trial {
-    /// Learns how it goes without faults, and where faults can be.
+    /// Runs the calls without faults, and records the points where faults are possible.
     pub fn new(implementation: Implementation, verb: &'static str) -> (Trial, Trace) {
         let empty = String::new;
         let mut trial = Trial {
@@ -67,7 +67,7 @@ impl Trial {
             after: empty(),
             result: empty(),
         };
-        // The first call compiles; it is not the one that is traced.
+        // The first call compiles the components, so it is not the traced one.
         let warm = machine();
         trial.before = warm.snapshot();
         trial.result = trial.call("ADD", "").ok_patiently(&warm);
@@ -80,7 +80,7 @@ impl Trial {
         (trial, trace)
     }
 
-    /// Tries a fault: the call, then a DEL; on another machine the call, then a DEL without namespace.
+    /// Tries a fault: the call, then a DEL; and on another machine the call, then a DEL without namespace.
     pub fn of(&self, fault: &Fault) -> Verdict {
         let machine = self.begin();
         let reply = inject(&self.faulty_call(), std::slice::from_ref(fault), &machine);
@@ -105,13 +105,13 @@ impl Trial {
             verdict.left = left(&now, &[before, after]);
         }
         verdict.left_by_del = self.left_by_del(&machine, true);
-        // A DEL that fails is repeated by the runtime: what it leaves until then is not counted.
+        // A runtime repeats a DEL that fails, so what it leaves does not count.
         let left_now = verdict.left.clone();
         if self.verb == "DEL" {
             verdict.left.clear();
         }
         if left_now.is_empty() && ended == Ended::Failed {
-            // Nothing is there that this one could see otherwise.
+            // Nothing that this DEL could see differs.
             verdict.left_without_netns = self.left_by_del(&machine, false);
         } else {
             let machine = self.begin();
@@ -160,7 +160,8 @@ impl Trial {
             }
             (Ended::Survived, _) => {
                 let mut left = left(now, &[&self.before, &self.after]);
-                // Where `/run` cannot be written a DEL succeeds all the same; the journal describes nothing then, and the next one removes it.
+                // If `/run` is not writable, a DEL succeeds nevertheless. The journal then describes nothing, and the
+                // next DEL removes it.
                 left.retain(|line| !line.contains("/run/wasm-cni/attachments/"));
                 left
             }
@@ -181,7 +182,7 @@ impl Trial {
         if is_good { Vec::new() } else { vec![format!("{:?}", first_line(&reply.stdout))] }
     }
 
-    /// What a DEL leaves that goes well; its own failure is told too.
+    /// What a DEL without faults leaves; reports its own failure, too.
     fn left_by_del(&self, machine: &Machine, with_netns: bool) -> Vec<String> {
         let del = if self.verb == "DEL" { self.faulty_call() } else { self.call("DEL", "") };
         let del = if with_netns { del } else { del.env("CNI_NETNS", "") };

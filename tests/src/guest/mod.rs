@@ -1,4 +1,4 @@
-//! Tiny components, each with one behaviour that no plugin should have.
+//! Small components, each with one behaviour that no plugin should have.
 
 mod module;
 mod words;
@@ -7,17 +7,17 @@ pub use module::component as component_with;
 
 use std::path::Path;
 
-/// A component whose `add` runs `body`, core WebAssembly that leaves an `i32`: 0 points to an `ok` in memory.
+/// A component whose `add` runs `body`, core WebAssembly that returns an `i32`: 0 points to an `ok` in memory.
 pub fn component(body: &str) -> Vec<u8> {
     component_with(body, "")
 }
 
-/// A component whose verb is in another interface than that of this version.
+/// A component whose verb is in an interface of another version.
 pub fn component_for(interface: &str) -> Vec<u8> {
     text(interface, "")
 }
 
-/// A component whose `add` does nothing, with more at its border or inside: imports, core modules.
+/// A component whose `add` does nothing, with additional imports or core modules.
 pub fn with_parts(parts: &str) -> Vec<u8> {
     text("wasm-cni:plugin/add@0.1.0", parts)
 }
@@ -28,7 +28,7 @@ pub fn with_bridges(names: &[&str]) -> Vec<u8> {
     component(&(names.iter().map(bridge).collect::<String>() + "(i32.const 0)"))
 }
 
-/// A component that reads a file and records a bridge of the name that stands in it; it traps when it cannot.
+/// A component that reads a file and records a bridge with the name in it; it traps if it cannot.
 pub fn with_file(path: &str) -> Vec<u8> {
     component(&format!(
         "(call $observe.read-file (text {path:?}) (i32.const 512))
@@ -37,7 +37,7 @@ pub fn with_file(path: &str) -> Vec<u8> {
     ))
 }
 
-/// A component that records a bridge and sets it up so many times.
+/// A component that records a bridge and sets it up that many times.
 pub fn up_again_and_again(name: &str, times: u32) -> Vec<u8> {
     component(&format!(
         "(local $link i32) (local $left i32)
@@ -48,7 +48,7 @@ pub fn up_again_and_again(name: &str, times: u32) -> Vec<u8> {
     ))
 }
 
-/// A component as text, of whose parts the core module is the least.
+/// A component as text; the core module is its smallest part.
 fn text(interface: &str, parts: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
@@ -69,7 +69,7 @@ fn text(interface: &str, parts: &str) -> Vec<u8> {
     wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-/// Puts a component into a plugin directory in the way an installer does: a new file, renamed into place.
+/// Installs a component into a plugin directory as an installer does: a new file, renamed into place.
 pub fn install(plugins: &Path, name: &str, component: &[u8]) {
     let new = plugins.join(format!(".{name}.new"));
     std::fs::write(&new, component).expect("the plugin directory is writable");

@@ -1,5 +1,5 @@
-//! Components from the text of one core module, which calls functions of the contract by their names: `(call $links.link.up …)`,
-//! `(call $routes.route …)`, with what the canonical ABI hands over.
+//! Components from the text of one core module. It calls functions of the contract by name, with the arguments of the
+//! canonical ABI: `(call $links.link.up …)`, `(call $routes.route …)`.
 
 use super::words;
 use crate::repository;
@@ -7,8 +7,8 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Resolve, WorldId, WorldItem};
 
-/// What each guest has: memory in which texts stand from 4096 on and the host's answers from 32768, something that calls itself for
-/// ever, and what makes an error of a code and a text.
+/// The common part of every guest: memory with texts from 4096 on and the host's answers from 32768 on, a function that
+/// calls itself for ever, and a function that makes an error from a code and a text.
 const PARTS: &str = r#"(memory (export "memory") 1)
   (func $recurse (param i64 i64) (result i64) (i64.add (call $recurse (local.get 1) (local.get 0)) (i64.const 1)))
   (func $fail (param $code i32) (param $text i32) (param $length i32) (result i32)
@@ -19,14 +19,14 @@ const PARTS: &str = r#"(memory (export "memory") 1)
     (i32.const 600))
   (@custom "wasm-cni" "{\"kind\":\"main\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}")"#;
 
-/// Where the host puts an answer that does not fit into what a function returns.
+/// Where the host writes an answer that does not fit into a function's return value.
 const REALLOC: &str = r#"(global $next (mut i32) (i32.const 32768))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (global.get $next)
     (global.set $next (i32.add (global.get $next) (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -16)))))"#;
 
-/// A component whose `add` is `body`, core WebAssembly that leaves an `i32`: 0 points to an `ok` in memory. `fields` are what the
-/// module has beside it; a `cabi_realloc` or a `status` among them takes the place of what there would be.
+/// A component whose `add` is `body`, core WebAssembly that returns an `i32`: 0 points to an `ok` in memory. `fields`
+/// are additional fields of the module; a `cabi_realloc` or a `status` among them replaces the default one.
 pub fn component(body: &str, fields: &str) -> Vec<u8> {
     let (resolve, [guest, with_status]) = worlds();
     let world = if fields.contains("/status@") { with_status } else { guest };
@@ -43,7 +43,7 @@ pub fn component(body: &str, fields: &str) -> Vec<u8> {
     encoder.unwrap_or_else(|e| panic!("{e:#}\n{text}"))
 }
 
-/// The contract and what is imported beside it.
+/// The contract and the WASI interfaces.
 fn worlds() -> (Resolve, [WorldId; 2]) {
     let mut resolve = Resolve::default();
     resolve.push_dir(repository().join("wit")).expect("the contract parses");
@@ -53,7 +53,7 @@ fn worlds() -> (Resolve, [WorldId; 2]) {
     (resolve, worlds)
 }
 
-/// The functions that a text calls, as imports: what is not called is not imported.
+/// The functions that a text calls, as imports. Functions that are not called are not imported.
 fn imports(resolve: &Resolve, world: WorldId, text: &str) -> String {
     let mut imports = String::new();
     for (key, item) in &resolve.worlds[world].imports {
@@ -83,7 +83,7 @@ fn imports(resolve: &Resolve, world: WorldId, text: &str) -> String {
     imports
 }
 
-/// Whether a text names `id`, and not only what begins so.
+/// Whether a text names `id` itself, and not only a longer name that starts with it.
 fn calls(text: &str, id: &str) -> bool {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-');
     text.match_indices(id).any(|(at, _)| ends(&text[at + id.len()..]))

@@ -1,13 +1,13 @@
-//! What the text of a guest may say in one word: `(text "…")`, `(address 10.0.0.1)`, `(prefix 10.0.0.0/8)`. Each stands for the
-//! constants that the canonical ABI has for it.
+//! Short forms in the text of a guest: `(text "…")`, `(address 10.0.0.1)`, `(prefix 10.0.0.0/8)`. Each stands for the
+//! constants of the canonical ABI.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// Where the texts begin in the guest's memory.
+/// The start of the texts in the guest's memory.
 const TEXTS: usize = 4096;
 
-/// The words of a text spelled out, and the data segments that they need.
+/// Replaces the short forms of a text; returns the text and the data segments that it needs.
 pub fn spell_out(text: &str) -> (String, String) {
     let (mut code, mut data, mut next) = (String::new(), String::new(), TEXTS);
     let mut rest = text;
@@ -33,7 +33,7 @@ pub fn spell_out(text: &str) -> (String, String) {
     (code + rest, data)
 }
 
-/// Where a string literal that begins here ends, its quotes included.
+/// The end of a string literal that starts here, quotes included.
 fn end_of(text: &str) -> usize {
     let mut bytes = text.bytes().enumerate().skip(1);
     while let Some((at, byte)) = bytes.next() {
@@ -46,7 +46,7 @@ fn end_of(text: &str) -> usize {
     panic!("a text without an end: {text}")
 }
 
-/// Bytes of a string literal: `\n`, `\00`.
+/// The bytes of a string literal: `\n`, `\00`.
 fn length(literal: &str) -> usize {
     let (mut bytes, mut rest) = (0, literal.as_bytes());
     while let [first, more @ ..] = rest {
@@ -61,7 +61,7 @@ fn length(literal: &str) -> usize {
     bytes
 }
 
-/// An `ip-address`, or a `prefix`, as it is handed over: the case, eight fields of which IPv4 uses four, the length.
+/// An `ip-address`, or a `prefix`, as constants: the case, eight fields of which IPv4 uses four, the length.
 fn constants(value: &str) -> String {
     let (address, prefix) = value.split_once('/').map_or((value, None), |(a, length)| (a, Some(length)));
     let (case, mut fields): (u16, Vec<u16>) = match address.parse().expect("an address") {

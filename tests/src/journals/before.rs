@@ -3,12 +3,12 @@
 use super::trial::seen;
 use super::{Fixture, Scenario, Scene};
 
-/// What a rollback leads to.
+/// The state that a rollback leads to.
 #[derive(Debug)]
 pub struct Before {
     /// As it is.
     untouched: Vec<String>,
-    /// As far as a rollback brings it back: what made room for the attachment was no good, and is no more.
+    /// As far as a rollback restores it: what the ADD replaced was invalid, and stays removed.
     without_old: Vec<String>,
 }
 
@@ -30,7 +30,8 @@ impl Before {
             let has = |line: &usize| journal.actions(*line).iter().any(|(action, _)| action == kind);
             journal.lines_of("intent").into_iter().find(has)
         };
-        // The old link has the alias of the one that was to be made, and is taken for it where that may have been.
+        // The old link has the alias of the link that the ADD was about to make, so undo identifies it as that link
+        // where this is possible.
         let is_tried = |kind: &str| {
             journal
                 .effects()

@@ -1,23 +1,24 @@
-//! A place in a journal where the process died.
+//! A line in a journal at which the process died.
 
 use super::Fixture;
 use std::collections::BTreeSet;
 
-/// The last step of the journal was noted and perhaps done.
+/// A death in the last recorded step, which was perhaps done.
 #[derive(Debug, Clone)]
 pub struct Death {
-    /// Up to the last intent; or to an effect that is unclear.
+    /// The journal up to the last intent, or to an unclear effect.
     pub journal: Fixture,
     /// Whether the step was done.
     pub is_done: bool,
 }
 
-/// Kinds of actions with the state that they found, what is known of them, and whether they were done: those that were tried.
+/// The kinds of the actions that were tried, each with the state before it, what is known about it, and whether it was
+/// done.
 #[derive(Debug, Default)]
 pub struct Known(BTreeSet<(String, String, Option<String>, bool)>);
 
 impl Death {
-    /// All places in a journal.
+    /// All such lines of a journal.
     pub fn of(fixture: &Fixture) -> Vec<Death> {
         let intents = fixture.lines_of("intent");
         if fixture.name.ends_with("/killed") {
@@ -32,13 +33,13 @@ impl Death {
         let effects: Vec<String> = fixture.members(last).iter().map(super::fixture::tag).collect();
         let is_tried = effects.len() == fixture.members(last - 1).len()
             && !effects.iter().any(|effect| effect == "null");
-        // Links that were made are there in any case; and what was not tried is not.
+        // Links that were made exist in any case, and actions that were not tried do not.
         let possible = [(true, is_tried), (false, !effects.iter().any(|effect| effect == "created-links"))];
         let at = |is_done| Death { journal: fixture.clone(), is_done };
         possible.into_iter().filter(|(_, is_possible)| *is_possible).map(|(is_done, _)| at(is_done)).collect()
     }
 
-    /// The line at which today's ADD dies, so that the machine is as this one left it.
+    /// The line at which the current ADD must die to leave the machine as this one did.
     pub fn killed_at(&self) -> usize {
         let intent = self.intent();
         if self.is_done { intent + 1 } else { intent }
@@ -50,7 +51,7 @@ impl Death {
 }
 
 impl Known {
-    /// Whether something of a death is new.
+    /// Whether a death has a new combination.
     pub fn learns(&mut self, death: &Death) -> bool {
         let count = death.journal.actions(death.intent()).len();
         let effects = death.journal.effects();

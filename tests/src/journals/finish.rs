@@ -1,4 +1,4 @@
-//! The verb that comes after an ADD, and takes it back.
+//! The verb that comes after an ADD, and undoes it.
 
 use super::Scene;
 use super::scene::REFUSING;
@@ -6,18 +6,18 @@ use crate::Reply;
 use crate::differential::case::Invocation;
 use serde_json::{Value, json};
 
-/// Which.
+/// The verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finish {
-    /// DEL, as runtimes do. Of an ADD that did not end it also removes what follows from the names.
+    /// DEL, as runtimes call it. For an ADD that did not end it also removes what follows from the names.
     Del,
-    /// DEL when the container's namespace is not told.
+    /// DEL without the container's namespace.
     DelWithoutNetns,
-    /// The next ADD, whose plan is refused: before, it takes back what the journal tells, and nothing else does.
+    /// The next ADD, whose plan is refused. It first undoes the journal, and does nothing else.
     RefusedAdd,
     /// The next ADD, which succeeds.
     Add,
-    /// GC, for which the other containers' attachments are the valid ones.
+    /// GC, with the other containers' attachments as the valid ones.
     Gc,
 }
 
@@ -45,14 +45,14 @@ impl Finish {
         call.run_patiently(&scene.machine)
     }
 
-    /// Why the reply is not what it has to be; nothing, if it is.
+    /// Why the reply is wrong; none if it is correct.
     pub fn refutes(self, reply: &Reply) -> Option<String> {
         let is_right = match self {
             Finish::RefusedAdd => reply.code == Some(1) && reply.stdout.contains("policy refuses"),
             _ => reply.code == Some(0),
         };
         let text = || format!("{self:?}: exit {:?}\n{}{}", reply.code, reply.stdout, reply.stderr);
-        // A journal that is not understood is not what is tested.
+        // The host must understand the journal; otherwise the test proves nothing.
         (!is_right || reply.stderr.contains("kept aside")).then(text)
     }
 }

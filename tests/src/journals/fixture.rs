@@ -17,7 +17,8 @@ impl Fixture {
     /// Reads the lines.
     ///
     /// # Panics
-    /// If one is no JSON.
+    ///
+    /// If a line is no JSON.
     pub fn parse(name: &str, text: &str) -> Self {
         let value = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}: {line}: {e}"));
         let lines = text.lines().map(|line| (line.to_owned(), value(line))).collect();
@@ -29,17 +30,17 @@ impl Fixture {
         self.lines.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no lines.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// The first lines: what was there when the process died at the next one.
+    /// The first lines: the journal of a process that died at the next one.
     pub fn first(&self, count: usize) -> Fixture {
         Fixture { name: format!("{} to line {count}", self.name), lines: self.lines[..count].to_vec() }
     }
 
-    /// What a line is: `intent`, `effect`, `complete`; nothing for the header.
+    /// The kind of a line: `intent`, `effect`, `complete`; empty for the header.
     pub fn record(&self, line: usize) -> &str {
         let record = self.lines[line - 1].1.as_object().and_then(|record| record.keys().next());
         record.map(String::as_str).filter(|_| line > 1).unwrap_or_default()
@@ -50,7 +51,7 @@ impl Fixture {
         (2..=self.len()).filter(|line| self.record(*line) == record).collect()
     }
 
-    /// The members of an intent (each an entry and what it found) or of an effect.
+    /// The members of an intent (an entry and the state before it) or of an effect.
     pub fn members(&self, line: usize) -> &[Value] {
         let value = &self.lines[line - 1].1[self.record(line)];
         value.as_array().map(Vec::as_slice).unwrap_or_default()
@@ -63,13 +64,13 @@ impl Fixture {
         changed
     }
 
-    /// The kinds of an intent's actions, each with the state that it found, as `add-address absent`.
+    /// The kinds of an intent's actions, each with the state before it, such as `add-address absent`.
     pub fn actions(&self, line: usize) -> Vec<(String, String)> {
         let action = |pair: &Value| (tag(&pair[0]["action"]), tag(&pair[1]));
         self.members(line).iter().map(action).collect()
     }
 
-    /// Every action with its effect; none where the process ended before it could tell.
+    /// Every action with its effect; none if the process ended before it wrote the effect.
     pub fn effects(&self) -> Vec<(String, String, Option<String>)> {
         let mut all = Vec::new();
         for line in self.lines_of("intent") {
@@ -98,8 +99,8 @@ impl Fixture {
         values
     }
 
-    /// As text, with the identities of what is there now in the places of those that were there then: the container's namespace, and
-    /// the links by their names. What else there is in it follows from the attachment, and is as it was.
+    /// As text, with current identities in place of the recorded ones: the container's namespace, and the links by
+    /// their names. Everything else follows from the attachment, and is unchanged.
     pub fn patched(&self, machine: &Machine, netns_id: &Value) -> String {
         let mut indexes = Indexes::default();
         let mut text = String::new();
@@ -123,7 +124,7 @@ impl Fixture {
         text
     }
 
-    /// The same for any machine and moment: to compare two.
+    /// The same for any machine and time, to compare two journals.
     pub fn anonymous(&self) -> Vec<Value> {
         let mut values: Vec<Value> = self.lines.iter().map(|(_, value)| value.clone()).collect();
         for value in &mut values {
@@ -146,14 +147,15 @@ pub fn tag(value: &Value) -> String {
     }
 }
 
-/// What is told of links in a line.
+/// The link identities in a line.
 fn links(line: &mut Value) -> impl Iterator<Item = &mut Value> {
     let effects = line.get_mut("effect").and_then(Value::as_array_mut).into_iter().flatten();
     let created = effects.filter_map(|effect| effect.get_mut("created-links").and_then(Value::as_array_mut));
     created.flatten()
 }
 
-/// The kernel's message of an address ends with when it was made and changed: eight bytes, in hexadecimal.
+/// The kernel's message of an address ends with its creation and change time (`struct ifa_cacheinfo`): eight bytes, in
+/// hexadecimal.
 fn without_stamps(value: &mut Value) {
     match value {
         Value::String(text) => {

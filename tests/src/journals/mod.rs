@@ -1,7 +1,7 @@
-//! Journals that an earlier host wrote, and the machines that they tell of: `tests/journals`.
+//! Journals that an earlier host wrote, and the machines that they describe: `tests/journals`.
 //!
-//! A fixture alone proves nothing: its links and its namespace are no more, so that a DEL finds all of it gone. So the host of today makes
-//! again what the journal tells of, and the fixture takes the place of its journal, with the identities of what is there now.
+//! A fixture alone proves nothing: its links and its namespace do not exist, so a DEL has nothing to remove. So the
+//! current host makes the state again, and the fixture replaces its journal, with the current identities.
 
 mod before;
 mod death;

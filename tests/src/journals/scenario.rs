@@ -6,37 +6,38 @@ use crate::differential::{Case, Step};
 use sha2::{Digest, Sha512};
 use std::path::PathBuf;
 
-/// Steps as those of the differential suite, the last of which is the ADD that the journals beside them are of.
+/// Steps in the format of the differential suite. The journals are those of the last step, an ADD.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     case: Case,
 }
 
-/// What the journals of a scenario are called: of an ADD that ended; of one that was killed, up to the last intent; of some that failed.
+/// The names of a scenario's journals: of an ADD that ended; of one that was killed, up to the last intent; of some
+/// that failed.
 const JOURNALS: [&str; 3] = ["complete", "killed", "unclear"];
 
 impl Scenario {
-    /// Where they are.
+    /// The directory of the scenarios.
     pub fn directory() -> PathBuf {
         crate::repository().join("tests/journals/v1")
     }
 
-    /// All of them, by name.
+    /// All scenarios, by name.
     pub fn all() -> Vec<Scenario> {
         Case::all_in(&Scenario::directory()).into_iter().map(|case| Scenario { case }).collect()
     }
 
-    /// Those whose ADD this machine's kernel can do.
+    /// Those that this machine's kernel supports.
     pub fn here() -> Vec<Scenario> {
         Scenario::all().into_iter().filter(|scenario| !scenario.case.needs_vm).collect()
     }
 
-    /// Those that need Debian's.
+    /// Those that need Debian's kernel.
     pub fn in_vm() -> Vec<Scenario> {
         Scenario::all().into_iter().filter(|scenario| scenario.case.needs_vm).collect()
     }
 
-    /// The one of that name.
+    /// The scenario of that name.
     pub fn named(name: &str) -> Scenario {
         let found = Scenario::all().into_iter().find(|scenario| scenario.name() == name);
         found.unwrap_or_else(|| panic!("there is no scenario {name}"))
@@ -55,13 +56,13 @@ impl Scenario {
         }
     }
 
-    /// What is done before it.
+    /// The steps before it.
     pub fn before(&self) -> &[Step] {
         let count = self.case.steps.len();
         &self.case.steps[..count.saturating_sub(1)]
     }
 
-    /// The containers that are called for.
+    /// The containers of the calls.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.case.containers().into_iter()
     }
@@ -77,7 +78,7 @@ impl Scenario {
         Fixture::parse(&format!("{}/{name}", self.name()), text)
     }
 
-    /// Every journal of it; those of ADDs that failed have a number.
+    /// All its journals; those of failed ADDs have a number.
     pub fn fixtures(&self) -> Vec<Fixture> {
         let is_journal = |name: &&String| {
             let word = name.split('-').next().unwrap_or_default();
@@ -86,22 +87,23 @@ impl Scenario {
         self.case.files.keys().filter(is_journal).map(|name| self.fixture(name)).collect()
     }
 
-    /// Whether all plugins of it know GC; a native one of Debian's does not.
+    /// Whether all its plugins support GC; Debian's native ones do not.
     pub fn knows_gc(&self) -> bool {
         !self.file(&self.add().file).unwrap_or_default().contains("\"1.0.0\"")
     }
 
-    /// What of the machine nothing but the journal puts back: parts of lines of its snapshot.
+    /// What only the journal can restore on the machine: parts of lines of its snapshot.
     pub fn alone(&self) -> Vec<&str> {
         self.file("alone").unwrap_or_default().lines().collect()
     }
 
-    /// Where the journal of the ADD is.
+    /// The path of the ADD's journal.
     pub fn section(&self) -> String {
         self.section_of(self.add())
     }
 
-    /// Where that of a call is. It follows from the attachment: a hash that every version of the host has to find again.
+    /// The path of a call's journal. It follows from the attachment: a hash that every version of the host must compute
+    /// in the same way.
     pub fn section_of(&self, call: &Invocation) -> String {
         let config: serde_json::Value =
             serde_json::from_str(self.file(&call.file).expect("a configuration")).expect("JSON");

@@ -1,4 +1,4 @@
-//! A machine on which the ADD of a scenario is the next call, and what is done there.
+//! A machine on which the ADD of a scenario is the next call, and the operations on it.
 
 use super::{Fixture, Scenario};
 use crate::differential::Step;
@@ -8,13 +8,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where the plugins are, wherever they really are: what the host executes, is in its journal.
+/// The path of the plugins, independent of their real place, because the journal has the paths of executed programs.
 const PLUGINS: &str = "/opt/cni/bin";
 
-/// So often an ADD is tried that is to be killed.
+/// The number of attempts for an ADD that is to be killed.
 const TRIES: usize = 3;
 
-/// A policy that refuses whatever a plugin wants, once it has planned.
+/// A policy that refuses every plan, but lets the plugin record it.
 pub const REFUSING: &str = "/run/policy/refuse.toml";
 
 /// A machine of its own.
@@ -23,17 +23,17 @@ pub struct Scene<'a> {
     /// The machine.
     pub machine: Machine,
     scenario: &'a Scenario,
-    /// Of the last ADD of each attachment.
+    /// The result of the last ADD of each attachment.
     results: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Scene<'a> {
-    /// One with the plugins of the installed tree.
+    /// A machine with the plugins of the installed tree.
     pub fn new(scenario: &'a Scenario) -> Self {
         Scene::with(scenario, &crate::dist())
     }
 
-    /// One with the plugins of another.
+    /// A machine with the plugins of another tree.
     pub fn with(scenario: &'a Scenario, dist: &Path) -> Self {
         let machine = Machine::new();
         machine.sh(&format!(
@@ -57,7 +57,7 @@ E",
         scene
     }
 
-    /// The containers that the scenario calls for.
+    /// The containers of the scenario.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.scenario.containers()
     }
@@ -86,7 +86,7 @@ E",
         result
     }
 
-    /// The scenario's ADD, which is killed when it is about to write that line of its journal, from 1.
+    /// The scenario's ADD, killed when it is about to write that line of its journal, from 1.
     pub fn add_until(&self, line: usize) {
         let reply =
             self.add_until_line(&self.call("ADD", self.scenario.add(), None), &self.scenario.section(), line);
@@ -94,12 +94,12 @@ E",
         self.machine.wait_for_locks();
     }
 
-    /// Another ADD that is killed so; gives what came of it.
+    /// Another ADD that is killed in this way; returns its reply.
     pub fn add_until_line(&self, add: &Call, section: &str, line: usize) -> Reply {
         let kill = format!("inject=write:signal=KILL:when={line}");
         let words = ["strace", "-qqq", "-o", "/dev/null", "-P", section, "-e", "trace=write", "-e", &kill];
         let add = add.clone().under(&words.map(str::to_owned));
-        // On a busy machine one may fail before, and leaves nothing.
+        // On a busy machine it may fail earlier, and then leaves nothing.
         let mut reply = add.run_patiently(&self.machine);
         for _ in 1..TRIES {
             if reply.code == Some(1) {
@@ -109,10 +109,10 @@ E",
         reply
     }
 
-    /// Puts a journal in the place of the one that was written here, with the identities of what is here.
+    /// Replaces the journal on this machine by another one, with the current identities.
     pub fn put(&self, fixture: &Fixture) {
         let section = self.scenario.section();
-        // Of the other one nothing is taken but in which namespace it was.
+        // Of the replaced journal, only the identity of the namespace is used.
         let header = self.machine.sh(&format!("head -n 1 {section}"));
         let header: Value = serde_json::from_str(&header).expect("a header is JSON");
         let netns_id = &header["netns_id"];
@@ -122,7 +122,7 @@ E",
         self.machine.sh(&format!("cat {} > {section}", file.display()));
     }
 
-    /// Takes the journal away, with its place.
+    /// Removes the journal and its directory.
     pub fn forget(&self) {
         self.machine.sh(&format!("rm -r $(dirname {})", self.scenario.section()));
     }

@@ -1,4 +1,4 @@
-//! What is tried with the journals of scenarios; each gives what was wrong.
+//! The trials with the journals of scenarios; each returns what was wrong.
 
 use super::before::Before;
 use super::death::{self, Death};
@@ -7,20 +7,20 @@ use super::{Finish, Scenario, Scene, Trial};
 use crate::faults::draw;
 use crate::workers;
 
-/// What deletes an attachment.
+/// The verbs that delete an attachment.
 const DELETING: [Finish; 3] = [Finish::Del, Finish::DelWithoutNetns, Finish::Gc];
 
-/// What takes back an ADD that did not end, beside one that is refused.
+/// The verbs that undo an ADD that did not end, besides an ADD that is refused.
 const UNDOING: [Finish; 4] = [Finish::Del, Finish::DelWithoutNetns, Finish::Gc, Finish::Add];
 
-/// The machine after today's ADD.
+/// The machine after the current host's ADD.
 fn attached(scenario: &Scenario) -> Vec<String> {
     let mut scene = Scene::new(scenario);
     scene.add(scenario.add(), None);
     seen(&scene.machine)
 }
 
-/// The machine after today's ADD, and after the verb that follows it.
+/// The machine after the current host's ADD and the following verb.
 fn after(scenario: &Scenario, finish: Finish) -> [Vec<String>; 2] {
     let mut scene = Scene::new(scenario);
     scene.add(scenario.add(), None);
@@ -30,16 +30,16 @@ fn after(scenario: &Scenario, finish: Finish) -> [Vec<String>; 2] {
     [attached, seen(&scene.machine)]
 }
 
-/// The verbs for the scenario of that number: one of those that can be had, each in turn; all in a complete run.
+/// The verbs for the scenario with that number: one of the possible ones, in turn; all of them in a complete run.
 fn in_turn(all: &[Finish], scenario: &Scenario, number: usize) -> Vec<Finish> {
-    // A native plugin of Debian's knows no GC.
+    // A native plugin of Debian does not support GC.
     let possible = all.iter().copied().filter(|finish| *finish != Finish::Gc || scenario.knows_gc());
     let possible: Vec<Finish> = possible.collect();
     let count = if draw::is_complete() { possible.len() } else { 1 };
     possible.iter().copied().cycle().skip(number).take(count).collect()
 }
 
-/// An attachment is deleted by its journal, as by one of today's: what others share stays.
+/// With the old journal, an attachment is deleted as with a current one: shared objects stay.
 pub fn deleted(scenarios: &[Scenario]) -> Vec<String> {
     let numbered = scenarios.iter().enumerate();
     let wanted: Vec<(&Scenario, Finish)> = numbered
@@ -60,7 +60,7 @@ pub fn deleted(scenarios: &[Scenario]) -> Vec<String> {
     wrong.concat()
 }
 
-/// All was done and noted but the end: every effect is taken back, also what others would share.
+/// Everything was done and recorded except the end: every effect is undone, also on objects that others would share.
 pub fn undone_by_effects(scenarios: &[Scenario]) -> Vec<String> {
     let numbered: Vec<(usize, &Scenario)> = scenarios.iter().enumerate().collect();
     let wrong = workers::map(&numbered, |(number, scenario)| {
@@ -84,7 +84,7 @@ pub fn undone_by_effects(scenarios: &[Scenario]) -> Vec<String> {
     wrong.concat()
 }
 
-/// That it was the journal: without it, things stay that only it tells of.
+/// Proves that the journal was used: without it, objects stay that only the journal names.
 fn without_journal(trial: &Trial<'_>, expected: &[String]) -> Vec<String> {
     let scene = trial.begin();
     scene.forget();
@@ -99,7 +99,7 @@ fn without_journal(trial: &Trial<'_>, expected: &[String]) -> Vec<String> {
     trial.finish.refutes(&reply).into_iter().chain(gone).collect()
 }
 
-/// The last step was noted and not begun, or done and not noted; or it failed, and may have been done.
+/// The last step was recorded and not started, or done and not recorded; or it failed, and may have been done.
 pub fn undone_by_intents(scenarios: &[Scenario]) -> Vec<String> {
     let mut deaths: Vec<(usize, Death)> = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
@@ -111,7 +111,8 @@ pub fn undone_by_intents(scenarios: &[Scenario]) -> Vec<String> {
     let wrong = workers::map(&deaths, |(number, death)| {
         let (scenario, journal, killed_at) = (&scenarios[*number], death.journal.clone(), death.killed_at());
         let expected = before[*number].at(&journal, killed_at);
-        // Where something was done, nothing but the journal helps; and a DEL would take what makes room in any case.
+        // If something was done, only the journal helps, and a DEL without it would remove the objects that the ADD
+        // replaced.
         let is_alone = death.is_done || scenario.file("undone").is_some();
         let finish = if is_alone { Finish::RefusedAdd } else { Finish::Del };
         Trial { scenario, journal, killed_at: Some(killed_at), finish }.run(expected)

@@ -1,25 +1,26 @@
-//! A journal in its place on a machine that is as it tells, and the verb that takes it back.
+//! A journal on a machine that it describes, and the verb that undoes it.
 
 use super::{Finish, Fixture, Scenario, Scene};
 use crate::Machine;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is tried.
+/// A trial.
 #[derive(Debug)]
 pub struct Trial<'a> {
-    /// Of which scenario.
+    /// Its scenario.
     pub scenario: &'a Scenario,
     /// The journal, as far as it was written.
     pub journal: Fixture,
-    /// The line that today's ADD is killed at, from 1: what is noted before it is done. None: it ends.
+    /// The journal line, from 1, at which the current host's ADD is killed before it writes the line. None: the ADD
+    /// ends.
     pub killed_at: Option<usize>,
-    /// What comes then.
+    /// The following verb.
     pub finish: Finish,
 }
 
 impl Trial<'_> {
-    /// The machine with the journal in its place.
+    /// The machine with the journal in place.
     pub fn begin(&self) -> Scene<'_> {
         let mut scene = Scene::new(self.scenario);
         match self.killed_at {
@@ -30,7 +31,7 @@ impl Trial<'_> {
         scene
     }
 
-    /// Makes the verb; tells what is wrong with its reply, and by what the machine then differs from what is expected.
+    /// Calls the verb; returns what is wrong with its reply, and how the machine differs from the expectation.
     pub fn run(&self, expected: &[String]) -> Vec<String> {
         let scene = self.begin();
         let reply = self.finish.make(&scene, self.scenario.add());
@@ -46,7 +47,7 @@ impl fmt::Display for Trial<'_> {
     }
 }
 
-/// The machine as a snapshot has it; of the journals only whether they are there, for no two are the same.
+/// The machine as a snapshot; of journals only whether they exist, because no two are the same.
 pub fn seen(machine: &Machine) -> Vec<String> {
     let lines = machine.snapshot();
     let line = |line: &str| match line.split_once(": ") {
@@ -56,7 +57,7 @@ pub fn seen(machine: &Machine) -> Vec<String> {
     lines.lines().map(line).collect()
 }
 
-/// The lines that are on one side alone.
+/// The lines that only one side has.
 pub fn differences(before: &[String], after: &[String]) -> Vec<String> {
     let mut counts: BTreeMap<&String, isize> = BTreeMap::new();
     before.iter().for_each(|line| *counts.entry(line).or_default() -= 1);

@@ -1,4 +1,5 @@
-//! Attachments that come and go in any order, by several workers, with kills: at the end the machine is as after one ADD and DEL.
+//! Several workers add and delete attachments in random order, with kills. At the end the machine is as after one ADD
+//! and DEL.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,24 +11,24 @@ use wasm_cni_tests::{Call, Machine, walkthrough};
 const ROUNDS: u64 = 5;
 const WORKERS: usize = 8;
 const ATTACHMENTS: usize = 200;
-/// Several interfaces are one container's.
+/// A container has several interfaces.
 const CONTAINERS: usize = 50;
-/// One call in so many is killed.
+/// One call in that many is killed.
 const KILLED: usize = 4;
-/// Within so many microseconds of its start: longer than a call takes.
+/// The latest time of a kill after the start, in microseconds: longer than a call takes.
 const LONGEST: usize = 60_000;
 
-/// Name, bridge and subnet; neither has a default route, of which a container can have one alone.
+/// Name, bridge and subnet. Neither network has a default route, because a container can have only one.
 const NETWORKS: [[&str; 3]; 2] =
     [["mybridge", "cni_bridge0", "10.15.0.0/16"], ["other", "br1", "10.16.0.0/16"]];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Its ADD did not begin.
+    /// Its ADD was not called.
     New,
-    /// A call is being made.
+    /// A call is running.
     Busy,
-    /// Its ADD succeeded, failed or was killed: a DEL has to follow.
+    /// Its ADD succeeded, failed or was killed: a DEL must follow.
     Added,
     /// Its DEL succeeded.
     Gone,
@@ -60,7 +61,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// One ADD and DEL on each network, with an address that does not depend on what was before.
+/// One ADD and DEL on each network, with a fixed address.
 fn add_and_del(machine: &Machine) {
     for (network, [_, _, subnet]) in NETWORKS.iter().enumerate() {
         let address = subnet.replace("0.0/16", "99.99");
@@ -95,7 +96,7 @@ fn round(seed: u64, expected: &str) -> (Counts, Vec<String>) {
             });
         }
     });
-    // Of the second network, GC takes what is left.
+    // GC removes what is left of the second network.
     for (attachment, state) in states.into_inner().unwrap().into_iter().enumerate() {
         assert_ne!(state, State::Busy);
         if attachment % NETWORKS.len() == 0 && state == State::Added {
@@ -109,13 +110,13 @@ fn round(seed: u64, expected: &str) -> (Counts, Vec<String>) {
     (counts.into_inner().unwrap(), machine.changes(expected))
 }
 
-/// Some attachment that has something to be done; none when all is done, or left as it is.
+/// An attachment with a pending call; none if all are done or stay.
 fn choose(states: &Mutex<Vec<State>>, draw: &mut Draw) -> Option<(usize, State)> {
     let mut states = states.lock().unwrap();
     let open: Vec<usize> = (0..states.len()).filter(|index| matches!(states[*index], State::New)).collect();
     let added: Vec<usize> =
         (0..states.len()).filter(|index| matches!(states[*index], State::Added)).collect();
-    // In the end some stay, for DEL and GC to find.
+    // Some attachments stay at the end, for DEL and GC.
     let from = match (open.is_empty(), added.len()) {
         (true, 0..=20) => return None,
         (true, _) => added,
@@ -129,10 +130,10 @@ fn choose(states: &Mutex<Vec<State>>, draw: &mut Draw) -> Option<(usize, State)>
     Some((attachment, state))
 }
 
-/// One call, perhaps killed; gives what the attachment is then.
+/// Makes one call, and perhaps kills it; returns the new state of the attachment.
 fn one(verb: &str, attachment: usize, draw: &mut Draw, counts: &Mutex<Counts>, machine: &Machine) -> State {
     let call = call(verb, attachment);
-    // As runtimes do when a container is gone first.
+    // As runtimes do if the container is already gone.
     let call = if verb == "DEL" && draw.below(3) == 0 { call.env("CNI_NETNS", "") } else { call };
     let kill = (draw.below(KILLED) == 0).then(|| Duration::from_micros(draw.below(LONGEST) as u64));
     let mut child = call.spawn(machine);
@@ -159,7 +160,7 @@ fn one(verb: &str, attachment: usize, draw: &mut Draw, counts: &Mutex<Counts>, m
 }
 
 #[test]
-fn after_any_comings_and_goings_with_kills_the_machine_is_as_after_one_add_and_del() {
+fn after_churn_with_kills_the_machine_is_as_after_one_add_and_del() {
     let fresh = machine();
     add_and_del(&fresh);
     let expected = fresh.snapshot();
@@ -182,7 +183,7 @@ fn after_any_comings_and_goings_with_kills_the_machine_is_as_after_one_add_and_d
         row.left_by_next = usize::from(!left.is_empty());
         row.examples.extend(left.iter().take(5).map(|line| format!("round {seed}: {line}")));
         wrong.extend(row.examples.clone());
-        // Told and taken back; on a busy machine some take too long.
+        // An error was reported and undone; on a busy machine some calls exceed a time limit.
         row.examples.extend(counts.failed.iter().map(|text| format!("round {seed}: failed: {text}")));
         rows.push(row);
     }

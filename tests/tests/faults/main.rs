@@ -1,6 +1,6 @@
-//! All or nothing, whatever fails: `docs/faults.md` tells what is tried, and has a table of it.
+//! All or nothing, whatever fails: `docs/faults.md` describes the faults, and has a table of the results.
 //!
-//! A sample; `FAULTS=all` tries everything, `FAULTS_SEED` takes another sample.
+//! By default a sample; `FAULTS=all` tries everything, `FAULTS_SEED` draws another sample.
 
 mod churn;
 mod steps;

@@ -1,4 +1,5 @@
-//! Every step of the plans of the differential corpus: it fails, its undo fails too, the process dies before or after it.
+//! Every step of the plans of the differential corpus: the step fails, its undo fails too, the process dies before or
+//! after it.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,7 @@ use wasm_cni_tests::faults::steps::{At, Found, Outcome, Point, Target};
 use wasm_cni_tests::faults::{Draw, Row, draw, table};
 use wasm_cni_tests::{kinds_of_actions, workers};
 
-/// Together these have every kind of action that this kernel can do; a sample has always faults of them.
+/// These cases are in every sample. Together they have every kind of action that this kernel supports.
 const SHAPES: [&str; 19] = [
     "walkthrough",
     "bridge-dual",
@@ -31,14 +32,15 @@ const SHAPES: [&str; 19] = [
     "bandwidth",
 ];
 
-/// Cases besides, by the seed.
+/// The number of other cases, drawn by the seed.
 const OTHERS: usize = 10;
 
-/// So many faults of a kind in a sample.
+/// The number of faults of a kind in a sample.
 const SAMPLE: usize = 36;
 
-/// What no ADD here does: VLANs need a kernel that filters them, and dummy links one that has them, as `cargo xtask vm` does; a dead link of our own, which makes room and does not
-/// come back when the ADD fails, is in `tests/fake/tests/apply`; ports that a dead container had are in `tests/tests/portmap.rs`.
+/// Actions that no ADD here has. VLANs and dummy links need another kernel: `cargo xtask vm`. A dead link of our own,
+/// which is not restored when the ADD fails, is in `tests/fake/tests/apply`. Ports of a dead container are in
+/// `tests/tests/portmap.rs`.
 const ELSEWHERE: [&str; 4] = ["ensure-vlan-gateway", "create-dummy", "delete-stale-link", "delete-port-map"];
 
 #[test]
@@ -96,7 +98,7 @@ fn at_any_step_of_any_plan_a_fault_leaves_nothing() {
     assert!(is_recorded.is_ok(), "{is_recorded:?}");
 }
 
-/// A bridge of ours with the reference's `static`, which is executed in the middle of the plan.
+/// Our bridge with the reference's `static`, which is executed in the middle of the plan.
 fn with_native_ipam() -> Case {
     let directory = wasm_cni_tests::target().join("faults-path");
     let mut case = Case::all().into_iter().find(|case| case.name == "bridge-static").expect("the case");
@@ -113,7 +115,7 @@ fn with_native_ipam() -> Case {
     case
 }
 
-/// Programs that are executed are somewhere else on each machine.
+/// The path of executed programs differs on each machine.
 fn is_kept(found: &&Found) -> bool {
     !found.shape.is_empty() && !found.shape.iter().any(|action| action.starts_with("delegate "))
 }
@@ -137,7 +139,7 @@ fn record(found: &[Found]) {
     std::fs::write(corpus(), lines.join("\n") + "\n").expect("the repository is writable");
 }
 
-/// Holds `tests/plans/corpus.json` against the plans of this run.
+/// Compares `tests/plans/corpus.json` with the plans of this run.
 fn is_recorded(found: &[Found]) -> Result<(), String> {
     let text = std::fs::read_to_string(corpus()).map_err(|error| error.to_string())?;
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

@@ -4,7 +4,7 @@ use wasm_cni_tests::differential::Implementation;
 use wasm_cni_tests::faults::{Draw, Fault, Row, Trial, draw, points, table};
 use wasm_cni_tests::workers;
 
-/// So many of a kind in a sample.
+/// The number of faults of a kind in a sample.
 const SAMPLE: usize = 110;
 const SAMPLE_OF_REFERENCE: usize = 36;
 
@@ -27,7 +27,7 @@ fn tried(implementation: Implementation, verb: &'static str) -> Vec<Row> {
             let verdict = trial.of(fault);
             let mut alone = Row { what: format!("{who}: {what} {verb}"), ..Row::default() };
             alone.add(&verdict);
-            // As it comes: the run takes minutes.
+            // Prints progress, because the run takes minutes.
             alone.examples.iter().for_each(|text| eprintln!("{text}"));
             verdict
         });
@@ -38,7 +38,7 @@ fn tried(implementation: Implementation, verb: &'static str) -> Vec<Row> {
 }
 
 #[test]
-fn a_system_call_that_fails_or_kills_leaves_nothing_and_every_call_tells_the_truth() {
+fn a_failed_system_call_or_a_kill_leaves_nothing_and_every_exit_code_is_right() {
     let ours = [tried(Implementation::Ours, "ADD"), tried(Implementation::Ours, "DEL")].concat();
     let theirs = [tried(Implementation::Reference, "ADD"), tried(Implementation::Reference, "DEL")].concat();
     table::publish(0, &[ours.clone(), theirs].concat());

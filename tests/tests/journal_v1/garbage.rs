@@ -1,11 +1,12 @@
-//! A value that cannot be read costs its own undo, not the section.
+//! An unreadable value affects its own undo, not the section.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::journals::{Finish, Fixture, Scenario, Scene};
 use wasm_cni_tests::journals::{Trial, differences, seen};
 use wasm_cni_tests::workers;
 
-/// A scenario, a kind of action whose old value becomes another text, and in what lines of the snapshot that may show.
+/// A scenario, a kind of action whose old value is replaced by another text, and the snapshot lines that may then
+/// differ.
 const GARBAGE: [(&str, &str, &str, &[&str]); 11] = [
     ("forced", "delete-address", "not an address", &["10.9.9.1", "10.8.8.1", "fd00:9::1"]),
     ("forced", "delete-address", "10.9.9.1/24 0xzz", &["10.9.9.1", "10.8.8.1", "fd00:9::1"]),
@@ -17,11 +18,12 @@ const GARBAGE: [(&str, &str, &str, &[&str]); 11] = [
     ("portmap-nft-second", "map-ports", "no table of ours", &[]),
     ("nft-second", "masquerade-nft", "no table of ours", &[]),
     ("nft-second", "check-source-mac", "no table of ours", &[]),
-    // A parameter's own value that its kernel refuses has DEL fail, when all else is undone: somebody has to look.
+    // If the kernel refuses an old parameter value, DEL undoes everything else and then fails, so that an operator sees
+    // it.
     ("bridge", "set-sysctl", "0\nneither key nor value", &["lan0/forwarding", "accept_redirects"]),
 ];
 
-/// The journal with the old values of that kind of action replaced; none, if it has none.
+/// The journal with the old values of that kind of action replaced; none if it has none.
 fn spoilt(journal: &Fixture, kind: &str, text: &str) -> Option<Fixture> {
     let mut spoilt = journal.clone();
     let mut count = 0;
@@ -48,14 +50,15 @@ fn spoilt(journal: &Fixture, kind: &str, text: &str) -> Option<Fixture> {
 }
 
 #[test]
-fn a_value_that_cannot_be_read_costs_its_own_undo() {
+fn an_unreadable_value_affects_only_its_own_undo() {
     let wrong = workers::map(&GARBAGE, |(name, kind, text, lost)| {
         let scenario = Scenario::named(name);
         let complete = scenario.fixture("complete");
         let last = *complete.lines_of("intent").last().expect("a step");
         let expected = seen(&Scene::new(&scenario).machine);
         let mut wrong = Vec::new();
-        // All was noted; and all but the last effect, so that it goes by what was there before.
+        // With the complete journal, and without the last effect line, so that the undo uses the state before the
+        // action.
         for (lines, finish) in [(complete.len() - 1, Finish::Del), (last, Finish::RefusedAdd)] {
             let Some(journal) = spoilt(&complete.first(lines), kind, text) else {
                 assert_eq!(lines, last, "{name} has no old value of {kind}");

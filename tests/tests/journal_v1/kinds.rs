@@ -1,10 +1,10 @@
-//! The journals have every kind of action, with every state that it found and every effect that an undo goes by.
+//! The journals have every kind of action, with every state before it and every effect that decides its undo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use wasm_cni_tests::journals::Scenario;
 
-/// Every kind of action of version 1: the states that are among those it found, and the effects that are among those it had. They are
-/// those that decide what is undone, and how.
+/// Every kind of action of version 1, with states before it and effects that the journals must have. They decide what
+/// is undone, and how.
 const KINDS: [(&str, &[&str], &[&str]); 23] = [
     ("reserve-lease", &["absent", "value"], &["created", "replaced", "unclear"]),
     ("delete-stale-link", &["present"], &["already-there"]),
@@ -58,7 +58,7 @@ fn every_kind_of_action_is_in_a_journal() {
     assert!(others.is_empty(), "{others:?} is no kind of version 1");
 }
 
-/// What an old value is, of which kind of action, and how it is told.
+/// The old values: their kind of action and their encoding.
 type Encoding = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Each old value is text of its own kind.

@@ -1,4 +1,4 @@
-//! Attachments of both versions on one bridge: neither takes from the other.
+//! Attachments of both versions on one bridge: neither removes objects of the other.
 
 use serde_json::{Value, json};
 use wasm_cni_tests::differential::Step;
@@ -7,7 +7,8 @@ use wasm_cni_tests::journals::{Finish, Scenario, Scene};
 use wasm_cni_tests::journals::{differences, seen};
 use wasm_cni_tests::workers;
 
-/// Scenarios whose ADD makes what others share; and whether it takes a journal to see that they do: else it is seen to be in use.
+/// Scenarios whose ADD makes shared objects, and whether only the journal shows that they are shared. Otherwise the
+/// kernel shows that they are in use.
 const SHARING: [(&str, bool); 6] = [
     ("bridge", true),
     ("forced", true),
@@ -22,7 +23,7 @@ fn other(call: &Invocation) -> Invocation {
     Invocation { container: "c2".to_owned(), ..call.clone() }
 }
 
-/// What makes that container's address and ports its own, whoever comes first.
+/// Keys that give that container its own address and ports, whatever the order.
 fn keys(call: &Invocation, last: u8) -> Value {
     match call.plugin.as_str() {
         "bridge" => {
@@ -48,14 +49,15 @@ fn scene(scenario: &Scenario) -> Scene<'_> {
     scene
 }
 
-/// The machine, but for which address was leased last.
+/// The machine, without the last leased address.
 fn shared(scene: &Scene<'_>) -> Vec<String> {
     let mut lines = seen(&scene.machine);
     lines.retain(|line| !line.contains("last_reserved_ip"));
     lines
 }
 
-/// What is wrong with the journal of the one that lives, and without it: then something has to be, or it is not what protects.
+/// The failures of a scenario. `wrong` are those with the living attachment's journal. `without` are those without it:
+/// if the journal protects shared objects, there must be some.
 fn judged(name: &str, by_journal: bool, wrong: Vec<String>, without: &[String]) -> Vec<String> {
     let mut all: Vec<String> = wrong.into_iter().map(|line| format!("{name}: {line}")).collect();
     if by_journal && without.is_empty() {
@@ -82,7 +84,7 @@ fn what_a_living_attachment_of_version_1_uses_stays_when_a_later_add_is_rolled_b
         };
         let [wrong, without] = [true, false].map(|is_noted| {
             let mut scene = scene(&scenario);
-            // It has made all that is shared, and dies before its end.
+            // This ADD makes all shared objects, and dies before its end.
             let add = scene.call("ADD", &second, Some(&keys(&second, 9)));
             let reply = scene.add_until_line(&add, &scenario.section_of(&second), complete.len());
             assert_eq!(reply.code, None, "{name}: {}{}", reply.stdout, reply.stderr);
@@ -102,7 +104,7 @@ fn what_a_living_attachment_of_version_1_uses_stays_when_a_later_add_is_rolled_b
     }));
 }
 
-/// What the fixture tells of, whoever has leased before.
+/// The last leased address of the fixture.
 fn keys_of_first(call: &Invocation) -> Value {
     if call.plugin == "bridge" { keys(call, 2) } else { json!({}) }
 }

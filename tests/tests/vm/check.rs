@@ -1,4 +1,4 @@
-//! CHECK of an attachment in VLANs names what differs.
+//! CHECK of an attachment in VLANs names the differences.
 
 use crate::network::{add, call, machine, port, with_gateway, with_previous};
 use serde_json::json;
@@ -51,7 +51,7 @@ fn check_names_each_vlan_that_somebody_took_or_added() {
     for said in ["is not in VLAN 7", "link br0.100, the gateway of VLAN 100, is missing"] {
         assert!(details.contains(said), "every difference: {details}");
     }
-    // DEL succeeds nevertheless, and ADD makes it all again.
+    // DEL succeeds nevertheless, and ADD makes everything again.
     call("DEL", &config, "a").ok(&machine);
     let result = add(&machine, &config, "a");
     call("CHECK", &with_previous(&config, &result), "a").ok(&machine);

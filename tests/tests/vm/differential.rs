@@ -8,7 +8,7 @@ fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
     let mut cases = Case::all();
     cases.retain(|case| case.needs_vm && case.is_wanted());
     assert!(!cases.is_empty(), "no case needs this kernel");
-    // Past the test harness, which keeps what a test prints that passes.
+    // Writes to stderr directly, because the test harness captures the output of a test that passes.
     let outcome = suite::run(&cases, false, |case, unlisted| {
         writeln!(std::io::stderr(), "{}", suite::line(case, unlisted)).unwrap();
     });

@@ -15,7 +15,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// A network of both families, with `keys` more.
+/// A network of both families, with additional `keys`.
 fn network(keys: Value) -> String {
     let mut config = json!({
         "cniVersion": "1.0.0", "name": "net", "type": "dummy",
@@ -46,13 +46,13 @@ fn with_previous(config: &str, result: &Value) -> String {
     config.to_string()
 }
 
-/// `eth0` of the container, as `ip` tells it.
+/// `eth0` of the container, as `ip` prints it.
 fn link(machine: &Machine) -> Value {
     let shown = machine.sh("ip -n a -json -details link show eth0");
     serde_json::from_str::<Value>(&shown).unwrap()[0].take()
 }
 
-/// What has changed, but for the address that each range set has handed out last: it stays, as with the reference.
+/// The changes, without the last address of each range set, which stays as with the reference.
 fn left(machine: &Machine, before: &str) -> Vec<String> {
     let changes = machine.changes(before).into_iter();
     changes.filter(|line| !line.contains("/last_reserved_ip.")).collect()
@@ -116,7 +116,7 @@ fn check_names_what_differs() {
         ("ip -n a link set eth0 down", "link eth0 (container) is down"),
         ("ip -n a address delete 10.1.2.2/24 dev eth0", "10.1.2.2/24"),
         ("ip -n a link set eth0 address 0a:00:00:00:00:01", "MAC of eth0"),
-        // What has been made again by somebody else is held against `prevResult`.
+        // An object that somebody made again is compared with `prevResult`.
         ("ip -n a link delete eth0; ip -n a link add eth0 type bridge", "MAC of eth0"),
         ("ip -n a link delete eth0", "link eth0 (container) is missing"),
     ];

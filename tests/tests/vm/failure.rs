@@ -8,7 +8,7 @@ use wasm_cni_tests::NOTHING;
 fn an_add_that_fails_after_its_gateway_was_made_leaves_nothing() {
     let machine = machine(&["a"]);
     let before = machine.snapshot();
-    // Rules come last.
+    // Rules are added last.
     let path =
         machine.with_iptables("ip link show br0.100 >/dev/null || exit 7; echo 'out of luck' >&2; exit 1");
     let (_, msg, details) = call("ADD", &with_gateway(json!({})), "a").env("PATH", &path).error(&machine);
@@ -24,7 +24,7 @@ fn a_failed_add_keeps_what_another_attachment_of_the_vlan_uses() {
     add(&machine, &config, "a");
     let before = machine.snapshot();
     let path = machine.with_iptables("exit 1");
-    // Also one of another network on the same bridge.
+    // Also by an attachment of another network on the same bridge.
     for name in ["net", "other"] {
         let config = with_gateway(json!({"name": name}));
         call("ADD", &config, "b").env("PATH", &path).error(&machine);
@@ -34,7 +34,7 @@ fn a_failed_add_keeps_what_another_attachment_of_the_vlan_uses() {
 }
 
 #[test]
-fn a_failed_add_takes_only_its_own_vlan_s_gateway() {
+fn a_failed_add_removes_only_its_own_vlan_s_gateway() {
     let machine = machine(&["a", "b"]);
     add(&machine, &with_gateway(json!({})), "a");
     let before = machine.snapshot();

@@ -20,7 +20,7 @@ fn the_gateway_is_the_fourth_interface_of_the_result_and_answers_in_its_vlan_alo
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| *name).collect();
     assert_eq!([names[0], names[2], names[3]], ["br0", "eth0", "br0.100"]);
     assert_eq!(names.len(), 4);
-    // As a bridge's: a gateway that is made again is known to its neighbours.
+    // As for a bridge: the neighbours know a gateway that is made again.
     assert_eq!(interfaces[3].1, "0a:58:0a:01:02:01");
     assert_eq!(link(&machine, "br0.100")["address"], interfaces[3].1);
     assert_eq!(link(&machine, "br0")["address"], interfaces[0].1);
@@ -37,7 +37,7 @@ fn the_gateway_is_the_fourth_interface_of_the_result_and_answers_in_its_vlan_alo
 #[test]
 fn the_world_is_reached_through_the_gateway_of_the_vlan() {
     let machine = machine(&["a", "b", "world"]);
-    // The world has no route back.
+    // The outside has no route back.
     machine.sh(
         "ip link add wan type veth peer name eth0 netns world; ip link set wan up; ip -n world link set eth0 up; \
          ip address add 192.0.2.1/24 dev wan; ip -n world address add 192.0.2.2/24 dev eth0",
@@ -68,7 +68,7 @@ fn attachments_of_one_vlan_share_its_gateway_which_outlives_them() {
     assert!(pings(&machine, "a", "10.1.2.3") && pings(&machine, "b", "10.1.2.1"));
     call("DEL", &config, "a").ok(&machine);
     assert!(pings(&machine, "b", "10.1.2.1"));
-    // The second one goes without its namespace.
+    // The second one is deleted without its namespace.
     machine.sh("ip netns delete b");
     for _ in 0..2 {
         call("DEL", &config, "b").env("CNI_NETNS", "").ok(&machine);
@@ -78,7 +78,7 @@ fn attachments_of_one_vlan_share_its_gateway_which_outlives_them() {
     let links = left.iter().filter(|line| line.starts_with("+ host: link ")).count();
     assert_eq!(links, 3, "bridge, gateway and port: {left:#?}");
     assert!(!left.iter().any(|line| line.contains("CNI-") || line.contains("/10.1.2.")), "{left:#?}");
-    // And serves the next one.
+    // The gateway also serves the next one.
     add(&machine, &config, "a");
     assert_eq!(link(&machine, "br0.100")["ifindex"], index);
     assert!(pings(&machine, "a", "10.1.2.1"));
@@ -134,7 +134,7 @@ fn a_link_that_is_no_gateway_of_the_vlan_is_not_touched() {
         let (code, msg, _) = call("ADD", &with_gateway(json!({})), "a").error(&machine);
         assert_eq!(code, 999, "{make}: {msg}");
         assert!(msg.contains(said) && msg.contains("failed to create vlan interface"), "{make}: {msg}");
-        // A bridge that existed is left up.
+        // A bridge that existed before stays up.
         let changes = machine.changes(&before);
         assert!(changes.iter().all(|line| line.contains("br0")), "{make}: {changes:#?}");
     }
@@ -159,7 +159,7 @@ fn both_families_have_their_gateway_in_the_vlan() {
     assert_eq!(result["ips"][1]["gateway"], "fd00:1::1");
     let shown = machine.sh("ip -o address show dev br0.100 scope global");
     assert!(shown.contains("10.1.2.1/24") && shown.contains("fd00:1::1/64"), "{shown}");
-    // The first packet: both are usable when ADD returns.
+    // The first packet: both work when ADD returns.
     for gateway in ["10.1.2.1", "fd00:1::1"] {
         machine.sh(&format!("ip netns exec a ping -c 1 -W 5 {gateway}"));
     }

@@ -1,9 +1,9 @@
-//! Journals of version 1 that tell of VLANs: see `tests/tests/journal_v1`.
+//! Journals of version 1 with VLANs: see `tests/tests/journal_v1`.
 
 use wasm_cni_tests::journals::{Scenario, suite};
 
 #[test]
-fn what_a_journal_of_version_1_tells_of_vlans_is_taken_back() {
+fn vlans_of_a_journal_of_version_1_are_undone() {
     let scenarios = Scenario::in_vm();
     assert!(!scenarios.is_empty());
     let suites = [suite::deleted, suite::undone_by_effects, suite::undone_by_intents];

@@ -1,4 +1,5 @@
-//! What takes VLAN filtering or dummy links, which small kernels are built without: `cargo xtask vm` runs these under Debian's.
+//! Tests that need VLAN filtering or dummy links, which small kernels do not have: `cargo xtask vm` runs them under
+//! Debian's kernel.
 
 mod check;
 mod differential;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasm_cni_tests::{Call, Machine};
 
-/// A machine with containers, whose kernel has VLANs.
+/// A machine with containers, on a kernel with VLANs.
 pub fn machine(containers: &[&str]) -> Machine {
     let machine = Machine::new();
     let probe = "ip link add probe type bridge vlan_filtering 1 && bridge vlan show dev probe \
@@ -18,7 +18,7 @@ pub fn machine(containers: &[&str]) -> Machine {
     machine
 }
 
-/// A network on `br0` without addresses, with `keys` more.
+/// A network on `br0` without addresses, with additional `keys`.
 pub fn network(keys: Value) -> String {
     let mut config = json!({"cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "br0"});
     for (key, value) in keys.as_object().unwrap() {
@@ -27,14 +27,14 @@ pub fn network(keys: Value) -> String {
     config.to_string()
 }
 
-/// One whose container gets this address, written with its prefix.
+/// A network whose container gets this address, with its prefix.
 pub fn with_address(address: &str, keys: Value) -> String {
     let mut config: Value = serde_json::from_str(&network(keys)).unwrap();
     config["ipam"] = json!({"type": "static", "addresses": [{"address": address}]});
     config.to_string()
 }
 
-/// Those of VLAN 100, with a gateway, hidden behind the host: 10.1.2.0/24.
+/// Keys for VLAN 100, with a gateway and masquerading: 10.1.2.0/24.
 pub fn with_gateway(keys: Value) -> String {
     let mut config: Value = serde_json::from_str(&network(json!({
         "vlan": 100, "isDefaultGateway": true, "ipMasq": true,
@@ -47,7 +47,7 @@ pub fn with_gateway(keys: Value) -> String {
     config.to_string()
 }
 
-/// A configuration with the result of its ADD, as CHECK gets it.
+/// A configuration with the result of its ADD, as for CHECK.
 pub fn with_previous(config: &str, result: &Value) -> String {
     let mut config: Value = serde_json::from_str(config).unwrap();
     config["prevResult"] = result.clone();
@@ -59,7 +59,7 @@ pub fn call(verb: &str, config: &str, container: &str) -> Call {
     Call::bridge(verb, config).container(container).env("CNI_IFNAME", "eth0")
 }
 
-/// An ADD that succeeds.
+/// An ADD that must succeed.
 pub fn add(machine: &Machine, config: &str, container: &str) -> Value {
     serde_json::from_str(&call("ADD", config, container).ok(machine)).unwrap()
 }
@@ -74,7 +74,7 @@ pub fn gateway_port(machine: &Machine) -> String {
     link(machine, "br0.100")["link"].as_str().unwrap().to_owned()
 }
 
-/// The VLANs of a port as `bridge` tells them: `100 PVID Egress Untagged, 200-210`.
+/// The VLANs of a port as `bridge` prints them: `100 PVID Egress Untagged, 200-210`.
 pub fn vlans(machine: &Machine, port: &str) -> String {
     let shown: Value =
         serde_json::from_str(&machine.sh(&format!("bridge -json -compressvlans vlan show dev {port}")))
@@ -88,14 +88,14 @@ pub fn vlans(machine: &Machine, port: &str) -> String {
     vlans.collect::<Vec<_>>().join(", ")
 }
 
-/// A link of the host, as `ip` tells it.
+/// A link of the host, as `ip` prints it.
 pub fn link(machine: &Machine, name: &str) -> Value {
     let mut shown: Value =
         serde_json::from_str(&machine.sh(&format!("ip -json -details link show {name}"))).unwrap();
     shown[0].take()
 }
 
-/// Whether a bridge keeps its VLANs apart.
+/// Whether a bridge filters VLANs.
 pub fn filters(machine: &Machine) -> bool {
     link(machine, "br0")["linkinfo"]["info_data"]["vlan_filtering"] == 1
 }

@@ -19,7 +19,7 @@ fn a_port_is_in_exactly_the_vlans_that_the_network_names() {
             json!({"vlan": 100, "vlanTrunk": trunk, "preserveDefaultVlan": true}),
             "1 Egress Untagged, 100 PVID Egress Untagged, 101, 200-210",
         ),
-        // As in the reference, a tag in the trunk counts more.
+        // As with the reference, a tag in the trunk has priority.
         (json!({"vlan": 100, "vlanTrunk": [{"minID": 99, "maxID": 101}]}), "99-101"),
     ];
     let machine = machine(&["c"]);
@@ -62,7 +62,7 @@ fn a_trunk_carries_tagged_frames_of_its_vlans_alone() {
         ("a", "10.1.100.2/24", json!({"vlan": 100})),
         ("b", "10.1.201.2/24", json!({"vlan": 201})),
         ("c", "10.1.202.2/24", json!({"vlan": 202})),
-        // The trunk's frames without a tag are of VLAN 1.
+        // The trunk's untagged frames belong to VLAN 1.
         ("d", "10.1.1.2/24", json!({})),
     ] {
         add(&machine, &with_address(address, keys), container);
@@ -83,7 +83,7 @@ fn a_trunk_carries_tagged_frames_of_its_vlans_alone() {
 
 #[test]
 fn a_bridge_of_the_operator_filters_only_if_he_wants_it() {
-    // As in the reference: VLANs are noted on the port, and count from when he switches filtering on.
+    // As with the reference: the port gets the VLANs, and they have an effect after the operator switches filtering on.
     let machine = machine(&["a", "b"]);
     machine.sh("ip link add br0 type bridge vlan_default_pvid 5; ip link set br0 up");
     let result = add(&machine, &with_address("10.1.2.2/24", json!({"vlan": 100})), "a");

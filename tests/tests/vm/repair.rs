@@ -1,4 +1,4 @@
-//! `wasm-cni diff` and `wasm-cni repair` of what somebody broke in VLANs.
+//! `wasm-cni diff` and `wasm-cni repair` of damage in VLANs.
 
 use crate::network::{add, call, gateway_port, machine, pings, port, with_gateway};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn wasm_cni(machine: &Machine, argument: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_stays() {
+fn each_damage_in_a_vlan_is_shown_and_repaired_and_the_link_stays() {
     let machine = machine(&["a"]);
     let trunk = json!([{"id": 7}, {"minID": 200, "maxID": 210}]);
     let config = with_gateway(json!({"vlanTrunk": trunk}));
@@ -60,10 +60,10 @@ fn each_thing_that_somebody_breaks_in_a_vlan_is_shown_and_mended_and_the_link_st
 }
 
 #[test]
-fn a_link_under_the_gateway_s_name_that_is_none_is_told_and_left() {
+fn a_link_with_the_gateway_s_name_that_is_no_gateway_is_reported_and_left_alone() {
     for make in [
         "ip link add br0.100 type dummy",
-        // Somebody has put its port on a bridge of his own.
+        // Somebody moved its port to another bridge.
         "ip link add own type bridge; ip link set $PORT master own",
     ] {
         let machine = machine(&["a"]);

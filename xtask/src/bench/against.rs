@@ -1,6 +1,6 @@
-//! `cargo xtask bench --against DIST`: whether ADD, CHECK and DEL are slower than with another installed tree.
+//! `cargo xtask bench --against DIST`: measures whether ADD, CHECK and DEL are slower than with another installed tree.
 //!
-//! Both trees are measured in the same run, one right after the other, because times of two runs cannot be compared.
+//! It measures both trees in the same run, one right after the other, because times of two runs are not comparable.
 
 use super::ratio::{FEWEST, Ratio};
 use super::rows::{LIFE, walkthrough, with_previous};
@@ -15,28 +15,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 
-/// Pairs by default. While other programs kept both processors busy, the ends of the interval of 150 pairs were 10 to 20 %
-/// from the median for elapsed time, and 3 % for processor time. Four times the pairs halve that.
+/// The default number of pairs. While other programs used both processors, the confidence interval of 150 pairs was 10
+/// to 20 % around the median for elapsed time, and 3 % for processor time. Four times the pairs halve it.
 pub const PAIRS: u16 = 150;
-/// The limit by default, in per cent.
+/// The default limit, in per cent.
 pub const LIMIT: f64 = 2.0;
-/// What is executed, in the order of an attachment's life.
+/// The verbs, in the order of an attachment's life.
 const VERBS: [&str; 3] = ["ADD", "CHECK", "DEL"];
 /// The host's program in a tree.
 const PROGRAM: &str = "wasm-cni";
-/// Turns before those that count: they compile the components, note that in the cache, and load kernel modules.
+/// Warm-up turns: they compile the components, write the cache, and load kernel modules.
 const WARM: u16 = 2;
-/// The copies of the trees, which are what is executed.
+/// Copies of the trees, which are the executed ones.
 const COPIES: [&str; 2] = ["/run/trees/current", "/run/trees/against"];
-/// The caches of compiled components. Each tree has its own, so that neither reads what the other wrote.
+/// The caches of compiled components. Each tree has its own, so that neither reads the other's files.
 const CACHES: [&str; 2] = ["/run/wasm-cni/cache.current", "/run/wasm-cni/cache.against"];
 
-/// How the current tree may compare with the other.
+/// The comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    /// By how many per cent it may be slower: the most that the upper end of the interval may tell.
+    /// By how many per cent it may be slower: the limit for the upper end of the interval.
     pub percent: f64,
-    /// Whether this is about processor time, and not about elapsed time.
+    /// Whether it compares processor time instead of elapsed time.
     pub is_processor_time: bool,
 }
 
@@ -44,8 +44,8 @@ pub struct Limit {
 #[derive(Default)]
 struct Times {
     elapsed: Vec<f64>,
-    /// Of the process and its children: what other programs do on the machine counts less than in the elapsed time. What the
-    /// kernel does later or elsewhere is not in it.
+    /// Of the process and its children. Other programs on the machine affect it less than the elapsed time. It does not
+    /// include the kernel's deferred work.
     processor: Vec<f64>,
 }
 
@@ -64,13 +64,13 @@ pub fn run(pairs: u16, limit: Limit, against: &Path) -> Result<()> {
     sh::run(process.arg("--inside").arg(current).arg("--against").arg(other))
 }
 
-/// Measures the current tree and the other, in namespaces of our own; an error if a verb is slower than the limit allows.
+/// Measures the current tree and the other, in its own namespaces; an error if a verb is slower than the limit allows.
 pub fn measure(pairs: u16, limit: Limit, trees: [PathBuf; 2]) -> Result<()> {
     let sides = [copy(&trees[0], COPIES[0])?, copy(&trees[1], COPIES[1])?];
     // By tree, then by verb.
     let mut times: [[Times; 3]; 2] = Default::default();
     for turn in 0..WARM + pairs {
-        // Whatever the first of a pair leaves to the second, both get it equally often.
+        // The first tree of a pair may affect the second, so each is the first equally often.
         let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
         for tree in order {
             let mut dropped = Default::default();
@@ -112,22 +112,22 @@ pub fn measure(pairs: u16, limit: Limit, trees: [PathBuf; 2]) -> Result<()> {
 
 /// Copies a tree into memory.
 ///
-/// Where the kernel has put a file counts: of two trees with the same bytes on one disk, one took 14 % less time for CHECK
-/// again and again. Files of a tmpfs are all in single pages.
+/// The place of a file in memory affects the time: with two identical trees on one disk, CHECK took 14 % less time with
+/// one of them in every run. Files of a tmpfs are all in single pages.
 fn copy(tree: &Path, to: &str) -> Result<Side> {
     fs::create_dir_all(to)?;
     sh::stdout(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(to))?;
     Ok(Side { dir: to.into(), is_reference: false })
 }
 
-/// Puts the program into other pages, so that a lucky place is a matter of one turn and not of the whole run.
+/// Copies the program into other pages, so that a lucky place affects only one turn and not the whole run.
 fn move_program(side: &Side) -> Result<()> {
     let (program, new) = (side.dir.join(PROGRAM), side.dir.join(".new"));
     fs::copy(&program, &new)?;
     Ok(fs::rename(new, program)?)
 }
 
-/// One attachment in a world of its own; adds the times of each verb.
+/// One attachment in a world of its own; records the time of each verb.
 fn attach(side: &Side, cache: &str, times: &mut [Times; 3]) -> Result<()> {
     let config = walkthrough();
     let mut text = config.to_string();
@@ -149,7 +149,7 @@ fn attach(side: &Side, cache: &str, times: &mut [Times; 3]) -> Result<()> {
     world.end()
 }
 
-/// The processor time of all children that have ended, and of theirs.
+/// The processor time of all ended children, and of their children.
 fn processor_millis() -> Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     Ok((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1000.0)

@@ -1,4 +1,5 @@
-//! The kernel's floor: the messages of a real ADD and DEL that change something, taken from `strace`, for the program in `benches`.
+//! The kernel's floor: the messages of a real ADD and DEL that change something, recorded with `strace`, for the
+//! program in `benches`.
 
 use super::rows::walkthrough;
 use super::world::{Call, Side, World};
@@ -8,28 +9,28 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// `RTM_NEWLINK`, and from there on new, delete, get, set of each kind (`linux/rtnetlink.h`).
+/// `RTM_NEWLINK`. From there on, each object has four types: new, delete, get, set (`linux/rtnetlink.h`).
 const RTM_NEWLINK: u16 = 16;
-/// Of each four messages of a kind the third only asks.
+/// The third of each four types only reads.
 const GET: u16 = 2;
 /// The subsystem of nf_tables, in the upper byte (`linux/netfilter/nfnetlink.h`).
 const NFTABLES: u16 = 10;
-/// `NFNL_MSG_BATCH_BEGIN`, and its length without the generation that it was written for.
+/// `NFNL_MSG_BATCH_BEGIN`, and its length without the ruleset generation that it was written for.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_BEGIN_BYTES: usize = 20;
 
-/// The program, and what it sends.
+/// The program and its messages.
 pub struct Floor {
-    /// `benches/src/floor.rs`, built.
+    /// The built `benches/src/floor.rs`.
     pub program: PathBuf,
-    /// Of an ADD.
+    /// The messages of an ADD.
     pub add: PathBuf,
-    /// Of the DEL after it.
+    /// The messages of the DEL after it.
     pub del: PathBuf,
 }
 
 impl Floor {
-    /// Takes the messages of the walkthrough in a world as every call is measured in.
+    /// Records the messages of the walkthrough, in a world like that of every measured call.
     pub fn capture(side: &Side, program: PathBuf) -> Result<Floor> {
         let text = walkthrough().to_string();
         let world = World::new(1)?;
@@ -38,7 +39,7 @@ impl Floor {
         for (verb, to) in [("ADD", &floor.add), ("DEL", &floor.del)] {
             let traces = tempfile::tempdir()?;
             let mut strace = call.process_of(Path::new("strace"), verb)?;
-            // A file for each process; data as a dump, for strace knows better than bytes what most of it means.
+            // A file for each process. Data is a hex dump, because strace decodes most of it otherwise.
             strace.args(["-ff", "-qq", "-e", "trace=setns,socket,sendto,sendmsg", "-e", "write=all", "-o"]);
             strace.arg(traces.path().join("trace")).arg(call.program());
             strace.stdout(fs::File::create("/dev/null")?);
@@ -51,7 +52,7 @@ impl Floor {
                 let pid = path.extension().and_then(|pid| pid.to_str()).and_then(|pid| pid.parse().ok());
                 processes.push((pid.context("a trace of no process")?, fs::read_to_string(&path)?));
             }
-            // The host first: its children have later numbers.
+            // The host comes first, because its children have higher process IDs.
             processes.sort();
             let mut text = String::new();
             for (place, (_, trace)) in processes.iter().enumerate() {
@@ -67,7 +68,7 @@ impl Floor {
     }
 }
 
-/// What is known of a socket.
+/// A socket in a trace.
 #[derive(Clone, Copy, PartialEq)]
 enum Socket {
     Host,
@@ -75,7 +76,8 @@ enum Socket {
     Nft,
 }
 
-/// Adds the lines for the program that a process's trace has: of the host rtnetlink and nf_tables, of another nf_tables alone.
+/// Adds the lines for the program from the trace of a process: rtnetlink and nf_tables of the host, only nf_tables of
+/// another process.
 fn messages(trace: &str, is_host: bool, text: &mut String) -> Result<()> {
     let mut sockets: HashMap<u32, Socket> = HashMap::new();
     let mut is_inside = false;
@@ -130,7 +132,7 @@ fn is_change(kind: u16) -> bool {
 /// The bytes of a line of a dump: ` | 00010  00 00 00 00 …  ........ |`.
 fn dumped(line: &str) -> Vec<u8> {
     let Some(rest) = line.strip_prefix(" | ").and_then(|rest| rest.get(5..)) else { return Vec::new() };
-    // Sixteen of them, in two halves; then the same as text.
+    // Sixteen bytes, in two halves; then the same as text.
     let bytes = rest.get(..51).unwrap_or(rest);
     bytes
         .split_whitespace()
@@ -160,7 +162,7 @@ fn split(bytes: &[u8]) -> Vec<&[u8]> {
     all
 }
 
-/// A batch that any ruleset takes.
+/// Removes the generation, so that any ruleset accepts the batch.
 fn without_generation(messages: &[&[u8]]) -> Vec<u8> {
     let mut batch = Vec::new();
     for message in messages {
@@ -175,7 +177,7 @@ fn without_generation(messages: &[&[u8]]) -> Vec<u8> {
     batch
 }
 
-/// The descriptor of `IFLA_NET_NS_FD` within a new veth's peer: link info, data, peer, attributes.
+/// The descriptor of `IFLA_NET_NS_FD` in a new veth's peer: link info, data, peer, attributes.
 fn netns_fd(message: &[u8]) -> Option<usize> {
     const LINKINFO: u16 = 18;
     const INFO_DATA: u16 = 2;

@@ -1,4 +1,4 @@
-//! How an ADD grows with what is there already: leases, ports of the bridge, rules.
+//! How the time of an ADD grows with the existing objects: leases, ports of the bridge, rules.
 
 use super::row::Row;
 use super::rows::walkthrough;
@@ -14,26 +14,27 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Ours, and the reference's.
+/// Our implementation, and the reference.
 const NETWORKS: [&str; 2] = ["ours", "reference"];
 
-/// ADD's time by how much is there.
+/// The time of ADD for each number of objects.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
-    /// Of what.
+    /// The kind of object.
     pub of: &'static str,
-    /// How much, and the medians of ours and the reference's in milliseconds.
+    /// The number of objects, and our median and the reference's in milliseconds.
     pub points: Vec<(u32, f64, f64)>,
 }
 
-/// Something that grows.
+/// A kind of object that grows.
 struct Grown {
     of: &'static str,
     levels: &'static [u32],
     target: f64,
-    /// The kernel takes so many milliseconds for each of it, when the world ends: in the background, where it would slow what is measured next.
+    /// The milliseconds that the kernel takes for each object when the world ends. It does so in the background, which
+    /// would slow the next measurement.
     end_millis: u64,
-    /// Puts so much of it there, once an attachment was made and taken away.
+    /// Makes that many objects, after one attachment was added and deleted.
     fill: fn(u32) -> Result<()>,
 }
 
@@ -43,12 +44,12 @@ const ALL: [Grown; 3] = [
     Grown { of: "nat rules", levels: &[10, 500, 5_000], target: 1.3, end_millis: 0, fill: rule },
 ];
 
-/// Measures each at each level; gives a row for ours, and one for the reference's own growth.
+/// Measures each kind at each level; returns a row for ours, and one for the reference's own growth.
 pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> {
     let mut config = walkthrough();
     config["ipam"]["subnet"] = "10.0.0.0/15".into();
     config["ipam"]["routes"] = serde_json::json!([{"dst": "0.0.0.0/0"}]);
-    // A store each: one that somebody else changes is read again by us.
+    // Each implementation has its own store, because ours reads a store again that somebody else changes.
     let texts = NETWORKS.map(|name| {
         config["name"] = name.into();
         config.to_string()
@@ -100,7 +101,7 @@ pub fn measure(sides: &[Side; 2], pairs: u16) -> Result<(Vec<Row>, Vec<Curve>)> 
     Ok((rows, curves))
 }
 
-/// Leases of others, from the subnet's beginning.
+/// Leases of others, from the start of the subnet.
 fn hold(leases: u32) -> Result<()> {
     for network in NETWORKS {
         let store = Path::new(KEPT_LEASES).join(network);
@@ -109,7 +110,7 @@ fn hold(leases: u32) -> Result<()> {
         for number in 0..leases {
             // The first address is the gateway's.
             last = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 2).to_bits() + number);
-            // As long as the identifiers of containerd.
+            // As long as containerd's identifiers.
             fs::write(store.join(last.to_string()), format!("{number:064x}\r\neth0"))?;
         }
         fs::write(store.join("last_reserved_ip.0"), last.to_string())?;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: everything that `docs/performance.md` tells, measured in one run.
+//! `cargo xtask bench`: measures everything in `docs/performance.md`, in one run.
 
 mod against;
 mod arguments;
@@ -22,19 +22,19 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The crate of the programs that are compared with.
+/// The crate of the programs to compare with.
 const BENCHES: &str = "wasm-cni-benches";
-/// What the measuring process writes, in `target`.
+/// The files of the measuring process, in `target`.
 const RESULTS: &str = "bench.json";
 const PLOT: &str = "bench.svg";
 const TABLE: &str = "bench.md";
-/// Where the results are told.
+/// The page with the results.
 const PAGE: &str = "docs/performance.md";
 const PAGE_PLOT: &str = "docs/performance.svg";
-/// Between these in the page the table is.
+/// The table in the page is between these lines.
 const MARKS: [&str; 2] = ["<!-- measured -->\n", "<!-- end -->"];
 
-/// Builds, and measures in namespaces of its own; with `update` the page gets what was measured.
+/// Builds, and measures in namespaces of its own; with `update` writes the results into the page.
 pub fn run(pairs: u16, only: Option<&str>, update: bool) -> Result<()> {
     machine::ensure_packages(&[
         machine::IPTABLES,
@@ -74,13 +74,13 @@ pub fn run(pairs: u16, only: Option<&str>, update: bool) -> Result<()> {
     Ok(())
 }
 
-/// Where the measuring process finds and puts things.
+/// The paths of the measuring process.
 pub struct Places {
-    /// Ours, installed.
+    /// Our installed tree.
     pub dist: PathBuf,
     /// The programs of `benches`.
     pub programs: PathBuf,
-    /// The folder of the results.
+    /// The directory of the results.
     pub out: PathBuf,
 }
 
@@ -90,7 +90,7 @@ pub fn measure(pairs: u16, only: Option<&str>, places: &Places) -> Result<()> {
     let (few, floor_program) = (pairs.div_ceil(8), places.programs.join("floor"));
     let wanted = |name: &str| only.is_none_or(|only| only.split(',').any(|word| word == name));
     let (mut rows, mut phases, mut curves): (Vec<Row>, _, _) = (Vec::new(), Vec::new(), Vec::new());
-    // It compiles the components, which is measured by itself.
+    // This compiles the components; another row measures it.
     let warm = world::World::new(1)?;
     let text = walkthrough().to_string();
     let call = world::Call { side: &sides[0], plugin: "bridge", config: &text, container: 0 };

@@ -1,4 +1,4 @@
-//! The plot: where the time of an ADD goes, ours beside what it is compared with, and how it grows.
+//! The plot: the phases of an ADD, the ratios, and the growth.
 
 use super::growth::Curve;
 use super::row::Row;
@@ -6,7 +6,7 @@ use super::rows::Phases;
 use std::fmt::Write;
 
 const WIDTH: f64 = 760.0;
-/// Where bars begin, and how long the longest is.
+/// The start of the bars, and the length of the longest.
 const LEFT: f64 = 330.0;
 const LONGEST: f64 = 360.0;
 const LINE: f64 = 20.0;

@@ -1,11 +1,11 @@
-//! How much slower one of two is, and how sure that is.
+//! The ratio of two series of times, with its confidence interval.
 
 use super::world::median;
 use anyhow::{Context, Result, ensure};
 
-/// So many pairs it takes at least: all of fewer are less sure than 95 %.
+/// The minimum number of pairs: with fewer, even the whole range has less than 95 % confidence.
 pub const FEWEST: u16 = 6;
-/// What both tails outside of a confidence interval have together: 5 %.
+/// The probability of both tails outside of the confidence interval: 5 %.
 const OUTSIDE: f64 = 0.05;
 
 /// The median of paired ratios, with its 95 % confidence interval.
@@ -20,15 +20,17 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Compares two series of times, of which the ones at the same place were taken one right after the other.
+    /// Compares two series of times. Times at the same index were measured one right after the other.
     ///
-    /// Each pair gives one ratio, `ours / other`: what the machine does at that time slows both, and so cancels out. The
-    /// interval is the binomial one for a median. Each ratio is below the true median or above it with equal probability,
-    /// so the number of those below follows the binomial distribution of n and 1/2, whatever the times' distribution is.
-    /// The interval reaches from the kth smallest ratio to the kth largest, with the largest k for which it misses the
-    /// true median with a probability of at most 5 %. Of 150 ratios these are the 63rd and the 88th.
+    /// Each pair gives one ratio, `ours / other`. Other work on the machine slows both times of a pair, so it cancels
+    /// out. The interval is the binomial confidence interval for a median. Each ratio is below the true median or above
+    /// it with equal probability, so the number of those below follows the binomial distribution of n and 1/2, whatever
+    /// the distribution of the times is. The interval reaches from the kth smallest ratio to the kth largest, with the
+    /// largest k for which it misses the true median with a probability of at most 5 %. Of 150 ratios these are the
+    /// 63rd and the 88th.
     ///
     /// # Errors
+    ///
     /// If the series differ in length, or have fewer pairs than [`FEWEST`].
     pub fn of(ours: &[f64], other: &[f64]) -> Result<Ratio> {
         ensure!(ours.len() == other.len(), "{} times and {} are no pairs", ours.len(), other.len());
@@ -42,14 +44,15 @@ impl Ratio {
     }
 }
 
-/// The k of the interval, counted from 1; none if the whole range of so many values is no such interval.
+/// The k of the interval, counted from 1; none if even the whole range of that many values is no such interval.
 fn rank(count: usize) -> Option<usize> {
     let n = count as f64;
-    // Of exactly 0 below the median. As a logarithm: the probability itself is too small for a number of this kind.
+    // The probability of exactly 0 below the median, as a logarithm, because the number itself is too small for an
+    // `f64`.
     let (mut log_probability, mut tail) = (-n * std::f64::consts::LN_2, 0.0);
     for k in 0..count {
         tail += log_probability.exp();
-        // With k + 1 as the rank the interval misses if at most k ratios are below the median, or above it.
+        // With rank k + 1, the interval misses if at most k ratios are below the median, or above it.
         if tail > OUTSIDE / 2.0 {
             return (k > 0).then_some(k);
         }
@@ -62,7 +65,7 @@ fn rank(count: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// The table that textbooks have.
+    /// The table in textbooks.
     #[test]
     fn the_ranks_are_those_of_the_binomial_distribution() {
         for (count, expected) in

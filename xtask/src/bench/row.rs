@@ -3,25 +3,25 @@
 use serde::Serialize;
 use std::fmt::Write;
 
-/// Something measured against something else, and what it was to be.
+/// A measurement, what it is compared with, and its target.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was measured.
+    /// The measured call.
     pub what: String,
-    /// Of what.
+    /// The unit.
     pub unit: &'static str,
-    /// Ours.
+    /// Our value.
     pub ours: f64,
-    /// What it is compared with; none, if the target is absolute.
+    /// The value to compare with; none if the target is absolute.
     pub other: Option<f64>,
-    /// Whose that is.
+    /// Who has that value.
     pub against: String,
-    /// The most that ours may be, as a multiple of the other, or absolute.
+    /// The target for ours: the maximum, as a multiple of the other value, or absolute.
     pub target: f64,
 }
 
 impl Row {
-    /// Ours as a multiple of the other; without one, ours.
+    /// Ours as a multiple of the other value; without one, ours.
     pub fn ratio(&self) -> f64 {
         self.other.map_or(self.ours, |other| self.ours / other)
     }
@@ -54,7 +54,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Three digits that mean something.
+/// Three significant digits.
 fn number(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

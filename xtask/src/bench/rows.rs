@@ -1,4 +1,4 @@
-//! What is measured, each beside what it is compared with: turn by turn, so that whatever else the machine does hits both.
+//! The measurements. Ours and the other implementation take turns, so that other work on the machine affects both.
 
 use super::floor::Floor;
 use super::row::Row;
@@ -13,21 +13,21 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What the reference is called in the table.
+/// The reference's name in the table.
 const REFERENCE: &str = "Debian's";
-/// Ports of the large map.
+/// The number of ports in the large map.
 const PORTS: u16 = 20;
-/// ADDs at once, and their workers.
+/// The number of ADDs at once, and of their workers.
 const CROWD: (usize, usize) = (64, 8);
 
-/// Between ADD and DEL: the kernel is done with a new link (duplicate addresses, multicast groups), as with one of a container that
-/// has lived.
+/// The wait between ADD and DEL, until the kernel has finished with a new link (duplicate address detection, multicast
+/// groups), as for a container that has run for a while.
 pub const LIFE: Duration = Duration::from_millis(150);
 
 /// The phases of an ADD, by name, in microseconds.
 pub type Phases = Vec<(String, f64)>;
 
-/// The walkthrough's, in a version that has CHECK.
+/// The walkthrough's configuration, in a version that has CHECK.
 pub fn walkthrough() -> Value {
     json!({
         "cniVersion": "0.4.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
@@ -43,14 +43,15 @@ fn row(what: &str, ours: &[f64], other: &[f64], against: &str, target: f64) -> R
     Row { what: what.to_owned(), unit: "ms", ours, other, against: against.to_owned(), target }
 }
 
-/// A configuration with the result of its ADD, as CHECK and DEL get it.
+/// A configuration with the result of its ADD, as for CHECK and DEL.
 pub fn with_previous(config: &Value, result: &str) -> Result<String> {
     let mut config = config.clone();
     config["prevResult"] = serde_json::from_str(result).context("a result")?;
     Ok(config.to_string())
 }
 
-/// ADD, CHECK and DEL of the walkthrough, beside the reference, the kernel's floor, and the same plan without its planning.
+/// ADD, CHECK and DEL of the walkthrough; compared with the reference, the kernel's floor, and the same plan without
+/// planning.
 pub fn verbs(sides: &[Side; 2], pairs: u16, planned: &Path, floor: &Floor) -> Result<(Vec<Row>, Phases)> {
     let config = walkthrough();
     let text = config.to_string();
@@ -139,7 +140,7 @@ pub fn start(sides: &[Side; 2], pairs: u16) -> Result<Row> {
     Ok(row("start to VERSION", &times[0], &times[1], REFERENCE, 0.3))
 }
 
-/// Dual stack, until both addresses answer.
+/// A dual stack ADD, until both addresses answer.
 pub fn dual_stack(sides: &[Side; 2], pairs: u16) -> Result<Row> {
     let config = json!({
         "cniVersion": "1.0.0", "name": "dual", "type": "bridge", "bridge": "dual0", "isGateway": true,
@@ -196,7 +197,7 @@ pub fn ports(sides: &[Side; 2], pairs: u16) -> Result<Row> {
     Ok(row(&format!("portmap ADD of {PORTS} ports"), &times[0], &times[1], REFERENCE, 0.10))
 }
 
-/// Many at once.
+/// Many ADDs at once.
 pub fn crowd(sides: &[Side; 2], turns: u16) -> Result<Row> {
     let text = walkthrough().to_string();
     let mut times = [Vec::new(), Vec::new()];
@@ -260,7 +261,7 @@ pub fn memory(sides: &[Side; 2], floor: &Path) -> Result<Row> {
     })
 }
 
-/// What is installed, and the same plugins of Debian's.
+/// The installed size, and that of the same plugins of Debian.
 pub fn size(sides: &[Side; 2]) -> Result<Vec<Row>> {
     let bytes = |path: &Path| Ok::<f64, std::io::Error>(fs::metadata(path)?.len() as f64 / 1e6);
     let (mut ours, mut theirs) = (bytes(&sides[0].dir.join("wasm-cni"))?, 0.0);
@@ -277,7 +278,7 @@ pub fn size(sides: &[Side; 2]) -> Result<Vec<Row>> {
     Ok(vec![of("installed size without the compile helper", ours), helper])
 }
 
-/// The first ADD with a component that nobody has compiled.
+/// The first ADD with a component that is not compiled yet.
 pub fn first(sides: &[Side; 2], turns: u16) -> Result<Row> {
     let dropped = Path::new("/run/dropped");
     fs::create_dir_all(dropped)?;
@@ -290,7 +291,7 @@ pub fn first(sides: &[Side; 2], turns: u16) -> Result<Row> {
     let text = walkthrough().to_string();
     let mut times = Vec::new();
     for turn in 0..turns {
-        // A custom section makes another component of it.
+        // A custom section makes it another component.
         let name = format!("turn{turn:04}");
         let section = [&[0, 9, 8], name.as_bytes()].concat();
         fs::write(dropped.join("bridge.wasm"), [component.as_slice(), &section].concat())?;

@@ -1,4 +1,4 @@
-//! What a call is measured in: the namespaces of a host and of its containers, made anew each time.
+//! The environment of a measured call: the namespaces of a host and of its containers, new for each turn.
 
 use crate::sh;
 use anyhow::{Context, Result, bail};
@@ -8,27 +8,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Where Debian puts the reference plugins.
+/// The directory of Debian's reference plugins.
 const REFERENCE_DIR: &str = "/usr/lib/cni";
 /// The host's namespace.
 const HOST: &str = "host";
-/// What is kept of attachments, ours and the reference's; private here.
-/// The stores of leases.
+/// The records of attachments, ours and the reference's, private here; and the lease stores.
 pub const KEPT_LEASES: &str = "/var/lib/cni/networks";
 const KEPT: [&str; 3] = ["/run/wasm-cni/attachments", KEPT_LEASES, "/run/wasm-cni/leases"];
-/// Until the kernel has taken a namespace down, in the background.
+/// The wait until the kernel has removed a namespace in the background.
 const QUIET: Duration = Duration::from_millis(60);
 
 /// One of the two implementations.
 #[derive(Clone)]
 pub struct Side {
-    /// Where its plugins are.
+    /// The directory of its plugins.
     pub dir: PathBuf,
     /// Whether it is the reference.
     pub is_reference: bool,
 }
 
-/// Ours, and Debian's.
+/// Ours and Debian's.
 pub fn sides(dist: &Path) -> [Side; 2] {
     [
         Side { dir: dist.to_owned(), is_reference: false },
@@ -36,14 +35,14 @@ pub fn sides(dist: &Path) -> [Side; 2] {
     ]
 }
 
-/// A host, and so many containers, `c0` and on.
+/// A host and a number of containers, `c0`, `c1`, ….
 pub struct World {
     own: File,
     containers: usize,
 }
 
 impl World {
-    /// Makes the namespaces; nothing is attached.
+    /// Makes the namespaces, without attachments.
     pub fn new(containers: usize) -> Result<World> {
         let own = File::open("/proc/thread-self/ns/net")?;
         let names = (0..containers).map(|number| format!("c{number}"));
@@ -56,7 +55,7 @@ impl World {
         Ok(world)
     }
 
-    /// Takes them down, with all that was kept of attachments.
+    /// Removes them, with all records of attachments.
     pub fn end(self) -> Result<()> {
         setns(&self.own, CloneFlags::CLONE_NEWNET)?;
         let names = (0..self.containers).map(|number| format!("c{number}"));
@@ -71,7 +70,7 @@ impl World {
     }
 }
 
-/// The path of a namespace by name.
+/// The path of a namespace.
 pub fn netns(name: &str) -> String {
     format!("/run/netns/{name}")
 }
@@ -83,9 +82,9 @@ pub fn ip(words: &[&str]) -> Result<()> {
 
 /// One call of a plugin.
 pub struct Call<'a> {
-    /// Whose.
+    /// The implementation.
     pub side: &'a Side,
-    /// Its name.
+    /// The plugin's name.
     pub plugin: &'a str,
     /// The configuration of the call.
     pub config: &'a str,
@@ -93,9 +92,9 @@ pub struct Call<'a> {
     pub container: usize,
 }
 
-/// What a call took, and said.
+/// The time and output of a call.
 pub struct Done {
-    /// From its start to its end.
+    /// The time from its start to its end.
     pub took: Duration,
     /// Its standard output.
     pub stdout: String,
@@ -114,7 +113,7 @@ impl Call<'_> {
         Ok(process)
     }
 
-    /// Another program, told what the plugin would be.
+    /// Another program, with the plugin's environment and input.
     pub fn process_of(&self, program: &Path, verb: &str) -> Result<Command> {
         let of = self.process(verb)?;
         let mut process = Command::new(program);
@@ -127,7 +126,7 @@ impl Call<'_> {
         self.side.dir.join(self.plugin)
     }
 
-    /// The configuration as a file to read from.
+    /// The configuration as an open file.
     fn stdin(&self) -> Result<File> {
         let path = format!("/run/bench-{}.json", self.container);
         fs::write(&path, self.config)?;
@@ -139,7 +138,7 @@ impl Call<'_> {
         timed(self.process(verb)?.env("WASM_CNI_TIMINGS", "1"))
     }
 
-    /// How long it takes, in milliseconds.
+    /// Its duration, in milliseconds.
     pub fn millis(&self, verb: &str) -> Result<f64> {
         Ok(millis(self.run(verb)?.took))
     }
@@ -165,7 +164,7 @@ pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// The middle; of an even number the mean of the two in the middle.
+/// The median; of an even number of values, the mean of the two in the middle.
 pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);

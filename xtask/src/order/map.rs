@@ -1,8 +1,8 @@
-//! What the linker says of a binary: which section is where.
+//! Reads the linker's map of a binary: the address of each section.
 
 use anyhow::{Result, ensure};
 
-/// Where a symbol's hash begins, in the mangling that has one: `17h`, 16 digits, `E`.
+/// The start of a symbol's hash in the legacy mangling: `17h`, 16 digits, `E`.
 const HASH: usize = 3 + 16 + 1;
 
 /// A function with a section of its own.
@@ -10,14 +10,14 @@ const HASH: usize = 3 + 16 + 1;
 pub struct Function {
     /// Its symbol.
     pub name: String,
-    /// As linked.
+    /// Its address as linked.
     pub address: u64,
-    /// In bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
 impl Function {
-    /// Its name, with `*` for the hash, if that has one.
+    /// Its name, with `*` in place of the hash, if it has one.
     pub fn pattern(&self) -> String {
         let at = self.name.len().saturating_sub(HASH);
         match self.name.get(at..) {
@@ -29,7 +29,7 @@ impl Function {
     }
 }
 
-/// The functions of a map as GNU ld writes it: ` .text.NAME`, address, size and file, on one line or on two.
+/// The functions of a map in GNU ld's format: ` .text.NAME`, address, size and file, on one line or on two.
 pub fn functions(map: &str) -> Result<Vec<Function>> {
     let mut functions = Vec::new();
     let mut lines = map.lines().peekable();
@@ -45,7 +45,7 @@ pub fn functions(map: &str) -> Result<Vec<Function>> {
             let word = numbers.get(at).and_then(|word| word.strip_prefix("0x"));
             word.and_then(|word| u64::from_str_radix(word, 16).ok()).unwrap_or_default()
         };
-        // What was dropped stands at 0.
+        // Dropped sections have address 0.
         if let (address @ 1.., size @ 1..) = (number(0), number(1)) {
             functions.push(Function { name: name.to_owned(), address, size });
         }

@@ -1,4 +1,5 @@
-//! `cargo xtask order`: which functions of the host a call executes, for `host/order.txt`, by which they are put together (docs/adr/0016-order.md).
+//! `cargo xtask order`: finds the functions of the host that a call executes, and writes `host/order.txt`, by which the
+//! linker places them together (docs/adr/0016-order.md).
 
 mod map;
 mod tracer;
@@ -13,14 +14,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tracer::Hit;
 
-/// What the host's build script reads.
+/// The input of the host's build script.
 const ORDER: &str = "host/order.txt";
-/// What it has the linker write, in its own folder.
+/// The linker's map, in the build script's own directory.
 const MAP: &str = "wasm-cni.map";
-/// The verbs whose functions are put together, the one that users wait for first.
+/// The verbs whose functions are listed; the first one is the one that users wait for.
 const VERBS: [&str; 3] = ["ADD", "CHECK", "DEL"];
 
-/// Builds, executes the walkthrough in namespaces of its own, and writes the order. It matters from the next build on.
+/// Builds, executes the walkthrough in namespaces of its own, and writes the order. It takes effect at the next build.
 pub fn run() -> Result<()> {
     machine::ensure_packages(&[machine::IPTABLES, machine::IP, machine::UNSHARE])?;
     let workspace = Workspace::read()?;
@@ -49,7 +50,7 @@ fn newest_map(workspace: &Workspace) -> Result<PathBuf> {
     maps.pop().map(|(_, map)| map).with_context(|| format!("no {MAP} below {}", built.display()))
 }
 
-/// Executes the walkthrough, in namespaces of our own; gives the order.
+/// Executes the walkthrough, in its own namespaces; returns the order.
 pub fn trace(dist: &Path, map: &Path) -> Result<String> {
     let text = fs::read_to_string(map).with_context(|| format!("failed to read {}", map.display()))?;
     let functions = map::functions(&text)?;
@@ -60,7 +61,7 @@ pub fn trace(dist: &Path, map: &Path) -> Result<String> {
         let call = Call { side: &ours, plugin: "bridge", config, container: 0 };
         call.process(verb)
     };
-    // It compiles the components, and makes the bridge.
+    // This turn compiles the components, and makes the bridge.
     for verb in ["ADD", "DEL"] {
         sh::stdout(&mut call(&config.to_string(), verb)?)?;
     }
@@ -77,8 +78,9 @@ pub fn trace(dist: &Path, map: &Path) -> Result<String> {
     Ok(order(&functions, &hits))
 }
 
-/// What ADD executes until it has a planner, what the planner does, and what ADD does after that; then what the other verbs do
-/// besides. A line is a name, with `*` for the hash that ends it, or without, where most of what has that name is not executed.
+/// The functions of ADD until it has a planner, those of the planner, the rest of ADD, then the additional functions of
+/// the other verbs. A line is a name, with `*` for the hash at its end; without `*` if most functions of that name are
+/// not executed.
 fn order(functions: &[Function], verbs: &[Vec<Hit>]) -> String {
     let mut bytes: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let executed: BTreeSet<usize> = verbs.iter().flatten().map(|hit| hit.function).collect();

@@ -1,4 +1,5 @@
-//! Which functions a process and its forks execute, each told once: by a breakpoint at the beginning of each.
+//! Finds the functions that a process and its forks execute, each once, with a breakpoint at the start of each
+//! function.
 
 use super::map::Function;
 use anyhow::{Context, Result, bail};
@@ -20,15 +21,16 @@ const BREAKPOINT: u8 = 0xcc;
 /// A function that was executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Hit {
-    /// Its place among the functions.
+    /// Its index among the functions.
     pub function: usize,
-    /// Whether a fork was the first to execute it.
+    /// Whether a fork executed it first.
     pub in_planner: bool,
 }
 
-/// Runs a process to its end; gives what it wrote to stdout, and the functions that it and its forks executed, the first first.
+/// Runs a process to its end; returns its stdout, and the functions that it and its forks executed, in the order of
+/// their first call.
 ///
-/// What they execute instead of themselves is let go. An error unless the process succeeds.
+/// It detaches from a process that calls exec. An error unless the process succeeds.
 #[expect(unsafe_code, reason = "before exec")]
 pub fn executed(process: &mut Command, functions: &[Function]) -> Result<(String, Vec<Hit>)> {
     process.stdout(Stdio::piped());
@@ -48,7 +50,7 @@ pub fn executed(process: &mut Command, functions: &[Function]) -> Result<(String
 
 /// The breakpoints of a process.
 struct Breakpoints {
-    /// By address in that process: the function's number, and the byte that was there.
+    /// By address in that process: the function's index, and the original byte.
     set: BTreeMap<u64, (usize, u8)>,
 }
 
@@ -59,7 +61,7 @@ impl Breakpoints {
         let mut set = BTreeMap::new();
         for (number, function) in functions.iter().enumerate() {
             let address = base + function.address;
-            // Functions that are the same may have been folded into one, which has its breakpoint then.
+            // The linker may merge identical functions into one, which then has its breakpoint already.
             if let Entry::Vacant(place) = set.entry(address) {
                 let mut byte = [0];
                 memory.read_exact_at(&mut byte, address)?;
@@ -70,7 +72,7 @@ impl Breakpoints {
         Ok(Breakpoints { set })
     }
 
-    /// Goes on until all have ended.
+    /// Continues until all processes have ended.
     fn follow(&self, first: Pid) -> Result<Vec<Hit>> {
         let mut hits: Vec<Hit> = Vec::new();
         ptrace::cont(first, None)?;
@@ -90,7 +92,7 @@ impl Breakpoints {
                     }
                     ptrace::cont(process, None)?;
                 }
-                // A fork begins so.
+                // A fork starts with this stop.
                 WaitStatus::Stopped(process, Signal::SIGSTOP) => ptrace::cont(process, None)?,
                 WaitStatus::Stopped(process, signal) => ptrace::cont(process, Some(signal))?,
                 _ => {}
@@ -98,7 +100,7 @@ impl Breakpoints {
         }
     }
 
-    /// Takes the breakpoint away that a process has come to; gives the function.
+    /// Removes the breakpoint that a process has reached; returns the function.
     fn pass(&self, process: Pid) -> Result<usize> {
         let mut registers = ptrace::getregs(process)?;
         let at = registers.rip - 1;
@@ -112,7 +114,7 @@ impl Breakpoints {
     }
 }
 
-/// What is added to an address as linked: nothing, unless the binary may be anywhere; then it is the first of what is mapped.
+/// The load address: 0 for a binary with a fixed address, otherwise the first mapping.
 fn base(process: Pid) -> Result<u64> {
     const ET_EXEC: u16 = 2;
     let mut header = [0; 18];
@@ -125,7 +127,7 @@ fn base(process: Pid) -> Result<u64> {
     start.context("/proc/PID/maps has another form")
 }
 
-/// What a process has in memory, code included.
+/// The memory of a process, code included.
 fn memory(process: Pid) -> Result<File> {
     let path = format!("/proc/{process}/mem");
     OpenOptions::new().read(true).write(true).open(&path).with_context(|| format!("failed to open {path}"))

@@ -8,18 +8,18 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One that cargo built.
+/// A test binary that cargo built.
 pub struct Binary {
-    /// What it is built from, for people.
+    /// Its sources, for display.
     name: String,
     file: PathBuf,
-    /// Its package, where cargo would run it.
+    /// The directory of its package, where cargo would run it.
     dir: PathBuf,
-    /// What tells the tests that are meant from others.
+    /// The filter for its tests.
     options: &'static [&'static str],
 }
 
-/// The part that we read of what cargo says of each thing that it built.
+/// The part of cargo's build messages that we read.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: Option<PathBuf>,
@@ -39,14 +39,15 @@ struct Profile {
 }
 
 impl Binary {
-    /// That of one test target.
+    /// The binary of one test target.
     pub fn of_target(workspace: &Workspace, (package, target, options): Target) -> Result<Binary> {
         let found = build(workspace, &["--package", package, "--test", target])?.pop();
         let found = found.with_context(|| format!("cargo built no test {target} of {package}"))?;
         Ok(Binary { options, ..found })
     }
 
-    /// Those of all targets of packages, each built by itself, so that none changes another's features.
+    /// The binaries of all targets of packages. Each package is built by itself, so that none changes another's
+    /// features.
     pub fn of_packages(workspace: &Workspace, packages: &[&str]) -> Result<Vec<Binary>> {
         let mut found = Vec::new();
         for package in packages {
@@ -57,13 +58,13 @@ impl Binary {
         Ok(found)
     }
 
-    /// Whether no test of it matches.
+    /// Whether no test matches.
     pub fn has_none(&self, filter: &[String]) -> Result<bool> {
         let listed = sh::stdout(Command::new(&self.file).args(self.options).args(filter).arg("--list"))?;
         Ok(!listed.lines().any(|line| line.ends_with(": test")))
     }
 
-    /// The shell's command that executes it.
+    /// The shell command that executes it.
     pub fn command(&self, filter: &[String]) -> String {
         let path = |path: &Path| sh::quoted(&path.to_string_lossy());
         let options = self.options.iter().map(|option| (*option).to_owned());
@@ -81,7 +82,7 @@ fn build(workspace: &Workspace, what: &[&str]) -> Result<Vec<Binary>> {
     let mut found = Vec::new();
     for line in sh::stdout(&mut process)?.lines() {
         let artifact: Artifact = serde_json::from_str(line).context("cargo wrote something unexpected")?;
-        // Programs that tests execute are built and told of, too, in whatever order.
+        // cargo also reports programs that tests execute, in any order.
         let Artifact {
             manifest_path: Some(manifest),
             target: Some(target),

@@ -1,5 +1,5 @@
-# FOLDER SECONDS VIRTIOFSD QEMU [ARGUMENT...]: a VM that has this machine's files through FOLDER/files, and ends after that long at
-# the latest.
+# FOLDER SECONDS VIRTIOFSD QEMU [ARGUMENT...]: starts a VM that gets this machine's files through FOLDER/files, and stops
+# it after that number of seconds.
 set -eu
 folder=$1 seconds=$2 virtiofsd=$3
 shift 3

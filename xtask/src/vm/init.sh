@@ -16,7 +16,7 @@ mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work ov
 for dir in proc sys dev; do
   mount --move "/$dir" "/root/$dir"
 done
-# Nothing that runs on this machine is there.
+# The VM has its own /run, without the sockets of this machine's processes.
 mount -t tmpfs -o mode=755 tmpfs /root/run
 cp /start /session /root/run/
 exec switch_root /root /bin/sh /run/start

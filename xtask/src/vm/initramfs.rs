@@ -1,4 +1,4 @@
-//! The first files of the VM: enough to find the others.
+//! The initramfs of the VM: the files that it needs to mount the root file system.
 
 use super::kernel::Kernel;
 use crate::sh;
@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Statically linked, as nothing else is there yet.
+/// Statically linked, because there is nothing else yet.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Writes it to `archive`; the session is what the shell does there.
+/// Writes it to `archive`; `session` is the shell script that runs in the VM.
 pub fn write(kernel: &Kernel, session: &str, archive: &Path) -> Result<()> {
     let files = tempfile::tempdir().context("failed to make a temporary folder")?;
     let root = files.path();
@@ -38,7 +38,7 @@ pub fn write(kernel: &Kernel, session: &str, archive: &Path) -> Result<()> {
     fs::write(archive, output.stdout).with_context(|| format!("failed to write {}", archive.display()))
 }
 
-/// Modules are compressed on some distributions.
+/// Some distributions compress modules.
 fn unpack(module: &Path, copy: &Path) -> Result<()> {
     let program = match module.extension().and_then(|extension| extension.to_str()) {
         Some("xz") => "xz",

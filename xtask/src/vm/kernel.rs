@@ -1,25 +1,25 @@
-//! The kernel that is booted: an installed one, with what it takes as modules.
+//! The kernel to boot: an installed one, with the modules that it needs.
 
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is needed before the root file system is there; the rest is loaded from it, as it is used.
+/// The modules that are needed before the root file system is mounted. The others are loaded from it on demand.
 const NEEDED: [&str; 3] = ["virtio_pci", "virtiofs", "overlay"];
-/// What the tests are there for: a kernel without it is none.
+/// The module that the tests need; a kernel without it is not used.
 const WANTED: [&str; 3] = ["bridge", "8021q", "dummy"];
 
 /// An installed kernel.
 pub struct Kernel {
-    /// What to boot.
+    /// The kernel image.
     pub image: PathBuf,
-    /// Files of modules to load first, in that order.
+    /// The module files to load first, in that order.
     pub modules: Vec<PathBuf>,
 }
 
 impl Kernel {
-    /// The newest of those that have everything, Debian's cloud flavour first.
+    /// The newest kernel that has everything; Debian's cloud flavour has priority.
     pub fn find() -> Result<Kernel> {
         let mut releases: Vec<String> = fs::read_dir("/lib/modules")
             .context("no kernel is installed: /lib/modules")?
@@ -62,17 +62,17 @@ impl Kernel {
     }
 }
 
-/// A release's digits, so that 6.10 comes after 6.9.
+/// A release's numbers, so that 6.10 comes after 6.9.
 fn numbers(release: &str) -> Vec<u64> {
     release.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
-/// What depmod wrote of a kernel's modules.
+/// depmod's files about a kernel's modules.
 struct Modules<'a> {
     dir: &'a Path,
-    /// `modules.dep`: a file, a colon, the files that have to be loaded before it, the first last.
+    /// `modules.dep`: a file, a colon, the files to load before it, in reverse order.
     loadable: String,
-    /// `modules.builtin`: a file a line that would be there.
+    /// `modules.builtin`: one file per line.
     built_in: String,
 }
 
@@ -86,7 +86,7 @@ impl Modules<'_> {
             .collect()
     }
 
-    /// The files to load for a module, in that order; none for one that is built in.
+    /// The files to load for a module, in order; none for a built-in one.
     fn find(&self, loadable: &HashMap<String, (&str, &str)>, wanted: &str) -> Result<Vec<PathBuf>> {
         match loadable.get(wanted) {
             Some((file, before)) => {
@@ -99,7 +99,7 @@ impl Modules<'_> {
     }
 }
 
-/// The name of a module, by its file: `kernel/fs/fuse/virtiofs.ko.xz`.
+/// The name of a module, from its file: `kernel/fs/fuse/virtiofs.ko.xz`.
 fn name(file: &str) -> String {
     let file = file.rsplit('/').next().unwrap_or_default();
     file.split(".ko").next().unwrap_or_default().replace('-', "_")

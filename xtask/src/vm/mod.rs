@@ -1,4 +1,5 @@
-//! `cargo xtask vm`: what takes a kernel that this machine may not have, under Debian's in QEMU (docs/adr/0006-vm.md).
+//! `cargo xtask vm`: runs what needs a kernel that this machine may not have, under Debian's kernel in QEMU
+//! (docs/adr/0006-vm.md).
 
 mod binary;
 mod initramfs;
@@ -15,7 +16,7 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-/// The tests that need the VM: their package, the target in it, and what tells them from others of the target.
+/// The tests that need the VM: their package, the target in it, and the filter for the tests of the target.
 pub const TESTS: [Target; 2] = [("wasm-cni-tests", "vm", &[]), ("wasm-cni-fake", "machines", &["--ignored"])];
 
 /// See [`TESTS`].
@@ -24,27 +25,27 @@ pub type Target = (&'static str, &'static str, &'static [&'static str]);
 /// The packages whose tests depend on the kernel.
 const PACKAGES: [&str; 2] = ["wasm-cni", "wasm-cni-tests"];
 
-/// The limit for the tests that need the VM: many times what they take.
+/// The time limit for the tests that need the VM: many times their duration.
 pub const LIMIT: Duration = Duration::from_secs(2400);
 
-/// What to do in the VM.
+/// What to run in the VM.
 #[derive(Debug)]
 pub enum Session {
     /// A command, as words for the shell there.
     Command(Vec<String>),
     /// The tests that need it.
     Tests,
-    /// All tests that depend on the kernel: does another one than this machine's keep the promises?
+    /// All tests that depend on the kernel, to check them under another kernel than this machine's.
     AllTests,
 }
 
-/// Boots once, and does it; an error unless all of it succeeds within the limit.
+/// Boots once, and runs it; an error unless everything succeeds within the limit.
 pub fn run(session: &Session, limit: Duration) -> Result<()> {
     qemu::ensure_packages()?;
     let workspace = Workspace::read()?;
     let found = match session {
         Session::Command(words) => {
-            // One line, as ssh makes it.
+            // Joins the words to one line, as ssh does.
             let mut vm = Vm::boot(&workspace, &words.join(" "), limit)?;
             io::copy(&mut vm.output()?, &mut io::stdout())?;
             return vm.end();
@@ -62,7 +63,7 @@ pub fn run(session: &Session, limit: Duration) -> Result<()> {
     tally.end()
 }
 
-/// Runs those of its tests that match, as a part of `cargo xtask test`; boots nothing when none does.
+/// Runs the matching tests, as a part of `cargo xtask test`; does not boot if none matches.
 pub fn tests(workspace: &Workspace, filter: &[String], tally: &mut Tally) -> Result<()> {
     let mut found = Vec::new();
     for binary in targets(workspace)? {
@@ -81,7 +82,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<Binary>> {
     TESTS.into_iter().map(|target| Binary::of_target(workspace, target)).collect()
 }
 
-/// Compiles the components where the tests look for them: there it would take longer than the host waits.
+/// Compiles the components into the tests' cache; in the VM, compiling would exceed the host's time limit.
 fn compile(workspace: &Workspace) -> Result<()> {
     for plugin in workspace.plugins()? {
         let mut version = Command::new(workspace.dist_dir().join(&plugin.name));
@@ -92,7 +93,7 @@ fn compile(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Executes test binaries there, one after the other, whatever became of the ones before.
+/// Executes test binaries there, one after the other, also if earlier ones fail.
 fn execute(
     workspace: &Workspace,
     binaries: &[Binary],
@@ -103,7 +104,8 @@ fn execute(
     compile(workspace)?;
     let target_dir = sh::quoted(&workspace.target_dir.to_string_lossy());
     let mut script = format!("export CARGO_TARGET_DIR={target_dir}; failed=0\n");
-    // Read for the first time, from a busy machine, they would take longer than the host waits for a plan.
+    // Reads the files once before the tests. Read for the first time during a call, from a busy machine, they would
+    // make the call exceed the host's time limit for a plan.
     script += &format!("cat {target_dir}/dist/* {target_dir}/test-cache/* >/dev/null 2>&1\n");
     if let Ok(case) = std::env::var("CASE") {
         script += &format!("export CASE={}\n", sh::quoted(&case));

@@ -1,4 +1,4 @@
-//! QEMU, and the daemon that gives it this machine's files.
+//! QEMU, and the daemon that shares this machine's files with it.
 
 use super::initramfs;
 use super::kernel::Kernel;
@@ -12,15 +12,15 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
-/// In MiB. What is written goes there, too; this machine gives it page by page.
+/// In MiB. It includes everything that is written in the VM; this machine provides it page by page.
 const MEMORY: u32 = 4096;
-/// Where Debian 12 has it, with QEMU; where later ones do, in a package of its own.
+/// The path on Debian 12, in QEMU's package, and on later releases, in a package of its own.
 const FILE_DAEMONS: [&str; 2] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 
-/// A VM that does one session and ends.
+/// A VM that runs one session and ends.
 pub struct Vm {
     process: Child,
-    /// What is written beside the session's output.
+    /// The output besides the session's.
     folder: tempfile::TempDir,
     limit: Duration,
 }
@@ -42,7 +42,7 @@ fn file_daemon() -> Option<&'static str> {
 }
 
 impl Vm {
-    /// Boots, to do a session in the current folder: a script of the shell. It is stopped after `limit`.
+    /// Boots, to run a session in the current directory: a shell script. Stops the VM after `limit`.
     pub fn boot(workspace: &Workspace, session: &str, limit: Duration) -> Result<Vm> {
         let current = std::env::current_dir().context("there is no current folder")?;
         for path in [&workspace.root, &workspace.target_dir, &current] {
@@ -55,16 +55,16 @@ impl Vm {
         initramfs::write(&kernel, &session, &folder.path().join("initramfs"))?;
         eprintln!("booting {} in QEMU, for {} s at most", kernel.image.display(), limit.as_secs());
 
-        // As root, because the VM has all files of this machine.
+        // As root, because the VM sees all files of this machine.
         let mut process = machine::as_root("sh")?;
         process.args(["-c", include_str!("boot.sh"), "boot"]).arg(folder.path());
         process.arg(limit.as_secs().to_string()).arg(file_daemon().context("there is no virtiofsd")?);
         process.arg(machine::QEMU.program).args(["-nodefaults", "-no-user-config", "-display", "none"]);
-        // Without KVM: the same everywhere, also where that is there and does not work. A plain processor, whose wide registers would be
-        // emulated one by one.
+        // Without KVM, so that it behaves the same everywhere, also where KVM exists and does not work. A basic
+        // processor model, because each wide register would be emulated piece by piece.
         process.args(["-machine", "q35", "-accel", "tcg", "-cpu", "qemu64"]);
-        // Its time goes by what it executes, 2 ns an instruction: however busy this machine is, a second of it is as long. That
-        // takes a single processor.
+        // Its clock advances by 2 ns per executed instruction, so a second has the same length however busy this
+        // machine is. This needs a single processor.
         process.args(["-icount", "shift=1"]);
         process.args(["-m", &MEMORY.to_string(), "-numa", "node,memdev=memory"]);
         // Shared with the daemon.
@@ -74,14 +74,14 @@ impl Vm {
         process.args(["-serial", &format!("file:{}", file("kernel.log")), "-serial", "stdio"]);
         process.args(["-serial", &format!("file:{}", file("status"))]);
         process.arg("-kernel").arg(&kernel.image).args(["-initrd", &file("initramfs")]);
-        // Whatever stops the kernel ends QEMU, too. Programs are at the same addresses in each process, so that QEMU finds again what it
-        // made of their code: a process takes a sixth of the time.
+        // If the kernel stops, QEMU ends. Programs have the same addresses in each process, so that QEMU can reuse its
+        // translation of their code: a process takes a sixth of the time.
         process.args(["-no-reboot", "-append", "console=ttyS0 quiet panic=-1 mitigations=off norandmaps"]);
         let process = process.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         Ok(Vm { process: process.context("failed to start QEMU")?, folder, limit })
     }
 
-    /// What the session writes, on stdout and stderr; ends with it. To be taken once.
+    /// The session's stdout and stderr; ends with the session. Can be taken once.
     pub fn output(&mut self) -> Result<BufReader<ChildStdout>> {
         self.process.stdout.take().map(BufReader::new).context("the output is taken already")
     }
@@ -106,7 +106,7 @@ impl Vm {
     }
 }
 
-/// Refuses what is in a place that the VM has anew.
+/// Refuses a path that the VM does not share.
 fn refuse_covered(path: &Path) -> Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     for covered in ["/run", "/dev", "/proc", "/sys"] {

@@ -1,4 +1,4 @@
-# What a machine has once it is up; then the session. Serial lines: 0 for the kernel, 1 for the session's output, 2 for its exit
+# Prepares the machine, then runs the session. Serial lines: 0 for the kernel, 1 for the session's output, 2 for its exit
 # status.
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -13,10 +13,10 @@ ip link set lo up
 stty -F /dev/ttyS1 raw
 status=0
 sh /run/session </dev/null >/dev/ttyS1 2>&1 || status=$?
-# Whatever was written has left.
+# Waits until all output is sent.
 stty -F /dev/ttyS1 raw
 echo "$status" >/dev/ttyS2
 stty -F /dev/ttyS2 raw
 echo o >/proc/sysrq-trigger
-# The kernel takes a moment, and the first process must not end before.
+# The power-off takes a moment, and the first process must not end before it.
 sleep 60

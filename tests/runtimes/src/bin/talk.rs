@@ -1,4 +1,4 @@
-//! What a container runs, and who asks it: over TCP and UDP, in both families. `busybox-static` has no UDP.
+//! The program in the containers, as server and client over TCP and UDP, in both families. `busybox-static` has no UDP.
 #![expect(clippy::print_stdout, reason = "it answers on its standard output")]
 
 use anyhow::{Context, Result, bail};
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So long an answer is waited for.
+/// The time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> Result<()> {
@@ -23,7 +23,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Answers `NAME PEER` to everybody on port 80; over TCP so many bytes to who asks for a number of them.
+/// Answers every client on port 80 with `NAME PEER`. Over TCP, it sends that many bytes to a client that asks for a
+/// number.
 fn serve(name: &str) {
     let udp = UdpSocket::bind("[::]:80").or_else(|_| UdpSocket::bind("0.0.0.0:80"));
     let own = name.to_owned();
@@ -79,7 +80,7 @@ fn ask_udp(address: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned())
 }
 
-/// How long so many bytes take.
+/// The time for that many bytes.
 fn fetch(address: &str, bytes: usize) -> Result<Duration> {
     let mut stream = connect(address)?;
     stream.set_read_timeout(None)?;
