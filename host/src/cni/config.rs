@@ -38,7 +38,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> 
     let decoding = |what: &str| {
         CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
     };
-    if stdin.len() as u64 > MAX_BYTES {
+    if u64::try_from(stdin.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         let msg = format!("network configuration is larger than {MAX_BYTES} bytes");
         return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
     }

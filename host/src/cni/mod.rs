@@ -1,5 +1,8 @@
 //! The protocol: environment and bytes in, bytes out. Pure: it knows neither WebAssembly nor the kernel.
 
+#![deny(clippy::as_conversions, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![deny(clippy::arithmetic_side_effects)]
+
 pub mod command;
 pub mod config;
 pub mod error;

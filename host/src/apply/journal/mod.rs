@@ -3,6 +3,15 @@
 //! `STATE-DIR/KEY/PLUGIN.ORDINAL` is the section of one plugin of one attachment: lines of JSON, appended. It lives on
 //! a tmpfs that lasts as long as the kernel state that it describes, so nothing is flushed.
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![deny(clippy::arithmetic_side_effects)]
+
 mod record;
 mod v1;
 

@@ -3,6 +3,14 @@
 //! The files are the truth. Questions are answered from an index of them. Where there is a place for it, it is kept beside the journals and believed
 //! while the directory is as it was when the index was written; else the files are read once.
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod content;
 mod directory;
 pub(super) mod gaps;
@@ -23,6 +31,7 @@ use super::errno::as_go;
 use crate::value::{AddressRange, Owner, StoreRef};
 use content::Content;
 use index::Index;
+use nix::errno::Errno;
 use sidecar::Sidecar;
 use std::io;
 use std::net::IpAddr;
@@ -338,7 +347,7 @@ impl Store {
                 Ok(Some(content)) => content,
                 Ok(None) => continue,
                 Err(error) => {
-                    hidden |= error.raw_os_error() == Some(nix::errno::Errno::EACCES as i32);
+                    hidden |= error.raw_os_error().map(Errno::from_raw) == Some(Errno::EACCES);
                     Content::Unknown
                 }
             };
