@@ -1,6 +1,6 @@
 //! The audit log: a line of JSON for each plan that was applied, refused or undone (`docs/security.md`, S16; `docs/policy.md`).
 
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request, code};
 use crate::policy::{AuditLog, Violation};
 use crate::timings::{self, Phases};
 use crate::value::{Attachment, NetworkName, PluginName};
@@ -225,7 +225,7 @@ impl<'a> Record<'a> {
 
 fn required(log: &AuditLog, error: &io::Error) -> CniError {
     let msg = format!("the audit log {} cannot be written, and policy requires it", log.file.display());
-    CniError::new(code::IO_FAILURE, msg).with_details(error.to_string())
+    CniError::new(ErrorKind::AuditNotWritten, msg).with_details(error.to_string())
 }
 
 /// Opened for every line, so that whoever renames the file gets no line more in it than those that are being written.

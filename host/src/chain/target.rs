@@ -1,6 +1,6 @@
 //! For whom a runtime calls.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use crate::verb::NOBODY;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ pub struct Target {
 impl Target {
     /// What GC and STATUS are about.
     pub(super) fn nobody(network: &NetworkName) -> Result<Self, CniError> {
-        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
+        let invalid = |e: NameError| CniError::new(ErrorKind::Bug, e.to_string());
         let attachment = Attachment {
             network: network.clone(),
             container: ContainerId::parse(NOBODY).map_err(invalid)?,

@@ -2,7 +2,7 @@
 
 use super::json::{Object, kind_of, member, text_of};
 use super::named::{self, NamedAddresses};
-use super::{CniError, code, previous};
+use super::{CniError, ErrorKind, previous};
 use crate::value::{IDENTIFIER_BYTES, Interface, NetworkName, PluginName, Report};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
     let (text, object, name) = network(stdin)?;
     let version = text_of(&object, "cniVersion").map_err(|kind| {
         let text = format!("json: cannot unmarshal {kind} into Go struct field .cniVersion of type string");
-        CniError::new(code::DECODING_FAILURE, format!("decoding version from network config: {text}"))
+        CniError::new(ErrorKind::InvalidJson, format!("decoding version from network config: {text}"))
     })?;
     let cni_version = version.filter(|v| !v.is_empty()).unwrap_or_else(|| "0.1.0".to_owned());
     Ok(Config { text, name, cni_version, object })
@@ -36,11 +36,11 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
 /// The first part of [`decode`], all that an unknown command gets to: the text, its object, and `name`.
 pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> {
     let decoding = |what: &str| {
-        CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
+        CniError::new(ErrorKind::InvalidJson, format!("error unmarshall network config: {what}"))
     };
     if u64::try_from(stdin.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         let msg = format!("network configuration is larger than {MAX_BYTES} bytes");
-        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
+        return Err(CniError::new(ErrorKind::ConfigTooLarge, msg));
     }
     if stdin.iter().all(u8::is_ascii_whitespace) {
         return Err(decoding("unexpected end of JSON input"));
@@ -66,7 +66,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> 
 
 /// Validates a network's name, with the reference's texts.
 pub fn network_name(name: &str) -> Result<NetworkName, CniError> {
-    let invalid = |msg: String| CniError::new(code::INVALID_NETWORK_CONFIG, msg);
+    let invalid = |msg: String| CniError::new(ErrorKind::InvalidNetworkName, msg);
     match NetworkName::parse(name) {
         Ok(name) => Ok(name),
         Err(_) if name.is_empty() => Err(invalid("missing network name".into())),
@@ -90,8 +90,9 @@ impl Config {
             Some(value) => kind_of(value) == kind,
         };
         let part = |key: &str, field: &str| member(self.get(key)?.as_object()?, field);
-        let refuse =
-            |what: String| Err(CniError::new(code::INTERNAL, format!("failed to load netconf: {what}")));
+        let refuse = |what: String| {
+            Err(CniError::new(ErrorKind::InvalidConfig, format!("failed to load netconf: {what}")))
+        };
         for (key, kind) in [
             ("type", "string"),
             ("capabilities", "object"),
@@ -217,7 +218,7 @@ impl Config {
 /// A list of attachments as GC has it (SPEC 1.1.0): `[{"containerID": "…", "ifname": "…"}]`.
 pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
     let Some(list) = list.as_array() else {
-        return Err(CniError::new(code::DECODING_FAILURE, "is not an array"));
+        return Err(CniError::new(ErrorKind::InvalidAttachments, "is not an array"));
     };
     let entry = |value: &Value| {
         let object = value.as_object()?;
@@ -226,7 +227,7 @@ pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
     };
     let entries = list.iter().map(|value| {
         entry(value).ok_or_else(|| {
-            CniError::new(code::DECODING_FAILURE, "has an entry without containerID and ifname")
+            CniError::new(ErrorKind::InvalidAttachments, "has an entry without containerID and ifname")
                 .with_details(value.to_string())
         })
     });
@@ -236,6 +237,7 @@ pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cni::code;
 
     #[test]
     fn errors_come_in_the_reference_order_with_its_codes() {

@@ -1,7 +1,7 @@
 //! A result that is read, of any version, in today's shape: `prevResult`.
 
 use super::json::{Object, address, as_object, list, member, network, number, optional, required, text};
-use super::{CniError, code};
+use super::{CniError, ErrorKind};
 use crate::value::{Dns, Interface, Ip, Report, Route};
 use serde_json::Value;
 
@@ -13,8 +13,9 @@ const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.
 ///
 /// Its own version has to be of the configuration's shape; where it tells none, it is the configuration's.
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
-    let report = read(value, config_version)
-        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))?;
+    let report = read(value, config_version).map_err(|text| {
+        CniError::new(ErrorKind::InvalidPrevResult, format!("could not parse prevResult: {text}"))
+    })?;
     let has_interfaces = !SHAPES[0].contains(&config_version);
     let passed = if has_interfaces { interfaces(value)? } else { Vec::new() };
     Ok(Report { passed, ..report })
@@ -24,7 +25,7 @@ pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
 pub fn of_delegate(value: &Value, config_version: &str) -> Result<Report, CniError> {
     let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
     let version = own.filter(|version| !version.is_empty()).unwrap_or(config_version);
-    read(value, version).map_err(|text| CniError::new(code::INTERNAL, text))
+    read(value, version).map_err(|text| CniError::new(ErrorKind::InvalidNativeResult, text))
 }
 
 /// The interfaces that `prevResult` tells; older versions tell none.
@@ -35,8 +36,9 @@ pub fn interfaces(value: &Value) -> Result<Vec<Interface>, CniError> {
         Ok(Interface { name: part("name")?, mac: part("mac")?, sandbox: part("sandbox")? })
     };
     let read = as_object(value).and_then(|object| optional(object, "interfaces", list(interface)));
-    read.map(Option::unwrap_or_default)
-        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
+    read.map(Option::unwrap_or_default).map_err(|text| {
+        CniError::new(ErrorKind::InvalidPrevResult, format!("could not parse prevResult: {text}"))
+    })
 }
 
 fn read(value: &Value, config_version: &str) -> Result<Report, String> {
@@ -134,6 +136,7 @@ fn dns(value: &Value) -> Result<Dns, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cni::code;
     use serde_json::json;
 
     fn refusal(value: Value, config_version: &str) -> String {

@@ -1,6 +1,6 @@
 //! Why a policy file cannot be used, with the place and, where a word is unknown, the one that was probably meant.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// See the module.
@@ -48,7 +48,7 @@ impl PolicyError {
 
     /// What the runtime is told.
     pub fn to_cni(&self) -> CniError {
-        CniError::new(code::DENIED, "the policy cannot be used: nothing is allowed until it can")
+        CniError::new(ErrorKind::PolicyUnusable, "the policy cannot be used: nothing is allowed until it can")
             .with_details(format!("{self}\nhint: `wasm-cni policy check` reads it in the same way"))
     }
 }

@@ -1,6 +1,6 @@
 //! What a guest may use. Each limit says which attack it stops; exceeding one is CNI code 102.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -132,7 +132,7 @@ impl Limits {
 
 /// The error for a limit: `what` names it, `value` says how much it is.
 pub fn exceeded(what: &str, value: impl std::fmt::Display) -> CniError {
-    CniError::new(code::LIMIT, format!("the plugin exceeded a limit: {what} ({value})"))
+    CniError::new(ErrorKind::LimitExceeded, format!("the plugin exceeded a limit: {what} ({value})"))
 }
 
 /// Counts the memory of one plugin.

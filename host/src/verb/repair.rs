@@ -6,7 +6,7 @@ use crate::action::context::Notes;
 use crate::action::profile::Found;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use crate::plan;
 use crate::plan::Entry;
@@ -62,7 +62,7 @@ fn repair(node: &Node, lock: &Journal, attached: Attached) -> Result<Drift, CniE
         Ok(drift) => {
             let left = [drift.differences.as_slice(), &drift.beyond].concat().join("\n");
             record.end::<()>(&Err(
-                CniError::new(code::INTERNAL, "not all of it is repaired").with_details(left)
+                CniError::new(ErrorKind::NotRepaired, "the repair is incomplete").with_details(left)
             ));
         }
         Err(_) => record.end(&repaired),
@@ -93,7 +93,7 @@ fn look_and_repair(
         record.plan(&[], || plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
         let plan = plan::check_again(drift.repairs.clone(), &journal).map_err(|violations| {
             let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
-            CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
+            CniError::new(ErrorKind::RepairDenied, "policy denies the repair").with_details(lines.join("\n"))
         })?;
         record.begin_applying()?;
         failures = apply::repair(&plan, &journal, &node.state, &mut machine, &mut notes);
