@@ -1,7 +1,7 @@
 //! The audit log. Each plan that was applied, refused or undone is one line of JSON (`docs/security.md`, S16;
 //! `docs/policy.md`).
 
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request, code};
 use crate::policy::{AuditLog, Violation};
 use crate::timings::{self, Phases};
 use crate::value::{Attachment, NetworkName, PluginName};
@@ -233,7 +233,7 @@ impl<'a> Record<'a> {
 
 fn required(log: &AuditLog, error: &io::Error) -> CniError {
     let msg = format!("the audit log {} cannot be written, and policy requires it", log.file.display());
-    CniError::new(code::IO_FAILURE, msg).with_details(error.to_string())
+    CniError::new(ErrorKind::AuditNotWritten, msg).with_details(error.to_string())
 }
 
 /// Opens the log. Every line opens the file again, so that log rotation by rename works. After the rename, only lines

@@ -4,7 +4,7 @@
 //! `pkg/invoke/raw_exec.go` in containernetworking/cni.
 
 use crate::action::Delegate;
-use crate::cni::{CniError, Config, Request, code, previous};
+use crate::cni::{CniError, Config, ErrorKind, Request, code, previous};
 use crate::machine::native;
 use crate::machine::port::Machine;
 use crate::sandbox::lookup::{self, Found};
@@ -14,9 +14,6 @@ use serde_json::Value;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Output;
-
-/// The error code of a native plugin that reported no code. libcni uses 0.
-const UNKNOWN: u32 = 0;
 
 /// The parameters for executing a native plugin on behalf of a request.
 pub fn of(request: &Request, plugin: &PluginName, program: &Path) -> Delegate {
@@ -61,7 +58,10 @@ pub fn result(stdout: &[u8]) -> Result<Value, CniError> {
     match serde_json::from_slice(stdout) {
         Ok(Value::Null) => Ok(Value::Object(serde_json::Map::new())),
         Ok(value) => Ok(value),
-        Err(error) => Err(CniError::new(code::INTERNAL, format!("failed to unmarshal raw result: {error}"))),
+        Err(error) => Err(CniError::new(
+            ErrorKind::InvalidNativeResult,
+            format!("failed to unmarshal raw result: {error}"),
+        )),
     }
 }
 
@@ -94,8 +94,8 @@ pub fn call(verb: &'static str, delegate: &Delegate) -> Result<Vec<u8>, CniError
 fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, CniError> {
     let Output { status, stdout, stderr } = ended.map_err(|error| {
         let ended = error.get_ref().is_some_and(|cause| cause.is::<Ended>());
-        let code = if ended { code::TRY_AGAIN_LATER } else { code::INTERNAL };
-        CniError::new(code, format!("failed to execute {}: {error}", delegate.program.display()))
+        let kind = if ended { ErrorKind::Ended } else { ErrorKind::NativeNotExecuted };
+        CniError::new(kind, format!("failed to execute {}: {error}", delegate.program.display()))
     })?;
     if status.success() {
         // The write fails only when our own stderr is closed. Then there is no way to report it.
@@ -110,13 +110,18 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
                 let said = text(&stdout);
                 let msg =
                     format!("netplugin failed but error parsing its diagnostic message {said:?}: {error}");
-                CniError::new(UNKNOWN, msg)
+                CniError::new(ErrorKind::NativeWithoutError, msg)
             }
         },
-        (true, false) => CniError::new(UNKNOWN, format!("netplugin failed: {:?}", text(&stderr))),
+        (true, false) => {
+            CniError::new(ErrorKind::NativeWithoutError, format!("netplugin failed: {:?}", text(&stderr)))
+        }
         (true, true) => {
             let status = status.to_string().replace("exit status: ", "exit status ");
-            CniError::new(UNKNOWN, format!("netplugin failed with no error message: {status}"))
+            CniError::new(
+                ErrorKind::NativeWithoutError,
+                format!("netplugin failed with no error message: {status}"),
+            )
         }
     })
 }
@@ -125,5 +130,5 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
 fn relayed(value: &Value) -> CniError {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let code = value.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
-    CniError::new(code.unwrap_or(UNKNOWN), text("msg")).with_details(text("details"))
+    CniError { code: code.unwrap_or(code::UNKNOWN), msg: text("msg"), details: text("details") }
 }

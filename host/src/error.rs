@@ -2,7 +2,7 @@
 
 use crate::action::undo;
 use crate::apply::{ApplyError, Stuck};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
 
@@ -17,8 +17,12 @@ pub fn printable(text: &str) -> String {
 
 impl From<MachineError> for CniError {
     fn from(error: MachineError) -> Self {
-        let code = if error.is_retryable() { code::TRY_AGAIN_LATER } else { code::INTERNAL };
-        CniError::new(code, chain(&error))
+        let kind = match error {
+            MachineError::Ended(_) => ErrorKind::Ended,
+            _ if error.is_retryable() => ErrorKind::Busy,
+            _ => ErrorKind::Refused,
+        };
+        CniError::new(kind, chain(&error))
     }
 }
 
@@ -29,7 +33,7 @@ impl From<ApplyError> for CniError {
         if stuck.is_empty() {
             return cause.with_details(format!("step `{action}` failed; all that was done before is undone"));
         }
-        let msg = format!("{}; and what was done before could not all be undone", cause.msg);
+        let msg = format!("{}; the rollback is incomplete", cause.msg);
         self::stuck(&msg, &format!("step `{action}` failed"), &stuck)
     }
 }
@@ -40,8 +44,8 @@ impl From<ApplyError> for CniError {
 /// lock.
 pub fn stuck(msg: &str, what: &str, stuck: &[Stuck]) -> CniError {
     let retryable = stuck.iter().all(|stuck| stuck.error.is_retryable());
-    let code = if retryable { code::TRY_AGAIN_LATER } else { code::STUCK };
-    CniError::new(code, msg).with_details(left(what, stuck))
+    let kind = if retryable { ErrorKind::Busy } else { ErrorKind::NotUndone };
+    CniError::new(kind, msg).with_details(left(what, stuck))
 }
 
 /// Lists the changes that are left on the machine, one line each, with the command that removes each of them.

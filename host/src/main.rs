@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use wasm_cni::apply::StateDir;
 use wasm_cni::cli;
-use wasm_cni::cni::{CniError, Environment, code, result::go_json};
+use wasm_cni::cni::{CniError, Environment, ErrorKind, result::go_json};
 use wasm_cni::error::printable;
 use wasm_cni::memory::Allocator;
 use wasm_cni::node::Node;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
     let plugin = match PluginName::parse(&name) {
         Ok(plugin) => plugin,
-        Err(e) => return exit(fail(&CniError::new(code::INTERNAL, e.to_string()))),
+        Err(e) => return exit(fail(&CniError::new(ErrorKind::InvalidPluginName, e.to_string()))),
     };
     let env = environment();
     // Start the planner process first: its setup runs in parallel with ours. If the fork fails, `verb::call` reports

@@ -1,7 +1,7 @@
 //! Handling of panics, which are bugs in wasm-cni. After a panic the host still undoes its changes, and the runtime
 //! gets one CNI error.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +17,6 @@ pub fn silence() {
 pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, CniError> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|_| {
         let text = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        CniError::new(code::INTERNAL, "wasm-cni panicked: this is a bug in it").with_details(text)
+        CniError::new(ErrorKind::Bug, "wasm-cni panicked: this is a bug in wasm-cni").with_details(text)
     })
 }

@@ -1,6 +1,6 @@
 //! A plugin that is a component, together with its manifest.
 
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::node::Node;
 use crate::policy::Policy;
@@ -36,8 +36,8 @@ impl Plugin {
         match lookup::find(path, name)? {
             Found::Component(path, file) => Plugin::from_component(node, name, network, &path, &file),
             Found::Native(file) => Err(CniError::new(
-                code::INTERNAL,
-                format!("plugin {:?} is no component: {}", name.as_str(), file.display()),
+                ErrorKind::NativePlugin,
+                format!("plugin {:?} is not a component: {}", name.as_str(), file.display()),
             )
             .with_details(format!("hint: put {name}.wasm into a directory of CNI_PATH"))),
         }
@@ -108,15 +108,19 @@ pub fn container_netns(
     opened: Result<NetnsFile, OpenNetnsError>,
 ) -> Result<NetnsFile, CniError> {
     let failed = |e: &(dyn std::error::Error + 'static)| {
-        CniError::new(code::INTERNAL, format!("failed to open netns {path:?}: {}", crate::error::chain(e)))
+        CniError::new(
+            ErrorKind::NetnsUnusable,
+            format!("failed to open netns {path:?}: {}", crate::error::chain(e)),
+        )
     };
     let netns = opened.map_err(|e| failed(&e))?;
     let own = NetnsFile::current().map_err(|e| {
-        CniError::new(code::INVALID_NETNS, "get plugin's netns failed").with_details(crate::error::chain(&e))
+        CniError::new(ErrorKind::OwnNetnsUnreadable, "get plugin's netns failed")
+            .with_details(crate::error::chain(&e))
     })?;
     if netns.same_as(&own) && !node.netns_override {
         let msg = "plugin's netns and netns from CNI_NETNS should not be the same";
-        return Err(CniError::new(code::INVALID_NETNS, msg)
+        return Err(CniError::new(ErrorKind::OwnNetns, msg)
             .with_details(format!("{path} is the namespace of the runtime itself; nothing was changed")));
     }
     Ok(netns)

@@ -3,7 +3,7 @@
 use crate::action::query::MachineFacts;
 use crate::action::{Answer, Facts, Query};
 use crate::cni::result::encode;
-use crate::cni::{CniError, CniResult, Request, code};
+use crate::cni::{CniError, CniResult, ErrorKind, Request};
 use crate::machine::port::Look;
 use crate::value::{Interface, Ip, LinkFact, LinkRef, Netns, Report};
 use std::io::Write;
@@ -19,7 +19,7 @@ pub fn text(
     let finished = finish(report, request, &mut facts);
     let finished = finished.map_err(|error| match facts.refusal() {
         // The text of a failed query does not say whether a retry may succeed. The refusal does.
-        Some(refusal) if refusal.is_retryable() => CniError { code: code::TRY_AGAIN_LATER, ..error },
+        Some(refusal) if refusal.is_retryable() => error.with_code_of(ErrorKind::Busy),
         _ => error,
     })?;
     encode(&finished, cni_version)
@@ -49,8 +49,9 @@ pub fn finish(report: &Report, request: &Request, facts: &mut dyn Facts) -> Resu
 }
 
 fn fact(link: &LinkRef, answer: Answer) -> Result<LinkFact, CniError> {
-    let gone =
-        |why: &str| CniError::new(code::INTERNAL, format!("link {link} was made and is not there: {why}"));
+    let gone = |why: &str| {
+        CniError::new(ErrorKind::LinkVanished, format!("link {link} was created but no longer exists: {why}"))
+    };
     match answer {
         Answer::Link(fact) => fact.known().ok_or_else(|| gone("not found")),
         Answer::Failed(why) => Err(gone(&why)),
@@ -63,6 +64,6 @@ pub fn deliver(text: &str, stdout: &mut dyn Write) -> Result<(), CniError> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
         // The error goes to stdout too, so the runtime will not get it either. The log is the only place left.
         tracing::error!(%error, "nobody takes the result: the ADD is undone");
-        CniError::new(code::IO_FAILURE, format!("failed to write the result to stdout: {error}"))
+        CniError::new(ErrorKind::ResultNotDelivered, format!("failed to write the result to stdout: {error}"))
     })
 }

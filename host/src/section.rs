@@ -5,7 +5,7 @@ use crate::action::record::{Before, Effect};
 use crate::action::{Delegate, Lifetime};
 use crate::apply::journal::Writer;
 use crate::apply::{self, Header, Journal, Section};
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request};
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::{NetnsFile, NetnsId};
@@ -94,7 +94,7 @@ pub fn abandon(
         return error;
     }
     let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
-    let msg = format!("{}; and what was done before could not all be undone", error.msg);
+    let msg = format!("{}; the rollback is incomplete", error.msg);
     crate::error::stuck(&msg, &what, &stuck)
 }
 
@@ -148,8 +148,8 @@ pub fn undo_old(
             // could delete those.
             let name = section.header.attachment.interface.as_str();
             let msg = format!("container veth name ({name:?}) already exists");
-            return Err(CniError::new(code::INTERNAL, msg)
-                .with_details("somebody else has made the attachment again since; nothing was changed"));
+            return Err(CniError::new(ErrorKind::NameTaken, msg)
+                .with_details("another program made the attachment again since; nothing was changed"));
         }
         tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
         undo(node, journal, &section, netns_id, machine)?;

@@ -361,3 +361,33 @@ fn every_example_is_described() {
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+/// Of the last commits, each has a subject of the form that CONTRIBUTING.md asks for. Merges are git's.
+#[test]
+fn the_subject_of_a_commit_begins_with_its_area() {
+    let log = std::process::Command::new("git")
+        .args(["log", "--no-merges", "--max-count=50", "--format=%s"])
+        .current_dir(repository())
+        .output();
+    let log = match log {
+        Ok(log) if log.status.success() => String::from_utf8_lossy(&log.stdout).into_owned(),
+        Ok(log) => return eprintln!("not checked: {}", String::from_utf8_lossy(&log.stderr)),
+        Err(error) => return eprintln!("not checked: git: {error}"),
+    };
+    let wrong: Vec<&str> = log.lines().filter(|subject| !has_area(subject)).collect();
+    assert!(wrong.is_empty(), "no `area: imperative summary`: {wrong:#?}");
+}
+
+fn has_area(subject: &str) -> bool {
+    let is_area = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || " ,_./-".contains(c);
+    subject.split_once(": ").is_some_and(|(area, summary)| {
+        !area.is_empty() && area.chars().all(is_area) && !summary.trim().is_empty()
+    })
+}
+
+#[test]
+fn a_subject_without_area_is_found() {
+    assert!(has_area("host, xtask: print the error") && has_area("a/b.rs: x"));
+    for wrong in ["Print the error", "Host: print it", ": print it", "host: ", "host:print it"] {
+        assert!(!has_area(wrong), "{wrong}");
+    }
+}

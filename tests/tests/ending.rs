@@ -185,7 +185,7 @@ fn a_panic_is_one_error_and_undone() {
     let call = Call::bridge("ADD", conf);
     let (code, msg, details) =
         call.with_fault("clock_nanosleep,nanosleep:error=EFAULT:when=1").error(&machine);
-    assert_eq!((code, msg.as_str()), (999, "wasm-cni panicked: this is a bug in it"), "{details}");
+    assert_eq!((code, msg.as_str()), (999, "wasm-cni panicked: this is a bug in wasm-cni"), "{details}");
     assert!(
         details.contains("panicked at") && details.contains("all that was done before is undone"),
         "{details}"

@@ -3,7 +3,7 @@
 
 use super::Target;
 use crate::cni::list::List;
-use crate::cni::{CniError, code, result};
+use crate::cni::{CniError, ErrorKind, result};
 use crate::value::{Attachment, ContainerId, IfName, NetworkName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -75,7 +75,8 @@ impl Results {
             text.and_then(|text| self.write(&self.path(&target.attachment), &result::go_escape(&text)));
         kept.map_err(|e| {
             let msg = format!("failed to set network {:?} cached result: {e}", network.as_str());
-            CniError::new(code::IO_FAILURE, msg).with_details(format!("it is kept in {}", self.0.display()))
+            CniError::new(ErrorKind::ResultNotCached, msg)
+                .with_details(format!("it is kept in {}", self.0.display()))
         })
     }
 
@@ -103,7 +104,7 @@ impl Results {
             Ok(cached) if cached.kind == KIND => cached.result,
             _ => serde_json::from_slice(text.as_bytes())
                 .map(Some)
-                .map_err(|e| CniError::new(code::DECODING_FAILURE, e.to_string()))?,
+                .map_err(|e| CniError::new(ErrorKind::InvalidJson, e.to_string()))?,
         };
         result.map(|result| result::convert(&result, cni_version)).transpose()
     }

@@ -4,7 +4,7 @@
 use super::{Chain, Target, Valid};
 use crate::cni::list::Entry;
 use crate::cni::result;
-use crate::cni::{CniError, CniResult, Command, Request, code, config};
+use crate::cni::{CniError, CniResult, Command, ErrorKind, Request, config};
 use crate::value::{Interface, LinkRef, Netns};
 use crate::verb::Output;
 use crate::verb::dry::{self, DryPlan};
@@ -142,5 +142,5 @@ fn planned_result(plan: &DryPlan, request: &Request) -> Result<Value, CniError> 
     };
     let text = result::encode(&planned, &request.cni_version)?;
     serde_json::from_slice(text.as_bytes())
-        .map_err(|e| CniError::new(code::INTERNAL, format!("failed to encode the result: {e}")))
+        .map_err(|e| CniError::new(ErrorKind::Bug, format!("failed to encode the result: {e}")))
 }

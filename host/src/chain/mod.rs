@@ -21,7 +21,7 @@ use crate::action::query::MachineFacts;
 use crate::action::{Answer, Facts as _};
 use crate::cni::list::{Entry, List};
 use crate::cni::result::go_json;
-use crate::cni::{CniError, code, config, previous};
+use crate::cni::{CniError, ErrorKind, config, previous};
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
@@ -158,7 +158,7 @@ impl<'a> Chain<'a> {
         if !self.list.is_at_least("0.4.0")? {
             let version = &self.list.cni_version;
             let text = format!("configuration version {version:?} does not support the CHECK command");
-            return Err(CniError::new(code::INCOMPATIBLE_VERSION, text));
+            return Err(CniError::new(ErrorKind::VerbNotInVersion, text));
         }
         if self.list.disable_check {
             return Ok(());

@@ -1,7 +1,7 @@
 //! The network configuration files, read as libcni reads them (`libcni/conf.go` in containernetworking/cni).
 
 use crate::cni::list::{Entry, List};
-use crate::cni::{CniError, code, config};
+use crate::cni::{CniError, ErrorKind, config};
 use crate::value::NetworkName;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -29,10 +29,10 @@ pub fn load(dir: &Path, name: &NetworkName) -> Result<List, CniError> {
         }
         seen.push(plugin.name().to_owned());
     }
-    let error = |text: String| CniError::new(code::INVALID_NETWORK_CONFIG, text);
+    let error = |text: String| CniError::new(ErrorKind::NetworkNotFound, text);
     if lists.is_empty() && singles.is_empty() {
         let text = format!("no net configurations found in {}", dir.display());
-        return Err(error(text).with_details("hint: NETCONFPATH tells another directory"));
+        return Err(error(text));
     }
     let text = format!(r#"no net configuration with name "{name}" in {}"#, dir.display());
     Err(error(text).with_details(format!("networks there: {}", seen.join(", "))))
@@ -56,7 +56,7 @@ fn list(file: &Path) -> Result<List, CniError> {
         }
     }
     if list.plugins.is_empty() {
-        return Err(of_file(file, CniError::new(code::INVALID_NETWORK_CONFIG, "no plugin configs found")));
+        return Err(of_file(file, CniError::new(ErrorKind::InvalidList, "no plugin configs found")));
     }
     Ok(list)
 }
@@ -71,8 +71,9 @@ fn of_file(file: &Path, error: CniError) -> CniError {
 
 /// The files of a directory with one of these extensions, sorted by name. Empty if the directory does not exist.
 fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CniError> {
-    let failed =
-        |e: io::Error| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", dir.display()));
+    let failed = |e: io::Error| {
+        CniError::new(ErrorKind::FileInaccessible, format!("failed to read {}: {e}", dir.display()))
+    };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -91,8 +92,9 @@ fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, CniError> {
 }
 
 fn read(file: &Path) -> Result<String, CniError> {
-    let failed =
-        |why: String| CniError::new(code::IO_FAILURE, format!("failed to read {}: {why}", file.display()));
+    let failed = |why: String| {
+        CniError::new(ErrorKind::FileInaccessible, format!("failed to read {}: {why}", file.display()))
+    };
     let mut text = String::new();
     let opened = File::open(file).map_err(|e| failed(e.to_string()))?;
     let length =

@@ -1,6 +1,6 @@
 //! The attachment that a runtime calls plugins for.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::{Attachment, ContainerId, IfName, NameError, NetworkName};
 use crate::verb::NOBODY;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ pub struct Target {
 impl Target {
     /// The target for GC and STATUS, which are not about an attachment.
     pub(super) fn nobody(network: &NetworkName) -> Result<Self, CniError> {
-        let invalid = |e: NameError| CniError::new(code::INTERNAL, e.to_string());
+        let invalid = |e: NameError| CniError::new(ErrorKind::Bug, e.to_string());
         let attachment = Attachment {
             network: network.clone(),
             container: ContainerId::parse(NOBODY).map_err(invalid)?,

@@ -8,7 +8,7 @@ use super::runtime::Places;
 use crate::action::ReserveLease;
 use crate::apply::Section;
 use crate::audit::{Audited, Subject};
-use crate::cni::{CniError, code, config};
+use crate::cni::{CniError, ErrorKind, config};
 use crate::node::Node;
 use crate::reference::host_local::default_store;
 use crate::value::{NetworkName, StoreRef};
@@ -111,9 +111,11 @@ fn read(file: &Path) -> Result<Vec<(String, String)>, CniError> {
     } else {
         std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)).map(drop)
     };
-    read.map_err(|e| CniError::new(code::IO_FAILURE, format!("failed to read {}: {e}", file.display())))?;
+    read.map_err(|e| {
+        CniError::new(ErrorKind::FileInaccessible, format!("failed to read {}: {e}", file.display()))
+    })?;
     let list = serde_json::from_slice(&bytes)
-        .map_err(|e| CniError::new(code::DECODING_FAILURE, format!("{} is no JSON: {e}", file.display())))?;
+        .map_err(|e| CniError::new(ErrorKind::InvalidJson, format!("{} is not JSON: {e}", file.display())))?;
     config::attachments(&list)
         .map_err(|error| CniError { msg: format!("{} {}", file.display(), error.msg), ..error })
 }

@@ -1,7 +1,7 @@
 //! `wasm-cni install` and `uninstall`: the directory in which a runtime looks for plugins.
 
 use super::{Printed, table};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::install::{self, Done, Report};
 use crate::node::Node;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -63,7 +63,12 @@ pub(super) fn uninstall(node: &Node, arguments: &Uninstall) -> Result<Printed, C
 fn own_dir() -> Result<PathBuf, CniError> {
     let own = std::fs::read_link("/proc/self/exe");
     let dir = own.ok().and_then(|own| Some(own.parent()?.to_owned()));
-    dir.ok_or_else(|| CniError::new(code::IO_FAILURE, "where this program is cannot be read from /proc"))
+    dir.ok_or_else(|| {
+        CniError::new(
+            ErrorKind::FileInaccessible,
+            "failed to read the path of this program from /proc/self/exe",
+        )
+    })
 }
 
 fn text(dir: &Path, report: &Report) -> String {

@@ -3,7 +3,7 @@
 
 use crate::chain::{self, Chain, Target};
 use crate::cni::command::{attachment, invalid, path};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use crate::value::NetworkName;
 use serde_json::{Map, Value};
@@ -76,7 +76,7 @@ impl Attached {
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, CniError> {
     let pair = |pair: &str| match pair.split('=').collect::<Vec<_>>().as_slice() {
         [key, value] if !key.is_empty() && !value.is_empty() => Ok(((*key).to_owned(), (*value).to_owned())),
-        _ => Err(CniError::new(code::INVALID_ENVIRONMENT, format!("invalid CNI_ARGS pair {pair:?}"))),
+        _ => Err(CniError::new(ErrorKind::InvalidVariable, format!("invalid CNI_ARGS pair {pair:?}"))),
     };
     if text.is_empty() { Ok(Vec::new()) } else { text.split(';').map(pair).collect() }
 }
@@ -86,15 +86,16 @@ pub(super) fn capabilities(text: &str) -> Result<Map<String, Value>, CniError> {
     let text = if text.is_empty() { "{}" } else { text };
     serde_json::from_slice(text.as_bytes()).map_err(|e| {
         let hint = r#"hint: CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'"#;
-        CniError::new(code::INVALID_ENVIRONMENT, format!("CAP_ARGS is no JSON object: {e}")).with_details(hint)
+        CniError::new(ErrorKind::InvalidVariable, format!("CAP_ARGS is not a JSON object: {e}")).with_details(hint)
     })
 }
 
 /// Makes a path absolute and removes `.`, `..` and repeated slashes, without reading the file system (Go's
 /// `filepath.Abs`).
 fn absolute(path: &str) -> Result<String, CniError> {
-    let absolute = std::path::absolute(path)
-        .map_err(|e| CniError::new(code::INVALID_ENVIRONMENT, format!("netns {path:?} is no path: {e}")))?;
+    let absolute = std::path::absolute(path).map_err(|e| {
+        CniError::new(ErrorKind::InvalidVariable, format!("netns {path:?} is not a path: {e}"))
+    })?;
     let mut clean = PathBuf::new();
     for part in absolute.components() {
         match part {
@@ -139,6 +140,6 @@ mod tests {
             assert_eq!(pairs(text).unwrap_err().msg, format!("invalid CNI_ARGS pair {wrong:?}"));
         }
         assert!(capabilities("").unwrap().is_empty());
-        assert!(capabilities("[]").unwrap_err().msg.starts_with("CAP_ARGS is no JSON object"));
+        assert!(capabilities("[]").unwrap_err().msg.starts_with("CAP_ARGS is not a JSON object"));
     }
 }

@@ -1,6 +1,6 @@
 //! The environment of a call (SPEC, section 2). The validation has the reference's order.
 
-use super::{CniError, code, version};
+use super::{CniError, ErrorKind, version};
 use crate::value::{Attachment, ContainerId, IDENTIFIER_BYTES, IfName, NameError, NetworkName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -81,9 +81,9 @@ pub fn decode(env: &Environment) -> Result<Call, CniError> {
     {
         if env.container_id.len() > IDENTIFIER_BYTES {
             let msg = format!("containerID is longer than {IDENTIFIER_BYTES} bytes");
-            return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+            return Err(CniError::new(ErrorKind::InvalidVariable, msg));
         }
-        return Err(CniError::new(code::INVALID_ENVIRONMENT, "invalid characters in containerID")
+        return Err(CniError::new(ErrorKind::InvalidVariable, "invalid characters in containerID")
             .with_details(env.container_id.clone()));
     }
     require(matches!(call, Call::Verb(Add | Check)), "CNI_NETNS", &env.netns);
@@ -95,14 +95,14 @@ pub fn decode(env: &Environment) -> Result<Call, CniError> {
         Ok(call)
     } else {
         let msg = format!("required env variables [{}] missing", missing.join(","));
-        Err(CniError::new(code::INVALID_ENVIRONMENT, msg))
+        Err(CniError::new(ErrorKind::MissingVariable, msg))
     }
 }
 
 /// Validates `CNI_IFNAME`. The errors have the reference's texts. Names that only the kernel would refuse have our
 /// own.
 fn interface(name: &str) -> Result<(), CniError> {
-    let error = |msg: &str| Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+    let error = |msg: &str| Err(CniError::new(ErrorKind::InvalidVariable, msg));
     if name.len() > 15 {
         return error("interface name is too long")
             .map_err(|e: CniError| e.with_details("interface name should be less than 16 characters"));
@@ -134,7 +134,7 @@ pub fn gate_version(version: &str, supported: &[String]) -> Result<(), CniError>
         return Ok(());
     }
     let list: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
-    Err(CniError::new(code::INCOMPATIBLE_VERSION, "incompatible CNI versions")
+    Err(CniError::new(ErrorKind::IncompatibleVersion, "incompatible CNI versions")
         .with_details(format!("config is {version:?}, plugin supports [{}]", list.join(" "))))
 }
 
@@ -143,7 +143,7 @@ pub fn gate_config(verb: &str, floor: &str, config_version: &str) -> Result<(), 
     match version::at_least(config_version, floor) {
         Ok(true) => Ok(()),
         Ok(false) => Err(too_old("config", verb)),
-        Err(text) => Err(CniError::new(code::DECODING_FAILURE, text)),
+        Err(text) => Err(CniError::new(ErrorKind::InvalidVersion, text)),
     }
 }
 
@@ -151,7 +151,7 @@ pub fn gate_config(verb: &str, floor: &str, config_version: &str) -> Result<(), 
 pub fn gate_plugin(verb: &str, config_version: &str, supported: &[String]) -> Result<(), CniError> {
     for known in supported {
         let covers = version::at_least(known, config_version);
-        if covers.map_err(|text| CniError::new(code::DECODING_FAILURE, text))? {
+        if covers.map_err(|text| CniError::new(ErrorKind::InvalidVersion, text))? {
             return gate_version(config_version, supported);
         }
     }
@@ -159,7 +159,7 @@ pub fn gate_plugin(verb: &str, config_version: &str, supported: &[String]) -> Re
 }
 
 fn too_old(whose: &str, verb: &str) -> CniError {
-    CniError::new(code::INCOMPATIBLE_VERSION, format!("{whose} version does not allow {verb}"))
+    CniError::new(ErrorKind::VerbNotInVersion, format!("{whose} version does not allow {verb}"))
 }
 
 /// The directories in a `CNI_PATH`.
@@ -169,7 +169,7 @@ pub fn path(text: &str) -> Vec<PathBuf> {
 
 /// The error for an invalid name in the environment or in an argument.
 pub fn invalid(error: NameError) -> CniError {
-    CniError::new(code::INVALID_ENVIRONMENT, error.to_string())
+    CniError::new(ErrorKind::InvalidVariable, error.to_string())
 }
 
 /// The attachment with these names.
@@ -184,6 +184,7 @@ pub fn attachment(network: &NetworkName, container: &str, interface: &str) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cni::code;
 
     fn add() -> Environment {
         Environment {

@@ -2,7 +2,7 @@
 
 use super::json::{Object, kind_of, member, text_of};
 use super::named::{self, NamedAddresses};
-use super::{CniError, code, previous};
+use super::{CniError, ErrorKind, previous};
 use crate::value::{IDENTIFIER_BYTES, Interface, NetworkName, PluginName, Report};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
     let (text, object, name) = network(stdin)?;
     let version = text_of(&object, "cniVersion").map_err(|kind| {
         let text = format!("json: cannot unmarshal {kind} into Go struct field .cniVersion of type string");
-        CniError::new(code::DECODING_FAILURE, format!("decoding version from network config: {text}"))
+        CniError::new(ErrorKind::InvalidJson, format!("decoding version from network config: {text}"))
     })?;
     let cni_version = version.filter(|v| !v.is_empty()).unwrap_or_else(|| "0.1.0".to_owned());
     Ok(Config { text, name, cni_version, object })
@@ -37,11 +37,11 @@ pub fn decode(stdin: &[u8]) -> Result<Config, CniError> {
 /// The first part of [`decode`]: the text, its object, and `name`. An unknown command needs only this part.
 pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> {
     let decoding = |what: &str| {
-        CniError::new(code::DECODING_FAILURE, format!("error unmarshall network config: {what}"))
+        CniError::new(ErrorKind::InvalidJson, format!("error unmarshall network config: {what}"))
     };
-    if stdin.len() as u64 > MAX_BYTES {
+    if u64::try_from(stdin.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         let msg = format!("network configuration is larger than {MAX_BYTES} bytes");
-        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
+        return Err(CniError::new(ErrorKind::ConfigTooLarge, msg));
     }
     if stdin.iter().all(u8::is_ascii_whitespace) {
         return Err(decoding("unexpected end of JSON input"));
@@ -67,7 +67,7 @@ pub fn network(stdin: &[u8]) -> Result<(String, Object, NetworkName), CniError> 
 
 /// Validates the name of a network. The errors have the reference's texts.
 pub fn network_name(name: &str) -> Result<NetworkName, CniError> {
-    let invalid = |msg: String| CniError::new(code::INVALID_NETWORK_CONFIG, msg);
+    let invalid = |msg: String| CniError::new(ErrorKind::InvalidNetworkName, msg);
     match NetworkName::parse(name) {
         Ok(name) => Ok(name),
         Err(_) if name.is_empty() => Err(invalid("missing network name".into())),
@@ -93,8 +93,9 @@ impl Config {
             Some(value) => kind_of(value) == kind,
         };
         let part = |key: &str, field: &str| member(self.get(key)?.as_object()?, field);
-        let refuse =
-            |what: String| Err(CniError::new(code::INTERNAL, format!("failed to load netconf: {what}")));
+        let refuse = |what: String| {
+            Err(CniError::new(ErrorKind::InvalidConfig, format!("failed to load netconf: {what}")))
+        };
         for (key, kind) in [
             ("type", "string"),
             ("capabilities", "object"),
@@ -220,7 +221,7 @@ impl Config {
 /// Parses a list of attachments as in GC (SPEC 1.1.0): `[{"containerID": "…", "ifname": "…"}]`.
 pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
     let Some(list) = list.as_array() else {
-        return Err(CniError::new(code::DECODING_FAILURE, "is not an array"));
+        return Err(CniError::new(ErrorKind::InvalidAttachments, "is not an array"));
     };
     let entry = |value: &Value| {
         let object = value.as_object()?;
@@ -229,7 +230,7 @@ pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
     };
     let entries = list.iter().map(|value| {
         entry(value).ok_or_else(|| {
-            CniError::new(code::DECODING_FAILURE, "has an entry without containerID and ifname")
+            CniError::new(ErrorKind::InvalidAttachments, "has an entry without containerID and ifname")
                 .with_details(value.to_string())
         })
     });
@@ -239,6 +240,7 @@ pub fn attachments(list: &Value) -> Result<Vec<(String, String)>, CniError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cni::code;
 
     #[test]
     fn errors_come_in_the_reference_order_with_its_codes() {

@@ -1,5 +1,6 @@
 //! The CNI error object (SPEC, section 5).
 
+use super::kind::{Entry, ErrorKind, Hint};
 use serde::{Deserialize, Serialize};
 
 /// The error that the runtime gets on stdout when a verb fails. The exit code is 1.
@@ -16,25 +17,36 @@ pub struct CniError {
 }
 
 impl CniError {
-    /// Creates an error without details.
-    pub fn new(code: u32, msg: impl Into<String>) -> Self {
-        CniError { code, msg: msg.into(), details: String::new() }
+    /// Creates an error of a kind, with its code. `details` has the hint of the kind, if it has one for `details`.
+    pub fn new(kind: ErrorKind, msg: impl Into<String>) -> Self {
+        let Entry { code, hint, .. } = kind.entry();
+        let details = match hint {
+            Hint::Details(hint) => format!("hint: {hint}"),
+            Hint::Page(_) => String::new(),
+        };
+        CniError { code, msg: msg.into(), details }
     }
 
-    /// Adds details.
+    /// Replaces the hint by more specific details. Empty ones change nothing.
     pub fn with_details(self, details: impl Into<String>) -> Self {
-        CniError { details: details.into(), ..self }
+        let details = details.into();
+        if details.is_empty() { self } else { CniError { details, ..self } }
+    }
+
+    /// Replaces the code by that of another kind.
+    pub fn with_code_of(self, kind: ErrorKind) -> Self {
+        CniError { code: kind.entry().code, ..self }
     }
 }
 
 /// Error codes. Below 100: those of the specification and of libcni. From 100: our own, and the reference's 999.
 ///
-/// `docs/error-codes.md` lists them in the same order, and a test compares the two.
+/// [`super::kind`] says when each is reported.
 pub mod code {
+    /// A native plugin failed and reported no error: the reference gives none either.
+    pub const UNKNOWN: u32 = 0;
     /// The configuration's `cniVersion` is not supported.
     pub const INCOMPATIBLE_VERSION: u32 = 1;
-    /// The configuration has a key that is not supported.
-    pub const UNSUPPORTED_FIELD: u32 = 2;
     /// An environment variable is missing or invalid.
     pub const INVALID_ENVIRONMENT: u32 = 4;
     /// Standard input could not be read.
@@ -67,4 +79,23 @@ pub mod code {
     pub const DRY_RUN: u32 = 109;
     /// Every other error, as in the reference. Also a missing plugin.
     pub const INTERNAL: u32 = 999;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_makes_room_for_more_specific_details() {
+        let error = CniError::new(ErrorKind::DryRun, "dry");
+        assert_eq!((error.code, error.details.as_str()), (code::DRY_RUN, "hint: unset WASM_CNI_DRY_RUN"));
+        assert_eq!(error.clone().with_details("").details, error.details);
+        assert_eq!(error.with_details("more").details, "more");
+    }
+
+    /// Runtimes and the differential suite compare them with the reference's.
+    #[test]
+    fn an_error_that_the_reference_reports_too_has_empty_details() {
+        assert_eq!(CniError::new(ErrorKind::MissingVariable, "CNI_PATH").details, "");
+    }
 }

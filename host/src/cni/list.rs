@@ -2,7 +2,7 @@
 //! libcni's `NetworkConfigList` (`libcni/conf.go` in containernetworking/cni).
 
 use super::json::member;
-use super::{CniError, code, version};
+use super::{CniError, ErrorKind, version};
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
@@ -35,7 +35,7 @@ pub struct Entry {
 }
 
 fn invalid(text: impl Into<String>) -> CniError {
-    CniError::new(code::INVALID_NETWORK_CONFIG, text)
+    CniError::new(ErrorKind::InvalidList, text)
 }
 
 impl List {
@@ -88,7 +88,7 @@ impl List {
     /// Whether the list's version is at least `floor`.
     pub fn is_at_least(&self, floor: &str) -> Result<bool, CniError> {
         version::at_least(&self.cni_version, floor)
-            .map_err(|text| CniError::new(code::DECODING_FAILURE, text))
+            .map_err(|text| CniError::new(ErrorKind::InvalidVersion, text))
     }
 }
 
@@ -101,12 +101,12 @@ impl Entry {
 
     fn of(value: &Value) -> Result<Self, CniError> {
         let wrong = |what: &str| invalid(format!("error parsing configuration: {what}"));
-        let object = value.as_object().ok_or_else(|| wrong("it is no object"))?.clone();
+        let object = value.as_object().ok_or_else(|| wrong("it is not an object"))?.clone();
         let kind = match member(&object, "type") {
             None => return Err(wrong("missing 'type'")),
             Some(Value::String(kind)) if kind.is_empty() => return Err(wrong("missing 'type'")),
             Some(Value::String(kind)) => kind.clone(),
-            Some(other) => return Err(wrong(&format!("type {other} is no text"))),
+            Some(other) => return Err(wrong(&format!("type {other} is not a string"))),
         };
         Ok(Entry { kind, object })
     }

@@ -1,9 +1,19 @@
 //! The CNI protocol: decodes environment and input, and encodes results. It does not use WebAssembly or the kernel.
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![deny(clippy::arithmetic_side_effects)]
+
 pub mod command;
 pub mod config;
 pub mod error;
 pub mod json;
+pub mod kind;
 pub mod list;
 pub mod named;
 pub mod previous;
@@ -13,6 +23,7 @@ pub mod version;
 pub use command::{Call, Command, Environment};
 pub use config::Config;
 pub use error::{CniError, code};
+pub use kind::ErrorKind;
 pub use result::CniResult;
 
 use crate::value::{Attachment, PluginName, Report};

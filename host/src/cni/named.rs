@@ -53,7 +53,8 @@ impl NamedAddresses {
     fn add(&mut self, key: &str, text: &str) {
         let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
         let Some(network) = network(text) else { return };
-        let is_host = network.ip() != network.network() || network.prefix() + 1 >= width(&network);
+        let is_host =
+            network.ip() != network.network() || network.prefix().saturating_add(1) >= width(&network);
         if is(&["gateway", "gw"]) {
             self.gateways.insert(network.ip());
         } else if is_host && !is(&["rangeStart", "rangeEnd"]) {

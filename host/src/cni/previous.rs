@@ -1,7 +1,7 @@
 //! Decodes a result of any version into today's shape: `prevResult`, and the result of a delegate.
 
 use super::json::{Object, address, as_object, list, member, network, number, optional, required, text};
-use super::{CniError, code};
+use super::{CniError, ErrorKind};
 use crate::value::{Dns, Interface, Ip, Report, Route};
 use serde_json::Value;
 
@@ -15,8 +15,9 @@ const SHAPES: [&[&str]; 3] = [&["", "0.1.0", "0.2.0"], &["0.3.0", "0.3.1", "0.4.
 /// The result's version must have the same shape as the configuration's. A result without a version has the
 /// configuration's.
 pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
-    let report = read(value, config_version)
-        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))?;
+    let report = read(value, config_version).map_err(|text| {
+        CniError::new(ErrorKind::InvalidPrevResult, format!("could not parse prevResult: {text}"))
+    })?;
     let has_interfaces = !SHAPES[0].contains(&config_version);
     let passed = if has_interfaces { interfaces(value)? } else { Vec::new() };
     Ok(Report { passed, ..report })
@@ -26,7 +27,7 @@ pub fn decode(value: &Value, config_version: &str) -> Result<Report, CniError> {
 pub fn of_delegate(value: &Value, config_version: &str) -> Result<Report, CniError> {
     let own = value.as_object().and_then(|object| member(object, "cniVersion")).and_then(Value::as_str);
     let version = own.filter(|version| !version.is_empty()).unwrap_or(config_version);
-    read(value, version).map_err(|text| CniError::new(code::INTERNAL, text))
+    read(value, version).map_err(|text| CniError::new(ErrorKind::InvalidNativeResult, text))
 }
 
 /// The interfaces of `prevResult`. Versions before 0.3.0 have none.
@@ -37,8 +38,9 @@ pub fn interfaces(value: &Value) -> Result<Vec<Interface>, CniError> {
         Ok(Interface { name: part("name")?, mac: part("mac")?, sandbox: part("sandbox")? })
     };
     let read = as_object(value).and_then(|object| optional(object, "interfaces", list(interface)));
-    read.map(Option::unwrap_or_default)
-        .map_err(|text| CniError::new(code::INTERNAL, format!("could not parse prevResult: {text}")))
+    read.map(Option::unwrap_or_default).map_err(|text| {
+        CniError::new(ErrorKind::InvalidPrevResult, format!("could not parse prevResult: {text}"))
+    })
 }
 
 fn read(value: &Value, config_version: &str) -> Result<Report, String> {
@@ -136,6 +138,7 @@ fn dns(value: &Value) -> Result<Dns, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cni::code;
     use serde_json::json;
 
     fn refusal(value: Value, config_version: &str) -> String {

@@ -1,7 +1,7 @@
 //! The CNI result of every version, encoded as the reference encodes it.
 
 use super::json::member;
-use super::{CniError, code, previous, version};
+use super::{CniError, ErrorKind, previous, version};
 use crate::value::{Dns, Interface, Ip, Report, Route};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -43,7 +43,7 @@ pub fn check(report: &Report, cni_version: &str) -> Result<(), CniError> {
 
 fn check_ips(is_without: bool, cni_version: &str) -> Result<(), CniError> {
     if is_without && matches!(cni_version, "0.1.0" | "0.2.0") {
-        return Err(CniError::new(code::INTERNAL, "cannot convert: no valid IP addresses"));
+        return Err(CniError::new(ErrorKind::InvalidResult, "cannot convert: no valid IP addresses"));
     }
     Ok(())
 }
@@ -187,10 +187,13 @@ pub fn convert(value: &Value, cni_version: &str) -> Result<Value, CniError> {
     };
     let cni_version = if cni_version.is_empty() { "0.1.0" } else { cni_version };
     if !version::ALL.contains(&cni_version) {
-        return Err(CniError::new(code::INTERNAL, format!("unsupported CNI result version {cni_version:?}")));
+        return Err(CniError::new(
+            ErrorKind::InvalidResult,
+            format!("unsupported CNI result version {cni_version:?}"),
+        ));
     }
     serde_json::from_slice(encode(&result, cni_version)?.as_bytes())
-        .map_err(|e| CniError::new(code::INTERNAL, format!("failed to convert the result: {e}")))
+        .map_err(|e| CniError::new(ErrorKind::Bug, format!("failed to convert the result: {e}")))
 }
 
 /// Escapes characters as Go does. In JSON they occur only inside strings, so they can be replaced everywhere.

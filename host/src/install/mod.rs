@@ -7,7 +7,7 @@ mod undo;
 pub use place::Place;
 pub use undo::uninstall;
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::sandbox::cache::digest;
@@ -123,7 +123,9 @@ fn contents(source: &Path) -> Result<Vec<(String, Content)>, CniError> {
     components.sort();
     if components.is_empty() {
         let msg = format!("there is no component beside {}", source.join(HOST).display());
-        return Err(CniError::new(code::INTERNAL, msg).with_details("hint: --from tells where they are"));
+        return Err(
+            CniError::new(ErrorKind::NotInstalled, msg).with_details("hint: --from names their directory")
+        );
     }
     let programs = [HOST, COMPILER].map(|name| (name.to_owned(), 0o755));
     let files = programs.into_iter().chain(components.iter().map(|name| (name.clone(), 0o644)));
@@ -164,7 +166,7 @@ fn examine(place: &Place, contents: Vec<(String, Content)>, force: bool) -> Resu
         refused.join("\n")
     );
     let msg = format!("something is in the way in {}", place.dir.display());
-    Err(CniError::new(code::INTERNAL, msg).with_details(details))
+    Err(CniError::new(ErrorKind::NotInstalled, msg).with_details(details))
 }
 
 impl Content {
@@ -204,7 +206,8 @@ fn compile(node: &Node, items: &[Item], progress: &mut dyn FnMut(usize, &str)) -
     let components: Vec<(String, PathBuf)> = items.iter().filter_map(component).collect();
     for (name, source) in &components {
         progress(components.len(), name);
-        let plugin = PluginName::parse(name).map_err(|e| CniError::new(code::INTERNAL, e.to_string()))?;
+        let plugin = PluginName::parse(name)
+            .map_err(|e| CniError::new(ErrorKind::InvalidPluginName, e.to_string()))?;
         let file = File::open(source).map_err(|e| failed("read", source, &e))?;
         Plugin::from_component(node, &plugin, None, source, &file)?;
     }
@@ -256,7 +259,7 @@ impl Item {
     fn line(&self, place: &Place) -> Result<(String, Done, String), CniError> {
         if self.content.find(place, &self.name)? != Found::Same {
             let msg = format!("{} is not what was just installed", place.live(&self.name).display());
-            return Err(CniError::new(code::INTERNAL, msg)
+            return Err(CniError::new(ErrorKind::NotInstalled, msg)
                 .with_details("hint: somebody else writes there; install again"));
         }
         let digest = match &self.content {

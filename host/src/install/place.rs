@@ -8,7 +8,7 @@
 //! ```
 
 use crate::apply::lock;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::sandbox::cache::digest;
 use nix::errno::Errno;
 use nix::fcntl::Flock;
@@ -52,7 +52,7 @@ impl Place {
     pub fn open(dir: &Path, create: bool) -> Result<Self, CniError> {
         if !geteuid().is_root() {
             let msg = format!("only root can do this: runtimes execute what is in {} as root", dir.display());
-            return Err(CniError::new(code::INTERNAL, msg).with_details("hint: sudo"));
+            return Err(CniError::new(ErrorKind::NotInstalled, msg).with_details("hint: sudo"));
         }
         let own = dir.join(OWN);
         let is_new = create && !dir.exists();
@@ -64,7 +64,7 @@ impl Place {
         if metadata.mode() & 0o002 != 0 {
             let msg = format!("everybody can write to {}", dir.display());
             let details = format!("who puts a plugin there is root\nhint: chmod o-w {}", dir.display());
-            return Err(CniError::new(code::INTERNAL, msg).with_details(details));
+            return Err(CniError::new(ErrorKind::NotInstalled, msg).with_details(details));
         }
         if create {
             let created = DirBuilder::new().recursive(true).mode(0o700).create(&own);
@@ -73,7 +73,7 @@ impl Place {
         let opened = match File::open(&own) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let msg = format!("wasm-cni is not installed in {}", dir.display());
-                return Err(CniError::new(code::INTERNAL, msg).with_details("hint: --dir"));
+                return Err(CniError::new(ErrorKind::NotInstalled, msg).with_details("hint: --dir"));
             }
             opened => opened.map_err(|e| failed("open", &own, &e))?,
         };
@@ -226,6 +226,6 @@ pub fn failed(what: &str, path: &Path, error: &io::Error) -> CniError {
         }
         _ => "",
     };
-    CniError::new(code::IO_FAILURE, format!("failed to {what} {}: {error}", path.display()))
+    CniError::new(ErrorKind::FileInaccessible, format!("failed to {what} {}: {error}", path.display()))
         .with_details(hint)
 }

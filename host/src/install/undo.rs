@@ -2,7 +2,7 @@
 
 use super::place::{COMPILER, HOST, Place, failed};
 use super::{Done, Report, others};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ pub fn uninstall(node: &Node, dir: &Path, force: bool) -> Result<Report, CniErro
     if !orphans.is_empty() && !force {
         let msg = format!("containers are attached by what would be gone: {}", orphans.join(", "));
         let details = "nothing was changed\nhint: delete them first (`wasm-cni attachments` lists them), or --force: then a runtime cannot delete them";
-        return Err(CniError::new(code::INTERNAL, msg).with_details(details));
+        return Err(CniError::new(ErrorKind::NotInstalled, msg).with_details(details));
     }
     let (mut lines, mut paused) = (Vec::new(), false);
     for name in names {

@@ -9,7 +9,7 @@ use crate::action::{Action, Answer, Facts as _, Query};
 use crate::apply::Journal;
 use crate::apply::journal::Writer;
 use crate::audit::Record;
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request};
 use crate::delegate;
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsId;
@@ -304,14 +304,15 @@ impl Services for Planning<'_> {
             }
             Some(Ok(Delegatee::Native(_))) => Ok(Service::Native),
             Some(Err(error)) => Err(error.clone()),
-            None => Err(CniError::new(code::INTERNAL, format!("plugin {plugin} was not found"))),
+            None => Err(CniError::new(ErrorKind::PluginNotFound, format!("plugin {plugin} was not found"))),
         }
     }
 
     fn delegate(&mut self, plugin: &PluginName, stage: DraftPlan) -> Result<Delegated, CniError> {
         let Some(Ok(Delegatee::Native(program))) = self.found.get(plugin) else {
             let msg = format!("the planner of plugin {} failed", self.request.plugin);
-            return Err(CniError::new(code::TRAPPED, msg).with_details(format!("{plugin} was not looked up")));
+            return Err(CniError::new(ErrorKind::PlannerFailed, msg)
+                .with_details(format!("{plugin} was not looked up")));
         };
         let delegate = delegate::of(self.request, plugin, program);
         match self.stages {

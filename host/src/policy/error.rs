@@ -1,6 +1,6 @@
 //! The errors of a policy file, with line and column. For an unknown word, the error suggests a similar one.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The reason why a policy file cannot be used.
@@ -48,7 +48,7 @@ impl PolicyError {
 
     /// The CNI error for the runtime.
     pub fn to_cni(&self) -> CniError {
-        CniError::new(code::DENIED, "the policy cannot be used: nothing is allowed until it can")
+        CniError::new(ErrorKind::PolicyUnusable, "the policy cannot be used: nothing is allowed until it can")
             .with_details(format!("{self}\nhint: `wasm-cni policy check` reads it in the same way"))
     }
 }

@@ -164,7 +164,7 @@ impl Policy {
         let mut text = String::new();
         check_owner(path, &file)?;
         (&file).take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unusable)?;
-        if text.len() as u64 > MAX_BYTES {
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_BYTES {
             let reason = format!("it is larger than {} MiB", MAX_BYTES >> 20);
             return Err(PolicyError::Unusable { path: path.to_owned(), reason });
         }

@@ -5,6 +5,14 @@
 //! policy.toml ──▶ Policy ──▶ Rules of a plugin ─────┴─▶ plan::check(draft) ──▶ CheckedPlan, or every Violation
 //! ```
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 pub mod capability;
 mod error;
 mod file;

@@ -4,7 +4,7 @@ use super::capability::Capability;
 use super::file::{Mode, Policy, Rule, Sha256};
 use super::scope::{Key, Resource, Scope};
 use super::violation::{Line, Refusal, Remedy};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::{NetworkName, PluginName};
 
 /// The rules that apply to a plugin; see [`Policy::rules`].
@@ -132,7 +132,7 @@ impl Rules<'_> {
         let path = self.policy.path.display();
         let details =
             format!("sha256 of the component: {digest}\nline {} of {path} has: {pinned}", line.number);
-        Err(CniError::new(code::DENIED, msg).with_details(details))
+        Err(CniError::new(ErrorKind::DigestDenied, msg).with_details(details))
     }
 
     /// Refuses a component that imports a denied capability.
@@ -146,7 +146,7 @@ impl Rules<'_> {
             return Ok(());
         }
         let msg = format!("plugin {:?} is not started: policy denies what it imports", plugin.as_str());
-        Err(CniError::new(code::DENIED, msg).with_details(denied.join("\n")))
+        Err(CniError::new(ErrorKind::ImportDenied, msg).with_details(denied.join("\n")))
     }
 
     /// The lowest value of each limit.

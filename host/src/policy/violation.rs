@@ -1,7 +1,7 @@
 //! Violations of policy, and the lines that would allow them.
 
 use super::scope::Key;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::{NetworkName, PluginName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -111,5 +111,5 @@ pub fn denied(
     if let Some(rules) = remedy(violations, network) {
         details.push(format!("what would allow it, in {}:\n{}", policy.display(), rules.trim_end()));
     }
-    CniError::new(code::DENIED, msg).with_details(details.join("\n"))
+    CniError::new(ErrorKind::PlanDenied, msg).with_details(details.join("\n"))
 }

@@ -6,7 +6,7 @@ use super::guest::Guest;
 use super::limits::Limits;
 use super::recorder::Level;
 use super::{imports, limits, lower, mapping, tunables};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind, code};
 use crate::value::Report;
 use std::fs::File;
 use wasmtime::component::{Component, Instance, TypedFunc};
@@ -145,20 +145,20 @@ fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CniError> {
 /// The error of a run that trapped or exited.
 fn trapped(error: &wasmtime::Error) -> CniError {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return CniError::new(code::TRAPPED, format!("exited with status {}", exit.0));
+        return CniError::new(ErrorKind::Trapped, format!("exited with status {}", exit.0));
     }
-    CniError::new(code::TRAPPED, format!("trapped: {}", error.root_cause()))
+    CniError::new(ErrorKind::Trapped, format!("trapped: {}", error.root_cause()))
         .with_details(format!("{error:#}"))
 }
 
 fn not_a_plugin(plugin: &str, error: &wasmtime::Error) -> CniError {
     CniError::new(
-        code::NOT_A_PLUGIN,
+        ErrorKind::NotAPlugin,
         format!("plugin {plugin} does not fit this host: {}", error.root_cause()),
     )
     .with_details(format!("{error:#}"))
 }
 
 fn internal(what: &str, error: &wasmtime::Error) -> CniError {
-    CniError::new(code::INTERNAL, what).with_details(format!("{error:#}"))
+    CniError::new(ErrorKind::SandboxNotStarted, what).with_details(format!("{error:#}"))
 }

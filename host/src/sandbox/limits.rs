@@ -1,7 +1,7 @@
 //! The limits of a guest. Each comment says which attack the limit stops. A guest that exceeds a limit ends with CNI
 //! code 102.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -143,7 +143,7 @@ impl Limits {
 
 /// The error for an exceeded limit. `what` names the limit, and `value` is its value.
 pub fn exceeded(what: &str, value: impl std::fmt::Display) -> CniError {
-    CniError::new(code::LIMIT, format!("the plugin exceeded a limit: {what} ({value})"))
+    CniError::new(ErrorKind::LimitExceeded, format!("the plugin exceeded a limit: {what} ({value})"))
 }
 
 /// Counts the memory of one plugin.

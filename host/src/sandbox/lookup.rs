@@ -1,6 +1,6 @@
 //! Finds a plugin on `CNI_PATH`: the component or the executable of that name.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::PluginName;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -18,10 +18,11 @@ pub enum Found {
 /// Validates the name of a plugin. The errors have the reference's texts.
 pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
     if name.is_empty() {
-        return Err(CniError::new(code::INTERNAL, "no plugin name provided"));
+        return Err(CniError::new(ErrorKind::InvalidPluginName, "no plugin name provided"));
     }
     PluginName::parse(name).map_err(|e| {
-        CniError::new(code::INTERNAL, format!("invalid plugin name: {name}")).with_details(e.to_string())
+        CniError::new(ErrorKind::InvalidPluginName, format!("invalid plugin name: {name}"))
+            .with_details(e.to_string())
     })
 }
 
@@ -32,7 +33,7 @@ pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
 /// is skipped: without its component it would execute itself without end.
 pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     if path.is_empty() {
-        return Err(CniError::new(code::INTERNAL, "no paths provided"));
+        return Err(CniError::new(ErrorKind::PluginNotFound, "no paths provided"));
     }
     let ourselves = ourselves();
     let mut looked_at = Vec::new();
@@ -57,7 +58,7 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     }
     let directories: Vec<String> = path.iter().map(|d| d.display().to_string()).collect();
     let message = format!("failed to find plugin {:?} in path [{}]", plugin.as_str(), directories.join(" "));
-    Err(CniError::new(code::INTERNAL, message).with_details(looked_at.join("\n")))
+    Err(CniError::new(ErrorKind::PluginNotFound, message).with_details(looked_at.join("\n")))
 }
 
 /// Whether a runtime that executes `<type>` would execute this binary: the first file of that name on `path` is a
@@ -77,7 +78,7 @@ fn ourselves() -> Option<(u64, u64)> {
 fn open(path: &Path) -> Result<File, CniError> {
     File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(
         |e| {
-            CniError::new(code::INTERNAL, format!("failed to open plugin {:?}", path))
+            CniError::new(ErrorKind::PluginNotFound, format!("failed to open plugin {:?}", path))
                 .with_details(e.to_string())
         },
     )
@@ -86,6 +87,7 @@ fn open(path: &Path) -> Result<File, CniError> {
 #[cfg(test)]
 mod test {
     use super::*;
+    use crate::cni::code;
 
     fn name(name: &str) -> PluginName {
         plugin_name(name).unwrap()

@@ -3,7 +3,7 @@
 
 use super::bindings::wasm_cni::plugin::types;
 use crate::action::completion::UNSET;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::{AddressRange, IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub fn violation(text: impl Into<String>) -> CniError {
     let mut text = text.into();
     cut(&mut text, super::limits::ERROR_MSG_BYTES);
-    CniError::new(code::INVALID_PLAN, text)
+    CniError::new(ErrorKind::InvalidPlan, text)
 }
 
 /// Cuts a text to at most `bytes`, at a character boundary.

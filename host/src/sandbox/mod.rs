@@ -7,6 +7,14 @@
 //!                                         planner: parent ──▶ DraftPlan
 //! ```
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 pub mod bindings;
 pub mod cache;
 mod confine;

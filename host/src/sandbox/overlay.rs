@@ -3,7 +3,7 @@
 use super::limits;
 use super::recorder::{Recorder, wrong};
 use crate::action::{Answer, Query};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::value::fact::MAX_GAPS;
 use crate::value::{AddressRange, Backend, Firewall, IfName, LinkFact, LinkRef, StoreRef};
 use std::net::IpAddr;
@@ -96,7 +96,7 @@ pub fn file(recorder: &mut Recorder, path: &Path) -> Result<Option<Vec<u8>>, Cni
     }
     match answer {
         Answer::File(fact) => Ok(fact.known()),
-        Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
+        Answer::Failed(text) => Err(CniError::new(ErrorKind::Refused, text)),
         _ => Err(wrong(&query)),
     }
 }

@@ -4,7 +4,7 @@ use super::limits::{self, Limits};
 use crate::action::completion::Complete;
 use crate::action::profile::Place;
 use crate::action::{Action, Answer, DeletePortMap, MapPorts, Query};
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request};
 use crate::plan::{DraftPlan, Entry, with_macs};
 use crate::value::{Attachment, PluginName, Report};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl Recorder {
             answer = answer.or_absent();
         }
         if let Answer::Failed(text) = answer {
-            return Err(CniError::new(code::INTERNAL, text));
+            return Err(CniError::new(ErrorKind::Refused, text));
         }
         self.done().for_each(|action| action.kind().overlay(query, &mut answer));
         Ok(answer)
@@ -290,5 +290,5 @@ impl Recorder {
 
 /// The error for an answer to another query.
 pub fn wrong(query: &Query) -> CniError {
-    CniError::new(code::INTERNAL, format!("wrong kind of answer to {query:?}"))
+    CniError::new(ErrorKind::Bug, format!("the answer to {query:?} has the wrong kind"))
 }

@@ -9,7 +9,7 @@ use crate::action::query::MachineFacts;
 use crate::action::{Action, Answer, Facts, Query};
 use crate::action::{AddAddress, AddRoute};
 use crate::apply::{self, Section};
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::delegate;
 use crate::machine::port::Look;
 use crate::node::Node;
@@ -168,7 +168,7 @@ fn has_passed(section: &Section) -> bool {
 
 /// `prevResult`. If it is missing, the error is the one of the reference plugin.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
-    let missing = || CniError::new(code::INTERNAL, reference::of(&request.plugin).no_previous);
+    let missing = || CniError::new(ErrorKind::InvalidPrevResult, reference::of(&request.plugin).no_previous);
     config.previous()?.ok_or_else(missing)
 }
 
@@ -183,8 +183,8 @@ fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> 
         return Ok(());
     }
     let Attachment { container, interface, .. } = &request.attachment;
-    let msg = format!("interface {interface} of container {container} is not as it was made");
-    Err(CniError::new(code::DIFFERS, msg).with_details(differences.join("\n")))
+    let msg = format!("interface {interface} of container {container} differs from what ADD configured");
+    Err(CniError::new(ErrorKind::Differs, msg).with_details(differences.join("\n")))
 }
 
 /// Checks the lease for an attachment without a journal, which the reference made. If the IPAM plugin is missing or
@@ -207,13 +207,13 @@ fn find_lease(node: &Node, plugin: &PluginName, request: &Request, config: &Conf
         Answer::Held(Fact::Known(held)) if !held.is_empty() => Ok(()),
         Answer::Held(Fact::Unreadable) => {
             let msg = format!("failed to read {}: permission denied", directory.display());
-            Err(CniError::new(code::INTERNAL, msg))
+            Err(CniError::new(ErrorKind::Refused, msg))
         }
-        Answer::Failed(text) => Err(CniError::new(code::INTERNAL, text)),
+        Answer::Failed(text) => Err(CniError::new(ErrorKind::Refused, text)),
         _ => {
             let container = &request.attachment.container;
             let msg = format!("{plugin}: Failed to find address added by container {container}");
-            Err(CniError::new(code::INTERNAL, msg)
+            Err(CniError::new(ErrorKind::LeaseNotFound, msg)
                 .with_details(format!("no file in {} names it", directory.display())))
         }
     }

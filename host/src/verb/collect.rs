@@ -3,7 +3,7 @@
 use crate::action::undo;
 use crate::apply::{self, Remains, Section, stale};
 use crate::cni::command::attachment;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::error::{chain, left};
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::Look as _;
@@ -152,7 +152,7 @@ impl<'a> Collection<'a> {
         if self.failures.is_empty() {
             return Ok(self.removed.into_iter().map(|line| line + "\n").collect());
         }
-        Err(CniError::new(code::STUCK, "not everything could be removed")
+        Err(CniError::new(ErrorKind::NotCollected, "not everything could be removed")
             .with_details(self.failures.join("\n")))
     }
 }

@@ -5,7 +5,7 @@ use crate::action::context::Notes;
 use crate::action::profile::Found;
 use crate::action::{Action, Answer, Lifetime, Query, undo};
 use crate::apply::{self, Section};
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::machine::port::Look;
 use crate::node::Node;
 use crate::plan;
@@ -168,6 +168,5 @@ pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
 
 /// The error that answers a verb while `WASM_CNI_DRY_RUN` is set.
 pub fn refused(verb: &str) -> CniError {
-    CniError::new(code::DRY_RUN, format!("dry run of {verb}: nothing was changed"))
-        .with_details("hint: unset WASM_CNI_DRY_RUN")
+    CniError::new(ErrorKind::DryRun, format!("dry run of {verb}: nothing was changed"))
 }

@@ -2,7 +2,7 @@
 //! 2).
 
 use super::collect::Collection;
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::delegate;
 use crate::node::Node;
 use crate::reference::host_local::stores;
@@ -16,8 +16,8 @@ use serde_json::Value;
 pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<String, CniError> {
     let plugin = &request.plugin;
     let Some(valid) = config.valid_attachments()? else {
-        let msg = "GC without cni.dev/valid-attachments: nothing was removed";
-        return Err(CniError::new(code::INVALID_NETWORK_CONFIG, msg));
+        let msg = "GC needs cni.dev/valid-attachments: nothing was removed";
+        return Err(CniError::new(ErrorKind::NoValidAttachments, msg));
     };
     let mut collection = Collection::new(node, dry);
     let network = &config.name;

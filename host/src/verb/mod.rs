@@ -17,7 +17,7 @@ pub use output::Output;
 
 use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
-use crate::cni::{Call, CniError, Command, Config, Environment, Request, code, config, version};
+use crate::cni::{Call, CniError, Command, Config, Environment, ErrorKind, Request, config, version};
 use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::run;
@@ -60,11 +60,11 @@ pub fn call(
     stdin
         .take(config::MAX_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|e| CniError::new(code::IO_FAILURE, format!("error reading from stdin: {e}")))?;
+        .map_err(|e| CniError::new(ErrorKind::StdinUnreadable, format!("error reading from stdin: {e}")))?;
     let Some(verb) = verb else {
         config::network(&bytes)?;
         let msg = format!("unknown CNI_COMMAND: {}", env.command);
-        return Err(CniError::new(code::INVALID_ENVIRONMENT, msg));
+        return Err(CniError::new(ErrorKind::UnknownCommand, msg));
     };
     let config = config::decode(&bytes)?;
     timings::ended("request");

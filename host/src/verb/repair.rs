@@ -6,7 +6,7 @@ use crate::action::context::Notes;
 use crate::action::profile::Found;
 use crate::apply::{self, Journal};
 use crate::audit::{Audited, Record, Subject};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use crate::plan;
 use crate::plan::Entry;
@@ -64,7 +64,7 @@ fn repair(node: &Node, lock: &Journal, attached: Attached) -> Result<Drift, CniE
         Ok(drift) => {
             let left = [drift.differences.as_slice(), &drift.beyond].concat().join("\n");
             record.end::<()>(&Err(
-                CniError::new(code::INTERNAL, "not all of it is repaired").with_details(left)
+                CniError::new(ErrorKind::NotRepaired, "the repair is incomplete").with_details(left)
             ));
         }
         Err(_) => record.end(&repaired),
@@ -91,11 +91,11 @@ fn look_and_repair(
             break;
         }
         record.plan(&[], || plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
-        let plan =
-            plan::check_again(drift.repairs.clone(), &drift.attached.sections).map_err(|violations| {
-                let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
-                CniError::new(code::DENIED, "policy refuses to repair").with_details(lines.join("\n"))
-            })?;
+        let checked = plan::check_again(drift.repairs.clone(), &drift.attached.sections);
+        let plan = checked.map_err(|violations| {
+            let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();
+            CniError::new(ErrorKind::RepairDenied, "policy denies the repair").with_details(lines.join("\n"))
+        })?;
         record.begin_applying()?;
         failures = apply::repair(&plan, &drift.attached.sections, &node.state, &mut machine, &mut notes);
         done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));

@@ -2,7 +2,7 @@
 //! `status`.
 
 use crate::cni::command::gate_plugin;
-use crate::cni::{CniError, Config, Request, code};
+use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::delegate;
 use crate::node::Node;
 use crate::planning::{self, Stages};
@@ -16,7 +16,7 @@ use crate::sandbox::planner::Waiting;
 /// Runs STATUS of the plugin and then of its IPAM plugin, as the reference's main plugins do. It takes no lock and
 /// changes nothing.
 pub fn status(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
-    let unavailable = |error| CniError { code: code::NOT_AVAILABLE, ..error };
+    let unavailable = |error: CniError| error.with_code_of(ErrorKind::NotAvailable);
     let policy = node.policy().map_err(unavailable)?;
     let plugin = Plugin::find(node, request, &request.plugin).map_err(unavailable)?;
     plugin.check_imports(policy).map_err(unavailable)?;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use wasm_cni::action::{Answer, Query};
-use wasm_cni::cni::{CniError, Config, Request, code, config};
+use wasm_cni::cni::{CniError, Config, ErrorKind, Request, config};
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::policy::Grants;
 use wasm_cni::reference;
@@ -137,7 +137,7 @@ impl Services for Parent {
         match (plugin.as_str(), stage.entries.len() % 2) {
             ("host-local", 0) => Ok(Delegated::Answered(Report::default())),
             ("host-local", _) => Ok(Delegated::Ended(stage)),
-            _ => Ok(Delegated::Refused(CniError::new(code::INTERNAL, "it failed"))),
+            _ => Ok(Delegated::Refused(CniError::new(ErrorKind::NativeNotExecuted, "it failed"))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasm_cni::action::query::{GrantedFacts, MachineFacts};
 use wasm_cni::action::{Answer, Facts as _, Query};
-use wasm_cni::cni::{CniError, code};
+use wasm_cni::cni::{CniError, ErrorKind};
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::{Grants, Violation};
 use wasm_cni::sandbox::recorder::{Level, Loaded, Upstream};
@@ -59,7 +59,10 @@ impl World {
         if DELEGATES.contains(&plugin.as_str()) {
             return Ok(());
         }
-        Err(CniError::new(code::INTERNAL, format!("failed to find plugin {:?} in path []", plugin.as_str())))
+        Err(CniError::new(
+            ErrorKind::PluginNotFound,
+            format!("failed to find plugin {:?} in path []", plugin.as_str()),
+        ))
     }
 }
 
@@ -83,12 +86,13 @@ impl Upstream for Shared {
     fn load(&mut self, caller: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
         self.world().find(caller, plugin)?;
         // Whoever runs it has it linked in.
-        let file = File::open("/dev/null").map_err(|e| CniError::new(code::INTERNAL, e.to_string()))?;
+        let file =
+            File::open("/dev/null").map_err(|e| CniError::new(ErrorKind::NotCompiled, e.to_string()))?;
         Ok(Loaded::Code(file))
     }
 
     fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
-        Err(CniError::new(code::INTERNAL, format!("{plugin} is no component")))
+        Err(CniError::new(ErrorKind::NativePlugin, format!("{plugin} is not a component")))
     }
 
     fn log(&mut self, _: &PluginName, _: Level, _: &str) {}

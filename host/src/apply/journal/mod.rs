@@ -4,6 +4,15 @@
 //! are only appended. The state directory is on a tmpfs: like the kernel state that the journal describes, it is lost
 //! at reboot, so the journal is never synced to disk.
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![deny(clippy::arithmetic_side_effects)]
+
 mod record;
 mod v1;
 

@@ -190,7 +190,8 @@ impl Family {
         let mut rest = self.owners.as_slice();
         for run in &self.runs {
             let (of_run, behind) = rest.split_at(run.length().min(rest.len()));
-            found.extend(places(of_run, owners).into_iter().map(|place| run.first + place as u128));
+            let address = |place| run.first.checked_add(u128::try_from(place).ok()?);
+            found.extend(places(of_run, owners).into_iter().filter_map(address));
             rest = behind;
         }
         found
@@ -200,7 +201,7 @@ impl Family {
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut head = Vec::new();
         for count in [self.runs.len(), self.owners.len()] {
-            head.extend((count as u64).to_be_bytes());
+            head.extend(u64::try_from(count).map_err(io::Error::other)?.to_be_bytes());
         }
         for run in &self.runs {
             head.extend(run.first.to_be_bytes());
@@ -289,7 +290,7 @@ mod tests {
 
         let mut bytes = Vec::new();
         index.write(&mut bytes).unwrap();
-        let length = bytes.len() as u64;
+        let length = u64::try_from(bytes.len()).unwrap();
         assert_eq!(Index::read(&mut bytes.as_slice(), length).unwrap(), Some(index));
         for wrong in [length - 1, length + 1, 0] {
             assert_eq!(Index::read(&mut bytes.as_slice(), wrong).unwrap(), None);
@@ -337,7 +338,7 @@ mod tests {
             let found = index.candidates([probe.1, probe.1]);
             assert!(map.is_empty() || found == [IpAddr::V4(probe.0.into())], "{turn}: {found:?}");
             let taken: u128 = index.taken(true).map(|(first, last)| last - first + 1).sum();
-            assert_eq!((taken, index.v4.owners.len()), (map.len() as u128, map.len()));
+            assert_eq!((taken, index.v4.owners.len()), (u128::try_from(map.len()).unwrap(), map.len()));
             let sorted: Index =
                 map.iter().map(|(number, owner)| (IpAddr::V4((*number).into()), *owner)).collect();
             assert_eq!(index, sorted, "{turn}");

@@ -5,6 +5,14 @@
 //! index is stored there, next to the journals. It is valid as long as the store's directory has the state for which
 //! the index was written. Otherwise, the files are read once.
 
+#![deny(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod content;
 mod directory;
 pub(super) mod gaps;
@@ -25,6 +33,7 @@ use super::errno::as_go;
 use crate::value::{AddressRange, Owner, StoreRef};
 use content::Content;
 use index::Index;
+use nix::errno::Errno;
 use sidecar::Sidecar;
 use std::io;
 use std::net::IpAddr;
@@ -344,7 +353,7 @@ impl Store {
                 Ok(Some(content)) => content,
                 Ok(None) => continue,
                 Err(error) => {
-                    hidden |= error.raw_os_error() == Some(nix::errno::Errno::EACCES as i32);
+                    hidden |= error.raw_os_error().map(Errno::from_raw) == Some(Errno::EACCES);
                     Content::Unknown
                 }
             };

@@ -129,7 +129,8 @@ impl LeaseDirectory for RealDirectory {
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::with_capacity(128);
-        match (&mut file).take(MAX_CONTENT_BYTES as u64 + 1).read_to_end(&mut bytes) {
+        let most = u64::try_from(MAX_CONTENT_BYTES).unwrap_or(u64::MAX);
+        match (&mut file).take(most.saturating_add(1)).read_to_end(&mut bytes) {
             Ok(_) if bytes.len() > MAX_CONTENT_BYTES => Ok(Some(Found::Other)),
             Ok(0) if !file.metadata()?.is_file() => Ok(Some(Found::Other)),
             Ok(_) => Ok(Some(Found::File(bytes))),

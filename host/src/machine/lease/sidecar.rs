@@ -40,7 +40,7 @@ impl Sidecar {
         if found != expected {
             return None;
         }
-        let length = file.metadata().ok()?.len().checked_sub(expected.len() as u64)?;
+        let length = file.metadata().ok()?.len().checked_sub(u64::try_from(expected.len()).ok()?)?;
         Index::read(&mut file, length).ok()?
     }
 

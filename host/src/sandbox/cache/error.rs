@@ -1,6 +1,6 @@
 //! The errors of getting the machine code of a component.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,20 +47,20 @@ pub enum CodeError {
 impl CodeError {
     /// The CNI error for the component at `path`.
     pub fn to_cni(&self, path: &Path) -> CniError {
-        let code = match self {
+        let kind = match self {
             CodeError::Pinned(refusal) => {
                 let msg = format!("{}: {}", path.display(), refusal.msg);
                 return CniError { msg, ..refusal.clone() };
             }
-            CodeError::NotAPlugin(_) => code::NOT_A_PLUGIN,
-            CodeError::Changing => code::TRY_AGAIN_LATER,
-            CodeError::Limit(_) => code::LIMIT,
+            CodeError::NotAPlugin(_) => ErrorKind::NotAPlugin,
+            CodeError::Changing => ErrorKind::ComponentChanging,
+            CodeError::Limit(_) => ErrorKind::CompileLimitExceeded,
             CodeError::Read(_)
             | CodeError::Write(_)
             | CodeError::Execute { .. }
-            | CodeError::Compiler { .. } => code::INTERNAL,
+            | CodeError::Compiler { .. } => ErrorKind::NotCompiled,
         };
         let cause = std::error::Error::source(self).map(ToString::to_string).unwrap_or_default();
-        CniError::new(code, format!("{}: {self}", path.display())).with_details(cause)
+        CniError::new(kind, format!("{}: {self}", path.display())).with_details(cause)
     }
 }

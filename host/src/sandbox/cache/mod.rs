@@ -16,7 +16,7 @@ pub use stamp::digest;
 
 use super::manifest::Manifest;
 use super::tunables::ENGINE_ID;
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use directory::Directory;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use serde::de::DeserializeOwned;
@@ -60,7 +60,11 @@ impl Code {
     /// The same code with a duplicated descriptor.
     pub fn try_clone(&self) -> Result<Self, CniError> {
         let file = self.file.try_clone().map_err(|e| {
-            CniError::new(code::INTERNAL, "no second descriptor of machine code").with_details(e.to_string())
+            CniError::new(
+                ErrorKind::SandboxNotStarted,
+                "failed to duplicate the descriptor of the machine code",
+            )
+            .with_details(e.to_string())
         })?;
         Ok(Code { file, manifest: self.manifest.clone(), digest: self.digest.clone() })
     }

@@ -3,7 +3,7 @@
 use super::wit::answers::Answer;
 use super::wit::delegate::Host;
 use super::wit::types::Error;
-use crate::cni::{CniError, code, result};
+use crate::cni::{CniError, ErrorKind, code, result};
 use crate::sandbox::engine::Verb;
 use crate::sandbox::guest::Guest;
 use crate::sandbox::recorder::Loaded;
@@ -46,8 +46,8 @@ impl Guest {
         let plugin = lookup::plugin_name(plugin)?;
         if self.depth >= limits::DELEGATION_DEPTH {
             let message =
-                format!("{plugin} is not run: delegation is more than {} deep", limits::DELEGATION_DEPTH);
-            return Err(CniError::new(code::INTERNAL, message));
+                format!("plugin {plugin} is not run: delegation is deeper than {}", limits::DELEGATION_DEPTH);
+            return Err(CniError::new(ErrorKind::DelegationRefused, message));
         }
         let loaded = self.recorder().load(&plugin)?;
         let report = match loaded {
@@ -58,9 +58,10 @@ impl Guest {
                 ran?
             }
             Loaded::Native if self.depth > 0 => {
-                let message =
-                    format!("{plugin} is native: only the plugin that the runtime called can delegate to it");
-                return Err(CniError::new(code::INTERNAL, message));
+                let message = format!(
+                    "plugin {plugin} is native: only the plugin that the runtime called can delegate to it"
+                );
+                return Err(CniError::new(ErrorKind::DelegationRefused, message));
             }
             Loaded::Native => return self.recorder().delegate(&plugin),
         };

@@ -9,7 +9,7 @@ use crate::action::{
     Announce, CreateDummy, CreateVeth, DeleteStaleLink, EnsureBridge, EnsureVlanGateway, LinkAttribute,
     PortVlan, PortVlans, SaveLink, SetLink, SetPromiscuous, SetUp, Settle, VethPeer,
 };
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::{End, Link};
 use crate::sandbox::lower::{self, violation};
@@ -366,7 +366,7 @@ impl Guest {
                 Some(_) => taken.push(peer.to_string()),
             }
         }
-        let message = format!("no name is free for the host's end of veth {:?}", name.as_str());
-        Err(CniError::new(code::INTERNAL, message).with_details(format!("taken: {}", taken.join(" "))))
+        let message = format!("no name is free for the host end of veth {:?}", name.as_str());
+        Err(CniError::new(ErrorKind::NameTaken, message).with_details(format!("taken: {}", taken.join(" "))))
     }
 }

@@ -3,7 +3,7 @@
 use super::PATH_BYTES;
 use super::wit::observe::{Host, HostLinkInfo, LinkInfo as Handle};
 use super::wit::types::{Error, IpAddress, MacAddress, Netns, Prefix};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind, code};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::{lower, overlay};
 use crate::value::LinkRef;
@@ -24,7 +24,7 @@ impl Host for Guest {
     }
 
     fn read_file(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let missing = || CniError::new(code::INTERNAL, format!("open {path}: no such file or directory"));
+        let missing = || CniError::new(ErrorKind::Refused, format!("open {path}: no such file or directory"));
         Ok(self.find(&path)?.and_then(|found| found.ok_or_else(|| lower::raise_error(missing()))))
     }
 

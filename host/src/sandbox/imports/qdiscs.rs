@@ -3,7 +3,7 @@
 use super::wit::links::Link as Handle;
 use super::wit::qdiscs::Host;
 use crate::action::{Ifb, SetTokenBucket};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::sandbox::guest::Guest;
 use crate::sandbox::link::End;
 use crate::sandbox::lower::violation;
@@ -25,7 +25,7 @@ impl Host for Guest {
         let link = self.host_link(&link)?;
         let attachment = self.recorder().attachment().clone();
         let name =
-            derive::ifb(&attachment).map_err(|error| CniError::new(code::INTERNAL, error.to_string()))?;
+            derive::ifb(&attachment).map_err(|error| CniError::new(ErrorKind::Bug, error.to_string()))?;
         let through = Ifb { name: name.clone(), alias: derive::alias(&attachment) };
         let set = set_token_bucket(link, rate, burst, Some(through))?;
         self.new_link(set, End::Ifb, LinkRef { netns: Netns::Host, name })

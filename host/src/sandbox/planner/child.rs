@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::frame::{self, FrameError};
 use super::message::{Begin, Message, Reply};
 use crate::action::{Answer, Query};
-use crate::cni::{CniError, Command, code};
+use crate::cni::{CniError, Command, ErrorKind};
 use crate::panic;
 use crate::plan::DraftPlan;
 use crate::sandbox::confine::{self, User};
@@ -58,7 +58,7 @@ pub fn run(socket: UnixStream, parent: Pid) -> ! {
 fn isolate(kept: RawFd, parent: Pid) -> Result<(), CniError> {
     let step = |what: &'static str| {
         move |errno: Errno| {
-            CniError::new(code::INTERNAL, "the planner cannot be confined")
+            CniError::new(ErrorKind::SandboxNotStarted, "failed to confine the planner")
                 .with_details(format!("{what}: {errno}"))
         }
     };
@@ -121,11 +121,11 @@ pub const SYSTEM_CALLS: [libc::c_long; 6] = [
 
 fn plan(socket: Arc<UnixStream>) -> Result<DraftPlan, CniError> {
     let internal = |what: &'static str| {
-        move |e: io::Error| CniError::new(code::INTERNAL, what).with_details(e.to_string())
+        move |e: io::Error| CniError::new(ErrorKind::SandboxNotStarted, what).with_details(e.to_string())
     };
     let engine = engine::new()?;
     let clock = Clock::new(&engine)?;
-    confine::filter(&SYSTEM_CALLS, true).map_err(internal("the planner cannot be confined"))?;
+    confine::filter(&SYSTEM_CALLS, true).map_err(internal("failed to confine the planner"))?;
     let Ok((Begin { request, limits, earlier }, Some(code))) = frame::receive_with_descriptor(&socket) else {
         // The parent did not find the plugin.
         exit(1)

@@ -1,7 +1,7 @@
 //! The clock of the planner. When guest code has run too long, a signal handler increments the epoch of the engine,
 //! and that ends the guest.
 
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
@@ -32,7 +32,7 @@ impl Clock {
     /// Creates the clock of this process, stopped. A process can have only one.
     pub fn new(engine: &Engine) -> Result<Self, CniError> {
         if ENGINE.set(engine.clone()).is_err() {
-            return Err(CniError::new(code::INTERNAL, "the planner's clock runs already"));
+            return Err(CniError::new(ErrorKind::Bug, "the planner's clock is already running"));
         }
         handle().map_err(stands)?;
         let event = SigEvent::new(SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 });
@@ -66,7 +66,8 @@ impl Clock {
 }
 
 fn stands(errno: nix::Error) -> CniError {
-    CniError::new(code::INTERNAL, "the planner's clock does not start").with_details(errno.to_string())
+    CniError::new(ErrorKind::SandboxNotStarted, "failed to start the planner's clock")
+        .with_details(errno.to_string())
 }
 
 #[expect(unsafe_code, reason = "a signal handler")]

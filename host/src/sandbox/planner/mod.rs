@@ -17,7 +17,7 @@ pub use services::{Components, Delegated, Service, Services};
 use super::cache::Code;
 use super::limits::{self, Limits};
 use crate::action::{Action, Facts};
-use crate::cni::{CniError, Request, code};
+use crate::cni::{CniError, ErrorKind, Request};
 use crate::plan::DraftPlan;
 use crate::value::PluginName;
 use frame::FrameError;
@@ -71,8 +71,10 @@ impl Waiting {
     /// privileges while the parent looks the plugin up.
     #[expect(unsafe_code, reason = "fork")]
     pub fn spawn() -> Result<Self, CniError> {
-        let failed =
-            |e: std::io::Error| CniError::new(code::INTERNAL, "no planner").with_details(e.to_string());
+        let failed = |e: std::io::Error| {
+            CniError::new(ErrorKind::SandboxNotStarted, "failed to start the planner")
+                .with_details(e.to_string())
+        };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let parent = getpid();
         // SAFETY: this process has only one thread until the planner is done. So no other thread can hold a lock that

@@ -4,7 +4,7 @@
 use super::frame::{self, FrameError};
 use super::message::{Message, Reply};
 use super::{Delegated, Planner, Service, Services, verify};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind, code};
 use crate::plan::DraftPlan;
 use crate::sandbox::recorder::Level;
 use crate::sandbox::{limits, lower};
@@ -139,8 +139,8 @@ impl Planner {
             }
             FrameError::Ended(ended) => {
                 self.process.end();
-                return CniError::new(code::TRY_AGAIN_LATER, ended.to_string())
-                    .with_details("while the plugin was planning; nothing is left of it");
+                return CniError::new(ErrorKind::Ended, ended.to_string())
+                    .with_details("the plugin was still planning; nothing was changed");
             }
             FrameError::Closed => self.post_mortem(),
             FrameError::Socket(source) => format!("the socket failed: {source}"),
@@ -152,8 +152,11 @@ impl Planner {
     /// Kills a planner that sent a message which no correct planner can send. Returns the error.
     fn lied(&mut self, how: String) -> CniError {
         self.process.end();
-        CniError::new(code::TRAPPED, format!("the planner of plugin {} failed", self.request.plugin))
-            .with_details(how)
+        CniError::new(
+            ErrorKind::PlannerFailed,
+            format!("the planner of plugin {} failed", self.request.plugin),
+        )
+        .with_details(how)
     }
 
     /// Finds out how the planner died after it closed its socket. The kernel takes a moment to report it.

@@ -1,7 +1,7 @@
 //! The services of the parent for a planner.
 
 use crate::action::{Answer, Facts, Query};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::plan::DraftPlan;
 use crate::sandbox::cache::Code;
 use crate::value::{PluginName, Report};
@@ -56,6 +56,9 @@ impl Services for Components<'_> {
     }
 
     fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Delegated, CniError> {
-        Err(CniError::new(code::INTERNAL, format!("plugin {:?} is no component", plugin.as_str())))
+        Err(CniError::new(
+            ErrorKind::NativePlugin,
+            format!("plugin {:?} is not a component", plugin.as_str()),
+        ))
     }
 }

@@ -4,7 +4,7 @@ use super::message::Message;
 use super::{Components, Planner, Process};
 use crate::action::SetUp;
 use crate::action::{Action, Answer, Facts, Lifetime, Query};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind, code};
 use crate::plan::{DraftPlan, Entry};
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::recorder::Level;
@@ -35,7 +35,10 @@ fn said_to(facts: &mut dyn Facts, hang: bool, say: impl FnOnce(&UnixStream)) -> 
     say(&theirs);
     let kept = hang.then_some(theirs);
     let error = planner
-        .serve(&mut Components { facts, load: &mut |name| Err(CniError::new(999, name.as_str())) })
+        .serve(&mut Components {
+            facts,
+            load: &mut |name| Err(CniError::new(ErrorKind::Refused, name.as_str())),
+        })
         .unwrap_err();
     drop(planner);
     assert!(kill(process, None).is_err(), "it was ended and reaped");
@@ -179,7 +182,7 @@ fn a_planner_cannot_fill_the_journal_or_the_runtime() {
     let entry = Entry { plugin: plugin("bridge"), lifetime: Lifetime::Attachment, action };
     assert_eq!(details(DraftPlan { entries: vec![entry; 4097], ..DraftPlan::default() }), "4097 actions");
 
-    let error = CniError::new(999, "x".repeat(1 << 20)).with_details("y".repeat(1 << 20));
+    let error = CniError::new(ErrorKind::Refused, "x".repeat(1 << 20)).with_details("y".repeat(1 << 20));
     let cut = said(&frame(&Message::Failed(error)), false);
     assert_eq!((cut.msg.len(), cut.details.len()), (limits::ERROR_MSG_BYTES, limits::ERROR_DETAILS_BYTES));
 }
@@ -189,7 +192,7 @@ fn the_last_message_of_a_closed_planner_is_read() {
     let code = compile(&plain("(unreachable)")).unwrap();
     for is_gone in [false, true] {
         let (mut planner, mut theirs) = planner();
-        theirs.write_all(&frame(&Message::Failed(CniError::new(999, "no")))).unwrap();
+        theirs.write_all(&frame(&Message::Failed(CniError::new(ErrorKind::Refused, "no")))).unwrap();
         let kept = (!is_gone).then_some(theirs);
         planner.preload(&plugin("host-local"), &code).unwrap();
         drop(kept);

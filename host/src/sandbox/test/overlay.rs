@@ -6,7 +6,7 @@ use super::super::recorder::{Level, Loaded, Recorder, Upstream};
 use super::{Machine, plugin, request};
 use crate::action::{Action, Answer, Facts, Query};
 use crate::action::{AddAddress, CreateVeth, DeleteStaleLink, EnsureBridge, ReserveLease, VethPeer};
-use crate::cni::{CniError, code};
+use crate::cni::{CniError, ErrorKind};
 use crate::plan::DraftPlan;
 use crate::value::{
     AddressRange, Fact, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, PluginName, Report, StoreRef,
@@ -20,11 +20,11 @@ impl Upstream for Machine {
     }
 
     fn load(&mut self, _: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
-        Err(CniError::new(code::INTERNAL, plugin.to_string()))
+        Err(CniError::new(ErrorKind::Refused, plugin.to_string()))
     }
 
     fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
-        Err(CniError::new(code::INTERNAL, plugin.to_string()))
+        Err(CniError::new(ErrorKind::Refused, plugin.to_string()))
     }
 
     fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
@@ -163,11 +163,11 @@ fn an_unreadable_file_counts_as_empty_and_is_listed_in_the_plan() {
         }
 
         fn load(&mut self, _: &PluginName, plugin: &PluginName) -> Result<Loaded, CniError> {
-            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+            Err(CniError::new(ErrorKind::Refused, plugin.to_string()))
         }
 
         fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
-            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+            Err(CniError::new(ErrorKind::Refused, plugin.to_string()))
         }
 
         fn log(&mut self, _: &PluginName, _: Level, _: &str) {}
@@ -190,11 +190,11 @@ fn each_plugin_asks_for_itself() {
         }
 
         fn load(&mut self, caller: &PluginName, _: &PluginName) -> Result<Loaded, CniError> {
-            Err(CniError::new(code::INTERNAL, caller.to_string()))
+            Err(CniError::new(ErrorKind::Refused, caller.to_string()))
         }
 
         fn delegate(&mut self, plugin: &PluginName, _: DraftPlan) -> Result<Report, CniError> {
-            Err(CniError::new(code::INTERNAL, plugin.to_string()))
+            Err(CniError::new(ErrorKind::Refused, plugin.to_string()))
         }
 
         fn log(&mut self, _: &PluginName, _: Level, _: &str) {}

@@ -204,7 +204,7 @@ fn a_limit_that_a_delegate_exceeds_ends_the_run() {
 #[test]
 fn a_plugin_that_delegates_to_itself_stops_at_the_limit() {
     let error = plan_with(&delegating("bridge"), &|_| delegating("bridge")).unwrap_err();
-    assert_eq!(error.msg, "bridge is not run: delegation is more than 4 deep");
+    assert_eq!(error.msg, "plugin bridge is not run: delegation is deeper than 4");
     let error = plan(&delegating("../x")).unwrap_err();
     assert_eq!((error.code, error.msg.as_str()), (code::INTERNAL, "invalid plugin name: ../x"));
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use wasm_cni::cni::{CniError, Request, code};
+use wasm_cni::cni::{CniError, ErrorKind, Request};
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::sandbox::guest::Guest;
 use wasm_cni::sandbox::limits::Limits;
@@ -29,7 +29,8 @@ struct Trap(CniError);
 /// # Panics
 /// As the plugin does.
 pub fn run(request: &Request, upstream: Box<dyn Upstream>) -> Result<DraftPlan, CniError> {
-    let engine = Engine::new(&Config::new()).map_err(|e| CniError::new(code::INTERNAL, e.to_string()))?;
+    let engine = Engine::new(&Config::new())
+        .map_err(|e| CniError::new(ErrorKind::SandboxNotStarted, e.to_string()))?;
     let recorder = Recorder::new(request.clone(), Limits::default(), Vec::new(), upstream);
     let recorder = Arc::new(Mutex::new(recorder));
     let report = run_guest(Guest::new(request.plugin.clone(), 0, engine, Arc::clone(&recorder)))?;
@@ -62,7 +63,7 @@ fn add_of(plugin: &PluginName) -> Result<fn() -> Result<(), Error>, CniError> {
         _ => &[],
     };
     let add = verbs.first().copied();
-    add.ok_or_else(|| CniError::new(code::INTERNAL, format!("there is no plugin {plugin} here")))
+    add.ok_or_else(|| CniError::new(ErrorKind::PluginNotFound, format!("there is no plugin {plugin} here")))
 }
 
 /// The error of a call that was refused; any other panic goes on.
@@ -80,7 +81,7 @@ pub(crate) fn call<T>(function: impl FnOnce(&mut Guest) -> wasmtime::Result<T>) 
     RUNNING.with_borrow_mut(|running| running.push(guest));
     called.unwrap_or_else(|error| {
         let error = error.downcast::<CniError>();
-        let error = error.unwrap_or_else(|error| CniError::new(code::TRAPPED, format!("{error:#}")));
+        let error = error.unwrap_or_else(|error| CniError::new(ErrorKind::Trapped, format!("{error:#}")));
         resume_unwind(Box::new(Trap(error)))
     })
 }

@@ -19,7 +19,7 @@ pub fn decode(text: &str) -> Option<Address> {
 }
 
 fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let byte = |place: usize| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
+    let byte = |place: usize| u8::from_str_radix(digits.get(place..)?.get(..2)?, 16).ok();
     (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>().filter(|bytes| bytes.len() >= HEADER)
 }
 

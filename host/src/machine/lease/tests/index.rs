@@ -31,7 +31,7 @@ fn answers_come_from_the_index_after_our_own_changes() {
 
     // Each verb opens the store again. Only the first one reads the files.
     let mut changes = 0;
-    for change in [
+    let all: [&mut dyn FnMut(&mut Store); 5] = [
         &mut |store: &mut Store| assert!(reserve(store, "10.1.2.4", &me).is_ok()),
         &mut |store: &mut Store| assert!(reserve(store, "fd00::4", &me).is_ok()),
         &mut |store: &mut Store| {
@@ -42,8 +42,8 @@ fn answers_come_from_the_index_after_our_own_changes() {
             assert_eq!(restored.unwrap(), Reverted::Done);
         },
         &mut |store: &mut Store| assert_eq!(store.unlisted(&|_, _| true).unwrap().len(), 0),
-    ] as [&mut dyn FnMut(&mut Store); 5]
-    {
+    ];
+    for change in all {
         let mut store = locked(&reference, &indexes);
         change(&mut store);
         store.unlock();
