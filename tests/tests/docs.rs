@@ -8,10 +8,10 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// The constants of `cni::error::code` and the table of `docs/error-codes.md` have the same codes.
+/// The constants of `cni::code` and the table of `docs/error-codes.md` have the same codes.
 #[test]
 fn every_error_code_is_documented() {
-    let source = read("host/src/cni/error.rs");
+    let source = read("host/src/cni/code.rs");
     let codes: BTreeSet<String> = source
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub const ")?.split(": u32 = ").nth(1))

@@ -9,6 +9,7 @@
 )]
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod code;
 pub mod command;
 pub mod config;
 pub mod error;
@@ -22,7 +23,7 @@ pub mod version;
 
 pub use command::{Call, Command, Environment};
 pub use config::Config;
-pub use error::{CniError, code};
+pub use error::CniError;
 pub use kind::ErrorKind;
 pub use result::CniResult;
 

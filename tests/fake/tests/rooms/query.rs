@@ -130,7 +130,7 @@ fn leases_are_read_and_a_dry_run_creates_no_store() {
     assert!(!dry.snapshot().contains("leases"), "{}", dry.snapshot());
 
     let mut machine = FakeMachine::new()
-        .with_lease_file(&store(), "10.1.2.2", "c1\r\neth0")
+        .with_lease_file(&store(), "10.1.2.2", "abc\r\neth0")
         .with_lease_file(&store(), "10.1.2.1", "abc")
         .with_lease_file(&store(), "last_reserved_ip.0", "10.1.2.2");
     let address = |text: &str| -> IpAddr { text.parse().unwrap() };
