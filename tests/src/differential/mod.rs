@@ -1,6 +1,6 @@
 //! The differential suite: cases in `tests/differential`, run by the reference and by us on fresh machines, compared field by field.
 //!
-//! `tests/differential/README.md` has the format of a case, `docs/differences.md` the differences that are meant.
+//! `tests/differential/README.md` has the format of a case, whose `steps` end with the differences that are meant; `docs/differences.md` has their reasons.
 
 pub mod case;
 pub mod difference;
@@ -8,6 +8,7 @@ pub mod expect;
 pub mod listed;
 pub mod migration;
 pub mod names;
+pub mod page;
 pub mod record;
 pub mod reply;
 pub mod score;
