@@ -1,4 +1,4 @@
-//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `order`.
+//! Everything that a developer runs: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `fuzz`, `order`.
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod demo;
 mod dependencies;
 mod dist;
 mod faults;
+mod fuzz;
 mod machine;
 mod netns;
 #[cfg(target_arch = "x86_64")]
@@ -54,6 +55,11 @@ enum Xtask {
     Demo,
     /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor; or compare with another tree.
     Bench(bench::Arguments),
+    /// Unpack the inputs of the fuzzers into folders for cargo-fuzz, or pack them again.
+    Fuzz {
+        #[command(subcommand)]
+        step: fuzz::Step,
+    },
     /// Find which functions of the host a call executes, for the linker to put them together: host/order.txt.
     #[cfg(target_arch = "x86_64")]
     Order {
@@ -107,6 +113,7 @@ fn main() -> ExitCode {
         }
         Xtask::Demo => demo::run(),
         Xtask::Bench(arguments) => arguments.run(),
+        Xtask::Fuzz { step } => step.run(),
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { inside: Some(dist), map: Some(map) } => {
             order::trace(&dist, &map).map(|order| print!("{order}"))
