@@ -1,8 +1,8 @@
 //! Compares us with the reference: `tests/differential`; its README says how to write and run a case.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use wasm_cni_tests::differential::{Case, part, suite};
+use wasm_cni_tests::differential::{Case, Listed, page, part, suite};
 
 #[test]
 fn every_case_is_as_the_reference_does_it_or_a_listed_difference() {
@@ -50,4 +50,38 @@ fn no_verb_version_or_key_is_missing_and_no_case_is_there_twice() {
         let input = (steps, files.collect::<Vec<_>>());
         assert_eq!(inputs.insert(input, &case.name), None, "{} is another case again", case.name);
     }
+}
+
+/// Each entry of `docs/differences.md` names cases in which it shows, if there are any, or files with tests; each difference of a case has an entry.
+#[test]
+fn every_difference_on_the_page_is_shown_and_the_reverse() {
+    let (entries, listed) = (page::entries(), Listed::all());
+    let shown: BTreeSet<(&str, &str)> =
+        listed.iter().map(|line| (line.reason.as_str(), line.case.as_str())).collect();
+    let mut wrong = Vec::new();
+    for entry in &entries {
+        let has_case = listed.iter().any(|line| line.reason == entry.name);
+        if has_case && entry.cases.is_empty() {
+            wrong.push(format!("{}: the page names no case of it", entry.name));
+        }
+        for case in entry.cases.iter().filter(|case| !shown.contains(&(entry.name.as_str(), case.as_str()))) {
+            wrong.push(format!("{}: it does not show in the case {case}", entry.name));
+        }
+        for test in entry.tests.iter().filter(|test| !is_test(test)) {
+            wrong.push(format!("{}: {test} has no test", entry.name));
+        }
+    }
+    let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names.len(), entries.len(), "two entries have one name");
+    let without = listed.iter().filter(|line| !names.contains(line.reason.as_str()));
+    wrong.extend(without.map(|line| format!("not in docs/differences.md: {line:?}")));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let places: BTreeSet<(&str, &str)> =
+        listed.iter().map(|line| (line.case.as_str(), line.place.as_str())).collect();
+    assert_eq!(places.len(), listed.len(), "a difference is listed twice");
+}
+
+fn is_test(path: &str) -> bool {
+    let text = std::fs::read_to_string(wasm_cni_tests::repository().join(path));
+    text.is_ok_and(|text| text.contains("#[test]"))
 }

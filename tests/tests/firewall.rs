@@ -46,6 +46,42 @@ fn answers(machine: &Machine, from: &str, address: &str) -> bool {
     machine.try_sh(&format!("ip netns exec {from} ping -c 1 -W 1 {address}")).status.success()
 }
 
+/// A `PATH` with the programs of one family alone: those of the other begin with `missing`.
+fn path_without(machine: &Machine, missing: &str) -> String {
+    let dir = machine.files().join("path");
+    std::fs::create_dir(&dir).unwrap();
+    // The machine is entered by `nsenter`.
+    for name in [
+        "nsenter",
+        "iptables",
+        "iptables-restore",
+        "iptables-save",
+        "ip6tables",
+        "ip6tables-restore",
+        "ip6tables-save",
+    ] {
+        if !name.starts_with(missing) {
+            let found = machine.sh(&format!("command -v {name}"));
+            std::os::unix::fs::symlink(found.trim(), dir.join(name)).unwrap();
+        }
+    }
+    dir.display().to_string()
+}
+
+#[test]
+fn the_program_of_a_family_that_a_container_lacks_may_be_missing() {
+    for (missing, network) in [("ip6tables", "10.1.2.0/24"), ("iptables", "fd00:1::/64")] {
+        let machine = machine(&["c"]);
+        let path = path_without(&machine, missing);
+        let (bridge, config) = (bridge("br0", network), firewall("br0", json!({})));
+        let result = call("ADD", &bridge, "c").ok(&machine);
+        let config = after(&config, &result);
+        for verb in ["ADD", "CHECK", "DEL"] {
+            call(verb, &config, "c").env("PATH", &path).ok(&machine);
+        }
+    }
+}
+
 #[test]
 fn a_container_reaches_the_outside_through_a_host_that_forwards_nothing() {
     let machine = machine(&["c", "outside"]);

@@ -165,6 +165,17 @@ fn a_relative_path_counts_from_the_working_directory() {
 }
 
 #[test]
+fn a_relative_directory_for_leases_is_refused() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    let config = config("1.0.0", json!({"subnet": "10.1.2.0/29", "dataDir": "leases"}));
+    let (code, msg, _) = call(&dist(), "ADD", &config).error(&machine);
+    assert_eq!(code, 103, "{msg}");
+    assert!(msg.contains("no absolute path"), "{msg}");
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_reported_before_a_store_is_made() {
     let [ours, theirs] = directories().map(|dir| {
         let machine = Machine::new();

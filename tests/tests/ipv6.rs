@@ -260,3 +260,17 @@ fn the_host_forwards_without_masquerading_where_the_way_back_is_known() {
     packets.wait_for(&["fd00:1::2 > fd00:99::2", "echo request"]);
     machine.sh(&ping("outside", "fd00:1::2", 5.0));
 }
+
+#[test]
+fn ipv6_that_is_switched_off_is_switched_on_for_the_interface_alone() {
+    let machine = Machine::new();
+    machine.netns("c");
+    let setting = |link: &str| format!("net.ipv6.conf.{link}.disable_ipv6");
+    for link in ["default", "lo"] {
+        machine.sh(&format!("ip netns exec c sysctl -qw {}=1", setting(link)));
+    }
+    call("ADD", &network(&[V6], &json!({})), "c").ok(&machine);
+    let value =
+        |link: &str| machine.sh(&format!("ip netns exec c sysctl -n {}", setting(link))).trim().to_owned();
+    assert_eq!(["eth0", "lo"].map(value), ["0", "1"]);
+}

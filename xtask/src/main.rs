@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `order`.
+//! The developer commands: `cargo xtask dist`, `test`, `vm`, `demo`, `bench`, `fuzz`, `order`.
 #![expect(clippy::print_stdout, reason = "it talks to a developer's terminal")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod demo;
 mod dependencies;
 mod dist;
 mod faults;
+mod fuzz;
 mod machine;
 mod netns;
 #[cfg(target_arch = "x86_64")]
@@ -56,6 +57,11 @@ enum Xtask {
     /// Measure everything in docs/performance.md, compared with Debian's plugins and the kernel's floor; or compare
     /// with another tree.
     Bench(bench::Arguments),
+    /// Unpack the inputs of the fuzzers into folders for cargo-fuzz, or pack them again.
+    Fuzz {
+        #[command(subcommand)]
+        step: fuzz::Step,
+    },
     /// Find the functions of the host that a call executes, and write host/order.txt, by which the linker places them
     /// together.
     #[cfg(target_arch = "x86_64")]
@@ -110,6 +116,7 @@ fn main() -> ExitCode {
         }
         Xtask::Demo => demo::run(),
         Xtask::Bench(arguments) => arguments.run(),
+        Xtask::Fuzz { step } => step.run(),
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { inside: Some(dist), map: Some(map) } => {
             order::trace(&dist, &map).map(|order| print!("{order}"))

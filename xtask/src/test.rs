@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::process::Command;
 
 /// The crates for our own target.
-const HOST_PACKAGES: [&str; 9] = [
+const HOST_PACKAGES: [&str; 10] = [
     "wasm-cni",
     FAKE,
     "wasm-cni-compile",
@@ -15,18 +15,21 @@ const HOST_PACKAGES: [&str; 9] = [
     "wasm-cni-tests",
     RUNTIMES,
     FUZZED,
+    CORPUS,
     "wasm-cni-native-guests",
     "xtask",
 ];
 /// The crates with tests. Each runs in a call of its own, so that none changes another's features. The compiler has no
 /// tests of its own: others execute it, and its test harness would build Cranelift a second time.
-const TESTED_PACKAGES: [&str; 6] = ["wasm-cni", FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
+const TESTED_PACKAGES: [&str; 7] = ["wasm-cni", FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, CORPUS, "xtask"];
 /// The machine in memory.
 const FAKE: &str = "wasm-cni-fake";
 /// The tests that start containers.
 const RUNTIMES: &str = "wasm-cni-runtimes";
 /// The fuzzed code, and the kept inputs.
 const FUZZED: &str = "wasm-cni-fuzz-targets";
+/// The codec of the kept inputs.
+const CORPUS: &str = "wasm-cni-fuzz-corpus";
 /// The SDK of all plugins.
 const SDK: &str = "wasm-cni-sdk";
 

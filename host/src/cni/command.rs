@@ -215,6 +215,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_name_of_more_than_255_bytes_is_refused() {
+        let network = NetworkName::parse(&"n".repeat(255)).unwrap();
+        assert!(NetworkName::parse(&"n".repeat(256)).is_err());
+        attachment(&network, &"c".repeat(255), "eth0").unwrap();
+        let error = attachment(&network, &"c".repeat(256), "eth0").unwrap_err();
+        assert_eq!(error.code, code::INVALID_ENVIRONMENT);
+    }
+
+    #[test]
+    fn an_empty_element_of_the_path_is_ignored() {
+        assert_eq!(path(":/a::/b:"), ["/a", "/b"].map(PathBuf::from));
+    }
+
     /// The order and texts are those of the bridge plugin in Debian.
     #[test]
     fn the_gates_of_a_verb_come_in_the_reference_order() {

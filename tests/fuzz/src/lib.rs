@@ -1,5 +1,5 @@
 //! What is fuzzed: for each target a function that takes any bytes, and panics when something does not hold that the product
-//! promises. `fuzz/` runs them under cargo-fuzz, and `tests/replay.rs` on every file of the corpora with the stable compiler.
+//! promises. `fuzz/` runs them under cargo-fuzz, and `tests/replay.rs` on every input of the corpora with the stable compiler.
 
 mod case;
 pub mod journal;

@@ -4,31 +4,28 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use wasm_cni::action::Action;
+use wasm_cni_fuzz_corpus::{Corpus, line};
 use wasm_cni_fuzz_targets::TARGETS;
 
 fn corpora() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
 }
 
-fn names(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+fn corpus(target: &str) -> Corpus {
+    Corpus::read(&corpora(), target).unwrap()
 }
 
 #[test]
 fn what_is_promised_of_any_input_holds_for_every_one_that_was_kept() {
     let mut failed = Vec::new();
     for (name, run) in TARGETS {
-        let corpus = corpora().join(name);
-        let inputs = names(&corpus);
-        assert!(inputs.len() >= 10, "{name}: {} inputs", inputs.len());
-        for input in inputs {
-            let data = std::fs::read(corpus.join(&input)).unwrap();
-            if std::panic::catch_unwind(|| run(&data)).is_err() {
-                failed.push(format!("fuzz/corpus/{name}/{input}"));
+        let Corpus { named, lines } = corpus(name);
+        assert!(named.len() + lines.len() >= 10, "{name}: too few inputs");
+        let named = named.into_iter().map(|(file, input)| (format!("/{file}"), input));
+        let lines = lines.into_iter().enumerate().map(|(line, input)| (format!(".txt:{}", line + 1), input));
+        for (place, input) in named.chain(lines) {
+            if std::panic::catch_unwind(|| run(&input)).is_err() {
+                failed.push(format!("fuzz/corpus/{name}{place}"));
             }
         }
     }
@@ -38,11 +35,10 @@ fn what_is_promised_of_any_input_holds_for_every_one_that_was_kept() {
 /// Whole, cut short by a death, and with what nobody knows the end of.
 #[test]
 fn every_kind_of_action_is_in_a_journal_of_version_2() {
-    let corpus = corpora().join("journal");
     let mut missing: BTreeSet<String> = Action::KINDS.iter().map(|kind| tag(kind)).collect();
-    for input in names(&corpus).iter().filter(|name| name.starts_with("version-2-")) {
-        let text = std::fs::read_to_string(corpus.join(input)).unwrap();
-        assert!(text.starts_with(r#"{"version":2,"#), "{input}");
+    for (name, input) in corpus("journal").named.iter().filter(|(name, _)| name.starts_with("version-2-")) {
+        let text = str::from_utf8(input).unwrap();
+        assert!(text.starts_with(r#"{"version":2,"#), "{name}");
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             for step in line["intent"].as_array().into_iter().flatten() {
@@ -68,21 +64,35 @@ fn each_target_has_its_fuzzer_and_its_promise_in_the_readme() {
     let fuzz = corpora().with_file_name("");
     let read = |name: &str| std::fs::read_to_string(fuzz.join(name)).unwrap();
     let (manifest, readme) = (read("Cargo.toml"), read("README.md"));
-    let mut targets = Vec::new();
+    let mut targets = BTreeSet::new();
     for (name, _) in TARGETS {
         assert!(read(&format!("fuzz_targets/{name}.rs")).contains(&format!("targets::{name}::run(data)")));
         assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"")));
         assert!(readme.contains(&format!("\n| `{name}` | ")), "{name} is not in fuzz/README.md");
-        targets.push(name.to_owned());
+        targets.insert(name.to_owned());
     }
-    assert_eq!(names(&corpora()), targets, "a corpus without a target is not run");
+    let entries = std::fs::read_dir(corpora()).unwrap().map(|entry| entry.unwrap().path());
+    let corpora: BTreeSet<String> =
+        entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(corpora, targets, "a corpus without a target is not run");
 }
 
 #[test]
 fn the_corpora_are_small() {
-    let sizes = TARGETS.map(|(name, _)| {
-        let corpus = corpora().join(name);
-        names(&corpus).iter().map(|input| std::fs::metadata(corpus.join(input)).unwrap().len()).sum::<u64>()
-    });
-    assert!(sizes.iter().sum::<u64>() < 1 << 20, "{sizes:?}");
+    let sizes = TARGETS.map(|(name, _)| corpus(name).inputs().iter().map(|input| input.len()).sum::<usize>());
+    assert!(sizes.iter().sum::<usize>() < 1 << 20, "{sizes:?}");
+}
+
+/// By hand nobody sees that a line is there twice, or is written otherwise than `cargo xtask fuzz pack` does.
+#[test]
+fn each_corpus_is_as_it_is_packed() {
+    for (name, _) in TARGETS {
+        let corpus = corpus(name);
+        let packed: BTreeSet<&Vec<u8>> = corpus.lines.iter().collect();
+        assert!(corpus.lines.iter().eq(packed), "{name}.txt is not sorted, or has a line twice");
+        assert!(corpus.named.iter().all(|(_, input)| !corpus.lines.contains(input)), "{name}");
+        let text = std::fs::read_to_string(corpora().join(format!("{name}.txt"))).unwrap();
+        let lines: String = corpus.lines.iter().map(|input| line::encode(input) + "\n").collect();
+        assert_eq!(text, lines, "{name}.txt");
+    }
 }

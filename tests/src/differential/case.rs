@@ -1,5 +1,6 @@
 //! A case: a folder with configurations and steps.
 
+use super::listed::DIFFERS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,9 @@ pub struct Case {
     pub needs_vm: bool,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The other files of the folder, by name.
+    /// The intended differences: the lines of `steps` from the first `differs:` on ([`super::Listed`]).
+    pub differs: String,
+    /// The other files of the folder, by name, and `steps` without the differences.
     pub files: BTreeMap<String, String>,
 }
 
@@ -81,10 +84,12 @@ impl Case {
             let file = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
             files.insert(file, std::fs::read_to_string(&path).expect("a file is text"));
         }
-        let steps = files.get("steps").unwrap_or_else(|| panic!("{name} has no steps"));
+        let steps = files.get_mut("steps").unwrap_or_else(|| panic!("{name} has no steps"));
+        let end = steps.find(&format!("\n{DIFFERS}")).map_or(steps.len(), |end| end + 1);
+        let differs = steps.split_off(end);
         let needs_vm = steps.lines().any(|line| line == VM);
         let steps = steps.lines().filter_map(|line| step(line.trim())).collect();
-        Case { name, directory: directory.to_owned(), needs_vm, steps, files }
+        Case { name, directory: directory.to_owned(), needs_vm, steps, differs, files }
     }
 
     /// The expected records, for a case that only HEAD of the reference supports.

@@ -25,7 +25,8 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| {} | {} | |", self.case, self.place)?;
+        let call = self.place.rsplit_once(' ').map_or("", |(call, _)| call);
+        writeln!(f, "{}/steps\n  {call}: {}", self.case, self.field())?;
         self.missing.iter().try_for_each(|line| writeln!(f, "    - {line}"))?;
         self.added.iter().try_for_each(|line| writeln!(f, "    + {line}"))
     }

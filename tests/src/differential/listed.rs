@@ -1,54 +1,64 @@
-//! The differences that `docs/differences.md` lists.
+//! The intended differences: the end of a case's `steps`, and for every case `tests/differential/differs`.
 
-use super::Difference;
-use std::collections::BTreeSet;
+use super::{Case, Difference};
 
-/// A line of the second table.
+/// A field of a call that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
     /// The case; `*` if the field differs in every case that shows it.
     pub case: String,
     /// Call and field; with `*` only the field.
     pub place: String,
-    /// A row of the first table, by its first column; or `1.1.1`: HEAD behaves as we do.
+    /// An entry of `docs/differences.md`, by its name.
     pub reason: String,
 }
 
 impl Listed {
-    /// All lines.
+    /// The lines of all cases, and those that apply to every case.
     pub fn all() -> Vec<Listed> {
-        let path = crate::repository().join("docs/differences.md");
-        let text = std::fs::read_to_string(path).expect("docs/differences.md");
-        let (first, second) = text.split_once("\n## Field by field").expect("the second part");
-        let cells = |line: &str| -> Option<Vec<String>> {
-            let line = line.strip_prefix("| ")?.strip_suffix(" |")?;
-            Some(line.split(" | ").map(|cell| cell.trim().to_owned()).collect())
-        };
-        let topics: BTreeSet<String> =
-            first.lines().filter_map(cells).filter_map(|cells| cells.into_iter().next()).collect();
-        let rows = second.lines().filter_map(cells).filter(|cells| cells[0] != "Case");
-        let listed: Vec<Listed> = rows
-            .map(|cells| {
-                let [case, place, reason] = <[String; 3]>::try_from(cells).expect("three columns");
-                Listed { case, place, reason }
-            })
-            .collect();
-        for line in &listed {
-            assert!(line.is_age() || topics.contains(&line.reason), "no such reason: {line:?}");
+        let path = crate::repository().join("tests/differential/differs");
+        let text = std::fs::read_to_string(path).expect("tests/differential/differs");
+        let mut listed = Listed::parse(EVERY, &text);
+        for case in Case::all() {
+            listed.extend(Listed::parse(&case.name, &case.differs));
+        }
+        listed
+    }
+
+    /// Reads `differs: REASON`, each followed by lines `CALL: FIELD…`.
+    fn parse(case: &str, text: &str) -> Vec<Listed> {
+        let mut listed = Vec::new();
+        let mut reason = None;
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(name) = line.strip_prefix(DIFFERS) {
+                reason = Some(name.trim());
+                continue;
+            }
+            let parts = line.strip_prefix("  ").and_then(|line| line.split_once(": "));
+            let (Some((call, fields)), Some(reason)) = (parts, reason) else { panic!("{case}: {line:?}") };
+            for field in fields.split_whitespace() {
+                let place = if case == EVERY { field.to_owned() } else { format!("{call} {field}") };
+                listed.push(Listed { case: case.to_owned(), place, reason: reason.to_owned() });
+            }
         }
         listed
     }
 
     /// Whether HEAD behaves as we do, and only 1.1.1 differs.
     pub fn is_age(&self) -> bool {
-        self.reason.starts_with("1.1.1")
+        self.reason.starts_with("1.1.1: ")
     }
 
     /// Whether the line lists this difference.
     pub fn covers(&self, difference: &Difference) -> bool {
         match self.case.as_str() {
-            "*" => self.place == difference.field(),
+            EVERY => self.place == difference.field(),
             case => case == difference.case && self.place == difference.place,
         }
     }
 }
+
+/// The beginning of a reason.
+pub const DIFFERS: &str = "differs: ";
+/// The case of what differs in every case.
+pub const EVERY: &str = "*";

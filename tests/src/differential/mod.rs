@@ -1,7 +1,8 @@
 //! The differential suite: runs the cases of `tests/differential` with the reference and with ours on fresh machines,
 //! and compares field by field.
 //!
-//! `tests/differential/README.md` has the format of a case, `docs/differences.md` the intended differences.
+//! `tests/differential/README.md` has the format of a case, whose `steps` end with the intended differences.
+//! `docs/differences.md` has their reasons.
 
 pub mod case;
 pub mod difference;
@@ -9,6 +10,7 @@ pub mod expect;
 pub mod listed;
 pub mod migration;
 pub mod names;
+pub mod page;
 pub mod record;
 pub mod reply;
 pub mod score;

@@ -29,14 +29,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}\nnot in docs/differences.md (- the reference or the expectation, + ours):",
+            "{}\nno `differs:` of its case has (- the reference or the expectation, + ours):",
             self.score
         )?;
         self.unlisted.iter().try_for_each(|difference| write!(f, "{difference}"))?;
-        writeln!(f, "listed there, and no difference any more:")?;
-        self.gone
-            .iter()
-            .try_for_each(|line| writeln!(f, "| {} | {} | {} |", line.case, line.place, line.reason))
+        writeln!(f, "listed by a case, and no difference any more:")?;
+        self.gone.iter().try_for_each(|line| writeln!(f, "{}: {} ({})", line.case, line.place, line.reason))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plugins as ordinary Rust, so that a fuzzer sees into them: the sources of `guest-plugins` word for word, with another
 //! [`bindings`] below the SDK. What those call is the sandbox's own side of the contract, without WebAssembly in between.
+//!
+//! The fuzzers and the native golden plans run on it, until the SDK has a stand-in for the host; there is to be no third of this kind.
 
 extern crate self as wasm_cni_sdk;
 
