@@ -11,6 +11,8 @@ mod netns;
 #[cfg(target_arch = "x86_64")]
 mod order;
 mod package;
+mod remap;
+mod reproduce;
 mod sh;
 mod tally;
 mod test;
@@ -54,6 +56,12 @@ enum Xtask {
     Demo,
     /// Measure everything that docs/performance.md tells, beside Debian's plugins and the kernel's floor; or compare with another tree.
     Bench(bench::Arguments),
+    /// Build again in another folder, with another home, and compare the bytes: the components.
+    Reproduce {
+        /// The host and the compiler, too: it takes several minutes.
+        #[arg(long)]
+        programs: bool,
+    },
     /// Find which functions of the host a call executes, for the linker to put them together: host/order.txt.
     #[cfg(target_arch = "x86_64")]
     Order {
@@ -107,6 +115,7 @@ fn main() -> ExitCode {
         }
         Xtask::Demo => demo::run(),
         Xtask::Bench(arguments) => arguments.run(),
+        Xtask::Reproduce { programs } => reproduce::run(programs),
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { inside: Some(dist), map: Some(map) } => {
             order::trace(&dist, &map).map(|order| print!("{order}"))

@@ -2,7 +2,7 @@
 
 use crate::tally::Tally;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
-use crate::{demo, dependencies, dist, machine, package, sh, vm};
+use crate::{demo, dependencies, dist, machine, package, reproduce, sh, vm};
 use anyhow::Result;
 use std::process::Command;
 
@@ -84,6 +84,7 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
     let dist = dist::build(&workspace)?;
     package::build(&workspace, &dist)?;
     if filter.is_empty() {
+        tally.check(|| reproduce::components(&workspace));
         tally.check(demo::run);
     }
     for package in TESTED_PACKAGES {
