@@ -13,8 +13,7 @@ use wasm_cni_tests::{repository, sources};
 
 /// A module right below `host/src`, the modules that it may name, and those that its tests may name besides. Each names only modules
 /// above it here; tests may name others.
-const MODULES: [(&str, &str, &str); 27] = [
-    ("memory", "", ""),
+const MODULES: [(&str, &str, &str); 26] = [
     ("signal", "", ""),
     ("timings", "", ""),
     ("value", "", ""),
@@ -57,7 +56,7 @@ const MODULES: [(&str, &str, &str); 27] = [
         "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
         "",
     ),
-    ("main", "apply cli cni error memory node panic planning policy sandbox signal timings value verb", ""),
+    ("main", "apply cli cni error node panic planning policy sandbox signal timings value verb", ""),
 ];
 
 /// The closed lists of which only their own rooms name what is in them.

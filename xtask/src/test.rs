@@ -7,8 +7,9 @@ use anyhow::Result;
 use std::process::Command;
 
 /// The crates for our own machine.
-const HOST_PACKAGES: [&str; 9] = [
+const HOST_PACKAGES: [&str; 10] = [
     "wasm-cni",
+    MEMORY,
     FAKE,
     "wasm-cni-compile",
     "wasm-cni-benches",
@@ -20,7 +21,9 @@ const HOST_PACKAGES: [&str; 9] = [
 ];
 /// Those with tests, each run in a call of its own so that none changes another's features. The compiler has none of its own:
 /// others execute it, and a test harness for it would build Cranelift a second time.
-const TESTED_PACKAGES: [&str; 6] = ["wasm-cni", FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
+const TESTED_PACKAGES: [&str; 7] = ["wasm-cni", MEMORY, FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, "xtask"];
+/// The allocator, and how memory is copied.
+const MEMORY: &str = "wasm-cni-memory";
 /// The machine in memory.
 const FAKE: &str = "wasm-cni-fake";
 /// The tests that start containers.

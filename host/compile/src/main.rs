@@ -9,8 +9,6 @@ mod confine;
 #[path = "../../src/sandbox/manifest.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod manifest;
-#[path = "../../src/memory/mod.rs"]
-mod memory;
 #[path = "../../src/sandbox/tunables.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod tunables;
@@ -26,10 +24,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::process::ExitCode;
+use wasm_cni_memory::Allocator;
 use wasmtime::Engine;
 
 #[global_allocator]
-static ALLOCATOR: memory::Allocator = memory::Allocator;
+static ALLOCATOR: Allocator = Allocator;
 
 /// The largest component that is read. Stops a file that fills memory before it is looked at.
 const WASM_BYTES: u64 = 64 << 20;
