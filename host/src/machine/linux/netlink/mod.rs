@@ -3,7 +3,6 @@
 pub mod address;
 pub mod conntrack;
 pub mod link;
-mod needed;
 pub mod netfilter;
 pub mod qdisc;
 pub mod request;

@@ -1,6 +1,5 @@
 //! One blocking socket: many requests in one send, their answers one by one.
 
-use super::needed::needed;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
     NetlinkPayload,
@@ -200,7 +199,7 @@ impl Netlink {
             let index = header.sequence_number().wrapping_sub(first);
             if usize::try_from(index).is_ok_and(|index| index < count) {
                 let bytes = rest.get(..length).unwrap_or(rest);
-                let message = NetlinkMessage::deserialize(&needed(bytes));
+                let message = NetlinkMessage::deserialize(bytes);
                 messages
                     .push(message.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?);
             }
