@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The binary that every plugin's name is a link to.
 const HOST: &str = "wasm-cni";
@@ -69,8 +70,7 @@ pub fn programs(workspace: &Workspace) -> Result<Vec<Built>> {
     let target = host_target();
     // Two calls: in one, cargo would unify features and the host would carry the compiler.
     for (package, profile) in PROGRAMS {
-        let words = ["build", "--profile", profile, "--target", &target, "--package", package];
-        sh::run(&mut workspace.cargo(&words))?;
+        sh::run(build_for(workspace, &target, profile).args(["--package", package]))?;
     }
     let built = PROGRAMS.iter().map(|(name, profile)| Built {
         name: (*name).to_owned(),
@@ -84,7 +84,7 @@ pub fn components<'a>(
     workspace: &Workspace,
     guests: impl IntoIterator<Item = &'a Guest>,
 ) -> Result<Vec<Built>> {
-    let mut cargo = workspace.cargo(&["build", "--profile", INSTALLED, "--target", GUEST_TARGET]);
+    let mut cargo = build_for(workspace, GUEST_TARGET, INSTALLED);
     let mut built = Vec::new();
     for guest in guests {
         cargo.args(["--package", &guest.package]);
@@ -93,6 +93,13 @@ pub fn components<'a>(
     }
     sh::run(&mut cargo)?;
     Ok(built)
+}
+
+/// Cargo's call to build something that is installed. Not incremental: the bytes would depend on what was built before.
+fn build_for(workspace: &Workspace, target: &str, profile: &str) -> Command {
+    let mut cargo = workspace.cargo(&["build", "--profile", profile, "--target", target]);
+    cargo.env("CARGO_INCREMENTAL", "0");
+    cargo
 }
 
 /// A folder that is filled while others may use it: every file appears whole under its name, by a rename.
