@@ -41,9 +41,9 @@ pub fn line(process: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for the shell, whatever is in it.
+/// A word for the shell, whatever is in it but a zero byte, which no path and no argument has.
 pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+    shlex::try_quote(word).expect("no zero byte").into_owned()
 }
 
 /// Where a program is: in `PATH`, or where Debian has those that an ordinary user's `PATH` omits.
