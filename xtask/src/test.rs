@@ -87,6 +87,8 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
     let dist = dist::build(&workspace)?;
     package::build(&workspace, &dist)?;
     if filter.is_empty() {
+        #[cfg(target_arch = "x86_64")]
+        tally.check(|| crate::order::check(&workspace));
         tally.check(|| reproduce::components(&workspace));
         tally.check(demo::run);
     }
