@@ -11,7 +11,6 @@ use wasm_cni::apply::{self, StateDir};
 use wasm_cni::cni::{CniError, Command, Config, Environment, Request, config};
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::machine::port::Look as _;
-use wasm_cni::memory::Allocator;
 use wasm_cni::node::Node;
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
@@ -21,6 +20,7 @@ use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
 use wasm_cni::{reference, result, section, verb};
+use wasm_cni_memory::Allocator;
 
 /// The allocator of the host.
 #[global_allocator]

@@ -22,7 +22,6 @@ pub mod delegate;
 pub mod error;
 pub mod install;
 pub mod machine;
-pub mod memory;
 pub mod node;
 pub mod panic;
 pub mod plan;

@@ -13,7 +13,6 @@ use wasm_cni::apply::StateDir;
 use wasm_cni::cli;
 use wasm_cni::cni::{CniError, Environment, ErrorKind, result::go_json};
 use wasm_cni::error::printable;
-use wasm_cni::memory::Allocator;
 use wasm_cni::node::Node;
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::{self, Policy, PolicyError};
@@ -22,6 +21,7 @@ use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{panic, signal, timings};
+use wasm_cni_memory::Allocator;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;

@@ -14,8 +14,7 @@ use wasm_cni_tests::{repository, sources};
 
 /// A module directly below `host/src`, the modules that it may name, and the additional ones that its tests may name. A
 /// module names only modules above it in this table; tests may name others.
-const MODULES: [(&str, &str, &str); 27] = [
-    ("memory", "", ""),
+const MODULES: [(&str, &str, &str); 26] = [
     ("signal", "", ""),
     ("timings", "", ""),
     ("value", "", ""),
@@ -58,7 +57,7 @@ const MODULES: [(&str, &str, &str); 27] = [
         "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
         "",
     ),
-    ("main", "apply cli cni error memory node panic planning policy sandbox signal timings value verb", ""),
+    ("main", "apply cli cni error node panic planning policy sandbox signal timings value verb", ""),
 ];
 
 /// The closed lists. Only the rooms of a list name its members.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The binary that every plugin's name links to.
 const HOST: &str = "wasm-cni";
@@ -34,40 +35,71 @@ pub fn run() -> Result<()> {
 
 /// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the path of the first.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let target = host_target();
-    machine::ensure_targets(&[&target, GUEST_TARGET])?;
-    // Two calls, because in one call cargo would unify features and the host would contain the compiler.
-    for (package, profile) in PROGRAMS {
-        let words = ["build", "--profile", profile, "--target", &target, "--package", package];
-        sh::run(&mut workspace.cargo(&words))?;
-    }
+    machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
+    let programs = programs(workspace)?;
     let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
-    let mut guests = workspace.cargo(&["build", "--profile", INSTALLED, "--target", GUEST_TARGET]);
-    for guest in plugins.iter().chain(&examples) {
-        guests.args(["--package", &guest.package]);
-    }
-    sh::run(&mut guests)?;
+    let components = components(workspace, plugins.iter().chain(&examples))?;
+    let (of_plugins, of_examples) = components.split_at(plugins.len());
 
     let mut dist = Folder::open(workspace.dist_dir())?;
-    for (program, profile) in PROGRAMS {
-        dist.copy(&workspace.target_dir.join(&target).join(profile).join(program), program)?;
+    for Built { name, file } in programs.iter().chain(of_plugins) {
+        dist.copy(file, name)?;
     }
     for plugin in &plugins {
         dist.link(HOST, &plugin.name)?;
-        dist.copy(&component(workspace, plugin), &format!("{}.wasm", plugin.name))?;
     }
     let dir = dist.close()?;
     let mut folder = Folder::open(workspace.target_dir.join("dist-examples"))?;
-    for example in &examples {
-        folder.copy(&component(workspace, example), &format!("{}.wasm", example.name))?;
+    for Built { name, file } in of_examples {
+        folder.copy(file, name)?;
     }
     folder.close()?;
     Ok(dir)
 }
 
-/// Where cargo put it.
-fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
-    workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact)
+/// A file that cargo built.
+pub struct Built {
+    /// Its name once it is installed.
+    pub name: String,
+    /// Where cargo put it.
+    pub file: PathBuf,
+}
+
+/// Builds the host and the compiler.
+pub fn programs(workspace: &Workspace) -> Result<Vec<Built>> {
+    let target = host_target();
+    // Two calls, because in one call cargo would unify features and the host would contain the compiler.
+    for (package, profile) in PROGRAMS {
+        sh::run(build_for(workspace, &target, profile).args(["--package", package]))?;
+    }
+    let built = PROGRAMS.iter().map(|(name, profile)| Built {
+        name: (*name).to_owned(),
+        file: workspace.target_dir.join(&target).join(profile).join(name),
+    });
+    Ok(built.collect())
+}
+
+/// Builds components, in one call.
+pub fn components<'a>(
+    workspace: &Workspace,
+    guests: impl IntoIterator<Item = &'a Guest>,
+) -> Result<Vec<Built>> {
+    let mut cargo = build_for(workspace, GUEST_TARGET, INSTALLED);
+    let mut built = Vec::new();
+    for guest in guests {
+        cargo.args(["--package", &guest.package]);
+        let file = workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact);
+        built.push(Built { name: format!("{}.wasm", guest.name), file });
+    }
+    sh::run(&mut cargo)?;
+    Ok(built)
+}
+
+/// Cargo's call to build something that is installed. Not incremental: the bytes would depend on what was built before.
+fn build_for(workspace: &Workspace, target: &str, profile: &str) -> Command {
+    let mut cargo = workspace.cargo(&["build", "--profile", profile, "--target", target]);
+    cargo.env("CARGO_INCREMENTAL", "0");
+    cargo
 }
 
 /// A directory that others may use while it is filled: every file appears complete under its name, by a rename.

@@ -12,6 +12,8 @@ mod netns;
 #[cfg(target_arch = "x86_64")]
 mod order;
 mod package;
+mod remap;
+mod reproduce;
 mod sh;
 mod tally;
 mod test;
@@ -61,6 +63,12 @@ enum Xtask {
     Fuzz {
         #[command(subcommand)]
         step: fuzz::Step,
+    },
+    /// Build again in another folder, with another home, and compare the bytes: the components.
+    Reproduce {
+        /// The host and the compiler, too: it takes several minutes.
+        #[arg(long)]
+        programs: bool,
     },
     /// Find the functions of the host that a call executes, and write host/order.txt, by which the linker places them
     /// together.
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
         Xtask::Demo => demo::run(),
         Xtask::Bench(arguments) => arguments.run(),
         Xtask::Fuzz { step } => step.run(),
+        Xtask::Reproduce { programs } => reproduce::run(programs),
         #[cfg(target_arch = "x86_64")]
         Xtask::Order { inside: Some(dist), map: Some(map) } => {
             order::trace(&dist, &map).map(|order| print!("{order}"))

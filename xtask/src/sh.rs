@@ -41,9 +41,9 @@ pub fn line(process: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// A text, quoted for the shell.
+/// A text, quoted for the shell. It must not contain a zero byte; no path and no argument does.
 pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+    shlex::try_quote(word).expect("no zero byte").into_owned()
 }
 
 /// The path of a program: in `PATH`, or in the directories that an ordinary user's `PATH` omits on Debian.

@@ -2,13 +2,14 @@
 
 use crate::tally::Tally;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
-use crate::{demo, dependencies, dist, machine, package, sh, vm};
+use crate::{demo, dependencies, dist, machine, package, reproduce, sh, vm};
 use anyhow::Result;
 use std::process::Command;
 
 /// The crates for our own target.
-const HOST_PACKAGES: [&str; 10] = [
+const HOST_PACKAGES: [&str; 11] = [
     "wasm-cni",
+    MEMORY,
     FAKE,
     "wasm-cni-compile",
     "wasm-cni-benches",
@@ -21,7 +22,10 @@ const HOST_PACKAGES: [&str; 10] = [
 ];
 /// The crates with tests. Each runs in a call of its own, so that none changes another's features. The compiler has no
 /// tests of its own: others execute it, and its test harness would build Cranelift a second time.
-const TESTED_PACKAGES: [&str; 7] = ["wasm-cni", FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, CORPUS, "xtask"];
+const TESTED_PACKAGES: [&str; 8] =
+    ["wasm-cni", MEMORY, FAKE, "wasm-cni-tests", RUNTIMES, FUZZED, CORPUS, "xtask"];
+/// The allocator, and the functions that copy and compare memory.
+const MEMORY: &str = "wasm-cni-memory";
 /// The machine in memory.
 const FAKE: &str = "wasm-cni-fake";
 /// The tests that start containers.
@@ -87,6 +91,9 @@ fn run_all(filter: &[String], tally: &mut Tally) -> Result<()> {
     let dist = dist::build(&workspace)?;
     package::build(&workspace, &dist)?;
     if filter.is_empty() {
+        #[cfg(target_arch = "x86_64")]
+        tally.check(|| crate::order::check(&workspace));
+        tally.check(|| reproduce::components(&workspace));
         tally.check(demo::run);
     }
     for package in TESTED_PACKAGES {

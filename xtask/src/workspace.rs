@@ -1,8 +1,10 @@
 //! The workspace according to cargo: its directory, its target directory, its packages.
 
-use crate::sh;
+use crate::{remap, sh};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,12 +21,20 @@ pub struct Workspace {
     #[serde(rename = "target_directory")]
     pub target_dir: PathBuf,
     packages: Vec<Package>,
+    /// Variables for cargo, in addition to those of our own process.
+    #[serde(skip)]
+    environment: Vec<(&'static str, OsString)>,
+    /// Configuration for cargo that gives paths of this machine fixed names.
+    #[serde(skip)]
+    remap: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Package {
     name: String,
     version: String,
+    /// Where it was downloaded from; none for a member of the workspace.
+    source: Option<String>,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
@@ -48,23 +58,45 @@ pub struct Guest {
 impl Workspace {
     /// Asks cargo.
     pub fn read() -> Result<Workspace> {
-        let mut process = Command::new(cargo_program());
-        process.args(["metadata", "--format-version", "1", "--no-deps"]);
         // The workspace of the current directory, not the one where xtask was built: two clones may share a target
         // directory.
-        process.current_dir(std::env::var("CARGO_MANIFEST_DIR").context("start it as `cargo xtask`")?);
-        if let Some(dir) = std::env::var_os("CARGO_TARGET_DIR") {
-            // A relative path is relative to the developer's current directory.
-            process.env("CARGO_TARGET_DIR", std::path::absolute(dir)?);
+        let dir = std::env::var_os("CARGO_MANIFEST_DIR").context("start it as `cargo xtask`")?;
+        let target_dir = std::env::var_os("CARGO_TARGET_DIR");
+        // A relative path is relative to the developer's current directory.
+        let target_dir = target_dir.map(std::path::absolute).transpose()?;
+        let environment = target_dir.map(|dir| ("CARGO_TARGET_DIR", dir.into_os_string()));
+        Workspace::at(dir.as_ref(), environment.into_iter().collect())
+    }
+
+    /// Asks cargo about the workspace that `dir` is in, with these variables for this call and all later ones.
+    pub fn at(dir: &Path, environment: Vec<(&'static str, OsString)>) -> Result<Workspace> {
+        let mut process = Command::new(cargo_program());
+        process
+            .args(["metadata", "--format-version", "1"])
+            .current_dir(dir)
+            .envs(environment.iter().cloned());
+        // Cargo unpacks the packages that it lists: without those of other platforms.
+        for target in [&host_target(), GUEST_TARGET] {
+            process.args(["--filter-platform", target]);
         }
-        serde_json::from_str(&sh::stdout(&mut process)?)
-            .context("`cargo metadata` wrote something unexpected")
+        let mut workspace: Workspace = serde_json::from_str(&sh::stdout(&mut process)?)
+            .context("`cargo metadata` wrote something unexpected")?;
+        workspace.environment = environment;
+        workspace.remap = remap::write(&workspace)?;
+        Ok(workspace)
+    }
+
+    /// The folders with the sources of downloaded packages, a folder each in them.
+    pub fn downloads(&self) -> BTreeSet<&Path> {
+        let downloaded = self.packages.iter().filter(|package| package.source.is_some());
+        downloaded.filter_map(|package| package.manifest_path.parent()?.parent()).collect()
     }
 
     /// A cargo process in the workspace's directory.
     pub fn cargo(&self, words: &[&str]) -> Command {
         let mut process = Command::new(cargo_program());
-        process.args(words).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
+        process.arg("--config").arg(&self.remap).args(words).current_dir(&self.root);
+        process.envs(self.environment.iter().cloned()).env("CARGO_TARGET_DIR", &self.target_dir);
         // Removes the variables that `cargo run` sets for xtask, because some build scripts depend on them.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

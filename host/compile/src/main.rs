@@ -11,8 +11,6 @@ mod confine;
 #[path = "../../src/sandbox/manifest.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod manifest;
-#[path = "../../src/memory/mod.rs"]
-mod memory;
 #[path = "../../src/sandbox/tunables.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod tunables;
@@ -28,10 +26,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::process::ExitCode;
+use wasm_cni_memory::Allocator;
 use wasmtime::Engine;
 
 #[global_allocator]
-static ALLOCATOR: memory::Allocator = memory::Allocator;
+static ALLOCATOR: Allocator = Allocator;
 
 /// The maximum size of a component, in bytes. Stops a file that fills the memory before it is checked.
 const WASM_BYTES: u64 = 64 << 20;

@@ -46,7 +46,7 @@ fn an_edit_is_written_as_a_line_and_as_a_command() {
         written(Edit::Insert(rule())),
         (
             r#"-I CNI-x 1 -s 10.1.2.2/32 -m comment --comment "id: \"it's\"""#.to_owned(),
-            r#"ip6tables -t nat -I CNI-x 1 -s 10.1.2.2/32 -m comment --comment 'id: "it'\''s"'"#.to_owned()
+            r#"ip6tables -t nat -I CNI-x 1 -s 10.1.2.2/32 -m comment --comment "id: \"it's\"""#.to_owned()
         )
     );
     let chain = || "CNI-x".to_owned();

@@ -1,18 +1,20 @@
-//! The allocator, and how memory is copied. The allocator is dlmalloc behind a lock that costs a single instruction while nobody else holds it, which here is nearly always.
+//! The allocator of our programs, and how they copy and compare memory.
 //!
-//! musl's own gives memory back to the kernel at every turn, which a process of a few milliseconds has no use for; and of what dlmalloc's ready-made
-//! allocator takes, most is the C library's mutex.
+//! The allocator is dlmalloc behind a lock that takes one instruction while nobody else holds it, which here is nearly
+//! always. musl's allocator returns memory to the kernel again and again, which a process of a few milliseconds has no use
+//! for. Most of the time in dlmalloc's ready-made allocator is the C library's mutex.
 
-#[cfg(all(target_arch = "x86_64", target_env = "musl", not(debug_assertions)))]
-#[expect(unsafe_code, reason = "C's functions")]
+#[cfg(all(target_arch = "x86_64", any(test, all(target_env = "musl", not(debug_assertions)))))]
 mod copy;
+#[cfg(all(target_arch = "x86_64", target_env = "musl", not(debug_assertions)))]
+mod symbols;
 
 use dlmalloc::Dlmalloc;
 use spin::mutex::SpinMutex;
 use spin::relax::Yield;
 use std::alloc::{GlobalAlloc, Layout};
 
-/// See the module. There is one heap, whatever the number of these.
+/// The global allocator. There is one heap, whatever the number of these.
 #[derive(Debug)]
 pub struct Allocator;
 
