@@ -63,7 +63,7 @@ fn the_lowest_limit_applies_and_none_exceeds_the_hosts() {
 }
 
 #[test]
-fn a_file_that_is_not_understood_in_full_is_refused_with_the_place() {
+fn an_invalid_policy_file_is_refused_with_the_place() {
     for (text, at, reason) in [
         ("mod = \"audit\"", "1:1", "did you mean `mode`?"),
         ("[[rules]]\nplugin = \"x\"", "1:3", "did you mean `rule`?"),

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_below_a_directory_stays_below_it() {
+    fn symbolic_links_do_not_lead_out_of_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         let granted = dir.path().join("granted");
         std::fs::create_dir_all(granted.join("deep")).unwrap();

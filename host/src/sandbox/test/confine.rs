@@ -31,7 +31,7 @@ fn ended_by(number: libc::c_long, arguments: [usize; 6]) -> Result<(), Signal> {
 }
 
 #[test]
-fn a_planner_that_reaches_for_the_machine_dies() {
+fn a_planner_that_makes_a_forbidden_system_call_dies() {
     for (name, number) in [
         ("openat", libc::SYS_openat),
         ("read", libc::SYS_read),

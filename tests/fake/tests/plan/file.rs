@@ -60,7 +60,7 @@ fn foreign() -> Vec<Action> {
 }
 
 #[test]
-fn the_lines_that_a_refusal_tells_allow_exactly_what_it_refused() {
+fn the_lines_in_a_refusal_allow_exactly_what_was_refused() {
     let network = NetworkName::parse("mybridge").unwrap();
     for action in foreign() {
         let refused = violations("", plan_with(action.clone()));
@@ -93,7 +93,7 @@ fn all_violations_are_reported_at_once_with_one_rule_for_each_plugin() {
 }
 
 #[test]
-fn what_follows_from_the_attachment_is_nobodys_to_allow() {
+fn no_policy_can_lift_rules_about_the_attachment() {
     let everything = r#"
         mode = "audit"
         [[rule]]
@@ -158,7 +158,7 @@ fn a_refusal_suggests_no_line_for_a_name_that_is_a_pattern() {
 }
 
 #[test]
-fn every_matching_rule_counts_and_what_takes_away_wins() {
+fn all_matching_rules_apply_and_restrictions_win() {
     let wide = "[[rule]]\nallow.links = [\"docker*\"]\n";
     let docker = || plan_with(foreign().remove(0));
     assert_eq!(violations(wide, docker()), []);
@@ -252,7 +252,7 @@ fn a_host_route_is_to_the_container_s_own_address_through_its_own_link() {
 }
 
 #[test]
-fn what_earlier_plugins_made_may_be_used_and_nothing_beside_it() {
+fn only_objects_of_earlier_plugins_may_be_used() {
     let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "prevResult": {"cniVersion": "1.0.0",
         "interfaces": [{"name": "veth7"}, {"name": "net1", "sandbox": "/run/netns/c"}, {"name": "net2", "sandbox": "/run/netns/d"}],
         "ips": [{"address": "10.77.0.5/24", "gateway": "10.77.0.1"}]}}"#;

@@ -79,7 +79,7 @@ fn the_walkthrough_is_allowed() {
 }
 
 #[test]
-fn whatever_is_not_its_own_is_refused_with_the_rule() {
+fn actions_on_foreign_objects_are_refused_with_the_rule() {
     type Change = fn(&mut Action);
     let changes: [(Change, &str); 17] = [
         (
@@ -242,7 +242,7 @@ fn whatever_is_not_its_own_is_refused_with_the_rule() {
 }
 
 #[test]
-fn a_result_tells_what_is_the_attachments_and_nothing_else() {
+fn a_result_contains_only_what_belongs_to_the_attachment() {
     type Change = fn(&mut Report);
     let changes: [(Change, &str); 3] = [
         (|report| report.ips[0].address = "10.15.20.9/24".parse().unwrap(), "report address 10.15.20.9/24"),

@@ -6,7 +6,7 @@ use wasm_cni::action::{Answer, Facts, Query};
 use wasm_cni::value::{ContainerId, Fact, LinkRef, Netns, NetworkName, Owner, PluginName, StoreRef};
 
 #[test]
-fn only_what_may_be_used_may_be_asked() {
+fn a_plugin_may_ask_only_about_what_it_may_use() {
     struct Asked(Vec<Query>);
     impl Facts for Asked {
         fn ask(&mut self, query: &Query) -> Answer {
@@ -52,7 +52,7 @@ fn only_what_may_be_used_may_be_asked() {
 }
 
 #[test]
-fn a_file_is_read_below_a_directory_that_policy_grants_to_the_plugin() {
+fn a_plugin_reads_files_only_below_a_directory_granted_to_it() {
     struct Asked(Vec<Query>);
     impl Facts for Asked {
         fn ask(&mut self, query: &Query) -> Answer {
