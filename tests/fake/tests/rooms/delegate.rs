@@ -65,7 +65,7 @@ fn the_error_of_a_failed_delegate_contains_its_output() {
 fn the_command_is_a_single_shell_line() {
     assert_eq!(
         end().command(),
-        "printf %s '{   \"name\": \"it'\\''s\" }' | CNI_COMMAND=DEL CNI_CONTAINERID=abc CNI_IFNAME=eth0 \
+        "printf %s \"{   \\\"name\\\": \\\"it's\\\" }\" | CNI_COMMAND=DEL CNI_CONTAINERID=abc CNI_IFNAME=eth0 \
          CNI_NETNS='/run/netns/a b' CNI_ARGS='A=1;B=2' CNI_PATH=/opt/cni/bin /opt/cni/bin/dhcp"
     );
     assert_eq!(end().delegate.commands(), ["CNI_COMMAND=ADD /opt/cni/bin/dhcp"]);
