@@ -10,11 +10,8 @@ use crate::action::{
 };
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, Machine};
-use crate::value::{Attachment, IfName, LinkIdentity, LinkRef, Netns, StoreRef, derive};
+use crate::value::{Attachment, LinkIdentity, LinkRef, Netns, StoreRef, derive};
 use std::net::IpAddr;
-
-/// The number of candidate names for a host end.
-const MAX_CANDIDATES: u32 = 10;
 
 /// How to recognise the attachment's link in the container. Like the reference, it uses the interface name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,9 +138,7 @@ fn host_end(
     unread: &mut Vec<MachineError>,
 ) -> Option<LinkIdentity> {
     let alias = derive::alias(attachment);
-    let names: Vec<IfName> =
-        (0..MAX_CANDIDATES).filter_map(|candidate| derive::host_veth(attachment, candidate).ok()).collect();
-    names.into_iter().find_map(|name| {
+    derive::host_veths(attachment).find_map(|name| {
         let link = LinkRef { netns: Netns::Host, name };
         let found = find(&link, look, unread)?;
         (found.kind == "veth" && found.alias.as_deref() == Some(&alias)).then(|| found.identity(link))

@@ -12,9 +12,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The number of names that the host tries for a host veth.
-pub const VETH_CANDIDATES: u32 = 8;
-
 /// What a plugin may use because of its type, without being named in the request: the resources of the reference
 /// plugin, and default directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,9 +86,7 @@ impl Grants {
         let mut grants = Grants {
             plugin: request.plugin.clone(),
             delegate: config.ipam_type().map(str::to_owned),
-            host_veths: (0..VETH_CANDIDATES)
-                .filter_map(|n| derive::host_veth(&request.attachment, n).ok())
-                .collect(),
+            host_veths: derive::host_veths(&request.attachment).collect(),
             attachment: request.attachment.clone(),
             host_links,
             previous_links: previous_links(request, config),

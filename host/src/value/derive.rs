@@ -89,9 +89,14 @@ pub fn is_nft_identity(identity: &str) -> bool {
     identity.bytes().all(letter) && identity.len() <= 128 - "macspoofchk-".len()
 }
 
-/// The name of the host's end of a veth: `veth` and 8 hexadecimal digits, like the reference's random names.
-///
-/// `candidate` counts from 0. The caller tries the next one if another link has the name.
+/// The names for the host's end of a veth, in the order in which they are tried: the first one that no other link has.
+/// Eight names are more than chance takes: each has 32 bits of a hash.
+pub fn host_veths(attachment: &Attachment) -> impl Iterator<Item = IfName> {
+    (0..8).filter_map(move |candidate| host_veth(attachment, candidate).ok())
+}
+
+/// The name of the host's end of a veth: `veth` and 8 hexadecimal digits, like the reference's random names. `candidate`
+/// counts from 0.
 pub fn host_veth(attachment: &Attachment, candidate: u32) -> Result<IfName, NameError> {
     IfName::parse(&format!("veth{}", hex(&identity(attachment, &format!("veth {candidate}"))[..4])))
 }

@@ -18,9 +18,6 @@ use crate::value::{IfName, LinkRef, Netns, derive, place};
 use std::path::PathBuf;
 use wasmtime::component::Resource;
 
-/// The number of names that are tried for the host's end of a veth pair.
-const CANDIDATES: u32 = 8;
-
 impl Host for Guest {}
 
 impl HostLink for Guest {
@@ -352,9 +349,8 @@ impl Guest {
         }
         let alias = derive::alias(recorder.attachment());
         let mut taken = Vec::new();
-        for candidate in 0..CANDIDATES {
-            let peer =
-                derive::host_veth(recorder.attachment(), candidate).map_err(|e| violation(e.to_string()))?;
+        let candidates: Vec<IfName> = derive::host_veths(recorder.attachment()).collect();
+        for peer in candidates {
             match overlay::link(&mut recorder, &LinkRef { netns: Netns::Host, name: peer.clone() })? {
                 None => return Ok(peer),
                 // Index 0 means that this plan makes the link, for another veth.
