@@ -49,7 +49,7 @@ fn an_attachment_in_flight_keeps_all_that_it_has() {
     assert!(reply.stderr.contains("left alone") && reply.stderr.contains("second"), "{}", reply.stderr);
     assert_eq!(machine.changes(&before), NOTHING, "link, lease and rules stay");
     let (code, text) = operator(&machine, &["mybridge", "--valid", "/dev/stdin"]);
-    assert!(code == Some(1) && text.contains("no JSON"), "{text}");
+    assert!(code == Some(1) && text.contains("is not JSON"), "{text}");
     drop(flight);
     gc(json!([valid("1234567890"), valid("third")])).ok(&machine);
     let after = machine.snapshot();
