@@ -1,5 +1,5 @@
 # A session with wasm-cni, from the first plan to the last trace. `cargo xtask demo` runs this as root of its own
-# network, mount and (for an ordinary user) user namespace, with DIST set to target/dist.
+# network, mount and (for an ordinary user) user namespace, with DIST set to target/dist-demo, `cargo xtask test` with target/dist.
 
 say() { printf '\n# %s\n' "$*"; }
 show() { printf '$ %s\n' "$1"; eval "$1" || { say "The demo FAILED: this should have succeeded."; exit 1; }; }

@@ -18,8 +18,21 @@ pub const INSTALLED: &str = "installed";
 /// The profile of the compiler, as of tests: cargo's own.
 const RELEASE: &str = "release";
 
-/// What is installed of the native programs, and how it is built.
-const PROGRAMS: [(&str, &str); 2] = [(HOST, INSTALLED), (COMPILER, RELEASE)];
+/// The profile of all of it for a demo: faster to build, slower to run.
+const DEMO: &str = "demo";
+
+/// A tree: the profiles with which it is built, and the folder below `target` where it is put.
+struct Tree {
+    /// Of the host and the components.
+    installed: &'static str,
+    compiler: &'static str,
+    folder: &'static str,
+}
+
+/// What is installed.
+const SHIPPED: Tree = Tree { installed: INSTALLED, compiler: RELEASE, folder: "dist" };
+/// What a demo shows.
+const SHOWN: Tree = Tree { installed: DEMO, compiler: DEMO, folder: "dist-demo" };
 
 /// Builds and says where it is.
 pub fn run() -> Result<()> {
@@ -34,40 +47,53 @@ pub fn run() -> Result<()> {
 
 /// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the first, resolved.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let target = host_target();
-    machine::ensure_targets(&[&target, GUEST_TARGET])?;
-    // Two calls: in one, cargo would unify features and the host would carry the compiler.
-    for (package, profile) in PROGRAMS {
-        let words = ["build", "--profile", profile, "--target", &target, "--package", package];
-        sh::run(&mut workspace.cargo(&words))?;
-    }
-    let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
-    let mut guests = workspace.cargo(&["build", "--profile", INSTALLED, "--target", GUEST_TARGET]);
-    for guest in plugins.iter().chain(&examples) {
-        guests.args(["--package", &guest.package]);
-    }
-    sh::run(&mut guests)?;
-
-    let mut dist = Folder::open(workspace.dist_dir())?;
-    for (program, profile) in PROGRAMS {
-        dist.copy(&workspace.target_dir.join(&target).join(profile).join(program), program)?;
-    }
-    for plugin in &plugins {
-        dist.link(HOST, &plugin.name)?;
-        dist.copy(&component(workspace, plugin), &format!("{}.wasm", plugin.name))?;
-    }
-    let dir = dist.close()?;
+    let examples = workspace.example_plugins()?;
+    let dir = SHIPPED.build(workspace, &examples)?;
     let mut folder = Folder::open(workspace.target_dir.join("dist-examples"))?;
     for example in &examples {
-        folder.copy(&component(workspace, example), &format!("{}.wasm", example.name))?;
+        folder.copy(&SHIPPED.component(workspace, example), &format!("{}.wasm", example.name))?;
     }
     folder.close()?;
     Ok(dir)
 }
 
-/// Where cargo built it.
-fn component(workspace: &Workspace, guest: &Guest) -> PathBuf {
-    workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact)
+/// Builds the same for a demo, fills `target/dist-demo`, and returns it, resolved.
+pub fn build_demo(workspace: &Workspace) -> Result<PathBuf> {
+    SHOWN.build(workspace, &[])
+}
+
+impl Tree {
+    /// Builds everything, and these guests besides; fills the folder.
+    fn build(&self, workspace: &Workspace, examples: &[Guest]) -> Result<PathBuf> {
+        let target = host_target();
+        machine::ensure_targets(&[&target, GUEST_TARGET])?;
+        let programs = [(HOST, self.installed), (COMPILER, self.compiler)];
+        // Two calls: in one, cargo would unify features and the host would carry the compiler.
+        for (package, profile) in programs {
+            let words = ["build", "--profile", profile, "--target", &target, "--package", package];
+            sh::run(&mut workspace.cargo(&words))?;
+        }
+        let plugins = workspace.plugins()?;
+        let mut guests = workspace.cargo(&["build", "--profile", self.installed, "--target", GUEST_TARGET]);
+        for guest in plugins.iter().chain(examples) {
+            guests.args(["--package", &guest.package]);
+        }
+        sh::run(&mut guests)?;
+        let mut dist = Folder::open(workspace.target_dir.join(self.folder))?;
+        for (program, profile) in programs {
+            dist.copy(&workspace.target_dir.join(&target).join(profile).join(program), program)?;
+        }
+        for plugin in &plugins {
+            dist.link(HOST, &plugin.name)?;
+            dist.copy(&self.component(workspace, plugin), &format!("{}.wasm", plugin.name))?;
+        }
+        dist.close()
+    }
+
+    /// Where cargo built it.
+    fn component(&self, workspace: &Workspace, guest: &Guest) -> PathBuf {
+        workspace.target_dir.join(GUEST_TARGET).join(self.installed).join(&guest.artifact)
+    }
 }
 
 /// A folder that is filled while others may use it: every file appears whole under its name, by a rename.

@@ -11,6 +11,8 @@ mod netns;
 #[cfg(target_arch = "x86_64")]
 mod order;
 mod package;
+mod progress;
+mod sample;
 mod sh;
 mod tally;
 mod test;
@@ -34,6 +36,9 @@ enum Xtask {
         /// Only this suite.
         #[command(subcommand)]
         suite: Option<Suite>,
+        /// All of what is sampled by the commit otherwise: it takes hours.
+        #[arg(long)]
+        whole: bool,
         /// Only the tests whose names contain this, without the checks; options of the test harness work too.
         #[arg(last = true)]
         filter: Vec<String>,
@@ -73,8 +78,8 @@ enum Suite {
     Faults {
         /// Every fault, not a sample: it takes hours.
         #[arg(long)]
-        all: bool,
-        /// The seed of the sample, as an earlier run has printed it; by default always the same.
+        whole: bool,
+        /// The seed of the sample, as an earlier run has printed it; by default the commit's.
         #[arg(long)]
         seed: Option<u64>,
         /// Put the table into docs/faults.md.
@@ -92,10 +97,10 @@ enum Suite {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Dist => dist::run(),
-        Xtask::Test { suite: None, filter } => test::run(&filter),
+        Xtask::Test { suite: None, whole, filter } => test::run(&filter, whole),
         Xtask::Test { suite: Some(Suite::Runtimes { filter }), .. } => test::runtimes(&filter),
-        Xtask::Test { suite: Some(Suite::Faults { all, seed, update }), .. } => {
-            faults::run(all, seed, update)
+        Xtask::Test { suite: Some(Suite::Faults { whole: all, seed, update }), whole, .. } => {
+            faults::run(whole || all, seed, update)
         }
         Xtask::Vm { all, limit, command } => {
             let session = match (all, command.is_empty()) {

@@ -12,6 +12,8 @@ pub mod faulty;
 mod leases;
 mod link;
 mod look;
+pub mod plans;
+pub mod play;
 mod route;
 mod snapshot;
 mod space;

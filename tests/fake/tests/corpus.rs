@@ -1,9 +1,5 @@
 //! Every plan of the corpus, with a fault at every call of the port: nothing is left of what failed, and nothing of what was undone.
 
-#[expect(dead_code, reason = "shared with the comparison, which makes start states of a real machine")]
-mod plans;
-
-use plans::Plan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tempfile::TempDir;
 use wasm_cni::action::record::Reason;
@@ -15,6 +11,7 @@ use wasm_cni::section;
 use wasm_cni::value::{Attachment, PluginName, derive};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_fake::faulty::{Died, Fault, Strike};
+use wasm_cni_fake::plans::Plan;
 
 /// A plan, and the machine on which it is the next.
 struct Case {
@@ -35,7 +32,7 @@ impl Case {
     }
 
     fn new(plan: Plan) -> Case {
-        let before = after(plan.fake.clone(), &plan.earlier, &plan.attachment);
+        let before = plan.before();
         let stages = plan.stages().into_iter().map(|entries| match entries {
             [Entry { action: Action::Delegate(delegate), .. }] => Stage::Native(delegate.clone()),
             whole if whole.len() == plan.entries.len() => Stage::Checked(plan.checked()),
@@ -230,18 +227,6 @@ fn header(attachment: &Attachment, plugin: &PluginName) -> Header {
         plugins: Vec::new(),
         created: 1,
     }
-}
-
-/// The machine after some actions, as policy has allowed them before.
-fn after(mut machine: FakeMachine, entries: &[Entry], attachment: &Attachment) -> FakeMachine {
-    let directory = TempDir::new().unwrap();
-    let state = StateDir::new(directory.path().to_owned());
-    let journal = state.lock(attachment).unwrap();
-    let mut writer = journal.begin(&header(attachment, &PluginName::parse("earlier").unwrap())).unwrap();
-    let plan = plan::check_again(entries.to_vec(), entries).unwrap();
-    apply::execute(&plan, &mut writer, &state, &mut machine).unwrap();
-    machine.next_verb();
-    machine
 }
 
 /// All of the machine but that there is a store: like the reference's, an empty one stays.

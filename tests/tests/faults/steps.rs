@@ -3,58 +3,36 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use wasm_cni_sample::Draw;
 use wasm_cni_tests::differential::{Case, Implementation, Step};
 use wasm_cni_tests::faults::steps::{At, Found, Outcome, Point, Target};
-use wasm_cni_tests::faults::{Draw, Row, draw, table};
+use wasm_cni_tests::faults::{Row, table};
 use wasm_cni_tests::{kinds_of_actions, workers};
 
-/// Together these have every kind of action that this kernel can do; a sample has always faults of them.
-const SHAPES: [&str; 19] = [
-    "walkthrough",
-    "bridge-dual",
-    "bridge-force-several",
-    "bridge-nft-dual",
-    "bridge-macspoofchk",
-    "bridge-promisc-existing",
-    "bridge-of-operator-down",
-    "bridge-masq-two-interfaces",
-    "bridge-l2",
-    "bridge-enabledad",
-    "bridge-static",
-    "host-local-two-sets",
-    "loopback-1.0.0",
-    "tuning-args",
-    "portmap-dual",
-    "portmap-two-containers",
-    "portmap-nft",
-    "firewall-same-bridge",
-    "bandwidth",
-];
-
-/// Cases besides, by the seed.
+/// Cases besides those of `tests/plans/corpus.json`, which has one of each shape: by the seed.
 const OTHERS: usize = 10;
 
 /// So many faults of a kind in a sample.
 const SAMPLE: usize = 36;
 
 /// What no ADD here does: VLANs need a kernel that filters them, and dummy links one that has them, as `cargo xtask vm` does; a dead link of our own, which makes room and does not
-/// come back when the ADD fails, is in `tests/fake/tests/apply`; ports that a dead container had are in `tests/tests/portmap.rs`.
+/// come back when the ADD fails, is in `tests/privileged/tests/apply`; ports that a dead container had are in `tests/tests/portmap.rs`.
 const ELSEWHERE: [&str; 4] = ["ensure-vlan-gateway", "create-dummy", "delete-stale-link", "delete-port-map"];
 
 #[test]
 fn at_any_step_of_any_plan_a_fault_leaves_nothing() {
-    let mut draw = Draw::new(draw::seed());
+    let mut draw = Draw::new(wasm_cni_sample::seed());
     let mut cases = Case::all();
     cases.retain(|case| !case.needs_vm);
     draw.shuffle(&mut cases);
-    let (shapes, mut others): (Vec<Case>, Vec<Case>) =
-        cases.into_iter().partition(|case| SHAPES.contains(&case.name.as_str()));
-    assert_eq!(shapes.len(), SHAPES.len(), "a case was renamed");
+    let lines = recorded_lines();
+    let is_recorded_case = |case: &Case| lines.iter().any(|line| line["case"] == *case.name);
+    let (recorded_cases, mut others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(is_recorded_case);
     let is_blessing = std::env::var_os("BLESS").is_some();
-    if !draw::is_complete() && !is_blessing {
+    if !wasm_cni_sample::is_whole() && !is_blessing {
         others.truncate(OTHERS);
     }
-    let cases: Vec<Case> = shapes.into_iter().chain(others).chain([with_native_ipam()]).collect();
+    let cases: Vec<Case> = recorded_cases.into_iter().chain(others).chain([with_native_ipam()]).collect();
     let targets: Vec<Target<'_>> = cases.iter().flat_map(Target::of).collect();
     let found = workers::map(&targets, Target::find);
     let shapes = found.iter().flat_map(|found| &found.shape);
@@ -65,7 +43,7 @@ fn at_any_step_of_any_plan_a_fault_leaves_nothing() {
     if is_blessing {
         record(&found);
     }
-    let is_recorded = is_recorded(&found);
+    let is_recorded = is_recorded(&lines, &found);
 
     if is_blessing {
         return;
@@ -92,7 +70,7 @@ fn at_any_step_of_any_plan_a_fault_leaves_nothing() {
     let rows: Vec<Row> = rows.into_values().collect();
     table::publish(1, &rows);
     let wrong: Vec<&String> = rows.iter().flat_map(|row| &row.examples).collect();
-    assert!(wrong.is_empty(), "seed {}:\n{wrong:#?}", draw::seed());
+    assert!(wrong.is_empty(), "seed {}:\n{wrong:#?}", wasm_cni_sample::seed());
     assert!(is_recorded.is_ok(), "{is_recorded:?}");
 }
 
@@ -137,15 +115,25 @@ fn record(found: &[Found]) {
     std::fs::write(corpus(), lines.join("\n") + "\n").expect("the repository is writable");
 }
 
-/// Holds `tests/plans/corpus.json` against the plans of this run.
-fn is_recorded(found: &[Found]) -> Result<(), String> {
-    let text = std::fs::read_to_string(corpus()).map_err(|error| error.to_string())?;
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    for found in found.iter().filter(is_kept) {
-        let same = |key: &str, line: &Value| line[key] == found.recorded[key];
-        let line = lines.iter().find(|line| same("case", line) && same("step", line));
-        if line.is_some_and(|line| line != &found.recorded) {
-            return Err(format!("{} is another by now: BLESS=1 records it", found.recorded));
+fn recorded_lines() -> Vec<Value> {
+    let text = std::fs::read_to_string(corpus()).expect("the repository has it");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Holds `tests/plans/corpus.json` against the plans of this run, line by line: it is what `tests/fuzz/tests/plans.rs` holds the same plugins
+/// against, as ordinary Rust.
+fn is_recorded(lines: &[Value], found: &[Found]) -> Result<(), String> {
+    for line in lines {
+        let is_of_line = |found: &&Found| ["case", "step"].iter().all(|key| found.recorded[key] == line[key]);
+        match found.iter().find(is_of_line) {
+            Some(found) if found.recorded == *line => {}
+            Some(found) => return Err(format!("{} is another by now: BLESS=1 records it", found.recorded)),
+            None => {
+                return Err(format!(
+                    "nothing plans {}, step {}: BLESS=1 records what does",
+                    line["case"], line["step"]
+                ));
+            }
         }
     }
     Ok(())

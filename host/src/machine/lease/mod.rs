@@ -315,6 +315,11 @@ impl Store {
         Ok(self.known.insert(known))
     }
 
+    /// Whether the index, as it is in its file, is taken for what the directory holds.
+    pub fn is_index_believed(&self) -> bool {
+        self.load().is_some()
+    }
+
     fn load(&self) -> Option<Known> {
         let state = self.directory.state().ok()?;
         let index = self.sidecar.as_ref()?.load(&state)?;

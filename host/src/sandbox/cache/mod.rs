@@ -4,7 +4,7 @@
 //! only with the right owner, mode and number of links, and with the digest that was noted when it was made, which is
 //! computed again whenever its stamp differs. What does not count is made again and replaced by rename.
 
-pub(super) mod compiler;
+pub mod compiler;
 mod directory;
 mod error;
 mod stamp;

@@ -1,7 +1,6 @@
 //! The same of addresses and routes.
 
 use crate::link::{address, conclude, prepare};
-use crate::play::{link, name, read, with, write};
 use nix::errno::Errno;
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Prepared, Requests};
@@ -10,6 +9,7 @@ use wasm_cni::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{in_container, on_host};
 use wasm_cni::value::Route;
+use wasm_cni_fake::play::{link, name, read, with, write};
 
 #[test]
 fn all_that_was_known_of_a_deleted_address_reaches_the_effect() {

@@ -1,6 +1,5 @@
 //! Limits on a machine in memory.
 
-use crate::play::{index, link, missing, name, perform, read, send, undo, with, write};
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Found, LinkName, Retract, Retraction};
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing, Undone};
@@ -9,6 +8,7 @@ use wasm_cni::machine::MachineError;
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
 use wasm_cni::value::{LinkFact, Netns};
+use wasm_cni_fake::play::{index, link, missing, name, perform, read, send, undo, with, write};
 use wasm_cni_fake::{FakeMachine, Log};
 
 /// A limit of what goes to `v`, or of what comes from it.

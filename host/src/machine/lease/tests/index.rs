@@ -2,11 +2,10 @@
 //! changed in place), so that what is answered shows where it came from.
 
 use super::*;
-use crate::machine::testing::{private, sh};
 
 /// Whether the next process would believe the index.
 fn is_believed(reference: &StoreRef, indexes: &Path) -> bool {
-    open(reference).with_index(Some(indexes)).load().is_some()
+    open(reference).with_index(Some(indexes)).is_index_believed()
 }
 
 /// A store with one lease and an index of it; gives the index's file too.
@@ -73,38 +72,6 @@ fn answers_without_the_lock_use_the_index_and_write_none() {
     fs::remove_dir_all(&indexes).unwrap();
     assert_eq!(reopened().held(&owner("def", "eth0")).unwrap().exact, addresses(&["10.1.2.3"]));
     assert!(!indexes.exists());
-}
-
-#[test]
-fn a_change_by_somebody_else_is_seen_in_whatever_instant_it_is_made() {
-    // tmpfs distinguishes two changes of one tick on kernels since 6.13; ramfs does not, as no file system did before.
-    for file_system in ["tmpfs", "ramfs"] {
-        private(|| {
-            sh(&format!("mkdir /run/x && mount -t {file_system} none /run/x"));
-            every_change_by_somebody_else_is_seen(Path::new("/run/x"));
-        });
-    }
-}
-
-fn every_change_by_somebody_else_is_seen(dir: &Path) {
-    let (reference, indexes, _) = indexed(dir);
-    let (theirs, other) = (reference.directory().join("10.1.2.7"), reference.directory().join(".other"));
-    fs::write(&other, "def\r\neth0").unwrap();
-    for turn in 0..2000 {
-        let mut store = locked(&reference, &indexes);
-        let is_free = free(&mut store) == ["10.1.2.1-10.1.2.1", "10.1.2.3-10.1.2.10"];
-        assert_eq!(is_free, turn % 2 == 0, "turn {turn}");
-        store.unlock();
-        assert!(is_believed(&reference, &indexes), "turn {turn}");
-        // In the same tick as our own change, most of the time.
-        match turn % 4 {
-            0 => fs::write(&theirs, "def\r\neth0").unwrap(),
-            1 => fs::remove_file(&theirs).unwrap(),
-            2 => fs::rename(&other, &theirs).unwrap(),
-            _ => fs::rename(&theirs, &other).unwrap(),
-        }
-        assert!(!is_believed(&reference, &indexes), "turn {turn}");
-    }
 }
 
 #[test]

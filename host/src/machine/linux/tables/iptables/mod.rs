@@ -1,7 +1,7 @@
 //! Tables of iptables: plain rules of `nat` over netlink where the nft variant keeps them, all else by processes. One transaction is all or nothing.
 
-mod nf_tables;
-mod restore;
+pub mod nf_tables;
+pub mod restore;
 
 use crate::machine::rules::TableError;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Table};

@@ -1,0 +1,1 @@
+//! What changes a machine has a permit, and nobody but the host makes one: see the test.
