@@ -1,5 +1,5 @@
-# A session with wasm-cni, from the first plan to the last DEL. `cargo xtask demo` runs this as root of its own network,
-# mount and (for an ordinary user) user namespace, with DIST set to target/dist.
+# A session with wasm-cni, from the first plan to the last DEL. It runs as root of its own network, mount and (for an
+# ordinary user) user namespace. `cargo xtask demo` sets DIST to target/dist-demo, `cargo xtask test` to target/dist.
 
 say() { printf '\n# %s\n' "$*"; }
 show() { printf '$ %s\n' "$1"; eval "$1" || { say "The demo FAILED: this should have succeeded."; exit 1; }; }

@@ -19,8 +19,25 @@ pub const INSTALLED: &str = "installed";
 /// The profile of the compiler and of the tests: cargo's own.
 const RELEASE: &str = "release";
 
-/// The installed native programs, and their profiles.
-const PROGRAMS: [(&str, &str); 2] = [(HOST, INSTALLED), (COMPILER, RELEASE)];
+/// The profile of everything in a demo: faster to build, slower to run.
+const DEMO: &str = "demo";
+
+/// A directory of installed files, and the profiles that build it.
+struct Tree {
+    /// The native programs, and their profiles.
+    programs: [(&'static str, &'static str); 2],
+    /// The profile of the components.
+    components: &'static str,
+    /// Its name below `target`.
+    folder: &'static str,
+}
+
+/// What users install.
+const INSTALLATION: Tree =
+    Tree { programs: [(HOST, INSTALLED), (COMPILER, RELEASE)], components: INSTALLED, folder: "dist" };
+/// What the demo shows.
+const SHOWN: Tree =
+    Tree { programs: [(HOST, DEMO), (COMPILER, DEMO)], components: DEMO, folder: "dist-demo" };
 
 /// Builds, and prints the path.
 pub fn run() -> Result<()> {
@@ -35,26 +52,18 @@ pub fn run() -> Result<()> {
 
 /// Builds host, compiler and guests, fills `target/dist` and `target/dist-examples`, and returns the path of the first.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
-    machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
-    let programs = programs(workspace)?;
-    let (plugins, examples) = (workspace.plugins()?, workspace.example_plugins()?);
-    let components = components(workspace, plugins.iter().chain(&examples))?;
-    let (of_plugins, of_examples) = components.split_at(plugins.len());
-
-    let mut dist = Folder::open(workspace.dist_dir())?;
-    for Built { name, file } in programs.iter().chain(of_plugins) {
-        dist.copy(file, name)?;
-    }
-    for plugin in &plugins {
-        dist.link(HOST, &plugin.name)?;
-    }
-    let dir = dist.close()?;
+    let (dir, examples) = INSTALLATION.build(workspace, &workspace.example_plugins()?)?;
     let mut folder = Folder::open(workspace.target_dir.join("dist-examples"))?;
-    for Built { name, file } in of_examples {
+    for Built { name, file } in &examples {
         folder.copy(file, name)?;
     }
     folder.close()?;
     Ok(dir)
+}
+
+/// Builds the same for a demo, fills `target/dist-demo`, and returns its path.
+pub fn build_demo(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(SHOWN.build(workspace, &[])?.0)
 }
 
 /// A file that cargo built.
@@ -65,37 +74,69 @@ pub struct Built {
     pub file: PathBuf,
 }
 
-/// Builds the host and the compiler.
+/// Builds the host and the compiler, as they are installed.
 pub fn programs(workspace: &Workspace) -> Result<Vec<Built>> {
-    let target = host_target();
-    // Two calls, because in one call cargo would unify features and the host would contain the compiler.
-    for (package, profile) in PROGRAMS {
-        sh::run(build_for(workspace, &target, profile).args(["--package", package]))?;
-    }
-    let built = PROGRAMS.iter().map(|(name, profile)| Built {
-        name: (*name).to_owned(),
-        file: workspace.target_dir.join(&target).join(profile).join(name),
-    });
-    Ok(built.collect())
+    INSTALLATION.programs(workspace)
 }
 
-/// Builds components, in one call.
+/// Builds components, as they are installed.
 pub fn components<'a>(
     workspace: &Workspace,
     guests: impl IntoIterator<Item = &'a Guest>,
 ) -> Result<Vec<Built>> {
-    let mut cargo = build_for(workspace, GUEST_TARGET, INSTALLED);
-    let mut built = Vec::new();
-    for guest in guests {
-        cargo.args(["--package", &guest.package]);
-        let file = workspace.target_dir.join(GUEST_TARGET).join(INSTALLED).join(&guest.artifact);
-        built.push(Built { name: format!("{}.wasm", guest.name), file });
-    }
-    sh::run(&mut cargo)?;
-    Ok(built)
+    INSTALLATION.components(workspace, guests)
 }
 
-/// Cargo's call to build something that is installed. Not incremental: the bytes would depend on what was built before.
+impl Tree {
+    /// Builds everything, and these examples, and fills the directory. Returns its path, and the examples.
+    fn build(&self, workspace: &Workspace, examples: &[Guest]) -> Result<(PathBuf, Vec<Built>)> {
+        machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
+        let programs = self.programs(workspace)?;
+        let plugins = workspace.plugins()?;
+        let mut components = self.components(workspace, plugins.iter().chain(examples))?;
+        let examples = components.split_off(plugins.len());
+        let mut dist = Folder::open(workspace.target_dir.join(self.folder))?;
+        for Built { name, file } in programs.iter().chain(&components) {
+            dist.copy(file, name)?;
+        }
+        for plugin in &plugins {
+            dist.link(HOST, &plugin.name)?;
+        }
+        Ok((dist.close()?, examples))
+    }
+
+    fn programs(&self, workspace: &Workspace) -> Result<Vec<Built>> {
+        let target = host_target();
+        // Two calls, because in one call cargo would unify features and the host would contain the compiler.
+        for (package, profile) in self.programs {
+            sh::run(build_for(workspace, &target, profile).args(["--package", package]))?;
+        }
+        let built = self.programs.iter().map(|(name, profile)| Built {
+            name: (*name).to_owned(),
+            file: workspace.target_dir.join(&target).join(profile).join(name),
+        });
+        Ok(built.collect())
+    }
+
+    /// Builds components, in one call.
+    fn components<'a>(
+        &self,
+        workspace: &Workspace,
+        guests: impl IntoIterator<Item = &'a Guest>,
+    ) -> Result<Vec<Built>> {
+        let mut cargo = build_for(workspace, GUEST_TARGET, self.components);
+        let mut built = Vec::new();
+        for guest in guests {
+            cargo.args(["--package", &guest.package]);
+            let file = workspace.target_dir.join(GUEST_TARGET).join(self.components).join(&guest.artifact);
+            built.push(Built { name: format!("{}.wasm", guest.name), file });
+        }
+        sh::run(&mut cargo)?;
+        Ok(built)
+    }
+}
+
+/// Cargo's call to build a file of a tree. Not incremental: the bytes would depend on what was built before.
 fn build_for(workspace: &Workspace, target: &str, profile: &str) -> Command {
     let mut cargo = workspace.cargo(&["build", "--profile", profile, "--target", target]);
     cargo.env("CARGO_INCREMENTAL", "0");

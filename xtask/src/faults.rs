@@ -1,8 +1,9 @@
 //! `cargo xtask test faults`: only the fault suite, and its table.
 
+use crate::progress::Progress;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{dist, test};
+use crate::{dist, sample, test};
 use anyhow::{Context, Result};
 use std::fs;
 
@@ -11,20 +12,16 @@ const BEGIN: &str = "<!-- the table of `cargo xtask test faults` -->\n";
 const END: &str = "<!-- end of the table -->\n";
 
 /// Builds, runs the suite and prints its table, which the suite wrote to `target/faults.json` and `target/faults.md`.
-pub fn run(all: bool, seed: Option<u64>, update: bool) -> Result<()> {
+pub fn run(whole: bool, seed: Option<u64>, update: bool) -> Result<()> {
     test::ensure_packages()?;
     let workspace = Workspace::read()?;
     dist::build(&workspace)?;
-    let mut process = test::cargo_test(&workspace, &["wasm-cni-tests"])?;
+    let mut process = test::cargo_test(&workspace)?;
+    // This includes the tests of that name in `tests/fake`, which take no time.
     process.args(["--test", "faults"]);
-    if all {
-        process.env("FAULTS", "all");
-    }
-    if let Some(seed) = seed {
-        process.env("FAULTS_SEED", seed.to_string());
-    }
+    sample::set(&mut process, &sample::environment(&workspace, whole, seed)?);
     let mut tally = Tally::default();
-    tally.tests(&mut process)?;
+    tally.tests(&mut process, &mut Progress::default())?;
     let path = workspace.target_dir.join("faults.md");
     let table = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     println!("\n{table}");

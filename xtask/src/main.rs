@@ -12,8 +12,10 @@ mod netns;
 #[cfg(target_arch = "x86_64")]
 mod order;
 mod package;
+mod progress;
 mod remap;
 mod reproduce;
+mod sample;
 mod sh;
 mod tally;
 mod test;
@@ -38,6 +40,9 @@ enum Xtask {
         /// Only this suite.
         #[command(subcommand)]
         suite: Option<Suite>,
+        /// Run everything that is otherwise sampled by the commit; hours.
+        #[arg(long)]
+        whole: bool,
         /// Run only the tests whose names contain this, without the checks; options of the test harness work too.
         #[arg(last = true)]
         filter: Vec<String>,
@@ -90,8 +95,8 @@ enum Suite {
     Faults {
         /// Every fault, not a sample: it takes hours.
         #[arg(long)]
-        all: bool,
-        /// The seed of the sample, as an earlier run printed it; always the same by default.
+        whole: bool,
+        /// The seed of the sample, as an earlier run printed it; by default it follows from the commit.
         #[arg(long)]
         seed: Option<u64>,
         /// Write the table into docs/faults.md.
@@ -109,10 +114,10 @@ enum Suite {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Dist => dist::run(),
-        Xtask::Test { suite: None, filter } => test::run(&filter),
+        Xtask::Test { suite: None, whole, filter } => test::run(&filter, whole),
         Xtask::Test { suite: Some(Suite::Runtimes { filter }), .. } => test::runtimes(&filter),
-        Xtask::Test { suite: Some(Suite::Faults { all, seed, update }), .. } => {
-            faults::run(all, seed, update)
+        Xtask::Test { suite: Some(Suite::Faults { whole: all, seed, update }), whole, .. } => {
+            faults::run(whole || all, seed, update)
         }
         Xtask::Vm { all, limit, command } => {
             let session = match (all, command.is_empty()) {

@@ -1,5 +1,6 @@
 //! Counts passed and failed tests over several runs and checks.
 
+use crate::progress::{Progress, stage_of};
 use crate::sh;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -60,12 +61,25 @@ impl Tally {
     }
 
     /// Runs `cargo test` and counts its results. A run that fails without a failed test (it did not compile, it was
-    /// killed) counts as one failure.
-    pub fn tests(&mut self, process: &mut Command) -> Result<()> {
+    /// killed) counts as one failure. Each test binary is a stage.
+    pub fn tests(&mut self, process: &mut Command, progress: &mut Progress) -> Result<()> {
         eprintln!("$ {}", sh::line(process));
-        let mut child = process.stdout(Stdio::piped()).spawn().context("failed to start `cargo test`")?;
+        process.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process.spawn().context("failed to start `cargo test`")?;
         let output = BufReader::new(child.stdout.take().context("no stdout")?);
-        self.run(output, || sh::check(process, child.wait().context("failed to wait for `cargo test`")?))
+        let errors = BufReader::new(child.stderr.take().context("no stderr")?);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for line in errors.split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line);
+                    eprintln!("{line}");
+                    if let Some(stage) = stage_of(&line) {
+                        progress.begin(&stage);
+                    }
+                }
+            });
+            self.run(output, || sh::check(process, child.wait().context("failed to wait for `cargo test`")?))
+        })
     }
 
     /// Prints the output of a test run, and counts its results; `end` returns whether the run succeeded. If it did not,
@@ -100,6 +114,11 @@ impl Tally {
         } else if result == "ok" {
             self.for_vm.remove(name);
         }
+    }
+
+    /// These tests that only the VM can run are not in the sample of this run.
+    pub fn leave_out(&mut self, tests: &[String]) {
+        self.for_vm.retain(|name| !tests.contains(name));
     }
 
     /// Keeps the output of failed tests: from their heading to the next one, or to the list of their names.
@@ -175,6 +194,10 @@ mod tests {
         let mut tally = Tally::default();
         tally.run(here.as_bytes(), || Ok(())).unwrap();
         assert!(tally.end().is_err(), "nobody has run it");
+        let mut sampled = Tally::default();
+        sampled.run(here.as_bytes(), || Ok(())).unwrap();
+        sampled.leave_out(&["b".to_owned()]);
+        sampled.end().unwrap();
         tally
             .run("test b ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n".as_bytes(), || Ok(()))
             .unwrap();
@@ -186,7 +209,10 @@ mod tests {
     fn a_run_that_fails_without_a_failed_test_is_a_failure() {
         let mut tally = Tally::default();
         tally
-            .tests(Command::new("sh").args(["-c", "echo 'test result: ok. 2 passed; 0 failed'; exit 101"]))
+            .tests(
+                Command::new("sh").args(["-c", "echo 'test result: ok. 2 passed; 0 failed'; exit 101"]),
+                &mut Progress::default(),
+            )
             .unwrap();
         assert_eq!(tally.to_string(), "2 passed, 1 failed");
         assert!(tally.said[0].contains("exit status: 101"), "{:?}", tally.said);
@@ -195,7 +221,10 @@ mod tests {
     #[test]
     fn a_run_that_passes_counts_only_its_tests() {
         let mut tally = Tally::default();
-        tally.tests(Command::new("sh").args(["-c", "echo 'test result: ok. 2 passed; 0 failed'"])).unwrap();
+        let mut progress = Progress::default();
+        let mut process = Command::new("sh");
+        process.args(["-c", "echo 'test result: ok. 2 passed; 0 failed'"]);
+        tally.tests(&mut process, &mut progress).unwrap();
         assert_eq!(tally.to_string(), "2 passed, 0 failed");
     }
 

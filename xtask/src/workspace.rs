@@ -118,6 +118,11 @@ impl Workspace {
         Ok(host.context("the workspace has no package wasm-cni")?.version.clone())
     }
 
+    /// Whether a manifest belongs to a package.
+    pub fn is_of(&self, manifest: &Path, package: &str) -> bool {
+        self.packages.iter().any(|found| found.name == package && found.manifest_path == manifest)
+    }
+
     /// The plugins: every directory of `guest-plugins` except the SDK.
     pub fn plugins(&self) -> Result<Vec<Guest>> {
         self.guests("guest-plugins", &["sdk"])

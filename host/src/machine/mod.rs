@@ -5,8 +5,6 @@ pub mod lease;
 pub mod linux;
 pub mod port;
 pub mod rules;
-#[cfg(test)]
-pub mod testing;
 pub mod vlans;
 
 pub use linux::{native, netns};

@@ -1,7 +1,7 @@
 //! A machine in memory that implements the port of the host. It behaves like the kernel, with its errnos.
 //! It knows no action.
 //!
-//! It is for tests without privileges. The test `machines` compares it with the real machine.
+//! It is for tests without privileges. The test `machines` of `tests/privileged` compares it with the real machine.
 //!
 //! The following is not modelled: IPv6 link-local addresses, which the kernel adds some time after a link is up; other
 //! owners of an IPv6 address; a bridge that takes the MAC address of a port; attributes of an address other than its

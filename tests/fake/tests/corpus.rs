@@ -1,11 +1,6 @@
 //! Every plan of the corpus, with a fault in every call of the port: a failed ADD leaves nothing, and neither does an
 //! undo.
 
-mod again;
-#[expect(dead_code, reason = "shared with the comparison, which makes start states of a real machine")]
-mod plans;
-
-use plans::Plan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tempfile::TempDir;
 use wasm_cni::action::record::Reason;
@@ -17,6 +12,7 @@ use wasm_cni::section;
 use wasm_cni::value::{Attachment, PluginName, derive};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_fake::faulty::{Died, Fault, Strike};
+use wasm_cni_plans::{Plan, again};
 
 /// A plan, and the machine that it is applied to.
 struct Case {
@@ -37,7 +33,7 @@ impl Case {
     }
 
     fn new(plan: Plan) -> Case {
-        let before = after(plan.fake.clone(), &plan.earlier, &plan.attachment);
+        let before = plan.before();
         let stages = plan.stages().into_iter().map(|entries| match entries {
             [Entry { action: Action::Delegate(delegate), .. }] => Stage::Native(delegate.clone()),
             whole if whole.len() == plan.entries.len() => Stage::Checked(plan.checked()),
@@ -235,18 +231,6 @@ fn header(attachment: &Attachment, plugin: &PluginName) -> Header {
         plugins: Vec::new(),
         created: 1,
     }
-}
-
-/// The machine after earlier actions, which policy had allowed.
-fn after(mut machine: FakeMachine, entries: &[Entry], attachment: &Attachment) -> FakeMachine {
-    let directory = TempDir::new().unwrap();
-    let state = StateDir::new(directory.path().to_owned());
-    let journal = state.lock(attachment).unwrap();
-    let mut writer = journal.begin(&header(attachment, &PluginName::parse("earlier").unwrap())).unwrap();
-    let plan = again::checked(entries);
-    apply::execute(&plan, &mut writer, &state, &mut machine).unwrap();
-    machine.next_verb();
-    machine
 }
 
 /// The whole machine, except empty lease stores: like in the reference, they stay.

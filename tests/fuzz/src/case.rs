@@ -50,14 +50,13 @@ impl Case {
             _ => FakeMachine::new(),
         };
         let mut case = Case { request: request(&config)?, before, fails: None, config };
-        for line in head.lines() {
-            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-            case.say(word, rest);
-        }
+        head.lines().for_each(|line| case.say(line));
         Some(case)
     }
 
-    fn say(&mut self, word: &str, rest: &str) {
+    /// Reads a line before the configuration.
+    pub fn say(&mut self, line: &str) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let before = self.before.clone();
         let after = match word {
             "args" => {

@@ -1,14 +1,14 @@
 //! What is fuzzed: for each target a function that takes any bytes, and panics when something does not hold that the product
 //! promises. `fuzz/` runs them under cargo-fuzz, and `tests/replay.rs` on every input of the corpora with the stable compiler.
 
-mod case;
+pub mod case;
 pub mod journal;
 mod machine;
 pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod request;
-mod world;
+pub mod world;
 
 /// A target: any bytes in.
 pub type Target = fn(&[u8]);

@@ -3,7 +3,6 @@
 //! The faults come from outside, by `strace`, so the tests use the installed plugins, ours and the reference's.
 //! `docs/faults.md` says what is counted.
 
-pub mod draw;
 pub mod fault;
 pub mod left;
 pub mod points;
@@ -13,7 +12,6 @@ pub mod table;
 pub mod trace;
 pub mod trial;
 
-pub use draw::Draw;
 pub use fault::{Fault, What, Who};
 pub use row::Row;
 pub use trace::Trace;

@@ -1,10 +1,10 @@
 //! The table: on the terminal, in `target/faults.json` and in `target/faults.md`.
 
 use super::Row;
-use super::draw::{is_complete, seed};
 use serde_json::json;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use wasm_cni_sample::{is_whole, seed};
 
 /// The rows of this run so far, with the number of their part; the parts run in any order.
 static ROWS: Mutex<Vec<(usize, Row)>> = Mutex::new(Vec::new());
@@ -16,7 +16,7 @@ pub fn publish(part: usize, rows: &[Row]) {
     all.sort_by_key(|(part, _)| *part);
     let all: Vec<&Row> = all.iter().map(|(_, row)| row).collect();
     let rows_json: Vec<_> = all.iter().map(|row| row.json()).collect();
-    let value = json!({ "seed": seed(), "complete": is_complete(), "rows": rows_json });
+    let value = json!({ "seed": seed(), "complete": is_whole(), "rows": rows_json });
     let text = serde_json::to_string_pretty(&value).expect("a value of strings and numbers");
     std::fs::write(crate::target().join("faults.json"), text + "\n").expect("target is writable");
     std::fs::write(crate::target().join("faults.md"), render(&all)).expect("target is writable");

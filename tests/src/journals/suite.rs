@@ -4,7 +4,6 @@ use super::before::Before;
 use super::death::{self, Death};
 use super::trial::{differences, seen};
 use super::{Finish, Scenario, Scene, Trial};
-use crate::faults::draw;
 use crate::workers;
 
 /// The verbs that delete an attachment.
@@ -35,7 +34,7 @@ fn in_turn(all: &[Finish], scenario: &Scenario, number: usize) -> Vec<Finish> {
     // A native plugin of Debian does not support GC.
     let possible = all.iter().copied().filter(|finish| *finish != Finish::Gc || scenario.knows_gc());
     let possible: Vec<Finish> = possible.collect();
-    let count = if draw::is_complete() { possible.len() } else { 1 };
+    let count = if wasm_cni_sample::is_whole() { possible.len() } else { 1 };
     possible.iter().copied().cycle().skip(number).take(count).collect()
 }
 
@@ -106,7 +105,7 @@ pub fn undone_by_intents(scenarios: &[Scenario]) -> Vec<String> {
         deaths.extend(scenario.fixtures().iter().flat_map(Death::of).map(|death| (number, death)));
     }
     let mut known = death::Known::default();
-    deaths.retain(|(_, death)| known.learns(death) || draw::is_complete());
+    deaths.retain(|(_, death)| known.learns(death) || wasm_cni_sample::is_whole());
     let before = workers::map(scenarios, Before::of);
     let wrong = workers::map(&deaths, |(number, death)| {
         let (scenario, journal, killed_at) = (&scenarios[*number], death.journal.clone(), death.killed_at());

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
-use wasm_cni_tests::faults::{Draw, Row, draw, table};
+use wasm_cni_sample::Draw;
+use wasm_cni_tests::faults::{Row, table};
 use wasm_cni_tests::{Call, Machine, walkthrough};
 
 const ROUNDS: u64 = 5;
@@ -164,7 +165,7 @@ fn after_churn_with_kills_the_machine_is_as_after_one_add_and_del() {
     let fresh = machine();
     add_and_del(&fresh);
     let expected = fresh.snapshot();
-    let first = draw::seed().wrapping_mul(ROUNDS);
+    let first = wasm_cni_sample::seed().wrapping_mul(ROUNDS);
     let rounds: BTreeMap<u64, (Counts, Vec<String>)> =
         (first..first + ROUNDS).map(|seed| (seed, round(seed, &expected))).collect();
     let mut rows = Vec::new();

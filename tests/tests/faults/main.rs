@@ -1,6 +1,6 @@
 //! All or nothing, whatever fails: `docs/faults.md` describes the faults, and has a table of the results.
 //!
-//! By default a sample; `FAULTS=all` tries everything, `FAULTS_SEED` draws another sample.
+//! A sample, drawn by a seed that is printed (`tests/sample`). `cargo xtask test faults --whole` tries everything.
 
 mod churn;
 mod steps;

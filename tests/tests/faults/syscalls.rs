@@ -1,7 +1,8 @@
 //! System calls that fail, during an ADD and a DEL of the walkthrough, ours and the reference's.
 
+use wasm_cni_sample::Draw;
 use wasm_cni_tests::differential::Implementation;
-use wasm_cni_tests::faults::{Draw, Fault, Row, Trial, draw, points, table};
+use wasm_cni_tests::faults::{Fault, Row, Trial, points, table};
 use wasm_cni_tests::workers;
 
 /// The number of faults of a kind in a sample.
@@ -22,7 +23,7 @@ fn tried(implementation: Implementation, verb: &'static str) -> Vec<Row> {
             ..Row::default()
         };
         let kind = |fault: &Fault| (fault.syscall.clone(), fault.who);
-        let faults = Draw::new(draw::seed()).sample(faults, count, kind);
+        let faults = Draw::new(wasm_cni_sample::seed()).sample(faults, count, kind);
         let verdicts = workers::map(&faults, |fault| {
             let verdict = trial.of(fault);
             let mut alone = Row { what: format!("{who}: {what} {verb}"), ..Row::default() };
@@ -43,5 +44,5 @@ fn a_failed_system_call_or_a_kill_leaves_nothing_and_every_exit_code_is_right() 
     let theirs = [tried(Implementation::Reference, "ADD"), tried(Implementation::Reference, "DEL")].concat();
     table::publish(0, &[ours.clone(), theirs].concat());
     let wrong: Vec<&String> = ours.iter().flat_map(|row| &row.examples).collect();
-    assert!(wrong.is_empty(), "seed {}:\n{wrong:#?}", draw::seed());
+    assert!(wrong.is_empty(), "seed {}:\n{wrong:#?}", wasm_cni_sample::seed());
 }

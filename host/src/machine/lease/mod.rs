@@ -330,6 +330,11 @@ impl Store {
         Ok(self.known.insert(known))
     }
 
+    /// Whether the next process would use the index in its file instead of the directory.
+    pub fn is_index_believed(&self) -> bool {
+        self.load().is_some()
+    }
+
     fn load(&self) -> Option<Known> {
         let state = self.directory.state().ok()?;
         let index = self.sidecar.as_ref()?.load(&state)?;

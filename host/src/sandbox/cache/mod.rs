@@ -6,7 +6,7 @@
 //! again whenever the stamp of the file differs. A file that does not count is compiled again and replaced by rename
 //! (`docs/security.md`, S6).
 
-pub(super) mod compiler;
+pub mod compiler;
 mod directory;
 mod error;
 mod stamp;

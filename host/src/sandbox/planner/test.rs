@@ -6,9 +6,11 @@ use crate::action::SetUp;
 use crate::action::{Action, Answer, Facts, Lifetime, Query};
 use crate::cni::{CniError, ErrorKind, code};
 use crate::plan::{DraftPlan, Entry};
+use crate::sandbox::cache::Code;
 use crate::sandbox::limits::{self, Limits};
+use crate::sandbox::manifest::{Kind, Manifest};
 use crate::sandbox::recorder::Level;
-use crate::sandbox::test::{Machine, compile, plain, plugin, request};
+use crate::sandbox::test::{Machine, plugin, request};
 use crate::value::{Dns, Fact, IfName, Interface, Ip, LinkRef, Netns, Report};
 use nix::sys::signal::kill;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -189,7 +191,15 @@ fn a_planner_cannot_fill_the_journal_or_the_runtime() {
 
 #[test]
 fn the_last_message_of_a_closed_planner_is_read() {
-    let code = compile(&plain("(unreachable)")).unwrap();
+    let manifest = Manifest {
+        interface: String::new(),
+        kind: Kind::Ipam,
+        cni_versions: Vec::new(),
+        imports: Vec::new(),
+        wasi: Vec::new(),
+        exports: Vec::new(),
+    };
+    let code = Code { file: tempfile::tempfile().unwrap(), manifest, digest: String::new() };
     for is_gone in [false, true] {
         let (mut planner, mut theirs) = planner();
         theirs.write_all(&frame(&Message::Failed(CniError::new(ErrorKind::Refused, "no")))).unwrap();

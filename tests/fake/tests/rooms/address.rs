@@ -1,7 +1,6 @@
 //! The actions for addresses and routes.
 
 use crate::link::{address, conclude, prepare};
-use crate::play::{link, name, read, with, write};
 use nix::errno::Errno;
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Prepared, Requests};
@@ -10,6 +9,7 @@ use wasm_cni::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{in_container, on_host};
 use wasm_cni::value::Route;
+use wasm_cni_plans::play::{link, name, read, with, write};
 
 #[test]
 fn the_effect_of_a_deletion_has_all_attributes_of_the_address() {

@@ -1,6 +1,5 @@
 //! How native plugins are executed.
 
-use crate::play::{name, undo};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 use wasm_cni::action::record::Undone;
@@ -8,6 +7,7 @@ use wasm_cni::action::{Delegate, EndDelegate, Inverse, Kind};
 use wasm_cni::machine::errno::chain;
 use wasm_cni::value::{ContainerId, Owner, PluginName};
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{name, undo};
 
 fn end() -> EndDelegate {
     let owner = Owner { container: ContainerId::parse("abc").unwrap(), interface: name("eth0") };

@@ -1,12 +1,12 @@
 //! A dummy link in the container of the fake machine.
 
-use crate::play::{index, link, mac, missing, name, perform, read, send, undo, with};
 use wasm_cni::action::record::{Before, Done, Reason, Undoing, Undone};
 use wasm_cni::action::{CreateDummy, DeleteDummy, Kind, Undo};
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, Request, in_container};
 use wasm_cni::value::{LinkRef, Netns};
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{index, link, mac, missing, name, perform, read, send, undo, with};
 
 fn dummy() -> CreateDummy {
     CreateDummy { name: name("eth0"), mtu: Some(1400), mac: mac(8) }

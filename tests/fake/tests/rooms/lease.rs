@@ -1,11 +1,11 @@
 //! Leases in the stores of a machine.
 
-use crate::play::{name, perform, read, undo};
 use wasm_cni::action::profile::Found;
 use wasm_cni::action::record::{Before, Difference, Done, Effect, Old, Reason, Undoing, Undone};
 use wasm_cni::action::{Answer, Inverse, Kind, Query, ReleaseLease, ReserveLease, RestoreLastReserved, Undo};
 use wasm_cni::value::{AddressRange, ContainerId, Fact, NetworkName, Owner, StoreRef};
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{name, perform, read, undo};
 
 fn lease(text: &str, container: &str) -> ReserveLease {
     let network = NetworkName::parse("mynet").unwrap();

@@ -1,6 +1,5 @@
 //! The requests of link actions, and the interpretation of the answers.
 
-use crate::play::{index, link, mac, name, read, send, undo, with, write};
 use nix::errno::Errno;
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Answered, Own, Prepared, Requests, Retract, Retraction};
@@ -13,6 +12,7 @@ use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Address, Look, Request, in_container, on_host};
 use wasm_cni::value::{LinkFact, LinkIdentity, LinkRef, Netns, SysctlKey};
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{index, link, mac, name, read, send, undo, with, write};
 
 fn inside() -> LinkRef {
     in_container(&name("eth0"))

@@ -1,6 +1,5 @@
 //! Rate limits on the fake machine.
 
-use crate::play::{index, link, missing, name, perform, read, send, undo, with, write};
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Found, LinkName, Retract, Retraction};
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing, Undone};
@@ -10,6 +9,7 @@ use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
 use wasm_cni::value::{LinkFact, Netns};
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{index, link, missing, name, perform, read, send, undo, with, write};
 
 /// A rate limit of packets to `v`, or of packets from it.
 fn shape(through: Option<&str>) -> SetTokenBucket {

@@ -1,6 +1,5 @@
 //! Answers of the fake machine.
 
-use crate::play::{index, link, name, read, with};
 use nix::errno::Errno;
 use std::net::IpAddr;
 use wasm_cni::action::query::answer;
@@ -12,6 +11,7 @@ use wasm_cni::value::{
     AddressRange, Backend, ContainerId, Fact, Firewall, LinkFact, NetworkName, Owner, StoreRef,
 };
 use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{index, link, name, read, with};
 
 fn ask(machine: &mut FakeMachine, query: &Query) -> Result<Answer, String> {
     let answered = read(machine, |cx| answer(&*query.question(), cx));

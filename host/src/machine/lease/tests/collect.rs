@@ -1,8 +1,6 @@
 //! GC of leases.
 
 use super::*;
-use crate::machine::errno::chain;
-use crate::machine::testing::{private, sh};
 
 /// A store with leases of all kinds.
 fn store(dir: &Path) -> (StoreRef, Store) {
@@ -66,22 +64,4 @@ fn gc_without_valid_attachments_frees_all_leases_with_an_owner() {
     let (_, mut store) = store(dir.path());
     assert_eq!(collect(&mut store).len(), 0);
     assert_eq!(names(&store), ["10.1.2.4", "10.1.2.5", "10.1.2.7", "last_reserved_ip.0", "lock"]);
-}
-
-#[test]
-fn gc_continues_after_a_lease_that_cannot_be_removed() {
-    private(|| {
-        let (reference, mut store) = store(Path::new("/run"));
-        // A mount point cannot be unlinked, not even by root.
-        let stuck = reference.directory().join("10.1.2.3");
-        sh(&format!("mount --bind {0} {0}", stuck.display()));
-        let failed = collect(&mut store);
-        let texts: Vec<_> = failed.iter().map(|error| chain(error)).collect();
-        assert_eq!(texts, [format!("failed to release {}: device or resource busy", stuck.display())]);
-        assert_eq!(
-            names(&store),
-            ["10.1.2.3", "10.1.2.4", "10.1.2.5", "10.1.2.7", "last_reserved_ip.0", "lock"]
-        );
-        assert_eq!(free(&mut store), ["10.1.2.1-10.1.2.2", "10.1.2.6-10.1.2.6", "10.1.2.8-10.1.2.10"]);
-    });
 }

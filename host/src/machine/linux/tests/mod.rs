@@ -1,52 +1,15 @@
-use super::netns::NetnsFile;
+//! Tests that need neither root nor a namespace. The others are in `tests/privileged/tests/linux`.
+
 use super::*;
-use crate::machine::port::{Address, Link, Look, Machine, NewKind, NewLink, NewVeth, Request, VethEnd};
-use crate::machine::testing::{new_netns, private, sh};
-use crate::value::{IfName, Mac};
+use crate::machine::port::Look;
+use crate::value::IfName;
 use nix::errno::Errno;
 
-mod address;
 mod change;
-mod look;
-mod netns;
-mod requests;
-
-fn name(text: &str) -> IfName {
-    IfName::parse(text).unwrap()
-}
-
-fn host(text: &str) -> LinkRef {
-    LinkRef { netns: Netns::Host, name: name(text) }
-}
-
-fn inside(text: &str) -> LinkRef {
-    LinkRef { netns: Netns::Container, name: name(text) }
-}
-
-/// A machine with a container.
-fn machine() -> Linux {
-    Linux::open(Some(new_netns()), false)
-}
 
 /// A machine without a container.
 fn alone() -> Linux {
     Linux::open(None, false)
-}
-
-fn index(machine: &mut Linux, link: &LinkRef) -> u32 {
-    machine.link(link).unwrap().unwrap_or_else(|| panic!("no link {link}")).index
-}
-
-fn in_container<T>(machine: &Linux, run: impl FnOnce() -> T) -> T {
-    let _guard = machine.container.as_ref().unwrap().enter().unwrap();
-    run()
-}
-
-/// Sends one request, and returns its answer.
-fn send(machine: &mut Linux, netns: Netns, request: Request) -> io::Result<()> {
-    let mut answers = machine.send(netns, vec![request]);
-    assert_eq!(answers.len(), 1);
-    answers.remove(0)
 }
 
 /// The errno of a call that must fail.
@@ -55,14 +18,12 @@ fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_else(|| panic!("no errno: {error:?}")))
 }
 
-fn bridge(text: &str) -> Request {
-    let mac = Mac([0x0a, 0x58, 10, 1, 2, 1]);
-    let kind = NewKind::Bridge { vlan_filtering: false };
-    Request::CreateLink(NewLink { name: name(text), mac: Some(mac), mtu: Some(1400), kind })
-}
-
-fn veth(end: &str, host: &str, netns: Netns, master: Option<u32>) -> Request {
-    let end = VethEnd { name: name(end), mac: Mac([0x0a, 0x58, 10, 1, 2, 2]) };
-    let host = VethEnd { name: name(host), mac: Mac([2, 0, 0, 0, 0, 7]) };
-    Request::CreateVeth(NewVeth { end, host, netns, mtu: Some(1300), master })
+#[test]
+fn prepare_opens_the_socket_and_looks_up_lo() {
+    let mut machine = alone();
+    assert!(machine.sockets.host.is_none(), "nothing is opened yet");
+    machine.prepare();
+    assert!(machine.sockets.host.is_some() && machine.sockets.container.is_none());
+    let lo = LinkRef { netns: Netns::Host, name: IfName::parse("lo").unwrap() };
+    assert_eq!(machine.indexes.get(&lo), Some(&1));
 }

@@ -1,8 +1,8 @@
 //! Tables of iptables. Simple rules of `nat` are handled over netlink, if iptables uses nf_tables. Everything else is
 //! done by programs. A transaction is done completely or not at all.
 
-mod nf_tables;
-mod restore;
+pub mod nf_tables;
+pub mod restore;
 
 use crate::machine::rules::TableError;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Table};

@@ -67,7 +67,6 @@ fn is_absence(message: &str) -> bool {
 mod tests {
     use super::*;
     use crate::machine::rules::iptables::failed;
-    use crate::machine::testing::private;
 
     #[test]
     fn the_error_for_a_missing_program_is_the_reference_s() {
@@ -77,18 +76,5 @@ mod tests {
             failed(missing).to_string(),
             "failed to locate iptables: exec: \"iptables\": executable file not found in $PATH"
         );
-    }
-
-    #[test]
-    fn the_output_of_a_failed_program_is_in_the_error() {
-        private(|| {
-            let refused = commit(Table::Filter, Family::V4, &[Edit::Flush("NONE".to_owned())]).unwrap_err();
-            assert!(matches!(&refused, TableError::Refused(_)), "{refused:?}");
-            let text = failed(refused).to_string();
-            assert!(
-                text.starts_with("running [iptables-restore --noflush --wait 5]: exit status "),
-                "{text}"
-            );
-        });
     }
 }

@@ -22,23 +22,31 @@ use std::time::Duration;
 const SUBSYSTEM: u16 = 10;
 const NEWTABLE: u16 = 0x0a00;
 const NEWCHAIN: u16 = 0x0a03;
-const GETCHAIN: u16 = 0x0a04;
+/// Lists chains: `NFT_MSG_GETCHAIN`, of this subsystem.
+pub const GETCHAIN: u16 = 0x0a04;
 const DELCHAIN: u16 = 0x0a05;
 const NEWRULE: u16 = 0x0a06;
-const GETRULE: u16 = 0x0a07;
+/// Lists rules: `NFT_MSG_GETRULE`, of this subsystem.
+pub const GETRULE: u16 = 0x0a07;
 const DELRULE: u16 = 0x0a08;
 
 const NFTA_TABLE_NAME: u16 = 1;
-const NFTA_CHAIN_TABLE: u16 = 1;
-const NFTA_CHAIN_NAME: u16 = 3;
-const NFTA_CHAIN_HOOK: u16 = 4;
+/// The table of a chain.
+pub const NFTA_CHAIN_TABLE: u16 = 1;
+/// The name of a chain.
+pub const NFTA_CHAIN_NAME: u16 = 3;
+/// The hook of a base chain.
+pub const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
-const NFTA_RULE_TABLE: u16 = 1;
-const NFTA_RULE_CHAIN: u16 = 2;
+/// The table of a rule.
+pub const NFTA_RULE_TABLE: u16 = 1;
+/// The chain of a rule.
+pub const NFTA_RULE_CHAIN: u16 = 2;
 const NFTA_RULE_HANDLE: u16 = 3;
-const NFTA_RULE_EXPRESSIONS: u16 = 4;
+/// The expressions of a rule.
+pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
 const NFTA_RULE_USERDATA: u16 = 7;
 
 const TABLE: &str = "nat";
@@ -99,8 +107,8 @@ fn rule(found: &[u8], family: Family) -> Option<Rule> {
     Some(Rule { chain: expression::chain_name(found, NFTA_RULE_CHAIN)?.to_owned(), words })
 }
 
-/// All objects of the table.
-fn dump(socket: &mut Netfilter, kind: u16, family: Family, table: u16) -> Option<Vec<Vec<u8>>> {
+/// Lists objects of the table: of a `kind`, and with the table's name in the attribute `table`. None if that fails.
+pub fn dump(socket: &mut Netfilter, kind: u16, family: Family, table: u16) -> Option<Vec<Vec<u8>>> {
     let request = Message {
         kind,
         flags: DUMP,
@@ -245,6 +253,3 @@ fn address_family(family: Family) -> u8 {
     };
     u8::try_from(number).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests;
