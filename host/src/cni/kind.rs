@@ -221,15 +221,15 @@ mod tests {
 
 # Error codes
 
-Every failure is one CNI error object on stdout, with exit code 1. Nothing was done or everything was undone, unless the
-row says otherwise. STATUS reports code 50 in place of the code of what it found missing.
+Every failure is one CNI error object on stdout, with exit code 1. Nothing was done, or everything was undone, unless
+the row says otherwise. STATUS reports code 50 instead of the code of the missing part.
 
-What begins with `hint:` is in `details`, where nothing more specific is. The other hints are on this page alone: the
-reference fails there too, with empty `details`, and so do we.
+A text after `hint:` is in `details`, unless something more specific is there. The other hints are only on this page:
+the reference reports these failures too, with empty `details`, and so do we.
 
-A plugin chooses the codes of its own errors, component or native: they are passed on as they are. Ours use those of the
-reference, 999 for nearly everything, and host-local 50 for STATUS. Code 2 of the specification, a key that is not supported,
-is not among them: ours support every key of the reference.
+A plugin chooses the codes of its own errors, whether it is a component or native. The host passes them on unchanged.
+Our plugins use the codes of the reference: 999 for nearly everything, and 50 for STATUS of host-local. They never use
+code 2 of the specification (a key that is not supported), because they support every key of the reference.
 ";
 
     #[test]
