@@ -1,5 +1,5 @@
-//! Fixed names for the paths of this machine that the compiler puts into what it builds, mostly as the place of a panic.
-//! With them a build has the same bytes in any folder, with any home (docs/adr/0004-build.md).
+//! Fixed names for the paths of this machine that the compiler writes into its output, mostly as locations of panics.
+//! With them, a build has the same bytes in every directory and with every home (docs/adr/0004-build.md).
 
 use crate::sh;
 use crate::workspace::{GUEST_TARGET, Workspace, host_target};
@@ -12,9 +12,9 @@ use std::process::Command;
 /// The file that [`write`] makes in the target directory.
 const FILE: &str = "remap.toml";
 
-/// Writes the configuration that gives these flags to the compiler, for the targets that are installed; returns its path.
+/// Writes the configuration with the compiler flags for the targets of `dist`. Returns its path.
 ///
-/// Cargo adds it to what `.cargo/config.toml` says. An environment variable would replace that.
+/// Cargo merges it with `.cargo/config.toml`. An environment variable would replace the flags in that file.
 pub fn write(workspace: &Workspace) -> Result<PathBuf> {
     let flags: Vec<String> = names(workspace)?
         .into_iter()
@@ -28,18 +28,18 @@ pub fn write(workspace: &Workspace) -> Result<PathBuf> {
     }
     let (dir, file) = (&workspace.target_dir, workspace.target_dir.join(FILE));
     fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
-    // Another cargo may read it at this moment.
+    // Another cargo process may be reading the file, so it is replaced by a rename.
     let new = tempfile::NamedTempFile::new_in(dir)?;
     fs::write(&new, text)?;
     new.persist(&file).with_context(|| format!("failed to write {}", file.display()))?;
     Ok(file)
 }
 
-/// Each folder and its name. The compiler takes the last one that fits.
+/// Each directory with its fixed name. The compiler uses the last entry that matches.
 fn names(workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
     let mut names = vec![
         (workspace.root.clone(), "/wasm-cni".to_owned()),
-        // What build scripts generate.
+        // The output of build scripts.
         (workspace.target_dir.clone(), "/target".to_owned()),
     ];
     for dir in workspace.downloads() {
@@ -49,7 +49,7 @@ fn names(workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
     Ok(names)
 }
 
-/// The sources of the standard library, which a toolchain may have. Without them the compiler gives this name itself.
+/// The sources of the standard library, if the toolchain has them. Otherwise the compiler uses this name by itself.
 fn standard_library() -> Result<(PathBuf, String)> {
     let sysroot = sh::stdout(Command::new("rustc").args(["--print", "sysroot"]))?;
     let version = sh::stdout(Command::new("rustc").arg("-vV"))?;

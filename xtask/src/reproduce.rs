@@ -1,5 +1,5 @@
-//! `cargo xtask reproduce`: whether a second build has the same bytes, from a copy of the sources, with another home.
-//! The digest of a component is what a policy pins, so whoever builds it must get the same one.
+//! `cargo xtask reproduce`: builds a second time, from a copy of the sources and with another home, and compares the
+//! bytes. A policy pins the digest of a component, so every builder must get the same digest.
 
 use crate::dist::{self, Built};
 use crate::machine;
@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Builds the components twice, and with `with_programs` the host and the compiler; an error if any of them differ.
+/// Builds the components twice, and with `with_programs` also the host and the compiler. Fails if any of them differ.
 pub fn run(with_programs: bool) -> Result<()> {
     let workspace = Workspace::read()?;
     machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
@@ -41,14 +41,14 @@ fn twice(workspace: &Workspace, build: impl Fn(&Workspace) -> Result<Vec<Built>>
     again.compare(&first, &second)
 }
 
-/// A copy of the workspace that somebody else builds. It is removed in the end, unless the builds differ.
+/// A copy of the workspace, with the environment of another user. It is removed at the end, unless the builds differ.
 struct Again {
     dir: TempDir,
     workspace: Workspace,
 }
 
 impl Again {
-    /// Copies the sources, and makes a home that shares nothing with ours but the packages as they were downloaded.
+    /// Copies the sources, and makes a home that shares only the downloaded packages with ours.
     fn new(workspace: &Workspace) -> Result<Again> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let (clone, home) = (dir.path().join("somewhere else/clone"), dir.path().join("home"));
@@ -69,7 +69,7 @@ impl Again {
         Ok(Again { dir, workspace })
     }
 
-    /// An error that names all files that differ.
+    /// Fails with the names of all files that differ.
     fn compare(self, first: &[Built], second: &[Built]) -> Result<()> {
         let mut different = Vec::new();
         for (first, second) in first.iter().zip(second) {
@@ -79,7 +79,7 @@ impl Again {
             }
         }
         if !different.is_empty() {
-            // For whoever wants to know what differs.
+            // Keeps the files for an inspection.
             let _ = self.dir.keep();
             bail!("built twice, and not the same bytes:\n{}", different.join("\n"));
         }
@@ -89,7 +89,7 @@ impl Again {
     }
 }
 
-/// Where two files begin to differ.
+/// The first byte at which two files differ.
 fn difference(first: &Path, second: &Path) -> Result<Option<usize>> {
     let read = |file: &Path| fs::read(file).with_context(|| format!("failed to read {}", file.display()));
     let (first, second) = (read(first)?, read(second)?);
@@ -97,7 +97,7 @@ fn difference(first: &Path, second: &Path) -> Result<Option<usize>> {
     Ok((first.len() != same || second.len() != same).then_some(same))
 }
 
-/// Where a tool of Rust keeps its things: as the variable says, or in the home.
+/// The directory of a Rust tool: the value of the variable, or the default below the home.
 fn home_of(variable: &str, folder: &str) -> Result<PathBuf> {
     match std::env::var_os(variable) {
         Some(dir) => Ok(dir.into()),
@@ -105,10 +105,10 @@ fn home_of(variable: &str, folder: &str) -> Result<PathBuf> {
     }
 }
 
-/// Makes a cargo home that has the index and the archives of another; it unpacks them into a folder of its own.
+/// Makes a cargo home with the index and the archives of another one. Cargo unpacks them into its own directory.
 fn share_downloads(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to.join("registry"))?;
-    // With another source in place of crates.io, its name is part of these paths.
+    // A replacement of crates.io changes these paths, so its configuration is shared too.
     for name in ["registry/index", "registry/cache", "config.toml"] {
         if from.join(name).exists() {
             symlink(from.join(name), to.join(name))?;
@@ -117,7 +117,7 @@ fn share_downloads(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a folder with all that is in it, except some paths.
+/// Copies a directory recursively, without the paths in `except`.
 fn copy(from: &Path, to: &Path, except: &[&Path]) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("failed to create {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("failed to list {}", from.display()))? {

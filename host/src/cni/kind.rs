@@ -1,20 +1,20 @@
 //! The kinds of errors that the host reports: one table from each kind to its CNI code, and what to do about it.
 //!
-//! `docs/error-codes.md` is made of it. A guest or a native plugin chooses the codes of its own errors: they are passed on
-//! as they are, and have no kind.
+//! `docs/error-codes.md` is generated from it. A guest or a native plugin chooses the codes of its own errors: the host
+//! passes them on unchanged, and they have no kind.
 
 use super::code::*;
 
-/// What helps when an error of a kind was reported, one sentence or two.
+/// Advice for the reader of an error of this kind, in one or two sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// Reported in `details`, unless the error has more specific details.
     Details(&'static str),
-    /// On the page alone: the reference reports this failure as well, with empty `details`, and so do we.
+    /// Only on the page: the reference reports this failure too, with empty `details`, and so do we.
     Page(&'static str),
 }
 
-/// What the table says of a kind.
+/// The row of a kind in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The CNI code: one of [`super::code`].
@@ -25,7 +25,7 @@ pub struct Entry {
     pub hint: Hint,
 }
 
-/// Declares the kinds. What a kind's comment says is what the page says.
+/// Declares the kinds. The doc comment of a kind is its text on the page.
 macro_rules! kinds {
     ($($(#[doc = $when:literal])+ $kind:ident => $code:ident, $hint:expr;)+) => {
         /// What went wrong, in the terms of the CNI specification and of this project.
@@ -38,7 +38,7 @@ macro_rules! kinds {
             /// Every kind, by code.
             pub const ALL: &[ErrorKind] = &[$(ErrorKind::$kind),+];
 
-            /// What the table says of it.
+            /// The row of this kind.
             pub const fn entry(self) -> Entry {
                 match self {
                     $(ErrorKind::$kind => Entry { code: $code, when: concat!($($when),+), hint: $hint },)+
@@ -116,7 +116,8 @@ kinds! {
     /// compile. Plugins report it themselves when no address is left or their configuration is unusable.
     NotAvailable => NOT_AVAILABLE, Page("The message is the one of the ADD that would fail.");
 
-    /// Policy denies actions of the plan; `details` lists every violation and the lines of policy that would allow them.
+    /// Policy denies actions of the plan; `details` lists every violation and the lines of policy that would allow
+    /// them.
     PlanDenied => DENIED, Details("add the lines of policy that `details` has, or change the configuration");
     /// Policy denies a capability that the component imports: it is not started.
     ImportDenied => DENIED, Details("allow the capability in the policy, or use another plugin");
@@ -174,7 +175,8 @@ kinds! {
     InvalidPrevResult => INTERNAL, Page("The runtime passes the result of the plugin before, or of ADD, unchanged.");
     /// A result cannot be expressed in the configuration's version.
     InvalidResult => INTERNAL, Page("Use a newer `cniVersion`; before 0.3.0 a result needs an IP address.");
-    /// The kernel, a file or a program refused a step, or a read that a plan needs; the message has the reason. Of a failed
+    /// The kernel, a file or a program refused a step, or a read that a plan needs; the message has the reason. Of a
+    /// failed
     /// ADD, `details` names the step: the earlier ones are undone.
     Refused => INTERNAL, Page("Remove the reason that the message gives, and try again.");
     /// A link that the plan created no longer exists, or cannot be read.
@@ -221,15 +223,15 @@ mod tests {
 
 # Error codes
 
-Every failure is one CNI error object on stdout, with exit code 1. Nothing was done or everything was undone, unless the
-row says otherwise. STATUS reports code 50 in place of the code of what it found missing.
+Every failure is one CNI error object on stdout, with exit code 1. Nothing was done, or everything was undone, unless
+the row says otherwise. STATUS reports code 50 instead of the code of the missing part.
 
-What begins with `hint:` is in `details`, where nothing more specific is. The other hints are on this page alone: the
-reference fails there too, with empty `details`, and so do we.
+A text after `hint:` is in `details`, unless something more specific is there. The other hints are only on this page:
+the reference reports these failures too, with empty `details`, and so do we.
 
-A plugin chooses the codes of its own errors, component or native: they are passed on as they are. Ours use those of the
-reference, 999 for nearly everything, and host-local 50 for STATUS. Code 2 of the specification, a key that is not supported,
-is not among them: ours support every key of the reference.
+A plugin chooses the codes of its own errors, whether it is a component or native. The host passes them on unchanged.
+Our plugins use the codes of the reference: 999 for nearly everything, and 50 for STATUS of host-local. They never use
+code 2 of the specification (a key that is not supported), because they support every key of the reference.
 ";
 
     #[test]
