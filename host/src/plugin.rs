@@ -4,7 +4,8 @@ use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::node::Node;
 use crate::policy::Policy;
-use crate::sandbox::Kind;
+use crate::reference;
+use crate::value::Kind;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
 use crate::value::{NetworkName, PluginName, Report};
@@ -59,6 +60,7 @@ impl Plugin {
         let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
         let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
         let code = node.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
+        check_kind(name, code.manifest.kind)?;
         Ok(Plugin { name: name.clone(), code })
     }
 
@@ -98,6 +100,18 @@ impl Plugin {
             Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
             opened => container_netns(node, &request.netns, opened).map(Some),
         }
+    }
+}
+
+/// Refuses a component whose manifest claims another kind than the type that its file name gives. The kind decides what
+/// a plugin may do.
+fn check_kind(name: &PluginName, claimed: Kind) -> Result<(), CniError> {
+    match reference::of(name.as_str()).kind {
+        Some(kind) if kind != claimed => {
+            let msg = format!("plugin {:?} is of kind {kind}, and its component claims {claimed}", name.as_str());
+            Err(CniError::new(ErrorKind::KindDenied, msg))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -133,15 +133,20 @@ impl Kind for AddAddress {
         let mut refusals = check.link(&self.link);
         refusals.extend(match self.link.netns {
             Netns::Container => {
-                let rule = || "no lease, native delegate or configuration gives this address".to_owned();
-                check.rules.refuse(&Resource::Address(single(ip)), check.is_own(ip), rule)
+                let is_own = check.is_own(ip);
+                let rule = || match is_own {
+                    false => "no lease, native delegate or configuration gives this address".to_owned(),
+                    true => "its prefix is shorter than that of its network".to_owned(),
+                };
+                let is_granted = is_own && check.is_bounded(self.address);
+                check.rules.refuse(&Resource::Address(single(ip)), is_granted, rule)
             }
             Netns::Host => {
                 let rule = || match check.is_gateway(ip) {
-                    false => "it is no gateway of a network that the configuration names".to_owned(),
-                    true => "its prefix is wider than the network that the configuration names".to_owned(),
+                    false => "it is no gateway of an address of this attachment".to_owned(),
+                    true => "its prefix is not that of the network whose gateway it is".to_owned(),
                 };
-                let is_granted = check.is_gateway(ip) && check.is_bounded(self.address);
+                let is_granted = check.is_gateway(ip) && check.has_own_prefix(self.address);
                 check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }
         });
@@ -257,7 +262,7 @@ impl Kind for DeleteAddress {
             true => "the configuration does not say `forceAddress`",
         };
         refusals.extend(match self.link.netns {
-            Netns::Host if is_replaced && check.grants.forces_address => Vec::new(),
+            Netns::Host if is_replaced && check.grants.own.link.forces_address => Vec::new(),
             Netns::Host => {
                 let address = Resource::Address(single(self.address.ip()));
                 // `only` in a policy limits what a plugin adds. The address that is deleted here belongs to somebody

@@ -6,7 +6,8 @@ use crate::cni::CniError;
 use crate::cni::command::invalid;
 use crate::node::Node;
 use crate::policy::Capability;
-use crate::sandbox::{self, Kind};
+use crate::sandbox;
+use crate::value::Kind;
 use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -79,16 +80,12 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
 
 impl Inspection {
     fn text(&self) -> String {
-        let kind = match self.kind {
-            Kind::Main => "main",
-            Kind::Ipam => "ipam",
-            Kind::Chained => "chained",
-        };
+        let kind = self.kind.to_string();
         let mut text = format!("{}\n", self.file.display());
         for (what, value) in [
             ("sha256", self.sha256.as_str()),
             ("interface", &self.interface),
-            ("kind", kind),
+            ("kind", kind.as_str()),
             ("CNI versions", &self.cni_versions.join(" ")),
             ("verbs", &self.verbs.join(" ")),
         ] {

@@ -1,8 +1,10 @@
 //! The plan: actions with their plugins, first as a draft, then checked.
 
 pub mod checked;
+pub mod demand;
 pub mod document;
 
+pub use demand::Demand;
 pub use checked::{CheckedPlan, Journalled, check, check_again};
 
 use crate::action::{Action, Lifetime, Query, SetLink};

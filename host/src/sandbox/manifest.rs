@@ -1,6 +1,7 @@
 //! The manifest of a component: what the host knows without running it. `wasm-cni-compile` includes this file by its
 //! path, because it writes what the host reads.
 
+use super::Kind;
 use serde::{Deserialize, Serialize};
 
 /// The version of the contract that this build implements. A component for any `0.1.x` is accepted if this build has
@@ -9,18 +10,6 @@ pub const INTERFACE: &str = "wasm-cni:plugin@0.1.0";
 
 /// The name of the custom section with a [`Declaration`] as JSON, in the component or in one nested in it.
 pub const SECTION: &str = "wasm-cni";
-
-/// The kind of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The plugin creates an interface: `bridge`.
-    Main,
-    /// The plugin assigns addresses for a plugin that delegates to it: `host-local`.
-    Ipam,
-    /// The plugin changes what an earlier plugin made: `portmap`.
-    Chained,
-}
 
 /// The declaration of a plugin in the section [`SECTION`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

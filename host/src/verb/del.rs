@@ -12,7 +12,7 @@ use crate::machine::port::{Look, Machine};
 use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::reference::{self, host_local::stores};
-use crate::sandbox::Kind;
+use crate::value::Kind;
 use crate::section;
 
 /// Deletes an attachment. Succeeds if nothing is left to delete.
@@ -96,7 +96,7 @@ fn remains_of_type(
     config: &Config,
     look: &mut dyn Look,
 ) -> Option<Vec<Undo>> {
-    if let Some(remains) = reference::of(&request.plugin).remains {
+    if let Some(remains) = reference::of(request.plugin.as_str()).remains {
         return Some(remains(request, config, &node.state, look));
     }
     let plugin = Plugin::find(node, request, &request.plugin).ok()?;
@@ -111,7 +111,7 @@ fn derived(request: &Request, config: &Config, leased: bool, look: &mut dyn Look
     match config.is_ipam(&request.plugin) {
         true => Remains::leases(&request.attachment, &stores, look),
         false => {
-            let inside = Inside { kind: reference::of(&request.plugin).inside, leased };
+            let inside = Inside { kind: reference::of(request.plugin.as_str()).inside, leased };
             Remains::of(&request.attachment, &stores, inside, look)
         }
     }

@@ -13,7 +13,7 @@ use crate::plan::document::PlanDocument;
 use crate::plan::{DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
-use crate::policy::{self, Grants, Policy, Violation};
+use crate::policy::{self, Policy, Violation};
 use crate::reference;
 use crate::sandbox::planner::Waiting;
 use crate::value::{Attachment, Fact, LinkRef, Mac, Report};
@@ -48,20 +48,18 @@ pub fn plan(
     let previous = plugin.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
+    let kind = plugin.code.manifest.kind;
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut machine = node.machine(netns, true);
-    let grants = Grants::for_request(
-        request,
-        config,
-        previous.as_ref(),
-        policy,
-        reference::grants(&request.plugin, config),
-    );
+    let grants = reference::grants(request, config, previous.as_ref(), policy, kind);
+    let demands = reference::demands(request, config, previous.as_ref());
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
     let mut states = states(&draft.entries, &mut machine);
     let digest = plan::digest(draft.entries.iter(), &draft.report);
-    let violations = match plan::check(draft.clone(), &[], &grants) {
+    // A plan that ends at a native delegate is not whole.
+    let demands = if opaque.is_some() { Vec::new() } else { demands };
+    let violations = match plan::check(draft.clone(), &[], &grants, &demands) {
         Ok(plan) => {
             tolerated.extend_from_slice(plan.tolerated());
             Vec::new()

@@ -15,7 +15,7 @@ use wasm_cni::cni::{Command, Config, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan, Entry};
 use wasm_cni::policy::Grants;
 use wasm_cni::reference;
-use wasm_cni::value::{Attachment, PluginName, Report};
+use wasm_cni::value::{Attachment, Kind, PluginName, Report};
 use wasm_cni_fake::FakeMachine;
 
 /// A plan, and the state before it.
@@ -95,8 +95,7 @@ impl Recorded {
     pub fn grants(&self) -> Grants {
         let config = self.config();
         let previous = config.previous().unwrap();
-        let of_type = reference::grants(&self.plugin, &config);
-        Grants::for_request(&self.request(), &config, previous.as_ref(), &Default::default(), of_type)
+        reference::grants(&self.request(), &config, previous.as_ref(), &Default::default(), Kind::Main)
     }
 }
 
@@ -132,7 +131,7 @@ impl Plan {
             report: recorded.report.clone(),
             unreadable: Vec::new(),
         };
-        plan::check(draft, &[], &recorded.grants())
+        plan::check(draft, &[], &recorded.grants(), &[])
             .unwrap_or_else(|violations| panic!("{}: {violations:?}", self.name))
     }
 

@@ -11,7 +11,7 @@ use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::Grants;
 use wasm_cni::reference;
-use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni::value::{Kind, Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
 use wasm_cni_fake::FakeMachine;
 
 /// A plugin chained after bridge. `eth0` and `br0` are in `prevResult`; `eth9` is there too, but in another sandbox.
@@ -31,13 +31,7 @@ fn grants(plugin: &str, config: &str) -> Grants {
         Request { plugin: PluginName::parse(plugin).unwrap(), config: config.to_owned(), ..request() };
     let config = config::decode(config.as_bytes()).unwrap();
     let previous = config.previous().unwrap();
-    Grants::for_request(
-        &request,
-        &config,
-        previous.as_ref(),
-        &Default::default(),
-        reference::grants(&request.plugin, &config),
-    )
+    reference::grants(&request, &config, previous.as_ref(), &Default::default(), Kind::Main)
 }
 
 /// The lifetime of an action that is alone in a plan.
@@ -51,7 +45,7 @@ fn refusals(plugin: &str, config: &str, action: Action) -> Vec<String> {
     let plugin_name = PluginName::parse(plugin).unwrap();
     let draft =
         DraftPlan { entries: vec![Entry { plugin: plugin_name, lifetime, action }], ..DraftPlan::default() };
-    let violations = check(draft, &[], &grants(plugin, config)).err().unwrap_or_default();
+    let violations = check(draft, &[], &grants(plugin, config), &[]).err().unwrap_or_default();
     violations.into_iter().map(|violation| violation.refusal.rule).collect()
 }
 
@@ -189,12 +183,12 @@ fn rules_of_others_are_removed_only_if_the_host_found_them_stale() {
         let entries = vec![Entry { plugin, lifetime, action: removal.clone() }];
         DraftPlan { entries, ..DraftPlan::default() }
     };
-    let refused = check(plan(), &[], &grants).err().unwrap();
+    let refused = check(plan(), &[], &grants, &[]).err().unwrap();
     assert_eq!(refused[0].refusal.rule, "only rules of a container that is no more make room");
 
     let owner = PortOwner { network: None, container: "gone".to_owned(), address: None, map: other };
     Answer::PortOwners(vec![owner]).grant(&mut grants);
-    assert!(check(plan(), &[], &grants).is_ok());
+    assert!(check(plan(), &[], &grants, &[]).is_ok());
 
     let (mut machine, plugin) = (FakeMachine::new(), PluginName::parse("portmap").unwrap());
     let mut facts = MachineFacts::new(&mut machine);
@@ -220,7 +214,7 @@ fn route_localnet_is_set_only_on_the_link_to_the_container() {
         let plugin = PluginName::parse("portmap").unwrap();
         DraftPlan { entries: vec![Entry { plugin, lifetime, action }], ..DraftPlan::default() }
     };
-    assert!(check(plan(), &[], &grants).is_err());
+    assert!(check(plan(), &[], &grants, &[]).is_err());
     Answer::RouteTo(Fact::Known(name("br7"))).grant(&mut grants);
-    assert!(check(plan(), &[], &grants).is_ok());
+    assert!(check(plan(), &[], &grants, &[]).is_ok());
 }

@@ -4,9 +4,9 @@ use super::{grants_with, name, parse, plan, request};
 use wasm_cni::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
 use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
-use wasm_cni::policy::{Grants, Violation, violation};
+use wasm_cni::policy::{Violation, violation};
 use wasm_cni::reference;
-use wasm_cni::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
+use wasm_cni::value::{Kind, LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
 
 /// The walkthrough plan with one more action of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {
@@ -18,7 +18,7 @@ fn plan_with(action: Action) -> DraftPlan {
 }
 
 fn violations(policy: &str, plan: DraftPlan) -> Vec<Violation> {
-    check(plan, &[], &grants_with(policy)).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+    check(plan, &[], &grants_with(policy), &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
 }
 
 fn on_host(name_: &str) -> LinkRef {
@@ -219,7 +219,7 @@ fn audit_mode_allows_and_reports_what_enforce_mode_refuses() {
         ("mode = \"audit\"\n[[rule]]\nnetwork = \"my*\"\nmode = \"enforce\"", false),
         ("[[rule]]\nmode = \"audit\"\n[[rule]]\nplugin = \"bridge\"\nmode = \"enforce\"", false),
     ] {
-        match check(docker(), &[], &grants_with(policy)) {
+        match check(docker(), &[], &grants_with(policy), &[]) {
             Ok(plan) => {
                 assert!(tolerated, "{policy}");
                 assert_eq!(plan.tolerated().len(), 1);
@@ -260,13 +260,7 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     let report = config.previous().unwrap();
     let request =
         Request { plugin: PluginName::parse("tuning").unwrap(), config: previous.into(), ..request() };
-    let grants = Grants::for_request(
-        &request,
-        &config,
-        report.as_ref(),
-        &Default::default(),
-        reference::grants(&request.plugin, &config),
-    );
+    let grants = reference::grants(&request, &config, report.as_ref(), &Default::default(), Kind::Main);
     let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
     let address = |netns, link: &str, address: &str| {
         let link = LinkRef { netns, name: name(link) };
@@ -276,7 +270,7 @@ fn only_objects_of_earlier_plugins_may_be_used() {
         let lifetime = action.kind().profile().lifetime([&action].into_iter());
         let entry = Entry { plugin: request.plugin.clone(), lifetime, action };
         let draft = DraftPlan { entries: vec![entry], ..DraftPlan::default() };
-        check(draft, &[], &grants).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+        check(draft, &[], &grants, &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
     };
     use Netns::{Container, Host};
     for fine in [

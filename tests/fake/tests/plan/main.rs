@@ -7,7 +7,7 @@ use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{DraftPlan, check};
 use wasm_cni::policy::{Ceilings, Grants, Policy, PolicyError};
 use wasm_cni::reference;
-use wasm_cni::value::{
+use wasm_cni::value::{Kind, 
     Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
 };
 
@@ -55,20 +55,14 @@ fn grants() -> Grants {
 
 fn grants_with(policy: &str) -> Grants {
     let policy = parse(policy).unwrap_or_else(|error| panic!("{error}"));
-    Grants::for_request(
-        &request(),
-        &config::decode(CONFIG.as_bytes()).unwrap(),
-        None,
-        &Arc::new(policy),
-        reference::grants(&request().plugin, &config::decode(CONFIG.as_bytes()).unwrap()),
-    )
+    reference::grants(&request(), &config::decode(CONFIG.as_bytes()).unwrap(), None, &Arc::new(policy), Kind::Main)
 }
 
 /// The rules that refuse the walkthrough plan after `change` was applied to each of its actions.
 fn refused(change: impl Fn(&mut Action)) -> Vec<String> {
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| change(&mut entry.action));
-    check(plan, &[], &grants())
+    check(plan, &[], &grants(), &[])
         .map(|_| Vec::new())
         .unwrap_or_else(|v| v.into_iter().map(|v| v.refusal.rule).collect())
 }
@@ -253,7 +247,7 @@ fn a_result_contains_only_what_belongs_to_the_attachment() {
     for (change, action) in changes {
         let mut plan = plan();
         change(&mut plan.report);
-        let violations = check(plan, &[], &grants()).unwrap_err();
+        let violations = check(plan, &[], &grants(), &[]).unwrap_err();
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert_eq!((violations[0].action.as_str(), violations[0].plugin.as_str()), (action, "bridge"));
     }
@@ -265,6 +259,6 @@ fn a_plan_does_not_choose_lifetimes() {
     // shared bridge.
     let mut plan = plan();
     plan.entries.iter_mut().for_each(|entry| entry.lifetime = Lifetime::Node);
-    let violations = check(plan, &[], &grants()).unwrap_err();
+    let violations = check(plan, &[], &grants(), &[]).unwrap_err();
     assert_eq!(violations.len(), self::plan().entries.len() - 1, "all but forwarding: {violations:?}");
 }

@@ -132,16 +132,19 @@ impl Kind for FilterRule {
 
     /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        let firewall = &check.grants.firewall;
+        let firewall = &check.grants.own.firewall;
         match self {
             FilterRule::AllowForward { address, admin_chain } => {
                 let is_named = firewall.admin_chain == *admin_chain;
                 let rule = "the administrator's chain is the one that the configuration names";
                 [required(is_named, rule), check.own(single(*address))].concat()
             }
-            FilterRule::Isolate { bridge, .. } => {
+            FilterRule::Isolate { bridge, within, .. } => {
                 let is_first = firewall.bridge.as_deref() == Some(bridge.as_str());
-                required(is_first, "only the bridge of prevResult's first interface is isolated")
+                let rule = "only a bridge of the host that is prevResult's first interface is isolated";
+                let is_asked_for = firewall.isolates_within == Some(*within);
+                let asked = required(is_asked_for, "the configuration has another `ingressPolicy`");
+                [required(is_first, rule), asked].concat()
             }
             FilterRule::TrustSource { address, zone } => {
                 let is_named = firewall.zone == *zone;
