@@ -15,7 +15,7 @@ use wasm_cni::node::Node;
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
-use wasm_cni::policy::{Policy};
+use wasm_cni::policy::Policy;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::{Kind, PluginName};

@@ -5,9 +5,9 @@ use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::node::Node;
 use crate::policy::Policy;
 use crate::reference;
-use crate::value::Kind;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
+use crate::value::Kind;
 use crate::value::{NetworkName, PluginName, Report};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,8 @@ impl Plugin {
 fn check_kind(name: &PluginName, claimed: Kind) -> Result<(), CniError> {
     match reference::of(name.as_str()).kind {
         Some(kind) if kind != claimed => {
-            let msg = format!("plugin {:?} is of kind {kind}, and its component claims {claimed}", name.as_str());
+            let msg =
+                format!("plugin {:?} is of kind {kind}, and its component claims {claimed}", name.as_str());
             Err(CniError::new(ErrorKind::KindDenied, msg))
         }
         _ => Ok(()),

@@ -75,7 +75,8 @@ impl Check<'_> {
     /// Requires an Ethernet address that the configuration names, or that derives from the attachment (`derived`) or from
     /// an IPv4 address of the link in this plan. Another one could be that of another container.
     pub fn mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses = of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address);
+        let addresses =
+            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address);
         let of_address = addresses.filter_map(|address| derive::mac_of(&[address]));
         let is_own = mac == derived || of_address.into_iter().any(|of_address| of_address == mac);
         let rule = format!("{mac} is no configured Ethernet address, and none that the host derives");
@@ -101,7 +102,8 @@ impl Check<'_> {
     /// Requires the Ethernet address of a shared link: it derives from the link's name (`derived`), or from the address
     /// of a gateway on it. A configured address is that of the container.
     pub fn bridge_mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses: Vec<IpNetwork> = of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address).collect();
+        let addresses: Vec<IpNetwork> =
+            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address).collect();
         let is_derived = mac == derive::mac_of(&addresses).unwrap_or(derived);
         required(is_derived, "the Ethernet address of a shared link derives from its name or its gateway")
     }
@@ -149,9 +151,9 @@ impl Check<'_> {
         }
         let has_prefix = of_address.iter().any(|subnet| subnet.address.prefix() == ip.address.prefix());
         refusals.extend(required(has_prefix, "a result has the prefix of the address's network"));
-        let has_gateway = ip.gateway.is_none_or(|gateway| {
-            of_address.iter().any(|subnet| subnet.gateway() == Some(gateway))
-        });
+        let has_gateway = ip
+            .gateway
+            .is_none_or(|gateway| of_address.iter().any(|subnet| subnet.gateway() == Some(gateway)));
         refusals.extend(required(has_gateway, "a result has the gateway of the address's network"));
         refusals
     }
@@ -163,12 +165,14 @@ impl Check<'_> {
             (&passed.name, &passed.sandbox) == (&previous.name, &previous.sandbox)
         };
         let passed = report.passed.iter().zip(&self.grants.previous);
-        let all_passed = report.passed.len() <= self.grants.previous.len() && passed.into_iter().all(is_passed);
+        let all_passed =
+            report.passed.len() <= self.grants.previous.len() && passed.into_iter().all(is_passed);
         let mut refusals = required(all_passed, "interfaces of prevResult are passed on unchanged");
         let is_sorted = report.links.is_sorted_by_key(|link| link.netns == Netns::Container);
         let first = report.links.first().map(|link| &link.name);
         let mut bridges = of_kind::<EnsureBridge>(self.plan).map(|bridge| &bridge.name);
-        let is_bridge_first = report.links.is_empty() || bridges.next().is_none_or(|bridge| first == Some(bridge));
+        let is_bridge_first =
+            report.links.is_empty() || bridges.next().is_none_or(|bridge| first == Some(bridge));
         let rule = "a result has the bridge first, then other links of the host, then those of the container";
         refusals.extend(required(is_sorted && is_bridge_first, rule));
         refusals
@@ -181,8 +185,7 @@ impl Check<'_> {
         let is_leased = of_kind::<ReserveLease>(self.plan).any(|lease| lease.address == address);
         let allowed =
             || self.rules.refuse(&Resource::Address(single(address)), false, String::new).is_empty();
-        self.grants.is_named(address)
-            || (is_leased && (self.grants.is_in_range(address) || allowed()))
+        self.grants.is_named(address) || (is_leased && (self.grants.is_in_range(address) || allowed()))
     }
 
     /// The networks of this attachment's addresses that have an own address in this plan, with their gateways.
@@ -211,13 +214,15 @@ impl Check<'_> {
     pub fn has_own_prefix(&self, address: IpNetwork) -> bool {
         let is_whole = single(address.ip()).prefix() == address.prefix();
         let mut of_gateway = self.subnets().filter(|subnet| subnet.gateway() == Some(address.ip()));
-        of_gateway.any(|subnet| is_whole || subnet.address.prefix() == address.prefix())
+        // A network of all addresses would divert all of the host's packets.
+        let has_prefix = address.prefix() > 0;
+        of_gateway.any(|subnet| is_whole || (has_prefix && subnet.address.prefix() == address.prefix()))
     }
 
     /// Whether the prefix of a container's address is not shorter than that of its network.
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
         self.grants.subnets().any(|subnet| {
-            subnet.address.contains(address.ip()) && subnet.address.prefix() <= address.prefix()
+            subnet.address.contains(address.ip()) && subnet.address.prefix().max(1) <= address.prefix()
         })
     }
 }

@@ -51,7 +51,8 @@ impl ReserveLease {
     /// Whether the configuration lets the address be leased: from the range set, or because it names the address itself.
     fn is_in_its_set(&self, grants: &Grants) -> bool {
         let set = usize::try_from(self.set).ok().and_then(|set| grants.own.sets.get(set));
-        set.is_some_and(|set| set.iter().any(|range| range.leases(self.address))) || grants.is_named(self.address)
+        set.is_some_and(|set| set.iter().any(|range| range.leases(self.address)))
+            || grants.is_named(self.address)
     }
 
     fn holder(&self, cx: &mut ReadContext<'_>) -> Result<Holder, MachineError> {
@@ -78,7 +79,8 @@ impl Kind for ReserveLease {
         let is_usual = grants.own.data_dirs.contains(directory);
         let rule = || format!("leases are kept below {}", grants.data_dirs_text());
         let mut refusals = rules.refuse(&Resource::Leases(directory), is_usual, rule);
-        let rule = || "no range of the configuration contains this address, apart from its gateway".to_owned();
+        let rule =
+            || "no range of the configuration contains this address, apart from its gateway".to_owned();
         let address = Resource::Address(single(self.address));
         refusals.extend(rules.refuse(&address, self.is_in_its_set(grants), rule));
         let of_set = check.plan.iter().filter_map(|action| ReserveLease::of(action));

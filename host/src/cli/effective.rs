@@ -103,7 +103,9 @@ fn grant(rules: &Rules<'_>, capability: Capability) -> Grant {
     }
     let mut texts = Vec::new();
     for (only, word) in [(false, "also"), (true, "only")] {
-        for (key, line) in rules.lists(only).into_iter().filter(|(key, _)| key.capability() == Some(capability)) {
+        for (key, line) in
+            rules.lists(only).into_iter().filter(|(key, _)| key.capability() == Some(capability))
+        {
             texts.push(format!("{word} {} {} (line {})", key.as_str(), line.text, line.number));
         }
     }

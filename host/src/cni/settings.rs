@@ -159,7 +159,8 @@ impl Config {
             let mut vids = BTreeSet::new();
             for entry in entries.iter().filter_map(Value::as_object) {
                 vids.extend(vid(member(entry, "id")));
-                if let (Some(first), Some(last)) = (vid(member(entry, "minID")), vid(member(entry, "maxID"))) {
+                if let (Some(first), Some(last)) = (vid(member(entry, "minID")), vid(member(entry, "maxID")))
+                {
                     vids.extend(first..=last);
                 }
             }
@@ -279,8 +280,11 @@ mod tests {
     #[test]
     fn a_link_of_a_container_is_no_bridge() {
         let first = |sandbox: &str| {
-            let passed =
-                vec![crate::value::Interface { name: "br0".into(), mac: String::new(), sandbox: sandbox.into() }];
+            let passed = vec![crate::value::Interface {
+                name: "br0".into(),
+                mac: String::new(),
+                sandbox: sandbox.into(),
+            }];
             let previous = Report { passed, ..Report::default() };
             config(r#""ingressPolicy": "isolated""#).firewall(Some(&previous)).bridge
         };

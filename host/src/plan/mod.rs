@@ -4,8 +4,8 @@ pub mod checked;
 pub mod demand;
 pub mod document;
 
-pub use demand::Demand;
 pub use checked::{CheckedPlan, Journalled, check, check_again};
+pub use demand::Demand;
 
 use crate::action::{Action, Lifetime, Query, SetLink};
 use crate::value::{Interface, LinkRef, Netns, PluginName, Report, derive};

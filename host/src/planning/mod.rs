@@ -244,7 +244,8 @@ impl Planning<'_> {
         if !self.violations.is_empty() {
             return Err(self.grants.denied(&self.violations));
         }
-        let plan = plan::check(stage, &self.applied, &self.grants, &[]).map_err(|v| self.grants.denied(&v))?;
+        let plan =
+            plan::check(stage, &self.applied, &self.grants, &[]).map_err(|v| self.grants.denied(&v))?;
         self.tolerated.extend_from_slice(plan.tolerated());
         record.begin_applying()?;
         let mut writer = match self.writer.take() {

@@ -187,10 +187,6 @@ impl Policy {
         for rule in &self.content.rules {
             let start = rule.span().start;
             let rule = rule.get_ref();
-            if let Some(list) = &rule.allow.container_sysctls {
-                let reason = "in the container every parameter is allowed by default: this is for `only`";
-                return Some((list.span().start, reason.to_owned()));
-            }
             let Limits { memory_mib, time_ms, actions, log_kib } = &rule.limits;
             let limits = [
                 ("memory-mib", memory_mib, ceilings.memory_mib),

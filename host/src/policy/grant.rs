@@ -6,7 +6,8 @@ use super::{Capability, Policy, Refusal, Resource, Violation};
 use crate::cni::settings::{FirewallConfig, LinkConfig, PortConfig};
 use crate::cni::{CniError, Request};
 use crate::value::{
-    Attachment, Backend, IfName, Interface, Kind, LinkRef, Netns, PluginName, Range, Report, Subnet, SysctlKey, derive,
+    Attachment, Backend, IfName, Interface, Kind, LinkRef, Netns, PluginName, Range, Report, Subnet,
+    SysctlKey, derive,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;

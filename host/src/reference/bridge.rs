@@ -65,14 +65,16 @@ fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand
 fn masqueraded(plan: &[&Action], backend: Option<Backend>) -> BTreeSet<IpNetwork> {
     let with = |one: Backend| backend.is_none_or(|backend| backend == one);
     let iptables = of_kind::<Masquerade>(plan).map(|rule| rule.address).filter(|_| with(Backend::Iptables));
-    let nftables = of_kind::<MasqueradeNft>(plan).map(|rule| rule.address).filter(|_| with(Backend::Nftables));
+    let nftables =
+        of_kind::<MasqueradeNft>(plan).map(|rule| rule.address).filter(|_| with(Backend::Nftables));
     iptables.chain(nftables).collect()
 }
 
 /// The VLANs of the port. `None` if the configuration names none.
 fn vlans(link: &LinkConfig) -> Option<PortVlans> {
     let trunk = link.vlan_trunk.iter().flatten();
-    let tagged: Vec<PortVlan> = trunk.map(|vid| PortVlan { first: *vid, last: *vid, native: false }).collect();
+    let tagged: Vec<PortVlan> =
+        trunk.map(|vid| PortVlan { first: *vid, last: *vid, native: false }).collect();
     if link.vlan.is_none() && tagged.is_empty() {
         return None;
     }

@@ -6,7 +6,7 @@ use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::policy::Capability;
-use crate::value::{IfName, LinkRef, Netns, Kind};
+use crate::value::{IfName, Kind, LinkRef, Netns};
 
 /// The plugin uses `lo`, which every container has.
 pub const TYPE: Type = Type {

@@ -26,17 +26,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The types with an entry.
-pub const TYPES: [&str; 9] = [
-    "bandwidth",
-    "bridge",
-    "dummy",
-    "firewall",
-    "host-local",
-    "loopback",
-    "portmap",
-    "static",
-    "tuning",
-];
+pub const TYPES: [&str; 9] =
+    ["bandwidth", "bridge", "dummy", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
 /// The entry of a type. Most types have the empty entry.
 pub fn of(plugin: &str) -> &'static Type {
@@ -118,7 +109,7 @@ fn type_grants(request: &Request, config: &Config, previous: Option<&Report>, cl
             own.into_iter().chain(known.files.iter().map(PathBuf::from)).collect()
         },
         data_dirs: host_local::data_dirs(config),
-        saved_link_dirs: if known.sets_sysctls { tuning::directories(config) } else { Vec::new() },
+        saved_link_dirs: if kind == Kind::Ipam { Vec::new() } else { tuning::directories(config) },
         routes_localnet: known.routes_localnet,
     }
 }

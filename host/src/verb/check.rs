@@ -168,7 +168,8 @@ fn has_passed(section: &Section) -> bool {
 
 /// `prevResult`. If it is missing, the error is the one of the reference plugin.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
-    let missing = || CniError::new(ErrorKind::InvalidPrevResult, reference::of(request.plugin.as_str()).no_previous);
+    let missing =
+        || CniError::new(ErrorKind::InvalidPrevResult, reference::of(request.plugin.as_str()).no_previous);
     config.previous()?.ok_or_else(missing)
 }
 

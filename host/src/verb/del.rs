@@ -12,8 +12,8 @@ use crate::machine::port::{Look, Machine};
 use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::reference::{self, host_local::stores};
-use crate::value::Kind;
 use crate::section;
+use crate::value::Kind;
 
 /// Deletes an attachment. Succeeds if nothing is left to delete.
 pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {

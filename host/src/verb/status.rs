@@ -8,9 +8,9 @@ use crate::node::Node;
 use crate::planning::{self, Stages};
 use crate::plugin::Plugin;
 use crate::reference;
-use crate::value::Kind;
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Waiting;
+use crate::value::Kind;
 
 /// Runs STATUS of the plugin and then of its IPAM plugin, as the reference's main plugins do. It takes no lock and
 /// changes nothing.

@@ -23,6 +23,11 @@ pub fn run(data: &[u8]) {
         "bandwidth" | "firewall" | "loopback" | "portmap" | "tuning" => (true, true),
         _ => (false, false),
     };
+    // A plugin in another place than its type's is refused, or bounded by its place.
+    let is_in_place = reference::of(request.plugin.as_str()).kind;
+    if is_in_place != Some(reference::kind(&request.plugin, config, Kind::Main, true)) {
+        return;
+    }
     if gate_version(&config.cni_version, &version::all()).is_err() {
         return;
     }
@@ -57,7 +62,8 @@ pub fn run(data: &[u8]) {
 pub fn draft(data: &[u8]) -> bool {
     let Some(case) = Case::parse(data) else { return false };
     let previous = case.config.previous().unwrap_or_default();
-    let grants = reference::grants(&case.request, &case.config, previous.as_ref(), &Default::default(), Kind::Main);
+    let grants =
+        reference::grants(&case.request, &case.config, previous.as_ref(), &Default::default(), Kind::Main);
     plan(&case, &grants).is_ok()
 }
 

@@ -7,7 +7,7 @@ use wasm_cni::cni::result::go_json;
 use wasm_cni::cni::{Call, CniError, CniResult, Command, Config, Environment, Request, command, config};
 use wasm_cni::cni::{previous, result, version};
 use wasm_cni::reference;
-use wasm_cni::value::{Kind, Attachment, PluginName, Report, derive};
+use wasm_cni::value::{Attachment, Kind, PluginName, Report, derive};
 use wasm_cni::verb;
 
 /// The longest alias of a link (`IFALIASZ`), bytes.

@@ -13,8 +13,8 @@ use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
-use crate::value::{LinkRef, Netns};
 use crate::value::shell::word;
+use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::SetPromiscuous`](crate::action::Action::SetPromiscuous).

@@ -152,7 +152,10 @@ impl Kind for CreateVeth {
         let derived = derive::mac(&grants.attachment, "container");
         refusals.extend(check.mac(&in_container(&self.name), self.mac, derived));
         let is_derived = peer.mac == derive::mac(&grants.attachment, "peer");
-        refusals.extend(required(is_derived, "the Ethernet address of the host's end derives from the attachment"));
+        refusals.extend(required(
+            is_derived,
+            "the Ethernet address of the host's end derives from the attachment",
+        ));
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
         refusals.extend(check.vlans(&peer.vlans));

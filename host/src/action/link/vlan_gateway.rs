@@ -100,9 +100,15 @@ impl Kind for EnsureVlanGateway {
         refusals.extend(check.vlans(&self.vlans()));
         refusals.extend(check.bridge_mac(&on_host(name), self.mac, derive::bridge_mac(name)));
         let is_derived = self.port_mac == derive::bridge_mac(port);
-        refusals.extend(required(is_derived, "the Ethernet address of a VLAN gateway's port derives from its name"));
+        refusals.extend(required(
+            is_derived,
+            "the Ethernet address of a VLAN gateway's port derives from its name",
+        ));
         let is_dropped = self.drop_default != check.grants.own.link.preserves_default_vlan;
-        refusals.extend(required(is_dropped, "the port leaves the default VLAN unless `preserveDefaultVlan` is set"));
+        refusals.extend(required(
+            is_dropped,
+            "the port leaves the default VLAN unless `preserveDefaultVlan` is set",
+        ));
         refusals
     }
 

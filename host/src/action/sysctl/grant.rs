@@ -39,7 +39,8 @@ fn of_container(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
     let mut refusals = required(!GLOBAL.contains(&key), "the parameter changes more than the container");
     let is_of_link = set.link().is_some_and(|link| check.link(&link).is_empty());
     let is_granted = is_of_link || check.grants.own.sysctls.contains(&set.key);
-    let rule = || "neither a parameter of a link of this plan nor one that the configuration names".to_owned();
+    let rule =
+        || "neither a parameter of a link of this plan nor one that the configuration names".to_owned();
     refusals.extend(check.rules.refuse(&Resource::ContainerSysctl(&set.key), is_granted, rule));
     refusals
 }
@@ -52,7 +53,9 @@ fn of_host_link(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>) ->
     let is_harmless = OWN_END.contains(&(name, set.value.as_str()));
     let is_granted = (is_own && is_harmless) || routes_localnet(set, family, link, check);
     let rule = || match is_own {
-        true => format!("{name}={} is not among the values that are allowed for a veth's host end", set.value),
+        true => {
+            format!("{name}={} is not among the values that are allowed for a veth's host end", set.value)
+        }
         false => format!("link {link:?} is not the host's end of this attachment's veth pair"),
     };
     check.rules.refuse(&Resource::Sysctl(&set.key), is_granted, rule)

@@ -6,7 +6,7 @@ use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::{Violation, violation};
 use wasm_cni::reference;
-use wasm_cni::value::{Kind, LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
+use wasm_cni::value::{Kind, LinkRef, Netns, NetworkName, PluginName, Route, SysctlKey, derive};
 
 /// The walkthrough plan with one more action of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {
@@ -31,7 +31,7 @@ fn foreign() -> Vec<Action> {
         Action::EnsureBridge(EnsureBridge {
             name: name(name_),
             mtu: None,
-            mac: Mac([2; 6]),
+            mac: derive::bridge_mac(&name(name_)),
             vlan_filtering: false,
         })
     };
@@ -104,7 +104,9 @@ fn no_policy_can_lift_rules_about_the_attachment() {
         allow.vlans = ["1-4094"]
         allow.files = ["/"]
         allow.leases = ["/"]
-        allow.delegates = ["*"]"#;
+        allow.delegates = ["*"]
+        allow.container-sysctls = ["*"]
+        allow.capabilities = ["links", "addresses", "routes", "sysctls", "nat", "filter", "leases"]"#;
     assert_eq!(violations(everything, plan()), []);
     let changes: [fn(&mut Action); 5] = [
         |action| {
@@ -253,13 +255,13 @@ fn a_host_route_is_to_the_container_s_own_address_through_its_own_link() {
 
 #[test]
 fn only_objects_of_earlier_plugins_may_be_used() {
-    let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "prevResult": {"cniVersion": "1.0.0",
+    let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "mine", "prevResult": {"cniVersion": "1.0.0",
         "interfaces": [{"name": "veth7"}, {"name": "net1", "sandbox": "/run/netns/c"}, {"name": "net2", "sandbox": "/run/netns/d"}],
         "ips": [{"address": "10.77.0.5/24", "gateway": "10.77.0.1"}]}}"#;
     let config = config::decode(previous.as_bytes()).unwrap();
     let report = config.previous().unwrap();
     let request =
-        Request { plugin: PluginName::parse("tuning").unwrap(), config: previous.into(), ..request() };
+        Request { plugin: PluginName::parse("mine").unwrap(), config: previous.into(), ..request() };
     let grants = reference::grants(&request, &config, report.as_ref(), &Default::default(), Kind::Main);
     let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
     let address = |netns, link: &str, address: &str| {
@@ -273,21 +275,17 @@ fn only_objects_of_earlier_plugins_may_be_used() {
         check(draft, &[], &grants, &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
     };
     use Netns::{Container, Host};
-    for fine in [
-        up(Host, "veth7"),
-        up(Container, "net1"),
-        up(Container, "eth0"),
-        address(Container, "net1", "10.77.0.5/24"),
-    ] {
+    for fine in [up(Container, "net1"), up(Container, "eth0"), address(Container, "net1", "10.77.0.5/24")] {
         assert_eq!(refused(fine.clone()), [], "{fine:?}");
     }
     for foreign in [
+        up(Host, "veth7"),
         up(Host, "veth8"),
         up(Host, "net1"),
         up(Container, "net2"),
         address(Container, "net1", "10.77.0.6/24"),
-        address(Host, "veth7", "10.77.0.1/8"),
     ] {
         assert_eq!(refused(foreign.clone()).len(), 1, "{foreign:?}");
     }
+    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 2, "neither the link nor the prefix");
 }

@@ -7,8 +7,8 @@ use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{DraftPlan, check};
 use wasm_cni::policy::{Ceilings, Grants, Policy, PolicyError};
 use wasm_cni::reference;
-use wasm_cni::value::{Kind, 
-    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
+use wasm_cni::value::{
+    Attachment, ContainerId, IfName, Kind, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
 };
 
 mod chained;
@@ -55,7 +55,13 @@ fn grants() -> Grants {
 
 fn grants_with(policy: &str) -> Grants {
     let policy = parse(policy).unwrap_or_else(|error| panic!("{error}"));
-    reference::grants(&request(), &config::decode(CONFIG.as_bytes()).unwrap(), None, &Arc::new(policy), Kind::Main)
+    reference::grants(
+        &request(),
+        &config::decode(CONFIG.as_bytes()).unwrap(),
+        None,
+        &Arc::new(policy),
+        Kind::Main,
+    )
 }
 
 /// The rules that refuse the walkthrough plan after `change` was applied to each of its actions.
@@ -158,7 +164,7 @@ fn actions_on_foreign_objects_are_refused_with_the_rule() {
                     x.address = "10.15.20.9/24".parse().unwrap()
                 }
             },
-            "no gateway of a network",
+            "no gateway of an address of this attachment",
         ),
         (
             |a| {
@@ -184,7 +190,7 @@ fn actions_on_foreign_objects_are_refused_with_the_rule() {
                     x.address = "10.15.20.1/1".parse().unwrap()
                 }
             },
-            "wider than the network",
+            "its prefix is not that of the network",
         ),
         (
             |a| {
@@ -192,7 +198,7 @@ fn actions_on_foreign_objects_are_refused_with_the_rule() {
                     l.address = "8.8.8.8".parse().unwrap()
                 }
             },
-            "names no network with this address",
+            "no range of the configuration contains this address",
         ),
         (
             |a| {
@@ -242,7 +248,7 @@ fn a_result_contains_only_what_belongs_to_the_attachment() {
         (|report| report.ips[0].address = "10.15.20.9/24".parse().unwrap(), "report address 10.15.20.9/24"),
         (|report| report.ips[0].address = "8.8.8.8/32".parse().unwrap(), "report address 8.8.8.8/32"),
         // A guest cannot get a handle of this link, but a malicious planner process can name it.
-        (|report| report.links[0].name = name("docker0"), "report link docker0"),
+        (|report| report.links[1].name = name("docker0"), "report link docker0"),
     ];
     for (change, action) in changes {
         let mut plan = plan();
