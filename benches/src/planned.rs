@@ -18,8 +18,9 @@ use wasm_cni::plugin::Plugin;
 use wasm_cni::policy::Policy;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
-use wasm_cni::value::{Kind, PluginName};
+use wasm_cni::value::PluginName;
 use wasm_cni::{reference, result, section, verb};
+use wasm_cni::reference::Identity;
 use wasm_cni_memory::Allocator;
 
 /// The allocator of the host.
@@ -64,7 +65,13 @@ fn as_anyhow(error: CniError) -> anyhow::Error {
 }
 
 fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<()> {
-    let grants = reference::grants(request, config, None, node.policy().map_err(as_anyhow)?, Kind::Main);
+    let grants = reference::grants(
+        request,
+        config,
+        None,
+        node.policy().map_err(as_anyhow)?,
+        &Identity::named(&request.plugin),
+    );
     let planner = Waiting::spawn().map_err(as_anyhow)?;
     let plugin = Plugin::find(node, request, &request.plugin).map_err(as_anyhow)?;
     let mut machine = node.machine(plugin.netns(node, request).map_err(as_anyhow)?, true);
@@ -82,7 +89,13 @@ fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result
     let journal = node.state.lock(&request.attachment)?;
     let mut machine = node.locked_machine(Some(netns), &journal);
     machine.prepare();
-    let grants = reference::grants(request, config, None, node.policy().map_err(as_anyhow)?, Kind::Main);
+    let grants = reference::grants(
+        request,
+        config,
+        None,
+        node.policy().map_err(as_anyhow)?,
+        &Identity::named(&request.plugin),
+    );
     let plan = plan::check(draft, &[], &grants, &[]).map_err(|refused| as_anyhow(grants.denied(&refused)))?;
     let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(as_anyhow)?;
     apply::execute(&plan, &mut writer, &node.state, &mut machine)?;

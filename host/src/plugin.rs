@@ -4,7 +4,7 @@ use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::node::Node;
 use crate::policy::Policy;
-use crate::reference;
+use crate::reference::Identity;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
 use crate::value::Kind;
@@ -19,6 +19,8 @@ pub struct Plugin {
     pub name: PluginName,
     /// The compiled code and the manifest.
     pub code: Code,
+    /// What the component is.
+    pub identity: Identity,
 }
 
 impl Plugin {
@@ -60,8 +62,10 @@ impl Plugin {
         let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
         let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
         let code = node.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
-        check_kind(name, code.manifest.kind)?;
-        Ok(Plugin { name: name.clone(), code })
+        let claims = (code.manifest.kind, code.manifest.claimed_type.as_deref());
+        let policy = node.policy.as_ref().ok().map(AsRef::as_ref);
+        let identity = Identity::of(name, claims, &code.digest, (policy, network))?;
+        Ok(Plugin { name: name.clone(), code, identity })
     }
 
     /// Refuses a component that imports an interface which policy denies to it on every network.
@@ -100,19 +104,6 @@ impl Plugin {
             Err(_) if self.code.manifest.kind == Kind::Ipam => Ok(None),
             opened => container_netns(node, &request.netns, opened).map(Some),
         }
-    }
-}
-
-/// Refuses a component whose manifest claims another kind than the type that its file name gives. The kind decides what
-/// a plugin may do.
-fn check_kind(name: &PluginName, claimed: Kind) -> Result<(), CniError> {
-    match reference::of(name.as_str()).kind {
-        Some(kind) if kind != claimed => {
-            let msg =
-                format!("plugin {:?} is of kind {kind}, and its component claims {claimed}", name.as_str());
-            Err(CniError::new(ErrorKind::KindDenied, msg))
-        }
-        _ => Ok(()),
     }
 }
 

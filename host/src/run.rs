@@ -46,7 +46,7 @@ fn attach(
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let (netns, previous) = (plugin.netns(node, request)?, plugin.previous(config)?);
-    let kind = plugin.code.manifest.kind;
+    let identity = plugin.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
 
     // Lock the attachment, and undo what an earlier ADD left of it.
@@ -58,8 +58,8 @@ fn attach(
 
     // Get the draft. At a native delegate a stage ends: `planning::plan` checks and applies that stage as the code
     // below does with the last one. Then it executes the native plugin, and the guest continues with its result.
-    let grants = reference::grants(request, config, previous.as_ref(), policy, kind);
-    let demands = reference::demands(request, config, previous.as_ref());
+    let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
+    let demands = reference::demands(request, config, previous.as_ref(), &identity);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut machine, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;

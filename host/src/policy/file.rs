@@ -80,6 +80,9 @@ pub struct Rule {
     /// The allowed digests of the component.
     #[serde(default)]
     pub sha256: Option<Spanned<Vec<Sha256>>>,
+    /// The type of a shipped plugin that the component has under another name.
+    #[serde(default, rename = "type")]
+    pub of_type: Option<Spanned<String>>,
     /// The denied capabilities.
     #[serde(default)]
     pub deny: Vec<Spanned<Capability>>,
@@ -226,6 +229,7 @@ impl Rule {
             network: None,
             mode: None,
             sha256: None,
+            of_type: None,
             deny: Vec::new(),
             allow: Scope::default(),
             only: Scope::default(),

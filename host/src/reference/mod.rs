@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod dummy;
 pub mod firewall;
 pub mod host_local;
+mod identity;
 mod kinds;
 pub mod loopback;
 pub mod portmap;
@@ -15,12 +16,13 @@ pub mod statics;
 pub mod tuning;
 mod types;
 
+pub use identity::Identity;
 pub use types::Type;
 
 use crate::cni::{Config, Request};
 use crate::plan::Demand;
 use crate::policy::{Grants, Policy, TypeGrants};
-use crate::value::{Kind, PluginName, Report};
+use crate::value::{Kind, Report};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,37 +47,27 @@ pub fn of(plugin: &str) -> &'static Type {
     }
 }
 
-/// The kind of the plugin in a request. `claimed` is that of its manifest.
-///
-/// Its place in the request bounds what a component may claim: under `ipam` it is an IPAM plugin, and behind another
-/// plugin of a chain it is a chained one. The kind of a type with an entry is fixed.
-pub fn kind(plugin: &PluginName, config: &Config, claimed: Kind, is_chained: bool) -> Kind {
-    let kind = of(plugin.as_str()).kind;
-    match claimed {
-        _ if config.is_ipam(plugin) => Kind::Ipam,
-        _ if kind.is_some() => kind.unwrap_or(claimed),
-        Kind::Main if is_chained => Kind::Chained,
-        Kind::Main | Kind::Ipam | Kind::Chained => claimed,
-    }
-}
-
-/// What a request may use. `claimed` is the kind in the manifest of its plugin.
+/// What a request may use. `identity` is that of its plugin.
 pub fn grants(
     request: &Request,
     config: &Config,
     previous: Option<&Report>,
     policy: &Arc<Policy>,
-    claimed: Kind,
+    identity: &Identity,
 ) -> Grants {
-    Grants::for_request(request, previous, policy, type_grants(request, config, previous, claimed))
+    Grants::for_request(request, previous, policy, type_grants(request, config, previous, identity))
 }
 
 /// What the plugin of a request may use because of its type and its configuration.
-fn type_grants(request: &Request, config: &Config, previous: Option<&Report>, claimed: Kind) -> TypeGrants {
-    let plugin = &request.plugin;
-    let kind = kind(plugin, config, claimed, previous.is_some());
+fn type_grants(
+    request: &Request,
+    config: &Config,
+    previous: Option<&Report>,
+    identity: &Identity,
+) -> TypeGrants {
+    let kind = identity.kind_in(&request.plugin, config, previous.is_some());
     // A plugin with another place than its type has is one of that place.
-    let known = match of(plugin.as_str()) {
+    let known = match identity.known() {
         known if known.kind.is_none_or(|own| own == kind) => known,
         _ => &Type::OTHER,
     };
@@ -115,9 +107,14 @@ fn type_grants(request: &Request, config: &Config, previous: Option<&Report>, cl
 }
 
 /// What the configuration demands of the plan of its plugin.
-pub fn demands(request: &Request, config: &Config, previous: Option<&Report>) -> Vec<Demand> {
+pub fn demands(
+    request: &Request,
+    config: &Config,
+    previous: Option<&Report>,
+    identity: &Identity,
+) -> Vec<Demand> {
     match config.is_ipam(&request.plugin) {
         true => Vec::new(),
-        false => (of(request.plugin.as_str()).demands)(request, config, previous),
+        false => (identity.known().demands)(request, config, previous),
     }
 }

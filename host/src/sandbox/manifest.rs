@@ -17,6 +17,9 @@ pub const SECTION: &str = "wasm-cni";
 pub struct Declaration {
     /// The kind of the plugin.
     pub kind: Kind,
+    /// The type of a shipped plugin that it claims to be, whatever its file's name.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
 }
@@ -28,6 +31,9 @@ pub struct Manifest {
     pub interface: String,
     /// The kind of the plugin.
     pub kind: Kind,
+    /// See [`Declaration::claimed_type`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
     /// The imported functions except those of WASI, sorted: `links.[static]link.bridge`.

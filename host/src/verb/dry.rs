@@ -48,11 +48,11 @@ pub fn plan(
     let previous = plugin.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
-    let kind = plugin.code.manifest.kind;
+    let identity = plugin.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut machine = node.machine(netns, true);
-    let grants = reference::grants(request, config, previous.as_ref(), policy, kind);
-    let demands = reference::demands(request, config, previous.as_ref());
+    let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
+    let demands = reference::demands(request, config, previous.as_ref(), &identity);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
     let mut states = states(&draft.entries, &mut machine);

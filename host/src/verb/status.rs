@@ -48,7 +48,7 @@ fn ask(node: &Node, request: &Request, config: &Config, plugin: Plugin) -> Resul
         return Ok(());
     }
     let policy = node.policy()?;
-    let grants = reference::grants(request, config, None, policy, plugin.code.manifest.kind);
+    let grants = reference::grants(request, config, None, policy, &plugin.identity);
     let mut machine = node.machine(None, true);
     let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
     planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map(drop)

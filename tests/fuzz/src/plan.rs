@@ -7,8 +7,8 @@ use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result, version};
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::policy::Grants;
-use wasm_cni::reference;
-use wasm_cni::value::{Kind, Report};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::Report;
 
 /// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.
 ///
@@ -24,8 +24,8 @@ pub fn run(data: &[u8]) {
         _ => (false, false),
     };
     // A plugin in another place than its type's is refused, or bounded by its place.
-    let is_in_place = reference::of(request.plugin.as_str()).kind;
-    if is_in_place != Some(reference::kind(&request.plugin, config, Kind::Main, true)) {
+    let identity = Identity::named(&request.plugin);
+    if identity.kind_in(&request.plugin, config, true) != identity.kind {
         return;
     }
     if gate_version(&config.cni_version, &version::all()).is_err() {
@@ -39,7 +39,13 @@ pub fn run(data: &[u8]) {
         Err(_) if is_chained => return,
         previous => previous.unwrap_or_else(|_| Some(Report::default())),
     };
-    let grants = reference::grants(request, config, previous.as_ref(), &Default::default(), Kind::Main);
+    let grants = reference::grants(
+        request,
+        config,
+        previous.as_ref(),
+        &Default::default(),
+        &Identity::named(&request.plugin),
+    );
     let planned = plan(&case, &grants);
     assert_eq!(
         planned.as_ref().map(|(draft, _)| draft),
@@ -62,8 +68,13 @@ pub fn run(data: &[u8]) {
 pub fn draft(data: &[u8]) -> bool {
     let Some(case) = Case::parse(data) else { return false };
     let previous = case.config.previous().unwrap_or_default();
-    let grants =
-        reference::grants(&case.request, &case.config, previous.as_ref(), &Default::default(), Kind::Main);
+    let grants = reference::grants(
+        &case.request,
+        &case.config,
+        previous.as_ref(),
+        &Default::default(),
+        &Identity::named(&case.request.plugin),
+    );
     plan(&case, &grants).is_ok()
 }
 

@@ -10,11 +10,11 @@ use std::os::unix::net::UnixStream;
 use wasm_cni::action::{Answer, Query};
 use wasm_cni::cni::{CniError, Config, ErrorKind, Request, config};
 use wasm_cni::plan::{self, DraftPlan};
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::sandbox::Planner;
 use wasm_cni::sandbox::limits::{self, Limits};
 use wasm_cni::sandbox::planner::{Delegated, Service, Services};
-use wasm_cni::value::{Kind, PluginName, Report};
+use wasm_cni::value::{PluginName, Report};
 use wasm_cni_fake::FakeMachine;
 
 /// The walkthrough.
@@ -39,7 +39,8 @@ pub fn run(data: &[u8]) {
         return;
     }
     let (config, request) = walkthrough();
-    let grants = reference::grants(&request, &config, None, &Default::default(), Kind::Main);
+    let grants =
+        reference::grants(&request, &config, None, &Default::default(), &Identity::named(&request.plugin));
     let world = World::new(FakeMachine::new(), grants.clone());
     let mut parent =
         Parent { world, plugins: vec![request.plugin.clone()], asked: 0, loaded: 0, delegated: 0 };

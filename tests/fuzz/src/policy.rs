@@ -8,8 +8,8 @@ use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::violation::{Remedy, remedy};
 use wasm_cni::policy::{Capability, Policy, PolicyError, Violation};
-use wasm_cni::reference;
-use wasm_cni::value::{Kind, NetworkName};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::NetworkName;
 
 const PLAN: &str = include_str!("../../plans/everything.json");
 /// Names nothing of what the plan needs.
@@ -64,7 +64,13 @@ fn walkthrough() -> (Config, Request) {
 /// Whether a policy allows the plan, with what it refuses, or with what it only tells.
 fn violations(policy: &Policy, request: &Request, config: &Config) -> (bool, Vec<Violation>) {
     let plan: DraftPlan = serde_json::from_str(PLAN).expect("a plan");
-    let grants = reference::grants(request, config, None, &Arc::new(policy.clone()), Kind::Main);
+    let grants = reference::grants(
+        request,
+        config,
+        None,
+        &Arc::new(policy.clone()),
+        &Identity::named(&request.plugin),
+    );
     match plan::check(plan, &[], &grants, &[]) {
         Ok(plan) => (true, plan.tolerated().to_vec()),
         Err(violations) => (false, violations),

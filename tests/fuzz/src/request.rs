@@ -6,8 +6,8 @@
 use wasm_cni::cni::result::go_json;
 use wasm_cni::cni::{Call, CniError, CniResult, Command, Config, Environment, Request, command, config};
 use wasm_cni::cni::{previous, result, version};
-use wasm_cni::reference;
-use wasm_cni::value::{Attachment, Kind, PluginName, Report, derive};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{Attachment, PluginName, Report, derive};
 use wasm_cni::verb;
 
 /// The longest alias of a link (`IFALIASZ`), bytes.
@@ -123,5 +123,11 @@ fn check(request: &Request, config: &Config) {
     let json = serde_json::to_string(request).expect("JSON");
     assert_eq!(&serde_json::from_str::<Request>(&json).expect("a request"), request);
     let previous = config.previous().ok().flatten();
-    drop(reference::grants(request, config, previous.as_ref(), &Default::default(), Kind::Main));
+    drop(reference::grants(
+        request,
+        config,
+        previous.as_ref(),
+        &Default::default(),
+        &Identity::named(&request.plugin),
+    ));
 }

@@ -2,8 +2,8 @@
 
 use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan};
-use wasm_cni::reference;
-use wasm_cni::value::{Attachment, ContainerId, IfName, Kind, NetworkName, PluginName};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{Attachment, ContainerId, IfName, NetworkName, PluginName};
 
 /// A plan, the configuration that allows it, and the machine that it is applied to.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Scene {
         let draft: DraftPlan = serde_json::from_str(self.plan).unwrap();
         let config = config::decode(self.config.as_bytes()).unwrap();
         let (request, policy) = (self.request(), Default::default());
-        let grants = reference::grants(&request, &config, None, &policy, Kind::Main);
+        let grants = reference::grants(&request, &config, None, &policy, &Identity::named(&request.plugin));
         plan::check(draft, &[], &grants, &[]).unwrap()
     }
 }

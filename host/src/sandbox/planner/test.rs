@@ -195,6 +195,7 @@ fn the_last_message_of_a_closed_planner_is_read() {
     let manifest = Manifest {
         interface: String::new(),
         kind: Kind::Ipam,
+        claimed_type: None,
         cni_versions: Vec::new(),
         imports: Vec::new(),
         wasi: Vec::new(),

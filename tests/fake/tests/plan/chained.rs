@@ -10,8 +10,8 @@ use wasm_cni::action::{
 use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::Grants;
-use wasm_cni::reference;
-use wasm_cni::value::{Backend, Fact, Kind, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
 use wasm_cni_fake::FakeMachine;
 
 /// A plugin chained after bridge. `eth0` and `br0` are in `prevResult`; `eth9` is there too, but in another sandbox.
@@ -31,7 +31,13 @@ fn grants(plugin: &str, config: &str) -> Grants {
         Request { plugin: PluginName::parse(plugin).unwrap(), config: config.to_owned(), ..request() };
     let config = config::decode(config.as_bytes()).unwrap();
     let previous = config.previous().unwrap();
-    reference::grants(&request, &config, previous.as_ref(), &Default::default(), Kind::Main)
+    reference::grants(
+        &request,
+        &config,
+        previous.as_ref(),
+        &Default::default(),
+        &Identity::named(&request.plugin),
+    )
 }
 
 /// The lifetime of an action that is alone in a plan.

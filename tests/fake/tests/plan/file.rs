@@ -5,8 +5,8 @@ use wasm_cni::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, Se
 use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::{Violation, violation};
-use wasm_cni::reference;
-use wasm_cni::value::{Kind, LinkRef, Netns, NetworkName, PluginName, Route, SysctlKey, derive};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{LinkRef, Netns, NetworkName, PluginName, Route, SysctlKey, derive};
 
 /// The walkthrough plan with one more action of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {
@@ -262,7 +262,13 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     let report = config.previous().unwrap();
     let request =
         Request { plugin: PluginName::parse("mine").unwrap(), config: previous.into(), ..request() };
-    let grants = reference::grants(&request, &config, report.as_ref(), &Default::default(), Kind::Main);
+    let grants = reference::grants(
+        &request,
+        &config,
+        report.as_ref(),
+        &Default::default(),
+        &Identity::named(&request.plugin),
+    );
     let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
     let address = |netns, link: &str, address: &str| {
         let link = LinkRef { netns, name: name(link) };

@@ -6,9 +6,9 @@ use wasm_cni::action::{Action, Lifetime};
 use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{DraftPlan, check};
 use wasm_cni::policy::{Ceilings, Grants, Policy, PolicyError};
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::{
-    Attachment, ContainerId, IfName, Kind, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
+    Attachment, ContainerId, IfName, LinkRef, Netns, NetworkName, PluginName, Report, SysctlKey,
 };
 
 mod chained;
@@ -60,7 +60,7 @@ fn grants_with(policy: &str) -> Grants {
         &config::decode(CONFIG.as_bytes()).unwrap(),
         None,
         &Arc::new(policy),
-        Kind::Main,
+        &Identity::named(&request().plugin),
     )
 }
 
