@@ -16,11 +16,11 @@ use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
 use wasm_cni::policy::Policy;
+use wasm_cni::reference::Identity;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
 use wasm_cni::{reference, result, section, verb};
-use wasm_cni::reference::Identity;
 use wasm_cni_memory::Allocator;
 
 /// The allocator of the host.

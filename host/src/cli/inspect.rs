@@ -6,6 +6,7 @@ use crate::cni::CniError;
 use crate::cni::command::invalid;
 use crate::node::Node;
 use crate::policy::Capability;
+use crate::reference::Identity;
 use crate::sandbox;
 use crate::value::Kind;
 use crate::value::{NetworkName, PluginName};
@@ -59,7 +60,11 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
     let mut imported: Vec<Capability> =
         manifest.imports.iter().filter_map(|import| Capability::of_import(import)).collect();
     imported.dedup();
-    let effective = Effective::of(node.policy()?, &plugin, network.as_ref(), &imported, Some(&found.digest));
+    let policy = node.policy()?;
+    let claims = (manifest.kind, manifest.claimed_type.as_deref());
+    let identity = Identity::of(&plugin, claims, &found.digest, (Some(policy), network.as_ref()))?;
+    let digest = Some(found.digest.as_str());
+    let effective = Effective::of(policy, (&plugin, &identity), network.as_ref(), &imported, digest);
     let inspection = Inspection {
         effective,
         file: arguments.file.clone(),

@@ -5,6 +5,7 @@ use crate::value::{Range, Subnet};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 /// A key of the configuration that names something.
@@ -31,6 +32,23 @@ pub enum Names {
     ChosenAddresses,
     /// The same in `CNI_ARGS`: `IP` and `GATEWAY`. A gateway counts only for an address whose network contains it.
     ChosenInArgs,
+}
+
+impl fmt::Display for NamingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path;
+        match self.names {
+            Names::Link("") => write!(f, "`{path}`: a link of the host"),
+            Names::Link(default) => write!(f, "`{path}`: a link of the host, by default {default}"),
+            Names::Range => {
+                write!(f, "`{path}.subnet`, `.rangeStart`, `.rangeEnd`, `.gateway`: a range to lease from")
+            }
+            Names::RangeSets => write!(f, "`{path}`: sets of such ranges"),
+            Names::Addresses => write!(f, "`{path}`: addresses of the container, with their gateways"),
+            Names::ChosenAddresses => write!(f, "`{path}`: addresses of the container"),
+            Names::ChosenInArgs => write!(f, "`IP` and `GATEWAY` of `{path}`: the same"),
+        }
+    }
 }
 
 /// What a configuration names.

@@ -27,6 +27,11 @@ impl Demand {
         Demand { key, rule: rule.into(), met: Box::new(met) }
     }
 
+    /// The key of the configuration.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// Whether a plan fulfils the demand.
     pub fn is_met(&self, plan: &[&Action], report: &Report) -> bool {
         (self.met)(plan, report)

@@ -61,6 +61,11 @@ impl Identity {
         Identity { kind: of(name.as_str()).kind.unwrap_or(Kind::Main), of_type: name.as_str().to_owned() }
     }
 
+    /// The type.
+    pub fn of_type(&self) -> &str {
+        &self.of_type
+    }
+
     /// What is known about the type.
     pub fn known(&self) -> &'static Type {
         of(&self.of_type)

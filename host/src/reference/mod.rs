@@ -16,12 +16,16 @@ pub mod statics;
 pub mod tuning;
 mod types;
 
+#[cfg(test)]
+mod page;
+
 pub use identity::Identity;
 pub use types::Type;
 
+use crate::cni::named::NamingKey;
 use crate::cni::{Config, Request};
 use crate::plan::Demand;
-use crate::policy::{Grants, Policy, TypeGrants};
+use crate::policy::{Capability, Grants, Policy, TypeGrants};
 use crate::value::{Kind, Report};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -45,6 +49,16 @@ pub fn of(plugin: &str) -> &'static Type {
         "tuning" => &tuning::TYPE,
         _ => &Type::OTHER,
     }
+}
+
+/// The capabilities of a plugin at the place that its kind has.
+pub fn capabilities(identity: &Identity) -> &'static [Capability] {
+    identity.known().capabilities.unwrap_or(kinds::capabilities(identity.kind))
+}
+
+/// The keys of the configuration that name something for a plugin. For a main plugin, those of its IPAM plugin are added.
+pub fn keys(identity: &Identity) -> &'static [NamingKey] {
+    identity.known().keys.unwrap_or(kinds::keys(identity.kind))
 }
 
 /// What a request may use. `identity` is that of its plugin.

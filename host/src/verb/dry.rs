@@ -10,7 +10,7 @@ use crate::machine::port::Look;
 use crate::node::Node;
 use crate::plan;
 use crate::plan::document::PlanDocument;
-use crate::plan::{DraftPlan, Entry};
+use crate::plan::{Demand, DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
 use crate::policy::{self, Policy, Violation};
@@ -28,6 +28,7 @@ pub struct DryPlan {
     states: Vec<Found>,
     violations: Vec<Violation>,
     tolerated: Vec<Violation>,
+    demands: Vec<&'static str>,
     rest: Option<String>,
     policy: Arc<Policy>,
 }
@@ -74,7 +75,9 @@ pub fn plan(
         states.push(Found::Absent);
         rest
     });
-    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, rest, policy: Arc::clone(policy) })
+    let demands = demands.iter().map(Demand::key).collect();
+    let policy = Arc::clone(policy);
+    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, demands, rest, policy })
 }
 
 /// The present state for each action.
@@ -85,6 +88,11 @@ pub fn states(entries: &[Entry], look: &mut dyn Look) -> Vec<Found> {
 }
 
 impl DryPlan {
+    /// The keys of the configuration that demand something of the plan. Empty if the plan is not whole.
+    pub fn demands(&self) -> &[&'static str] {
+        &self.demands
+    }
+
     /// The document to print.
     pub fn document<'a>(&'a self, request: &'a Request) -> PlanDocument<'a> {
         PlanDocument {
