@@ -15,7 +15,8 @@ use wasm_cni::node::Node;
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::{self, Stages};
 use wasm_cni::plugin::Plugin;
-use wasm_cni::policy::{Grants, Policy};
+use wasm_cni::policy::Policy;
+use wasm_cni::reference::Identity;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::value::PluginName;
@@ -64,12 +65,12 @@ fn as_anyhow(error: CniError) -> anyhow::Error {
 }
 
 fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<()> {
-    let grants = Grants::for_request(
+    let grants = reference::grants(
         request,
         config,
         None,
         node.policy().map_err(as_anyhow)?,
-        reference::grants(&request.plugin, config),
+        &Identity::named(&request.plugin),
     );
     let planner = Waiting::spawn().map_err(as_anyhow)?;
     let plugin = Plugin::find(node, request, &request.plugin).map_err(as_anyhow)?;
@@ -88,14 +89,14 @@ fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result
     let journal = node.state.lock(&request.attachment)?;
     let mut machine = node.locked_machine(Some(netns), &journal);
     machine.prepare();
-    let grants = Grants::for_request(
+    let grants = reference::grants(
         request,
         config,
         None,
         node.policy().map_err(as_anyhow)?,
-        reference::grants(&request.plugin, config),
+        &Identity::named(&request.plugin),
     );
-    let plan = plan::check(draft, &[], &grants).map_err(|refused| as_anyhow(grants.denied(&refused)))?;
+    let plan = plan::check(draft, &[], &grants, &[]).map_err(|refused| as_anyhow(grants.denied(&refused)))?;
     let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(as_anyhow)?;
     apply::execute(&plan, &mut writer, &node.state, &mut machine)?;
     let text = result::text(plan.report(), request, &config.cni_version, &mut machine).map_err(as_anyhow)?;

@@ -4,9 +4,10 @@ use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::machine::netns::{NetnsFile, OpenNetnsError};
 use crate::node::Node;
 use crate::policy::Policy;
-use crate::sandbox::Kind;
+use crate::reference::Identity;
 use crate::sandbox::cache::{Code, Pin};
 use crate::sandbox::lookup::{self, Found};
+use crate::value::Kind;
 use crate::value::{NetworkName, PluginName, Report};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ pub struct Plugin {
     pub name: PluginName,
     /// The compiled code and the manifest.
     pub code: Code,
+    /// What the component is.
+    pub identity: Identity,
 }
 
 impl Plugin {
@@ -59,7 +62,10 @@ impl Plugin {
         let check = |digest: &str| pinned.as_ref().map_or(Ok(()), |rules| rules.check_digest(name, digest));
         let pin = pinned.is_some().then_some::<Pin<'_>>(&check);
         let code = node.cache.code(file, pin).map_err(|e| e.to_cni(path))?;
-        Ok(Plugin { name: name.clone(), code })
+        let claims = (code.manifest.kind, code.manifest.claimed_type.as_deref());
+        let policy = node.policy.as_ref().ok().map(AsRef::as_ref);
+        let identity = Identity::of(name, claims, &code.digest, (policy, network))?;
+        Ok(Plugin { name: name.clone(), code, identity })
     }
 
     /// Refuses a component that imports an interface which policy denies to it on every network.

@@ -8,7 +8,6 @@ use crate::machine::netns::NetnsFile;
 use crate::node::Node;
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
-use crate::policy::Grants;
 use crate::sandbox::planner::Waiting;
 use crate::{panic, plan, reference, result, section, signal, timings};
 use std::io::Write;
@@ -47,6 +46,7 @@ fn attach(
     plugin.gate_version(&config.cni_version)?;
     plugin.check_config(config)?;
     let (netns, previous) = (plugin.netns(node, request)?, plugin.previous(config)?);
+    let identity = plugin.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
 
     // Lock the attachment, and undo what an earlier ADD left of it.
@@ -58,13 +58,8 @@ fn attach(
 
     // Get the draft. At a native delegate a stage ends: `planning::plan` checks and applies that stage as the code
     // below does with the last one. Then it executes the native plugin, and the guest continues with its result.
-    let grants = Grants::for_request(
-        request,
-        config,
-        previous.as_ref(),
-        policy,
-        reference::grants(&request.plugin, config),
-    );
+    let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
+    let demands = reference::demands(request, config, previous.as_ref(), &identity);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut machine, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;
@@ -72,7 +67,7 @@ fn attach(
     record.tolerate(&tolerated);
 
     // Check the plan.
-    let checked = plan::check(draft, &applied, &grants)
+    let checked = plan::check(draft, &applied, &grants, &demands)
         .map_err(|violations| grants.denied(&violations))
         .and_then(|plan| check_shape(plan.report(), &config.cni_version).map(|()| plan))
         .and_then(|plan| record.begin_applying().map(|()| plan))

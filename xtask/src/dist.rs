@@ -5,6 +5,7 @@ use crate::package;
 use crate::sh;
 use crate::workspace::{GUEST_TARGET, Guest, Workspace, host_target};
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,8 @@ pub struct Built {
 
 /// Builds the host and the compiler, as they are installed.
 pub fn programs(workspace: &Workspace) -> Result<Vec<Built>> {
-    INSTALLATION.programs(workspace)
+    let plugins = workspace.plugins()?;
+    INSTALLATION.programs(workspace, &INSTALLATION.components(workspace, &plugins)?)
 }
 
 /// Builds components, as they are installed.
@@ -91,10 +93,10 @@ impl Tree {
     /// Builds everything, and these examples, and fills the directory. Returns its path, and the examples.
     fn build(&self, workspace: &Workspace, examples: &[Guest]) -> Result<(PathBuf, Vec<Built>)> {
         machine::ensure_targets(&[&host_target(), GUEST_TARGET])?;
-        let programs = self.programs(workspace)?;
         let plugins = workspace.plugins()?;
         let mut components = self.components(workspace, plugins.iter().chain(examples))?;
         let examples = components.split_off(plugins.len());
+        let programs = self.programs(workspace, &components)?;
         let mut dist = Folder::open(workspace.target_dir.join(self.folder))?;
         for Built { name, file } in programs.iter().chain(&components) {
             dist.copy(file, name)?;
@@ -105,11 +107,14 @@ impl Tree {
         Ok((dist.close()?, examples))
     }
 
-    fn programs(&self, workspace: &Workspace) -> Result<Vec<Built>> {
+    /// Builds the programs. The host knows these components by their digests.
+    fn programs(&self, workspace: &Workspace, components: &[Built]) -> Result<Vec<Built>> {
         let target = host_target();
+        let shipped = digests(components)?;
         // Two calls, because in one call cargo would unify features and the host would contain the compiler.
         for (package, profile) in self.programs {
-            sh::run(build_for(workspace, &target, profile).args(["--package", package]))?;
+            let mut cargo = build_for(workspace, &target, profile);
+            sh::run(cargo.args(["--package", package]).env("WASM_CNI_SHIPPED", &shipped))?;
         }
         let built = self.programs.iter().map(|(name, profile)| Built {
             name: (*name).to_owned(),
@@ -134,6 +139,17 @@ impl Tree {
         sh::run(&mut cargo)?;
         Ok(built)
     }
+}
+
+/// The digests of components as the host reads them (`host/src/reference/identity.rs`): `bridge=SHA256 portmap=SHA256`.
+fn digests(components: &[Built]) -> Result<String> {
+    let digest = |built: &Built| {
+        let bytes =
+            fs::read(&built.file).with_context(|| format!("failed to read {}", built.file.display()))?;
+        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{}={digest}", built.name.trim_end_matches(".wasm")))
+    };
+    Ok(components.iter().map(digest).collect::<Result<Vec<_>>>()?.join(" "))
 }
 
 /// Cargo's call to build a file of a tree. Not incremental: the bytes would depend on what was built before.

@@ -6,7 +6,7 @@ use config::Config;
 use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::{Error, Netns, Previous, observe, qdiscs, request, results};
 
-wasm_cni_sdk::plugin!(kind: Chained, versions: &["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"], add: add);
+wasm_cni_sdk::plugin!(kind: Chained, type: "bandwidth", versions: &["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"], add: add);
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config())?;

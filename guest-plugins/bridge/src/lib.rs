@@ -14,7 +14,7 @@ use wasm_cni_sdk::nat::{Backend, Masquerade};
 use wasm_cni_sdk::{Error, Ip, IpFamily, IpNetwork, Netns, Route};
 use wasm_cni_sdk::{address, filter, interface, observe, request, results, sysctls};
 
-wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Main, type: "bridge", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config(), &request::args())?;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::{Error, Route, config, delegate, interface, request, results};
 
-wasm_cni_sdk::plugin!(kind: Main, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Main, type: "dummy", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -6,7 +6,7 @@ use config::Config;
 use wasm_cni_sdk::filter::{self, Firewall, Ingress};
 use wasm_cni_sdk::{Error, IpFamily, Previous, request, results};
 
-wasm_cni_sdk::plugin!(kind: Chained, versions: &["0.4.0", "1.0.0", "1.1.0"], add: add);
+wasm_cni_sdk::plugin!(kind: Chained, type: "firewall", versions: &["0.4.0", "1.0.0", "1.1.0"], add: add);
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config())?;

@@ -4,7 +4,7 @@ mod order;
 
 use wasm_cni_sdk::{Error, ipam};
 
-wasm_cni_sdk::plugin!(kind: Ipam, versions: wasm_cni_sdk::ALL_VERSIONS, add: add, status: ipam::status);
+wasm_cni_sdk::plugin!(kind: Ipam, type: "host-local", versions: wasm_cni_sdk::ALL_VERSIONS, add: add, status: ipam::status);
 
 fn add() -> Result<(), Error> {
     ipam::add(order::next)

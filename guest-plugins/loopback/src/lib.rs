@@ -3,7 +3,7 @@
 use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::{Error, IpNetwork, Netns, observe, request, results};
 
-wasm_cni_sdk::plugin!(kind: Chained, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Chained, type: "loopback", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 /// The plugin ignores `CNI_IFNAME`.
 const NAME: &str = "lo";

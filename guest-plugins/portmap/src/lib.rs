@@ -7,7 +7,7 @@ use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::nat::PortMap;
 use wasm_cni_sdk::{Error, IpFamily, IpNetwork, Netns, Previous, observe, request, results, sysctls};
 
-wasm_cni_sdk::plugin!(kind: Chained, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Chained, type: "portmap", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config()).map_err(|e| format!("failed to parse config: {e}"))?;

@@ -16,11 +16,11 @@ pub enum Kind {
 
 /// Exports the verbs of a plugin, and puts its description into the component.
 ///
-/// `kind` is a variant of [`Kind`], and `versions` a constant `&[&str]`. `add` is a `fn() -> Result<(), Error>`. The
+/// `kind` is a variant of [`Kind`]. `type` is the type of a plugin that wasm-cni ships; only those have it. `versions` is a constant `&[&str]`. `add` is a `fn() -> Result<(), Error>`. The
 /// optional `status` has the same type.
 #[macro_export]
 macro_rules! plugin {
-    (kind: $kind:ident, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
+    (kind: $kind:ident $(, type: $type:literal)?, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
         const _: () = {
             // A native build, for tests, exports nothing. It only checks the types.
             const ADD: fn() -> Result<(), $crate::Error> = $add;
@@ -43,12 +43,12 @@ macro_rules! plugin {
 
             $crate::export_status!($($status)?);
 
-            const LENGTH: usize = $crate::manifest::length($crate::Kind::$kind, $versions);
+            const LENGTH: usize = $crate::manifest::length($crate::Kind::$kind, concat!($($type)?), $versions);
 
             // The linker turns a static in this section into a custom section of the wasm module.
             #[used]
             #[cfg_attr(target_family = "wasm", unsafe(link_section = "wasm-cni"))]
-            static MANIFEST: [u8; LENGTH] = $crate::manifest::render($crate::Kind::$kind, $versions);
+            static MANIFEST: [u8; LENGTH] = $crate::manifest::render($crate::Kind::$kind, concat!($($type)?), $versions);
         };
     };
 }
@@ -72,14 +72,14 @@ macro_rules! export_status {
 }
 
 /// The length of the text of [`render`], in bytes.
-pub const fn length(kind: Kind, versions: &[&str]) -> usize {
-    Writer::<0>::manifest(kind, versions).length
+pub const fn length(kind: Kind, of_type: &str, versions: &[&str]) -> usize {
+    Writer::<0>::manifest(kind, of_type, versions).length
 }
 
 /// Builds `{"kind":"main","cniVersions":["0.1.0"]}` at compile time, because a custom section cannot contain
 /// references.
-pub const fn render<const N: usize>(kind: Kind, versions: &[&str]) -> [u8; N] {
-    Writer::manifest(kind, versions).bytes
+pub const fn render<const N: usize>(kind: Kind, of_type: &str, versions: &[&str]) -> [u8; N] {
+    Writer::manifest(kind, of_type, versions).bytes
 }
 
 /// Keeps the first `N` bytes, and counts all bytes.
@@ -89,7 +89,7 @@ struct Writer<const N: usize> {
 }
 
 impl<const N: usize> Writer<N> {
-    const fn manifest(kind: Kind, versions: &[&str]) -> Self {
+    const fn manifest(kind: Kind, of_type: &str, versions: &[&str]) -> Self {
         let kind = match kind {
             Kind::Main => "main",
             Kind::Ipam => "ipam",
@@ -98,6 +98,10 @@ impl<const N: usize> Writer<N> {
         let mut out = Writer { bytes: [0; N], length: 0 };
         out.push(r#"{"kind":""#);
         out.push(kind);
+        if !of_type.is_empty() {
+            out.push(r#"","type":""#);
+            out.push(of_type);
+        }
         out.push(r#"","cniVersions":["#);
         let mut i = 0;
         while i < versions.len() {
@@ -129,8 +133,11 @@ mod tests {
 
     #[test]
     fn manifest_is_json_with_kind_and_versions() {
-        const LENGTH: usize = length(Kind::Chained, &["0.4.0", "1.0.0"]);
-        let bytes: [u8; LENGTH] = render(Kind::Chained, &["0.4.0", "1.0.0"]);
+        const LENGTH: usize = length(Kind::Chained, "", &["0.4.0", "1.0.0"]);
+        let bytes: [u8; LENGTH] = render(Kind::Chained, "", &["0.4.0", "1.0.0"]);
         assert_eq!(str::from_utf8(&bytes), Ok(r#"{"kind":"chained","cniVersions":["0.4.0","1.0.0"]}"#));
+        const TYPED: usize = length(Kind::Main, "bridge", &["1.0.0"]);
+        let bytes: [u8; TYPED] = render(Kind::Main, "bridge", &["1.0.0"]);
+        assert_eq!(str::from_utf8(&bytes), Ok(r#"{"kind":"main","type":"bridge","cniVersions":["1.0.0"]}"#));
     }
 }

@@ -5,7 +5,7 @@ mod config;
 use config::Config;
 use wasm_cni_sdk::{Error, Ip, Route, request};
 
-wasm_cni_sdk::plugin!(kind: Ipam, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Ipam, type: "static", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config(), &request::args())?;

@@ -6,7 +6,7 @@ use config::Config;
 use wasm_cni_sdk::links::Link;
 use wasm_cni_sdk::{Error, Netns, file, request, results, sysctls};
 
-wasm_cni_sdk::plugin!(kind: Chained, versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
+wasm_cni_sdk::plugin!(kind: Chained, type: "tuning", versions: wasm_cni_sdk::ALL_VERSIONS, add: add);
 
 /// The parameters that the node's administrator allows, one regular expression per line. Without the file, all are
 /// allowed.

@@ -91,6 +91,7 @@ fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Resu
     Ok(Manifest {
         interface: INTERFACE.to_owned(),
         kind: declaration.kind,
+        claimed_type: declaration.claimed_type,
         cni_versions: declaration.cni_versions,
         imports,
         wasi,

@@ -8,6 +8,9 @@
 #[path = "../../src/sandbox/confine.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod confine;
+#[path = "../../src/value/kind.rs"]
+#[allow(dead_code, reason = "shared with the host, which uses the rest")]
+mod kind;
 #[path = "../../src/sandbox/manifest.rs"]
 #[allow(dead_code, reason = "shared with the host, which uses the rest")]
 mod manifest;
@@ -18,6 +21,7 @@ mod tunables;
 mod inspect;
 mod refusal;
 
+use kind::Kind;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::Resource;

@@ -133,18 +133,27 @@ impl Kind for AddAddress {
         let mut refusals = check.link(&self.link);
         refusals.extend(match self.link.netns {
             Netns::Container => {
-                let rule = || "no lease, native delegate or configuration gives this address".to_owned();
-                check.rules.refuse(&Resource::Address(single(ip)), check.is_own(ip), rule)
+                let is_own = check.is_own(ip);
+                let rule = || match is_own {
+                    false => "no lease, native delegate or configuration gives this address".to_owned(),
+                    true => "its prefix is shorter than that of its network".to_owned(),
+                };
+                let is_granted = is_own && check.is_bounded(self.address);
+                check.rules.refuse(&Resource::Address(single(ip)), is_granted, rule)
             }
             Netns::Host => {
                 let rule = || match check.is_gateway(ip) {
-                    false => "it is no gateway of a network that the configuration names".to_owned(),
-                    true => "its prefix is wider than the network that the configuration names".to_owned(),
+                    false => "it is no gateway of an address of this attachment".to_owned(),
+                    true => "its prefix is not that of the network whose gateway it is".to_owned(),
                 };
-                let is_granted = check.is_gateway(ip) && check.is_bounded(self.address);
+                let is_granted = check.is_gateway(ip) && check.has_own_prefix(self.address);
                 check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }
         });
+        if self.link.netns == Netns::Host {
+            let is_whole = single(ip).prefix() == self.address.prefix();
+            refusals.extend(check.gateway_link(&self.link.name, is_whole));
+        }
         refusals
     }
 
@@ -257,7 +266,7 @@ impl Kind for DeleteAddress {
             true => "the configuration does not say `forceAddress`",
         };
         refusals.extend(match self.link.netns {
-            Netns::Host if is_replaced && check.grants.forces_address => Vec::new(),
+            Netns::Host if is_replaced && check.grants.own.link.forces_address => Vec::new(),
             Netns::Host => {
                 let address = Resource::Address(single(self.address.ip()));
                 // `only` in a policy limits what a plugin adds. The address that is deleted here belongs to somebody
@@ -309,10 +318,17 @@ impl Kind for DeleteAddress {
 }
 
 impl DeleteAddress {
-    /// Whether an action adds an address of the same family to the link.
+    /// Whether an action adds an address to the link that this one conflicts with: another IPv4 address, or an IPv6
+    /// address whose network overlaps, as in the reference's bridge.
     fn makes_room_for(&self, action: &Action) -> bool {
-        matches!(action, Action::AddAddress(add)
-            if add.link == self.link && add.address.is_ipv4() == self.address.is_ipv4())
+        let conflicts = |added: IpNetwork| match (self.address, added) {
+            (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+            (IpNetwork::V6(own), IpNetwork::V6(added)) => {
+                own.contains(added.ip()) || added.contains(own.ip())
+            }
+            (IpNetwork::V4(_), IpNetwork::V6(_)) | (IpNetwork::V6(_), IpNetwork::V4(_)) => false,
+        };
+        matches!(action, Action::AddAddress(add) if add.link == self.link && conflicts(add.address))
     }
 }
 

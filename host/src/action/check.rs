@@ -1,8 +1,8 @@
 //! The default policy: the checks that the modules of actions share.
 
-use super::{Action, PortVlans};
+use super::{Action, AddAddress, CreateVeth, EnsureBridge, PortVlans, ReserveLease, of_kind};
 use crate::policy::{Grants, Refusal, Resource, Rules};
-use crate::value::{IfName, LinkRef, Netns, derive};
+use crate::value::{Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
@@ -36,29 +36,51 @@ impl Check<'_> {
         self.plan.iter().any(|action| action.kind().profile().makes.iter().any(|created| created.is(link)))
     }
 
-    /// Requires a link that this plan makes, or that an earlier plugin of the chain made. In the container, `lo` is
-    /// allowed too.
+    /// Requires a link that a plugin may change. On the host: one that this plan makes or uses, or the host's end of the
+    /// attachment's own veth pair. In the container: that too, the interface of the request, a link that an earlier plugin
+    /// of the chain made, and `lo`.
     pub fn link(&self, link: &LinkRef) -> Vec<Refusal> {
+        let grants = self.grants;
         let created = self.makes(link);
-        let own = created || self.grants.previous_links.contains(link);
         let name = link.name.as_str();
         let rule = || format!("link {name:?} is not of this plan");
         match link.netns {
             // When the plan makes the link, the check of that action has already checked its name.
             Netns::Host if created => Vec::new(),
-            Netns::Host => self.rules.refuse(&Resource::Link(name), own, rule),
+            Netns::Host => self.rules.refuse(&Resource::Link(name), self.is_own_end(&link.name), rule),
             Netns::Container => {
-                required(own || name == "lo" || link.name == self.grants.attachment.interface, &rule())
+                let is_own = created || name == "lo" || link.name == grants.attachment.interface;
+                required(is_own || grants.previous_links.contains(link), &rule())
             }
         }
     }
 
-    /// Requires a link of the host that the configuration names.
+    /// Whether the link is the host's end of the attachment's own veth pair, which an earlier plugin made.
+    pub fn is_own_end(&self, name: &IfName) -> bool {
+        self.grants.host_veths.contains(name) || self.grants.host_end.as_ref() == Some(name)
+    }
+
+    /// Requires a link of the host that the configuration names by the key for that.
     pub fn named(&self, name: &IfName) -> Vec<Refusal> {
-        let named = self.grants.host_links.contains(name.as_str())
-            || self.grants.previous_links.contains(&LinkRef { netns: Netns::Host, name: name.clone() });
+        let named = self.grants.own.links.contains(name.as_str());
         let rule = || format!("the configuration names no link {:?}", name.as_str());
         self.rules.refuse(&Resource::Link(name.as_str()), named, rule)
+    }
+
+    /// Requires a main plugin: only such a plugin makes links.
+    pub fn maker(&self) -> Vec<Refusal> {
+        required(self.grants.own.kind == Kind::Main, "only a main plugin makes links")
+    }
+
+    /// Requires an Ethernet address that the configuration names, or that derives from the attachment (`derived`) or from
+    /// an IPv4 address of the link in this plan. Another one could be that of another container.
+    pub fn mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
+        let addresses =
+            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address);
+        let of_address = addresses.filter_map(|address| derive::mac_of(&[address]));
+        let is_own = mac == derived || of_address.into_iter().any(|of_address| of_address == mac);
+        let rule = format!("{mac} is no configured Ethernet address, and none that the host derives");
+        required(is_own || self.grants.own.link.macs.contains(&mac), &rule)
     }
 
     /// Requires the name that `CNI_IFNAME` gives, for the link that a plan makes in the container.
@@ -69,18 +91,27 @@ impl Check<'_> {
 
     /// Whether the plan makes or uses a bridge with this name.
     pub fn is_bridge(&self, name: &IfName) -> bool {
-        self.plan.iter().any(|action| matches!(action, Action::EnsureBridge(bridge) if bridge.name == *name))
+        of_kind::<EnsureBridge>(self.plan).any(|bridge| bridge.name == *name)
     }
 
     /// Whether the plan makes a veth pair whose host end has this name.
     pub fn is_host_end(&self, name: &IfName) -> bool {
-        self.plan.iter().any(|action| matches!(action, Action::CreateVeth(veth) if veth.peer.name == *name))
+        of_kind::<CreateVeth>(self.plan).any(|veth| veth.peer.name == *name)
+    }
+
+    /// Requires the Ethernet address of a shared link: it derives from the link's name (`derived`), or from the address
+    /// of a gateway on it. A configured address is that of the container.
+    pub fn bridge_mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
+        let addresses: Vec<IpNetwork> =
+            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address).collect();
+        let is_derived = mac == derive::mac_of(&addresses).unwrap_or(derived);
+        required(is_derived, "the Ethernet address of a shared link derives from its name or its gateway")
     }
 
     /// Requires VLANs that the configuration names. VLAN 1 is allowed if the configuration names any other VLAN: the
     /// reference uses it by default for untagged frames of a trunk.
     pub fn vlans(&self, vlans: &PortVlans) -> Vec<Refusal> {
-        let named = &self.grants.vlans;
+        let named = &self.grants.own.link.vlans();
         let granted = |vid: u16| named.contains(&vid) || (vid == 1 && !named.is_empty());
         let mut refusals: Vec<Refusal> = Vec::new();
         for vlan in &vlans.added {
@@ -109,39 +140,156 @@ impl Check<'_> {
         self.rules.refuse(&Resource::Address(single(address.ip())), self.is_own(address.ip()), rule)
     }
 
+    /// Requires an address that the configuration has masqueraded, with this backend.
+    pub fn masquerade(&self, address: IpNetwork, backend: Backend) -> Vec<Refusal> {
+        let link = &self.grants.own.link;
+        let is_asked_for = link.masquerades && self.grants.own.kind == Kind::Main;
+        let mut refusals = required(is_asked_for, "the configuration does not set `ipMasq`");
+        let is_backend = link.masquerade_backend.is_none_or(|own| own == backend);
+        refusals.extend(required(is_backend, "the configuration names another `ipMasqBackend`"));
+        refusals.extend(self.own_network(address));
+        refusals
+    }
+
+    /// Requires an address of this attachment with the prefix of its network. Rules for it are about that network, too.
+    pub fn own_network(&self, address: IpNetwork) -> Vec<Refusal> {
+        let mut refusals = self.own(address);
+        let of_address = |subnet: &Subnet| {
+            subnet.address.contains(address.ip()) && subnet.address.prefix() == address.prefix()
+        };
+        let has_prefix = self.grants.subnets().any(|subnet| of_address(&subnet)) || !refusals.is_empty();
+        refusals.extend(required(has_prefix, "its prefix is not that of its network"));
+        refusals
+    }
+
+    /// Requires an address of this attachment with the prefix of its network and a gateway of that network. A native
+    /// plugin that gets the result gives them to the host.
+    pub fn reported(&self, ip: &Ip) -> Vec<Refusal> {
+        let mut refusals = self.own(ip.address);
+        let of_address = self.grants.subnets().filter(|subnet| subnet.address.contains(ip.address.ip()));
+        let of_address: Vec<Subnet> = of_address.collect();
+        if of_address.is_empty() {
+            return refusals;
+        }
+        let has_prefix = of_address.iter().any(|subnet| subnet.address.prefix() == ip.address.prefix());
+        refusals.extend(required(has_prefix, "a result has the prefix of the address's network"));
+        let has_gateway = ip
+            .gateway
+            .is_none_or(|gateway| of_address.iter().any(|subnet| subnet.gateway() == Some(gateway)));
+        refusals.extend(required(has_gateway, "a result has the gateway of the address's network"));
+        refusals
+    }
+
+    /// Requires what chained plugins rely on: `prevResult` passed on whole, and as the first interface of the host the
+    /// bridge, or else the host's end.
+    pub fn interfaces(&self, report: &Report) -> Vec<Refusal> {
+        let grants = self.grants;
+        let mut refusals = Vec::new();
+        if grants.own.kind == Kind::Chained {
+            let names = |all: &[Interface]| -> Vec<(String, String)> {
+                all.iter().map(|one| (one.name.clone(), one.sandbox.clone())).collect()
+            };
+            let is_whole = names(&report.passed) == names(&grants.previous)
+                && grants.addresses.iter().all(|own| report.ips.iter().any(|ip| ip.address == own.address));
+            refusals.extend(required(is_whole, "a chained plugin passes prevResult on whole"));
+        } else {
+            refusals.extend(required(report.passed.is_empty(), "only a chained plugin passes prevResult on"));
+        }
+        let first = report.links.first();
+        let bridge = of_kind::<EnsureBridge>(self.plan).next();
+        let is_bridge_first = match (first, bridge) {
+            (None, _) => true,
+            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == bridge.name,
+            (Some(first), None) => {
+                first.netns == Netns::Host || report.links.iter().all(|link| link.netns == Netns::Container)
+            }
+        };
+        let rule = "the first interface of a result is the bridge, or else the host's end";
+        refusals.extend(required(is_bridge_first, rule));
+        refusals
+    }
+
+    /// Requires that a result has every address that the plan gives to the container: others are masqueraded, isolated
+    /// and forwarded by the result.
+    pub fn all_reported(&self, report: &Report) -> Vec<Refusal> {
+        let mut added = of_kind::<AddAddress>(self.plan).filter(|add| add.link.netns == Netns::Container);
+        let is_reported = |add: &AddAddress| {
+            let own = self.grants.own.kind == Kind::Chained;
+            own || report.ips.iter().any(|ip| ip.address == add.address)
+        };
+        required(added.all(is_reported), "a result has every address that the container gets")
+    }
+
     /// Whether an address belongs to this attachment. Either the configuration names it, or this plan leases it from a
-    /// network that the configuration or policy names. An address that only a component reports does not count: it
-    /// could belong to another container.
+    /// range that the configuration or policy names. An address that only a component reports does not count: it could
+    /// belong to another container.
     pub fn is_own(&self, address: IpAddr) -> bool {
-        let leased =
-            |action: &&Action| matches!(action, Action::ReserveLease(lease) if lease.address == address);
+        let is_leased = of_kind::<ReserveLease>(self.plan).any(|lease| lease.address == address);
         let allowed =
             || self.rules.refuse(&Resource::Address(single(address)), false, String::new).is_empty();
-        self.grants.addresses.contains(&address)
-            || (self.plan.iter().any(leased) && (self.grants.is_in_network(address) || allowed()))
+        self.grants.is_named(address) || (is_leased && (self.grants.is_in_range(address) || allowed()))
     }
 
-    /// Whether an address is a gateway of this attachment. Either the configuration names it, or it is the first
-    /// address of a named network, which is the reference's default.
+    /// The networks of this attachment's addresses that have an own address in this plan, with their gateways.
+    fn subnets(&self) -> impl Iterator<Item = Subnet> {
+        let in_plan = |subnet: &Subnet| {
+            self.grants.addresses.contains(subnet)
+                || of_kind::<ReserveLease>(self.plan).any(|lease| subnet.address.contains(lease.address))
+        };
+        self.grants.subnets().filter(move |subnet| in_plan(subnet))
+    }
+
+    /// Whether an address of this attachment is of the family.
+    pub fn has_family(&self, is_ipv4: bool) -> bool {
+        self.subnets().any(|subnet| subnet.address.is_ipv4() == is_ipv4)
+    }
+
+    /// Whether an address is the gateway of one of this attachment's addresses: the one that the configuration, IPAM or
+    /// `prevResult` names with it, or the first address of its network, which is the reference's default.
     pub fn is_gateway(&self, address: IpAddr) -> bool {
-        let first = |network: &IpNetwork| derive::first_host(network) == Some(address);
-        self.is_named(address) || self.grants.networks.iter().any(first)
+        self.subnets().any(|subnet| subnet.gateway() == Some(address))
     }
 
-    fn is_named(&self, address: IpAddr) -> bool {
-        self.grants.gateways.contains(&address) || self.grants.addresses.contains(&address)
+    /// Requires a link of the host that may have the address of a gateway: a bridge, or the gateway of one of its VLANs, if
+    /// the configuration makes the host the gateway; or the host's end of this plan's veth pair. `is_whole` is whether
+    /// the prefix is complete (/32 or /128): on a veth pair, a shorter one would divert packets of other containers.
+    pub fn gateway_link(&self, name: &IfName, is_whole: bool) -> Vec<Refusal> {
+        let mut refusals = self.maker();
+        match self.is_host_end(name) {
+            true => refusals.extend(required(is_whole, "the gateway on a veth pair has a complete prefix")),
+            false => {
+                let is_gateway = self.grants.own.link.is_gateway;
+                refusals.extend(required(is_gateway, "the configuration does not set `isGateway`"));
+            }
+        }
+        refusals
     }
 
-    /// Whether the connected route of a host address, which the kernel makes, is narrow enough. It must lie within a
-    /// named network. If the configuration names the address itself, the prefix must only be as long as that of a named
-    /// network, or be complete (/32 or /128).
+    /// Whether the plan makes the host a router: by a bridge for which the configuration says so, or by a veth pair
+    /// without a bridge.
+    pub fn is_router(&self) -> bool {
+        let mut veths = of_kind::<CreateVeth>(self.plan);
+        match of_kind::<EnsureBridge>(self.plan).next() {
+            Some(_) => self.grants.own.link.is_gateway,
+            None => self.grants.own.kind == Kind::Main && veths.next().is_some(),
+        }
+    }
+
+    /// Whether the prefix of a gateway's address is that of the network whose gateway it is, or complete (/32 or /128).
+    /// The kernel makes a route to that network: a shorter prefix covers other networks, and a longer one diverts a part
+    /// of it from where its other addresses are.
+    pub fn has_own_prefix(&self, address: IpNetwork) -> bool {
+        let is_whole = single(address.ip()).prefix() == address.prefix();
+        let mut of_gateway = self.subnets().filter(|subnet| subnet.gateway() == Some(address.ip()));
+        // A network of all addresses would divert all of the host's packets.
+        let has_prefix = address.prefix() > 0;
+        of_gateway.any(|subnet| is_whole || (has_prefix && subnet.address.prefix() == address.prefix()))
+    }
+
+    /// Whether the prefix of a container's address is not shorter than that of its network.
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
-        let named = self.is_named(address.ip());
-        (named && single(address.ip()).prefix() == address.prefix())
-            || self.grants.networks.iter().any(|network| {
-                network.is_ipv4() == address.is_ipv4()
-                    && network.prefix() <= address.prefix()
-                    && (named || network.contains(address.ip()))
-            })
+        self.grants.subnets().any(|subnet| {
+            subnet.address.contains(address.ip()) && subnet.address.prefix().max(1) <= address.prefix()
+        })
     }
 }

@@ -7,7 +7,7 @@ use super::record::{Before, Difference, Effect, Old, Reason, Undoing, Undone};
 use super::{Action, Answer, Inverse, Kind, Query, Undo};
 use crate::machine::MachineError;
 use crate::machine::lease::{Holder, Reverted, Stores};
-use crate::policy::{Capability, Refusal, Resource};
+use crate::policy::{Capability, Grants, Refusal, Resource};
 use crate::value::fact::MAX_GAPS;
 use crate::value::shell::file;
 use crate::value::{AddressRange, Attachment, Fact, Owner, StoreRef};
@@ -48,6 +48,13 @@ impl ReserveLease {
         held.map(|(store, address)| ReserveLease { store, address, set: 0, owner: owner.clone() }).collect()
     }
 
+    /// Whether the configuration lets the address be leased: from the range set, or because it names the address itself.
+    fn is_in_its_set(&self, grants: &Grants) -> bool {
+        let set = usize::try_from(self.set).ok().and_then(|set| grants.own.sets.get(set));
+        set.is_some_and(|set| set.iter().any(|range| range.leases(self.address)))
+            || grants.is_named(self.address)
+    }
+
     fn holder(&self, cx: &mut ReadContext<'_>) -> Result<Holder, MachineError> {
         cx.look.stores().holder(&self.store, self.address, &self.owner)
     }
@@ -69,12 +76,18 @@ impl Kind for ReserveLease {
             return required(false, "a lease is for the request's own container, interface and network");
         }
         let directory = &self.store.data_dir;
-        let is_usual = grants.data_dirs.contains(directory);
+        let is_usual = grants.own.data_dirs.contains(directory);
         let rule = || format!("leases are kept below {}", grants.data_dirs_text());
         let mut refusals = rules.refuse(&Resource::Leases(directory), is_usual, rule);
-        let rule = || "the configuration names no network with this address".to_owned();
+        let rule =
+            || "no range of the configuration contains this address, apart from its gateway".to_owned();
         let address = Resource::Address(single(self.address));
-        refusals.extend(rules.refuse(&address, grants.is_in_network(self.address), rule));
+        refusals.extend(rules.refuse(&address, self.is_in_its_set(grants), rule));
+        let of_set = check.plan.iter().filter_map(|action| ReserveLease::of(action));
+        let is_only = of_set.filter(|lease| lease.set == self.set).count() == 1;
+        refusals.extend(required(is_only, "a request gets one address from each range set"));
+        let is_set = usize::try_from(self.set).is_ok_and(|set| set < grants.own.sets.len().max(1));
+        refusals.extend(required(is_set, "the configuration has no range set with this number"));
         refusals
     }
 

@@ -83,8 +83,25 @@ macro_rules! list {
             fn from(room: $room) -> Self {
                 $list::$variant(room)
             }
+        }
+
+        impl<'a> TryFrom<&'a $list> for &'a $room {
+            type Error = ();
+
+            fn try_from(one: &'a $list) -> Result<Self, ()> {
+                if let $list::$variant(room) = one { Ok(room) } else { Err(()) }
+            }
         })*
     };
+}
+
+/// The actions of one kind in a plan: `of_kind::<CreateVeth>(plan)`.
+pub fn of_kind<'a, T>(plan: &[&'a Action]) -> impl Iterator<Item = &'a T>
+where
+    &'a T: TryFrom<&'a Action>,
+    T: 'a,
+{
+    plan.iter().filter_map(|action| <&T>::try_from(action).ok())
 }
 
 list! {

@@ -1,7 +1,8 @@
 //! The policy of this machine for a plugin, for `inspect` and `policy check`.
 
-use crate::policy::{Capability, Mode, Policy, Rules};
-use crate::value::{NetworkName, PluginName};
+use crate::policy::{Capability, Mode, Policy, Resource, Rules};
+use crate::reference::{self, Identity, TYPES};
+use crate::value::{Kind, NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -13,6 +14,12 @@ pub struct Effective {
     /// Whether the file exists. Without it, only the default applies.
     exists: bool,
     plugin: String,
+    /// The type, if it is that of a shipped plugin.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    of_type: Option<String>,
+    kind: Kind,
+    /// The keys of a configuration that name something for it.
+    names: Vec<String>,
     /// The network. `None`: what applies on every network.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
@@ -40,13 +47,15 @@ impl Effective {
     /// The policy for these capabilities of a plugin. `digest` is that of the component, if there is one.
     pub fn of(
         policy: &Policy,
-        plugin: &PluginName,
+        (plugin, identity): (&PluginName, &Identity),
         network: Option<&NetworkName>,
         capabilities: &[Capability],
         digest: Option<&str>,
     ) -> Self {
         let rules = policy.rules(plugin, network);
-        let grants = capabilities.iter().map(|capability| (*capability, grant(&rules, *capability)));
+        let by_default = reference::capabilities(identity);
+        let grant = |capability| grant(&rules, capability, by_default.contains(&capability));
+        let grants = capabilities.iter().map(|capability| (*capability, grant(*capability)));
         let lowered = rules.limits();
         let limits = [
             ("memory-mib", lowered.memory_mib),
@@ -63,6 +72,9 @@ impl Effective {
             policy: policy.path.display().to_string(),
             exists: policy.exists,
             plugin: plugin.to_string(),
+            of_type: TYPES.contains(&identity.of_type()).then(|| identity.of_type().to_owned()),
+            kind: identity.kind,
+            names: reference::keys(identity).iter().map(ToString::to_string).collect(),
             network: network.map(ToString::to_string),
             mode: match rules.mode() {
                 Mode::Enforce => "enforce",
@@ -84,6 +96,8 @@ impl Effective {
         };
         let mut text = format!("policy of plugin {} {network}: {file}\n", self.plugin);
         let mut line = |what: &str, value: &str| text += &format!("  {what:<12}  {value}\n");
+        line("type", self.of_type.as_deref().unwrap_or("its own"));
+        line("kind", &self.kind.to_string());
         line("mode", self.mode);
         for (capability, grant) in &self.capabilities {
             let granted = if grant.granted { "granted" } else { "denied" };
@@ -91,19 +105,31 @@ impl Effective {
             let separator = if rules.is_empty() { "" } else { ": " };
             line(capability.as_str(), &format!("{granted}{separator}{rules}"));
         }
+        self.names.iter().for_each(|key| line("named by", key));
         self.pins.iter().for_each(|pin| line("sha256", pin));
         self.limits.iter().for_each(|(name, limit)| line("limit", &format!("{name} {limit}")));
         text
     }
 }
 
-fn grant(rules: &Rules<'_>, capability: Capability) -> Grant {
+/// `by_default` is whether the default gives the capability to the plugin's type or kind.
+fn grant(rules: &Rules<'_>, capability: Capability, by_default: bool) -> Grant {
     if let Some(denied) = rules.denied(capability) {
         return Grant { granted: false, rules: vec![format!("line {}", denied.number)] };
     }
+    let resource = Resource::Capability(capability);
+    let refused = rules.refuse(&resource, by_default, || "not by default".to_owned());
+    if let Some(refusal) = refused.into_iter().next() {
+        return Grant { granted: false, rules: vec![refusal.rule] };
+    }
     let mut texts = Vec::new();
+    if !by_default {
+        texts.push("by `allow.capabilities`".to_owned());
+    }
     for (only, word) in [(false, "also"), (true, "only")] {
-        for (key, line) in rules.lists(only).into_iter().filter(|(key, _)| key.capability() == capability) {
+        for (key, line) in
+            rules.lists(only).into_iter().filter(|(key, _)| key.capability() == Some(capability))
+        {
             texts.push(format!("{word} {} {} (line {})", key.as_str(), line.text, line.number));
         }
     }

@@ -6,7 +6,9 @@ use crate::cni::CniError;
 use crate::cni::command::invalid;
 use crate::node::Node;
 use crate::policy::Capability;
-use crate::sandbox::{self, Kind};
+use crate::reference::Identity;
+use crate::sandbox;
+use crate::value::Kind;
 use crate::value::{NetworkName, PluginName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,7 +60,11 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
     let mut imported: Vec<Capability> =
         manifest.imports.iter().filter_map(|import| Capability::of_import(import)).collect();
     imported.dedup();
-    let effective = Effective::of(node.policy()?, &plugin, network.as_ref(), &imported, Some(&found.digest));
+    let policy = node.policy()?;
+    let claims = (manifest.kind, manifest.claimed_type.as_deref());
+    let identity = Identity::of(&plugin, claims, &found.digest, (Some(policy), network.as_ref()))?;
+    let digest = Some(found.digest.as_str());
+    let effective = Effective::of(policy, (&plugin, &identity), network.as_ref(), &imported, digest);
     let inspection = Inspection {
         effective,
         file: arguments.file.clone(),
@@ -79,16 +85,12 @@ pub(super) fn run(node: &Node, arguments: &Arguments) -> Result<Printed, CniErro
 
 impl Inspection {
     fn text(&self) -> String {
-        let kind = match self.kind {
-            Kind::Main => "main",
-            Kind::Ipam => "ipam",
-            Kind::Chained => "chained",
-        };
+        let kind = self.kind.to_string();
         let mut text = format!("{}\n", self.file.display());
         for (what, value) in [
             ("sha256", self.sha256.as_str()),
             ("interface", &self.interface),
-            ("kind", kind),
+            ("kind", kind.as_str()),
             ("CNI versions", &self.cni_versions.join(" ")),
             ("verbs", &self.verbs.join(" ")),
         ] {

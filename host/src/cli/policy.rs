@@ -7,6 +7,7 @@ use crate::cni::command::invalid;
 use crate::node::Node;
 use crate::planning::CEILINGS;
 use crate::policy::{Capability, Mode, Policy, PolicyError};
+use crate::reference::Identity;
 use crate::value::{NetworkName, PluginName};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -70,7 +71,8 @@ pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniE
     if let Some(plugin) = &check.plugin {
         let plugin = PluginName::parse(plugin).map_err(invalid)?;
         let network = check.network.as_deref().map(NetworkName::parse).transpose().map_err(invalid)?;
-        let effective = Effective::of(&policy, &plugin, network.as_ref(), &Capability::ALL, None);
+        let named = (&plugin, &Identity::named(&plugin));
+        let effective = Effective::of(&policy, named, network.as_ref(), &Capability::ALL, None);
         text += &effective.text();
         value["effective"] = serde_json::to_value(&effective).unwrap_or(Value::Null);
     }
@@ -90,9 +92,13 @@ pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniE
             let document = plan.document(request);
             success &= plan.is_allowed();
             text += &document.verdict(&request.plugin);
+            let demands = plan.demands();
+            if !demands.is_empty() {
+                text += &format!("  the configuration demands: {}\n", demands.join(", "));
+            }
             plans.push(json!({
                 "plugin": request.plugin, "actions": document.actions.len(), "violations": document.violations,
-                "tolerated": document.tolerated, "remedy": document.remedy,
+                "tolerated": document.tolerated, "remedy": document.remedy, "demands": demands,
             }));
         }
         if let Some(rest) = dry.rest {

@@ -1,11 +1,10 @@
 //! The parts of the network configuration that the host itself reads.
 
 use super::json::{Object, kind_of, member, text_of};
-use super::named::{self, NamedAddresses};
+use super::named::{self, Named, NamingKey};
 use super::{CniError, ErrorKind, previous};
 use crate::value::{IDENTIFIER_BYTES, Interface, NetworkName, PluginName, Report};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// The maximum size of a configuration, in bytes. It is above any real one and limits the memory for it. A reader
 /// reads one byte more, so that [`network`] refuses a longer one.
@@ -163,47 +162,9 @@ impl Config {
         }
     }
 
-    /// Every text that may be the name of a link, according to the author of the network. Excluded are keys with
-    /// another meaning, and values that come from the runtime. Whoever starts the container could set those.
-    pub fn link_names(&self) -> BTreeSet<&str> {
-        named::links(&self.object)
-    }
-
-    /// The VLAN IDs in `vlan` and `vlanTrunk`. Invalid values are skipped.
-    pub fn vlans(&self) -> BTreeSet<u16> {
-        let vid = |value: Option<&Value>| {
-            let vid = value.and_then(Value::as_u64).and_then(|vid| u16::try_from(vid).ok());
-            vid.filter(|vid| (1..=4094).contains(vid))
-        };
-        let mut vlans: BTreeSet<u16> = vid(self.get("vlan")).into_iter().collect();
-        for entry in self.get("vlanTrunk").and_then(Value::as_array).into_iter().flatten() {
-            let Some(entry) = entry.as_object() else { continue };
-            vlans.extend(vid(member(entry, "id")));
-            if let (Some(first), Some(last)) = (vid(member(entry, "minID")), vid(member(entry, "maxID"))) {
-                vlans.extend(first..=last);
-            }
-        }
-        vlans
-    }
-
-    /// The requested port mappings, and their options in the configuration.
-    pub fn ports(&self) -> named::PortConfig {
-        named::ports(&self.object)
-    }
-
-    /// The firewall settings of the configuration and of `prevResult`.
-    pub fn firewall(&self, previous: Option<&Report>) -> named::FirewallConfig {
-        named::firewall(&self.object, previous)
-    }
-
-    /// `forceAddress`: whether conflicting addresses of a bridge are removed for the gateway.
-    pub fn forces_address(&self) -> bool {
-        self.get("forceAddress").and_then(Value::as_bool).unwrap_or_default()
-    }
-
-    /// The addresses in the configuration and in `CNI_ARGS`, by use.
-    pub fn named_addresses(&self, args: &str) -> NamedAddresses {
-        named::addresses(&self.object, args)
+    /// What these keys of the configuration, and `CNI_ARGS`, name.
+    pub fn named(&self, args: &str, keys: &[NamingKey]) -> Named {
+        named::read(&self.object, args, keys)
     }
 
     /// `cni.dev/valid-attachments` (GC): container and interface of each. `None` if the key is absent.

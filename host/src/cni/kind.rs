@@ -121,6 +121,10 @@ kinds! {
     PlanDenied => DENIED, Details("add the lines of policy that `details` has, or change the configuration");
     /// Policy denies a capability that the component imports: it is not started.
     ImportDenied => DENIED, Details("allow the capability in the policy, or use another plugin");
+    /// The component claims another kind of plugin than its name has.
+    KindDenied => DENIED, Details("give the component a name of its own, or install the plugin that the name stands for");
+    /// The component claims the type of a shipped plugin under another name.
+    TypeDenied => DENIED, Details("add the lines of policy that `details` has, or install the shipped component");
     /// Policy pins the plugin to another digest.
     DigestDenied => DENIED, Details("install the pinned component, or pin the new digest");
     /// Policy denies an action that a repair needs.

@@ -19,6 +19,7 @@ pub mod list;
 pub mod named;
 pub mod previous;
 pub mod result;
+pub mod settings;
 pub mod version;
 
 pub use command::{Call, Command, Environment};

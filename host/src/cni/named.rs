@@ -1,174 +1,137 @@
-//! The links and addresses that a configuration names. By default, a plugin may use them.
+//! The links and addresses that a configuration names. Only the keys of a table name something: no other text does.
 
-use super::json::{Object, member};
-use crate::value::{PortMapping, Report};
+use super::json::{self, Object, member};
+use crate::value::{Range, Subnet};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
-/// Keys that name no link. Their values have another meaning, or come from the runtime. Whoever starts the container
-/// could set those.
-const NO_LINKS: [&str; 8] =
-    ["name", "type", "cniVersion", "dns", "capabilities", "args", "runtimeConfig", "prevResult"];
-
-/// Every text that may be the name of a link.
-pub fn links(config: &Object) -> BTreeSet<&str> {
-    let mut texts = BTreeSet::new();
-    for (key, value) in
-        config.iter().filter(|(key, _)| !NO_LINKS.iter().any(|no| key.eq_ignore_ascii_case(no)))
-    {
-        visit(key, value, &mut |_, text| {
-            texts.insert(text);
-        });
-    }
-    texts
+/// A key of the configuration that names something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamingKey {
+    /// The path of the key: `ipam.ranges`. Each part is found in any letter case.
+    pub path: &'static str,
+    /// What it names.
+    pub names: Names,
 }
 
-/// The addresses in a configuration and in `CNI_ARGS`.
-pub fn addresses(config: &Object, args: &str) -> NamedAddresses {
-    let mut named = NamedAddresses::default();
-    let own = |key: &str| !is_foreign(key) && !key.eq_ignore_ascii_case("prevResult");
-    for (key, value) in config.iter().filter(|(key, _)| own(key)) {
-        visit(key, value, &mut |key, text| named.add(key, text));
+/// What a key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// A link of the host. The text is the name that counts if the key is absent; empty: none.
+    Link(&'static str),
+    /// One range to lease addresses from: an object with `subnet`, `rangeStart`, `rangeEnd` and `gateway`.
+    Range,
+    /// A list of range sets, each a list of such objects.
+    RangeSets,
+    /// Addresses of the container: a list of objects with `address` (with prefix length) and `gateway`.
+    Addresses,
+    /// Addresses of the container that whoever starts it chooses: a list of texts with prefix length.
+    ChosenAddresses,
+    /// The same in `CNI_ARGS`: `IP` and `GATEWAY`. A gateway counts only for an address whose network contains it.
+    ChosenInArgs,
+}
+
+impl fmt::Display for NamingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path;
+        match self.names {
+            Names::Link("") => write!(f, "`{path}`: a link of the host"),
+            Names::Link(default) => write!(f, "`{path}`: a link of the host, by default {default}"),
+            Names::Range => {
+                write!(f, "`{path}.subnet`, `.rangeStart`, `.rangeEnd`, `.gateway`: a range to lease from")
+            }
+            Names::RangeSets => write!(f, "`{path}`: sets of such ranges"),
+            Names::Addresses => write!(f, "`{path}`: addresses of the container, with their gateways"),
+            Names::ChosenAddresses => write!(f, "`{path}`: addresses of the container"),
+            Names::ChosenInArgs => write!(f, "`IP` and `GATEWAY` of `{path}`: the same"),
+        }
     }
-    for (key, value) in args.split(';').filter_map(|pair| pair.split_once('=')) {
-        value.split(',').for_each(|text| named.add(key, text));
+}
+
+/// What a configuration names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Links of the host.
+    pub links: BTreeSet<String>,
+    /// Addresses for links in the container, with their networks and gateways.
+    pub addresses: Vec<Subnet>,
+    /// The range sets to lease addresses from, in the order in which the reference numbers them.
+    pub sets: Vec<Vec<Range>>,
+}
+
+/// Reads what these keys of a configuration name. What is not valid names nothing.
+pub fn read(config: &Object, args: &str, keys: &[NamingKey]) -> Named {
+    let mut named = Named::default();
+    for key in keys {
+        let value = at(config, key.path);
+        let objects = || value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+        match key.names {
+            Names::Link(default) => {
+                let name = value.and_then(Value::as_str).unwrap_or(default);
+                named.links.extend(Some(name.to_owned()).filter(|name| !name.is_empty()));
+            }
+            Names::Range => {
+                let range = value.and_then(Value::as_object).and_then(range);
+                named.sets.extend(range.map(|range| vec![range]));
+            }
+            Names::RangeSets => {
+                let sets = value.and_then(Value::as_array).into_iter().flatten();
+                // A set without a valid range still has its number.
+                let set = |set: &Value| {
+                    let ranges = set.as_array().into_iter().flatten().filter_map(Value::as_object);
+                    ranges.filter_map(range).collect()
+                };
+                named.sets.extend(sets.map(set));
+            }
+            Names::Addresses => named.addresses.extend(objects().filter_map(|object| {
+                let address = json::network(member(object, "address")?).ok()?;
+                Some(Subnet { address, gateway: ip(object, "gateway") })
+            })),
+            Names::ChosenAddresses => {
+                let texts = value.and_then(Value::as_array).into_iter().flatten();
+                let addresses = texts.filter_map(|text| json::network(text).ok());
+                named.addresses.extend(addresses.map(|address| Subnet { address, gateway: None }));
+            }
+            Names::ChosenInArgs => named.addresses.extend(chosen(args)),
+        }
     }
     named
 }
 
-/// Addresses, by use.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamedAddresses {
-    /// Addresses for links in the container.
-    pub addresses: BTreeSet<IpAddr>,
-    /// Gateways: addresses at the host's end.
-    pub gateways: BTreeSet<IpAddr>,
-    /// Networks to lease addresses from. Never a network of all addresses of a family.
-    pub networks: BTreeSet<IpNetwork>,
+/// The value at a path: `args.cni.ips`.
+fn at<'a>(config: &'a Object, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.');
+    let first = member(config, parts.next()?)?;
+    parts.try_fold(first, |value, part| member(value.as_object()?, part))
 }
 
-impl NamedAddresses {
-    fn add(&mut self, key: &str, text: &str) {
-        let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
-        let Some(network) = network(text) else { return };
-        let is_host =
-            network.ip() != network.network() || network.prefix().saturating_add(1) >= width(&network);
-        if is(&["gateway", "gw"]) {
-            self.gateways.insert(network.ip());
-        } else if is_host && !is(&["rangeStart", "rangeEnd"]) {
-            self.addresses.insert(network.ip());
-        }
-        if text.contains('/') && network.prefix() > 0 {
-            self.networks.insert(network);
-        }
-    }
-}
-
-/// The port mapping settings of a configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PortConfig {
-    /// `runtimeConfig.portMappings`. Invalid entries are skipped.
-    pub mappings: Vec<PortMapping>,
-    /// `conditionsV4`.
-    pub conditions_v4: Vec<String>,
-    /// `conditionsV6`.
-    pub conditions_v6: Vec<String>,
-    /// `externalSetMarkChain`.
-    pub mark_chain: Option<String>,
-}
-
-/// Reads the port mapping settings.
-pub fn ports(config: &Object) -> PortConfig {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let texts = |key: &str| {
-        let list = member(config, key).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(text).collect()
+/// The addresses of `IP` in `CNI_ARGS`, each with the last of `GATEWAY` that its network contains.
+fn chosen(args: &str) -> Vec<Subnet> {
+    let list = |wanted: &str| {
+        let pairs = args.split(';').filter_map(|pair| pair.split_once('='));
+        // The last pair of a key counts.
+        let value = pairs.filter(|(key, _)| *key == wanted).map(|(_, value)| value).last();
+        value.into_iter().flat_map(|value| value.split(',')).map(|text| Value::from(text.trim()))
     };
-    let mapping = |value: &Value| {
-        let object = value.as_object()?;
-        let port = |key: &str| u16::try_from(member(object, key)?.as_u64()?).ok();
-        let host_address = member(object, "hostIP").and_then(Value::as_str).filter(|text| !text.is_empty());
-        Some(PortMapping {
-            protocol: member(object, "protocol")?.as_str()?.to_lowercase(),
-            host_port: port("hostPort")?,
-            container_port: port("containerPort")?,
-            host_address: match host_address {
-                Some(text) => Some(text.parse::<IpAddr>().ok()?.to_canonical()),
-                None => None,
-            },
-        })
+    let gateways: Vec<IpAddr> = list("GATEWAY").filter_map(|text| json::address(&text).ok()?).collect();
+    let subnet = |address: IpNetwork| {
+        let gateway = gateways.iter().rfind(|gateway| address.contains(**gateway)).copied();
+        Subnet { address, gateway }
     };
-    let runtime = member(config, "runtimeConfig").and_then(Value::as_object);
-    let mappings = runtime.and_then(|runtime| member(runtime, "portMappings")).and_then(Value::as_array);
-    PortConfig {
-        mappings: mappings.into_iter().flatten().filter_map(mapping).collect(),
-        conditions_v4: texts("conditionsV4"),
-        conditions_v6: texts("conditionsV6"),
-        mark_chain: member(config, "externalSetMarkChain").and_then(text).filter(|chain| !chain.is_empty()),
-    }
+    list("IP").filter_map(|text| json::network(&text).ok()).map(subnet).collect()
 }
 
-/// The firewall settings of a configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FirewallConfig {
-    /// `backend`.
-    pub backend: Option<String>,
-    /// `iptablesAdminChainName`.
-    pub admin_chain: String,
-    /// `firewalldZone`.
-    pub zone: String,
-    /// The first interface of `prevResult`, which `ingressPolicy` is about.
-    pub bridge: Option<String>,
+/// A range with the reference's defaults (plugins/ipam/host-local/backend/allocator/range.go).
+fn range(object: &Object) -> Option<Range> {
+    let subnet = json::network(member(object, "subnet")?).ok()?;
+    Range::new(subnet, ip(object, "rangeStart"), ip(object, "rangeEnd"), ip(object, "gateway"))
 }
 
-/// Reads the firewall settings, with the reference's defaults.
-pub fn firewall(config: &Object, previous: Option<&Report>) -> FirewallConfig {
-    let text = |key: &str| {
-        member(config, key).and_then(Value::as_str).map(str::to_owned).filter(|text| !text.is_empty())
-    };
-    let first = previous.and_then(|previous| previous.passed.first());
-    FirewallConfig {
-        backend: text("backend"),
-        admin_chain: text("iptablesAdminChainName").unwrap_or_else(|| "CNI-ADMIN".to_owned()),
-        zone: text("firewalldZone").unwrap_or_else(|| "trusted".to_owned()),
-        bridge: first.map(|interface| interface.name.clone()),
-    }
-}
-
-/// Parses an address or a network as plugins do: surrounding spaces are ignored, and an IPv4-mapped IPv6 address
-/// becomes IPv4.
-fn network(text: &str) -> Option<IpNetwork> {
-    let network: IpNetwork = text.trim().parse().ok()?;
-    match network.ip().to_canonical() {
-        ip @ IpAddr::V4(_) if network.is_ipv6() => IpNetwork::new(ip, network.prefix().checked_sub(96)?).ok(),
-        _ => Some(network),
-    }
-}
-
-/// The number of bits of an address.
-fn width(network: &IpNetwork) -> u8 {
-    if network.is_ipv4() { 32 } else { 128 }
-}
-
-/// Whether the addresses below a key belong to other hosts.
-fn is_foreign(key: &str) -> bool {
-    ["routes", "dns"].iter().any(|other| key.eq_ignore_ascii_case(other))
-}
-
-/// Calls `found` for every text below a key, with the innermost key that contains it. Skips the addresses of other
-/// hosts.
-fn visit<'a>(key: &str, value: &'a Value, found: &mut impl FnMut(&str, &'a str)) {
-    match value {
-        Value::String(text) => found(key, text),
-        Value::Array(list) => list.iter().for_each(|value| visit(key, value, found)),
-        Value::Object(object) => {
-            let own = object.iter().filter(|(key, _)| !is_foreign(key));
-            own.for_each(|(key, value)| visit(key, value, found));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
+fn ip(object: &Object, key: &str) -> Option<IpAddr> {
+    json::address(member(object, key)?).ok()?
 }
 
 #[cfg(test)]
@@ -179,29 +142,71 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    #[test]
-    fn addresses_are_sorted_by_use() {
-        let config = object(
-            r#"{"name": "n", "ipam": {"addresses": [{"address": "10.1.2.3/24", "Gateway": "10.1.2.1"}],
-                "ranges": [[{"subnet": "10.2.0.0/16", "rangeStart": "10.2.0.9"}]], "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.9.1"}]},
-                "dns": {"nameservers": ["10.9.9.2"]}, "runtimeConfig": {"ips": ["fd00::7/64"]}, "all": "0.0.0.0/0",
-                "prevResult": {"ips": ["10.9.9.9"]}}"#,
-        );
-        let named =
-            addresses(&config, "IgnoreUnknown=1;IP=10.3.0.5/24, ::ffff:10.3.1.5/120 ;GATEWAY=10.3.0.1");
-        let texts = |set: BTreeSet<IpAddr>| set.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(texts(named.addresses), ["10.1.2.3", "10.3.0.5", "10.3.1.5", "fd00::7"]);
-        assert_eq!(texts(named.gateways), ["10.1.2.1", "10.3.0.1"]);
-        let networks: Vec<_> = named.networks.iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["10.1.2.3/24", "10.2.0.0/16", "10.3.0.5/24", "10.3.1.5/24", "fd00::7/64"]);
+    fn names(config: &str, args: &str, path: &'static str, names: Names) -> Named {
+        read(&object(config), args, &[NamingKey { path, names }])
+    }
+
+    fn texts(named: &Named) -> Vec<String> {
+        let text = |subnet: &Subnet| match subnet.gateway {
+            Some(gateway) => format!("{} via {gateway}", subnet.address),
+            None => subnet.address.to_string(),
+        };
+        named.addresses.iter().map(text).collect()
     }
 
     #[test]
-    fn values_from_the_runtime_name_no_link() {
-        let config = object(
-            r#"{"name": "eth0", "type": "eth1", "bridge": "br0", "more": {"of": ["eth2"]}, "args": {"cni": {"x": "eth3"}},
-                "runtimeConfig": {"x": "eth4"}, "prevResult": {"interfaces": [{"name": "eth5"}]}}"#,
+    fn a_key_without_a_value_names_its_default() {
+        let links = |config: &str| names(config, "", "bridge", Names::Link("cni0")).links;
+        assert_eq!(links("{}"), BTreeSet::from(["cni0".to_owned()]));
+        assert_eq!(links(r#"{"bridge": null}"#), BTreeSet::from(["cni0".to_owned()]));
+        assert_eq!(links(r#"{"BRIDGE": "br0"}"#), BTreeSet::from(["br0".to_owned()]));
+        assert_eq!(links(r#"{"bridge": ""}"#), BTreeSet::new());
+        assert_eq!(names(r#"{"note": "docker0"}"#, "", "master", Names::Link("")).links, BTreeSet::new());
+    }
+
+    #[test]
+    fn ranges_have_the_defaults_of_the_reference() {
+        let sets = |config: &str| {
+            let named = names(config, "", "ipam.ranges", Names::RangeSets);
+            let text = |range: &Range| format!("{}-{} via {}", range.first, range.last, range.gateway);
+            named.sets.iter().map(|set| set.iter().map(text).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            sets(
+                r#"{"ipam": {"ranges": [[{"subnet": "10.2.0.0/24"}, {"subnet": "10.3.0.0/24", "rangeStart": "10.3.0.0",
+                    "rangeEnd": "10.3.0.255", "gateway": "10.9.9.9"}], [], [{"Subnet": "fd00::/64"}]]}}"#
+            ),
+            [
+                vec!["10.2.0.1-10.2.0.254 via 10.2.0.1", "10.3.0.0-10.3.0.255 via 10.9.9.9"],
+                vec![],
+                vec!["fd00::1-fd00::ffff:ffff:ffff:ffff via fd00::1"],
+            ]
         );
-        assert_eq!(links(&config), BTreeSet::from(["br0", "eth2"]));
+        let legacy = names(r#"{"ipam": {"subnet": "10.1.0.0/30"}}"#, "", "ipam", Names::Range);
+        assert_eq!(legacy.sets.len(), 1);
+    }
+
+    #[test]
+    fn addresses_have_their_own_gateways() {
+        let config = r#"{"ipam": {"addresses": [{"address": "10.1.2.3/24", "Gateway": "10.9.9.1"}, {"address": "x"}]}}"#;
+        assert_eq!(
+            texts(&names(config, "", "ipam.addresses", Names::Addresses)),
+            ["10.1.2.3/24 via 10.9.9.1"]
+        );
+        let config = r#"{"args": {"cni": {"ips": ["10.1.2.4/24", "::ffff:10.3.1.5/120"]}}}"#;
+        assert_eq!(
+            texts(&names(config, "", "args.cni.ips", Names::ChosenAddresses)),
+            ["10.1.2.4/24", "10.3.1.5/24"]
+        );
+    }
+
+    #[test]
+    fn a_gateway_in_args_is_one_in_the_network_of_an_address() {
+        let chosen = |args| texts(&names("{}", args, "CNI_ARGS", Names::ChosenInArgs));
+        assert_eq!(
+            chosen("IgnoreUnknown=1;IP=10.3.0.5/24, fd00::5/64;GATEWAY=10.3.0.1,8.8.8.8"),
+            ["10.3.0.5/24 via 10.3.0.1", "fd00::5/64"]
+        );
+        assert_eq!(chosen("K8S_POD_NAME=8.8.8.8/32;ip=10.1.1.1/24"), Vec::<String>::new());
     }
 }

@@ -1,6 +1,6 @@
 //! A plan that policy has checked, so that it may be applied.
 
-use super::{DraftPlan, Entry};
+use super::{Demand, DraftPlan, Entry};
 use crate::action::Action;
 use crate::action::check::Check;
 use crate::action::context::{Permit, sealed::PermitSeal};
@@ -36,10 +36,16 @@ impl CheckedPlan {
 }
 
 /// Checks a plan. Returns the checked plan, or all violations. `applied` are the entries of its earlier stages.
+/// `demands` are what the configuration demands of the whole plan; a stage that is not the last has none.
 ///
 /// In audit mode, violations that a policy could allow are tolerated and recorded. Other violations are refused even
 /// in audit mode, because undo, DEL and other attachments rely on those rules.
-pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<CheckedPlan, Vec<Violation>> {
+pub fn check(
+    draft: DraftPlan,
+    applied: &[Entry],
+    grants: &Grants,
+    demands: &[Demand],
+) -> Result<CheckedPlan, Vec<Violation>> {
     let plan: Vec<&Action> = applied.iter().chain(&draft.entries).map(|entry| &entry.action).collect();
     let mut refused: Vec<(Violation, bool)> = Vec::new();
     for entry in &draft.entries {
@@ -47,7 +53,10 @@ pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<Che
         let kind = entry.action.kind();
         let profile = kind.profile();
         let mut refusals = kind.refuse(&Check { plan: &plan, grants, rules: &rules });
-        refusals.extend(rules.refuse_capability(profile.capability));
+        refusals.extend(grants.refuse_capability(&entry.plugin, profile.capability));
+        if !grants.takes_part(&entry.plugin) {
+            refusals.push(Refusal::never("the plugin takes no part in the request"));
+        }
         if entry.lifetime != profile.lifetime(plan.iter().copied()) {
             refusals.push(Refusal::never(format!("its lifetime is not {:?}", entry.lifetime)));
         }
@@ -62,6 +71,10 @@ pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<Che
         let violation = Violation { plugin: grants.plugin.clone(), action, refusal };
         refused.push((violation.clone(), tolerates(&rules, &violation)));
     }
+    for demand in demands.iter().filter(|demand| !demand.is_met(&plan, &draft.report)) {
+        let (action, refusal) = (demand.left_out(), demand.refusal());
+        refused.push((Violation { plugin: grants.plugin.clone(), action, refusal }, false));
+    }
     let (tolerated, violations): (Vec<_>, Vec<_>) =
         refused.into_iter().partition(|(_, tolerated)| *tolerated);
     let plain = |all: Vec<(Violation, bool)>| all.into_iter().map(|(violation, _)| violation).collect();
@@ -75,9 +88,11 @@ pub fn check(draft: DraftPlan, applied: &[Entry], grants: &Grants) -> Result<Che
 /// The refused parts of a report. They are checked because a runtime trusts a result, and publishes its addresses.
 fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
     let links = report.links.iter().map(|link| (format!("report link {link}"), check.link(link)));
-    let ips = report.ips.iter().map(|ip| (format!("report address {}", ip.address), check.own(ip.address)));
+    let ips = report.ips.iter().map(|ip| (format!("report address {}", ip.address), check.reported(ip)));
     links
         .chain(ips)
+        .chain([("report interfaces".to_owned(), check.interfaces(report))])
+        .chain([("report addresses".to_owned(), check.all_reported(report))])
         .flat_map(|(what, refusals)| refusals.into_iter().map(move |refusal| (what.clone(), refusal)))
         .collect()
 }

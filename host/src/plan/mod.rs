@@ -1,9 +1,11 @@
 //! The plan: actions with their plugins, first as a draft, then checked.
 
 pub mod checked;
+pub mod demand;
 pub mod document;
 
 pub use checked::{CheckedPlan, Journalled, check, check_again};
+pub use demand::Demand;
 
 use crate::action::{Action, Lifetime, Query, SetLink};
 use crate::value::{Interface, LinkRef, Netns, PluginName, Report, derive};

@@ -110,7 +110,7 @@ pub fn plan(
     stages: Stages<'_>,
 ) -> Result<Planned, CniError> {
     let Begun { mut planner, plugins, delegates } = begun;
-    let ipam = grants.delegate.as_deref().filter(|_| delegates);
+    let ipam = grants.own.delegate.as_deref().filter(|_| delegates);
     let ipam = ipam.and_then(|name| PluginName::parse(name).ok());
     machine.prepare();
     let mut planning = Planning {
@@ -185,7 +185,7 @@ impl Planning<'_> {
         let refusal = self.refusal.take();
         let result = match draft {
             Ok(draft) if !self.violations.is_empty() => {
-                let more = plan::check(draft, &self.applied, &self.grants).err().unwrap_or_default();
+                let more = plan::check(draft, &self.applied, &self.grants, &[]).err().unwrap_or_default();
                 self.violations.extend(more);
                 Err(self.grants.denied(&self.violations))
             }
@@ -244,7 +244,8 @@ impl Planning<'_> {
         if !self.violations.is_empty() {
             return Err(self.grants.denied(&self.violations));
         }
-        let plan = plan::check(stage, &self.applied, &self.grants).map_err(|v| self.grants.denied(&v))?;
+        let plan =
+            plan::check(stage, &self.applied, &self.grants, &[]).map_err(|v| self.grants.denied(&v))?;
         self.tolerated.extend_from_slice(plan.tolerated());
         record.begin_applying()?;
         let mut writer = match self.writer.take() {

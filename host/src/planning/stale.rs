@@ -32,14 +32,14 @@ pub fn is_dead(owner: &PortOwner, own: &Attachment, grants: &Grants, node: &Node
         });
     }
     let Some(address) = owner.address else { return false };
-    if grants.addresses.contains(&address) {
+    if grants.is_named(address) {
         return true;
     }
     let network = owner.network.as_deref().and_then(|network| NetworkName::parse(network).ok());
     let (Some(network), Ok(container)) = (network, ContainerId::parse(&owner.container)) else {
         return false;
     };
-    let mut leased = grants.data_dirs.iter().filter_map(|data_dir| {
+    let mut leased = grants.own.data_dirs.iter().filter_map(|data_dir| {
         let store = StoreRef { data_dir: data_dir.clone(), network: network.clone() };
         stores.has_lease(&store, &container, address)
     });

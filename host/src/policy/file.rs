@@ -80,6 +80,9 @@ pub struct Rule {
     /// The allowed digests of the component.
     #[serde(default)]
     pub sha256: Option<Spanned<Vec<Sha256>>>,
+    /// The type of a shipped plugin that the component has under another name.
+    #[serde(default, rename = "type")]
+    pub of_type: Option<Spanned<String>>,
     /// The denied capabilities.
     #[serde(default)]
     pub deny: Vec<Spanned<Capability>>,
@@ -187,10 +190,6 @@ impl Policy {
         for rule in &self.content.rules {
             let start = rule.span().start;
             let rule = rule.get_ref();
-            if let Some(list) = &rule.allow.container_sysctls {
-                let reason = "in the container every parameter is allowed by default: this is for `only`";
-                return Some((list.span().start, reason.to_owned()));
-            }
             let Limits { memory_mib, time_ms, actions, log_kib } = &rule.limits;
             let limits = [
                 ("memory-mib", memory_mib, ceilings.memory_mib),
@@ -230,6 +229,7 @@ impl Rule {
             network: None,
             mode: None,
             sha256: None,
+            of_type: None,
             deny: Vec::new(),
             allow: Scope::default(),
             only: Scope::default(),

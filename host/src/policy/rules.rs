@@ -113,6 +113,12 @@ impl Rules<'_> {
         lists.into_iter().find_map(|list| list.get_ref().above(file)).map(std::path::Path::to_owned)
     }
 
+    /// The types that the component may have under another name than theirs.
+    pub fn types(&self) -> Vec<&str> {
+        let types = self.rules.iter().filter_map(|rule| rule.of_type.as_ref());
+        types.map(|of_type| of_type.get_ref().as_str()).collect()
+    }
+
     /// The lists of digests. The component's digest must be in each of them.
     pub fn pins(&self) -> Vec<(Line, Vec<&str>)> {
         let lists = self.rules.iter().filter_map(|rule| rule.sha256.as_ref());

@@ -31,6 +31,8 @@ pub struct Scope {
     pub leases: Option<Spanned<Directories>>,
     /// Types of plugins that may be delegated to.
     pub delegates: Option<Spanned<Patterns>>,
+    /// Capabilities.
+    pub capabilities: Option<Spanned<Capabilities>>,
 }
 
 /// A key of a [`Scope`].
@@ -54,6 +56,8 @@ pub enum Key {
     Leases,
     /// See [`Scope::delegates`].
     Delegates,
+    /// See [`Scope::capabilities`].
+    Capabilities,
 }
 
 impl Key {
@@ -69,12 +73,13 @@ impl Key {
             Key::Files => "files",
             Key::Leases => "leases",
             Key::Delegates => "delegates",
+            Key::Capabilities => "capabilities",
         }
     }
 
-    /// The capability that the key refines.
-    pub fn capability(self) -> Capability {
-        match self {
+    /// The capability that the key refines. `None`: it is about whole capabilities.
+    pub fn capability(self) -> Option<Capability> {
+        Some(match self {
             Key::Links | Key::Vlans => Capability::Links,
             Key::Addresses => Capability::Addresses,
             Key::HostRoutes => Capability::Routes,
@@ -82,7 +87,8 @@ impl Key {
             Key::Files => Capability::Observe,
             Key::Leases => Capability::Leases,
             Key::Delegates => Capability::Delegate,
-        }
+            Key::Capabilities => return None,
+        })
     }
 }
 
@@ -107,6 +113,8 @@ pub enum Resource<'a> {
     Leases(&'a Path),
     /// A plugin to delegate to.
     Delegate(&'a str),
+    /// A capability.
+    Capability(Capability),
 }
 
 impl Resource<'_> {
@@ -122,6 +130,7 @@ impl Resource<'_> {
             Resource::File(_) => Key::Files,
             Resource::Leases(_) => Key::Leases,
             Resource::Delegate(_) => Key::Delegates,
+            Resource::Capability(_) => Key::Capabilities,
         }
     }
 
@@ -138,6 +147,7 @@ impl Resource<'_> {
             Resource::File(path) => Some(path.parent()?.display().to_string()),
             Resource::Leases(path) => Some(path.display().to_string()),
             Resource::Delegate(plugin) => name(plugin),
+            Resource::Capability(capability) => Some(capability.to_string()),
         }
     }
 }
@@ -163,6 +173,7 @@ impl Scope {
             Resource::File(path) => found(&self.files, |list| list.above(path).is_some()),
             Resource::Leases(path) => found(&self.leases, |list| list.have(path)),
             Resource::Delegate(plugin) => found(&self.delegates, |list| list.matches(plugin)),
+            Resource::Capability(capability) => found(&self.capabilities, |list| list.0.contains(capability)),
         }
     }
 
@@ -181,6 +192,7 @@ impl Scope {
             list(Key::Files, &self.files),
             list(Key::Leases, &self.leases),
             list(Key::Delegates, &self.delegates),
+            list(Key::Capabilities, &self.capabilities),
         ];
         lists.into_iter().flatten().collect()
     }
@@ -222,6 +234,17 @@ impl Networks {
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, &self.0, |NetworkText(network)| network.to_string())
+    }
+}
+
+/// Capabilities by their names: `nat`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Capabilities(Vec<Capability>);
+
+impl fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        joined(f, &self.0, Capability::to_string)
     }
 }
 

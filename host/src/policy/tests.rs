@@ -78,7 +78,7 @@ fn an_invalid_policy_file_is_refused_with_the_place() {
         ("[[rule]]\nsha256 = [\"abc\"]", "2:10", "64 hexadecimal digits"),
         ("[[rule]]\nplugin = \"\"\ndeny = [\"nat\"]", "2:10", "an empty pattern"),
         ("[[rule]]\nplugin = \"bridge\"", "1:1", "this rule says nothing"),
-        ("[[rule]]\nallow.container-sysctls = [\"*\"]", "2:27", "this is for `only`"),
+        ("[[rule]]\nallow.capabilities = [\"nats\"]", "2:23", "did you mean `nat`"),
         ("[audit]\nfile = \"log\"", "1:1", "absolute path"),
         ("[audit]\nrequired = true", "1:1", "missing field `file`"),
         ("mode = \"audit\"\nmode = \"enforce\"", "2:1", "duplicate key"),

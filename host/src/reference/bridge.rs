@@ -1,6 +1,97 @@
 //! The type `bridge` (plugins/main/bridge in containernetworking/plugins).
 
 use super::Type;
+use crate::action::{
+    Action, CheckSourceMac, CreateVeth, Masquerade, MasqueradeNft, PortVlan, PortVlans, of_kind,
+};
+use crate::cni::named::{Names, NamingKey};
+use crate::cni::settings::LinkConfig;
+use crate::cni::{Config, Request};
+use crate::plan::Demand;
+use crate::policy::Capability;
+use crate::value::{Backend, Kind, Report};
+use ipnetwork::IpNetwork;
+use std::collections::BTreeSet;
 
-/// The default name of the bridge.
-pub const TYPE: Type = Type { links: &["cni0"], ..Type::OTHER };
+/// The default name of the bridge is `cni0`.
+pub const TYPE: Type = Type {
+    kind: Some(Kind::Main),
+    capabilities: Some(&[
+        Capability::Links,
+        Capability::Addresses,
+        Capability::Routes,
+        Capability::Sysctls,
+        Capability::Nat,
+        Capability::Filter,
+        Capability::Delegate,
+        Capability::Observe,
+    ]),
+    keys: Some(&[NamingKey { path: "bridge", names: Names::Link("cni0") }]),
+    // It checks Ethernet addresses, and nothing that the host forwards.
+    filters: false,
+    demands,
+    ..Type::OTHER
+};
+
+/// What protects other containers of the bridge, and the neighbours of the host.
+fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
+    let link = config.link(&request.args);
+    let mut demands = Vec::new();
+    if link.checks_source_mac {
+        let met = |plan: &[&Action], _: &Report| of_kind::<CheckSourceMac>(plan).next().is_some();
+        demands.push(Demand::new("macspoofchk", "a check of the container's Ethernet address", met));
+    }
+    if link.is_isolated {
+        let met = |plan: &[&Action], _: &Report| of_kind::<CreateVeth>(plan).any(|veth| veth.peer.isolated);
+        demands.push(Demand::new("portIsolation", "an isolated port", met));
+    }
+    if let Some(vlans) = vlans(&link) {
+        let key = if link.vlan.is_some() { "vlan" } else { "vlanTrunk" };
+        let met = move |plan: &[&Action], _: &Report| {
+            of_kind::<CreateVeth>(plan).any(|veth| flat(&veth.peer.vlans) == flat(&vlans))
+        };
+        demands.push(Demand::new(key, "a port in exactly these VLANs", met));
+    }
+    if link.masquerades && config.ipam_type().is_some_and(|ipam| !ipam.is_empty()) {
+        let backend = link.masquerade_backend;
+        let met = move |plan: &[&Action], report: &Report| {
+            let masqueraded = masqueraded(plan, backend);
+            report.ips.iter().all(|ip| masqueraded.contains(&ip.address))
+        };
+        demands.push(Demand::new("ipMasq", "masquerading of each address of the result", met));
+    }
+    demands
+}
+
+/// The addresses that a plan masquerades, with this backend if one is given.
+fn masqueraded(plan: &[&Action], backend: Option<Backend>) -> BTreeSet<IpNetwork> {
+    let with = |one: Backend| backend.is_none_or(|backend| backend == one);
+    let iptables = of_kind::<Masquerade>(plan).map(|rule| rule.address).filter(|_| with(Backend::Iptables));
+    let nftables =
+        of_kind::<MasqueradeNft>(plan).map(|rule| rule.address).filter(|_| with(Backend::Nftables));
+    iptables.chain(nftables).collect()
+}
+
+/// The VLANs of the port. `None` if the configuration names none.
+fn vlans(link: &LinkConfig) -> Option<PortVlans> {
+    let trunk = link.vlan_trunk.iter().flatten();
+    let tagged: Vec<PortVlan> =
+        trunk.map(|vid| PortVlan { first: *vid, last: *vid, native: false }).collect();
+    if link.vlan.is_none() && tagged.is_empty() {
+        return None;
+    }
+    // The reference puts untagged frames of a trunk into VLAN 1.
+    let vid = link.vlan.unwrap_or(1);
+    let native = PortVlan { first: vid, last: vid, native: true };
+    Some(PortVlans {
+        drop_default: !link.preserves_default_vlan,
+        added: tagged.into_iter().chain([native]).collect(),
+    })
+}
+
+/// Whether the default VLAN is left, the VLAN of untagged frames, and all VLANs.
+fn flat(vlans: &PortVlans) -> (bool, Option<u16>, BTreeSet<u16>) {
+    let native = vlans.added.iter().rfind(|vlan| vlan.native).map(|vlan| vlan.first);
+    let all = vlans.added.iter().flat_map(|vlan| vlan.first..=vlan.last).collect();
+    (vlans.drop_default, native, all)
+}

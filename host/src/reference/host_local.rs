@@ -1,10 +1,24 @@
 //! The type `host-local` (plugins/ipam/host-local in containernetworking/plugins): the lease stores, which every IPAM
 //! plugin may use.
 
+use super::Type;
 use crate::cni::Config;
-use crate::value::{NetworkName, StoreRef, place};
+use crate::cni::named::{Names, NamingKey};
+use crate::value::{Kind, NetworkName, StoreRef, place};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// Every address is leased. The sets have the order in which the reference numbers them
+/// (plugins/ipam/host-local/backend/allocator/config.go).
+pub const TYPE: Type = Type {
+    kind: Some(Kind::Ipam),
+    keys: Some(&[
+        NamingKey { path: "runtimeConfig.ipRanges", names: Names::RangeSets },
+        NamingKey { path: "ipam", names: Names::Range },
+        NamingKey { path: "ipam.ranges", names: Names::RangeSets },
+    ]),
+    ..Type::OTHER
+};
 
 /// The default data directory, and the configured one if it is absolute.
 pub fn data_dirs(config: &Config) -> Vec<PathBuf> {

@@ -5,10 +5,16 @@ use crate::action::{SetDown, Undo};
 use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
-use crate::value::{IfName, LinkRef, Netns};
+use crate::policy::Capability;
+use crate::value::{IfName, Kind, LinkRef, Netns};
 
 /// The plugin uses `lo`, which every container has.
-pub const TYPE: Type = Type { remains: Some(remains), ..Type::OTHER };
+pub const TYPE: Type = Type {
+    kind: Some(Kind::Chained),
+    capabilities: Some(&[Capability::Links, Capability::Observe]),
+    remains: Some(remains),
+    ..Type::OTHER
+};
 
 /// Sets `lo` down, as the reference's DEL does.
 fn remains(_: &Request, _: &Config, _: &StateDir, _: &mut dyn Look) -> Vec<Undo> {

@@ -2,17 +2,42 @@
 
 use super::Type;
 use crate::action::link::save::SavedLink;
-use crate::action::{Action, SaveLink, SetLink, Undo};
+use crate::action::{Action, SaveLink, SetLink, SetSysctl, Undo, of_kind};
 use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
-use crate::value::{Attachment, LinkRef, Netns, derive, place};
+use crate::plan::Demand;
+use crate::policy::Capability;
+use crate::value::{Attachment, Kind, LinkRef, Netns, Report, SysctlKey, derive, place};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The plugin reads a list of allowed parameters.
-pub const TYPE: Type =
-    Type { files: &["/etc/cni/tuning/allowlist.conf"], remains: Some(remains), ..Type::OTHER };
+pub const TYPE: Type = Type {
+    kind: Some(Kind::Chained),
+    capabilities: Some(&[Capability::Links, Capability::Sysctls, Capability::Observe]),
+    sets_sysctls: true,
+    files: &["/etc/cni/tuning/allowlist.conf"],
+    remains: Some(remains),
+    demands,
+    ..Type::OTHER
+};
+
+/// Every configured parameter, with its value.
+fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
+    let sysctls = config.sysctls(&request.attachment.interface);
+    if sysctls.is_empty() {
+        return Vec::new();
+    }
+    let is_of_key = |set: &SetSysctl, key: &SysctlKey| set.netns == Netns::Container && set.key == *key;
+    let met = move |plan: &[&Action], _: &Report| {
+        sysctls.iter().all(|(key, value)| {
+            let is_it = |set: &SetSysctl| set.value == *value;
+            of_kind::<SetSysctl>(plan).filter(|set| is_of_key(set, key)).last().is_some_and(is_it)
+        })
+    };
+    vec![Demand::new("sysctl", "every parameter with its value", met)]
+}
 
 /// The directories for saved attributes: the default one, and the configured one if it is absolute.
 pub fn directories(config: &Config) -> Vec<PathBuf> {

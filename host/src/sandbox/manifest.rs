@@ -1,6 +1,7 @@
 //! The manifest of a component: what the host knows without running it. `wasm-cni-compile` includes this file by its
 //! path, because it writes what the host reads.
 
+use super::Kind;
 use serde::{Deserialize, Serialize};
 
 /// The version of the contract that this build implements. A component for any `0.1.x` is accepted if this build has
@@ -10,24 +11,15 @@ pub const INTERFACE: &str = "wasm-cni:plugin@0.1.0";
 /// The name of the custom section with a [`Declaration`] as JSON, in the component or in one nested in it.
 pub const SECTION: &str = "wasm-cni";
 
-/// The kind of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The plugin creates an interface: `bridge`.
-    Main,
-    /// The plugin assigns addresses for a plugin that delegates to it: `host-local`.
-    Ipam,
-    /// The plugin changes what an earlier plugin made: `portmap`.
-    Chained,
-}
-
 /// The declaration of a plugin in the section [`SECTION`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Declaration {
     /// The kind of the plugin.
     pub kind: Kind,
+    /// The type of a shipped plugin that it claims to be, whatever its file's name.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
 }
@@ -39,6 +31,9 @@ pub struct Manifest {
     pub interface: String,
     /// The kind of the plugin.
     pub kind: Kind,
+    /// See [`Declaration::claimed_type`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
     pub cni_versions: Vec<String>,
     /// The imported functions except those of WASI, sorted: `links.[static]link.bridge`.

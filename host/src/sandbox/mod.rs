@@ -40,9 +40,11 @@ mod wasi;
 #[cfg(test)]
 mod test;
 
+use crate::value::Kind;
+
 pub use cache::{Cache, Code, CodeError};
 pub use inspect::{Inspection, inspect};
 pub use lookup::Found;
-pub use manifest::{Kind, Manifest};
+pub use manifest::Manifest;
 pub use planner::{Planner, plan};
 pub use tunables::ENGINE_ID;

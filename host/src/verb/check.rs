@@ -14,7 +14,7 @@ use crate::delegate;
 use crate::machine::port::Look;
 use crate::node::Node;
 use crate::plugin::Plugin;
-use crate::sandbox::Kind;
+use crate::value::Kind;
 use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report};
 use crate::{reference, section, timings};
 use std::collections::BTreeSet;
@@ -168,7 +168,8 @@ fn has_passed(section: &Section) -> bool {
 
 /// `prevResult`. If it is missing, the error is the one of the reference plugin.
 fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
-    let missing = || CniError::new(ErrorKind::InvalidPrevResult, reference::of(&request.plugin).no_previous);
+    let missing =
+        || CniError::new(ErrorKind::InvalidPrevResult, reference::of(request.plugin.as_str()).no_previous);
     config.previous()?.ok_or_else(missing)
 }
 

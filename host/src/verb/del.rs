@@ -11,9 +11,9 @@ use crate::machine::netns::NetnsFile;
 use crate::machine::port::{Look, Machine};
 use crate::node::Node;
 use crate::plugin::Plugin;
-use crate::reference::{self, host_local::stores};
-use crate::sandbox::Kind;
+use crate::reference::{self, Type, host_local::stores};
 use crate::section;
+use crate::value::Kind;
 
 /// Deletes an attachment. Succeeds if nothing is left to delete.
 pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
@@ -96,10 +96,16 @@ fn remains_of_type(
     config: &Config,
     look: &mut dyn Look,
 ) -> Option<Vec<Undo>> {
-    if let Some(remains) = reference::of(&request.plugin).remains {
-        return Some(remains(request, config, &node.state, look));
+    let remains =
+        |known: &Type, look: &mut dyn Look| Some(known.remains?(request, config, &node.state, look));
+    if let Some(remains) = remains(reference::of(request.plugin.as_str()), &mut *look) {
+        return Some(remains);
     }
     let plugin = Plugin::find(node, request, &request.plugin).ok()?;
+    // A shipped component under another name.
+    if let Some(remains) = remains(plugin.identity.known(), look) {
+        return Some(remains);
+    }
     (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
@@ -111,7 +117,7 @@ fn derived(request: &Request, config: &Config, leased: bool, look: &mut dyn Look
     match config.is_ipam(&request.plugin) {
         true => Remains::leases(&request.attachment, &stores, look),
         false => {
-            let inside = Inside { kind: reference::of(&request.plugin).inside, leased };
+            let inside = Inside { kind: reference::of(request.plugin.as_str()).inside, leased };
             Remains::of(&request.attachment, &stores, inside, look)
         }
     }

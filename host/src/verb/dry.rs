@@ -10,10 +10,10 @@ use crate::machine::port::Look;
 use crate::node::Node;
 use crate::plan;
 use crate::plan::document::PlanDocument;
-use crate::plan::{DraftPlan, Entry};
+use crate::plan::{Demand, DraftPlan, Entry};
 use crate::planning::{self, Planned, Stages};
 use crate::plugin::Plugin;
-use crate::policy::{self, Grants, Policy, Violation};
+use crate::policy::{self, Policy, Violation};
 use crate::reference;
 use crate::sandbox::planner::Waiting;
 use crate::value::{Attachment, Fact, LinkRef, Mac, Report};
@@ -28,6 +28,7 @@ pub struct DryPlan {
     states: Vec<Found>,
     violations: Vec<Violation>,
     tolerated: Vec<Violation>,
+    demands: Vec<&'static str>,
     rest: Option<String>,
     policy: Arc<Policy>,
 }
@@ -48,20 +49,18 @@ pub fn plan(
     let previous = plugin.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
+    let identity = plugin.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut machine = node.machine(netns, true);
-    let grants = Grants::for_request(
-        request,
-        config,
-        previous.as_ref(),
-        policy,
-        reference::grants(&request.plugin, config),
-    );
+    let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
+    let demands = reference::demands(request, config, previous.as_ref(), &identity);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
     let mut states = states(&draft.entries, &mut machine);
     let digest = plan::digest(draft.entries.iter(), &draft.report);
-    let violations = match plan::check(draft.clone(), &[], &grants) {
+    // A plan that ends at a native delegate is not whole.
+    let demands = if opaque.is_some() { Vec::new() } else { demands };
+    let violations = match plan::check(draft.clone(), &[], &grants, &demands) {
         Ok(plan) => {
             tolerated.extend_from_slice(plan.tolerated());
             Vec::new()
@@ -76,7 +75,9 @@ pub fn plan(
         states.push(Found::Absent);
         rest
     });
-    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, rest, policy: Arc::clone(policy) })
+    let demands = demands.iter().map(Demand::key).collect();
+    let policy = Arc::clone(policy);
+    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, demands, rest, policy })
 }
 
 /// The present state for each action.
@@ -87,6 +88,11 @@ pub fn states(entries: &[Entry], look: &mut dyn Look) -> Vec<Found> {
 }
 
 impl DryPlan {
+    /// The keys of the configuration that demand something of the plan. Empty if the plan is not whole.
+    pub fn demands(&self) -> &[&'static str] {
+        &self.demands
+    }
+
     /// The document to print.
     pub fn document<'a>(&'a self, request: &'a Request) -> PlanDocument<'a> {
         PlanDocument {

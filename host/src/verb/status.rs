@@ -7,11 +7,10 @@ use crate::delegate;
 use crate::node::Node;
 use crate::planning::{self, Stages};
 use crate::plugin::Plugin;
-use crate::policy::Grants;
 use crate::reference;
-use crate::sandbox::Kind;
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::Waiting;
+use crate::value::Kind;
 
 /// Runs STATUS of the plugin and then of its IPAM plugin, as the reference's main plugins do. It takes no lock and
 /// changes nothing.
@@ -49,8 +48,7 @@ fn ask(node: &Node, request: &Request, config: &Config, plugin: Plugin) -> Resul
         return Ok(());
     }
     let policy = node.policy()?;
-    let grants =
-        Grants::for_request(request, config, None, policy, reference::grants(&request.plugin, config));
+    let grants = reference::grants(request, config, None, policy, &plugin.identity);
     let mut machine = node.machine(None, true);
     let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
     planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map(drop)

@@ -7,7 +7,7 @@ use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result, version};
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::policy::Grants;
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::Report;
 
 /// Runs the plugin of a configuration as an ADD would, twice, and then the rest of the ADD and its DEL.
@@ -23,6 +23,11 @@ pub fn run(data: &[u8]) {
         "bandwidth" | "firewall" | "loopback" | "portmap" | "tuning" => (true, true),
         _ => (false, false),
     };
+    // A plugin in another place than its type's is refused, or bounded by its place.
+    let identity = Identity::named(&request.plugin);
+    if identity.kind_in(&request.plugin, config, true) != identity.kind {
+        return;
+    }
     if gate_version(&config.cni_version, &version::all()).is_err() {
         return;
     }
@@ -34,12 +39,12 @@ pub fn run(data: &[u8]) {
         Err(_) if is_chained => return,
         previous => previous.unwrap_or_else(|_| Some(Report::default())),
     };
-    let grants = Grants::for_request(
+    let grants = reference::grants(
         request,
         config,
         previous.as_ref(),
         &Default::default(),
-        reference::grants(&request.plugin, config),
+        &Identity::named(&request.plugin),
     );
     let planned = plan(&case, &grants);
     assert_eq!(
@@ -52,7 +57,7 @@ pub fn run(data: &[u8]) {
         serde_json::from_slice(&serde_json::to_vec(&draft).expect("JSON")).expect("a plan");
     assert_eq!(read_back, draft);
     assert_eq!(machine::seen(&planned_on), machine::seen(before), "planning has changed something");
-    let Ok(plan) = plan::check(draft, &[], &grants) else { return };
+    let Ok(plan) = plan::check(draft, &[], &grants, &[]) else { return };
     if result::check(plan.report(), &config.cni_version).is_ok() {
         let differences = machine::apply_and_undo(&plan, request, &planned_on, *fails);
         assert!(differences.is_empty(), "CHECK after ADD: {differences:?}");
@@ -63,12 +68,12 @@ pub fn run(data: &[u8]) {
 pub fn draft(data: &[u8]) -> bool {
     let Some(case) = Case::parse(data) else { return false };
     let previous = case.config.previous().unwrap_or_default();
-    let grants = Grants::for_request(
+    let grants = reference::grants(
         &case.request,
         &case.config,
         previous.as_ref(),
         &Default::default(),
-        reference::grants(&case.request.plugin, &case.config),
+        &Identity::named(&case.request.plugin),
     );
     plan(&case, &grants).is_ok()
 }

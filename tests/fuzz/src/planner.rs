@@ -10,8 +10,7 @@ use std::os::unix::net::UnixStream;
 use wasm_cni::action::{Answer, Query};
 use wasm_cni::cni::{CniError, Config, ErrorKind, Request, config};
 use wasm_cni::plan::{self, DraftPlan};
-use wasm_cni::policy::Grants;
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::sandbox::Planner;
 use wasm_cni::sandbox::limits::{self, Limits};
 use wasm_cni::sandbox::planner::{Delegated, Service, Services};
@@ -40,13 +39,8 @@ pub fn run(data: &[u8]) {
         return;
     }
     let (config, request) = walkthrough();
-    let grants = Grants::for_request(
-        &request,
-        &config,
-        None,
-        &Default::default(),
-        reference::grants(&request.plugin, &config),
-    );
+    let grants =
+        reference::grants(&request, &config, None, &Default::default(), &Identity::named(&request.plugin));
     let world = World::new(FakeMachine::new(), grants.clone());
     let mut parent =
         Parent { world, plugins: vec![request.plugin.clone()], asked: 0, loaded: 0, delegated: 0 };
@@ -57,7 +51,7 @@ pub fn run(data: &[u8]) {
         }
         Ok(plan) => {
             parent.check(&plan);
-            if let Ok(plan) = plan::check(plan, &[], &grants) {
+            if let Ok(plan) = plan::check(plan, &[], &grants, &[]) {
                 machine::apply_and_undo(&plan, &request, &parent.world.machine, None);
             }
         }

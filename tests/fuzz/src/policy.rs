@@ -7,8 +7,8 @@ use wasm_cni::cni::{Config, Request, config};
 use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::planning::CEILINGS;
 use wasm_cni::policy::violation::{Remedy, remedy};
-use wasm_cni::policy::{Capability, Grants, Policy, PolicyError, Violation};
-use wasm_cni::reference;
+use wasm_cni::policy::{Capability, Policy, PolicyError, Violation};
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::NetworkName;
 
 const PLAN: &str = include_str!("../../plans/everything.json");
@@ -64,14 +64,14 @@ fn walkthrough() -> (Config, Request) {
 /// Whether a policy allows the plan, with what it refuses, or with what it only tells.
 fn violations(policy: &Policy, request: &Request, config: &Config) -> (bool, Vec<Violation>) {
     let plan: DraftPlan = serde_json::from_str(PLAN).expect("a plan");
-    let grants = Grants::for_request(
+    let grants = reference::grants(
         request,
         config,
         None,
         &Arc::new(policy.clone()),
-        reference::grants(&request.plugin, config),
+        &Identity::named(&request.plugin),
     );
-    match plan::check(plan, &[], &grants) {
+    match plan::check(plan, &[], &grants, &[]) {
         Ok(plan) => (true, plan.tolerated().to_vec()),
         Err(violations) => (false, violations),
     }

@@ -6,8 +6,7 @@
 use wasm_cni::cni::result::go_json;
 use wasm_cni::cni::{Call, CniError, CniResult, Command, Config, Environment, Request, command, config};
 use wasm_cni::cni::{previous, result, version};
-use wasm_cni::policy::Grants;
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::{Attachment, PluginName, Report, derive};
 use wasm_cni::verb;
 
@@ -78,10 +77,8 @@ fn look_at(config: &Config, args: &str) {
         command::gate_plugin("GC", &config.cni_version, &version::all()).err(),
     ];
     errors.iter().flatten().for_each(check_error);
-    assert!(config.vlans().iter().all(|vid| (1..=4094).contains(vid)));
-    let named = config.named_addresses(args);
-    assert!(named.networks.iter().all(|network| network.prefix() > 0), "all addresses of a family");
-    drop((config.link_names(), config.data_dir(), config.resolv_conf(), config.ipam_type()));
+    assert!(config.link(args).vlans().iter().all(|vid| (1..=4094).contains(vid)));
+    let _ = (config.data_dir(), config.resolv_conf(), config.ipam_type());
     if let Ok(Some(report)) = config.previous() {
         tell_again(&report, &config.cni_version);
     }
@@ -126,11 +123,11 @@ fn check(request: &Request, config: &Config) {
     let json = serde_json::to_string(request).expect("JSON");
     assert_eq!(&serde_json::from_str::<Request>(&json).expect("a request"), request);
     let previous = config.previous().ok().flatten();
-    drop(Grants::for_request(
+    drop(reference::grants(
         request,
         config,
         previous.as_ref(),
         &Default::default(),
-        reference::grants(&request.plugin, config),
+        &Identity::named(&request.plugin),
     ));
 }

@@ -14,8 +14,8 @@ use wasm_cni::apply::{self, Header, StateDir, journal};
 use wasm_cni::cni::{Command, Config, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan, Entry};
 use wasm_cni::policy::Grants;
-use wasm_cni::reference;
-use wasm_cni::value::{Attachment, PluginName, Report};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{Attachment, Netns, PluginName, Report};
 use wasm_cni_fake::FakeMachine;
 
 /// A plan, and the state before it.
@@ -95,8 +95,18 @@ impl Recorded {
     pub fn grants(&self) -> Grants {
         let config = self.config();
         let previous = config.previous().unwrap();
-        let of_type = reference::grants(&self.plugin, &config);
-        Grants::for_request(&self.request(), &config, previous.as_ref(), &Default::default(), of_type)
+        let request = self.request();
+        let mut grants = reference::grants(
+            &request,
+            &config,
+            previous.as_ref(),
+            &Default::default(),
+            &Identity::named(&request.plugin),
+        );
+        // The plan was recorded on a machine whose route to the container goes through a link of `prevResult`.
+        let links = grants.previous_links.iter().filter(|link| link.netns == Netns::Host);
+        grants.routes_to_own = links.map(|link| link.name.clone()).collect();
+        grants
     }
 }
 
@@ -132,7 +142,7 @@ impl Plan {
             report: recorded.report.clone(),
             unreadable: Vec::new(),
         };
-        plan::check(draft, &[], &recorded.grants())
+        plan::check(draft, &[], &recorded.grants(), &[])
             .unwrap_or_else(|violations| panic!("{}: {violations:?}", self.name))
     }
 

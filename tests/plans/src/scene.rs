@@ -2,8 +2,7 @@
 
 use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan};
-use wasm_cni::policy::Grants;
-use wasm_cni::reference;
+use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::{Attachment, ContainerId, IfName, NetworkName, PluginName};
 
 /// A plan, the configuration that allows it, and the machine that it is applied to.
@@ -18,7 +17,7 @@ pub struct Scene {
 /// A typical network, on a machine without any configuration.
 pub const WALKTHROUGH: Scene = Scene {
     plan: include_str!("../walkthrough.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
         "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#,
     start: "true",
 };
@@ -26,8 +25,8 @@ pub const WALKTHROUGH: Scene = Scene {
 /// Every kind of action, on a bridge of the operator whose addresses have to be replaced.
 pub const EVERYTHING: Scene = Scene {
     plan: include_str!("../everything.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true, "isGateway": true, "ipMasq": true,
+        "mtu": 1400, "promiscMode": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
                  "dataDir": "/run/networks"}}"#,
     start: "ip link add cni_bridge0 type bridge; ip link set cni_bridge0 up
         ip link add own type veth peer name far; ip link set own master cni_bridge0 up; ip link set far up
@@ -65,7 +64,7 @@ impl Scene {
         let draft: DraftPlan = serde_json::from_str(self.plan).unwrap();
         let config = config::decode(self.config.as_bytes()).unwrap();
         let (request, policy) = (self.request(), Default::default());
-        let types = reference::grants(&request.plugin, &config);
-        plan::check(draft, &[], &Grants::for_request(&request, &config, None, &policy, types)).unwrap()
+        let grants = reference::grants(&request, &config, None, &policy, &Identity::named(&request.plugin));
+        plan::check(draft, &[], &grants, &[]).unwrap()
     }
 }

@@ -14,7 +14,7 @@ use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Request};
 use crate::policy::{Capability, Refusal};
-use crate::value::{IfName, LinkRef, Mac};
+use crate::value::{IfName, LinkRef, Mac, Netns, derive};
 
 impl LinkAttribute {
     /// The value as text, for messages. Empty for a bridge port.
@@ -169,6 +169,13 @@ impl Kind for SetLink {
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let mut refusals = required(self.attribute.is_for_plans(), "no plugin repairs links");
         refusals.extend(check.link(&self.link));
+        if self.link.netns == Netns::Host {
+            // Not even the own host's end: a bridge takes on the lowest MTU of its ports.
+            refusals.extend(required(false, "links of the host keep their attributes"));
+        }
+        if let LinkAttribute::Mac(mac) = self.attribute {
+            refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));
+        }
         refusals
     }
 

@@ -5,7 +5,7 @@ use super::{
     BRIDGE, DEFAULT_MTU, MAX_MTU, ignore_advertisements, ignore_advertisements_command, is_errno,
     overlay_created, planned, presence,
 };
-use crate::action::check::Check;
+use crate::action::check::{Check, required};
 use crate::action::completion::{Complete, UNSET};
 use crate::action::context::{Notes, ReadContext, WriteContext, refused};
 use crate::action::kind::Kind;
@@ -69,7 +69,18 @@ impl Kind for EnsureBridge {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        check.named(&self.name)
+        let config = &check.grants.own.link;
+        let is_sized = self.mtu.is_none() || self.mtu == config.mtu;
+        let is_filtering = config.vlan.is_some() || config.vlan_trunk.is_some();
+        let mut refusals = check.maker();
+        refusals.extend(check.named(&self.name));
+        refusals.extend(required(is_sized, "the MTU of a bridge is the one that the configuration names"));
+        refusals.extend(required(
+            self.vlan_filtering == is_filtering,
+            "a bridge filters by VLAN if the configuration names a VLAN, and only then",
+        ));
+        refusals.extend(check.bridge_mac(&on_host(&self.name), self.mac, derive::bridge_mac(&self.name)));
+        refusals
     }
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {

@@ -64,7 +64,9 @@ impl Kind for CreateDummy {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        check.interface(&self.name)
+        let derived = derive::mac(&check.grants.attachment, "container");
+        let mac = check.mac(&in_container(&self.name), self.mac, derived);
+        [check.maker(), check.interface(&self.name), mac].concat()
     }
 
     fn overlay(&self, query: &Query, answer: &mut Answer) {

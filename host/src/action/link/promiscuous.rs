@@ -3,7 +3,7 @@
 use super::attribute::stays_promiscuous;
 use super::presence;
 use super::settings::LinkAttribute;
-use crate::action::check::Check;
+use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
@@ -13,8 +13,8 @@ use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Request;
 use crate::policy::{Capability, Refusal};
-use crate::value::LinkRef;
 use crate::value::shell::word;
+use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 
 /// See [`Action::SetPromiscuous`](crate::action::Action::SetPromiscuous).
@@ -34,7 +34,12 @@ impl Kind for SetPromiscuous {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        check.link(&self.link)
+        let mut refusals = check.link(&self.link);
+        if self.link.netns == Netns::Host {
+            let is_asked_for = check.is_bridge(&self.link.name) && check.grants.own.link.promiscuous;
+            refusals.extend(required(is_asked_for, "the configuration does not set `promiscMode`"));
+        }
+        refusals
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

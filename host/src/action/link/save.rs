@@ -56,7 +56,7 @@ impl Kind for SaveLink {
         let name = derive::saved_link(&grants.attachment);
         let is_named = self.path.file_name().and_then(|name| name.to_str()) == Some(&name);
         let is_kept =
-            self.path.parent().is_some_and(|dir| grants.saved_link_dirs.iter().any(|own| own == dir));
+            self.path.parent().is_some_and(|dir| grants.own.saved_link_dirs.iter().any(|own| own == dir));
         let rule = "a link is saved under its container's name, where tuning keeps that";
         let mut refusals = required(is_named && is_kept, rule);
         refusals.extend(check.link(&self.link));

@@ -147,7 +147,18 @@ impl Kind for CreateVeth {
         let is_ours =
             grants.host_veths.contains(&peer.name) && peer.alias == derive::alias(&grants.attachment);
         let has_bridge = peer.master.as_ref().is_none_or(|master| check.is_bridge(master));
-        let mut refusals = check.interface(&self.name);
+        let mut refusals = check.maker();
+        refusals.extend(check.interface(&self.name));
+        let derived = derive::mac(&grants.attachment, "container");
+        refusals.extend(check.mac(&in_container(&self.name), self.mac, derived));
+        let is_derived = peer.mac == derive::mac(&grants.attachment, "peer");
+        refusals.extend(required(
+            is_derived,
+            "the Ethernet address of the host's end derives from the attachment",
+        ));
+        // A bridge takes on the lowest MTU of its ports.
+        let is_sized = self.mtu.is_none() || self.mtu == grants.own.link.mtu;
+        refusals.extend(required(is_sized, "the MTU of a veth pair is the one that the configuration names"));
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
         refusals.extend(check.vlans(&peer.vlans));

@@ -94,9 +94,21 @@ impl Kind for EnsureVlanGateway {
         let is_named = derive::vlan_gateway(bridge, *vid).is_ok_and(|derived| derived == *name)
             && derive::vlan_gateway_port(name).is_ok_and(|derived| derived == *port)
             && *alias == derive::vlan_gateway_alias(name);
-        let mut refusals = required(is_named, "a VLAN's gateway is called and marked as bridge and VLAN say");
+        let mut refusals = check.maker();
+        refusals.extend(required(is_named, "a VLAN's gateway is called and marked as bridge and VLAN say"));
         refusals.extend(required(check.is_bridge(bridge), "the gateway is on a bridge of this plan"));
         refusals.extend(check.vlans(&self.vlans()));
+        refusals.extend(check.bridge_mac(&on_host(name), self.mac, derive::bridge_mac(name)));
+        let is_derived = self.port_mac == derive::bridge_mac(port);
+        refusals.extend(required(
+            is_derived,
+            "the Ethernet address of a VLAN gateway's port derives from its name",
+        ));
+        let is_dropped = self.drop_default != check.grants.own.link.preserves_default_vlan;
+        refusals.extend(required(
+            is_dropped,
+            "the port leaves the default VLAN unless `preserveDefaultVlan` is set",
+        ));
         refusals
     }
 

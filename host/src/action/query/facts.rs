@@ -6,7 +6,7 @@ use crate::machine::MachineError;
 use crate::machine::errno::chain;
 use crate::machine::port::Look;
 use crate::policy::{Grants, Violation, tolerates};
-use crate::value::{LinkRef, PluginName};
+use crate::value::{Fact, LinkRef, PluginName};
 use std::borrow::Cow;
 
 /// Answers queries from a machine.
@@ -81,7 +81,7 @@ impl<'a> GrantedFacts<'a> {
     /// policy names.
     fn asked<'q>(&self, query: &'q Query) -> Cow<'q, Query> {
         let Query::File(path) = query else { return Cow::Borrowed(query) };
-        if self.grants.files.contains(path) {
+        if self.grants.own.files.contains(path) {
             return Cow::Borrowed(query);
         }
         match self.grants.rules(self.plugin).directory_above(path) {
@@ -97,7 +97,7 @@ impl Facts for GrantedFacts<'_> {
         let rules = self.grants.rules(self.plugin);
         let violation =
             |refusal| Violation { plugin: self.plugin.clone(), action: question.describe(), refusal };
-        let all = refusals(&*question, self.grants, &rules).into_iter().map(violation);
+        let all = refusals(&*question, self.grants, self.plugin).into_iter().map(violation);
         let (tolerated, refused): (Vec<_>, Vec<_>) = all.partition(|violation| tolerates(&rules, violation));
         self.tolerated.extend(tolerated);
         if !refused.is_empty() {
@@ -105,6 +105,11 @@ impl Facts for GrantedFacts<'_> {
             return question.nothing();
         }
         let query = self.asked(query);
-        self.facts.ask(&query)
+        match self.facts.ask(&query) {
+            Answer::RouteTo(Fact::Known(link)) if !self.grants.leads_to_own(&link) => {
+                Answer::RouteTo(Fact::Absent)
+            }
+            answer => answer,
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Question for File<'_> {
         if self.below.is_some() {
             return vec![Refusal::never("a plugin names a file, and policy the directory")];
         }
-        let is_named = grants.files.iter().any(|file| file.as_os_str() == self.path.as_os_str());
+        let is_named = grants.own.files.iter().any(|file| file.as_os_str() == self.path.as_os_str());
         let rule = || "the configuration names no such file as `resolvConf` of `ipam`".to_owned();
         rules.refuse(&Resource::File(self.path), is_named, rule)
     }

@@ -39,7 +39,7 @@ impl Question for Leases<'_> {
         if self.store.network != grants.attachment.network {
             return vec![Refusal::never("leases are told of the network's own store")];
         }
-        let is_usual = grants.data_dirs.contains(&self.store.data_dir);
+        let is_usual = grants.own.data_dirs.contains(&self.store.data_dir);
         let rule = || format!("leases are kept below {}, by network", grants.data_dirs_text());
         rules.refuse(&Resource::Leases(&self.store.data_dir), is_usual, rule)
     }

@@ -37,7 +37,7 @@ impl Question for Link<'_> {
             return Vec::new();
         }
         let is_gateway = grants.is_vlan_gateway(name);
-        let is_named = grants.host_links.contains(name.as_str())
+        let is_named = grants.own.links.contains(name.as_str())
             || grants.previous_links.contains(self.link)
             || grants.routes_to_own.contains(name)
             || is_gateway;
@@ -150,7 +150,7 @@ impl Question for RouteTo {
     }
 
     fn refuse(&self, grants: &Grants, _rules: &Rules<'_>) -> Vec<Refusal> {
-        if grants.addresses.contains(&self.address) {
+        if grants.is_named(self.address) {
             return Vec::new();
         }
         vec![Refusal::never("only routes to one's own addresses are told")]

@@ -16,7 +16,8 @@ pub use question::{Answer, Facts, Query, Question};
 
 use super::context::ReadContext;
 use crate::machine::MachineError;
-use crate::policy::{Grants, Refusal, Rules};
+use crate::policy::{Grants, Refusal};
+use crate::value::PluginName;
 use leases::{Asked, Leases};
 
 impl Query {
@@ -41,11 +42,11 @@ impl Query {
 }
 
 /// Why policy does not let a plugin ask the query, including the capability for it. Empty if it may ask.
-pub fn refusals(question: &dyn Question, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
+pub fn refusals(question: &dyn Question, grants: &Grants, plugin: &PluginName) -> Vec<Refusal> {
     let capability = question.capability(grants);
-    let mut refusals: Vec<Refusal> =
-        capability.and_then(|capability| rules.refuse_capability(capability)).into_iter().collect();
-    refusals.extend(question.refuse(grants, rules));
+    let refuse = |capability| grants.refuse_capability(plugin, capability);
+    let mut refusals: Vec<Refusal> = capability.map(refuse).unwrap_or_default();
+    refusals.extend(question.refuse(grants, &grants.rules(plugin)));
     refusals
 }
 

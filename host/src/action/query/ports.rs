@@ -24,7 +24,8 @@ impl Question for StalePorts<'_> {
     }
 
     fn refuse(&self, grants: &Grants, _rules: &Rules<'_>) -> Vec<Refusal> {
-        let is_mapped = |port: &u16| grants.ports.mappings.iter().any(|mapping| mapping.host_port == *port);
+        let is_mapped =
+            |port: &u16| grants.own.ports.mappings.iter().any(|mapping| mapping.host_port == *port);
         match self.ports.iter().all(is_mapped) {
             true => Vec::new(),
             false => vec![Refusal::never("only ports that runtimeConfig maps are looked at")],

@@ -1,5 +1,7 @@
 //! Kernel parameters, as in sysctl(8).
 
+mod grant;
+
 use super::check::Check;
 use super::context::{ReadContext, WriteContext};
 use super::profile::{Lane, Lasts, Lifetime, Own, OwnUndo, Place, Profile, UndoLane};
@@ -8,7 +10,7 @@ use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Look, Machine};
-use crate::policy::{Capability, Refusal, Resource};
+use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
 use crate::value::{IfName, LinkRef, Netns, SysctlKey};
 use serde::{Deserialize, Serialize};
@@ -66,28 +68,7 @@ impl Kind for SetSysctl {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        let Check { grants, rules, .. } = check;
-        let thing = match self.netns {
-            Netns::Container => {
-                return rules.refuse(&Resource::ContainerSysctl(&self.key), true, String::new);
-            }
-            Netns::Host => Resource::Sysctl(&self.key),
-        };
-        match self.key.link() {
-            Some((_, name)) => {
-                // Without `route_localnet`, packets from the host's own 127.0.0.1 do not reach the container.
-                let is_routed = self.key.as_str().ends_with("/route_localnet")
-                    && grants.routes_to_own.iter().any(|own| own.as_str() == name);
-                let is_of_plan = is_routed || self.link().is_some_and(|link| check.link(&link).is_empty());
-                rules.refuse(&thing, is_of_plan, || format!("link {name:?} is not of this plan"))
-            }
-            None => {
-                let is_forwarding =
-                    matches!(self.key.as_str(), "net/ipv4/ip_forward" | "net/ipv6/conf/all/forwarding");
-                let rule = || "on the host only forwarding may be switched on".to_owned();
-                rules.refuse(&thing, is_forwarding && self.value == "1", rule)
-            }
-        }
+        grant::refuse(self, check)
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

@@ -8,9 +8,10 @@ use crate::cni::{CniError, ErrorKind, code};
 use crate::plan::{DraftPlan, Entry};
 use crate::sandbox::cache::Code;
 use crate::sandbox::limits::{self, Limits};
-use crate::sandbox::manifest::{Kind, Manifest};
+use crate::sandbox::manifest::Manifest;
 use crate::sandbox::recorder::Level;
 use crate::sandbox::test::{Machine, plugin, request};
+use crate::value::Kind;
 use crate::value::{Dns, Fact, IfName, Interface, Ip, LinkRef, Netns, Report};
 use nix::sys::signal::kill;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -194,6 +195,7 @@ fn the_last_message_of_a_closed_planner_is_read() {
     let manifest = Manifest {
         interface: String::new(),
         kind: Kind::Ipam,
+        claimed_type: None,
         cni_versions: Vec::new(),
         imports: Vec::new(),
         wasi: Vec::new(),

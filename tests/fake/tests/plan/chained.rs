@@ -10,8 +10,8 @@ use wasm_cni::action::{
 use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::Grants;
-use wasm_cni::reference;
-use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, Report, SysctlKey, derive};
 use wasm_cni_fake::FakeMachine;
 
 /// A plugin chained after bridge. `eth0` and `br0` are in `prevResult`; `eth9` is there too, but in another sandbox.
@@ -31,12 +31,12 @@ fn grants(plugin: &str, config: &str) -> Grants {
         Request { plugin: PluginName::parse(plugin).unwrap(), config: config.to_owned(), ..request() };
     let config = config::decode(config.as_bytes()).unwrap();
     let previous = config.previous().unwrap();
-    Grants::for_request(
+    reference::grants(
         &request,
         &config,
         previous.as_ref(),
         &Default::default(),
-        reference::grants(&request.plugin, &config),
+        &Identity::named(&request.plugin),
     )
 }
 
@@ -45,13 +45,18 @@ fn lifetime(action: &Action) -> Lifetime {
     action.kind().profile().lifetime(std::iter::empty())
 }
 
+/// `prevResult`, which a chained plugin passes on.
+fn passed(config: &str) -> Report {
+    config::decode(config.as_bytes()).unwrap().previous().unwrap().unwrap()
+}
+
 /// The rules that refuse an action of a plugin.
 fn refusals(plugin: &str, config: &str, action: Action) -> Vec<String> {
     let lifetime = lifetime(&action);
     let plugin_name = PluginName::parse(plugin).unwrap();
-    let draft =
-        DraftPlan { entries: vec![Entry { plugin: plugin_name, lifetime, action }], ..DraftPlan::default() };
-    let violations = check(draft, &[], &grants(plugin, config)).err().unwrap_or_default();
+    let entries = vec![Entry { plugin: plugin_name, lifetime, action }];
+    let draft = DraftPlan { entries, report: passed(config), ..DraftPlan::default() };
+    let violations = check(draft, &[], &grants(plugin, config), &[]).err().unwrap_or_default();
     violations.into_iter().map(|violation| violation.refusal.rule).collect()
 }
 
@@ -66,11 +71,17 @@ fn a_chained_plugin_sets_attributes_only_of_links_of_its_chain() {
     };
     let host = |link: &str| LinkRef { netns: Netns::Host, name: name(link) };
     let mtu = LinkAttribute::Mtu(1400);
-    for link in [inside("eth0"), inside("lo"), host("br0")] {
+    for link in [inside("eth0"), inside("lo")] {
         assert_eq!(set(link, mtu.clone()), "");
     }
     assert_eq!(set(inside("eth9"), mtu.clone()), "link \"eth9\" is not of this plan");
-    assert_eq!(set(host("eth0"), LinkAttribute::Mac(Mac([2; 6]))), "link \"eth0\" is not of this plan");
+    let shared = "links of the host keep their attributes";
+    assert_eq!(set(host("br0"), mtu), format!("link \"br0\" is not of this plan{shared}"));
+    let other = Mac([2; 6]);
+    assert_eq!(
+        set(inside("eth0"), LinkAttribute::Mac(other)),
+        format!("{other} is no configured Ethernet address, and none that the host derives")
+    );
     assert_eq!(set(inside("eth0"), LinkAttribute::Alias("mine".to_owned())), "no plugin repairs links");
 }
 
@@ -133,7 +144,6 @@ fn only_the_requested_ports_are_mapped_as_configured() {
         refusals("portmap", PORTS, Action::MapPorts(ports)).concat()
     };
     assert_eq!(map(|_| {}), "");
-    assert_eq!(map(|ports| ports.conditions.clear()), "");
     let in_nftables = |ports: &mut MapPorts| {
         (ports.backend, ports.chain, ports.comment) =
             (Backend::Nftables, String::new(), request().attachment.container.as_str().to_owned());
@@ -143,18 +153,31 @@ fn only_the_requested_ports_are_mapped_as_configured() {
     assert_eq!(other_port, "only ports that runtimeConfig maps are mapped");
     assert_eq!(map(|ports| ports.mappings[0].container_port = 22), other_port);
     assert_eq!(map(|ports| ports.mappings[0].host_address = Some([10, 1, 2, 1].into())), other_port);
-    assert_eq!(map(|ports| ports.conditions.truncate(1)), "conditions are those of the configuration");
-    let mark = map(|ports| {
-        ports.masquerade = Some(MasqueradePorts { all: true, mark: Mark::Chain("OTHER".to_owned()) });
-    });
-    assert_eq!(mark, "the chain that marks is the one that the configuration names");
+    let changes: [fn(&mut MapPorts); 2] =
+        [|ports| ports.conditions.truncate(1), |ports| ports.conditions.clear()];
+    for change in changes {
+        assert_eq!(map(change), "conditions are those of the configuration");
+    }
+    let masquerade = |change: fn(&mut MasqueradePorts)| {
+        let mut ports = ports();
+        ports.masquerade.iter_mut().for_each(change);
+        refusals("portmap", PORTS, Action::MapPorts(ports)).concat()
+    };
+    let marked = "packets are marked by the bit or the chain that the configuration names";
+    assert_eq!(masquerade(|own| own.mark = Mark::Chain("OTHER".to_owned())), marked);
+    assert_eq!(masquerade(|own| own.mark = Mark::Bit(13)), marked);
+    assert_eq!(masquerade(|own| own.all = true), "the configuration does not set `masqAll`");
+    let without = PORTS.replace("\"conditionsV4\"", "\"snat\": false, \"conditionsV4\"");
+    let refused = refusals("portmap", &without, Action::MapPorts(ports())).concat();
+    assert_eq!(refused, "the configuration sets `snat` to false");
+    assert_eq!(map(|ports| ports.masquerade = None), "", "what is masqueraded is an upper bound");
     assert_ne!(map(|ports| ports.chain = "CNI-DN-0".to_owned()), "");
     assert_ne!(map(|ports| ports.comment.push('x')), "");
     assert_ne!(map(|ports| ports.address = "10.1.2.4/24".parse().unwrap()), "");
 }
 
 /// A plugin chained after bridge, with a firewall.
-const FIREWALL: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "firewall", "iptablesAdminChainName": "MINE",
+const FIREWALL: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "firewall", "iptablesAdminChainName": "MINE", "ingressPolicy": "same-bridge",
     "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24", "interface": 1}],
         "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}]}}"#;
 
@@ -168,9 +191,10 @@ fn firewall_rules_are_for_the_attachment_s_addresses_chains_and_bridge() {
     assert_eq!(allow([10, 1, 2, 4], "MINE").len(), 1);
     assert_eq!(allow([10, 1, 2, 3], "CNI-ADMIN").len(), 1, "the configuration names another chain");
     let isolate =
-        |bridge: &str| refused(FilterRule::Isolate { is_ipv4: true, bridge: name(bridge), within: false });
-    assert!(isolate("br0").is_empty());
-    assert_eq!(isolate("eth0").len() + isolate("docker0").len(), 2);
+        |bridge: &str, within| refused(FilterRule::Isolate { is_ipv4: true, bridge: name(bridge), within });
+    assert!(isolate("br0", false).is_empty());
+    assert_eq!(isolate("br0", true).len(), 1, "the configuration says `same-bridge`");
+    assert_eq!(isolate("eth0", false).len() + isolate("docker0", false).len(), 2);
     let trust = |address: [u8; 4], zone: &str| {
         refused(FilterRule::TrustSource { address: address.into(), zone: zone.to_owned() })
     };
@@ -187,14 +211,14 @@ fn rules_of_others_are_removed_only_if_the_host_found_them_stale() {
     let plan = || {
         let plugin = PluginName::parse("portmap").unwrap();
         let entries = vec![Entry { plugin, lifetime, action: removal.clone() }];
-        DraftPlan { entries, ..DraftPlan::default() }
+        DraftPlan { entries, report: passed(PORTS), ..DraftPlan::default() }
     };
-    let refused = check(plan(), &[], &grants).err().unwrap();
+    let refused = check(plan(), &[], &grants, &[]).err().unwrap();
     assert_eq!(refused[0].refusal.rule, "only rules of a container that is no more make room");
 
     let owner = PortOwner { network: None, container: "gone".to_owned(), address: None, map: other };
     Answer::PortOwners(vec![owner]).grant(&mut grants);
-    assert!(check(plan(), &[], &grants).is_ok());
+    assert!(check(plan(), &[], &grants, &[]).is_ok());
 
     let (mut machine, plugin) = (FakeMachine::new(), PluginName::parse("portmap").unwrap());
     let mut facts = MachineFacts::new(&mut machine);
@@ -218,9 +242,13 @@ fn route_localnet_is_set_only_on_the_link_to_the_container() {
         let action = Action::SetSysctl(set);
         let lifetime = lifetime(&action);
         let plugin = PluginName::parse("portmap").unwrap();
-        DraftPlan { entries: vec![Entry { plugin, lifetime, action }], ..DraftPlan::default() }
+        DraftPlan {
+            entries: vec![Entry { plugin, lifetime, action }],
+            report: passed(PORTS),
+            ..DraftPlan::default()
+        }
     };
-    assert!(check(plan(), &[], &grants).is_err());
+    assert!(check(plan(), &[], &grants, &[]).is_err());
     Answer::RouteTo(Fact::Known(name("br7"))).grant(&mut grants);
-    assert!(check(plan(), &[], &grants).is_ok());
+    assert!(check(plan(), &[], &grants, &[]).is_ok());
 }

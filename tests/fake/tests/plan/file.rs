@@ -4,9 +4,9 @@ use super::{grants_with, name, parse, plan, request};
 use wasm_cni::action::{Action, AddAddress, AddRoute, EnsureBridge, SetSysctl, SetUp};
 use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
-use wasm_cni::policy::{Grants, Violation, violation};
-use wasm_cni::reference;
-use wasm_cni::value::{LinkRef, Mac, Netns, NetworkName, PluginName, Route, SysctlKey};
+use wasm_cni::policy::{Violation, violation};
+use wasm_cni::reference::{self, Identity};
+use wasm_cni::value::{LinkRef, Netns, NetworkName, PluginName, Route, SysctlKey, derive};
 
 /// The walkthrough plan with one more action of the same plugin.
 fn plan_with(action: Action) -> DraftPlan {
@@ -18,7 +18,7 @@ fn plan_with(action: Action) -> DraftPlan {
 }
 
 fn violations(policy: &str, plan: DraftPlan) -> Vec<Violation> {
-    check(plan, &[], &grants_with(policy)).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+    check(plan, &[], &grants_with(policy), &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
 }
 
 fn on_host(name_: &str) -> LinkRef {
@@ -31,7 +31,7 @@ fn foreign() -> Vec<Action> {
         Action::EnsureBridge(EnsureBridge {
             name: name(name_),
             mtu: None,
-            mac: Mac([2; 6]),
+            mac: derive::bridge_mac(&name(name_)),
             vlan_filtering: false,
         })
     };
@@ -104,7 +104,9 @@ fn no_policy_can_lift_rules_about_the_attachment() {
         allow.vlans = ["1-4094"]
         allow.files = ["/"]
         allow.leases = ["/"]
-        allow.delegates = ["*"]"#;
+        allow.delegates = ["*"]
+        allow.container-sysctls = ["*"]
+        allow.capabilities = ["links", "addresses", "routes", "sysctls", "nat", "filter", "leases"]"#;
     assert_eq!(violations(everything, plan()), []);
     let changes: [fn(&mut Action); 5] = [
         |action| {
@@ -219,7 +221,7 @@ fn audit_mode_allows_and_reports_what_enforce_mode_refuses() {
         ("mode = \"audit\"\n[[rule]]\nnetwork = \"my*\"\nmode = \"enforce\"", false),
         ("[[rule]]\nmode = \"audit\"\n[[rule]]\nplugin = \"bridge\"\nmode = \"enforce\"", false),
     ] {
-        match check(docker(), &[], &grants_with(policy)) {
+        match check(docker(), &[], &grants_with(policy), &[]) {
             Ok(plan) => {
                 assert!(tolerated, "{policy}");
                 assert_eq!(plan.tolerated().len(), 1);
@@ -253,19 +255,19 @@ fn a_host_route_is_to_the_container_s_own_address_through_its_own_link() {
 
 #[test]
 fn only_objects_of_earlier_plugins_may_be_used() {
-    let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "tuning", "prevResult": {"cniVersion": "1.0.0",
+    let previous = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "mine", "prevResult": {"cniVersion": "1.0.0",
         "interfaces": [{"name": "veth7"}, {"name": "net1", "sandbox": "/run/netns/c"}, {"name": "net2", "sandbox": "/run/netns/d"}],
         "ips": [{"address": "10.77.0.5/24", "gateway": "10.77.0.1"}]}}"#;
     let config = config::decode(previous.as_bytes()).unwrap();
     let report = config.previous().unwrap();
     let request =
-        Request { plugin: PluginName::parse("tuning").unwrap(), config: previous.into(), ..request() };
-    let grants = Grants::for_request(
+        Request { plugin: PluginName::parse("mine").unwrap(), config: previous.into(), ..request() };
+    let grants = reference::grants(
         &request,
         &config,
         report.as_ref(),
         &Default::default(),
-        reference::grants(&request.plugin, &config),
+        &Identity::named(&request.plugin),
     );
     let up = |netns, link: &str| Action::SetUp(SetUp { link: LinkRef { netns, name: name(link) } });
     let address = |netns, link: &str, address: &str| {
@@ -275,25 +277,22 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     let refused = |action: Action| {
         let lifetime = action.kind().profile().lifetime([&action].into_iter());
         let entry = Entry { plugin: request.plugin.clone(), lifetime, action };
-        let draft = DraftPlan { entries: vec![entry], ..DraftPlan::default() };
-        check(draft, &[], &grants).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
+        let passed = report.clone().unwrap();
+        let draft = DraftPlan { entries: vec![entry], report: passed, ..DraftPlan::default() };
+        check(draft, &[], &grants, &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
     };
     use Netns::{Container, Host};
-    for fine in [
-        up(Host, "veth7"),
-        up(Container, "net1"),
-        up(Container, "eth0"),
-        address(Container, "net1", "10.77.0.5/24"),
-    ] {
+    for fine in [up(Container, "net1"), up(Container, "eth0"), address(Container, "net1", "10.77.0.5/24")] {
         assert_eq!(refused(fine.clone()), [], "{fine:?}");
     }
     for foreign in [
+        up(Host, "veth7"),
         up(Host, "veth8"),
         up(Host, "net1"),
         up(Container, "net2"),
         address(Container, "net1", "10.77.0.6/24"),
-        address(Host, "veth7", "10.77.0.1/8"),
     ] {
         assert_eq!(refused(foreign.clone()).len(), 1, "{foreign:?}");
     }
+    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 4, "neither link nor prefix nor kind");
 }

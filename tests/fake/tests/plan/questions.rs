@@ -15,8 +15,9 @@ fn a_plugin_may_ask_only_about_what_it_may_use() {
         }
     }
     let grants = grants();
+    let ipam = PluginName::parse("host-local").unwrap();
     let mut machine = Asked(Vec::new());
-    let mut facts = GrantedFacts::new(&mut machine, &grants, &grants.plugin);
+    let mut facts = GrantedFacts::new(&mut machine, &grants, &ipam);
     let link = |netns, text| Query::Link(LinkRef { netns, name: name(text) });
     let store = |dir: &str, network: &str| StoreRef {
         data_dir: dir.into(),

@@ -50,7 +50,7 @@ pub use route::Route;
 /// In the place of the SDK's: the verbs as functions of the module.
 #[macro_export]
 macro_rules! plugin {
-    (kind: $kind:ident, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
+    (kind: $kind:ident $(, type: $type:literal)?, versions: $versions:expr, add: $add:path $(, status: $status:path)? $(,)?) => {
         /// The verbs: `add`, and `status` where there is one.
         pub const VERBS: &[fn() -> Result<(), $crate::Error>] = &[$add, $($status)?];
     };

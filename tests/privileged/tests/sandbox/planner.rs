@@ -4,8 +4,8 @@ use super::{compile, delegating, linking, plain, plan, plan_with, recording, wit
 use std::time::{Duration, Instant};
 use wasm_cni::action::{Action, Lifetime};
 use wasm_cni::cni::{CniError, Command, Request, code};
-use wasm_cni::sandbox::{limits, manifest::Kind};
-use wasm_cni::value::derive;
+use wasm_cni::sandbox::limits;
+use wasm_cni::value::{Kind, derive};
 
 #[test]
 fn a_plugin_that_records_nothing_makes_an_empty_plan() {

@@ -150,18 +150,26 @@ impl Kind for MapPorts {
             Backend::Nftables => self.chain.is_empty() && self.comment == own.container.as_str(),
         };
         let mut refusals = required(is_named, NAMED);
-        let is_asked_for = self.mappings.iter().all(|mapping| grants.ports.mappings.contains(mapping));
+        let ports = &grants.own.ports;
+        let is_asked_for = self.mappings.iter().all(|mapping| ports.mappings.contains(mapping));
         refusals.extend(required(is_asked_for, "only ports that runtimeConfig maps are mapped"));
-        let conditions =
-            if self.address.is_ipv4() { &grants.ports.conditions_v4 } else { &grants.ports.conditions_v6 };
-        let is_conditioned = self.conditions.is_empty() || self.conditions == *conditions;
+        let conditions = if self.address.is_ipv4() { &ports.conditions_v4 } else { &ports.conditions_v6 };
+        let is_conditioned = self.conditions == *conditions;
         refusals.extend(required(is_conditioned, "conditions are those of the configuration"));
-        if let Some(Mark::Chain(chain)) = self.masquerade.as_ref().map(|masquerade| &masquerade.mark) {
-            let is_named = grants.ports.mark_chain.as_ref() == Some(chain);
-            refusals
-                .extend(required(is_named, "the chain that marks is the one that the configuration names"));
+        if let Some(masquerade) = &self.masquerade {
+            refusals.extend(required(ports.snat, "the configuration sets `snat` to false"));
+            let is_all = ports.masquerade_all || !masquerade.all;
+            refusals.extend(required(is_all, "the configuration does not set `masqAll`"));
+            let is_mark = match &masquerade.mark {
+                Mark::Bit(bit) => ports.mark_chain.is_none() && ports.mark_bit == *bit,
+                Mark::Chain(chain) => ports.mark_chain.as_ref() == Some(chain),
+            };
+            let rule = "packets are marked by the bit or the chain that the configuration names";
+            refusals.extend(required(is_mark, rule));
         }
-        refusals.extend(check.own(self.address));
+        let is_backend = ports.backend.is_none_or(|backend| backend == self.backend);
+        refusals.extend(required(is_backend, "the configuration names another `backend`"));
+        refusals.extend(check.own_network(self.address));
         refusals
     }
 
