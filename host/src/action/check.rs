@@ -1,6 +1,6 @@
 //! The default policy: the checks that the modules of actions share.
 
-use super::{Action, AddAddress, CreateVeth, EnsureBridge, PortVlans, ReserveLease, of_kind};
+use super::{Action, PortVlans};
 use crate::policy::{Grants, Refusal, Resource, Rules};
 use crate::value::{Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
 use ipnetwork::IpNetwork;
@@ -75,8 +75,7 @@ impl Check<'_> {
     /// Requires an Ethernet address that the configuration names, or that derives from the attachment (`derived`) or from
     /// an IPv4 address of the link in this plan. Another one could be that of another container.
     pub fn mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses =
-            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address);
+        let addresses = self.added().filter(|(to, _)| *to == link).map(|(_, address)| address);
         let of_address = addresses.filter_map(|address| derive::mac_of(&[address]));
         let is_own = mac == derived || of_address.into_iter().any(|of_address| of_address == mac);
         let rule = format!("{mac} is no configured Ethernet address, and none that the host derives");
@@ -89,21 +88,49 @@ impl Check<'_> {
         required(is_named, "the link in the container is called as CNI_IFNAME says")
     }
 
+    /// The bridges that the plan makes or uses.
+    fn bridges(&self) -> impl Iterator<Item = &IfName> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::EnsureBridge(bridge) = action { Some(&bridge.name) } else { None }
+        })
+    }
+
+    /// The host's ends of the veth pairs that the plan makes.
+    fn host_ends(&self) -> impl Iterator<Item = &IfName> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::CreateVeth(veth) = action { Some(&veth.peer.name) } else { None }
+        })
+    }
+
+    /// The addresses that the plan adds to links.
+    fn added(&self) -> impl Iterator<Item = (&LinkRef, IpNetwork)> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::AddAddress(add) = action { Some((&add.link, add.address)) } else { None }
+        })
+    }
+
+    /// The addresses that the plan leases.
+    fn leased(&self) -> impl Iterator<Item = IpAddr> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::ReserveLease(lease) = action { Some(lease.address) } else { None }
+        })
+    }
+
     /// Whether the plan makes or uses a bridge with this name.
     pub fn is_bridge(&self, name: &IfName) -> bool {
-        of_kind::<EnsureBridge>(self.plan).any(|bridge| bridge.name == *name)
+        self.bridges().any(|bridge| bridge == name)
     }
 
     /// Whether the plan makes a veth pair whose host end has this name.
     pub fn is_host_end(&self, name: &IfName) -> bool {
-        of_kind::<CreateVeth>(self.plan).any(|veth| veth.peer.name == *name)
+        self.host_ends().any(|end| end == name)
     }
 
     /// Requires the Ethernet address of a shared link: it derives from the link's name (`derived`), or from the address
     /// of a gateway on it. A configured address is that of the container.
     pub fn bridge_mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
         let addresses: Vec<IpNetwork> =
-            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address).collect();
+            self.added().filter(|(to, _)| *to == link).map(|(_, address)| address).collect();
         let is_derived = mac == derive::mac_of(&addresses).unwrap_or(derived);
         required(is_derived, "the Ethernet address of a shared link derives from its name or its gateway")
     }
@@ -196,10 +223,10 @@ impl Check<'_> {
             refusals.extend(required(report.passed.is_empty(), "only a chained plugin passes prevResult on"));
         }
         let first = report.links.first();
-        let bridge = of_kind::<EnsureBridge>(self.plan).next();
+        let bridge = self.bridges().next();
         let is_bridge_first = match (first, bridge) {
             (None, _) => true,
-            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == bridge.name,
+            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == *bridge,
             (Some(first), None) => {
                 first.netns == Netns::Host || report.links.iter().all(|link| link.netns == Netns::Container)
             }
@@ -212,10 +239,9 @@ impl Check<'_> {
     /// Requires that a result has every address that the plan gives to the container: others are masqueraded, isolated
     /// and forwarded by the result.
     pub fn all_reported(&self, report: &Report) -> Vec<Refusal> {
-        let mut added = of_kind::<AddAddress>(self.plan).filter(|add| add.link.netns == Netns::Container);
-        let is_reported = |add: &AddAddress| {
-            let own = self.grants.own.kind == Kind::Chained;
-            own || report.ips.iter().any(|ip| ip.address == add.address)
+        let mut added = self.added().filter(|(to, _)| to.netns == Netns::Container);
+        let is_reported = |(_, address): (&LinkRef, IpNetwork)| {
+            self.grants.own.kind == Kind::Chained || report.ips.iter().any(|ip| ip.address == address)
         };
         required(added.all(is_reported), "a result has every address that the container gets")
     }
@@ -224,7 +250,7 @@ impl Check<'_> {
     /// range that the configuration or policy names. An address that only a component reports does not count: it could
     /// belong to another container.
     pub fn is_own(&self, address: IpAddr) -> bool {
-        let is_leased = of_kind::<ReserveLease>(self.plan).any(|lease| lease.address == address);
+        let is_leased = self.leased().any(|leased| leased == address);
         let allowed =
             || self.rules.refuse(&Resource::Address(single(address)), false, String::new).is_empty();
         self.grants.is_named(address) || (is_leased && (self.grants.is_in_range(address) || allowed()))
@@ -234,7 +260,7 @@ impl Check<'_> {
     fn subnets(&self) -> impl Iterator<Item = Subnet> {
         let in_plan = |subnet: &Subnet| {
             self.grants.addresses.contains(subnet)
-                || of_kind::<ReserveLease>(self.plan).any(|lease| subnet.address.contains(lease.address))
+                || self.leased().any(|leased| subnet.address.contains(leased))
         };
         self.grants.subnets().filter(move |subnet| in_plan(subnet))
     }
@@ -268,10 +294,9 @@ impl Check<'_> {
     /// Whether the plan makes the host a router: by a bridge for which the configuration says so, or by a veth pair
     /// without a bridge.
     pub fn is_router(&self) -> bool {
-        let mut veths = of_kind::<CreateVeth>(self.plan);
-        match of_kind::<EnsureBridge>(self.plan).next() {
+        match self.bridges().next() {
             Some(_) => self.grants.own.link.is_gateway,
-            None => self.grants.own.kind == Kind::Main && veths.next().is_some(),
+            None => self.grants.own.kind == Kind::Main && self.host_ends().next().is_some(),
         }
     }
 
@@ -289,7 +314,7 @@ impl Check<'_> {
     /// Whether the prefix of a container's address is not shorter than that of its network.
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
         self.grants.subnets().any(|subnet| {
-            subnet.address.contains(address.ip()) && subnet.address.prefix().max(1) <= address.prefix()
+            subnet.address.contains(address.ip()) && subnet.address.prefix() <= address.prefix()
         })
     }
 }

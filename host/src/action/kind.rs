@@ -97,3 +97,12 @@ impl Action {
         self == repair || self.kind().covers(repair)
     }
 }
+
+/// The actions of one kind in a plan: `of_kind::<CreateVeth>(plan)`.
+pub fn of_kind<'a, T>(plan: &[&'a Action]) -> impl Iterator<Item = &'a T>
+where
+    &'a T: TryFrom<&'a Action>,
+    T: 'a,
+{
+    plan.iter().filter_map(|action| <&T>::try_from(action).ok())
+}

@@ -27,7 +27,7 @@ pub mod undo;
 
 pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};
 pub use delegate::{Delegate, EndDelegate};
-pub use kind::Kind;
+pub use kind::{Kind, of_kind};
 pub use lease::{ReleaseLease, ReserveLease, RestoreLastReserved};
 pub use link::announce::Announce;
 pub use link::attribute::RestoreLink;
@@ -93,15 +93,6 @@ macro_rules! list {
             }
         })*
     };
-}
-
-/// The actions of one kind in a plan: `of_kind::<CreateVeth>(plan)`.
-pub fn of_kind<'a, T>(plan: &[&'a Action]) -> impl Iterator<Item = &'a T>
-where
-    &'a T: TryFrom<&'a Action>,
-    T: 'a,
-{
-    plan.iter().filter_map(|action| <&T>::try_from(action).ok())
 }
 
 list! {

@@ -98,6 +98,8 @@ pub fn read(config: &Object, args: &str, keys: &[NamingKey]) -> Named {
             Names::ChosenInArgs => named.addresses.extend(chosen(args)),
         }
     }
+    // `0.0.0.0` is no address of a link (`inet_insert_ifa` in the kernel's net/ipv4/devinet.c).
+    named.addresses.retain(|subnet| !subnet.address.ip().is_unspecified());
     named
 }
 

@@ -166,6 +166,13 @@ impl Grants {
         self.own.sets.iter().flatten().any(|range| range.leases(address))
     }
 
+    /// Whether `route_localnet` of a link of the host may be set for mapped ports: the host found that packets to the
+    /// container leave by it, or an earlier plugin reported it.
+    pub fn leads_to_container(&self, link: &IfName) -> bool {
+        let reported = LinkRef { netns: Netns::Host, name: link.clone() };
+        self.routes_to_own.contains(link) || self.previous_links.contains(&reported)
+    }
+
     /// Whether a link of the host leads to this attachment alone or to its network: its host's end, or a link that an
     /// earlier plugin reported. The way to an address behind the host's uplink is not told: ports of the uplink are not
     /// the attachment's. A result without interfaces (before version 0.3.0) tells nothing, and excludes nothing.

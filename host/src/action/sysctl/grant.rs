@@ -71,7 +71,7 @@ fn routes_localnet(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>)
         && family == "ipv4"
         && set.key.as_str().ends_with("/route_localnet")
         && set.value == "1"
-        && grants.routes_to_own.iter().any(|own| own.as_str() == link)
+        && IfName::parse(link).is_ok_and(|link| grants.leads_to_container(&link))
 }
 
 /// On the host itself: only forwarding, for a family of the attachment's addresses.
