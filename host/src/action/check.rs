@@ -184,7 +184,9 @@ impl Check<'_> {
         let of_address = |subnet: &Subnet| {
             subnet.address.contains(address.ip()) && subnet.address.prefix() == address.prefix()
         };
-        let has_prefix = self.grants.subnets().any(|subnet| of_address(&subnet)) || !refusals.is_empty();
+        // A rule about all addresses is about no network.
+        let is_named = address.prefix() > 0 && self.grants.subnets().any(|subnet| of_address(&subnet));
+        let has_prefix = is_named || !refusals.is_empty();
         refusals.extend(required(has_prefix, "its prefix is not that of its network"));
         refusals
     }
