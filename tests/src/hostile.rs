@@ -109,9 +109,9 @@ impl Attack {
         };
         let json = |key: &str| {
             let texts: Vec<String> = all(key);
-            texts.first().map(|text| {
-                serde_json::from_str(text).unwrap_or_else(|e| panic!("{name}: {key}: {e}"))
-            })
+            texts
+                .first()
+                .map(|text| serde_json::from_str(text).unwrap_or_else(|e| panic!("{name}: {key}: {e}")))
         };
         let plugin = one("as", "bridge");
         let kind = one("kind", Role::of(&plugin).kind());

@@ -1,7 +1,7 @@
 //! The default policy: the checks that the modules of actions share.
 
 use super::{Action, AddAddress, CreateVeth, EnsureBridge, PortVlans, ReserveLease, of_kind};
-use crate::policy::{Grants, Refusal, Resource, Rules};
+use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
@@ -140,6 +140,23 @@ impl Check<'_> {
         self.rules.refuse(&Resource::Address(single(address.ip())), self.is_own(address.ip()), rule)
     }
 
+    /// Requires an address of this attachment with the prefix of its network, and `ipMasq`. With another prefix the rule
+    /// would accept what a later rule of the same chain masquerades.
+    pub fn masqueraded(&self, address: IpNetwork) -> Vec<Refusal> {
+        let mut refusals = self.own(address);
+        let mut of_address = self.grants.subnets().filter(|subnet| subnet.address.contains(address.ip()));
+        let has_prefix = of_address.any(|subnet| subnet.address.prefix() == address.prefix());
+        let is_free = !self.is_own(address.ip());
+        refusals.extend(required(
+            has_prefix || is_free,
+            "masquerading keeps the prefix of the address's network",
+        ));
+        let rule = || "the configuration does not say `ipMasq`".to_owned();
+        let resource = Resource::Capability(Capability::Nat);
+        refusals.extend(self.rules.refuse(&resource, self.grants.own.link.masquerades, rule));
+        refusals
+    }
+
     /// Requires an address of this attachment with the prefix of its network and a gateway of that network. A native
     /// plugin that gets the result gives them to the host.
     pub fn reported(&self, ip: &Ip) -> Vec<Refusal> {
@@ -165,8 +182,10 @@ impl Check<'_> {
             (&passed.name, &passed.sandbox) == (&previous.name, &previous.sandbox)
         };
         let passed = report.passed.iter().zip(&self.grants.previous);
-        let all_passed =
-            report.passed.len() <= self.grants.previous.len() && passed.into_iter().all(is_passed);
+        let (count, all) = (report.passed.len(), self.grants.previous.len());
+        // A main plugin has no use for prevResult. What a chained plugin leaves out would mislead those after it.
+        let is_whole = count == all || (count == 0 && self.grants.own.kind != Kind::Chained);
+        let all_passed = is_whole && passed.into_iter().all(is_passed);
         let mut refusals = required(all_passed, "interfaces of prevResult are passed on unchanged");
         let is_sorted = report.links.is_sorted_by_key(|link| link.netns == Netns::Container);
         let first = report.links.first().map(|link| &link.name);

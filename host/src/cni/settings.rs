@@ -56,6 +56,8 @@ pub struct LinkConfig {
     pub promiscuous: bool,
     /// `forceAddress`: conflicting addresses of a bridge are removed for the gateway.
     pub forces_address: bool,
+    /// `isGateway` or `isDefaultGateway`: the host gets the address of the gateway.
+    pub is_gateway: bool,
     /// `macspoofchk`.
     pub checks_source_mac: bool,
     /// `portIsolation`.
@@ -171,6 +173,7 @@ impl Config {
             mtu: self.get("mtu").and_then(Value::as_u64).and_then(|mtu| u32::try_from(mtu).ok()),
             promiscuous: self.is_set("promiscMode"),
             forces_address: self.is_set("forceAddress"),
+            is_gateway: self.is_set("isGateway") || self.is_set("isDefaultGateway"),
             checks_source_mac: self.is_set("macspoofchk"),
             is_isolated: self.is_set("portIsolation"),
             masquerades: self.is_set("ipMasq"),

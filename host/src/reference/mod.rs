@@ -89,15 +89,18 @@ fn type_grants(request: &Request, config: &Config, previous: Option<&Report>, cl
     let keys: Vec<_> = keys.chain(ipam.map(of_ipam).into_iter().flatten()).copied().collect();
     let named = config.named(&request.args, &keys);
     let is_ipam = ipam.is_some();
+    let link = config.link(&request.args);
     TypeGrants {
         kind,
         capabilities: known.capabilities.unwrap_or(kinds::capabilities(kind)),
-        delegated: kinds::capabilities(Kind::Ipam),
+        is_gateway: kind == Kind::Main && (known.is_gateway)(&link),
+        makes_pairs: kind == Kind::Main && known.makes_pairs,
+        delegated: ipam.and_then(|ipam| ipam.capabilities).unwrap_or(kinds::capabilities(Kind::Ipam)),
         links: named.links,
         addresses: named.addresses,
         sets: named.sets,
         delegate: config.ipam_type().filter(|_| kind == Kind::Main).map(str::to_owned),
-        link: config.link(&request.args),
+        link,
         sysctls: match known.sets_sysctls {
             true => config.sysctls(&request.attachment.interface).into_keys().collect(),
             false => BTreeSet::new(),

@@ -31,9 +31,9 @@ fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand
     }
     let met = move |plan: &[&Action], _: &Report| {
         sysctls.iter().all(|(key, value)| {
-            let is_it =
-                |set: &SetSysctl| set.netns == Netns::Container && set.key == *key && set.value == *value;
-            of_kind::<SetSysctl>(plan).any(is_it)
+            let is_of_key = |set: &&SetSysctl| set.netns == Netns::Container && set.key == *key;
+            let is_it = |set: &SetSysctl| set.value == *value;
+            of_kind::<SetSysctl>(plan).filter(is_of_key).last().is_some_and(is_it)
         })
     };
     vec![Demand::new("sysctl", "every parameter with its value", met)]

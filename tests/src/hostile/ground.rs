@@ -87,9 +87,7 @@ impl Ground {
         install(&self.plugins, &attack.plugin, &attack.component);
         let called = if attack.role() == Role::Ipam { "bridge" } else { &*attack.plugin };
         let config = attack.config(&self.previous).to_string();
-        let call = |verb: &str| {
-            Call::new(&self.plugins, called, verb, &config).env("CNI_ARGS", &attack.args)
-        };
+        let call = |verb: &str| Call::new(&self.plugins, called, verb, &config).env("CNI_ARGS", &attack.args);
         let run = call(&attack.verb);
         let (mut reply, mut answer) = self.answer(attack, &run);
         for _ in 0..5 {

@@ -172,6 +172,9 @@ impl Kind for SetLink {
         if self.link.netns == Netns::Host {
             let is_own = check.is_host_end(&self.link.name) || check.is_own_end(&self.link.name);
             refusals.extend(required(is_own, "a link that others use keeps its attributes"));
+            // A bridge takes the lowest MTU of its ports.
+            let is_sized = !matches!(self.attribute, LinkAttribute::Mtu(_));
+            refusals.extend(required(is_sized, "the MTU of the host's end stays as it is"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
             refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));

@@ -146,6 +146,7 @@ impl Kind for CreateVeth {
         let (grants, peer) = (check.grants, &self.peer);
         let is_ours =
             grants.host_veths.contains(&peer.name) && peer.alias == derive::alias(&grants.attachment);
+        let is_sized = peer.master.is_none() || self.mtu.is_none() || self.mtu == grants.own.link.mtu;
         let has_bridge = peer.master.as_ref().is_none_or(|master| check.is_bridge(master));
         let mut refusals = check.maker();
         refusals.extend(check.interface(&self.name));
@@ -158,6 +159,10 @@ impl Kind for CreateVeth {
         ));
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
+        refusals.extend(required(grants.own.makes_pairs, "the plugin's type makes no veth pair"));
+        // A bridge takes the lowest MTU of its ports.
+        refusals
+            .extend(required(is_sized, "the MTU of a bridge's port is the one that the configuration names"));
         refusals.extend(check.vlans(&peer.vlans));
         refusals
     }

@@ -81,10 +81,14 @@ fn forwarding(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
         "net/ipv6/conf/all/forwarding" => Some(false),
         _ => None,
     };
-    let is_on = set.value == "1" && check.grants.own.kind == Kind::Main;
+    let is_main = check.grants.own.kind == Kind::Main;
+    let is_on = set.value == "1" && is_main && check.grants.own.is_gateway;
     let is_of_family = is_ipv4.is_some_and(|is_ipv4| check.has_family(is_ipv4));
     let rule = || match is_ipv4 {
         Some(_) if is_on => "no address of this attachment has that family".to_owned(),
+        Some(_) if is_main && set.value == "1" => {
+            "the configuration does not make the host a gateway".to_owned()
+        }
         _ => "on the host only forwarding may be switched on, and only by a main plugin".to_owned(),
     };
     check.rules.refuse(&Resource::Sysctl(&set.key), is_on && is_of_family, rule)

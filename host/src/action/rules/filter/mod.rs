@@ -20,7 +20,8 @@ use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{Edit as Line, Family, Table, failed};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
-use crate::policy::{Capability, Refusal};
+use crate::policy::{Capability, Refusal, Resource};
+use crate::value::Kind as PluginKind;
 use std::net::IpAddr;
 
 impl FilterRule {
@@ -130,10 +131,14 @@ impl Kind for FilterRule {
         }
     }
 
-    /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge.
+    /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge. A
+    /// main plugin has the capability for [`CheckSourceMac`](crate::action::CheckSourceMac).
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let firewall = &check.grants.own.firewall;
-        match self {
+        let is_chained = check.grants.own.kind == PluginKind::Chained;
+        let rule = || "only a chained plugin lets the host forward packets or isolates bridges".to_owned();
+        let mut refusals = check.rules.refuse(&Resource::Capability(Capability::Filter), is_chained, rule);
+        refusals.extend(match self {
             FilterRule::AllowForward { address, admin_chain } => {
                 let is_named = firewall.admin_chain == *admin_chain;
                 let rule = "the administrator's chain is the one that the configuration names";
@@ -151,7 +156,8 @@ impl Kind for FilterRule {
                 let rule = "the zone is the one that the configuration names";
                 [required(is_named, rule), check.own(single(*address))].concat()
             }
-        }
+        });
+        refusals
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

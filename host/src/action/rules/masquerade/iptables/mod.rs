@@ -64,7 +64,7 @@ impl Kind for Masquerade {
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let own = &check.grants.attachment;
         let is_named = self.chain == derive::chain(own) && self.comment == derive::comment(own);
-        [required(is_named, NAMED), check.own(self.address)].concat()
+        [required(is_named, NAMED), check.masqueraded(self.address)].concat()
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {

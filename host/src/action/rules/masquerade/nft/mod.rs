@@ -59,7 +59,7 @@ impl Kind for MasqueradeNft {
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let mut refusals = required(self.comment == derive::nft_comment(&check.grants.attachment), NAMED);
-        refusals.extend(check.own(self.address));
+        refusals.extend(check.masqueraded(self.address));
         refusals
     }
 
