@@ -1,9 +1,14 @@
 //! The hostile corpus: `tests/hostile`; its README has the format of an attack.
 
-use crate::guest::{component_with, install, with_parts};
-use crate::{Call, Machine, NOTHING, Reply, dist, repository, walkthrough};
+mod ground;
+
+pub use ground::{Ground, Verdict};
+
+use crate::guest::{component_with, with_parts};
+use crate::{Reply, repository, walkthrough};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The time limit of an attack, also on a busy machine; the error contains the limit that ended it earlier.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -13,14 +18,6 @@ const LOG_BYTES: usize = 256 << 10;
 
 /// The limit of an answer, in bytes: a line of 4 KiB and details of 64 KiB, as JSON.
 const ANSWER_BYTES: usize = 80 << 10;
-
-/// The host before an attack: an interface of its own, a bridge and chains of others, and a container with a lease on
-/// the network. The operator has an address on the network's bridge, too.
-const OTHERS: &str = "ip link add eth0 type veth peer name uplink && ip address add 192.0.2.1/24 dev eth0 && \
-    ip link set eth0 up && ip link set uplink up && ip route add default via 192.0.2.254 && \
-    ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up && \
-    iptables -t nat -N DOCKER && iptables -t nat -A DOCKER -i docker0 -j RETURN && \
-    iptables -t nat -N KUBE-SERVICES && iptables -t nat -A PREROUTING -j KUBE-SERVICES";
 
 /// A component that does what no plugin may do, and the expected refusal.
 #[derive(Debug)]
@@ -32,6 +29,12 @@ pub struct Attack {
     /// The plugin that it replaces.
     plugin: String,
     verb: String,
+    /// Members that replace those of the configuration; `null` removes one.
+    changes: Value,
+    /// `CNI_ARGS`.
+    args: String,
+    /// Replaces `prevResult`.
+    previous: Option<Value>,
     code: u64,
     /// Texts in message and details.
     expected_words: Vec<String>,
@@ -39,15 +42,44 @@ pub struct Attack {
     is_twice: bool,
 }
 
-/// The result of an attack.
-#[derive(Debug)]
-pub struct Verdict {
-    /// The name of the attack.
-    pub attack: String,
-    /// What is wrong with the answer.
-    pub answer: Vec<String>,
-    /// How the machine differs.
-    pub changes: Vec<String>,
+/// The place of a plugin in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Main,
+    Ipam,
+    Chained,
+}
+
+/// The kinds of machines on which attacks are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// The plugin is the first of its chain, or its IPAM plugin.
+    First,
+    /// An honest bridge ran before.
+    Chained,
+    /// Debian's bridge calls the plugin.
+    Native,
+}
+
+impl Role {
+    /// The place of a shipped plugin.
+    fn of(plugin: &str) -> Self {
+        match plugin {
+            "bridge" | "dummy" => Role::Main,
+            "host-local" | "static" => Role::Ipam,
+            "portmap" | "firewall" | "bandwidth" | "tuning" | "loopback" => Role::Chained,
+            _ => panic!("no attack replaces {plugin}"),
+        }
+    }
+
+    /// The kind in the manifest.
+    fn kind(self) -> &'static str {
+        match self {
+            Role::Main => "main",
+            Role::Ipam => "ipam",
+            Role::Chained => "chained",
+        }
+    }
 }
 
 impl Attack {
@@ -75,22 +107,70 @@ impl Attack {
             let all: Vec<String> = all(key);
             all.first().cloned().unwrap_or_else(|| otherwise.to_owned())
         };
+        let json = |key: &str| {
+            let texts: Vec<String> = all(key);
+            texts
+                .first()
+                .map(|text| serde_json::from_str(text).unwrap_or_else(|e| panic!("{name}: {key}: {e}")))
+        };
+        let plugin = one("as", "bridge");
+        let kind = one("kind", Role::of(&plugin).kind());
         let component = match name.strip_suffix(".component.wat") {
-            Some(_) => with_parts(&text),
+            Some(_) => with_parts(&kind, &text),
             None => {
                 let (body, fields) = text.split_once(";; fields\n").unwrap_or((&text, ""));
-                component_with(&format!("{body} (i32.const 0)"), fields)
+                component_with(&kind, &format!("{body} (i32.const 0)"), fields)
             }
         };
         Attack {
             component,
-            plugin: one("as", "bridge"),
+            plugin,
             verb: one("verb", "ADD"),
+            changes: json("config").unwrap_or_else(|| json!({})),
+            args: one("args", ""),
+            previous: json("previous"),
             code: one("code", "").parse().unwrap_or_else(|e| panic!("{name} has no code: {e}")),
             expected_words: all("told"),
             is_twice: one("twice", "no") == "yes",
             name: name.split_once('.').map_or_else(|| name.clone(), |(name, _)| name.to_owned()),
         }
+    }
+
+    /// The folder of the attack.
+    pub fn folder(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
+    /// Where it is tried.
+    pub fn site(&self) -> Site {
+        match self.role() {
+            _ if self.folder() == "native" => Site::Native,
+            Role::Chained => Site::Chained,
+            Role::Main | Role::Ipam => Site::First,
+        }
+    }
+
+    fn role(&self) -> Role {
+        Role::of(&self.plugin)
+    }
+
+    /// The configuration of the call: that of the walkthrough for this plugin, with the changes of the attack. A chained
+    /// plugin gets no `ipam`, and `previous`.
+    fn config(&self, previous: &Value) -> Value {
+        let mut config: Value = serde_json::from_str(&walkthrough("1.1.0")).expect("it is JSON");
+        match self.role() {
+            Role::Main => config["type"] = json!(self.plugin),
+            Role::Ipam => config["ipam"]["type"] = json!(self.plugin),
+            Role::Chained => {
+                config = json!({ "cniVersion": "1.1.0", "name": config["name"], "type": self.plugin,
+                    "prevResult": previous });
+            }
+        }
+        if let Some(previous) = &self.previous {
+            config["prevResult"] = previous.clone();
+        }
+        merge(&mut config, &self.changes);
+        config
     }
 
     /// What is wrong with an answer, stderr included.
@@ -127,88 +207,21 @@ impl Attack {
     }
 }
 
-/// A machine for all attacks, because no attack changes it.
-#[derive(Debug)]
-pub struct Ground {
-    machine: Machine,
-    plugins: PathBuf,
-    before: String,
-}
-
-impl Ground {
-    /// A machine with [`OTHERS`], and a container for the attacks.
-    pub fn new() -> Self {
-        let machine = Machine::new();
-        let plugins = machine.plugins();
-        machine.sh(OTHERS);
-        machine.netns("other");
-        Call::new(&plugins, "bridge", "ADD", &walkthrough("1.1.0")).container("other").ok(&machine);
-        machine.sh("ip address add 10.200.0.1/24 dev cni_bridge0");
-        machine.netns("1234567890");
-        let before = machine.snapshot();
-        Ground { machine, plugins, before }
+/// Merges `changes` into a value (RFC 7396): `null` removes a member.
+fn merge(value: &mut Value, changes: &Value) {
+    let Value::Object(changes) = changes else {
+        *value = changes.clone();
+        return;
+    };
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
     }
-
-    /// Runs an attack.
-    pub fn attack(&mut self, attack: &Attack) -> Verdict {
-        install(&self.plugins, &attack.plugin, &attack.component);
-        let call = Call::new(&self.plugins, "bridge", &attack.verb, &walkthrough("1.1.0"));
-        let (mut reply, mut answer) = self.answer(attack, &call);
-        for _ in 0..5 {
-            // On a busy machine, another time limit may end the attack before the expected limit does.
-            if !answer.is_empty() && reply.stdout.contains("the plugin exceeded a limit: time") {
-                (reply, answer) = self.answer(attack, &call);
-            }
+    let members = value.as_object_mut().expect("it is an object");
+    for (key, change) in changes {
+        match change {
+            Value::Null => drop(members.remove(key)),
+            change => merge(members.entry(key).or_insert(Value::Null), change),
         }
-        if attack.is_twice && call.run(&self.machine).stdout != reply.stdout {
-            answer.push("another answer the second time".to_owned());
-        }
-        let changes = self.machine.changes(&self.before);
-        if !changes.is_empty() {
-            self.before = self.machine.snapshot();
-        }
-        let honest = format!("{}.wasm", attack.plugin);
-        std::fs::copy(dist().join(&honest), self.plugins.join(&honest)).expect("the plugin is put back");
-        Verdict { attack: attack.name.clone(), answer, changes }
-    }
-
-    fn answer(&self, attack: &Attack, call: &Call) -> (Reply, Vec<String>) {
-        let begun = Instant::now();
-        let reply = call.run(&self.machine);
-        let took = begun.elapsed();
-        let mut faults = attack.faults(&reply);
-        if took > PATIENCE {
-            faults.push(format!("it took {took:?}"));
-        }
-        (reply, faults)
-    }
-
-    /// Whether the network still works: another container's journal is complete, and addresses are left.
-    pub fn assert_well(&self) {
-        let call = |verb: &str| Call::new(&self.plugins, "bridge", verb, &walkthrough("1.1.0"));
-        assert!(call("ADD").ok(&self.machine).contains("10.15.20.3/24"), "the next address, not a later one");
-        call("DEL").ok(&self.machine);
-        call("DEL").container("other").ok(&self.machine);
-        assert_eq!(self.machine.sh("ls /run/wasm-cni/attachments"), "");
-        assert!(!self.machine.sh("iptables-save -t nat; ip link").contains("CNI-"));
-    }
-}
-
-impl Default for Ground {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Verdict {
-    /// Whether the host refused the attack with the expected error.
-    pub fn is_refused(&self) -> bool {
-        self.answer.is_empty()
-    }
-
-    /// Whether the machine is byte for byte as before.
-    pub fn is_unchanged(&self) -> bool {
-        self.changes == NOTHING
     }
 }
 

@@ -171,7 +171,7 @@ impl Check<'_> {
     pub fn masquerade(&self, address: IpNetwork, backend: Backend) -> Vec<Refusal> {
         let link = &self.grants.own.link;
         let is_asked_for = link.masquerades && self.grants.own.kind == Kind::Main;
-        let mut refusals = required(is_asked_for, "the configuration does not set `ipMasq`");
+        let mut refusals = required(is_asked_for, "the configuration does not say `ipMasq`");
         let is_backend = link.masquerade_backend.is_none_or(|own| own == backend);
         refusals.extend(required(is_backend, "the configuration names another `ipMasqBackend`"));
         refusals.extend(self.own_network(address));
@@ -187,7 +187,7 @@ impl Check<'_> {
         // A rule about all addresses is about no network.
         let is_named = address.prefix() > 0 && self.grants.subnets().any(|subnet| of_address(&subnet));
         let has_prefix = is_named || !refusals.is_empty();
-        refusals.extend(required(has_prefix, "its prefix is not that of its network"));
+        refusals.extend(required(has_prefix, "its prefix is not that of the address's network"));
         refusals
     }
 
@@ -220,9 +220,15 @@ impl Check<'_> {
             };
             let is_whole = names(&report.passed) == names(&grants.previous)
                 && grants.addresses.iter().all(|own| report.ips.iter().any(|ip| ip.address == own.address));
-            refusals.extend(required(is_whole, "a chained plugin passes prevResult on whole"));
+            refusals.extend(required(
+                is_whole,
+                "interfaces of prevResult are passed on unchanged, and its addresses",
+            ));
         } else {
-            refusals.extend(required(report.passed.is_empty(), "only a chained plugin passes prevResult on"));
+            refusals.extend(required(
+                report.passed.is_empty(),
+                "only a chained plugin passes interfaces of prevResult on",
+            ));
         }
         let first = report.links.first();
         let bridge = self.bridges().next();
@@ -278,28 +284,11 @@ impl Check<'_> {
         self.subnets().any(|subnet| subnet.gateway() == Some(address))
     }
 
-    /// Requires a link of the host that may have the address of a gateway: a bridge, or the gateway of one of its VLANs, if
-    /// the configuration makes the host the gateway; or the host's end of this plan's veth pair. `is_whole` is whether
-    /// the prefix is complete (/32 or /128): on a veth pair, a shorter one would divert packets of other containers.
-    pub fn gateway_link(&self, name: &IfName, is_whole: bool) -> Vec<Refusal> {
-        let mut refusals = self.maker();
-        match self.is_host_end(name) {
-            true => refusals.extend(required(is_whole, "the gateway on a veth pair has a complete prefix")),
-            false => {
-                let is_gateway = self.grants.own.link.is_gateway;
-                refusals.extend(required(is_gateway, "the configuration does not set `isGateway`"));
-            }
-        }
-        refusals
-    }
-
-    /// Whether the plan makes the host a router: by a bridge for which the configuration says so, or by a veth pair
-    /// without a bridge.
+    /// Whether the host is the container's gateway: for the plugin's type, and on a bridge only if the configuration says
+    /// so.
     pub fn is_router(&self) -> bool {
-        match self.bridges().next() {
-            Some(_) => self.grants.own.link.is_gateway,
-            None => self.grants.own.kind == Kind::Main && self.host_ends().next().is_some(),
-        }
+        let own = &self.grants.own;
+        own.is_gateway && (self.bridges().next().is_none() || own.link.is_gateway)
     }
 
     /// Whether the prefix of a gateway's address is that of the network whose gateway it is, or complete (/32 or /128).

@@ -9,17 +9,17 @@ use std::path::Path;
 
 /// A component whose `add` runs `body`, core WebAssembly that returns an `i32`: 0 points to an `ok` in memory.
 pub fn component(body: &str) -> Vec<u8> {
-    component_with(body, "")
+    component_with("main", body, "")
 }
 
 /// A component whose verb is in an interface of another version.
 pub fn component_for(interface: &str) -> Vec<u8> {
-    text(interface, "")
+    text("main", interface, "")
 }
 
-/// A component whose `add` does nothing, with additional imports or core modules.
-pub fn with_parts(parts: &str) -> Vec<u8> {
-    text("wasm-cni:plugin/add@0.1.0", parts)
+/// A component whose `add` does nothing, with additional imports or core modules. `kind` is that of its manifest.
+pub fn with_parts(kind: &str, parts: &str) -> Vec<u8> {
+    text(kind, "wasm-cni:plugin/add@0.1.0", parts)
 }
 
 /// A component that records a bridge of each of these names.
@@ -49,7 +49,7 @@ pub fn up_again_and_again(name: &str, times: u32) -> Vec<u8> {
 }
 
 /// A component as text; the core module is its smallest part.
-fn text(interface: &str, parts: &str) -> Vec<u8> {
+fn text(kind: &str, interface: &str, parts: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
   (import "wasm-cni:plugin/types@0.1.0" (instance $types
@@ -60,7 +60,7 @@ fn text(interface: &str, parts: &str) -> Vec<u8> {
   (core module $module
     (memory (export "memory") 1)
     (func (export "add") (result i32) (i32.const 0))
-    (@custom "wasm-cni" "{{\"kind\":\"main\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}}"))
+    (@custom "wasm-cni" "{{\"kind\":\"{kind}\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}}"))
   (core instance $core (instantiate $module))
   (func $add (result (result (error $error))) (canon lift (core func $core "add") (memory (core memory $core "memory"))))
   (instance $verb (export "add" (func $add)))

@@ -171,7 +171,7 @@ impl Kind for SetLink {
         refusals.extend(check.link(&self.link));
         if self.link.netns == Netns::Host {
             // Not even the own host's end: a bridge takes on the lowest MTU of its ports.
-            refusals.extend(required(false, "links of the host keep their attributes"));
+            refusals.extend(required(false, "a link that others use keeps its attributes"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
             refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));
