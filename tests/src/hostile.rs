@@ -1,6 +1,6 @@
 //! The hostile corpus: `tests/hostile`; its README has the format of an attack.
 
-use crate::guest::{component_with, install, with_parts};
+use crate::guest::{component_with, install, with_parts, with_versions};
 use crate::{Call, Machine, NOTHING, Reply, dist, repository, walkthrough};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -76,7 +76,10 @@ impl Attack {
             all.first().cloned().unwrap_or_else(|| otherwise.to_owned())
         };
         let component = match name.strip_suffix(".component.wat") {
-            Some(_) => with_parts(&text),
+            Some(_) => match keys.iter().find(|(key, _)| *key == "versions") {
+                Some((_, versions)) => with_versions(&text, versions),
+                None => with_parts(&text),
+            },
             None => {
                 let (body, fields) = text.split_once(";; fields\n").unwrap_or((&text, ""));
                 component_with(&format!("{body} (i32.const 0)"), fields)
@@ -119,8 +122,14 @@ impl Attack {
             if output.len() > most {
                 faults.push(format!("{what} of {} bytes", output.len()));
             }
-            if let Some(odd) = output.chars().find(|c| c.is_control() && !"\n\t".contains(*c)) {
-                faults.push(format!("{odd:?} in the {what}"));
+            // Only programs read the answer. In JSON, every control character of ASCII is escaped.
+            let odd = if what == "log" {
+                terminal_control(output)
+            } else {
+                output.find(|c: char| c < ' ' && c != '\n')
+            };
+            if let Some(at) = odd {
+                faults.push(format!("{:?} in the {what}", &output[at..].chars().next()));
             }
         }
         faults
@@ -210,6 +219,14 @@ impl Verdict {
     pub fn is_unchanged(&self) -> bool {
         self.changes == NOTHING
     }
+}
+
+/// The position of the first character that changes how a terminal shows other text.
+pub fn terminal_control(text: &str) -> Option<usize> {
+    text.find(|c: char| {
+        c.is_control() && !"\n\t".contains(c)
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    })
 }
 
 fn folder() -> PathBuf {

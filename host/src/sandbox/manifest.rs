@@ -1,7 +1,7 @@
 //! The manifest of a component: what the host knows without running it. `wasm-cni-compile` includes this file by its
 //! path, because it writes what the host reads.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The version of the contract that this build implements. A component for any `0.1.x` is accepted if this build has
 /// all functions that it imports.
@@ -29,6 +29,7 @@ pub struct Declaration {
     /// The kind of the plugin.
     pub kind: Kind,
     /// The supported versions of the CNI specification.
+    #[serde(deserialize_with = "versions")]
     pub cni_versions: Vec<String>,
 }
 
@@ -40,6 +41,7 @@ pub struct Manifest {
     /// The kind of the plugin.
     pub kind: Kind,
     /// The supported versions of the CNI specification.
+    #[serde(deserialize_with = "versions")]
     pub cni_versions: Vec<String>,
     /// The imported functions except those of WASI, sorted: `links.[static]link.bridge`.
     pub imports: Vec<String>,
@@ -47,6 +49,20 @@ pub struct Manifest {
     pub wasi: Vec<String>,
     /// The exported verbs, sorted: `add`.
     pub exports: Vec<String>,
+}
+
+/// Versions of the specification. `noop`, a plugin for tests of runtimes, has `0.-42.0`.
+fn versions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let versions = Vec::<String>::deserialize(deserializer)?;
+    let is_version = |version: &&String| {
+        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte))
+    };
+    match versions.iter().find(|version| !is_version(version)) {
+        Some(version) => Err(de::Error::custom(format!(
+            "the CNI version {version:?} has more than digits, dots and minus"
+        ))),
+        None => Ok(versions),
+    }
 }
 
 impl Manifest {

@@ -10,7 +10,7 @@ use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::{Look, Machine};
 use crate::node::Node;
-use crate::plugin::Plugin;
+use crate::plugin::Description;
 use crate::reference::{self, host_local::stores};
 use crate::sandbox::Kind;
 use crate::section;
@@ -99,8 +99,8 @@ fn remains_of_type(
     if let Some(remains) = reference::of(&request.plugin).remains {
         return Some(remains(request, config, &node.state, look));
     }
-    let plugin = Plugin::find(node, request, &request.plugin).ok()?;
-    (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
+    let plugin = Description::find(node, request, &request.plugin).ok()?;
+    (plugin.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
 /// What can be derived from the attachment's name. For an IPAM plugin these are its leases. Without IPAM in the
