@@ -3,6 +3,7 @@
 
 use crate::cni::{CniError, ErrorKind, Request, code};
 use crate::policy::{AuditLog, Violation};
+use crate::printable::printable;
 use crate::timings::{self, Phases};
 use crate::value::{Attachment, NetworkName, PluginName};
 use serde::Serialize;
@@ -221,8 +222,9 @@ impl<'a> Record<'a> {
             phases_us: timings::phases(),
             trace_id: self.trace_id,
         };
-        let appended =
-            serde_json::to_string(&line).map_err(Into::into).and_then(|line| append(&log.file, &line));
+        let appended = serde_json::to_string(&line)
+            .map_err(Into::into)
+            .and_then(|line| append(&log.file, &printable(&line)));
         match &appended {
             Ok(()) => self.is_written = true,
             Err(error) => tracing::warn!("the audit log {} cannot be written: {error}", log.file.display()),

@@ -7,6 +7,7 @@ use crate::action::Delegate;
 use crate::cni::{CniError, Config, ErrorKind, Request, code, previous};
 use crate::machine::native;
 use crate::machine::port::Machine;
+use crate::printable::printable;
 use crate::sandbox::lookup::{self, Found};
 use crate::signal::Ended;
 use crate::value::{PluginName, Report};
@@ -99,7 +100,8 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
     })?;
     if status.success() {
         // The write fails only when our own stderr is closed. Then there is no way to report it.
-        let _ = io::stderr().write_all(&stderr);
+        let said = printable(&String::from_utf8_lossy(&stderr));
+        let _ = io::stderr().write_all(said.as_bytes());
         return Ok(stdout);
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

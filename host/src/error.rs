@@ -6,15 +6,6 @@ use crate::cni::{CniError, ErrorKind};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
 
-/// Escapes control characters in a text before it goes to a terminal. The text may contain a guest's words, and those
-/// could contain terminal escape sequences.
-pub fn printable(text: &str) -> String {
-    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    // The JSON escape, so that a text which is JSON stays valid JSON.
-    let shown = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    if text.contains(is_odd) { text.chars().map(shown).collect() } else { text.to_owned() }
-}
-
 impl From<MachineError> for CniError {
     fn from(error: MachineError) -> Self {
         let kind = match error {

@@ -43,10 +43,11 @@ fn attach(
     let policy = node.policy()?;
     let plugin = Plugin::find(node, request, &request.plugin)?;
     timings::ended("find");
-    plugin.gate_version(&config.cni_version)?;
-    plugin.check_config(config)?;
-    let (netns, previous) = (plugin.netns(node, request)?, plugin.previous(config)?);
-    let identity = plugin.identity.clone();
+    let description = &plugin.description;
+    description.gate_version(&config.cni_version)?;
+    description.check_config(config)?;
+    let (netns, previous) = (description.netns(node, request)?, description.previous(config)?);
+    let identity = description.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
 
     // Lock the attachment, and undo what an earlier ADD left of it.

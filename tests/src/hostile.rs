@@ -4,7 +4,7 @@ mod ground;
 
 pub use ground::{Ground, Verdict};
 
-use crate::guest::{component_with, with_parts};
+use crate::guest::{component_with, with_parts, with_versions};
 use crate::{Reply, repository, walkthrough};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -116,7 +116,10 @@ impl Attack {
         let plugin = one("as", "bridge");
         let kind = one("kind", Role::of(&plugin).kind());
         let component = match name.strip_suffix(".component.wat") {
-            Some(_) => with_parts(&kind, &text),
+            Some(_) => match keys.iter().find(|(key, _)| *key == "versions") {
+                Some((_, versions)) => with_versions(&kind, &text, versions),
+                None => with_parts(&kind, &text),
+            },
             None => {
                 let (body, fields) = text.split_once(";; fields\n").unwrap_or((&text, ""));
                 component_with(&kind, &format!("{body} (i32.const 0)"), fields)
@@ -199,8 +202,14 @@ impl Attack {
             if output.len() > most {
                 faults.push(format!("{what} of {} bytes", output.len()));
             }
-            if let Some(odd) = output.chars().find(|c| c.is_control() && !"\n\t".contains(*c)) {
-                faults.push(format!("{odd:?} in the {what}"));
+            // Only programs read the answer. In JSON, every control character of ASCII is escaped.
+            let odd = if what == "log" {
+                terminal_control(output)
+            } else {
+                output.find(|c: char| c < ' ' && c != '\n')
+            };
+            if let Some(at) = odd {
+                faults.push(format!("{:?} in the {what}", &output[at..].chars().next()));
             }
         }
         faults
@@ -223,6 +232,14 @@ fn merge(value: &mut Value, changes: &Value) {
             change => merge(members.entry(key).or_insert(Value::Null), change),
         }
     }
+}
+
+/// The position of the first character that changes how a terminal shows other text.
+pub fn terminal_control(text: &str) -> Option<usize> {
+    text.find(|c: char| {
+        c.is_control() && !"\n\t".contains(c)
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    })
 }
 
 fn folder() -> PathBuf {

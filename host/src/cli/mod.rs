@@ -15,8 +15,8 @@ mod runtime;
 mod table;
 
 use crate::cni::CniError;
-use crate::error::printable;
 use crate::node::Node;
+use crate::printable::printable;
 use crate::timings;
 use clap::{Parser, Subcommand};
 use printed::{Format, Printed, json};

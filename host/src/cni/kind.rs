@@ -112,8 +112,8 @@ kinds! {
     /// A signal ended the call. What it had done is undone.
     Ended => TRY_AGAIN_LATER, Details("try again; the runtime or an operator sent the signal");
 
-    /// STATUS: ADD would fail. The policy cannot be used or denies a plugin, or a component is missing or does not
-    /// compile. Plugins report it themselves when no address is left or their configuration is unusable.
+    /// STATUS: ADD would fail. The policy cannot be used or denies a plugin, or a component is missing, is not trusted or
+    /// was refused by the compiler. Plugins report it themselves when no address is left or their configuration is unusable.
     NotAvailable => NOT_AVAILABLE, Page("The message is the one of the ADD that would fail.");
 
     /// Policy denies actions of the plan; `details` lists every violation and the lines of policy that would allow
@@ -129,6 +129,9 @@ kinds! {
     DigestDenied => DENIED, Details("install the pinned component, or pin the new digest");
     /// Policy denies an action that a repair needs.
     RepairDenied => DENIED, Details("allow it in the policy, or delete the attachment and add it again");
+    /// Others than root or the caller can write the component or its directory, or own it: it is not run.
+    ComponentUntrusted => DENIED,
+        Details("`chown root` and `chmod go-w` the component and its directory, or use `wasm-cni install`");
     /// The policy file cannot be used: everything is denied.
     PolicyUnusable => DENIED, Details("`wasm-cni policy check` reads it in the same way");
 
@@ -140,7 +143,7 @@ kinds! {
     /// The plugin exceeded a limit, which is named: time, memory, actions, log, delegation.
     LimitExceeded => LIMIT, Details("raise the limit if the policy lowers it; otherwise this is a bug in the plugin");
     /// The compiler exceeded a limit: the component is too large or too complex.
-    CompileLimitExceeded => LIMIT, Details("build a smaller component");
+    CompileLimitExceeded => LIMIT, Details("build a smaller component; the refusal is remembered until the compiler or the component changes");
 
     /// The plan has an action that makes no sense: a bad name, a bad prefix, an unknown handle.
     InvalidPlan => INVALID_PLAN,
