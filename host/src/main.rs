@@ -11,6 +11,7 @@ use streams::{Input, fail, print, unbuffered_stdout};
 use wasm_cni::cni::{CniError, ErrorKind};
 use wasm_cni::error::printable;
 use wasm_cni::sandbox::planner::Waiting;
+use wasm_cni::stderr::{self, Stderr};
 use wasm_cni::value::PluginName;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{cli, panic, signal, timings};
@@ -43,13 +44,14 @@ fn main() -> ExitCode {
     let call = || verb::call(&node, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if environment::wants_timings() {
-        print(&mut io::stderr(), &timings::end());
+        print(&mut Stderr, &timings::end());
     }
     exit(match called {
         Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),
-        Ok(Output::Stderr(text)) => print(&mut io::stderr(), &text),
+        Ok(Output::Stderr(text)) => print(&mut Stderr, &text),
         Ok(Output::Dry(plan, error)) => {
-            print(&mut io::stderr(), &printable(&plan));
+            // Without a reader, the error on stdout still says that this was a dry run.
+            let _ = stderr::write_plan(&printable(&plan));
             fail(&error)
         }
         Err(error) => fail(&error),

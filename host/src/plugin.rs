@@ -62,6 +62,11 @@ impl Plugin {
         Ok(Plugin { name: name.clone(), code })
     }
 
+    /// The name of the plugin, and the SHA-256 of its component.
+    pub fn took_part(&self) -> (String, String) {
+        (self.name.to_string(), self.code.digest.clone())
+    }
+
     /// Refuses a component that imports an interface which policy denies to it on every network.
     pub fn check_imports(&self, policy: &Policy) -> Result<(), CniError> {
         policy.rules(&self.name, None).check_imports(&self.name, &self.code.manifest.imports)

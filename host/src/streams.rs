@@ -8,12 +8,13 @@ use std::os::fd::AsFd;
 use tracing::Level;
 use wasm_cni::cni::{CniError, result::go_json};
 use wasm_cni::signal;
+use wasm_cni::stderr::Stderr;
 
 /// Writes log lines of this level and above to stderr.
 pub fn log(level: Level) {
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| Stderr)
         // Otherwise, when stderr cannot be written, tracing reports that on stderr with a macro that panics.
         .log_internal_errors(false)
         .with_ansi(false)

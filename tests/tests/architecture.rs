@@ -14,22 +14,24 @@ use wasm_cni_tests::{repository, sources};
 
 /// A module directly below `host/src`, the modules that it may name, and the additional ones that its tests may name. A
 /// module names only modules above it in this table; tests may name others.
-const MODULES: [(&str, &str, &str); 26] = [
+const MODULES: [(&str, &str, &str); 28] = [
+    ("patience", "", ""),
     ("signal", "", ""),
+    ("stderr", "", ""),
     ("timings", "", ""),
     ("value", "", ""),
     ("cni", "value", ""),
     ("panic", "cni", ""),
-    ("machine", "signal value", ""),
+    ("machine", "patience signal value", ""),
     ("policy", "cni value", ""),
     ("action", "machine policy signal value", ""),
     ("plan", "action policy value", ""),
     ("sandbox", "action cni panic plan signal value", ""),
-    ("apply", "action machine plan signal timings value", ""),
+    ("apply", "action machine patience plan signal timings value", ""),
     ("error", "action apply cni machine", ""),
     ("audit", "cni policy timings value", ""),
     ("reference", "action apply cni machine policy value", ""),
-    ("delegate", "action cni machine sandbox signal value", ""),
+    ("delegate", "action cni machine sandbox signal stderr value", ""),
     ("node", "apply audit cni machine policy sandbox", ""),
     ("section", "action apply cni delegate error machine node panic plan value", ""),
     ("result", "action cni machine value", ""),
@@ -46,7 +48,7 @@ const MODULES: [(&str, &str, &str); 26] = [
     ),
     (
         "verb",
-        "action apply audit cni delegate error machine node plan planning plugin policy reference run \
+        "action apply audit cni delegate error machine node patience plan planning plugin policy reference run \
          sandbox section timings value",
         "",
     ),
@@ -54,10 +56,10 @@ const MODULES: [(&str, &str, &str); 26] = [
     ("install", "apply cni error node plugin sandbox value", ""),
     (
         "cli",
-        "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
+        "action apply audit chain cni error install node plan planning policy reference sandbox stderr timings value verb",
         "",
     ),
-    ("main", "apply cli cni error node panic planning policy sandbox signal timings value verb", ""),
+    ("main", "apply cli cni error node panic planning policy sandbox signal stderr timings value verb", ""),
 ];
 
 /// The closed lists. Only the rooms of a list name its members.

@@ -1,5 +1,6 @@
 //! Applying a checked plan, completely or not at all, and undoing it.
 
+mod bequest;
 pub mod execute;
 pub mod journal;
 mod lanes;
@@ -21,5 +22,5 @@ pub use observe::observe;
 pub use remains::{Inside, Remains};
 pub use repair::repair;
 pub use state_dir::StateDir;
-pub use undo::{Stuck, revert, rollback, undo_all};
+pub use undo::{Kept, Reverted, Stuck, revert, rollback, undo_all, undo_section};
 pub use verify::verify;

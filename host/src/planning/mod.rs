@@ -45,7 +45,7 @@ pub enum Stages<'a> {
         journal: &'a Journal,
         /// The identity of the container's namespace.
         netns_id: Option<NetnsId>,
-        /// The audit record. It is updated before anything is applied.
+        /// The audit record. It gets the components that took part, and is updated before anything is applied.
         record: &'a Record<'a>,
     },
     /// The plan ends with the stage: a dry run, or STATUS.
@@ -93,7 +93,7 @@ pub fn begin(
     earlier: Vec<Action>,
 ) -> Result<Begun, CniError> {
     plugin.check_imports(policy)?;
-    let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
+    let plugins = vec![plugin.took_part()];
     let delegates = plugin.code.manifest.delegates();
     let limits = lowered(policy.rules(&plugin.name, Some(&request.attachment.network)).limits());
     let planner = planner.begin(request.clone(), limits, plugin.code, earlier)?;
@@ -182,6 +182,9 @@ struct Planning<'a> {
 
 impl Planning<'_> {
     fn conclude(mut self, draft: Result<DraftPlan, CniError>, planner: Planner) -> Result<Planned, CniError> {
+        if let Stages::Applied { record, .. } = self.stages {
+            record.took_part(&self.plugins);
+        }
         let refusal = self.refusal.take();
         let result = match draft {
             Ok(draft) if !self.violations.is_empty() => {

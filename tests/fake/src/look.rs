@@ -96,7 +96,10 @@ impl Look for FakeMachine {
     }
 
     fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        Ok(self.space(netns)?.sysctls.links(directory))
+        match self.space(netns)?.sysctls.names(directory) {
+            names if names.is_empty() => Err(Errno::ENOENT.into()),
+            names => Ok(names),
+        }
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {

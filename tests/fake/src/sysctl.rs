@@ -129,8 +129,13 @@ impl Sysctls {
 
     /// The names of the links in `net/ipv4/conf` or `net/ipv6/conf`, including `all` and `default`.
     pub fn links(&self, directory: &str) -> Vec<String> {
+        self.names(directory)
+    }
+
+    /// The names in a directory. Empty if it does not exist.
+    pub fn names(&self, directory: &str) -> Vec<String> {
         let below = format!("{directory}/");
-        let name = |key: &String| Some(key.strip_prefix(&below)?.split_once('/')?.0.to_owned());
+        let name = |key: &String| Some(key.strip_prefix(&below)?.split('/').next()?.to_owned());
         let names: BTreeSet<String> = self.0.keys().filter_map(name).collect();
         names.into_iter().collect()
     }
