@@ -30,7 +30,7 @@ pub fn values(section: &Section, undone: &[Place]) -> Vec<(Place, Replaces)> {
 }
 
 /// Passes the values before these records on to the sections that need them. Returns the section as it is to be undone:
-/// without the records whose value a later section relies on.
+/// without the records whose value passed to a later section.
 ///
 /// The caller holds the lock of shared objects, so that two sections that are undone at the same time do not miss each
 /// other.
@@ -49,14 +49,13 @@ pub fn pass_on(section: &Section, values: &[(Place, Replaces)], state: &StateDir
         };
         let Some(next) = record(heir, at) else { continue };
         let (kind, done) = (next.action.kind(), next.done);
-        let relies = kind.replaces().is_some_and(|next| next.with.is_same(&replaces.with));
         let inherited = Inherited { step: at.step, action: at.action, effect: kind.inherit(done, before) };
         if let Err(error) = heir.bequeath(inherited) {
             tracing::warn!(%error, "a later attachment does not learn what was there before this one");
         }
-        if relies {
-            own.dismiss(place.step, place.action);
-        }
+        // The value is the heir's now, or that of its own heir. Even if it is the one that this record set, a later record
+        // set it too.
+        own.dismiss(place.step, place.action);
     }
     own
 }

@@ -211,14 +211,15 @@ impl Kind for SetLink {
         is_single.then(|| self.attribute.replaces_on(&self.link))
     }
 
-    /// The parameters that this action removed stay in its record.
+    /// The parameters that this action removed stay in its record, unless an earlier action had removed them before. This
+    /// action may have brought those back, with the kernel's values.
     fn inherit(&self, done: Done<'_>, old: Old) -> Effect {
         let with = Old::Attribute(self.attribute.clone());
         match (done.old(), old) {
             (Some(Old::Mtu(own)), Old::Attribute(LinkAttribute::Mtu(mtu))) => {
                 Effect::Replaced(Old::Mtu(OldMtu { mtu, ..own.clone() }))
             }
-            (_, old) if with.is_same(&old) => Effect::AlreadyThere,
+            (_, old @ Old::Attribute(_)) if with.is_same(&old) => Effect::AlreadyThere,
             (_, old) => Effect::Replaced(old),
         }
     }

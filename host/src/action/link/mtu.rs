@@ -72,7 +72,7 @@ impl OwnUndo for RestoreMtu {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Undone, MachineError> {
         let RestoreMtu { link, set, old } = self;
         let Some(found) = cx.seen(link)? else { return Ok(Undone::Gone) };
-        if found.mtu == old.mtu {
+        if found.mtu != *set && found.mtu == old.mtu {
             return Ok(Undone::Gone);
         }
         if found.mtu != *set {
@@ -80,9 +80,12 @@ impl OwnUndo for RestoreMtu {
                 format!("link {} was changed to {:?} by somebody else", link.name, found.mtu.to_string());
             return Ok(Undone::Left(text));
         }
-        let what = format!("failed to set the MTU of {:?} to {}", link.name.as_str(), old.mtu);
-        let sent = cx.machine.send(link.netns, vec![Request::SetMtu(found.index, old.mtu)]);
-        sent.into_iter().collect::<io::Result<()>>().map_err(|error| refused(what, error))?;
+        // The MTU that was set may have brought the parameters back, with the kernel's values.
+        if *set != old.mtu {
+            let what = format!("failed to set the MTU of {:?} to {}", link.name.as_str(), old.mtu);
+            let sent = cx.machine.send(link.netns, vec![Request::SetMtu(found.index, old.mtu)]);
+            sent.into_iter().collect::<io::Result<()>>().map_err(|error| refused(what, error))?;
+        }
         for (key, value) in &old.parameters {
             restore(link, key, value, cx)?;
         }
