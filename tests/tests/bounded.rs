@@ -59,7 +59,12 @@ fn a_log_that_nobody_reads_does_not_block_a_verb() {
     // What a reader reads is complete.
     install(&plugins, "bridge", &chatty(20, 3000));
     let reply = call("ADD").run(&machine);
-    assert_eq!(reply.stderr.matches('x').count(), 20 * 3000 + reply.stderr.lines().count() * 0, "{}", reply.stderr.len());
+    assert_eq!(
+        reply.stderr.matches('x').count(),
+        20 * 3000 + reply.stderr.lines().count() * 0,
+        "{}",
+        reply.stderr.len()
+    );
     call("DEL").ok(&machine);
 }
 
@@ -68,12 +73,18 @@ fn what_a_native_plugin_says_and_nobody_reads_does_not_block_a_verb() {
     let machine = machine();
     let plugins = Plugins::with_bridge(&machine);
     let result = r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.2/24"}]}"#;
-    plugins.script("odd", &format!("head -c 300000 /dev/zero | tr '\\0' x >&2\n[ $CNI_COMMAND = ADD ] && echo '{result}'\nexit 0"));
+    plugins.script(
+        "odd",
+        &format!(
+            "head -c 300000 /dev/zero | tr '\\0' x >&2\n[ $CNI_COMMAND = ADD ] && echo '{result}'\nexit 0"
+        ),
+    );
     let config = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "ipam": {"type": "odd"}}"#;
     for command in ["ADD", "CHECK", "DEL"] {
         let config = match command {
             "ADD" => config.to_owned(),
-            _ => config.replace("\"type\": \"bridge\"", &format!("\"type\": \"bridge\", \"prevResult\": {result}")),
+            _ => config
+                .replace("\"type\": \"bridge\"", &format!("\"type\": \"bridge\", \"prevResult\": {result}")),
         };
         let code = unread(&Call::new(plugins.path(), "bridge", command, &config), &machine);
         assert!(command == "CHECK" || code == Some(0), "{command}: {code:?}");
@@ -105,7 +116,9 @@ fn a_wait_that_cannot_end_is_none() {
     let machine = machine();
     let plugins = machine.plugins();
     let before = machine.snapshot();
-    for (times, prepare) in [(1, ""), (6, ""), (6, "(call $links.link.set-promiscuous (local.get $lo) (i32.const 0))")] {
+    for (times, prepare) in
+        [(1, ""), (6, ""), (6, "(call $links.link.set-promiscuous (local.get $lo) (i32.const 0))")]
+    {
         install(&plugins, "bridge", &waits(times, prepare));
         let begun = Instant::now();
         let (code, msg, _) = Call::new(&plugins, "bridge", "ADD", &walkthrough("1.0.0")).error(&machine);
@@ -150,7 +163,8 @@ fn rules_whose_comment_the_kernel_cuts_are_found_again() {
         // Either deletes what the other added.
         let reference = Path::new(REFERENCE);
         with_id(&plugins, "bridge", "ADD", &config, &id).ok(&machine);
-        let deleted = with_id(reference, "bridge", "DEL", &config, &id).env("CNI_PATH", REFERENCE).run(&machine);
+        let deleted =
+            with_id(reference, "bridge", "DEL", &config, &id).env("CNI_PATH", REFERENCE).run(&machine);
         assert_eq!((deleted.code, rules(&machine)), (Some(0), before.clone()), "{what}: {}", deleted.stdout);
         machine.sh("rm -rf /run/wasm-cni/attachments");
         with_id(reference, "bridge", "ADD", &config, &id).env("CNI_PATH", REFERENCE).ok(&machine);
@@ -198,7 +212,8 @@ fn the_audit_log_tells_a_refusal_from_a_guest_that_claims_one() {
     let count = cases.len();
     for (component, _, code) in &cases {
         install(&plugins, "bridge", component);
-        let call = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).env("WASM_CNI_POLICY", &policy.display().to_string());
+        let call = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH)
+            .env("WASM_CNI_POLICY", &policy.display().to_string());
         assert_eq!(call.error(&machine).0, *code);
     }
     let log = machine.sh("cat /var/lib/audit.jsonl");
@@ -220,11 +235,16 @@ fn the_code_of_a_native_plugin_is_passed_on_and_is_no_refusal() {
     let policy = machine.files().join("policy.toml");
     std::fs::write(&policy, "[audit]\nfile = \"/var/lib/audit.jsonl\"\n").unwrap();
     let config = r#"{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "ipam": {"type": "odd"}}"#;
-    let call = Call::new(plugins.path(), "bridge", "ADD", config).env("WASM_CNI_POLICY", &policy.display().to_string());
+    let call = Call::new(plugins.path(), "bridge", "ADD", config)
+        .env("WASM_CNI_POLICY", &policy.display().to_string());
     let (code, msg, _) = call.error(&machine);
     assert_eq!((code, msg.as_str()), (100, "mine"));
     let line: Value = serde_json::from_str(&machine.sh("cat /var/lib/audit.jsonl")).unwrap();
-    assert_eq!((&line["outcome"], &line["components"][0]["plugin"]), (&json!("rolled-back"), &json!("bridge")), "{line}");
+    assert_eq!(
+        (&line["outcome"], &line["components"][0]["plugin"]),
+        (&json!("rolled-back"), &json!("bridge")),
+        "{line}"
+    );
     let _ = Maker::Ours;
 }
 
@@ -238,9 +258,15 @@ fn two_tunings_of_one_link_leave_nothing_in_any_order() {
         Call::new(&dist(), plugin, command, &config.to_string()).env("CNI_IFNAME", "eth0")
     };
     let result = call("ADD", "bridge", &config).ok(&machine);
-    machine.sh(&format!("ip netns exec {C} sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.dad_transmits=3"));
+    machine.sh(&format!(
+        "ip netns exec {C} sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.dad_transmits=3"
+    ));
     // The kernel shows these after a link's MTU was large enough again, whatever they were before.
-    let parameters = || machine.sh(&format!("ip netns exec {C} sysctl -a 2>/dev/null | grep 'conf.eth0' | grep -v stable_secret"));
+    let parameters = || {
+        machine.sh(&format!(
+            "ip netns exec {C} sysctl -a 2>/dev/null | grep 'conf.eth0' | grep -v stable_secret"
+        ))
+    };
     let (before, old) = (machine.snapshot(), parameters());
     assert!(old.contains("accept_ra = 0") && old.contains("dad_transmits = 3"), "{old}");
     let tuning = |network: &str, keys: Value| {
@@ -253,10 +279,16 @@ fn two_tunings_of_one_link_leave_nothing_in_any_order() {
     };
     for (first, second) in [
         (json!({"mtu": 1400, "mac": "0a:11:22:33:44:55"}), json!({"mtu": 1300, "mac": "0a:11:22:33:44:66"})),
-        (json!({"promisc": true, "allmulti": true, "txQLen": 7}), json!({"promisc": true, "allmulti": true, "txQLen": 8})),
+        (
+            json!({"promisc": true, "allmulti": true, "txQLen": 7}),
+            json!({"promisc": true, "allmulti": true, "txQLen": 8}),
+        ),
         (json!({"mtu": 1000}), json!({"mtu": 1400})),
         (json!({"mtu": 1400}), json!({"mtu": 1000})),
-        (json!({"sysctl": {"net.ipv4.conf.IFNAME.arp_ignore": "2"}}), json!({"sysctl": {"net.ipv4.conf.IFNAME.arp_ignore": "1"}})),
+        (
+            json!({"sysctl": {"net.ipv4.conf.IFNAME.arp_ignore": "2"}}),
+            json!({"sysctl": {"net.ipv4.conf.IFNAME.arp_ignore": "1"}}),
+        ),
     ] {
         let (one, other) = (tuning("one", first), tuning("other", second));
         for order in [[&one, &other], [&other, &one]] {

@@ -5,8 +5,8 @@
 //! in turn, or found it set already and relies on it. So the last undo restores what was there before all of them.
 
 use super::journal::{Inherited, Section, VERSION};
+use super::records::records;
 use super::state_dir::StateDir;
-use super::undo::records;
 use crate::action::record::{Done, Old, Record, Replaces, ValueOf};
 use crate::value::Netns;
 

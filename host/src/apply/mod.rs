@@ -7,6 +7,7 @@ mod lanes;
 pub mod lock;
 pub mod observe;
 mod parallel;
+mod records;
 pub mod remains;
 pub mod repair;
 mod rules;

@@ -1,13 +1,14 @@
 //! Undo of a section. It is derived from the recorded effects, and needs no plugin.
 
 use super::bequest::{Place, pass_on, values};
-use super::journal::{Section, Step};
+use super::journal::Section;
 use super::parallel::in_parallel;
+use super::records::records;
 use super::rules;
 use super::state_dir::StateDir;
 use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::PermitSeal};
 use crate::action::profile::{OwnUndo, Retract, Retraction, RuleRemoval, UndoLane};
-use crate::action::record::{Done, Effect, Reason, Record, Undoing, Undone};
+use crate::action::record::{Reason, Record, Undoing, Undone};
 use crate::action::{Action, Lifetime, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Machine, Request};
@@ -103,21 +104,6 @@ fn each_undo(section: &Section, why: Reason, others: &[Section]) -> Vec<UndoOf> 
 fn is_used(action: &Action, own: &[Record<'_>], others: &[Vec<&Action>]) -> bool {
     let own: Vec<&Action> = own.iter().map(|record| record.action).collect();
     others.iter().flatten().any(|other| action.kind().is_used_by(other, &own))
-}
-
-/// The actions of a step, each with what is known about it.
-pub(super) fn records(step: &Step) -> impl Iterator<Item = Record<'_>> {
-    step.intent.iter().enumerate().map(|(index, (entry, before))| {
-        let done = match &step.effects {
-            None => Done::Unknown(before),
-            Some(effects) => match effects.get(index) {
-                Some(Some(Effect::Unclear)) => Done::Unknown(before),
-                Some(Some(effect)) => Done::Effect(effect),
-                Some(None) | None => Done::Not,
-            },
-        };
-        Record { action: &entry.action, done }
-    })
 }
 
 /// Undoes a section whose ADD did not complete. Returns what is left.

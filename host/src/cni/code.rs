@@ -13,7 +13,7 @@ pub const OF_HOST: std::ops::RangeInclusive<u32> = 100..=110;
 /// other codes below 100.
 pub fn is_of_plugins(code: u32) -> bool {
     match code {
-        1..=8 | TRY_AGAIN_LATER | NOT_AVAILABLE | LIMITED_CONNECTIVITY => true,
+        1..=8 | TRY_AGAIN_LATER | NOT_AVAILABLE | 51 => true,
         _ => code >= 100 && !OF_HOST.contains(&code),
     }
 }
@@ -34,9 +34,6 @@ pub const INVALID_NETNS: u32 = 8;
 pub const TRY_AGAIN_LATER: u32 = 11;
 /// STATUS: an ADD would fail (SPEC 1.1.0).
 pub const NOT_AVAILABLE: u32 = 50;
-/// STATUS: an ADD may succeed, but existing containers may have limited connectivity (SPEC 1.1.0). Only plugins report
-/// it.
-pub const LIMITED_CONNECTIVITY: u32 = 51;
 /// Policy denies the plan. `details` has every violation.
 pub const DENIED: u32 = 100;
 /// The plugin trapped.

@@ -119,17 +119,12 @@ impl Sysctls {
     pub fn changed(&self) -> Vec<(&str, &str)> {
         let mut first = Sysctls::new();
         for family in Family::ALL {
-            let mut links = self.links(family.directory());
+            let mut links = self.names(family.directory());
             links.retain(|link| !matches!(link.as_str(), "all" | "default"));
             links.iter().for_each(|link| first.add(family, link));
         }
         let changed = self.0.iter().filter(|(key, value)| first.0.get(*key) != Some(value));
         changed.map(|(key, value)| (key.as_str(), value.as_str())).collect()
-    }
-
-    /// The names of the links in `net/ipv4/conf` or `net/ipv6/conf`, including `all` and `default`.
-    pub fn links(&self, directory: &str) -> Vec<String> {
-        self.names(directory)
     }
 
     /// The names in a directory. Empty if it does not exist.
@@ -148,7 +143,7 @@ impl Sysctls {
             "net/ipv6/conf/all/disable_ipv6" => (Family::V6, "disable_ipv6"),
             _ => return,
         };
-        for link in self.links(family.directory()) {
+        for link in self.names(family.directory()) {
             self.put(&(family.of(&link) + name), written);
         }
         // Routers ignore ICMP redirects.
