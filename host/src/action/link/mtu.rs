@@ -23,7 +23,9 @@ pub fn old(now: LinkAttribute, new: &LinkAttribute, link: &LinkRef, look: &mut d
         return Old::Attribute(now);
     };
     let lost = NEEDS.into_iter().filter(|(_, least)| mtu >= least && new < least);
-    let parameters: Vec<_> = lost.flat_map(|(directory, _)| parameters(directory, link, look)).collect();
+    let mut parameters: Vec<_> = lost.flat_map(|(directory, _)| parameters(directory, link, look)).collect();
+    // `net/ipv6/conf/LINK/mtu` follows the MTU of the link.
+    parameters.retain(|(key, value)| !key.as_str().ends_with("/mtu") || *value != mtu.to_string());
     match parameters.is_empty() {
         true => Old::Attribute(now),
         false => Old::Mtu(OldMtu { mtu: *mtu, parameters }),
