@@ -1,7 +1,7 @@
 //! Conversion of internal errors into CNI errors.
 
 use crate::action::undo;
-use crate::apply::{ApplyError, Stuck};
+use crate::apply::{ApplyError, Kept, Stuck};
 use crate::cni::{CniError, ErrorKind};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
@@ -19,14 +19,24 @@ impl From<MachineError> for CniError {
 
 impl From<ApplyError> for CniError {
     fn from(error: ApplyError) -> Self {
-        let ApplyError { action, source, stuck } = error;
+        let ApplyError { action, source, stuck, kept } = error;
         let cause = CniError::from(source);
         if stuck.is_empty() {
-            return cause.with_details(format!("step `{action}` failed; all that was done before is undone"));
+            let undone = undone_but("all that was done before is undone", &kept);
+            return cause.with_details(format!("step `{action}` failed; {undone}"));
         }
         let msg = format!("{}; the rollback is incomplete", cause.msg);
-        self::stuck(&msg, &format!("step `{action}` failed"), &stuck)
+        self::stuck(&msg, &undone_but(&format!("step `{action}` failed"), &kept), &stuck)
     }
+}
+
+/// A text about a rollback, with what stays on purpose: one line each, with the command that would undo it.
+pub fn undone_but(text: &str, kept: &[Kept]) -> String {
+    let line = |kept: &Kept| {
+        let command = undo::command(&kept.undo, &kept.netns);
+        format!("\nstays, because {}: what `{command}` would undo", kept.why)
+    };
+    kept.iter().fold(text.to_owned(), |text, kept| text + &line(kept))
 }
 
 /// The error for actions that could not be undone.

@@ -12,6 +12,7 @@ use streams::{Input, fail, print, unbuffered_stdout};
 use wasm_cni::cni::{CniError, ErrorKind};
 use wasm_cni::printable::printable;
 use wasm_cni::sandbox::planner::Waiting;
+use wasm_cni::stderr::{self, Stderr};
 use wasm_cni::value::PluginName;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{cli, panic, signal, timings};
@@ -54,13 +55,14 @@ fn run() -> ExitCode {
     let call = || verb::call(&node, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if environment::wants_timings() {
-        print(&mut io::stderr(), &timings::end());
+        print(&mut Stderr, &timings::end());
     }
     exit(match called {
         Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),
-        Ok(Output::Stderr(text)) => print(&mut io::stderr(), &printable(&text)),
+        Ok(Output::Stderr(text)) => print(&mut Stderr, &printable(&text)),
         Ok(Output::Dry(plan, error)) => {
-            print(&mut io::stderr(), &printable(&plan));
+            // Without a reader, the error on stdout still says that this was a dry run.
+            let _ = stderr::write_plan(&printable(&plan));
             fail(&error)
         }
         Err(error) => fail(&error),

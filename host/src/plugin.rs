@@ -35,6 +35,11 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    /// The name of the plugin, and the SHA-256 of its component.
+    pub fn took_part(&self) -> (String, String) {
+        (self.description.name.to_string(), self.code.digest.clone())
+    }
+
     /// Looks a plugin up on the request's `CNI_PATH`.
     pub fn find(node: &Node, request: &Request, name: &PluginName) -> Result<Self, CniError> {
         let (path, file) = component(&request.path, name)?;

@@ -42,6 +42,7 @@ fn attach(
     // Start the plugin. It runs in parallel from here on.
     let policy = node.policy()?;
     let plugin = Plugin::find(node, request, &request.plugin)?;
+    record.took_part(&[plugin.took_part()]);
     timings::ended("find");
     let description = &plugin.description;
     description.gate_version(&config.cni_version)?;
@@ -64,7 +65,7 @@ fn attach(
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut machine, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;
-    record.plan(&plugins, || plan::digest(applied.iter().chain(&draft.entries), &draft.report));
+    record.plan(|| plan::digest(applied.iter().chain(&draft.entries), &draft.report));
     record.tolerate(&tolerated);
 
     // Check the plan.

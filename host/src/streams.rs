@@ -9,6 +9,7 @@ use tracing::Level;
 use wasm_cni::cni::{CniError, result::go_json};
 use wasm_cni::printable::printable;
 use wasm_cni::signal;
+use wasm_cni::stderr::Stderr;
 
 /// Writes log lines of this level and above to stderr.
 pub fn log(level: Level) {
@@ -28,12 +29,12 @@ struct Log;
 
 impl Write for Log {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(printable(&String::from_utf8_lossy(event)).as_bytes())?;
+        Stderr.write_all(printable(&String::from_utf8_lossy(event)).as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Stderr.flush()
     }
 }
 

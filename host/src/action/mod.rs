@@ -34,6 +34,7 @@ pub use link::attribute::RestoreLink;
 pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
 pub use link::delete::{DeleteLink, DeleteMarkedLink};
 pub use link::dummy::{CreateDummy, DeleteDummy};
+pub use link::mtu::RestoreMtu;
 pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
 pub use link::save::{ForgetLink, SaveLink};
 pub use link::settings::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
@@ -172,6 +173,8 @@ list! {
     ClearPromiscuous(ClearPromiscuous),
     /// Restores an attribute of a link.
     RestoreLink(RestoreLink),
+    /// Restores the MTU of a link, with the kernel parameters that the link lost with a small one.
+    RestoreMtu(RestoreMtu),
     /// Removes the file that [`Action::SaveLink`] wrote.
     ForgetLink(ForgetLink),
     /// Restores a kernel parameter.

@@ -1,7 +1,7 @@
 //! The kinds of errors that the host reports: one table from each kind to its CNI code, and what to do about it.
 //!
-//! `docs/error-codes.md` is generated from it. A guest or a native plugin chooses the codes of its own errors: the host
-//! passes them on unchanged, and they have no kind.
+//! `docs/error-codes.md` is generated from it. A plugin chooses the codes of its own errors
+//! ([`super::code::is_of_plugins`]), and they have no kind.
 
 use super::code::*;
 
@@ -236,7 +236,9 @@ the row says otherwise. STATUS reports code 50 instead of the code of the missin
 A text after `hint:` is in `details`, unless something more specific is there. The other hints are only on this page:
 the reference reports these failures too, with empty `details`, and so do we.
 
-A plugin chooses the codes of its own errors, whether it is a component or native. The host passes them on unchanged.
+A plugin chooses the codes of its own errors. The host passes the code of a native plugin on unchanged. Of a component
+it passes on what SPEC or libcni gives to plugins: 1 to 8, 11, 50, 51, and from 100 on. The codes 100 to 110 are the
+host's own: a component reports one only if it got it from a delegate. Any other code becomes 999.
 Our plugins use the codes of the reference: 999 for nearly everything, and 50 for STATUS of host-local. They never use
 code 2 of the specification (a key that is not supported), because they support every key of the reference.
 ";

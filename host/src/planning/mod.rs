@@ -45,7 +45,7 @@ pub enum Stages<'a> {
         journal: &'a Journal,
         /// The identity of the container's namespace.
         netns_id: Option<NetnsId>,
-        /// The audit record. It is updated before anything is applied.
+        /// The audit record. It gets the components that took part, and is updated before anything is applied.
         record: &'a Record<'a>,
     },
     /// The plan ends with the stage: a dry run, or STATUS.
@@ -183,6 +183,9 @@ struct Planning<'a> {
 
 impl Planning<'_> {
     fn conclude(mut self, draft: Result<DraftPlan, CniError>, planner: Planner) -> Result<Planned, CniError> {
+        if let Stages::Applied { record, .. } = self.stages {
+            record.took_part(&self.plugins);
+        }
         let refusal = self.refusal.take();
         let result = match draft {
             Ok(draft) if !self.violations.is_empty() => {

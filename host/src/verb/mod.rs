@@ -19,6 +19,7 @@ use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, ErrorKind, Request, config, version};
 use crate::node::Node;
+use crate::patience;
 use crate::plugin::Description;
 use crate::run;
 use crate::sandbox::planner::Waiting;
@@ -27,6 +28,7 @@ use crate::value::PluginName;
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Serves one call of the runtime under the plugin name `plugin`: validates it in the reference's order, then runs
 /// the verb.
@@ -69,6 +71,7 @@ pub fn call(
     };
     let config = config::decode(&bytes)?;
     timings::ended("request");
+    patience::begin(longest_wait(verb));
     let version = config.cni_version.as_str();
     let nothing = |()| Output::Stdout(String::new());
     match verb {
@@ -121,6 +124,16 @@ pub fn call(
             gate_config("STATUS", "1.1.0", version)?;
             status::status(node, &request(verb, plugin, env, path, &config)?, &config).map(nothing)
         }
+    }
+}
+
+/// The longest time that a verb waits for others. ADD and CHECK end within 10 s, DEL within 20 s: the rest is for their
+/// work, and for a rollback. GC works on many attachments.
+fn longest_wait(verb: Command) -> Option<Duration> {
+    match verb {
+        Command::Add | Command::Check | Command::Status | Command::Version => Some(Duration::from_secs(7)),
+        Command::Del => Some(Duration::from_secs(15)),
+        Command::Gc => None,
     }
 }
 
