@@ -14,7 +14,7 @@ use wasm_cni_tests::{repository, sources};
 
 /// A module directly below `host/src`, the modules that it may name, and the additional ones that its tests may name. A
 /// module names only modules above it in this table; tests may name others.
-const MODULES: [(&str, &str, &str); 28] = [
+const MODULES: [(&str, &str, &str); 30] = [
     ("patience", "", ""),
     ("signal", "", ""),
     ("stderr", "", ""),
