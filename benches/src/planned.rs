@@ -74,7 +74,7 @@ fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<
     );
     let planner = Waiting::spawn().map_err(as_anyhow)?;
     let plugin = Plugin::find(node, request, &request.plugin).map_err(as_anyhow)?;
-    let mut machine = node.machine(plugin.netns(node, request).map_err(as_anyhow)?, true);
+    let mut machine = node.machine(plugin.description.netns(node, request).map_err(as_anyhow)?, true);
     let begun = planning::begin(planner, request, plugin, node.policy().map_err(as_anyhow)?, Vec::new())
         .map_err(as_anyhow)?;
     let planned =

@@ -3,10 +3,11 @@
 
 use crate::cni::{CniError, ErrorKind, Request, code};
 use crate::policy::{AuditLog, Violation};
+use crate::printable::printable;
 use crate::timings::{self, Phases};
 use crate::value::{Attachment, NetworkName, PluginName};
 use serde::Serialize;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
@@ -79,7 +80,7 @@ struct Line<'a> {
     interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
-    /// The components that ran.
+    /// The components that took part.
     components: Vec<Component<'a>>,
     /// SHA-256 of the plan, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +112,7 @@ pub struct Record<'a> {
     begun: Instant,
     verb: Audited,
     subject: Subject<'a>,
-    components: Vec<(String, String)>,
+    components: RefCell<Vec<(String, String)>>,
     plan: Option<String>,
     tolerated: Vec<String>,
     is_begun: Cell<bool>,
@@ -134,7 +135,7 @@ impl<'a> Record<'a> {
             begun: Instant::now(),
             verb,
             subject,
-            components: Vec::new(),
+            components: RefCell::default(),
             plan: None,
             tolerated: Vec::new(),
             is_begun: Cell::new(false),
@@ -142,13 +143,16 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Records the components that ran, and the digest of the plan. Without a log, `digest` is not called.
-    pub fn plan(&mut self, components: &[(String, String)], digest: impl FnOnce() -> String) {
-        if self.log.is_none() {
-            return;
+    /// Records the components that took part so far: the plugin that the runtime called, and its delegates.
+    pub fn took_part(&self, components: &[(String, String)]) {
+        if self.log.is_some() {
+            *self.components.borrow_mut() = components.to_vec();
         }
-        self.components = components.to_vec();
-        self.plan = Some(digest());
+    }
+
+    /// Records the digest of the plan. Without a log, `digest` is not called.
+    pub fn plan(&mut self, digest: impl FnOnce() -> String) {
+        self.plan = self.log.map(|_| digest());
     }
 
     /// Records the violations that only audit mode allows, and logs a warning for each.
@@ -191,9 +195,10 @@ impl<'a> Record<'a> {
         let outcome = match result {
             Ok(_) if matches!(self.verb, Audited::Add | Audited::Repair) => Outcome::Applied,
             Ok(_) => Outcome::Undone,
-            Err(error) => match error.code {
-                code::DENIED => Outcome::Refused,
-                code::STUCK => Outcome::Stuck,
+            // The kind, because a plugin chooses the code of its own error.
+            Err(error) => match error.kind().map(|kind| kind.entry().code) {
+                Some(code::DENIED) => Outcome::Refused,
+                Some(code::STUCK) => Outcome::Stuck,
                 _ if self.is_begun.get() && self.verb == Audited::Repair => Outcome::Incomplete,
                 _ if self.is_begun.get() => Outcome::RolledBack,
                 _ => Outcome::Failed,
@@ -205,6 +210,7 @@ impl<'a> Record<'a> {
 
     fn write(&mut self, outcome: Outcome, error: Option<&CniError>) -> io::Result<()> {
         let Some(log) = self.log else { return Ok(()) };
+        let components = self.components.borrow();
         let line = Line {
             time: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
             verb: self.verb,
@@ -212,7 +218,7 @@ impl<'a> Record<'a> {
             container: self.subject.attachment.map(|attachment| attachment.container.as_str()),
             interface: self.subject.attachment.map(|attachment| attachment.interface.as_str()),
             plugin: self.subject.plugin.map(PluginName::as_str),
-            components: self.components.iter().map(|(plugin, sha256)| Component { plugin, sha256 }).collect(),
+            components: components.iter().map(|(plugin, sha256)| Component { plugin, sha256 }).collect(),
             plan: self.plan.as_deref(),
             outcome,
             error,
@@ -221,8 +227,9 @@ impl<'a> Record<'a> {
             phases_us: timings::phases(),
             trace_id: self.trace_id,
         };
-        let appended =
-            serde_json::to_string(&line).map_err(Into::into).and_then(|line| append(&log.file, &line));
+        let appended = serde_json::to_string(&line)
+            .map_err(Into::into)
+            .and_then(|line| append(&log.file, &printable(&line)));
         match &appended {
             Ok(()) => self.is_written = true,
             Err(error) => tracing::warn!("the audit log {} cannot be written: {error}", log.file.display()),

@@ -7,11 +7,13 @@ use crate::action::Delegate;
 use crate::cni::{CniError, Config, ErrorKind, Request, code, previous};
 use crate::machine::native;
 use crate::machine::port::Machine;
+use crate::printable::printable;
 use crate::sandbox::lookup::{self, Found};
 use crate::signal::Ended;
+use crate::stderr::Stderr;
 use crate::value::{PluginName, Report};
 use serde_json::Value;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Output;
 
@@ -99,7 +101,8 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
     })?;
     if status.success() {
         // The write fails only when our own stderr is closed. Then there is no way to report it.
-        let _ = io::stderr().write_all(&stderr);
+        let said = printable(&String::from_utf8_lossy(&stderr));
+        let _ = Stderr.write_all(said.as_bytes());
         return Ok(stdout);
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -130,5 +133,5 @@ fn answer(delegate: &Delegate, ended: io::Result<Output>) -> Result<Vec<u8>, Cni
 fn relayed(value: &Value) -> CniError {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let code = value.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
-    CniError { code: code.unwrap_or(code::UNKNOWN), msg: text("msg"), details: text("details") }
+    CniError::of_plugin(code.unwrap_or(code::UNKNOWN), text("msg"), text("details"))
 }

@@ -1,19 +1,10 @@
 //! Conversion of internal errors into CNI errors.
 
 use crate::action::undo;
-use crate::apply::{ApplyError, Stuck};
+use crate::apply::{ApplyError, Kept, Stuck};
 use crate::cni::{CniError, ErrorKind};
 use crate::machine::MachineError;
 pub use crate::machine::errno::chain;
-
-/// Escapes control characters in a text before it goes to a terminal. The text may contain a guest's words, and those
-/// could contain terminal escape sequences.
-pub fn printable(text: &str) -> String {
-    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    // The JSON escape, so that a text which is JSON stays valid JSON.
-    let shown = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    if text.contains(is_odd) { text.chars().map(shown).collect() } else { text.to_owned() }
-}
 
 impl From<MachineError> for CniError {
     fn from(error: MachineError) -> Self {
@@ -28,14 +19,24 @@ impl From<MachineError> for CniError {
 
 impl From<ApplyError> for CniError {
     fn from(error: ApplyError) -> Self {
-        let ApplyError { action, source, stuck } = error;
+        let ApplyError { action, source, stuck, kept } = error;
         let cause = CniError::from(source);
         if stuck.is_empty() {
-            return cause.with_details(format!("step `{action}` failed; all that was done before is undone"));
+            let undone = undone_but("all that was done before is undone", &kept);
+            return cause.with_details(format!("step `{action}` failed; {undone}"));
         }
         let msg = format!("{}; the rollback is incomplete", cause.msg);
-        self::stuck(&msg, &format!("step `{action}` failed"), &stuck)
+        self::stuck(&msg, &undone_but(&format!("step `{action}` failed"), &kept), &stuck)
     }
+}
+
+/// A text about a rollback, with what stays on purpose: one line each, with the command that would undo it.
+pub fn undone_but(text: &str, kept: &[Kept]) -> String {
+    let line = |kept: &Kept| {
+        let command = undo::command(&kept.undo, &kept.netns);
+        format!("\nstays, because {}: what `{command}` would undo", kept.why)
+    };
+    kept.iter().fold(text.to_owned(), |text, kept| text + &line(kept))
 }
 
 /// The error for actions that could not be undone.

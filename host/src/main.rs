@@ -1,6 +1,7 @@
 //! The process: environment and standard streams, dispatch by program name, exit code.
 
 mod environment;
+mod stack;
 mod streams;
 
 use std::ffi::OsStr;
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use streams::{Input, fail, print, unbuffered_stdout};
 use wasm_cni::cni::{CniError, ErrorKind};
-use wasm_cni::error::printable;
+use wasm_cni::printable::printable;
 use wasm_cni::sandbox::planner::Waiting;
+use wasm_cni::stderr::{self, Stderr};
 use wasm_cni::value::PluginName;
 use wasm_cni::verb::{self, Output};
 use wasm_cni::{cli, panic, signal, timings};
@@ -19,7 +21,17 @@ use wasm_cni_memory::Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+/// Does nothing that needs much stack before the stack is large enough.
 fn main() -> ExitCode {
+    signal::survive_file_limit();
+    match stack::ensure() {
+        Ok(()) => run(),
+        Err(error) => exit(fail(&error)),
+    }
+}
+
+#[inline(never)]
+fn run() -> ExitCode {
     timings::begin();
     streams::log(environment::log_level());
     let invoked = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
@@ -43,13 +55,14 @@ fn main() -> ExitCode {
     let call = || verb::call(&node, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if environment::wants_timings() {
-        print(&mut io::stderr(), &timings::end());
+        print(&mut Stderr, &timings::end());
     }
     exit(match called {
         Ok(Output::Stdout(text)) => print(&mut io::stdout(), &text),
-        Ok(Output::Stderr(text)) => print(&mut io::stderr(), &text),
+        Ok(Output::Stderr(text)) => print(&mut Stderr, &printable(&text)),
         Ok(Output::Dry(plan, error)) => {
-            print(&mut io::stderr(), &printable(&plan));
+            // Without a reader, the error on stdout still says that this was a dry run.
+            let _ = stderr::write_plan(&printable(&plan));
             fail(&error)
         }
         Err(error) => fail(&error),

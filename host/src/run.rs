@@ -42,11 +42,13 @@ fn attach(
     // Start the plugin. It runs in parallel from here on.
     let policy = node.policy()?;
     let plugin = Plugin::find(node, request, &request.plugin)?;
+    record.took_part(&[plugin.took_part()]);
     timings::ended("find");
-    plugin.gate_version(&config.cni_version)?;
-    plugin.check_config(config)?;
-    let (netns, previous) = (plugin.netns(node, request)?, plugin.previous(config)?);
-    let identity = plugin.identity.clone();
+    let description = &plugin.description;
+    description.gate_version(&config.cni_version)?;
+    description.check_config(config)?;
+    let (netns, previous) = (description.netns(node, request)?, description.previous(config)?);
+    let identity = description.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, Vec::new())?;
 
     // Lock the attachment, and undo what an earlier ADD left of it.
@@ -63,7 +65,7 @@ fn attach(
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut machine, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;
-    record.plan(&plugins, || plan::digest(applied.iter().chain(&draft.entries), &draft.report));
+    record.plan(|| plan::digest(applied.iter().chain(&draft.entries), &draft.report));
     record.tolerate(&tolerated);
 
     // Check the plan.

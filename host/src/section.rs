@@ -4,9 +4,10 @@ use crate::action::context::{Notes, ReadContext};
 use crate::action::record::{Before, Effect};
 use crate::action::{Delegate, Lifetime};
 use crate::apply::journal::Writer;
-use crate::apply::{self, Header, Journal, Section};
+use crate::apply::{self, Header, Journal, Kept, Reverted, Section};
 use crate::cni::{CniError, ErrorKind, Request};
 use crate::delegate;
+use crate::error::undone_but;
 use crate::machine::MachineError;
 use crate::machine::netns::{NetnsFile, NetnsId};
 use crate::machine::port::{Look, Machine};
@@ -88,12 +89,16 @@ pub fn abandon(
     machine: &mut dyn Machine,
     error: CniError,
 ) -> CniError {
-    let stuck = apply::rollback(writer.section(), &node.state, machine);
+    let Reverted { stuck, kept } = apply::rollback(writer.section(), &node.state, machine);
     forget_if_done(journal, writer, stuck.is_empty());
-    if stuck.is_empty() {
+    if stuck.is_empty() && kept.is_empty() {
         return error;
     }
-    let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details };
+    let what = if error.details.is_empty() { "the ADD failed".to_owned() } else { error.details.clone() };
+    let what = undone_but(&what, &kept);
+    if stuck.is_empty() {
+        return error.with_details(what);
+    }
     let msg = format!("{}; the rollback is incomplete", error.msg);
     crate::error::stuck(&msg, &what, &stuck)
 }
@@ -107,14 +112,14 @@ pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniEr
         let netns_id = netns.as_ref().map(NetnsFile::id);
         let mut machine = node.locked_machine(netns, &journal);
         let unfinished = |section: &&Section| section.report.is_none();
-        journal
-            .sections()?
-            .iter()
-            .filter(unfinished)
-            .try_for_each(|section| undo(node, &journal, section, netns_id, &mut machine))
+        let sections = journal.sections()?;
+        sections.iter().filter(unfinished).try_fold(Vec::new(), |mut all, section| {
+            all.extend(undo(node, &journal, section, netns_id, &mut machine)?);
+            Ok::<_, CniError>(all)
+        })
     };
     let outcome = match panic::caught(undo_all).flatten() {
-        Ok(()) => "all that was done before is undone".to_owned(),
+        Ok(kept) => undone_but("all that was done before is undone", &kept),
         Err(error) => format!("{}\n{}", error.msg, error.details),
     };
     let details = format!("{}\n{outcome}", panic.details);
@@ -157,7 +162,7 @@ pub fn undo_old(
     Ok(())
 }
 
-/// Undoes a section and removes it from the journal.
+/// Undoes a section and removes it from the journal. Returns what stays on purpose.
 ///
 /// `netns_id` is the identity of the container's namespace. The undo enters that namespace only if the section was
 /// made in it.
@@ -167,18 +172,18 @@ pub fn undo(
     section: &Section,
     netns_id: Option<NetnsId>,
     machine: &mut dyn Machine,
-) -> Result<(), CniError> {
-    let stuck = if netns_id.is_some() && netns_id == section.header.netns_id {
-        apply::revert(section, section.reason(), &node.state, machine)
+) -> Result<Vec<Kept>, CniError> {
+    let Reverted { stuck, kept } = if netns_id.is_some() && netns_id == section.header.netns_id {
+        apply::undo_section(section, section.reason(), &node.state, machine)
     } else {
-        apply::revert(section, section.reason(), &node.state, &mut node.locked_machine(None, journal))
+        apply::undo_section(section, section.reason(), &node.state, &mut node.locked_machine(None, journal))
     };
     if stuck.is_empty() {
         if let Err(error) = journal.forget(section) {
             // The journal describes changes that are already undone. It does no harm.
             tracing::warn!(%error, "journal could not be removed");
         }
-        return Ok(());
+        return Ok(kept);
     }
     let what = format!(
         "plugin {:?} of container {}",

@@ -28,6 +28,21 @@ pub fn watch() {
     }
 }
 
+/// Makes a write beyond the limit of file sizes (`ulimit -f`) fail with EFBIG, which is undone like every failed write.
+/// By default, SIGXFSZ ends the process.
+///
+/// The signal is not ignored but handled, because a program that we execute would inherit that it is ignored.
+#[expect(unsafe_code, reason = "a signal handler")]
+pub fn survive_file_limit() {
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: `nothing` is async-signal-safe: it does nothing.
+    //
+    // If this fails, a write beyond the limit ends the process, as it does by default.
+    let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };
+}
+
+extern "C" fn nothing(_: c_int) {}
+
 /// Fails if a signal asked the process to end. It fails only once, so that a second signal does not interrupt the
 /// rollback.
 pub fn check() -> Result<(), Ended> {

@@ -7,18 +7,35 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use tracing::Level;
 use wasm_cni::cni::{CniError, result::go_json};
+use wasm_cni::printable::printable;
 use wasm_cni::signal;
+use wasm_cni::stderr::Stderr;
 
 /// Writes log lines of this level and above to stderr.
 pub fn log(level: Level) {
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| Log)
         // Otherwise, when stderr cannot be written, tracing reports that on stderr with a macro that panics.
         .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
         .init();
+}
+
+/// Standard error, for the log. An event is written with one call, which contains the words of guests and of
+/// configurations.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        Stderr.write_all(printable(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Stderr.flush()
+    }
 }
 
 /// Standard input without a buffer. It polls, so that a signal can end a call that waits for input.

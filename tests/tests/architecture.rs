@@ -14,26 +14,30 @@ use wasm_cni_tests::{repository, sources};
 
 /// A module directly below `host/src`, the modules that it may name, and the additional ones that its tests may name. A
 /// module names only modules above it in this table; tests may name others.
-const MODULES: [(&str, &str, &str); 26] = [
+const MODULES: [(&str, &str, &str); 30] = [
+    ("patience", "", ""),
     ("signal", "", ""),
+    ("stderr", "", ""),
     ("timings", "", ""),
+    ("printable", "", ""),
+    ("trust", "", ""),
     ("value", "", ""),
     ("cni", "value", ""),
     ("panic", "cni", ""),
-    ("machine", "signal value", ""),
+    ("machine", "patience signal trust value", ""),
     ("policy", "cni value", ""),
     ("action", "machine policy signal value", ""),
     ("plan", "action policy value", ""),
-    ("sandbox", "action cni panic plan signal value", ""),
-    ("apply", "action machine plan signal timings value", ""),
+    ("sandbox", "action cni panic plan signal trust value", ""),
+    ("apply", "action machine patience plan signal timings value", ""),
     ("error", "action apply cni machine", ""),
-    ("audit", "cni policy timings value", ""),
-    ("reference", "action apply cni machine policy value", ""),
-    ("delegate", "action cni machine sandbox signal value", ""),
+    ("audit", "cni policy printable timings value", ""),
+    ("reference", "action apply cni machine plan policy value", ""),
+    ("delegate", "action cni machine printable sandbox signal stderr value", ""),
     ("node", "apply audit cni machine policy sandbox", ""),
     ("section", "action apply cni delegate error machine node panic plan value", ""),
     ("result", "action cni machine value", ""),
-    ("plugin", "cni error machine node policy sandbox value", ""),
+    ("plugin", "cni error machine node policy reference sandbox value", ""),
     (
         "planning",
         "action apply audit cni delegate machine node plan plugin policy sandbox section timings value",
@@ -46,7 +50,7 @@ const MODULES: [(&str, &str, &str); 26] = [
     ),
     (
         "verb",
-        "action apply audit cni delegate error machine node plan planning plugin policy reference run \
+        "action apply audit cni delegate error machine node patience plan planning plugin policy reference run \
          sandbox section timings value",
         "",
     ),
@@ -54,10 +58,15 @@ const MODULES: [(&str, &str, &str); 26] = [
     ("install", "apply cni error node plugin sandbox value", ""),
     (
         "cli",
-        "action apply audit chain cni error install node plan planning policy reference sandbox timings value verb",
+        "action apply audit chain cni install node plan planning policy printable reference sandbox stderr timings \
+         value verb",
         "",
     ),
-    ("main", "apply cli cni error node panic planning policy sandbox signal timings value verb", ""),
+    (
+        "main",
+        "apply cli cni node panic planning policy printable sandbox signal stderr timings value verb",
+        "",
+    ),
 ];
 
 /// The closed lists. Only the rooms of a list name its members.

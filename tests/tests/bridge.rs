@@ -132,11 +132,10 @@ fn a_promiscuous_bridge_stays_so_after_del_and_not_after_a_failed_add() {
     }
 }
 
-/// A component that switches promiscuous mode of `br0` and of the container's `lo` off, and then does `more`.
+/// A component that switches promiscuous mode of the container's `lo` off, and then does `more`.
 fn not_promiscuous(more: &str) -> Vec<u8> {
     component(&format!(
         "(local $lo i32)
-        (call $links.link.set-promiscuous (call $links.link.bridge (text \"br0\")) (i32.const 0))
         (call $links.link.existing (i32.const 1) (text \"lo\") (i32.const 512))
         (local.set $lo (i32.load (i32.const 516)))
         (call $links.link.set-promiscuous (local.get $lo) (i32.const 0)) {more} (i32.const 0)"
@@ -144,25 +143,39 @@ fn not_promiscuous(more: &str) -> Vec<u8> {
 }
 
 #[test]
-fn promiscuous_mode_that_a_plugin_ends_is_back_after_a_failed_add_and_after_del_but_on_a_bridge() {
+fn promiscuous_mode_that_a_plugin_ends_is_back_after_a_failed_add_and_after_del() {
     let config = network(json!({}));
     let machine = machine(&["a"]);
     let plugins = machine.plugins();
-    machine.sh("ip link add br0 type bridge; ip link set br0 promisc on; ip -n a link set lo promisc on");
-    let are_on =
-        || ["ip link show br0", "ip -n a link show lo"].map(|show| machine.sh(show).contains("PROMISC"));
+    machine.sh("ip -n a link set lo promisc on");
+    let is_on = || machine.sh("ip -n a link show lo").contains("PROMISC");
     let call =
         |command| Call::new(&plugins, "bridge", command, &config).container("a").env("CNI_IFNAME", "eth0");
     // The link is down.
     install(&plugins, "bridge", &not_promiscuous("(call $links.link.settle (local.get $lo))"));
     let (_, msg, _) = call("ADD").error(&machine);
     assert!(msg.contains("link lo is down"), "{msg}");
-    assert_eq!(are_on(), [true, true]);
+    assert!(is_on());
     install(&plugins, "bridge", &not_promiscuous(""));
     call("ADD").ok(&machine);
-    assert_eq!(are_on(), [false, false]);
+    assert!(!is_on());
     call("DEL").ok(&machine);
-    assert_eq!(are_on(), [false, true], "others use the bridge");
+    assert!(is_on());
+}
+
+#[test]
+fn promiscuous_mode_of_a_bridge_that_others_use_is_not_a_plugin_s_to_end() {
+    let machine = machine(&["a"]);
+    let plugins = machine.plugins();
+    machine.sh("ip link add br0 type bridge; ip link set br0 promisc on");
+    let before = machine.snapshot();
+    let off = "(call $links.link.set-promiscuous (call $links.link.bridge (text \"br0\")) (i32.const 0)) (i32.const 0)";
+    install(&plugins, "bridge", &component(off));
+    let call = Call::new(&plugins, "bridge", "ADD", &network(json!({}))).container("a");
+    let (code, _, details) = call.env("CNI_IFNAME", "eth0").error(&machine);
+    assert_eq!(code, 100, "{details}");
+    assert!(details.contains("a link that others use keeps its attributes"), "{details}");
+    assert_eq!(machine.changes(&before), NOTHING);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 use wasm_cni_tests::guest::{component, install};
-use wasm_cni_tests::{Call, Machine, NOTHING, Process, Reply, WALKTHROUGH};
+use wasm_cni_tests::{Call, Machine, NOTHING, Process, Reply, WALKTHROUGH, walkthrough};
 
 /// A small component that takes long to compile: that many nested loops, each of which may change each of that many
 /// variables.
@@ -81,4 +81,164 @@ fn a_file_that_is_no_component_gives_a_one_line_error_however_large() {
         assert_eq!(code, 108, "{msg}");
         assert!(msg.contains(part) && msg.lines().count() == 1, "{msg}");
     }
+}
+
+/// Runs a call under strace. Returns its reply, and how many programs it executed: 1 is the plugin itself.
+fn executed(machine: &Machine, call: &Call) -> (Reply, usize) {
+    let log = machine.files().join("executed");
+    let words = ["strace", "-f", "-qqq", "-e", "trace=execve", "-o", log.to_str().unwrap()];
+    let reply = call.clone().under(&words.map(str::to_owned)).run(machine);
+    let log = std::fs::read_to_string(log).unwrap();
+    (reply, log.lines().filter(|line| line.contains("execve(")).count())
+}
+
+fn bridge(machine: &Machine, verb: &str) -> Call {
+    let plugins = machine.files().join("plugins");
+    Call::new(&plugins, "bridge", verb, &walkthrough("1.1.0")).env("WASM_CNI_CACHE_DIR", "")
+}
+
+fn listed(machine: &Machine, pattern: &str) -> usize {
+    machine
+        .sh(&format!("cd /var/cache/wasm-cni && ls -A | grep -c '{pattern}' || true"))
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// A component whose compiler runs out of memory: that many functions, each a `br_table` with that many targets.
+fn wide(functions: usize, targets: usize) -> Vec<u8> {
+    let table = "0 ".repeat(targets);
+    let function = format!("(func (param i32) (loop (br_table {table} (local.get 0))))");
+    wasm_cni_tests::guest::component_with("main", "(i32.const 0)", &function.repeat(functions))
+}
+
+#[test]
+fn a_refused_component_is_refused_by_every_later_call_without_a_compiler() {
+    for (what, refused, code) in [
+        ("loops", slow(6000), 102),
+        ("zeros", vec![0; 1 << 20], 108),
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), 108),
+        ("another contract", wasm_cni_tests::guest::component_for("wasm-cni:plugin/add@9.0.0"), 108),
+    ] {
+        let (machine, _) = add(&refused);
+        let before = machine.snapshot();
+        std::thread::sleep(Duration::from_millis(200));
+        let (first, executions) = executed(&machine, &bridge(&machine, "ADD"));
+        assert_eq!((first.error().0, executions), (code, 2), "{what}: {first:?}");
+        assert_eq!(listed(&machine, "refusal$"), 1, "{what}");
+        for verb in ["ADD", "VERSION", "CHECK", "STATUS", "", "ADD"] {
+            let begun = Instant::now();
+            let (reply, executions) = executed(&machine, &bridge(&machine, verb));
+            let (code, msg, details) = reply.error();
+            let expected = if verb == "STATUS" { 50 } else { first.error().0 };
+            assert_eq!((code, msg, details), (expected, first.error().1, first.error().2), "{what} {verb}");
+            assert_eq!(executions, 1, "{what} {verb}");
+            assert!(begun.elapsed() < Duration::from_secs(5), "{what} {verb}: {:?}", begun.elapsed());
+        }
+        bridge(&machine, "DEL").ok(&machine);
+        assert_eq!(machine.changes(&before), NOTHING, "{what}");
+    }
+}
+
+#[test]
+fn version_status_check_and_del_compile_nothing() {
+    let (machine, _) = add(&wide(40, 1000));
+    for (verb, is_ok) in [("VERSION", true), ("", true), ("CHECK", false), ("DEL", true)] {
+        let reply = bridge(&machine, verb).run(&machine);
+        assert_eq!(reply.code == Some(0), is_ok, "{verb}: {reply:?}");
+        assert_eq!(listed(&machine, "cwasm$"), 0, "{verb}");
+    }
+    // Without IPAM: host-local has a `status` of its own.
+    let plugins = machine.files().join("plugins");
+    let config = r#"{"cniVersion": "1.1.0", "name": "mybridge", "type": "bridge"}"#;
+    let status = Call::new(&plugins, "bridge", "STATUS", config).env("WASM_CNI_CACHE_DIR", "");
+    status.ok(&machine);
+    assert_eq!(listed(&machine, "cwasm$"), 0);
+    let answer = bridge(&machine, "VERSION").ok(&machine);
+    assert!(answer.contains(r#""supportedVersions":["0.2.0","1.0.0","1.1.0"]"#), "{answer}");
+    // An own `status` is run, so it is compiled.
+    let with_status = r#"(func (export "wasm-cni:plugin/status@0.1.0#status") (result i32) (i32.const 0))"#;
+    let with_status = wasm_cni_tests::guest::component_with("main", "(i32.const 0)", with_status);
+    install(&plugins, "bridge", &with_status);
+    bridge(&machine, "VERSION").ok(&machine);
+    assert_eq!(listed(&machine, "cwasm$"), 0);
+    status.ok(&machine);
+    assert_eq!(listed(&machine, "cwasm$"), 1);
+}
+
+#[test]
+fn the_process_that_reads_a_manifest_is_confined_like_the_compiler() {
+    // Its validation takes a while.
+    let many: String = (0..300_000).map(|n| format!("(import \"a{n}\" (func))")).collect();
+    let (machine, _) = add(&wasm_cni_tests::guest::with_parts("main", &format!("(component {many})")));
+    let call = bridge(&machine, "VERSION").spawn(&machine);
+    let reader = Process::child_of(call.id(), |child| child.status("Seccomp") == "2");
+    reader.assert_confined();
+    assert_eq!(reader.read("cmdline"), "wasm-cni-compile\0--manifest\0");
+    Reply::of(call);
+}
+
+#[test]
+fn another_compiler_is_asked_again() {
+    let (machine, _) = add(b"\0asm\x01\0\0\0");
+    let compile = machine.files().join("plugins/wasm-cni-compile");
+    bridge(&machine, "ADD").error(&machine);
+    for change in ["cp -p F new; mv new F", "touch F"] {
+        assert_eq!(executed(&machine, &bridge(&machine, "ADD")).1, 1, "before: {change}");
+        let script = change.replace('F', compile.to_str().unwrap());
+        machine.sh(&format!("cd {}; {script}", machine.files().display()));
+        assert_eq!(executed(&machine, &bridge(&machine, "ADD")).1, 2, "{change}");
+    }
+    assert_eq!(listed(&machine, "refusal$"), 1);
+}
+
+#[test]
+fn a_refusal_that_somebody_else_could_have_written_is_ignored() {
+    for damage in [
+        "chmod 666 F",
+        "chmod 464 F",
+        "chown 65534 F",
+        "ln F second",
+        "mv F away; ln -s away F",
+        "rm F; mkfifo F",
+        "chmod 644 F; echo '{' > F",
+        "chmod 644 F; : > F",
+    ] {
+        let (machine, _) = add(b"\0asm\x01\0\0\0");
+        bridge(&machine, "ADD").error(&machine);
+        // The refusal of the bad component in place of that of the good one.
+        let good = machine.files().join("plugins/static.wasm");
+        machine.sh(&format!(
+            "cd /var/cache/wasm-cni; digest=$(sha256sum < {} | cut -d' ' -f1); \
+             F=$(ls *.refusal); good=$digest.${{F#*.}}; cp -p $F $good; F=$good; {}",
+            good.display(),
+            damage.replace("F", "$F")
+        ));
+        std::fs::copy(good, machine.files().join("plugins/bridge.wasm")).unwrap();
+        let reply = bridge(&machine, "VERSION").run(&machine);
+        assert_eq!(reply.code, Some(0), "{damage}: {reply:?}");
+    }
+}
+
+#[test]
+fn the_number_of_refusals_is_limited() {
+    let (machine, _) = add(b"\0asm\x01\0\0\0");
+    machine.sh("mkdir -m 700 /var/cache/wasm-cni; cd /var/cache/wasm-cni; for n in $(seq 400); do : > $n.refusal; done");
+    bridge(&machine, "ADD").error(&machine);
+    let left = listed(&machine, "refusal$");
+    assert!((200..=257).contains(&left), "{left}");
+    // The newest of them still counts.
+    assert_eq!(executed(&machine, &bridge(&machine, "ADD")).1, 1);
+}
+
+#[test]
+fn a_compiler_that_was_killed_is_asked_again() {
+    let (machine, call) = add(&slow(2000));
+    let call = call.spawn(&machine);
+    let compiler = Process::child_of(call.id(), |child| {
+        child.status("Name") != "bridge" && child.status("Seccomp") == "2"
+    });
+    kill(Pid::from_raw(i32::try_from(compiler.0).unwrap()), Signal::SIGKILL).unwrap();
+    assert_eq!(Reply::of(call).error().0, 999);
+    assert_eq!(listed(&machine, "refusal$"), 0);
 }

@@ -215,10 +215,10 @@ fn the_installed_tree_is_what_an_installer_expects() {
 
 #[test]
 fn a_refusal_names_action_and_rule_and_nothing_is_done() {
-    // Under another name, the same component asks for a bridge that its configuration does not name.
+    // A main plugin of its own asks for a bridge that its configuration does not name.
     let machine = Machine::new();
     let plugins = machine.plugins();
-    std::fs::copy(plugins.join("bridge.wasm"), plugins.join("other.wasm")).unwrap();
+    install(&plugins, "other", &with_bridges(&["cni0"]));
     std::os::unix::fs::symlink("wasm-cni", plugins.join("other")).unwrap();
     machine.netns("1234567890");
     let before = machine.snapshot();

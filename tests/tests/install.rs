@@ -112,7 +112,10 @@ fn a_runtime_finds_a_plugin_at_any_time() {
     let machine = Machine::new();
     let dir = bin(&machine);
     let newer = machine.plugins();
-    std::fs::copy(example_plugin(), newer.join("bridge.wasm")).unwrap();
+    // Other bytes: a custom section at the end.
+    let mut wasm = std::fs::read(dist().join("bridge.wasm")).unwrap();
+    wasm.extend([0, 5, 4, b'n', b'o', b't', b'e']);
+    std::fs::write(newer.join("bridge.wasm"), wasm).unwrap();
     let files = machine.files().display();
     let script = format!(
         "export WASM_CNI_CACHE_DIR={}; cd {files}; while true; do cp {REFERENCE}/bridge new; mv new bin/bridge; sleep 0.1; \

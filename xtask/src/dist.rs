@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -159,6 +160,22 @@ fn build_for(workspace: &Workspace, target: &str, profile: &str) -> Command {
     cargo
 }
 
+/// Makes a directory one that the host trusts, whoever made it and with which umask: root may build in the tree of an
+/// ordinary user.
+fn only_own(dir: &Path) -> Result<()> {
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        chown(dir, Some(user.as_raw()), None).with_context(|| format!("failed to own {}", dir.display()))?;
+    }
+    not_for_others(dir).with_context(|| format!("failed to change the mode of {}", dir.display()))
+}
+
+/// Removes write permission of group and others.
+fn not_for_others(path: &Path) -> std::io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode() & !0o022;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
 /// A directory that others may use while it is filled: every file appears complete under its name, by a rename.
 struct Folder {
     dir: PathBuf,
@@ -168,11 +185,12 @@ struct Folder {
 impl Folder {
     fn open(dir: PathBuf) -> Result<Folder> {
         fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
+        only_own(&dir)?;
         Ok(Folder { dir, names: BTreeSet::new() })
     }
 
     fn copy(&mut self, from: &Path, name: &str) -> Result<()> {
-        self.place(name, |new| fs::copy(from, new).map(drop))
+        self.place(name, |new| fs::copy(from, new).and_then(|_| not_for_others(new)))
             .with_context(|| format!("failed to copy {} to {}", from.display(), self.dir.display()))
     }
 

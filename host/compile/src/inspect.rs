@@ -3,7 +3,8 @@
 use crate::manifest::{Declaration, INTERFACE, Manifest, SECTION};
 use crate::refusal::Refusal;
 use wasmparser::component_types::ComponentEntityType;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::types::Types;
+use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 /// The package of the contract, and the prefix of the versions that are compatible with [`INTERFACE`].
 const PACKAGE: &str = "wasm-cni:plugin/";
@@ -53,8 +54,7 @@ struct Names {
 }
 
 fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Result<Manifest, Refusal> {
-    // Here only the types matter. wasmtime checks the features by its own, stricter rules when it compiles.
-    let types = Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map_err(invalid)?;
+    let types = types(wasm)?;
     let types = types.as_ref();
     let (mut imports, mut wasi) = (Vec::new(), Vec::new());
     for name in &names.imports {
@@ -97,6 +97,22 @@ fn describe(wasm: &[u8], names: Names, declaration: Option<Declaration>) -> Resu
         wasi,
         exports,
     })
+}
+
+/// The types of a component.
+///
+/// Here only they matter. wasmtime validates the bodies of functions, and checks the features by its own, stricter rules,
+/// when it compiles.
+fn types(wasm: &[u8]) -> Result<Types, Refusal> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let mut outermost = Err(Refusal::invalid("not a valid component: it has no end"));
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.and_then(|payload| validator.payload(&payload)).map_err(invalid)?;
+        if let ValidPayload::End(types) = payload {
+            outermost = Ok(types);
+        }
+    }
+    outermost
 }
 
 /// The interface of a name such as `wasm-cni:plugin/links@0.1.0`. `None` if it is not of our package or not of a

@@ -1,6 +1,8 @@
 //! `wasm-cni-compile`: reads wasm from descriptor 0, and writes its manifest (JSON) to descriptor 3 and machine code
 //! to descriptor 1.
 //!
+//! With the argument `--manifest`, it reads the manifest and compiles nothing.
+//!
 //! It runs without privileges, because anybody may have written its input. And the host needs no compiler. A refusal
 //! is one line on descriptor 2 and an exit code. The code is 2 for an invalid component, 3 for a component of another
 //! contract, and 1 for everything else.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
+    let is_only_manifest = std::env::args_os().nth(1).is_some_and(|argument| argument == "--manifest");
     // The host gave up user, groups and capabilities before exec, and that persists (`docs/security.md`, S10).
     let confined = confine::limit(&LIMITS)
         .and_then(|()| prctl::set_dumpable(false))
@@ -77,12 +80,17 @@ fn run() -> Result<(), Refusal> {
         return Err(Refusal::invalid(format!("larger than {} MiB", WASM_BYTES >> 20)));
     }
     let manifest = inspect::manifest(&wasm)?;
-    let code = compile(&wasm)?;
+    let code = if is_only_manifest { None } else { Some(compile(&wasm)?) };
     let json =
         serde_json::to_vec(&manifest).map_err(|e| Refusal::other(format!("writing the manifest: {e}")))?;
     let written = manifest_file().write_all(&json);
     written.map_err(|e| Refusal::other(format!("writing the manifest to descriptor 3: {e}")))?;
-    io::stdout().write_all(&code).map_err(|e| Refusal::other(format!("writing the code: {e}")))
+    match code {
+        Some(code) => {
+            io::stdout().write_all(&code).map_err(|e| Refusal::other(format!("writing the code: {e}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Descriptor 3, which the host opened.

@@ -142,18 +142,23 @@ impl Kind for AddAddress {
                 check.rules.refuse(&Resource::Address(single(ip)), is_granted, rule)
             }
             Netns::Host => {
-                let rule = || match check.is_gateway(ip) {
-                    false => "it is no gateway of an address of this attachment".to_owned(),
-                    true => "its prefix is not that of the network whose gateway it is".to_owned(),
+                // On the host's end, the route to the network would divert the packets for other containers.
+                let is_alone = single(ip) == self.address || !check.is_host_end(&self.link.name);
+                let host_is_gateway = check.is_router();
+                let rule = || {
+                    let text = match (check.is_gateway(ip), host_is_gateway, is_alone) {
+                        (false, _, _) => "it is no gateway of an address of this attachment",
+                        (_, false, _) => "the configuration does not make the host a gateway",
+                        (_, _, false) => "the host's end gets a gateway's address alone, without its network",
+                        (true, true, true) => "its prefix is not that of the network whose gateway it is",
+                    };
+                    text.to_owned()
                 };
-                let is_granted = check.is_gateway(ip) && check.has_own_prefix(self.address);
+                let is_own = check.is_gateway(ip) && host_is_gateway && is_alone;
+                let is_granted = is_own && check.has_own_prefix(self.address);
                 check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }
         });
-        if self.link.netns == Netns::Host {
-            let is_whole = single(ip).prefix() == self.address.prefix();
-            refusals.extend(check.gateway_link(&self.link.name, is_whole));
-        }
         refusals
     }
 

@@ -1,6 +1,6 @@
 //! The default policy: the checks that the modules of actions share.
 
-use super::{Action, AddAddress, CreateVeth, EnsureBridge, PortVlans, ReserveLease, of_kind};
+use super::{Action, PortVlans};
 use crate::policy::{Grants, Refusal, Resource, Rules};
 use crate::value::{Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
 use ipnetwork::IpNetwork;
@@ -75,8 +75,7 @@ impl Check<'_> {
     /// Requires an Ethernet address that the configuration names, or that derives from the attachment (`derived`) or from
     /// an IPv4 address of the link in this plan. Another one could be that of another container.
     pub fn mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses =
-            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address);
+        let addresses = self.added().filter(|(to, _)| *to == link).map(|(_, address)| address);
         let of_address = addresses.filter_map(|address| derive::mac_of(&[address]));
         let is_own = mac == derived || of_address.into_iter().any(|of_address| of_address == mac);
         let rule = format!("{mac} is no configured Ethernet address, and none that the host derives");
@@ -89,21 +88,49 @@ impl Check<'_> {
         required(is_named, "the link in the container is called as CNI_IFNAME says")
     }
 
+    /// The bridges that the plan makes or uses.
+    fn bridges(&self) -> impl Iterator<Item = &IfName> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::EnsureBridge(bridge) = action { Some(&bridge.name) } else { None }
+        })
+    }
+
+    /// The host's ends of the veth pairs that the plan makes.
+    fn host_ends(&self) -> impl Iterator<Item = &IfName> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::CreateVeth(veth) = action { Some(&veth.peer.name) } else { None }
+        })
+    }
+
+    /// The addresses that the plan adds to links.
+    fn added(&self) -> impl Iterator<Item = (&LinkRef, IpNetwork)> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::AddAddress(add) = action { Some((&add.link, add.address)) } else { None }
+        })
+    }
+
+    /// The addresses that the plan leases.
+    fn leased(&self) -> impl Iterator<Item = IpAddr> {
+        self.plan.iter().filter_map(|action| {
+            if let Action::ReserveLease(lease) = action { Some(lease.address) } else { None }
+        })
+    }
+
     /// Whether the plan makes or uses a bridge with this name.
     pub fn is_bridge(&self, name: &IfName) -> bool {
-        of_kind::<EnsureBridge>(self.plan).any(|bridge| bridge.name == *name)
+        self.bridges().any(|bridge| bridge == name)
     }
 
     /// Whether the plan makes a veth pair whose host end has this name.
     pub fn is_host_end(&self, name: &IfName) -> bool {
-        of_kind::<CreateVeth>(self.plan).any(|veth| veth.peer.name == *name)
+        self.host_ends().any(|end| end == name)
     }
 
     /// Requires the Ethernet address of a shared link: it derives from the link's name (`derived`), or from the address
     /// of a gateway on it. A configured address is that of the container.
     pub fn bridge_mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
         let addresses: Vec<IpNetwork> =
-            of_kind::<AddAddress>(self.plan).filter(|add| add.link == *link).map(|add| add.address).collect();
+            self.added().filter(|(to, _)| *to == link).map(|(_, address)| address).collect();
         let is_derived = mac == derive::mac_of(&addresses).unwrap_or(derived);
         required(is_derived, "the Ethernet address of a shared link derives from its name or its gateway")
     }
@@ -144,7 +171,7 @@ impl Check<'_> {
     pub fn masquerade(&self, address: IpNetwork, backend: Backend) -> Vec<Refusal> {
         let link = &self.grants.own.link;
         let is_asked_for = link.masquerades && self.grants.own.kind == Kind::Main;
-        let mut refusals = required(is_asked_for, "the configuration does not set `ipMasq`");
+        let mut refusals = required(is_asked_for, "the configuration does not say `ipMasq`");
         let is_backend = link.masquerade_backend.is_none_or(|own| own == backend);
         refusals.extend(required(is_backend, "the configuration names another `ipMasqBackend`"));
         refusals.extend(self.own_network(address));
@@ -157,8 +184,10 @@ impl Check<'_> {
         let of_address = |subnet: &Subnet| {
             subnet.address.contains(address.ip()) && subnet.address.prefix() == address.prefix()
         };
-        let has_prefix = self.grants.subnets().any(|subnet| of_address(&subnet)) || !refusals.is_empty();
-        refusals.extend(required(has_prefix, "its prefix is not that of its network"));
+        // A rule about all addresses is about no network.
+        let is_named = address.prefix() > 0 && self.grants.subnets().any(|subnet| of_address(&subnet));
+        let has_prefix = is_named || !refusals.is_empty();
+        refusals.extend(required(has_prefix, "its prefix is not that of the address's network"));
         refusals
     }
 
@@ -191,15 +220,21 @@ impl Check<'_> {
             };
             let is_whole = names(&report.passed) == names(&grants.previous)
                 && grants.addresses.iter().all(|own| report.ips.iter().any(|ip| ip.address == own.address));
-            refusals.extend(required(is_whole, "a chained plugin passes prevResult on whole"));
+            refusals.extend(required(
+                is_whole,
+                "interfaces of prevResult are passed on unchanged, and its addresses",
+            ));
         } else {
-            refusals.extend(required(report.passed.is_empty(), "only a chained plugin passes prevResult on"));
+            refusals.extend(required(
+                report.passed.is_empty(),
+                "only a chained plugin passes interfaces of prevResult on",
+            ));
         }
         let first = report.links.first();
-        let bridge = of_kind::<EnsureBridge>(self.plan).next();
+        let bridge = self.bridges().next();
         let is_bridge_first = match (first, bridge) {
             (None, _) => true,
-            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == bridge.name,
+            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == *bridge,
             (Some(first), None) => {
                 first.netns == Netns::Host || report.links.iter().all(|link| link.netns == Netns::Container)
             }
@@ -212,10 +247,9 @@ impl Check<'_> {
     /// Requires that a result has every address that the plan gives to the container: others are masqueraded, isolated
     /// and forwarded by the result.
     pub fn all_reported(&self, report: &Report) -> Vec<Refusal> {
-        let mut added = of_kind::<AddAddress>(self.plan).filter(|add| add.link.netns == Netns::Container);
-        let is_reported = |add: &AddAddress| {
-            let own = self.grants.own.kind == Kind::Chained;
-            own || report.ips.iter().any(|ip| ip.address == add.address)
+        let mut added = self.added().filter(|(to, _)| to.netns == Netns::Container);
+        let is_reported = |(_, address): (&LinkRef, IpNetwork)| {
+            self.grants.own.kind == Kind::Chained || report.ips.iter().any(|ip| ip.address == address)
         };
         required(added.all(is_reported), "a result has every address that the container gets")
     }
@@ -224,7 +258,7 @@ impl Check<'_> {
     /// range that the configuration or policy names. An address that only a component reports does not count: it could
     /// belong to another container.
     pub fn is_own(&self, address: IpAddr) -> bool {
-        let is_leased = of_kind::<ReserveLease>(self.plan).any(|lease| lease.address == address);
+        let is_leased = self.leased().any(|leased| leased == address);
         let allowed =
             || self.rules.refuse(&Resource::Address(single(address)), false, String::new).is_empty();
         self.grants.is_named(address) || (is_leased && (self.grants.is_in_range(address) || allowed()))
@@ -234,7 +268,7 @@ impl Check<'_> {
     fn subnets(&self) -> impl Iterator<Item = Subnet> {
         let in_plan = |subnet: &Subnet| {
             self.grants.addresses.contains(subnet)
-                || of_kind::<ReserveLease>(self.plan).any(|lease| subnet.address.contains(lease.address))
+                || self.leased().any(|leased| subnet.address.contains(leased))
         };
         self.grants.subnets().filter(move |subnet| in_plan(subnet))
     }
@@ -250,29 +284,11 @@ impl Check<'_> {
         self.subnets().any(|subnet| subnet.gateway() == Some(address))
     }
 
-    /// Requires a link of the host that may have the address of a gateway: a bridge, or the gateway of one of its VLANs, if
-    /// the configuration makes the host the gateway; or the host's end of this plan's veth pair. `is_whole` is whether
-    /// the prefix is complete (/32 or /128): on a veth pair, a shorter one would divert packets of other containers.
-    pub fn gateway_link(&self, name: &IfName, is_whole: bool) -> Vec<Refusal> {
-        let mut refusals = self.maker();
-        match self.is_host_end(name) {
-            true => refusals.extend(required(is_whole, "the gateway on a veth pair has a complete prefix")),
-            false => {
-                let is_gateway = self.grants.own.link.is_gateway;
-                refusals.extend(required(is_gateway, "the configuration does not set `isGateway`"));
-            }
-        }
-        refusals
-    }
-
-    /// Whether the plan makes the host a router: by a bridge for which the configuration says so, or by a veth pair
-    /// without a bridge.
+    /// Whether the host is the container's gateway: for the plugin's type, and on a bridge only if the configuration says
+    /// so.
     pub fn is_router(&self) -> bool {
-        let mut veths = of_kind::<CreateVeth>(self.plan);
-        match of_kind::<EnsureBridge>(self.plan).next() {
-            Some(_) => self.grants.own.link.is_gateway,
-            None => self.grants.own.kind == Kind::Main && veths.next().is_some(),
-        }
+        let own = &self.grants.own;
+        own.is_gateway && (self.bridges().next().is_none() || own.link.is_gateway)
     }
 
     /// Whether the prefix of a gateway's address is that of the network whose gateway it is, or complete (/32 or /128).
@@ -289,7 +305,7 @@ impl Check<'_> {
     /// Whether the prefix of a container's address is not shorter than that of its network.
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
         self.grants.subnets().any(|subnet| {
-            subnet.address.contains(address.ip()) && subnet.address.prefix().max(1) <= address.prefix()
+            subnet.address.contains(address.ip()) && subnet.address.prefix() <= address.prefix()
         })
     }
 }

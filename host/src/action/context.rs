@@ -1,7 +1,7 @@
 //! What the actions of one verb share: the machine, and notes from one action to another.
 
-use super::record::Effect;
-use super::{Action, LinkAttribute, SetLink};
+use super::record::{Effect, Old};
+use super::{Action, SetLink};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Address, Link, Look, Machine, Request};
@@ -9,6 +9,7 @@ use crate::machine::rules::{Listing, TableId};
 use crate::value::{IfName, LinkRef, Netns};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::time::Duration;
 
 /// Notes from one action to another, within one verb.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ pub struct Notes {
     /// Bridges that somebody else created. A port that joins one must not change its attributes.
     pub foreign_bridges: BTreeSet<IfName>,
     /// The attributes of links before [`SetLink`] changed them.
-    pub attributes: Vec<(SetLink, LinkAttribute)>,
+    pub attributes: Vec<(SetLink, Old)>,
     /// The addresses that [`super::DeleteAddress`] found before it deleted them, with their links.
     pub deleted: Vec<(LinkRef, Address)>,
     /// During a repair: the actions in the attachment's journal. The rules of these actions stay, even if the step does
@@ -25,7 +26,16 @@ pub struct Notes {
     /// The tables as they were listed when a step was observed, under the lock of shared objects. The step computes its
     /// edits from them.
     pub listings: BTreeMap<TableId, Listing>,
+    /// The time that the waits of the verb took so far. All waits together have a limit.
+    pub waited: Duration,
     seen: Seen,
+}
+
+impl Notes {
+    /// The notes of a stage, if the waits of earlier stages took this time.
+    pub fn after_waits(waited: Duration) -> Self {
+        Notes { waited, ..Notes::default() }
+    }
 }
 
 /// The kernel's answers so far. Only [`ReadContext`] uses them, because it changes nothing.

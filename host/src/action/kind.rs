@@ -5,7 +5,7 @@ use super::completion::Complete;
 use super::context::ReadContext;
 use super::profile::{Found, LinkName, Profile};
 use super::query::{Answer, Query};
-use super::record::{Before, Difference, Effect, Undoing};
+use super::record::{Before, Difference, Done, Effect, Old, Replaces, Undoing};
 use super::{Action, Undo};
 use crate::machine::MachineError;
 use crate::policy::Refusal;
@@ -46,6 +46,30 @@ pub trait Kind {
 
     /// The undos of the action, in order. Pure: they follow from the record.
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo>;
+
+    /// The value that the action replaces, if it replaces exactly one.
+    fn replaces(&self) -> Option<Replaces> {
+        None
+    }
+
+    /// The value of [`Kind::replaces`] before the action.
+    fn before(&self, done: Done<'_>) -> Option<Old> {
+        match done {
+            Done::Effect(Effect::AlreadyThere) | Done::Unknown(Before::Present) => {
+                self.replaces().map(|replaces| replaces.with)
+            }
+            done => done.old().cloned(),
+        }
+    }
+
+    /// The effect of the action, as if `old` had been the value before it. An earlier action that set the value is undone,
+    /// and this action's undo has to restore what was before both.
+    fn inherit(&self, _done: Done<'_>, old: Old) -> Effect {
+        match self.replaces() {
+            Some(replaces) if replaces.with.is_same(&old) => Effect::AlreadyThere,
+            _ => Effect::Replaced(old),
+        }
+    }
 
     /// The differences between the machine and the state that the action made.
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError>;
@@ -96,4 +120,13 @@ impl Action {
     pub fn covers(&self, repair: &Action) -> bool {
         self == repair || self.kind().covers(repair)
     }
+}
+
+/// The actions of one kind in a plan: `of_kind::<CreateVeth>(plan)`.
+pub fn of_kind<'a, T>(plan: &[&'a Action]) -> impl Iterator<Item = &'a T>
+where
+    &'a T: TryFrom<&'a Action>,
+    T: 'a,
+{
+    plan.iter().filter_map(|action| <&T>::try_from(action).ok())
 }

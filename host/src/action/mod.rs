@@ -27,13 +27,14 @@ pub mod undo;
 
 pub use address::{AddAddress, DeleteAddress, RemoveAddress, RestoreAddress};
 pub use delegate::{Delegate, EndDelegate};
-pub use kind::Kind;
+pub use kind::{Kind, of_kind};
 pub use lease::{ReleaseLease, ReserveLease, RestoreLastReserved};
 pub use link::announce::Announce;
 pub use link::attribute::RestoreLink;
 pub use link::bridge::{DeleteEmptyBridge, EnsureBridge};
 pub use link::delete::{DeleteLink, DeleteMarkedLink};
 pub use link::dummy::{CreateDummy, DeleteDummy};
+pub use link::mtu::RestoreMtu;
 pub use link::promiscuous::{ClearPromiscuous, SetPromiscuous};
 pub use link::save::{ForgetLink, SaveLink};
 pub use link::settings::{BridgePort, LinkAttribute, PortVlan, PortVlans, SetLink};
@@ -93,15 +94,6 @@ macro_rules! list {
             }
         })*
     };
-}
-
-/// The actions of one kind in a plan: `of_kind::<CreateVeth>(plan)`.
-pub fn of_kind<'a, T>(plan: &[&'a Action]) -> impl Iterator<Item = &'a T>
-where
-    &'a T: TryFrom<&'a Action>,
-    T: 'a,
-{
-    plan.iter().filter_map(|action| <&T>::try_from(action).ok())
 }
 
 list! {
@@ -181,6 +173,8 @@ list! {
     ClearPromiscuous(ClearPromiscuous),
     /// Restores an attribute of a link.
     RestoreLink(RestoreLink),
+    /// Restores the MTU of a link, with the kernel parameters that the link lost with a small one.
+    RestoreMtu(RestoreMtu),
     /// Removes the file that [`Action::SaveLink`] wrote.
     ForgetLink(ForgetLink),
     /// Restores a kernel parameter.

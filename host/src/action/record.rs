@@ -3,7 +3,7 @@
 use super::{Action, LinkAttribute, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::Address;
-use crate::value::{LinkIdentity, LinkRef, SysctlKey};
+use crate::value::{LinkIdentity, LinkRef, Netns, SysctlKey};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -45,6 +45,8 @@ pub enum Old {
     Sysctl(OldSysctl),
     /// An attribute of a link.
     Attribute(LinkAttribute),
+    /// The MTU of a link, and what the link loses with a smaller one.
+    Mtu(OldMtu),
     /// `last_reserved_ip.N` of a lease store.
     LastReserved(IpAddr),
     /// The deleted address.
@@ -65,6 +67,70 @@ pub struct OldSysctl {
     /// Other parameters, whose old values differ from those that the kernel sets together with this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<(SysctlKey, String)>,
+}
+
+/// The old MTU of a link whose new MTU is too small for IPv6 or for IPv4. The kernel then removes the parameters of that
+/// protocol, and makes them again, with the values of `default`, when the MTU is large enough again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldMtu {
+    /// In bytes.
+    pub mtu: u32,
+    /// The parameters of the link that are removed, with their values.
+    pub parameters: Vec<(SysctlKey, String)>,
+}
+
+impl Old {
+    /// Whether both are the same value of the machine. White space in a kernel parameter makes no difference.
+    pub fn is_same(&self, other: &Old) -> bool {
+        match (self, other) {
+            (Old::Sysctl(one), Old::Sysctl(other)) => is_same_value(&one.value, &other.value),
+            _ => self.attribute().is_some_and(|attribute| other.attribute() == Some(attribute)),
+        }
+    }
+
+    /// The attribute of a link.
+    fn attribute(&self) -> Option<LinkAttribute> {
+        match self {
+            Old::Attribute(attribute) => Some(attribute.clone()),
+            Old::Mtu(old) => Some(LinkAttribute::Mtu(old.mtu)),
+            Old::QueueLength(packets) => Some(LinkAttribute::QueueLength(*packets)),
+            Old::Sysctl(_) | Old::LastReserved(_) | Old::Address(_) | Old::Shared(_) => None,
+        }
+    }
+}
+
+/// Whether two values of a kernel parameter are equal, apart from white space. The kernel separates the numbers of a list
+/// by tabs.
+pub fn is_same_value(a: &str, b: &str) -> bool {
+    a.split_whitespace().eq(b.split_whitespace())
+}
+
+/// A value of the machine that an action replaces. Several attachments may replace it one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaces {
+    /// The value.
+    pub of: ValueOf,
+    /// What the action sets it to.
+    pub with: Old,
+}
+
+/// Which value of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueOf {
+    /// A kernel parameter.
+    Sysctl(Netns, SysctlKey),
+    /// The attribute of a link that has this name.
+    Attribute(LinkRef, &'static str),
+}
+
+impl ValueOf {
+    /// The namespace of the value.
+    pub fn netns(&self) -> Netns {
+        match self {
+            ValueOf::Sysctl(netns, _) => *netns,
+            ValueOf::Attribute(link, _) => link.netns,
+        }
+    }
 }
 
 /// The outcome of an action.

@@ -4,7 +4,7 @@ use super::journal::{Section, Writer};
 use super::lanes;
 use super::observe::observe;
 use super::state_dir::StateDir;
-use super::undo::{Stuck, rollback};
+use super::undo::{Kept, Reverted, Stuck, rollback};
 use crate::action::Action;
 use crate::action::context::{Notes, WriteContext};
 use crate::action::profile::{Lane, Place};
@@ -26,8 +26,10 @@ pub struct ApplyError {
     /// The cause.
     #[source]
     pub source: MachineError,
-    /// What could not be undone. Empty if the machine is in its earlier state.
+    /// What could not be undone.
     pub stuck: Vec<Stuck>,
+    /// What stays on purpose. If this is empty too, the machine is in its earlier state.
+    pub kept: Vec<Kept>,
 }
 
 /// Applies a whole plan, or nothing of it. `writer` journals each step before it is done.
@@ -40,7 +42,7 @@ pub fn execute(
     state: &StateDir,
     machine: &mut dyn Machine,
 ) -> Result<(), ApplyError> {
-    let mut notes = Notes::default();
+    let mut notes = Notes::after_waits(writer.waited);
     let (leases, rest) = plan.entries().split_at(leading_leases(plan.entries()));
     let result = steps(plan, leases, None, writer, machine, &mut notes);
     // The lease store is unlocked before other locks are taken. The order of locks is: attachment, shared objects,
@@ -51,9 +53,10 @@ pub fn execute(
         steps(plan, rest, shared.then_some(state), writer, machine, &mut notes)
     });
     machine.stores().unlock_all();
+    writer.waited = notes.waited;
     let Err((action, source)) = result else { return Ok(()) };
-    let stuck = rollback(writer.section(), state, machine);
-    Err(ApplyError { action, source, stuck })
+    let Reverted { stuck, kept } = rollback(writer.section(), state, machine);
+    Err(ApplyError { action, source, stuck, kept })
 }
 
 /// The number of entries at the beginning of a plan that reserve leases.

@@ -2,7 +2,7 @@
 //! later").
 
 use crate::machine::MachineError;
-use crate::signal;
+use crate::{patience, signal};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -30,9 +30,19 @@ fn failed(what: &str, errno: Errno) -> MachineError {
     MachineError::File { what: format!("failed to lock {what}"), source: errno.into() }
 }
 
-/// Locks `file` exclusively, and waits for the lock. `what` names the file in an error.
-pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, MachineError> {
-    let deadline = Instant::now() + PATIENCE;
+/// Locks `file` exclusively, and waits for the lock: for [`PATIENCE`], or as long as the verb may still wait. `what` names
+/// the file in an error.
+pub fn exclusive(file: File, what: &str) -> Result<Flock<File>, MachineError> {
+    exclusive_within(patience::left(PATIENCE), file, what)
+}
+
+/// The same for an undo, which must not fail because the verb has waited before.
+pub fn exclusive_for_undo(file: File, what: &str) -> Result<Flock<File>, MachineError> {
+    exclusive_within(patience::left_or_reserve(PATIENCE), file, what)
+}
+
+fn exclusive_within(most: Duration, mut file: File, what: &str) -> Result<Flock<File>, MachineError> {
+    let deadline = Instant::now() + most;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
@@ -41,7 +51,7 @@ pub fn exclusive(mut file: File, what: &str) -> Result<Flock<File>, MachineError
         }
         signal::check()?;
         if Instant::now() >= deadline {
-            return Err(MachineError::Busy { what: what.to_owned(), seconds: PATIENCE.as_secs() });
+            return Err(MachineError::Busy { what: what.to_owned(), seconds: most.as_secs() });
         }
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -1,11 +1,13 @@
 //! Applying a checked plan, completely or not at all, and undoing it.
 
+mod bequest;
 pub mod execute;
 pub mod journal;
 mod lanes;
 pub mod lock;
 pub mod observe;
 mod parallel;
+mod records;
 pub mod remains;
 pub mod repair;
 mod rules;
@@ -21,5 +23,5 @@ pub use observe::observe;
 pub use remains::{Inside, Remains};
 pub use repair::repair;
 pub use state_dir::StateDir;
-pub use undo::{Stuck, revert, rollback, undo_all};
+pub use undo::{Kept, Reverted, Stuck, revert, rollback, undo_all, undo_section};
 pub use verify::verify;

@@ -28,8 +28,11 @@ pub fn rules(
     let nftables = masquerade::nft::of_network(network, &*tables, &mut unread);
     let valid = valid();
     let is_valid = |id: &String| valid.iter().any(|(container, _)| container == id);
-    let rules = iptables.into_iter().filter(|(id, _)| !is_valid(id));
-    let mut undos: Vec<Undo> = rules.map(|(_, rules)| RemoveMasquerade { rules }.into()).collect();
+    // A cut comment does not show the whole container. Containers with the same comment protect each other's rules.
+    let comments: Vec<String> =
+        valid.iter().map(|(container, _)| derive::comment_of(network, container)).collect();
+    let rules = iptables.into_iter().filter(|rules| !comments.contains(&rules.comment));
+    let mut undos: Vec<Undo> = rules.map(|rules| RemoveMasquerade { rules }.into()).collect();
 
     let is_stale =
         |owner: &PortOwner| owner.network.as_deref() == Some(network) && !is_valid(&owner.container);

@@ -1,6 +1,6 @@
 //! The directory of all journals, and the locks for it.
 
-use super::journal::{Journal, Section, entries, file_error, read_directory};
+use super::journal::{Header, Journal, Section, entries, file_error, read, read_directory, read_header};
 use super::lock;
 use crate::machine::MachineError;
 use crate::value::{Attachment, derive};
@@ -9,6 +9,9 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// The name of the lock in an error.
+const SHARED: &str = "the lock of shared objects";
 
 /// The directory of all journals.
 #[derive(Debug, Clone)]
@@ -103,6 +106,15 @@ impl StateDir {
 
     /// Takes the lock of shared objects (bridges, forwarding) between processes that apply and undo.
     pub fn lock_shared(&self) -> Result<Flock<File>, MachineError> {
+        lock::exclusive(self.shared()?, SHARED)
+    }
+
+    /// The same for an undo.
+    pub fn lock_shared_for_undo(&self) -> Result<Flock<File>, MachineError> {
+        lock::exclusive_for_undo(self.shared()?, SHARED)
+    }
+
+    fn shared(&self) -> Result<File, MachineError> {
         let path = self.path.join("shared.lock");
         DirBuilder::new()
             .recursive(true)
@@ -110,7 +122,7 @@ impl StateDir {
             .create(&self.path)
             .map_err(|e| file_error("make", &self.path, e))?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        lock::exclusive(file.map_err(|e| file_error("open", &path, e))?, "the lock of shared objects")
+        file.map_err(|e| file_error("open", &path, e))
     }
 
     /// All sections of all attachments except `except`. Sections that cannot be read are left out.
@@ -137,6 +149,15 @@ impl StateDir {
             others.extend(sections);
         }
         Some(others)
+    }
+
+    /// The sections whose header is `wanted`. The others are not read any further. Sections that cannot be read are left
+    /// out.
+    pub(super) fn sections_where(&self, wanted: impl Fn(&Header) -> bool) -> Vec<Section> {
+        let keys = entries(&self.attachments()).unwrap_or_default().into_iter();
+        let files = keys.flat_map(|key| entries(&key.path()).unwrap_or_default());
+        let read = |path: PathBuf| read_header(&path).filter(&wanted).and_then(|_| read(&path).ok()?);
+        files.filter_map(|file| read(file.path())).collect()
     }
 
     /// The sections of an attachment now, without its lock. They may be shown, but not undone.

@@ -1,12 +1,14 @@
 //! Undo of a section. It is derived from the recorded effects, and needs no plugin.
 
-use super::journal::{Section, Step};
+use super::bequest::{Place, pass_on, values};
+use super::journal::Section;
 use super::parallel::in_parallel;
+use super::records::records;
 use super::rules;
 use super::state_dir::StateDir;
 use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::PermitSeal};
 use crate::action::profile::{OwnUndo, Retract, Retraction, RuleRemoval, UndoLane};
-use crate::action::record::{Done, Effect, Reason, Record, Undoing, Undone};
+use crate::action::record::{Reason, Record, Undoing, Undone};
 use crate::action::{Action, Lifetime, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Machine, Request};
@@ -36,29 +38,66 @@ impl Section {
     }
 }
 
+/// What a rollback leaves on purpose.
+#[derive(Debug)]
+pub struct Kept {
+    /// The undo that is not done.
+    pub undo: Undo,
+    /// `CNI_NETNS`, for objects in the container. May be empty.
+    pub netns: String,
+    /// Why it stays.
+    pub why: &'static str,
+}
+
+/// What an undo has left of a section.
+#[derive(Debug, Default)]
+pub struct Reverted {
+    /// The undos that failed.
+    pub stuck: Vec<Stuck>,
+    /// What a rollback leaves on purpose: others need it. Empty for a DEL, which never removes such objects.
+    pub kept: Vec<Kept>,
+}
+
 /// The undos of a section, in the reverse order of its actions.
 ///
 /// `others` are the sections of all other attachments. What one of them uses stays.
 pub fn undos(section: &Section, why: Reason, others: &[Section]) -> Vec<Undo> {
+    let each = each_undo(section, why, others).into_iter();
+    each.filter(|one| one.kept.is_none()).flat_map(|one| one.undos).collect()
+}
+
+/// The undos of one record.
+struct UndoOf {
+    place: Place,
+    undos: Vec<Undo>,
+    /// Why they are not done.
+    kept: Option<&'static str>,
+}
+
+fn each_undo(section: &Section, why: Reason, others: &[Section]) -> Vec<UndoOf> {
     let own: Vec<Record<'_>> = section.steps.iter().flat_map(records).collect();
     let others: Vec<Vec<&Action>> =
         others.iter().map(|other| other.entries().map(|entry| &entry.action).collect()).collect();
-    let mut undos = Vec::new();
-    for step in section.steps.iter().rev() {
-        for (record, (entry, _)) in records(step).zip(&step.intent).collect::<Vec<_>>().into_iter().rev() {
-            let is_kept = match (entry.lifetime, why) {
-                (Lifetime::Attachment, _) => false,
-                (_, Reason::Delete) => true,
-                (Lifetime::Shared, Reason::Rollback) => is_used(&entry.action, &own, &others),
-                (Lifetime::Node, Reason::Rollback) => !others.is_empty(),
+    let mut each = Vec::new();
+    for (number, step) in section.steps.iter().enumerate().rev() {
+        let of_step: Vec<_> = records(step).zip(&step.intent).enumerate().collect();
+        for (action, (record, (entry, _))) in of_step.into_iter().rev() {
+            let kept = match (entry.lifetime, why) {
+                (Lifetime::Attachment, _) => None,
+                (_, Reason::Delete) => Some("a DEL leaves what others may use"),
+                (Lifetime::Shared, Reason::Rollback) => {
+                    is_used(&entry.action, &own, &others).then_some("another attachment uses it")
+                }
+                (Lifetime::Node, Reason::Rollback) => {
+                    (!others.is_empty()).then_some("the node has other attachments")
+                }
             };
-            if !is_kept {
-                let undoing = Undoing { done: record.done, why, own: &own, others: &others };
-                undos.extend(entry.action.kind().undos(&undoing));
-            }
+            let undoing = Undoing { done: record.done, why, own: &own, others: &others };
+            let undos = entry.action.kind().undos(&undoing);
+            each.push(UndoOf { place: Place { step: number, action }, undos, kept });
         }
     }
-    undos
+    each
 }
 
 /// Whether another attachment uses the shared object that an action made.
@@ -67,35 +106,47 @@ fn is_used(action: &Action, own: &[Record<'_>], others: &[Vec<&Action>]) -> bool
     others.iter().flatten().any(|other| action.kind().is_used_by(other, &own))
 }
 
-/// The actions of a step, each with what is known about it.
-fn records(step: &Step) -> impl Iterator<Item = Record<'_>> {
-    step.intent.iter().enumerate().map(|(index, (entry, before))| {
-        let done = match &step.effects {
-            None => Done::Unknown(before),
-            Some(effects) => match effects.get(index) {
-                Some(Some(Effect::Unclear)) => Done::Unknown(before),
-                Some(Some(effect)) => Done::Effect(effect),
-                Some(None) | None => Done::Not,
-            },
-        };
-        Record { action: &entry.action, done }
-    })
-}
-
 /// Undoes a section whose ADD did not complete. Returns what is left.
-pub fn rollback(section: &Section, state: &StateDir, machine: &mut dyn Machine) -> Vec<Stuck> {
-    revert(section, Reason::Rollback, state, machine)
+pub fn rollback(section: &Section, state: &StateDir, machine: &mut dyn Machine) -> Reverted {
+    undo_section(section, Reason::Rollback, state, machine)
 }
 
-/// Undoes a section, as far as the objects are still ours. Returns what is left.
+/// Undoes a section, as far as the objects are still ours. Returns the undos that failed.
 pub fn revert(section: &Section, why: Reason, state: &StateDir, machine: &mut dyn Machine) -> Vec<Stuck> {
+    undo_section(section, why, state, machine).stuck
+}
+
+/// The same, and returns also what stays on purpose.
+pub fn undo_section(section: &Section, why: Reason, state: &StateDir, machine: &mut dyn Machine) -> Reverted {
     let shared = why == Reason::Rollback && section.has_shared();
+    let replaces = !values(section, &undone(section, why, &[])).is_empty();
     // Without the lock, shared objects stay. At worst a bridge without ports is left.
-    let lock = if shared { state.lock_shared().ok() } else { None };
-    let others = lock.as_ref().and_then(|_| state.others(&section.header.attachment));
-    let why = if shared && others.is_none() { Reason::Delete } else { why };
+    let lock = if shared || replaces { state.lock_shared_for_undo().ok() } else { None };
+    let others = lock.as_ref().filter(|_| shared).and_then(|_| state.others(&section.header.attachment));
+    let is_blind = shared && others.is_none();
+    let reason = if is_blind { Reason::Delete } else { why };
     let others = others.unwrap_or_default();
-    undo_all(section, &undos(section, why, &others), &section.header.netns, machine)
+    // Somebody else may have written into the section before we got the lock.
+    let mut section = if replaces { section.refreshed() } else { section.clone() };
+    let values = values(&section, &undone(&section, reason, &others));
+    if lock.is_some() && !values.is_empty() {
+        section = pass_on(&section, &values, state);
+    }
+    let netns = &section.header.netns;
+    let mut kept = Vec::new();
+    for one in each_undo(&section, reason, &others) {
+        let Some(why) = one.kept.filter(|_| shared) else { continue };
+        let why = if is_blind { "it is not known who else uses it" } else { why };
+        kept.extend(one.undos.into_iter().map(|undo| Kept { undo, netns: netns.clone(), why }));
+    }
+    let stuck = undo_all(&section, &undos(&section, reason, &others), netns, machine);
+    Reverted { stuck, kept }
+}
+
+/// The records that are undone, the latest first.
+fn undone(section: &Section, why: Reason, others: &[Section]) -> Vec<Place> {
+    let each = each_undo(section, why, others).into_iter();
+    each.filter(|one| one.kept.is_none() && !one.undos.is_empty()).map(|one| one.place).collect()
 }
 
 /// Performs undos in order, and continues after a failure. Returns what is left. `netns` is `CNI_NETNS`, or empty.

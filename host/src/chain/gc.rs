@@ -40,7 +40,7 @@ impl Chain<'_> {
             None => Ok(()),
             Some(first) => {
                 let text = errors.iter().map(lines).collect::<Vec<_>>().join("\n");
-                Err(CniError { code: first.code, msg: text, details: String::new() })
+                Err(CniError { msg: text, details: String::new(), ..first.clone() })
             }
         }
     }

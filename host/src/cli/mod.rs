@@ -15,8 +15,9 @@ mod runtime;
 mod table;
 
 use crate::cni::CniError;
-use crate::error::printable;
 use crate::node::Node;
+use crate::printable::printable;
+use crate::stderr::Stderr;
 use crate::timings;
 use clap::{Parser, Subcommand};
 use printed::{Format, Printed, json};
@@ -95,7 +96,7 @@ pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
         Command::Policy(arguments) => policy::run(node(true, false), &arguments),
     };
     if arguments.timings {
-        let _ = write!(std::io::stderr(), "{}", timings::end());
+        let _ = write!(Stderr, "{}", timings::end());
     }
     match printed {
         Ok(Printed { text, success }) => {
@@ -103,7 +104,7 @@ pub fn main(node: fn(bool, bool) -> Node) -> ExitCode {
             ExitCode::from(u8::from(!success))
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{}", printable(&text(&error)));
+            let _ = writeln!(Stderr, "{}", printable(&text(&error)));
             ExitCode::from(trouble)
         }
     }

@@ -4,6 +4,20 @@
 
 /// A native plugin failed and reported no code. libcni uses 0 then.
 pub const UNKNOWN: u32 = 0;
+/// The codes of the host's own errors. SPEC leaves the codes from 100 on to plugins; users of wasm-cni find these in its
+/// table, so no component may report one of them.
+pub const OF_HOST: std::ops::RangeInclusive<u32> = 100..=110;
+
+/// Whether a component may report a code. These are the codes that SPEC (section 5, and 1.1.0 for STATUS: 50 and 51) or
+/// libcni (`pkg/types/types.go`: 8 and 999) define, and those that SPEC leaves to plugins, from 100 on. SPEC reserves all
+/// other codes below 100.
+pub fn is_of_plugins(code: u32) -> bool {
+    match code {
+        1..=8 | TRY_AGAIN_LATER | NOT_AVAILABLE | 51 => true,
+        _ => code >= 100 && !OF_HOST.contains(&code),
+    }
+}
+
 /// The configuration's `cniVersion` is not supported.
 pub const INCOMPATIBLE_VERSION: u32 = 1;
 /// An environment variable is missing or invalid.

@@ -4,7 +4,9 @@ use super::kind::{Entry, ErrorKind, Hint};
 use serde::{Deserialize, Serialize};
 
 /// The error that the runtime gets on stdout when a verb fails. The exit code is 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+///
+/// Two errors are equal if the runtime gets the same text.
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
 #[error("{msg}")]
 pub struct CniError {
     /// One of [`super::code`], or the code of a plugin.
@@ -14,7 +16,17 @@ pub struct CniError {
     /// More lines: causes, all violations, a hint.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub details: String,
+    #[serde(skip)]
+    pub(crate) kind: Option<ErrorKind>,
 }
+
+impl PartialEq for CniError {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code, &self.msg, &self.details) == (other.code, &other.msg, &other.details)
+    }
+}
+
+impl Eq for CniError {}
 
 impl CniError {
     /// Creates an error of a kind, with its code. `details` has the hint of the kind, if it has one for `details`.
@@ -24,7 +36,18 @@ impl CniError {
             Hint::Details(hint) => format!("hint: {hint}"),
             Hint::Page(_) => String::new(),
         };
-        CniError { code, msg: msg.into(), details }
+        CniError { code, msg: msg.into(), details, kind: Some(kind) }
+    }
+
+    /// The error of a plugin, which chose the code.
+    pub fn of_plugin(code: u32, msg: String, details: String) -> Self {
+        CniError { code, msg, details, kind: None }
+    }
+
+    /// The kind of an error of the host. None for an error of a plugin, whatever its code, and for one that another
+    /// process sent.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.kind
     }
 
     /// Replaces the hint by more specific details. Empty ones change nothing.
@@ -35,7 +58,7 @@ impl CniError {
 
     /// Replaces the code by that of another kind.
     pub fn with_code_of(self, kind: ErrorKind) -> Self {
-        CniError { code: kind.entry().code, ..self }
+        CniError { code: kind.entry().code, kind: Some(kind), ..self }
     }
 }
 

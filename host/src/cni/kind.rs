@@ -1,7 +1,7 @@
 //! The kinds of errors that the host reports: one table from each kind to its CNI code, and what to do about it.
 //!
-//! `docs/error-codes.md` is generated from it. A guest or a native plugin chooses the codes of its own errors: the host
-//! passes them on unchanged, and they have no kind.
+//! `docs/error-codes.md` is generated from it. A plugin chooses the codes of its own errors
+//! ([`super::code::is_of_plugins`]), and they have no kind.
 
 use super::code::*;
 
@@ -112,8 +112,8 @@ kinds! {
     /// A signal ended the call. What it had done is undone.
     Ended => TRY_AGAIN_LATER, Details("try again; the runtime or an operator sent the signal");
 
-    /// STATUS: ADD would fail. The policy cannot be used or denies a plugin, or a component is missing or does not
-    /// compile. Plugins report it themselves when no address is left or their configuration is unusable.
+    /// STATUS: ADD would fail. The policy cannot be used or denies a plugin, or a component is missing, is not trusted or
+    /// was refused by the compiler. Plugins report it themselves when no address is left or their configuration is unusable.
     NotAvailable => NOT_AVAILABLE, Page("The message is the one of the ADD that would fail.");
 
     /// Policy denies actions of the plan; `details` lists every violation and the lines of policy that would allow
@@ -129,6 +129,9 @@ kinds! {
     DigestDenied => DENIED, Details("install the pinned component, or pin the new digest");
     /// Policy denies an action that a repair needs.
     RepairDenied => DENIED, Details("allow it in the policy, or delete the attachment and add it again");
+    /// Others than root or the caller can write the component or its directory, or own it: it is not run.
+    ComponentUntrusted => DENIED,
+        Details("`chown root` and `chmod go-w` the component and its directory, or use `wasm-cni install`");
     /// The policy file cannot be used: everything is denied.
     PolicyUnusable => DENIED, Details("`wasm-cni policy check` reads it in the same way");
 
@@ -140,7 +143,7 @@ kinds! {
     /// The plugin exceeded a limit, which is named: time, memory, actions, log, delegation.
     LimitExceeded => LIMIT, Details("raise the limit if the policy lowers it; otherwise this is a bug in the plugin");
     /// The compiler exceeded a limit: the component is too large or too complex.
-    CompileLimitExceeded => LIMIT, Details("build a smaller component");
+    CompileLimitExceeded => LIMIT, Details("build a smaller component; the refusal is remembered until the compiler or the component changes");
 
     /// The plan has an action that makes no sense: a bad name, a bad prefix, an unknown handle.
     InvalidPlan => INVALID_PLAN,
@@ -233,7 +236,9 @@ the row says otherwise. STATUS reports code 50 instead of the code of the missin
 A text after `hint:` is in `details`, unless something more specific is there. The other hints are only on this page:
 the reference reports these failures too, with empty `details`, and so do we.
 
-A plugin chooses the codes of its own errors, whether it is a component or native. The host passes them on unchanged.
+A plugin chooses the codes of its own errors. The host passes the code of a native plugin on unchanged. Of a component
+it passes on what SPEC or libcni gives to plugins: 1 to 8, 11, 50, 51, and from 100 on. The codes 100 to 110 are the
+host's own: a component reports one only if it got it from a delegate. Any other code becomes 999.
 Our plugins use the codes of the reference: 999 for nearly everything, and 50 for STATUS of host-local. They never use
 code 2 of the specification (a key that is not supported), because they support every key of the reference.
 ";

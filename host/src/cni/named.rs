@@ -98,6 +98,8 @@ pub fn read(config: &Object, args: &str, keys: &[NamingKey]) -> Named {
             Names::ChosenInArgs => named.addresses.extend(chosen(args)),
         }
     }
+    // `0.0.0.0` is no address of a link (`inet_insert_ifa` in the kernel's net/ipv4/devinet.c).
+    named.addresses.retain(|subnet| !subnet.address.ip().is_unspecified());
     named
 }
 
@@ -113,7 +115,7 @@ fn chosen(args: &str) -> Vec<Subnet> {
     let list = |wanted: &str| {
         let pairs = args.split(';').filter_map(|pair| pair.split_once('='));
         // The last pair of a key counts.
-        let value = pairs.filter(|(key, _)| *key == wanted).map(|(_, value)| value).last();
+        let value = pairs.filter(|(key, _)| *key == wanted).map(|(_, value)| value).next_back();
         value.into_iter().flat_map(|value| value.split(',')).map(|text| Value::from(text.trim()))
     };
     let gateways: Vec<IpAddr> = list("GATEWAY").filter_map(|text| json::address(&text).ok()?).collect();

@@ -58,12 +58,12 @@ pub struct LinkConfig {
     pub promiscuous: bool,
     /// `forceAddress`: conflicting addresses of a bridge are removed for the gateway.
     pub forces_address: bool,
+    /// `isGateway` or `isDefaultGateway`: the host gets the address of the gateway.
+    pub is_gateway: bool,
     /// `macspoofchk`.
     pub checks_source_mac: bool,
     /// `portIsolation`.
     pub is_isolated: bool,
-    /// `isGateway`, or `isDefaultGateway`, which implies it.
-    pub is_gateway: bool,
     /// `ipMasq`.
     pub masquerades: bool,
     /// `ipMasqBackend`.
@@ -176,11 +176,11 @@ impl Config {
             mtu: self.get("mtu").and_then(Value::as_u64).and_then(|mtu| u32::try_from(mtu).ok()),
             promiscuous: self.is_set("promiscMode"),
             forces_address: self.is_set("forceAddress"),
+            is_gateway: self.is_set("isGateway") || self.is_set("isDefaultGateway"),
             checks_source_mac: self.is_set("macspoofchk"),
             is_isolated: self.is_set("portIsolation"),
             masquerades: self.is_set("ipMasq"),
             masquerade_backend: backend(self.text("ipMasqBackend")),
-            is_gateway: self.is_set("isGateway") || self.is_set("isDefaultGateway"),
             vlan: vid(self.get("vlan")),
             vlan_trunk: trunk,
             preserves_default_vlan: self.is_set("preserveDefaultVlan"),

@@ -45,7 +45,7 @@ pub enum Stages<'a> {
         journal: &'a Journal,
         /// The identity of the container's namespace.
         netns_id: Option<NetnsId>,
-        /// The audit record. It is updated before anything is applied.
+        /// The audit record. It gets the components that took part, and is updated before anything is applied.
         record: &'a Record<'a>,
     },
     /// The plan ends with the stage: a dry run, or STATUS.
@@ -92,11 +92,12 @@ pub fn begin(
     policy: &Policy,
     earlier: Vec<Action>,
 ) -> Result<Begun, CniError> {
-    plugin.check_imports(policy)?;
-    let plugins = vec![(plugin.name.to_string(), plugin.code.digest.clone())];
-    let delegates = plugin.code.manifest.delegates();
-    let limits = lowered(policy.rules(&plugin.name, Some(&request.attachment.network)).limits());
-    let planner = planner.begin(request.clone(), limits, plugin.code, earlier)?;
+    let Plugin { description, code } = plugin;
+    description.check_imports(policy)?;
+    let plugins = vec![(description.name.to_string(), code.digest.clone())];
+    let delegates = description.manifest.delegates();
+    let limits = lowered(policy.rules(&description.name, Some(&request.attachment.network)).limits());
+    let planner = planner.begin(request.clone(), limits, code, earlier)?;
     Ok(Begun { planner, plugins, delegates })
 }
 
@@ -182,6 +183,9 @@ struct Planning<'a> {
 
 impl Planning<'_> {
     fn conclude(mut self, draft: Result<DraftPlan, CniError>, planner: Planner) -> Result<Planned, CniError> {
+        if let Stages::Applied { record, .. } = self.stages {
+            record.took_part(&self.plugins);
+        }
         let refusal = self.refusal.take();
         let result = match draft {
             Ok(draft) if !self.violations.is_empty() => {
@@ -227,8 +231,8 @@ impl Planning<'_> {
             Found::Component(path, file) => {
                 let network = Some(&self.request.attachment.network);
                 let found = Plugin::from_component(self.node, plugin, network, &path, &file)?;
-                found.check_imports(&self.grants.policy)?;
-                found.gate_version(&self.request.cni_version)?;
+                found.description.check_imports(&self.grants.policy)?;
+                found.description.gate_version(&self.request.cni_version)?;
                 Ok(Delegatee::Component(found.code))
             }
         }

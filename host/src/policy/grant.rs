@@ -21,6 +21,10 @@ pub struct TypeGrants {
     pub kind: Kind,
     /// The capabilities of the plugin.
     pub capabilities: &'static [Capability],
+    /// Whether the host is the gateway of the network.
+    pub is_gateway: bool,
+    /// Whether the plugin may make a veth pair.
+    pub makes_pairs: bool,
     /// The capabilities of a component that the plugin delegates to.
     pub delegated: &'static [Capability],
     /// The names of host links that the configuration names.
@@ -45,8 +49,6 @@ pub struct TypeGrants {
     pub data_dirs: Vec<PathBuf>,
     /// Directories in which earlier attributes of a link may be saved.
     pub saved_link_dirs: Vec<PathBuf>,
-    /// Whether the plugin may open and isolate what the host forwards.
-    pub filters: bool,
     /// Whether the plugin may set `route_localnet` of the link to the container.
     pub routes_localnet: bool,
 }
@@ -164,6 +166,13 @@ impl Grants {
     /// Whether an address may be leased from one of the range sets.
     pub fn is_in_range(&self, address: IpAddr) -> bool {
         self.own.sets.iter().flatten().any(|range| range.leases(address))
+    }
+
+    /// Whether `route_localnet` of a link of the host may be set for mapped ports: the host found that packets to the
+    /// container leave by it, or an earlier plugin reported it.
+    pub fn leads_to_container(&self, link: &IfName) -> bool {
+        let reported = LinkRef { netns: Netns::Host, name: link.clone() };
+        self.routes_to_own.contains(link) || self.previous_links.contains(&reported)
     }
 
     /// Whether a link of the host leads to this attachment alone or to its network: its host's end, or a link that an

@@ -2,16 +2,16 @@
 
 use super::Type;
 use crate::action::{
-    Action, CheckSourceMac, CreateVeth, Masquerade, MasqueradeNft, PortVlan, PortVlans, of_kind,
+    Action, AddAddress, CheckSourceMac, CreateVeth, Masquerade, MasqueradeNft, PortVlan, PortVlans, of_kind,
 };
 use crate::cni::named::{Names, NamingKey};
 use crate::cni::settings::LinkConfig;
 use crate::cni::{Config, Request};
 use crate::plan::Demand;
 use crate::policy::Capability;
-use crate::value::{Backend, Kind, Report};
+use crate::value::{Backend, Kind, Netns, Report};
 use ipnetwork::IpNetwork;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The default name of the bridge is `cni0`.
 pub const TYPE: Type = Type {
@@ -27,8 +27,7 @@ pub const TYPE: Type = Type {
         Capability::Observe,
     ]),
     keys: Some(&[NamingKey { path: "bridge", names: Names::Link("cni0") }]),
-    // It checks Ethernet addresses, and nothing that the host forwards.
-    filters: false,
+    is_gateway: |link| link.is_gateway,
     demands,
     ..Type::OTHER
 };
@@ -56,9 +55,11 @@ fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand
         let backend = link.masquerade_backend;
         let met = move |plan: &[&Action], report: &Report| {
             let masqueraded = masqueraded(plan, backend);
-            report.ips.iter().all(|ip| masqueraded.contains(&ip.address))
+            let given = of_kind::<AddAddress>(plan).filter(|add| add.link.netns == Netns::Container);
+            let mut all = given.map(|add| add.address).chain(report.ips.iter().map(|ip| ip.address));
+            all.all(|address| masqueraded.contains(&address))
         };
-        demands.push(Demand::new("ipMasq", "masquerading of each address of the result", met));
+        demands.push(Demand::new("ipMasq", "masquerading of each address", met));
     }
     demands
 }
@@ -89,9 +90,9 @@ fn vlans(link: &LinkConfig) -> Option<PortVlans> {
     })
 }
 
-/// Whether the default VLAN is left, the VLAN of untagged frames, and all VLANs.
-fn flat(vlans: &PortVlans) -> (bool, Option<u16>, BTreeSet<u16>) {
+/// Whether the default VLAN is left, the VLAN of untagged frames, and whether the frames of each VLAN have no tag.
+fn flat(vlans: &PortVlans) -> (bool, Option<u16>, BTreeMap<u16, bool>) {
     let native = vlans.added.iter().rfind(|vlan| vlan.native).map(|vlan| vlan.first);
-    let all = vlans.added.iter().flat_map(|vlan| vlan.first..=vlan.last).collect();
-    (vlans.drop_default, native, all)
+    let all = vlans.added.iter().flat_map(|vlan| (vlan.first..=vlan.last).map(|vid| (vid, vlan.native)));
+    (vlans.drop_default, native, all.collect())
 }

@@ -16,6 +16,8 @@ pub const TYPE: Type = Type {
         Capability::Observe,
     ]),
     keys: Some(&[]),
+    is_gateway: |_| false,
+    makes_pairs: false,
     inside: "dummy",
     no_previous: "dummy: Required prevResult missing",
     ..Type::OTHER

@@ -20,16 +20,17 @@ pub const TYPE: Type = Type {
     ..Type::OTHER
 };
 
-/// The default data directory, and the configured one if it is absolute.
+/// The data directory: the configured one if there is one, which must be absolute, and otherwise the default. Another
+/// store does not know who has an address.
 pub fn data_dirs(config: &Config) -> Vec<PathBuf> {
-    let mut dirs = vec![PathBuf::from(place::LEASES)];
-    dirs.extend(config.data_dir().map(PathBuf::from).filter(|dir| dir.is_absolute()));
-    dirs
+    let configured = config.data_dir().unwrap_or(place::LEASES);
+    Some(PathBuf::from(configured)).filter(|dir| dir.is_absolute()).into_iter().collect()
 }
 
-/// The possible lease stores of this network.
+/// The possible lease stores of this network. The configuration may have had no data directory when it leased.
 pub fn stores(config: &Config) -> Vec<StoreRef> {
-    let dirs: BTreeSet<PathBuf> = data_dirs(config).into_iter().collect();
+    let mut dirs: BTreeSet<PathBuf> = data_dirs(config).into_iter().collect();
+    dirs.insert(PathBuf::from(place::LEASES));
     dirs.into_iter().map(|data_dir| StoreRef { data_dir, network: config.name.clone() }).collect()
 }
 

@@ -95,9 +95,12 @@ fn type_grants(
     let keys: Vec<_> = keys.chain(ipam.map(of_ipam).into_iter().flatten()).copied().collect();
     let named = config.named(&request.args, &keys);
     let is_ipam = ipam.is_some();
+    let link = config.link(&request.args);
     TypeGrants {
         kind,
         capabilities: known.capabilities.unwrap_or(kinds::capabilities(kind)),
+        is_gateway: kind == Kind::Main && (known.is_gateway)(&link),
+        makes_pairs: kind == Kind::Main && known.makes_pairs,
         delegated: match ipam.filter(|known| known.kind == Some(Kind::Ipam)) {
             Some(known) => known.capabilities.unwrap_or(kinds::capabilities(Kind::Ipam)),
             None => kinds::capabilities(Kind::Ipam),
@@ -106,7 +109,7 @@ fn type_grants(
         addresses: named.addresses,
         sets: named.sets,
         delegate: config.ipam_type().filter(|_| kind == Kind::Main).map(str::to_owned),
-        link: config.link(&request.args),
+        link,
         sysctls: match known.sets_sysctls {
             true => config.sysctls(&request.attachment.interface).into_keys().collect(),
             false => BTreeSet::new(),
@@ -122,7 +125,6 @@ fn type_grants(
             true => tuning::directories(config),
             false => vec![PathBuf::from(place::SAVED_LINKS)],
         },
-        filters: known.filters,
         routes_localnet: known.routes_localnet,
     }
 }

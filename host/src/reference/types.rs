@@ -3,6 +3,7 @@
 use crate::action::Undo;
 use crate::apply::StateDir;
 use crate::cni::named::NamingKey;
+use crate::cni::settings::LinkConfig;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
@@ -18,10 +19,12 @@ pub struct Type {
     pub capabilities: Option<&'static [Capability]>,
     /// The keys of the configuration that name links, and, for an IPAM plugin, addresses. `None`: those of its kind.
     pub keys: Option<&'static [NamingKey]>,
+    /// Whether the host is the gateway of its network, for a plugin that makes links.
+    pub is_gateway: fn(&LinkConfig) -> bool,
+    /// Whether it may make a veth pair, which connects the container with the host.
+    pub makes_pairs: bool,
     /// Whether it may set the parameters that the configuration names as `sysctl`.
     pub sets_sysctls: bool,
-    /// Whether it may open and isolate what the host forwards, if it has the capability `filter`.
-    pub filters: bool,
     /// Whether it may set `route_localnet` of the link that leads to the container.
     pub routes_localnet: bool,
     /// Files that it reads with any configuration.
@@ -46,8 +49,9 @@ impl Type {
         kind: None,
         capabilities: None,
         keys: None,
+        is_gateway: |_| true,
+        makes_pairs: true,
         sets_sysctls: false,
-        filters: true,
         routes_localnet: false,
         files: &[],
         demands: |_, _, _| Vec::new(),

@@ -101,8 +101,9 @@ pub fn limit(limits: &[(Resource, u64)]) -> nix::Result<()> {
     })
 }
 
-/// The system calls of every process: memory without code, signals to itself, time, random numbers, exit.
-const ANY_PROCESS: [libc::c_long; 15] = [
+/// The system calls of every process: memory without code, signals to itself, time, random numbers, exit. A panic prints
+/// the thread's ID with its message.
+const ANY_PROCESS: [libc::c_long; 16] = [
     libc::SYS_munmap,
     libc::SYS_mremap,
     libc::SYS_madvise,
@@ -115,6 +116,7 @@ const ANY_PROCESS: [libc::c_long; 15] = [
     libc::SYS_sigaltstack,
     libc::SYS_clock_gettime,
     libc::SYS_getrandom,
+    libc::SYS_gettid,
     libc::SYS_close,
     libc::SYS_exit,
     libc::SYS_exit_group,

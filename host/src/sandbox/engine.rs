@@ -78,20 +78,23 @@ pub fn run(code: &File, guest: Guest, verb: Verb) -> Result<Report, CniError> {
     let output = guest.wasi.output();
     guest.recorder().log(&guest.plugin, Level::Warn, &output);
     let report = std::mem::take(&mut guest.report);
+    let returned = returned.map(|returned| {
+        returned.map_err(|error| lower::error(error, |code| guest.recorder().has_raised(code)))
+    });
     if depth == 0 || guest.memory.is_small() {
         // The process exits soon, and freeing the memory before takes time.
         std::mem::forget((store, component));
     }
     match returned {
         Ok(Ok(())) => report.finish(),
-        Ok(Err(error)) => Err(lower::error(error)),
+        Ok(Err(error)) => Err(error),
         Err(error) if error.code == code::TRAPPED => {
             let lines: Vec<&str> = output.lines().collect();
             let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n");
             let mut details =
                 if last.is_empty() { error.details } else { format!("{}\n{last}", error.details) };
             lower::cut(&mut details, limits::ERROR_DETAILS_BYTES);
-            Err(CniError { msg: format!("plugin {plugin} {}", error.msg), code: error.code, details })
+            Err(CniError { msg: format!("plugin {plugin} {}", error.msg), details, ..error })
         }
         Err(error) => Err(error),
     }

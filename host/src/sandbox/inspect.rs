@@ -5,6 +5,7 @@ use super::manifest::Manifest;
 use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The data that `wasm-cni inspect` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,5 +21,5 @@ pub struct Inspection {
 pub fn inspect(cache: &Cache, component: &Path) -> Result<Inspection, CodeError> {
     let file = File::open(component).map_err(CodeError::Read)?;
     let code = cache.code(&file, None)?;
-    Ok(Inspection { digest: code.digest, manifest: code.manifest })
+    Ok(Inspection { digest: code.digest, manifest: Arc::unwrap_or_clone(code.manifest) })
 }

@@ -1,6 +1,7 @@
 //! Finds a plugin on `CNI_PATH`: the component or the executable of that name.
 
 use crate::cni::{CniError, ErrorKind};
+use crate::trust;
 use crate::value::PluginName;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -41,6 +42,7 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
         let component = directory.join(format!("{plugin}.wasm"));
         if fs::metadata(&component).is_ok_and(|m| m.is_file()) {
             let file = open(&component)?;
+            check(directory, &component, &file)?;
             return Ok(Found::Component(component, file));
         }
         let native = directory.join(plugin.as_str());
@@ -74,14 +76,33 @@ fn ourselves() -> Option<(u64, u64)> {
     fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()))
 }
 
+/// Refuses a component if somebody other than root or this user can write it or its directory, as policy files are
+/// refused. Whoever could write it would decide what plugins do.
+fn check(directory: &Path, component: &Path, file: &File) -> Result<(), CniError> {
+    // An empty element of `CNI_PATH` is the working directory.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    for (path, metadata) in [(component, file.metadata()), (directory, fs::metadata(directory))] {
+        let metadata = metadata.map_err(|e| unopened(component, &e))?;
+        trust::check(path, &metadata).map_err(|untrusted| {
+            CniError::new(ErrorKind::ComponentUntrusted, untrusted.to_string()).with_details(format!(
+                "hint: `sudo chown root {0} {1} && sudo chmod go-w {0} {1}`; or install your own build: `sudo wasm-cni install`",
+                shlex::try_quote(&component.to_string_lossy()).unwrap_or_default(),
+                shlex::try_quote(&directory.to_string_lossy()).unwrap_or_default(),
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens a component. If the file has become a pipe, the open does not block.
 fn open(path: &Path) -> Result<File, CniError> {
-    File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(
-        |e| {
-            CniError::new(ErrorKind::PluginNotFound, format!("failed to open plugin {:?}", path))
-                .with_details(e.to_string())
-        },
-    )
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
+    File::options().read(true).custom_flags(flags).open(path).map_err(|e| unopened(path, &e))
+}
+
+fn unopened(path: &Path, error: &std::io::Error) -> CniError {
+    CniError::new(ErrorKind::PluginNotFound, format!("failed to open plugin {path:?}"))
+        .with_details(error.to_string())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::bindings::wasm_cni::plugin::types;
 use crate::action::completion::UNSET;
-use crate::cni::{CniError, ErrorKind};
+use crate::cni::{CniError, ErrorKind, code};
 use crate::value::{AddressRange, IfName, Mac, Netns};
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -94,9 +94,10 @@ pub fn raise_error(error: CniError) -> types::Error {
 }
 
 /// Converts an error that a guest returned. Cuts texts that are too long.
-pub fn error(error: types::Error) -> CniError {
+pub fn error(error: types::Error, passed_on: impl FnOnce(u32) -> bool) -> CniError {
     let types::Error { code, mut msg, mut details } = error;
+    let code = if code::is_of_plugins(code) || passed_on(code) { code } else { code::INTERNAL };
     cut(&mut msg, super::limits::ERROR_MSG_BYTES);
     cut(&mut details, super::limits::ERROR_DETAILS_BYTES);
-    CniError { code, msg, details }
+    CniError::of_plugin(code, msg, details)
 }

@@ -2,7 +2,7 @@
 //! path, because it writes what the host reads.
 
 use super::Kind;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The version of the contract that this build implements. A component for any `0.1.x` is accepted if this build has
 /// all functions that it imports.
@@ -21,6 +21,7 @@ pub struct Declaration {
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
+    #[serde(deserialize_with = "versions")]
     pub cni_versions: Vec<String>,
 }
 
@@ -35,6 +36,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_type: Option<String>,
     /// The supported versions of the CNI specification.
+    #[serde(deserialize_with = "versions")]
     pub cni_versions: Vec<String>,
     /// The imported functions except those of WASI, sorted: `links.[static]link.bridge`.
     pub imports: Vec<String>,
@@ -42,6 +44,20 @@ pub struct Manifest {
     pub wasi: Vec<String>,
     /// The exported verbs, sorted: `add`.
     pub exports: Vec<String>,
+}
+
+/// Versions of the specification. `noop`, a plugin for tests of runtimes, has `0.-42.0`.
+fn versions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let versions = Vec::<String>::deserialize(deserializer)?;
+    let is_version = |version: &&String| {
+        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte))
+    };
+    match versions.iter().find(|version| !is_version(version)) {
+        Some(version) => Err(de::Error::custom(format!(
+            "the CNI version {version:?} has more than digits, dots and minus"
+        ))),
+        None => Ok(versions),
+    }
 }
 
 impl Manifest {

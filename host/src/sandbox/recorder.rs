@@ -63,6 +63,8 @@ pub struct Recorder {
     unreadable: Vec<Query>,
     known: Vec<(PluginName, Query, Answer)>,
     log_bytes: usize,
+    /// The codes of the errors that the host and delegates raised.
+    raised: Vec<u32>,
     delegations: usize,
     upstream: Box<dyn Upstream>,
 }
@@ -80,6 +82,7 @@ impl Recorder {
             unreadable: Vec::new(),
             known: Vec::new(),
             log_bytes: 0,
+            raised: Vec::new(),
             delegations: 0,
             upstream,
         }
@@ -192,6 +195,16 @@ impl Recorder {
         let stage = self.stage(Report::default());
         self.applied = self.entries.len();
         self.upstream.delegate(plugin, stage)
+    }
+
+    /// Notes an error that the plugin gets from the host or from a delegate. The plugin may pass it on.
+    pub fn raise(&mut self, error: &CniError) {
+        self.raised.push(error.code);
+    }
+
+    /// Whether the plugin, or a plugin that delegates to it, got an error with this code.
+    pub fn has_raised(&self, code: u32) -> bool {
+        self.raised.contains(&code)
     }
 
     /// See [`Upstream::log`]. Text beyond the limit is dropped, with one note.

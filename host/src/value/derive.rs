@@ -1,5 +1,6 @@
 //! Names and addresses that derive from an attachment, so that nothing needs to store them.
 
+use super::length::{self, cut};
 use super::{Attachment, IfName, Mac, NameError};
 use ipnetwork::IpNetwork;
 use sha2::{Digest, Sha512};
@@ -34,15 +35,25 @@ pub fn ifb(attachment: &Attachment) -> Result<IfName, NameError> {
     IfName::parse(&format!("bwp{}", hex(&digest[..6])))
 }
 
-/// The comment of the jumps to that chain, as the reference writes it and the kernel stores it: at most 255 bytes.
+/// The comment of the jumps to that chain, as the reference writes it and iptables stores it. The reference shortens a
+/// comment of more than 255 bytes to 253 and `...`, of which iptables cuts the last point.
 pub fn port_comment(attachment: &Attachment) -> String {
     let comment = format!("dnat name: \"{}\" id: \"{}\"", attachment.network, attachment.container);
-    if comment.len() <= 255 { comment } else { format!("{}..", comment.get(..253).unwrap_or_default()) }
+    if comment.len() <= length::IPTABLES_COMMENT {
+        return comment;
+    }
+    let shortened = format!("{}...", cut(&comment, 253));
+    cut(&shortened, length::IPTABLES_COMMENT).to_owned()
 }
 
-/// The comment of the container's rules, as in the reference.
+/// The comment of the container's rules, as the reference writes it and iptables stores it.
 pub fn comment(attachment: &Attachment) -> String {
-    format!("name: \"{}\" id: \"{}\"", attachment.network, attachment.container)
+    comment_of(attachment.network.as_str(), attachment.container.as_str())
+}
+
+/// The same for names that need not be valid.
+pub fn comment_of(network: &str, container: &str) -> String {
+    cut(&format!("name: \"{network}\" id: \"{container}\""), length::IPTABLES_COMMENT).to_owned()
 }
 
 /// The comment of the attachment's rules in nftables, as in the reference (`pkg/ip/ipmasq_nftables_linux.go`): hashes
@@ -50,15 +61,14 @@ pub fn comment(attachment: &Attachment) -> String {
 pub fn nft_comment(attachment: &Attachment) -> String {
     let Attachment { network, container, interface } = attachment;
     let plain = |text: &str| text.replace('"', "");
-    let mut comment = format!(
+    let comment = format!(
         "{}, net: {}, if: {}, id: {}",
         nft_owner(attachment),
         plain(network.as_str()),
         plain(interface.as_str()),
         plain(container.as_str())
     );
-    comment.truncate(comment.floor_char_boundary(128));
-    comment
+    cut(&comment, length::NFTABLES_COMMENT).to_owned()
 }
 
 /// The part of [`nft_comment`] that identifies the owner.
@@ -86,7 +96,7 @@ pub fn source_mac_identity(attachment: &Attachment) -> String {
 /// does not quote, and of a comment of at most 128 bytes.
 pub fn is_nft_identity(identity: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    identity.bytes().all(letter) && identity.len() <= 128 - "macspoofchk-".len()
+    identity.bytes().all(letter) && identity.len() <= length::NFTABLES_COMMENT - "macspoofchk-".len()
 }
 
 /// The names for the host's end of a veth, in the order in which they are tried: the first one that no other link has.
@@ -208,6 +218,23 @@ mod tests {
         assert_eq!(port_comment(&attachment("n", "c1")), "dnat name: \"n\" id: \"c1\"");
         assert_eq!(port_comment(&attachment("n", &"a".repeat(240))).len(), 255);
         assert_eq!(comment(&attachment("mynet", "abc")), "name: \"mynet\" id: \"abc\"");
+        // As Debian's plugins 1.1.1 with iptables 1.8.9 leave them in the kernel.
+        assert!(port_comment(&attachment("longnet", &"a".repeat(240))).ends_with("aaa.."));
+        assert_eq!(
+            comment(&attachment("longnet", &"a".repeat(240))),
+            format!("name: \"longnet\" id: \"{}", "a".repeat(255 - 21))
+        );
+    }
+
+    /// The kernel refuses a longer alias.
+    #[test]
+    fn aliases_fit_into_a_link() {
+        let longest = attachment(&"n".repeat(255), &"c".repeat(255));
+        let gateway = vlan_gateway_alias(&IfName::parse("fifteen-letters").unwrap());
+        assert!(alias(&longest).len() <= length::ALIAS && gateway.len() <= length::ALIAS);
+        assert_eq!(chain(&longest).len(), length::IPTABLES_CHAIN);
+        assert_eq!(port_chain(&longest).len(), length::IPTABLES_CHAIN);
+        assert_eq!(nft_comment(&longest).len(), length::NFTABLES_COMMENT);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod attachment;
 pub mod derive;
 pub mod fact;
 pub mod kind;
+pub mod length;
 pub mod link;
 pub mod name;
 pub mod place;

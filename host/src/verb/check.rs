@@ -13,7 +13,7 @@ use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::delegate;
 use crate::machine::port::Look;
 use crate::node::Node;
-use crate::plugin::Plugin;
+use crate::plugin::Description;
 use crate::value::Kind;
 use crate::value::{Attachment, Fact, Interface, LinkRef, Mac, Netns, PluginName, Report};
 use crate::{reference, section, timings};
@@ -21,10 +21,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Succeeds if the machine is in the state that ADD left.
-pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Plugin) -> Result<(), CniError> {
+pub fn check(node: &Node, request: &Request, config: &Config, plugin: &Description) -> Result<(), CniError> {
     timings::ended("find");
-    match plugin.code.manifest.kind {
-        Kind::Ipam if plugin.code.manifest.keeps_leases() => find_lease(node, &plugin.name, request, config),
+    match plugin.manifest.kind {
+        Kind::Ipam if plugin.manifest.keeps_leases() => find_lease(node, &plugin.name, request, config),
         Kind::Ipam => {
             let previous = previous(request, config)?;
             let given = section(node, request)?.and_then(|section| section.report);
@@ -192,8 +192,8 @@ fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> 
 /// is not a component, the host does not know of a lease, and the check succeeds.
 fn find_lease_of_ipam(node: &Node, request: &Request, config: &Config) -> Result<(), CniError> {
     let named = config.ipam_type().and_then(|ipam| PluginName::parse(ipam).ok());
-    match named.and_then(|ipam| Plugin::find(node, request, &ipam).ok()) {
-        Some(ipam) if ipam.code.manifest.keeps_leases() => find_lease(node, &ipam.name, request, config),
+    match named.and_then(|ipam| Description::find(node, request, &ipam).ok()) {
+        Some(ipam) if ipam.manifest.keeps_leases() => find_lease(node, &ipam.name, request, config),
         _ => Ok(()),
     }
 }

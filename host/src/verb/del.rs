@@ -10,7 +10,7 @@ use crate::machine::MachineError;
 use crate::machine::netns::NetnsFile;
 use crate::machine::port::{Look, Machine};
 use crate::node::Node;
-use crate::plugin::Plugin;
+use crate::plugin::Description;
 use crate::reference::{self, Type, host_local::stores};
 use crate::section;
 use crate::value::Kind;
@@ -101,12 +101,12 @@ fn remains_of_type(
     if let Some(remains) = remains(reference::of(request.plugin.as_str()), &mut *look) {
         return Some(remains);
     }
-    let plugin = Plugin::find(node, request, &request.plugin).ok()?;
+    let plugin = Description::find(node, request, &request.plugin).ok()?;
     // A shipped component under another name.
     if let Some(remains) = remains(plugin.identity.known(), look) {
         return Some(remains);
     }
-    (plugin.code.manifest.kind == Kind::Chained).then(Vec::new)
+    (plugin.manifest.kind == Kind::Chained).then(Vec::new)
 }
 
 /// What can be derived from the attachment's name. For an IPAM plugin these are its leases. Without IPAM in the

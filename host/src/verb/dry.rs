@@ -43,13 +43,14 @@ pub fn plan(
     let policy = node.policy()?;
     let planner = Waiting::spawn()?;
     let plugin = Plugin::find(node, request, &request.plugin)?;
-    plugin.gate_version(&config.cni_version)?;
-    plugin.check_config(config)?;
-    let netns = plugin.netns(node, request)?;
-    let previous = plugin.previous(config)?;
+    let description = &plugin.description;
+    description.gate_version(&config.cni_version)?;
+    description.check_config(config)?;
+    let netns = description.netns(node, request)?;
+    let previous = description.previous(config)?;
     let earlier =
         earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
-    let identity = plugin.identity.clone();
+    let identity = description.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut machine = node.machine(netns, true);
     let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);

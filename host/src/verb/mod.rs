@@ -19,13 +19,16 @@ use crate::audit::{Audited, Subject};
 use crate::cni::command::{self, gate_config, gate_plugin};
 use crate::cni::{Call, CniError, Command, Config, Environment, ErrorKind, Request, config, version};
 use crate::node::Node;
-use crate::plugin::Plugin;
+use crate::patience;
+use crate::plugin::Description;
 use crate::run;
 use crate::sandbox::planner::Waiting;
 use crate::timings;
 use crate::value::PluginName;
+use serde::Serialize;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Serves one call of the runtime under the plugin name `plugin`: validates it in the reference's order, then runs
 /// the verb.
@@ -68,6 +71,7 @@ pub fn call(
     };
     let config = config::decode(&bytes)?;
     timings::ended("request");
+    patience::begin(longest_wait(verb));
     let version = config.cni_version.as_str();
     let nothing = |()| Output::Stdout(String::new());
     match verb {
@@ -96,8 +100,8 @@ pub fn call(
         Command::Check => {
             let request = request(verb, plugin, env, path, &config)?;
             gate_config("CHECK", "0.4.0", version)?;
-            let plugin = Plugin::find(node, &request, plugin)?;
-            gate_plugin("CHECK", version, &plugin.code.manifest.cni_versions)?;
+            let plugin = Description::find(node, &request, plugin)?;
+            gate_plugin("CHECK", version, &plugin.manifest.cni_versions)?;
             plugin.check_config(&config)?;
             check::check(node, &request, &config, &plugin).map(nothing)
         }
@@ -123,15 +127,32 @@ pub fn call(
     }
 }
 
+/// The longest time that a verb waits for others. ADD and CHECK end within 10 s, DEL within 20 s: the rest is for their
+/// work, and for a rollback. GC works on many attachments.
+fn longest_wait(verb: Command) -> Option<Duration> {
+    match verb {
+        Command::Add | Command::Check | Command::Status | Command::Version => Some(Duration::from_secs(7)),
+        Command::Del => Some(Duration::from_secs(15)),
+        Command::Gc => None,
+    }
+}
+
 /// The CNI versions that the component supports.
 fn supported(node: &Node, path: &[PathBuf], plugin: &PluginName) -> Result<Vec<String>, CniError> {
-    Ok(Plugin::find_on(node, path, None, plugin)?.code.manifest.cni_versions)
+    Ok(Description::find_on(node, path, None, plugin)?.manifest.cni_versions.clone())
 }
 
 /// The answer to VERSION: compact JSON with a newline, as in the reference.
 fn versions(supported: &[String]) -> String {
-    let supported = supported.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(",");
-    format!("{{\"cniVersion\":\"{}\",\"supportedVersions\":[{supported}]}}\n", version::CURRENT)
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Versions<'a> {
+        cni_version: &'a str,
+        supported_versions: &'a [String],
+    }
+    let versions = Versions { cni_version: version::CURRENT, supported_versions: supported };
+    // Serializing text into memory cannot fail. If it did, the empty answer would show it.
+    serde_json::to_string(&versions).unwrap_or_default() + "\n"
 }
 
 /// The container ID in requests for STATUS and GC, which are not about an attachment. Nothing that is recorded for it

@@ -90,7 +90,7 @@ fn look_and_repair(
         if drift.repairs.iter().all(is_wait) {
             break;
         }
-        record.plan(&[], || plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
+        record.plan(|| plan::digest(done.iter().chain(&drift.repairs), &Report::default()));
         let checked = plan::check_again(drift.repairs.clone(), &drift.attached.sections);
         let plan = checked.map_err(|violations| {
             let lines: Vec<String> = violations.iter().map(policy::Violation::text).collect();

@@ -119,7 +119,7 @@ impl Sysctls {
     pub fn changed(&self) -> Vec<(&str, &str)> {
         let mut first = Sysctls::new();
         for family in Family::ALL {
-            let mut links = self.links(family.directory());
+            let mut links = self.names(family.directory());
             links.retain(|link| !matches!(link.as_str(), "all" | "default"));
             links.iter().for_each(|link| first.add(family, link));
         }
@@ -127,10 +127,10 @@ impl Sysctls {
         changed.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
-    /// The names of the links in `net/ipv4/conf` or `net/ipv6/conf`, including `all` and `default`.
-    pub fn links(&self, directory: &str) -> Vec<String> {
+    /// The names in a directory. Empty if it does not exist.
+    pub fn names(&self, directory: &str) -> Vec<String> {
         let below = format!("{directory}/");
-        let name = |key: &String| Some(key.strip_prefix(&below)?.split_once('/')?.0.to_owned());
+        let name = |key: &String| Some(key.strip_prefix(&below)?.split('/').next()?.to_owned());
         let names: BTreeSet<String> = self.0.keys().filter_map(name).collect();
         names.into_iter().collect()
     }
@@ -143,7 +143,7 @@ impl Sysctls {
             "net/ipv6/conf/all/disable_ipv6" => (Family::V6, "disable_ipv6"),
             _ => return,
         };
-        for link in self.links(family.directory()) {
+        for link in self.names(family.directory()) {
             self.put(&(family.of(&link) + name), written);
         }
         // Routers ignore ICMP redirects.

@@ -143,7 +143,7 @@ fn kept_rule(rule: &iptables::Rule) -> iptables::Rule {
     ];
     let said = parts.into_iter().filter_map(|(option, value)| Some((option, value?)));
     let words = said.flat_map(|(option, value)| option.split(' ').map(str::to_owned).chain([value]));
-    iptables::Rule { chain: rule.chain.clone(), words: words.collect() }
+    iptables::Rule::of(rule.chain.clone(), words.collect())
 }
 
 fn number(listing: &mut Listing) {
@@ -190,7 +190,7 @@ fn is_target(name: &str) -> bool {
 
 /// Whether each option of a rule that takes a value has one.
 fn is_complete(rule: &iptables::Rule) -> bool {
-    let mut places = rule.words.iter().zip(rule.words.iter().skip(1).map(Some).chain([None]));
+    let mut places = rule.words().iter().zip(rule.words().iter().skip(1).map(Some).chain([None]));
     let is_valued = |word: &str| "-d -g -i -j -o -p -s".split(' ').any(|option| option == word);
     places.all(|(word, next)| !is_valued(word) || next.is_some_and(|value| !value.starts_with('-')))
 }

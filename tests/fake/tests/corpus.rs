@@ -52,7 +52,7 @@ impl Case {
             Stage::Native(delegate) => {
                 let added = section::delegate(&mut writer, plugin, delegate, "1.0.0", machine).unwrap();
                 added.map(drop).map_err(|error| {
-                    let stuck = apply::rollback(writer.section(), state, machine);
+                    let stuck = apply::rollback(writer.section(), state, machine).stuck;
                     Failed { is_undone: stuck.is_empty(), error: format!("{error:?}, {stuck:?}") }
                 })
             }

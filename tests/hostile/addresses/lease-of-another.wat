@@ -1,4 +1,5 @@
 ;; Leases the address that another container has leased.
+;; as: host-local
 ;; code: 999
 ;; told: 10.15.20.2
 (call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))

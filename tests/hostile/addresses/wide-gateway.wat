@@ -1,4 +1,4 @@
 ;; Gives the host the gateway of its network with a prefix that covers half of all addresses.
 ;; code: 100
-;; told: its prefix is wider than the network that the configuration names
+;; told: it is no gateway of an address of this attachment
 (drop (call $addresses.address (call $links.link.bridge (text "cni_bridge0")) (prefix 10.15.20.1/1)))

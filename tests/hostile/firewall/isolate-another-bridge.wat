@@ -1,4 +1,4 @@
 ;; Isolates the containers of somebody else's bridge.
 ;; code: 100
-;; told: only the bridge of prevResult's first interface is isolated
+;; told: only a bridge of the host that is prevResult's first interface is isolated
 (call $filter.isolate (text "docker0") (i32.const 0) (i32.const 1))

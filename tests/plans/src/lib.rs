@@ -15,7 +15,7 @@ use wasm_cni::cni::{Command, Config, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan, Entry};
 use wasm_cni::policy::Grants;
 use wasm_cni::reference::{self, Identity};
-use wasm_cni::value::{Attachment, Netns, PluginName, Report};
+use wasm_cni::value::{Attachment, PluginName, Report};
 use wasm_cni_fake::FakeMachine;
 
 /// A plan, and the state before it.
@@ -96,17 +96,13 @@ impl Recorded {
         let config = self.config();
         let previous = config.previous().unwrap();
         let request = self.request();
-        let mut grants = reference::grants(
+        reference::grants(
             &request,
             &config,
             previous.as_ref(),
             &Default::default(),
             &Identity::named(&request.plugin),
-        );
-        // The plan was recorded on a machine whose route to the container goes through a link of `prevResult`.
-        let links = grants.previous_links.iter().filter(|link| link.netns == Netns::Host);
-        grants.routes_to_own = links.map(|link| link.name.clone()).collect();
-        grants
+        )
     }
 }
 

@@ -128,7 +128,7 @@ fn the_listing_is_the_same_as_that_of_iptables() {
                         (rule.is_plain(), networks, target, comment)
                     };
                     assert_eq!(content(ours), content(theirs), "{ours:?}\n{theirs:?}");
-                    let is_known = !ours.words.iter().any(|word| word == "?");
+                    let is_known = !ours.words().iter().any(|word| word == "?");
                     assert_eq!(ours.is_same(theirs), is_known, "{ours:?}\n{theirs:?}");
                     plain += usize::from(ours.is_plain());
                 }

@@ -16,8 +16,7 @@ const PARTS: &str = r#"(memory (export "memory") 1)
     (i32.store (i32.const 604) (local.get $code))
     (i32.store (i32.const 608) (local.get $text))
     (i32.store (i32.const 612) (local.get $length))
-    (i32.const 600))
-  (@custom "wasm-cni" "{\"kind\":\"main\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}")"#;
+    (i32.const 600))"#;
 
 /// Where the host writes an answer that does not fit into a function's return value.
 const REALLOC: &str = r#"(global $next (mut i32) (i32.const 32768))
@@ -26,8 +25,9 @@ const REALLOC: &str = r#"(global $next (mut i32) (i32.const 32768))
     (global.set $next (i32.add (global.get $next) (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -16)))))"#;
 
 /// A component whose `add` is `body`, core WebAssembly that returns an `i32`: 0 points to an `ok` in memory. `fields`
-/// are additional fields of the module; a `cabi_realloc` or a `status` among them replaces the default one.
-pub fn component(body: &str, fields: &str) -> Vec<u8> {
+/// are additional fields of the module; a `cabi_realloc` or a `status` among them replaces the default one. `kind` is that
+/// of its manifest.
+pub fn component(kind: &str, body: &str, fields: &str) -> Vec<u8> {
     let (resolve, [guest, with_status]) = worlds();
     let world = if fields.contains("/status@") { with_status } else { guest };
     let (code, data) = words::spell_out(&format!(
@@ -35,7 +35,10 @@ pub fn component(body: &str, fields: &str) -> Vec<u8> {
     ));
     let realloc = if fields.contains("cabi_realloc") { "" } else { REALLOC };
     let imports = imports(&resolve, world, &code);
-    let text = format!("(module {imports} {PARTS} {realloc} {data} {code})");
+    let manifest = format!(
+        r#"(@custom "wasm-cni" "{{\"kind\":\"{kind}\",\"cniVersions\":[\"0.2.0\",\"1.0.0\",\"1.1.0\"]}}")"#
+    );
+    let text = format!("(module {imports} {PARTS} {manifest} {realloc} {data} {code})");
     let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the world fits");
     let encoder =

@@ -1,5 +1,6 @@
 //! Attributes of an existing link.
 
+use super::mtu::{self, RestoreMtu};
 use super::on_off;
 use super::settings::{LinkAttribute, SetLink};
 use crate::action::check::{Check, required};
@@ -8,7 +9,7 @@ use crate::action::kind::Kind;
 use crate::action::profile::{
     Answered, Lane, Lasts, Lifetime, LinkName, Prepared, Profile, Requests, Retract, Retraction, UndoLane,
 };
-use crate::action::record::{Before, Difference, Effect, Old, Undoing};
+use crate::action::record::{Before, Difference, Done, Effect, Old, OldMtu, Replaces, Undoing, ValueOf};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
@@ -109,6 +110,12 @@ impl LinkAttribute {
         }
     }
 
+    /// The value that is replaced when this attribute is set on a link.
+    pub fn replaces_on(&self, link: &LinkRef) -> Replaces {
+        let of = ValueOf::Attribute(link.clone(), self.name());
+        Replaces { of, with: Old::Attribute(self.clone()) }
+    }
+
     /// Whether a plan may contain it. Only repairs use the others.
     fn is_for_plans(&self) -> bool {
         match self {
@@ -171,7 +178,7 @@ impl Kind for SetLink {
         refusals.extend(check.link(&self.link));
         if self.link.netns == Netns::Host {
             // Not even the own host's end: a bridge takes on the lowest MTU of its ports.
-            refusals.extend(required(false, "links of the host keep their attributes"));
+            refusals.extend(required(false, "a link that others use keeps its attributes"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
             refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));
@@ -183,7 +190,7 @@ impl Kind for SetLink {
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {
         match cx.link(&self.link).map(|found| found.and_then(|found| self.attribute.of(&found))) {
             Ok(Some(now)) if now == self.attribute => Before::Present,
-            Ok(Some(now)) => Before::Old(Old::Attribute(now)),
+            Ok(Some(now)) => Before::Old(mtu::old(now, &self.attribute, &self.link, cx.look)),
             Ok(None) => Before::Absent,
             Err(_) => Before::Unknown,
         }
@@ -193,9 +200,40 @@ impl Kind for SetLink {
         if undoing.goes_with_link(&self.link) {
             return Vec::new();
         }
-        let Some(Old::Attribute(old)) = undoing.done.old() else { return Vec::new() };
-        let (link, set) = (self.link.clone(), Some(self.attribute.clone()));
-        vec![RestoreLink { link, set, old: old.clone() }.into()]
+        let link = self.link.clone();
+        match (undoing.done.old(), &self.attribute) {
+            (Some(Old::Attribute(old)), set) => {
+                vec![RestoreLink { link, set: Some(set.clone()), old: old.clone() }.into()]
+            }
+            (Some(Old::Mtu(old)), LinkAttribute::Mtu(set)) => {
+                vec![RestoreMtu { link, set: *set, old: old.clone() }.into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Not for a bridge port, whose settings are not a single value.
+    fn replaces(&self) -> Option<Replaces> {
+        let is_single = !matches!(self.attribute, LinkAttribute::Port(_));
+        is_single.then(|| self.attribute.replaces_on(&self.link))
+    }
+
+    /// The parameters that this action removed stay in its record, unless an earlier action had removed them before. This
+    /// action may have brought those back, with the kernel's values.
+    fn inherit(&self, done: Done<'_>, old: Old) -> Effect {
+        let with = Old::Attribute(self.attribute.clone());
+        match (done.old(), old) {
+            (Some(Old::Mtu(own)), Old::Attribute(LinkAttribute::Mtu(mtu))) => {
+                Effect::Replaced(Old::Mtu(OldMtu { mtu, ..own.clone() }))
+            }
+            (_, old @ Old::Attribute(_)) if with.is_same(&old) => Effect::AlreadyThere,
+            (_, old) => Effect::Replaced(old),
+        }
+    }
+
+    /// Others of the bridge rely on the mode only if their plans set it too.
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        matches!(other, Action::SetLink(other) if other == self)
     }
 
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
@@ -227,7 +265,10 @@ impl Requests for SetLink {
         let found = cx.require(&self.link)?;
         match self.attribute.of(&found) {
             Some(now) if now == self.attribute => return Ok(Prepared::Nothing),
-            Some(now) => cx.notes.attributes.push((self.clone(), now)),
+            Some(now) => {
+                let old = mtu::old(now, &self.attribute, &self.link, cx.machine.as_look());
+                cx.notes.attributes.push((self.clone(), old));
+            }
             None => {}
         }
         self.attribute.prepare(&found, cx)
@@ -238,7 +279,7 @@ impl Requests for SetLink {
         let place = noted.iter().rposition(|(set, _)| set == self);
         let old = place.map(|place| noted.swap_remove(place).1);
         let effect = created(answers, || self.failed())?;
-        Ok(old.map_or(effect, |old| Effect::Replaced(Old::Attribute(old))))
+        Ok(old.map_or(effect, Effect::Replaced))
     }
 }
 

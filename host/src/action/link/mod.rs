@@ -6,6 +6,7 @@ pub mod bridge;
 pub mod delete;
 pub mod dummy;
 mod end;
+pub mod mtu;
 pub mod port;
 pub mod promiscuous;
 pub mod save;

@@ -7,7 +7,7 @@ use crate::action::check::{Check, required};
 use crate::action::context::{ReadContext, WriteContext, created};
 use crate::action::kind::Kind;
 use crate::action::profile::{Answered, Lane, Prepared, Profile, Requests, Retract, Retraction, UndoLane};
-use crate::action::record::{Before, Difference, Effect, Undoing};
+use crate::action::record::{Before, Difference, Done, Effect, Old, Replaces, Undoing};
 use crate::action::undo::Inverse;
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
@@ -54,6 +54,27 @@ impl Kind for SetPromiscuous {
         let holds = cx.link(&self.link)?.map(|found| found.promiscuous);
         let text = format!("link {} is not promiscuous", self.link);
         Ok(Difference::on_link(self.clone(), &self.link, holds, "", text))
+    }
+
+    fn replaces(&self) -> Option<Replaces> {
+        Some(LinkAttribute::Promiscuous(true).replaces_on(&self.link))
+    }
+
+    fn before(&self, done: Done<'_>) -> Option<Old> {
+        match done {
+            Done::Effect(Effect::AlreadyThere) | Done::Unknown(Before::Present) => {
+                Some(Old::Attribute(LinkAttribute::Promiscuous(true)))
+            }
+            Done::Effect(Effect::Created) | Done::Unknown(Before::Absent) => {
+                Some(Old::Attribute(LinkAttribute::Promiscuous(false)))
+            }
+            done => done.old().cloned(),
+        }
+    }
+
+    /// A bridge is promiscuous for an attachment only if its plan says so.
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        matches!(other, Action::SetPromiscuous(other) if other == self)
     }
 
     /// An action that clears promiscuous mode supersedes this one.

@@ -8,13 +8,15 @@ use crate::action::profile::{Found, Lane, Own, Profile};
 use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::{Action, Undo};
 use crate::machine::MachineError;
+use crate::machine::port::Link;
 use crate::policy::{Capability, Refusal};
 use crate::signal;
 use crate::value::{LinkRef, Netns};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// The reference waits for addresses for the same time (`ConfigureIface` in pkg/ipam/ipam_linux.go).
+/// The time of all waits of a verb together. The reference waits for addresses for the same time (`ConfigureIface` in
+/// pkg/ipam/ipam_linux.go).
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two reads of the link's state. A veth is running within microseconds; duplicate address detection takes a
@@ -72,17 +74,16 @@ impl Kind for Settle {
 
 impl Own for Settle {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
-        let deadline = Instant::now() + PATIENCE;
-        // The test machine's pauses take no time, so the number of pauses limits the wait as well.
-        let mut pauses_left = PATIENCE.as_millis() / PAUSE.as_millis();
         while let Some(obstacle) = self.obstacle(cx)? {
-            if pauses_left == 0 || Instant::now() >= deadline {
+            if cx.notes.waited >= PATIENCE {
                 return Err(MachineError::Conflict(obstacle));
             }
+            let begun = Instant::now();
             if !cx.machine.pause(PAUSE) {
                 signal::check()?;
             }
-            pauses_left -= 1;
+            // The test machine's pauses take no time, so each counts for at least its length.
+            cx.notes.waited += begun.elapsed().max(PAUSE);
         }
         Ok(Effect::AlreadyThere)
     }
@@ -94,14 +95,18 @@ impl Own for Settle {
 }
 
 impl Settle {
-    /// What the link still waits for. Fails at once if duplicate address detection found another owner of an address.
+    /// What the link still waits for. Fails at once if no wait can help: duplicate address detection found another owner
+    /// of an address, or an end of the link is down.
     fn obstacle(&self, cx: &mut WriteContext<'_>) -> Result<Option<String>, MachineError> {
         let Settle { link } = self;
         let name = link.name.as_str();
         let failed = || format!("failed to settle addresses for {name:?}");
         let found = cx.require(link)?;
         if !found.running {
-            return Ok(Some(self.not_running()));
+            return match found.up && !self.is_peer_down(&found, cx)? {
+                true => Ok(Some(self.not_running())),
+                false => Err(MachineError::Conflict(self.not_running())),
+            };
         }
         if found.master.is_some() {
             // A bridge port has no addresses of its own.
@@ -119,6 +124,24 @@ impl Settle {
             let seconds = PATIENCE.as_secs();
             format!("{}: link {name} still has tentative addresses after {seconds} seconds", failed())
         }))
+    }
+
+    /// Whether the link is one end of a veth pair whose other end is down. Then it gets no carrier. The other end is in
+    /// the other namespace, or in the same one.
+    fn is_peer_down(&self, found: &Link, cx: &mut WriteContext<'_>) -> Result<bool, MachineError> {
+        let Some(index) = found.peer.filter(|_| found.kind == "veth") else { return Ok(false) };
+        let other = match self.link.netns {
+            Netns::Host => Netns::Container,
+            Netns::Container => Netns::Host,
+        };
+        for netns in [other, self.link.netns] {
+            let beside = LinkRef { netns, name: self.link.name.clone() };
+            let peer = cx.link_at(&beside, index)?;
+            if let Some(peer) = peer.filter(|peer| peer.kind == "veth" && peer.peer == Some(found.index)) {
+                return Ok(!peer.up);
+            }
+        }
+        Ok(false)
     }
 
     /// Why the link forwards no packets. The text is the reference's for a bridge port.

@@ -156,11 +156,13 @@ impl Kind for CreateVeth {
             is_derived,
             "the Ethernet address of the host's end derives from the attachment",
         ));
-        // A bridge takes on the lowest MTU of its ports.
         let is_sized = self.mtu.is_none() || self.mtu == grants.own.link.mtu;
-        refusals.extend(required(is_sized, "the MTU of a veth pair is the one that the configuration names"));
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
+        refusals.extend(required(grants.own.makes_pairs, "the plugin's type makes no veth pair"));
+        // A bridge takes the lowest MTU of its ports.
+        refusals
+            .extend(required(is_sized, "the MTU of a bridge's port is the one that the configuration names"));
         refusals.extend(check.vlans(&peer.vlans));
         refusals
     }

@@ -98,6 +98,10 @@ impl Kind for EnsureVlanGateway {
         refusals.extend(required(is_named, "a VLAN's gateway is called and marked as bridge and VLAN say"));
         refusals.extend(required(check.is_bridge(bridge), "the gateway is on a bridge of this plan"));
         refusals.extend(check.vlans(&self.vlans()));
+        let is_gateway = check.is_router();
+        refusals.extend(required(is_gateway, "the configuration does not make the host a gateway"));
+        let is_vlan = check.grants.own.link.vlan == Some(*vid);
+        refusals.extend(required(is_vlan, "a VLAN's gateway is in the VLAN that `vlan` names"));
         refusals.extend(check.bridge_mac(&on_host(name), self.mac, derive::bridge_mac(name)));
         let is_derived = self.port_mac == derive::bridge_mac(port);
         refusals.extend(required(

@@ -3,8 +3,8 @@
 use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
 use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
-use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
-use super::{Inverse, Kind, Undo};
+use super::record::{Before, Difference, Done, Effect, Old, Replaces, Undoing, Undone};
+use super::{Inverse, Kind, LinkAttribute, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
@@ -13,6 +13,9 @@ use crate::value::{IfName, Netns, derive};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
+
+/// `DEFAULT_TX_QUEUE_LEN` of the kernel, in packets: a link with a queue length of 0 gets it with its first qdisc.
+const DEFAULT_QUEUE_LENGTH: u32 = 1000;
 
 /// See [`Action::SetTokenBucket`](crate::action::Action::SetTokenBucket): a token bucket filter (tc-tbf(8)) for one
 /// direction of the host end of a veth pair.
@@ -177,6 +180,25 @@ impl Kind for SetTokenBucket {
         undoing.undo_if_created(RemoveTokenBucket { set: self.clone(), queue_length })
     }
 
+    /// The queue length, if the kernel changed it.
+    fn replaces(&self) -> Option<Replaces> {
+        Some(LinkAttribute::QueueLength(DEFAULT_QUEUE_LENGTH).replaces_on(&on_host(&self.link)))
+    }
+
+    /// The kernel changes only a queue length of 0.
+    fn before(&self, done: Done<'_>) -> Option<Old> {
+        done.old().filter(|old| **old == Old::QueueLength(0)).cloned()
+    }
+
+    fn inherit(&self, _done: Done<'_>, old: Old) -> Effect {
+        match old {
+            Old::Attribute(LinkAttribute::QueueLength(packets)) => {
+                Effect::Replaced(Old::QueueLength(packets))
+            }
+            old => Effect::Replaced(old),
+        }
+    }
+
     fn verify(&self, cx: &mut ReadContext<'_>) -> Result<Vec<Difference>, MachineError> {
         let different = |text: String| Ok(vec![Difference::repaired(text, self.clone())]);
         let link = &self.link;
@@ -304,11 +326,14 @@ impl OwnUndo for RemoveTokenBucket {
 }
 
 impl RemoveTokenBucket {
-    /// Restores the queue length, unless the link still has a token bucket filter, which needs one.
+    /// Restores the queue length, unless the link still has a token bucket filter, which needs one, or somebody else has
+    /// set another one since.
     fn restore_queue_length(&self, link: &Link, cx: &mut WriteContext<'_>) -> Result<(), MachineError> {
         match self.queue_length {
             Some(packets)
-                if packets != link.queue_length && qdiscs(cx.machine.as_look(), link)?.root.is_none() =>
+                if link.queue_length == DEFAULT_QUEUE_LENGTH
+                    && packets != link.queue_length
+                    && qdiscs(cx.machine.as_look(), link)?.root.is_none() =>
             {
                 send(cx, Request::SetQueueLength(link.index, packets), "set queue length")
             }

@@ -3,7 +3,7 @@
 use super::SetSysctl;
 use crate::action::check::{Check, required};
 use crate::policy::{Refusal, Resource};
-use crate::value::{IfName, Netns};
+use crate::value::{IfName, Kind, Netns};
 
 /// Parameters of the container's namespace that change the whole kernel. Comparing two namespaces does not find them:
 /// each has a file, and all files set the same switch, which cannot be reset (`nf_hooks_lwtunnel_sysctl_handler` in the
@@ -71,7 +71,7 @@ fn routes_localnet(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>)
         && family == "ipv4"
         && set.key.as_str().ends_with("/route_localnet")
         && set.value == "1"
-        && grants.routes_to_own.iter().any(|own| own.as_str() == link)
+        && IfName::parse(link).is_ok_and(|link| grants.leads_to_container(&link))
 }
 
 /// On the host itself: only forwarding, for a family of the attachment's addresses.
@@ -85,10 +85,10 @@ fn forwarding(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
     let is_of_family = is_ipv4.is_some_and(|is_ipv4| check.has_family(is_ipv4));
     let rule = || match is_ipv4 {
         Some(_) if is_on => "no address of this attachment has that family".to_owned(),
-        _ => {
-            "on the host only forwarding may be switched on, and only if the host is the container's gateway"
-                .to_owned()
+        Some(_) if set.value == "1" && check.grants.own.kind == Kind::Main => {
+            "the configuration does not make the host a gateway".to_owned()
         }
+        _ => "on the host only forwarding may be switched on, and only by a main plugin".to_owned(),
     };
     check.rules.refuse(&Resource::Sysctl(&set.key), is_on && is_of_family, rule)
 }

@@ -5,7 +5,9 @@ mod grant;
 use super::check::Check;
 use super::context::{ReadContext, WriteContext};
 use super::profile::{Lane, Lasts, Lifetime, Own, OwnUndo, Place, Profile, UndoLane};
-use super::record::{Before, Difference, Effect, Old, OldSysctl, Undoing, Undone};
+use super::record::{
+    Before, Difference, Effect, Old, OldSysctl, Replaces, Undoing, Undone, ValueOf, is_same_value,
+};
 use super::{Action, Inverse, Kind, Undo};
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
@@ -39,7 +41,7 @@ impl SetSysctl {
 
     fn replace(&self, machine: &mut dyn Machine) -> io::Result<Effect> {
         let now = machine.sysctl(self.netns, &self.key)?;
-        if same(&now, &self.value) {
+        if is_same_value(&now, &self.value) {
             return Ok(Effect::AlreadyThere);
         }
         let old = with_followers(machine.as_look(), self.netns, &self.key, now)?;
@@ -52,11 +54,13 @@ impl Kind for SetSysctl {
     fn profile(&self) -> Profile<'_> {
         let on = self.link();
         let lasts = match (self.netns, self.key.link(), &on) {
-            (Netns::Host, None, _) => Lasts::For(Lifetime::Node),
+            // Every attachment needs forwarding, and others on the node may rely on it without a record.
+            (Netns::Host, None, _) if is_forwarding(&self.key) => Lasts::For(Lifetime::Node),
             // A link of the host that no action of the plan makes belongs to somebody else, and others may use its
             // parameters.
-            (Netns::Host, Some(_), Some(_)) => Lasts::WithLink(Lifetime::Node),
-            (Netns::Host, Some(_), None) | (Netns::Container, ..) => Lasts::For(Lifetime::Attachment),
+            (Netns::Host, Some(_), Some(_)) => Lasts::WithLink(Lifetime::Shared),
+            (Netns::Host, ..) => Lasts::For(Lifetime::Shared),
+            (Netns::Container, ..) => Lasts::For(Lifetime::Attachment),
         };
         let lane = Lane::Own(Place::Netns(self.netns), self);
         Profile { on, lasts, ..Profile::new(lane, Capability::Sysctls) }
@@ -76,7 +80,7 @@ impl Kind for SetSysctl {
             return Before::Unknown;
         }
         match cx.look.sysctl(self.netns, &self.key) {
-            Ok(value) if same(&value, &self.value) => Before::Present,
+            Ok(value) if is_same_value(&value, &self.value) => Before::Present,
             Ok(value) => {
                 let old = with_followers(cx.look, self.netns, &self.key, value);
                 old.map_or(Before::Unknown, |old| Before::Old(Old::Sysctl(old)))
@@ -106,7 +110,7 @@ impl Kind for SetSysctl {
         require_netns(cx.look, self.netns)?;
         let SetSysctl { key, value, .. } = self;
         let text = match cx.look.sysctl(self.netns, key) {
-            Ok(is) if same(&is, value) => return Ok(Vec::new()),
+            Ok(is) if is_same_value(&is, value) => return Ok(Vec::new()),
             Ok(is) => format!("sysctl {key} is {is:?}, not {value:?}"),
             // If an optional parameter does not exist, this is no difference.
             Err(_) if self.optional => return Ok(Vec::new()),
@@ -118,6 +122,17 @@ impl Kind for SetSysctl {
     fn lasts(&self, effect: &Effect) -> bool {
         // An optional action that failed has made no change.
         !(self.optional && *effect == Effect::AlreadyThere)
+    }
+
+    fn replaces(&self) -> Option<Replaces> {
+        let with = OldSysctl { value: self.value.clone(), others: Vec::new() };
+        Some(Replaces { of: ValueOf::Sysctl(self.netns, self.key.clone()), with: Old::Sysctl(with) })
+    }
+
+    /// An attachment relies on the value only if its plan sets it too. That it uses the same link is not enough.
+    fn is_used_by(&self, other: &Action, _own: &[&Action]) -> bool {
+        matches!(other, Action::SetSysctl(other)
+            if (other.netns, &other.key) == (self.netns, &self.key) && is_same_value(&other.value, &self.value))
     }
 
     fn is_superseded(&self, by: &Action) -> bool {
@@ -202,10 +217,10 @@ impl OwnUndo for RestoreSysctl {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Undone::Gone),
             Err(source) => return Err(failed(key, source)),
         };
-        if same(&now, &old.value) {
+        if is_same_value(&now, &old.value) {
             return Ok(Undone::Gone);
         }
-        if !same(&now, written) {
+        if !is_same_value(&now, written) {
             return Ok(Undone::Left(format!("sysctl {key} was changed to {now:?} by somebody else")));
         }
         cx.machine.set_sysctl(*netns, key, &old.value).map_err(|source| failed(key, source))?;
@@ -234,9 +249,12 @@ fn require_netns(look: &mut dyn Look, netns: Netns) -> Result<(), MachineError> 
     Err(MachineError::File { what, source })
 }
 
-/// Whether two values are equal, apart from white space. The kernel separates the numbers of a list by tabs.
-fn same(a: &str, b: &str) -> bool {
-    a.split_whitespace().eq(b.split_whitespace())
+/// Whether the parameter makes the host forward packets.
+fn is_forwarding(key: &SysctlKey) -> bool {
+    matches!(
+        key.as_str(),
+        "net/ipv4/ip_forward" | "net/ipv4/conf/all/forwarding" | "net/ipv6/conf/all/forwarding"
+    )
 }
 
 /// The parameters that the kernel writes together with another one: `DIRECTORY/LINK/NAME` for every link and for
@@ -287,15 +305,15 @@ fn with_followers(
         // A parameter that no longer exists has no value to lose.
         if link != "all"
             && let Ok(other) = look.sysctl(netns, &key)
-            && !same(&other, &value)
+            && !is_same_value(&other, &value)
         {
             others.push((key, other));
         }
     }
-    let opposite = if same(&value, "0") { "1" } else { "0" };
+    let opposite = if is_same_value(&value, "0") { "1" } else { "0" };
     if let Some(key) = redirects.and_then(|key| SysctlKey::parse(key).ok())
         && let Ok(redirects) = look.sysctl(netns, &key)
-        && !same(&redirects, opposite)
+        && !is_same_value(&redirects, opposite)
     {
         others.push((key, redirects));
     }

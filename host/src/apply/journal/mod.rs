@@ -23,13 +23,15 @@ use crate::plan::{Entry, Journalled};
 use crate::value::LinkIdentity;
 use crate::value::{Attachment, Netns, PluginName, Report};
 use nix::fcntl::Flock;
+pub(super) use record::Inherited;
 use record::Record;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirEntry, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The version of the format. Version 1 can be read too. A section of another version is moved aside.
 pub const VERSION: u32 = 2;
@@ -93,6 +95,52 @@ impl Section {
         &self.steps
     }
 
+    /// Changes the effect of an action to an inherited one. An action that was not done stays so.
+    pub(super) fn inherit(&mut self, inherited: &Inherited) {
+        let Some(step) = self.steps.get_mut(inherited.step) else { return };
+        let effects = step.effects.get_or_insert_with(|| vec![Some(Effect::Unclear); step.intent.len()]);
+        if let Some(Some(effect)) = effects.get_mut(inherited.action) {
+            *effect = inherited.effect.clone();
+        }
+    }
+
+    /// Takes an action as not done, in this copy of the section.
+    pub(super) fn dismiss(&mut self, step: usize, action: usize) {
+        let Some(step) = self.steps.get_mut(step) else { return };
+        let effects = step.effects.get_or_insert_with(|| vec![Some(Effect::Unclear); step.intent.len()]);
+        if let Some(effect) = effects.get_mut(action) {
+            *effect = None;
+        }
+    }
+
+    /// The section with what was written into its file since it was read.
+    pub(super) fn refreshed(&self) -> Section {
+        let mut section = self.clone();
+        if let Ok(lines) = read_inherited(&self.path) {
+            lines.iter().for_each(|inherited| section.inherit(inherited));
+        }
+        section
+    }
+
+    /// Writes an inherited effect into the section's file, and into this copy of it.
+    pub(super) fn bequeath(&mut self, inherited: Inherited) -> Result<(), MachineError> {
+        let path = &self.path;
+        let append = || {
+            let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+            let mut last = [0];
+            file.read_exact_at(&mut last, file.metadata()?.len().saturating_sub(1))?;
+            // A crash cut the last line off. With this line behind it, the section could not be read.
+            if last != [b'\n'] {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let line = serde_json::to_string(&Record::Inherit(inherited.clone()))?;
+            file.write_all(format!("{line}\n").as_bytes())
+        };
+        append().map_err(|e| file_error("write", path, e))?;
+        self.inherit(&inherited);
+        Ok(())
+    }
+
     /// Every action that was done, with its effect.
     pub fn done(&self) -> impl Iterator<Item = (&Entry, &Effect)> {
         self.steps.iter().flat_map(|step| {
@@ -123,6 +171,8 @@ pub struct Journal {
 pub struct Writer {
     file: File,
     section: Section,
+    /// The time that the waits of the stages so far took.
+    pub(super) waited: Duration,
 }
 
 impl AsFd for Journal {
@@ -163,7 +213,7 @@ impl Journal {
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|e| file_error("make", &path, e))?;
         let section = Section { header: header.clone(), steps: Vec::new(), report: None, path };
-        let mut writer = Writer { file, section };
+        let mut writer = Writer { file, section, waited: Duration::ZERO };
         if let Err(error) = writer.line(header) {
             // A section without a first line describes nothing.
             let _ = std::fs::remove_file(&writer.section.path);
@@ -257,8 +307,15 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
     Ok((sections, useless))
 }
 
+/// The header of a section, without the rest. None if it cannot be read.
+pub(super) fn read_header(path: &Path) -> Option<Header> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(path).ok()?).read_until(b'\n', &mut line).ok()?;
+    serde_json::from_slice(&line).ok()
+}
+
 /// Reads a section. If a crash cut off the last line, the line is ignored.
-fn read(path: &Path) -> Result<Option<Section>, MachineError> {
+pub(super) fn read(path: &Path) -> Result<Option<Section>, MachineError> {
     let broken = |what: String| MachineError::Conflict(format!("journal {} {what}", path.display()));
     // A section is broken if reading it again cannot help. Any other read error may be temporary.
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
@@ -278,7 +335,7 @@ fn read(path: &Path) -> Result<Option<Section>, MachineError> {
         other => return Err(broken(format!("is of version {other}, ours is {VERSION}"))),
     };
     let mut section = Section { header, steps: Vec::new(), report: None, path: path.to_owned() };
-    let mut intent = Vec::new();
+    let (mut intent, mut inherited) = (Vec::new(), Vec::new());
     for line in lines {
         let read = match &mut old {
             None => record::read(line.as_bytes()),
@@ -294,9 +351,23 @@ fn read(path: &Path) -> Result<Option<Section>, MachineError> {
                 None => return Err(broken("has an effect without a step".to_owned())),
             },
             record::Read::Complete(report) => section.report = Some(report),
+            record::Read::Inherit(line) => inherited.extend(line),
         }
     }
+    // Such a line may come before the effect of its own step.
+    inherited.iter().for_each(|inherited| section.inherit(inherited));
     Ok(Some(section))
+}
+
+/// The inherited effects in a section that another process may be writing.
+fn read_inherited(path: &Path) -> std::io::Result<Vec<Inherited>> {
+    let text = std::fs::read(path)?;
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"inherit\""));
+    let read = |line: &[u8]| match record::read(line) {
+        Ok(record::Read::Inherit(inherited)) => inherited,
+        _ => None,
+    };
+    Ok(lines.filter_map(read).collect())
 }
 
 pub(super) fn file_error(verb: &str, path: &Path, source: std::io::Error) -> MachineError {

@@ -15,8 +15,22 @@ pub enum Record {
     Intent(Vec<(Entry, Before)>),
     /// Written after a step: one effect for each action. None for an action that failed or was not tried.
     Effect(Vec<Option<Effect>>),
-    /// The last line: the result.
+    /// The last line of an ADD: the result.
     Complete(Report),
+    /// Written by the DEL of another attachment, at any time.
+    Inherit(Inherited),
+}
+
+/// An earlier record of another attachment was undone, whose value this action replaced or relies on. The value before
+/// that record is now the one before this action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// The step of the section, counted from 0.
+    pub step: usize,
+    /// The action of the step, counted from 0.
+    pub action: usize,
+    /// What the effect of the action counts as.
+    pub effect: Effect,
 }
 
 /// A line that was read. Values that cannot be parsed are none.
@@ -28,6 +42,8 @@ pub enum Read {
     Effect(Vec<Option<Effect>>),
     /// See [`Record::Complete`].
     Complete(Report),
+    /// See [`Record::Inherit`]. None if it cannot be parsed.
+    Inherit(Option<Inherited>),
 }
 
 /// The same line, with values that are parsed later, one by one.
@@ -37,6 +53,7 @@ enum Rough {
     Intent(Vec<(Value, Value)>),
     Effect(Vec<Option<Value>>),
     Complete(Report),
+    Inherit(Value),
 }
 
 /// Reads a line. A value that cannot be parsed does not make the whole section unusable. If it is a state or an effect,
@@ -46,6 +63,7 @@ pub fn read(line: &[u8]) -> Result<Read, serde_json::Error> {
         Ok(Record::Intent(intent)) => Ok(Read::Intent(intent.into_iter().map(Some).collect())),
         Ok(Record::Effect(effects)) => Ok(Read::Effect(effects)),
         Ok(Record::Complete(report)) => Ok(Read::Complete(report)),
+        Ok(Record::Inherit(inherited)) => Ok(Read::Inherit(Some(inherited))),
         Err(_) => read_each(line, value, value, |_, read| value(read)),
     }
 }
@@ -76,6 +94,7 @@ pub fn read_each(
                 .collect(),
         ),
         Rough::Complete(report) => Read::Complete(report),
+        Rough::Inherit(inherited) => Read::Inherit(value(inherited)),
     })
 }
 

@@ -2,11 +2,12 @@
 
 use super::super::MachineError;
 use super::super::errno::as_go;
-use crate::signal;
+use crate::trust;
 use crate::value::StoreRef;
+use crate::{patience, signal};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fs::File;
 use std::io;
 use std::thread::sleep;
@@ -28,16 +29,19 @@ pub fn take(dir: &Dir, store: &StoreRef) -> Result<Lock, MachineError> {
         what: format!("failed to lock {}", path.display()),
         source: as_go(source),
     };
-    let options = OpenOptions::new().read(true).write(true).create(true).mode(0o750).clone();
-    let mut file = dir.open_with("lock", &options).map_err(failed)?.into_std();
-    let deadline = Instant::now() + PATIENCE;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o750).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let opened = dir.open_with("lock", &options).map_err(|error| failed(trust::as_link(&path, error)));
+    let mut file = opened?.into_std();
+    let most = patience::left_or_reserve(PATIENCE);
+    let deadline = Instant::now() + most;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
             Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < deadline => file = again,
             Err((_, Errno::EWOULDBLOCK)) => {
                 let what = format!("the lease store lock {}", path.display());
-                return Err(MachineError::Busy { what, seconds: PATIENCE.as_secs() });
+                return Err(MachineError::Busy { what, seconds: most.as_secs() });
             }
             Err((_, errno)) => return Err(failed(errno.into())),
         }

@@ -4,8 +4,8 @@ use super::super::MachineError;
 use super::super::errno::as_go;
 use super::directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTES, State};
 use super::lock::{self, Lock};
+use crate::trust;
 use crate::value::StoreRef;
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -31,12 +31,16 @@ impl LeaseDirectories for RealDirectories {
 
     fn create(&self, store: &StoreRef) -> Result<Box<dyn LeaseDirectory>, MachineError> {
         let path = store.directory();
+        trust::check_directory(&store.data_dir).map_err(|source| {
+            let what = format!("failed to create {}", path.display());
+            MachineError::File { what, source: as_go(source) }
+        })?;
         let created = DirBuilder::new().recursive(true).mode(0o755).create(&path);
         match created.and_then(|()| RealDirectory::open(store)) {
             Ok(directory) => Ok(Box::new(directory)),
             Err(source) => {
                 let what = format!("mkdir {}", obstacle(&path).display());
-                Err(MachineError::File { what, source: as_go(source) })
+                Err(MachineError::File { what, source: as_go(trust::as_link(&path, source)) })
             }
         }
     }
@@ -57,8 +61,10 @@ struct RealDirectory {
 }
 
 impl RealDirectory {
+    /// Opens the directory of a store. Refuses one that somebody else can write, or can exchange for another one.
     fn open(store: &StoreRef) -> io::Result<Self> {
-        let dir = Dir::open_ambient_dir(store.directory(), ambient_authority())?;
+        trust::check_directory(&store.data_dir)?;
+        let dir = Dir::from_std_file(trust::open_directory(&store.directory())?);
         Ok(RealDirectory { store: store.clone(), dir, lock: None })
     }
 }
@@ -120,13 +126,13 @@ impl LeaseDirectory for RealDirectory {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Found>> {
-        // `O_NONBLOCK`, so that a special file such as a FIFO does not block.
+        // `O_NONBLOCK`, so that a special file such as a FIFO does not block. A lease is never a symbolic link.
         let mut options = OpenOptions::new();
-        options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits());
         let mut file = match self.dir.open_with(name, &options) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(trust::as_link(&self.store.directory().join(name), error)),
         };
         let mut bytes = Vec::with_capacity(128);
         let most = u64::try_from(MAX_CONTENT_BYTES).unwrap_or(u64::MAX);
@@ -168,9 +174,6 @@ impl LeaseDirectory for RealDirectory {
 
     fn is_shared(&self) -> io::Result<bool> {
         let (path, own) = (self.store.directory(), self.state()?);
-        if path.symlink_metadata()?.is_symlink() {
-            return Ok(true);
-        }
         let is_it = |entry: std::fs::DirEntry| {
             let found = entry.path().metadata();
             found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev, own.ino))

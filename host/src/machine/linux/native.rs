@@ -3,6 +3,7 @@
 
 use super::process::{self, Bounds};
 use crate::machine::port::ProgramCall;
+use crate::patience;
 use nix::errno::Errno;
 use std::io;
 use std::path::Path;
@@ -40,7 +41,7 @@ pub fn execute(program: &Path, verb: &str, variables: &[(&str, &str)], input: &s
     loop {
         let mut command = Command::new(program);
         command.env("CNI_COMMAND", verb).envs(variables.iter().copied());
-        match process::run(&mut command, input, bounds(verb)) {
+        match patience::without(|| process::run(&mut command, input, bounds(verb))) {
             Err(error) if error.raw_os_error() == Some(Errno::ETXTBSY as i32) && retries < BUSY_RETRIES => {
                 retries += 1;
                 sleep(Duration::from_secs(1));

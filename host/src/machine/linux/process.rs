@@ -1,7 +1,7 @@
 //! Programs that the host executes: `iptables`, `nft`, native plugins. Each is killed when this process dies, and after
 //! a time limit.
 
-use crate::signal;
+use crate::{patience, signal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::sched_yield;
@@ -41,9 +41,13 @@ pub struct Bounds {
     pub interrupted: bool,
 }
 
-/// The limits of tools that change something. A tool runs to its end and reports the result itself. The time is longer
-/// than the legacy `iptables` waits for its lock, and no ruleset is larger than the output limit.
-pub const TOOL: Bounds = Bounds { time: Duration::from_secs(30), bytes: 256 << 20, interrupted: false };
+/// The limits of tools that list and change rules. A tool runs to its end and reports the result itself, unless the verb
+/// may not wait any longer. The time is longer than the legacy `iptables` waits for its lock, and no ruleset is larger
+/// than the output limit.
+pub fn tool() -> Bounds {
+    let time = patience::left_or_reserve(Duration::from_secs(30));
+    Bounds { time, bytes: 256 << 20, interrupted: false }
+}
 
 /// Runs a program in the environment of `command`, with `input` as its standard input.
 ///

@@ -20,7 +20,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub const KEPT: usize = 256;
 
 /// The file name extensions of the cache.
-const KINDS: [&str; 3] = ["cwasm", "record", "index"];
+const KINDS: [&str; 4] = ["cwasm", "record", "index", "refusal"];
 
 /// An open directory that passed the check in [`trusted`].
 #[derive(Debug)]

@@ -31,10 +31,21 @@ pub enum CodeError {
         #[source]
         source: io::Error,
     },
-    /// The compiler exceeded one of its limits.
+    /// The compiler exceeded one of its limits, as it always will with this component.
     #[error("compiling it exceeded a limit: {0}")]
     Limit(String),
-    /// The compiler failed.
+    /// The compiler took too long, in seconds. On a machine that is less busy it may end in time.
+    #[error("compiling it exceeded a limit: time ({0} s)")]
+    TooLong(u64),
+    /// The compiler crashed, as it always will with this component.
+    #[error("the compiler {status}")]
+    Crashed {
+        /// The exit status: `ended with signal: 31 (SIGSYS)`.
+        status: String,
+        /// The compiler's last words.
+        message: String,
+    },
+    /// The compiler failed for a reason that may not last.
     #[error("the compiler {status}: {message}")]
     Compiler {
         /// The exit status: `exit status: 1`.
@@ -45,6 +56,11 @@ pub enum CodeError {
 }
 
 impl CodeError {
+    /// Whether the same compiler will always fail in this way with the same component.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, CodeError::NotAPlugin(_) | CodeError::Limit(_) | CodeError::Crashed { .. })
+    }
+
     /// The CNI error for the component at `path`.
     pub fn to_cni(&self, path: &Path) -> CniError {
         let kind = match self {
@@ -54,13 +70,17 @@ impl CodeError {
             }
             CodeError::NotAPlugin(_) => ErrorKind::NotAPlugin,
             CodeError::Changing => ErrorKind::ComponentChanging,
-            CodeError::Limit(_) => ErrorKind::CompileLimitExceeded,
+            CodeError::Limit(_) | CodeError::TooLong(_) => ErrorKind::CompileLimitExceeded,
             CodeError::Read(_)
             | CodeError::Write(_)
             | CodeError::Execute { .. }
+            | CodeError::Crashed { .. }
             | CodeError::Compiler { .. } => ErrorKind::NotCompiled,
         };
-        let cause = std::error::Error::source(self).map(ToString::to_string).unwrap_or_default();
+        let cause = match self {
+            CodeError::Crashed { message, .. } => message.clone(),
+            _ => std::error::Error::source(self).map(ToString::to_string).unwrap_or_default(),
+        };
         CniError::new(kind, format!("{}: {self}", path.display())).with_details(cause)
     }
 }

@@ -9,6 +9,7 @@
 pub mod compiler;
 mod directory;
 mod error;
+mod refusal;
 mod stamp;
 
 pub use error::CodeError;
@@ -19,12 +20,14 @@ use super::tunables::ENGINE_ID;
 use crate::cni::{CniError, ErrorKind};
 use directory::Directory;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
+use refusal::Refusal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stamp::Stamp;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The maximum length of an index entry or a record. A manifest lists functions, at most a few hundred.
 const NOTE_BYTES: u64 = 1 << 20;
@@ -38,7 +41,7 @@ pub struct Code {
     /// The file with the machine code, open for reading.
     pub file: File,
     /// The imports, exports and declarations of the component.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// SHA-256 of the component, in lower-case hexadecimal.
     pub digest: String,
 }
@@ -116,19 +119,48 @@ impl Cache {
     ///
     /// For a pinned plugin, the component and its machine code are hashed again. A component with another digest is
     /// refused before it is compiled (`docs/security.md`, S6).
+    ///
+    /// A component that the compiler refused is refused again without a compiler (`docs/security.md`, S10).
     pub fn code(&self, wasm: &File, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
+        let recalled = |directory: &Directory, digest: &str| {
+            let code = cached(directory, digest, self.dry, pin.is_some()).map(Ok);
+            code.or_else(|| self.refused(directory, digest).map(Err))
+        };
+        self.look_up(wasm, pin, recalled, |copy, digest| self.compile(copy, digest))?.mappable()
+    }
+
+    /// The manifest and the digest of a component, which is not compiled.
+    ///
+    /// A component that the compiler refused is refused here too, and pins apply as in [`Cache::code`].
+    pub fn manifest(&self, wasm: &File, pin: Option<Pin<'_>>) -> Result<(Manifest, String), CodeError> {
+        let recalled = |directory: &Directory, digest: &str| {
+            let record = read::<Record>(directory, &record_name(digest));
+            let record = record.map(|record| Ok((record.manifest, digest.to_owned())));
+            record.or_else(|| self.refused(directory, digest).map(Err))
+        };
+        let parse = |copy: &File, digest: String| {
+            let parsed = compiler::manifest(&self.compiler, copy);
+            parsed.inspect_err(|error| self.remember(&digest, error)).map(|manifest| (manifest, digest))
+        };
+        self.look_up(wasm, pin, recalled, parse)
+    }
+
+    /// What the cache recalls of a component, by the digest that the index has, or else by hashing the component. If it
+    /// recalls nothing, `work` gets an immutable copy of the component, and its digest.
+    fn look_up<T>(
+        &self,
+        wasm: &File,
+        pin: Option<Pin<'_>>,
+        recalled: impl Fn(&Directory, &str) -> Option<Result<T, CodeError>>,
+        work: impl FnOnce(&File, String) -> Result<T, CodeError>,
+    ) -> Result<T, CodeError> {
         let stamp = Stamp::of(wasm).map_err(CodeError::Read)?;
         if let Some(directory) = self.directory.as_ref().filter(|_| pin.is_none())
             && let Some(digest) = known(directory, &stamp)
-            && let Some(code) = cached(directory, &digest, self.dry, false)
+            && let Some(recalled) = recalled(directory, &digest)
         {
-            return code.mappable();
+            return recalled;
         }
-        self.slow(wasm, stamp, pin)?.mappable()
-    }
-
-    /// Hashes a component that the index does not have, and compiles it unless the cache has its code.
-    fn slow(&self, wasm: &File, stamp: Stamp, pin: Option<Pin<'_>>) -> Result<Code, CodeError> {
         if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry) {
             directory.sweep();
         }
@@ -141,35 +173,51 @@ impl Cache {
         if let Some(pin) = pin {
             pin(&digest).map_err(CodeError::Pinned)?;
         }
-        let known = |directory| cached(directory, &digest, self.dry, pin.is_some());
-        let code = match self.directory.as_ref().and_then(known) {
-            Some(code) => Ok(code),
-            None => self.compile(&copy, digest),
+        let found = match self.directory.as_ref().and_then(|directory| recalled(directory, &digest)) {
+            Some(found) => found,
+            None => work(&copy, digest.clone()),
         };
         let unchanged = Stamp::of(wasm).map_err(CodeError::Read)? == stamp;
-        match code {
-            Err(CodeError::NotAPlugin(_)) if !unchanged => Err(CodeError::Changing),
-            Err(error) => Err(error),
-            Ok(code) => {
-                if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry)
-                    && unchanged
-                    && stamp.is_settled()
-                {
-                    let index = Index { wasm: stamp, digest: code.digest.clone() };
-                    note(directory, &index_name(&stamp), &index);
-                }
-                Ok(code)
-            }
+        if matches!(found, Err(CodeError::NotAPlugin(_))) && !unchanged {
+            return Err(CodeError::Changing);
+        }
+        if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry)
+            && found.as_ref().err().is_none_or(CodeError::is_lasting)
+            && unchanged
+            && stamp.is_settled()
+        {
+            note(directory, &index_name(&stamp), &Index { wasm: stamp, digest });
+        }
+        found
+    }
+
+    /// The error with which this compiler refused a component before.
+    fn refused(&self, directory: &Directory, component: &str) -> Option<CodeError> {
+        let refusal: Refusal = read(directory, &refusal_name(component))?;
+        refusal.of(&self.compiler)
+    }
+
+    /// Keeps the error of a component that the compiler will always refuse.
+    fn remember(&self, component: &str, error: &CodeError) {
+        if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry)
+            && let Some(refusal) = Refusal::new(&self.compiler, error)
+        {
+            note(directory, &refusal_name(component), &refusal);
         }
     }
 
     fn compile(&self, wasm: &File, digest: String) -> Result<Code, CodeError> {
+        self.compile_and_keep(wasm, &digest).inspect_err(|error| self.remember(&digest, error))
+    }
+
+    fn compile_and_keep(&self, wasm: &File, digest: &str) -> Result<Code, CodeError> {
+        let code = |file, manifest| Code { file, manifest: Arc::new(manifest), digest: digest.to_owned() };
         if let Some(directory) = self.directory.as_ref().filter(|_| !self.dry) {
             match directory.draft() {
                 Ok(draft) => {
                     let manifest = compiler::run(&self.compiler, wasm, draft.file())?;
-                    match keep(directory, draft, &digest, &manifest) {
-                        Ok(file) => return Ok(Code { file, manifest, digest }),
+                    match keep(directory, draft, digest, &manifest) {
+                        Ok(file) => return Ok(code(file, manifest)),
                         Err(error) => tracing::warn!("machine code cannot be kept: {error}"),
                     }
                 }
@@ -179,7 +227,7 @@ impl Cache {
         let file = compiler::memory("wasm-cni code").map_err(CodeError::Write)?;
         let manifest = compiler::run(&self.compiler, wasm, &file)?;
         compiler::seal(&file).map_err(CodeError::Write)?;
-        Ok(Code { file, manifest, digest })
+        Ok(code(file, manifest))
     }
 }
 
@@ -203,7 +251,7 @@ fn cached(directory: &Directory, component: &str, dry: bool, pinned: bool) -> Op
             note(directory, &record_name(component), &Record { code: stamp, ..record_of(&record) });
         }
     }
-    Some(Code { file, manifest: record.manifest, digest: component.to_owned() })
+    Some(Code { file, manifest: Arc::new(record.manifest), digest: component.to_owned() })
 }
 
 fn record_of(record: &Record) -> Record {
@@ -248,6 +296,10 @@ fn index_name(stamp: &Stamp) -> String {
 
 fn record_name(component: &str) -> String {
     format!("{component}.{ENGINE_ID}.record")
+}
+
+fn refusal_name(component: &str) -> String {
+    format!("{component}.{ENGINE_ID}.refusal")
 }
 
 fn code_name(component: &str) -> String {

@@ -33,6 +33,7 @@ impl Guest {
             Err(error) if error.code == code::LIMIT => Err(error.into()),
             Err(error) => {
                 self.recorder().discard(mark);
+                self.recorder().raise(&error);
                 Ok(Err(lower::raise_error(error)))
             }
         }

@@ -9,7 +9,7 @@ use crate::sandbox::guest::Guest;
 use crate::sandbox::link::End;
 use crate::sandbox::lower::{self, violation};
 use crate::sandbox::overlay;
-use crate::value::{Firewall, IfName, derive};
+use crate::value::{Firewall, IfName, derive, length};
 use wasmtime::component::Resource;
 
 impl Host for Guest {
@@ -64,5 +64,9 @@ const ZONE_BYTES: usize = 128;
 fn is_chain(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let is_taken = ["INPUT", "FORWARD", "OUTPUT", "CNI-FORWARD"].contains(&name);
-    !name.is_empty() && name.len() <= 28 && name.bytes().all(is_plain) && !name.starts_with('-') && !is_taken
+    !name.is_empty()
+        && name.len() <= length::IPTABLES_CHAIN
+        && name.bytes().all(is_plain)
+        && !name.starts_with('-')
+        && !is_taken
 }

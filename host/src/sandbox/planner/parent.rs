@@ -26,6 +26,16 @@ struct Said {
     delegations: usize,
     log_bytes: usize,
     plugins: Vec<PluginName>,
+    /// The errors that the planner got instead of a delegate.
+    refused: Vec<CniError>,
+}
+
+impl Said {
+    /// The reply with an error, which the planner may send back.
+    fn refuse(&mut self, error: CniError) -> Reply {
+        self.refused.push(error.clone());
+        Reply::Refused(error)
+    }
 }
 
 impl Planner {
@@ -63,7 +73,7 @@ impl Planner {
                     match loaded {
                         Ok(Service::Component(code)) => (Reply::Code, Some(code.file)),
                         Ok(Service::Native) => (Reply::Native, None),
-                        Err(error) => (Reply::Refused(error), None),
+                        Err(error) => (said.refuse(error), None),
                     }
                 }
                 Message::Delegate(plugin, stage) => {
@@ -76,7 +86,7 @@ impl Planner {
                     }
                     match services.delegate(&plugin, stage)? {
                         Delegated::Answered(report) => (Reply::Answered(report), None),
-                        Delegated::Refused(error) => (Reply::Refused(error), None),
+                        Delegated::Refused(error) => (said.refuse(error), None),
                         Delegated::Ended(plan) => return Ok(plan),
                     }
                 }
@@ -101,9 +111,14 @@ impl Planner {
                 Message::Failed(mut error) => {
                     lower::cut(&mut error.msg, limits::ERROR_MSG_BYTES);
                     lower::cut(&mut error.details, limits::ERROR_DETAILS_BYTES);
-                    // Nothing can be left on the machine while the plan is recorded. But a user who sees this code
-                    // runs the commands that come with it.
-                    if error.code == code::STUCK {
+                    // A plugin passes on the error of a delegate that it did not get.
+                    let is_same = |sent: &&CniError| (sent.code, &sent.msg) == (error.code, &error.msg);
+                    if let Some(sent) = said.refused.iter().find(is_same) {
+                        return Err(sent.clone());
+                    }
+                    // The planner makes no such error: nothing is left on the machine while the plan is recorded, and
+                    // the policy is not its own. A user who sees such a code does what the table says about it.
+                    if [code::DENIED, code::STUCK, code::DIFFERS, code::DRY_RUN].contains(&error.code) {
                         error.code = code::INTERNAL;
                     }
                     return Err(error);

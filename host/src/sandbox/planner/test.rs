@@ -201,7 +201,7 @@ fn the_last_message_of_a_closed_planner_is_read() {
         wasi: Vec::new(),
         exports: Vec::new(),
     };
-    let code = Code { file: tempfile::tempfile().unwrap(), manifest, digest: String::new() };
+    let code = Code { file: tempfile::tempfile().unwrap(), manifest: manifest.into(), digest: String::new() };
     for is_gone in [false, true] {
         let (mut planner, mut theirs) = planner();
         theirs.write_all(&frame(&Message::Failed(CniError::new(ErrorKind::Refused, "no")))).unwrap();

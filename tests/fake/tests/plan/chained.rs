@@ -75,7 +75,7 @@ fn a_chained_plugin_sets_attributes_only_of_links_of_its_chain() {
         assert_eq!(set(link, mtu.clone()), "");
     }
     assert_eq!(set(inside("eth9"), mtu.clone()), "link \"eth9\" is not of this plan");
-    let shared = "links of the host keep their attributes";
+    let shared = "a link that others use keeps its attributes";
     assert_eq!(set(host("br0"), mtu), format!("link \"br0\" is not of this plan{shared}"));
     let other = Mac([2; 6]);
     assert_eq!(

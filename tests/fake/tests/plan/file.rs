@@ -294,5 +294,5 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     ] {
         assert_eq!(refused(foreign.clone()).len(), 1, "{foreign:?}");
     }
-    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 4, "neither link nor prefix nor kind");
+    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 2, "neither the link nor the address");
 }

@@ -55,12 +55,16 @@ fn a_parameter_lasts_as_long_as_its_link() {
     let bridge = EnsureBridge { name: name("cni0"), mtu: None, mac: mac(1), vlan_filtering: false };
     let lasts = |set: &SetSysctl| set.profile().lasts;
     let of_bridge = set("net/ipv4/conf/cni0/route_localnet", "1");
-    assert_eq!(lasts(&of_bridge), Lasts::WithLink(Lifetime::Node));
-    assert_eq!(lasts(&set("net/ipv4/ip_forward", "1")), Lasts::For(Lifetime::Node));
-    assert_eq!(
-        lasts(&set("net/ipv4/conf/a-name-of-no-link/forwarding", "1")),
-        Lasts::For(Lifetime::Attachment)
-    );
+    assert_eq!(lasts(&of_bridge), Lasts::WithLink(Lifetime::Shared));
+    for forwarding in ["net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", "net/ipv6/conf/all/forwarding"]
+    {
+        assert_eq!(lasts(&set(forwarding, "1")), Lasts::For(Lifetime::Node), "{forwarding}");
+    }
+    for other in
+        ["net/ipv4/conf/a-name-of-no-link/forwarding", "net/ipv4/conf/all/rp_filter", "net/core/somaxconn"]
+    {
+        assert_eq!(lasts(&set(other, "1")), Lasts::For(Lifetime::Shared), "{other}");
+    }
     let inside = SetSysctl { netns: Netns::Container, ..of_bridge.clone() };
     assert_eq!(lasts(&inside), Lasts::For(Lifetime::Attachment));
 

@@ -44,7 +44,7 @@ fn run_guest(guest: Guest) -> Result<Report, CniError> {
     let guest = pop();
     match ended {
         Ok(Ok(())) => guest.report.finish(),
-        Ok(Err(Error { code, msg, details })) => Err(CniError { code, msg, details }),
+        Ok(Err(Error { code, msg, details })) => Err(CniError::of_plugin(code, msg, details)),
         Err(payload) => Err(refusal(payload)),
     }
 }

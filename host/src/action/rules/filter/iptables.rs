@@ -7,6 +7,7 @@ use crate::action::record::{Difference, Effect, Old};
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Rule, Table, failed};
 use crate::machine::rules::{RuleTables, TableError, TableId};
+use crate::value::length;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -97,7 +98,8 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
         .filter(|chain| is_unmade(chain) && listing.has_chain(chain))
         .filter(|chain| !is_all_kept && !is_kept(chain))
         .collect();
-    let leads_to_gone = |listed: &Rule| listed.target().is_some_and(|target| gone.contains(&target));
+    let leads_to_gone =
+        |listed: &Rule| !gone.is_empty() && listed.target().is_some_and(|target| gone.contains(&target));
     let is_foreign = |listed: &Rule| leads_to_gone(listed) && !shared.iter().any(|part| part.is(listed));
     if listing.rules.iter().any(is_foreign) && !is_pair {
         gone.clear();
@@ -110,7 +112,7 @@ pub fn remove(rule: &FilterRule, unmake: &[String], listing: &Listing) -> Vec<Ed
     }
     let mut edits: Vec<Edit> = Vec::new();
     for (index, listed) in listing.rules.iter().enumerate() {
-        let is_led_away = listed.target().is_some_and(|target| gone.contains(&target));
+        let is_led_away = !gone.is_empty() && listed.target().is_some_and(|target| gone.contains(&target));
         if (doomed.contains(&index) || is_led_away) && !gone.contains(&listed.chain.as_str()) {
             edits.push(Edit::Delete(listed.clone()));
         }
@@ -125,7 +127,11 @@ pub fn check(rule: &FilterRule) -> Result<(), MachineError> {
     let FilterRule::AllowForward { admin_chain, .. } = rule else { return Ok(()) };
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let is_built_in = ["INPUT", "FORWARD", "OUTPUT", ALLOWED].contains(&admin_chain.as_str());
-    if admin_chain.is_empty() || admin_chain.len() > 28 || !admin_chain.bytes().all(is_plain) || is_built_in {
+    if admin_chain.is_empty()
+        || admin_chain.len() > length::IPTABLES_CHAIN
+        || !admin_chain.bytes().all(is_plain)
+        || is_built_in
+    {
         return Err(MachineError::Conflict(format!(
             "{admin_chain:?} is no name of a chain of the administrator's"
         )));

@@ -20,7 +20,8 @@ use crate::action::{Action, Undo};
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{Edit as Line, Family, Table, failed};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
-use crate::policy::{Capability, Refusal};
+use crate::policy::{Capability, Refusal, Resource};
+use crate::value::Kind as PluginKind;
 use std::net::IpAddr;
 
 impl FilterRule {
@@ -130,11 +131,13 @@ impl Kind for FilterRule {
         }
     }
 
-    /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge.
+    /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge. A
+    /// main plugin has the capability for [`CheckSourceMac`](crate::action::CheckSourceMac).
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let firewall = &check.grants.own.firewall;
-        let mut refusals =
-            required(check.grants.own.filters, "only a firewall plugin opens or isolates forwarding");
+        let is_chained = check.grants.own.kind == PluginKind::Chained;
+        let rule = || "only a chained plugin lets the host forward packets or isolates bridges".to_owned();
+        let mut refusals = check.rules.refuse(&Resource::Capability(Capability::Filter), is_chained, rule);
         let is_backend = |backend: &str| firewall.backend.as_deref().is_none_or(|own| own == backend);
         let backend = if self.iptables().is_some() { "iptables" } else { "firewalld" };
         // An unknown word counts as absent, as in the reference.

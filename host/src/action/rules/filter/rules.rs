@@ -61,7 +61,7 @@ pub struct Shared {
 impl Shared {
     fn new(with: &str, rule: Rule) -> Self {
         let old = |word: &String| if word == ANY_POLICY { SAME_BRIDGE.to_owned() } else { word.clone() };
-        let old = Rule { chain: rule.chain.clone(), words: rule.words.iter().map(old).collect() };
+        let old = Rule::of(rule.chain.clone(), rule.words().iter().map(old).collect());
         Shared { old: Some(old).filter(|old| *old != rule), with: with.to_owned(), is_first: false, rule }
     }
 

@@ -19,9 +19,9 @@ use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
-use crate::policy::{Capability, Refusal};
+use crate::policy::{Capability, Refusal, Resource};
 pub use crate::value::PortMapping;
-use crate::value::{Backend, derive};
+use crate::value::{Backend, Kind as PluginKind, derive};
 
 impl MapPorts {
     /// The host ports of UDP mappings.
@@ -150,8 +150,13 @@ impl Kind for MapPorts {
             Backend::Nftables => self.chain.is_empty() && self.comment == own.container.as_str(),
         };
         let mut refusals = required(is_named, NAMED);
+        let is_chained = grants.own.kind == PluginKind::Chained;
+        let rule = || "only a chained plugin maps ports".to_owned();
+        refusals.extend(check.rules.refuse(&Resource::Capability(Capability::Nat), is_chained, rule));
         let ports = &grants.own.ports;
-        let is_asked_for = self.mappings.iter().all(|mapping| ports.mappings.contains(mapping));
+        // Without ports, the shared chains alone would be made.
+        let is_asked_for =
+            !self.mappings.is_empty() && self.mappings.iter().all(|mapping| ports.mappings.contains(mapping));
         refusals.extend(required(is_asked_for, "only ports that runtimeConfig maps are mapped"));
         let conditions = if self.address.is_ipv4() { &ports.conditions_v4 } else { &ports.conditions_v6 };
         let is_conditioned = self.conditions == *conditions;

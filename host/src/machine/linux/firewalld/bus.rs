@@ -2,6 +2,7 @@
 //! "Authentication Protocol").
 
 use super::message::{self, Reply, Value};
+use crate::patience;
 use nix::unistd::Uid;
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -50,7 +51,8 @@ impl Bus {
     pub fn system() -> Result<Self, BusError> {
         let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok().filter(|address| !address.is_empty());
         let socket = connect(address.as_deref().unwrap_or(DEFAULT)).map_err(BusError::NoBus)?;
-        let mut bus = Bus { socket, serial: 0, deadline: Instant::now() + PATIENCE };
+        let mut bus =
+            Bus { socket, serial: 0, deadline: Instant::now() + patience::left_or_reserve(PATIENCE) };
         bus.authenticate().map_err(BusError::Failed)?;
         bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", &[])?;
         Ok(bus)

@@ -216,7 +216,7 @@ impl Edit {
 
     /// The edit, with each word of its rule in the form that `quoted` returns.
     fn written(&self, quoted: fn(&str) -> String) -> String {
-        let words = |rule: &Rule| rule.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let words = |rule: &Rule| rule.words().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         match self {
             Edit::NewChain(chain) => format!("-N {chain}"),
             Edit::Append(rule) => format!("-A {} {}", rule.chain, words(rule)),

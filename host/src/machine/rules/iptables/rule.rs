@@ -1,15 +1,38 @@
 //! A rule as words: parsing, quoting, comparison.
 
+use crate::value::length::{self, cut};
 use ipnetwork::IpNetwork;
+use sha2::{Digest, Sha256};
+use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// A rule: its chain, and all words after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Rule {
     /// The chain of the rule.
     pub chain: String,
     /// The words in the format of `iptables -S`, without quotes.
-    pub words: Vec<String>,
+    words: Vec<String>,
+    /// See [`Rule::key`].
+    key: OnceLock<Key>,
+}
+
+/// A digest of what a rule does in its chain.
+type Key = [u8; 32];
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        (&self.chain, &self.words) == (&other.chain, &other.words)
+    }
+}
+
+impl Eq for Rule {}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule").field("chain", &self.chain).field("words", &self.words).finish()
+    }
 }
 
 /// The parts of a plain rule.
@@ -26,13 +49,23 @@ struct Content<'a> {
 impl Rule {
     /// A rule with these words.
     pub fn new(chain: &str, words: &[&str]) -> Self {
-        Rule { chain: chain.to_owned(), words: words.iter().map(|word| (*word).to_owned()).collect() }
+        Rule::of(chain.to_owned(), words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    /// A rule with these words.
+    pub fn of(chain: String, words: Vec<String>) -> Self {
+        Rule { chain, words, key: OnceLock::new() }
+    }
+
+    /// The words in the format of `iptables -S`, without quotes.
+    pub fn words(&self) -> &[String] {
+        &self.words
     }
 
     /// Parses a line of `iptables -S` after its `-A `. None if it is empty.
     pub fn parse(line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
-        Some(Rule { chain: words.next()?, words: words.collect() })
+        Some(Rule::of(words.next()?, words.collect()))
     }
 
     /// The value of `-s`.
@@ -55,7 +88,7 @@ impl Rule {
         self.content().target
     }
 
-    /// The value of `--comment`.
+    /// The value of `--comment`, as iptables stores it.
     pub fn comment(&self) -> Option<&str> {
         self.content().comment
     }
@@ -79,13 +112,31 @@ impl Rule {
     /// Whether both rules do the same in the same chain. In plain rules, the order of words does not matter. Other
     /// rules are compared word by word.
     pub fn is_same(&self, other: &Rule) -> bool {
-        self.chain == other.chain && (self.words == other.words || self.is_same_content(other))
+        self.key() == other.key()
     }
 
-    fn is_same_content(&self, other: &Rule) -> bool {
-        let (content, other) = (self.content(), other.content());
-        (content.target, content.comment) == (other.target, other.comment)
-            && content.networks().is_some_and(|networks| other.networks() == Some(networks))
+    /// A digest that rules have in common if they do the same in the same chain. A verb compares each of its rules with
+    /// each listed rule, and both may be thousands, so a rule is parsed only once.
+    fn key(&self) -> &Key {
+        self.key.get_or_init(|| {
+            let content = self.content();
+            let (kind, parts) = match content.networks() {
+                Some(networks) => {
+                    let networks = networks.map(|network| network.map(|network| network.to_string()));
+                    let texts = [content.target.map(str::to_owned), content.comment.map(str::to_owned)];
+                    ("plain", networks.into_iter().chain(texts).collect())
+                }
+                None => ("words", self.words.iter().cloned().map(Some).collect::<Vec<_>>()),
+            };
+            let mut digest = Sha256::new();
+            for part in [Some(kind), Some(&self.chain)].into_iter().chain(parts.iter().map(Option::as_deref))
+            {
+                // The length separates a part from the next one. A missing part is not an empty one.
+                digest.update(part.map_or(usize::MAX, str::len).to_ne_bytes());
+                digest.update(part.unwrap_or_default());
+            }
+            digest.finalize().into()
+        })
     }
 
     fn content(&self) -> Content<'_> {
@@ -102,7 +153,10 @@ impl Rule {
                 "-d" if !not => content.destination = words.next(),
                 "-d" => content.not_destination = words.next(),
                 "-j" if !not => content.target = words.next(),
-                "--comment" if !not => content.comment = words.next(),
+                // The kernel has the beginning of a longer comment.
+                "--comment" if !not => {
+                    content.comment = words.next().map(|text| cut(text, length::IPTABLES_COMMENT));
+                }
                 "-m" if !not => content.has_others |= words.next() != Some("comment"),
                 _ => content.has_others = true,
             }

@@ -3,6 +3,7 @@
 use crate::machine::MachineError;
 use crate::machine::rules::TableId;
 use crate::machine::rules::iptables::{self, Family, Rule, Table};
+use crate::value::length;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -113,7 +114,8 @@ impl Masquerade {
     /// Refuses names and comments that are not a single word in a script: they could add a line to it.
     pub(super) fn check_words(&self) -> Result<(), MachineError> {
         let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if self.chain.is_empty() || self.chain.len() > 28 || !self.chain.bytes().all(name) {
+        if self.chain.is_empty() || self.chain.len() > length::IPTABLES_CHAIN || !self.chain.bytes().all(name)
+        {
             return Err(MachineError::Conflict(format!("{:?} is no name of a chain", self.chain)));
         }
         if self.comment.chars().any(char::is_control) {

@@ -4,6 +4,7 @@ use super::chain::Masquerade;
 use crate::machine::MachineError;
 use crate::machine::rules::iptables::{Family, Listing, Rule, Table, failed};
 use crate::machine::rules::{self, RuleTables, TableError, TableId};
+use crate::value::length;
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,21 +35,18 @@ pub fn in_listing(listing: &Listing, family: Family, chain: &str, comment: &str)
     found
 }
 
-/// The masqueraded addresses of a network, each with the container ID from the comment.
+/// The masqueraded addresses of a network. The comments show their containers. A comment that is cut within the name of
+/// the network shows no network, so its rules are not found.
 ///
 /// A chain without a jump to it counts as one entry. Its address is 0.0.0.0 or :: if the chain shows none. If a table
 /// cannot be listed, the error is added to `unread`, and its rules are missing in the result.
-pub fn of_network(
-    tables: &dyn RuleTables,
-    network: &str,
-    unread: &mut Vec<MachineError>,
-) -> Vec<(String, Masquerade)> {
+pub fn of_network(tables: &dyn RuleTables, network: &str, unread: &mut Vec<MachineError>) -> Vec<Masquerade> {
     let listings = listings(tables, unread).into_iter();
     listings.flat_map(|(family, listing)| of_network_in(&listing, family, network)).collect()
 }
 
 /// The same for one family, in a listing.
-fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(String, Masquerade)> {
+fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<Masquerade> {
     let chains = listing.chains.iter().filter(|chain| chain.starts_with("CNI-"));
     // The rules of each chain, and the jumps to it.
     let mut concerned: BTreeMap<&str, Vec<&Rule>> =
@@ -63,9 +61,8 @@ fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(Strin
     for chain in &listing.chains {
         let Some(concerned) = concerned.get(chain.as_str()) else { continue };
         let comments = concerned.iter().filter_map(|rule| rule.comment());
-        let comments: BTreeSet<&str> = comments.filter(|text| container(text, network).is_some()).collect();
+        let comments: BTreeSet<&str> = comments.filter(|text| is_of(text, network)).collect();
         for comment in comments {
-            let Some(id) = container(comment, network) else { continue };
             let mut rules = jumps(concerned, chain, comment);
             if rules.is_empty() {
                 let mut accepted = concerned.iter().filter(|rule| rule.chain == *chain);
@@ -73,7 +70,7 @@ fn of_network_in(listing: &Listing, family: Family, network: &str) -> Vec<(Strin
                 let address = address.unwrap_or_else(|| family.unspecified().into());
                 rules.push(Masquerade { address, chain: chain.clone(), comment: comment.to_owned() });
             }
-            found.extend(rules.into_iter().map(|rule| (id.to_owned(), rule)));
+            found.extend(rules);
         }
     }
     found
@@ -93,10 +90,11 @@ fn listings(tables: &dyn RuleTables, unread: &mut Vec<MachineError>) -> Vec<(Fam
     Family::ALL.into_iter().filter_map(&mut list).collect()
 }
 
-/// The container ID in a comment, if the comment belongs to this network
-/// ([`derive::comment`](crate::value::derive::comment)).
-fn container<'a>(comment: &'a str, network: &str) -> Option<&'a str> {
-    comment.strip_prefix(&format!("name: \"{network}\" id: \""))?.strip_suffix('"')
+/// Whether a comment belongs to this network ([`derive::comment`](crate::value::derive::comment)).
+fn is_of(comment: &str, network: &str) -> bool {
+    let is_cut = comment.len() == length::IPTABLES_COMMENT;
+    let container = comment.strip_prefix(&format!("name: \"{network}\" id: \""));
+    container.is_some_and(|container| is_cut || container.ends_with('"'))
 }
 
 /// The jumps to a chain with this comment. `concerned` are the rules of the chain and the jumps to it.

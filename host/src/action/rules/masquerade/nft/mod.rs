@@ -14,7 +14,7 @@ use crate::machine::rules::nftables::{
 };
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::policy::{Capability, Refusal};
-use crate::value::{Attachment, Backend, derive};
+use crate::value::{Attachment, Backend, derive, length};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,9 +24,6 @@ pub const TABLE: TableId = TableId::Nftables("inet", "cni_plugins_masquerade");
 
 const CHECKS: &str = "masq_checks";
 const POSTROUTING: &str = "postrouting";
-
-/// In bytes. `nft` and the kernel accept no longer comments.
-const MAX_COMMENT_BYTES: usize = 128;
 
 /// In bytes. The beginning of a comment that shows the owner of the rule: [`derive::nft_owner`].
 const OWNER_BYTES: usize = 33;
@@ -102,7 +99,7 @@ impl RuleSet for MasqueradeNft {
     fn check(&self) -> Result<(), MachineError> {
         let comment = &self.comment;
         let is_text = !comment.chars().any(|c| c == '"' || c.is_control());
-        if is_text && comment.len() <= MAX_COMMENT_BYTES && owner(comment).is_some() {
+        if is_text && comment.len() <= length::NFTABLES_COMMENT && owner(comment).is_some() {
             return Ok(());
         }
         Err(MachineError::Conflict(format!("{comment:?} is no comment of a rule in nftables")))

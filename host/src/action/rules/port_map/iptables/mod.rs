@@ -11,6 +11,7 @@ use crate::machine::MachineError;
 use crate::machine::rules as tables;
 use crate::machine::rules::TableId;
 use crate::machine::rules::iptables::{Edit, Family, Listing, Rule, Table};
+use crate::value::length;
 use parts::{
     DNAT, MASQUERADE, SETMARK, destination, entries, frame, frame_chains, is_entry, ports_of, rules,
 };
@@ -49,7 +50,11 @@ pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
 /// Refuses a chain name that is not a single word in a script.
 pub fn check_chain(chain: &str) -> Result<(), MachineError> {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if chain.is_empty() || chain.len() > 28 || chain.starts_with('-') || !chain.bytes().all(name) {
+    if chain.is_empty()
+        || chain.len() > length::IPTABLES_CHAIN
+        || chain.starts_with('-')
+        || !chain.bytes().all(name)
+    {
         return Err(MachineError::Conflict(format!("{chain:?} is no name of a chain")));
     }
     Ok(())

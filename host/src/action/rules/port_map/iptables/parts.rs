@@ -151,7 +151,7 @@ pub fn destination(rule: &Rule) -> Option<IpAddr> {
 
 /// The host ports in a rule.
 pub fn ports_of(rule: &Rule) -> Vec<u16> {
-    let place = rule.words.iter().position(|word| word == "--dports" || word == "--dport");
-    let list = place.and_then(|place| rule.words.get(place + 1)).map(String::as_str).unwrap_or_default();
+    let place = rule.words().iter().position(|word| word == "--dports" || word == "--dport");
+    let list = place.and_then(|place| rule.words().get(place + 1)).map(String::as_str).unwrap_or_default();
     list.split(',').filter_map(|port| port.parse().ok()).collect()
 }

@@ -7,7 +7,7 @@ use crate::action::record::{Effect, Old};
 use crate::machine::MachineError;
 use crate::machine::rules::nftables::{self, Hook, NewRule, Operand, Operator, Rule, Selector, Statement};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
-use crate::value::Backend;
+use crate::value::{Backend, length};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -34,9 +34,6 @@ const CHAINS: [&str; 6] = [HOSTPORTS, HOSTIP_HOSTPORTS, ALL, PREROUTING, OUTPUT,
 /// The chains that contain rules of containers.
 const FILLED: [&str; 3] = [HOSTPORTS, HOSTIP_HOSTPORTS, MASQUERADING];
 
-/// In bytes. `nft` and the kernel accept no longer comments.
-const MAX_COMMENT_BYTES: usize = 128;
-
 /// The table of a family.
 pub fn table(is_ipv4: bool) -> TableId {
     TableId::Nftables(family(is_ipv4), TABLE)
@@ -49,7 +46,7 @@ fn family(is_ipv4: bool) -> &'static str {
 /// Refuses comments and conditions that could add a statement to the script.
 pub fn check(ports: &MapPorts) -> Result<(), MachineError> {
     let comment = &ports.comment;
-    if comment.len() > MAX_COMMENT_BYTES || comment.chars().any(|c| c == '"' || c.is_control()) {
+    if comment.len() > length::NFTABLES_COMMENT || comment.chars().any(|c| c == '"' || c.is_control()) {
         return Err(MachineError::Conflict(format!("{comment:?} is no comment of a rule in nftables")));
     }
     let is_wrong = |word: &&String| {

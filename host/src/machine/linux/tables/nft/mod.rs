@@ -3,7 +3,7 @@
 mod listing;
 mod script;
 
-use crate::machine::linux::process::{self, TOOL};
+use crate::machine::linux::process::{self, tool};
 use crate::machine::linux::tables::program::printed;
 use crate::machine::rules::TableError;
 use crate::machine::rules::nftables::{Edit, Listing};
@@ -44,7 +44,7 @@ fn run(arguments: &[&str], input: &str) -> Result<String, TableError> {
     let mut nft = Command::new("nft");
     // Error messages are compared with English texts.
     nft.args(arguments).env("LC_ALL", "C");
-    printed(process::run(&mut nft, input, TOOL), "nft", &format!("nft {}", arguments.join(" ")))
+    printed(process::run(&mut nft, input, tool()), "nft", &format!("nft {}", arguments.join(" ")))
 }
 
 /// Whether a listing failed because there is no such table, or because the kernel has no nftables (no netlink protocol

@@ -4,6 +4,7 @@ use crate::machine::linux::netlink::netfilter::{
     attribute, attributes, find, nest, number, number_attribute, text, text_attribute, until_nul,
 };
 use crate::machine::rules::iptables::{Family, Rule};
+use crate::value::length;
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
@@ -51,7 +52,7 @@ const JUMP: u32 = (-3_i32).cast_unsigned();
 pub const OURS: &str = "CNI-";
 
 /// `XT_MAX_COMMENT_LEN`, in bytes, including the terminating zero.
-const COMMENT_BYTES: usize = 256;
+const COMMENT_BYTES: usize = length::IPTABLES_COMMENT + 1;
 
 /// The expressions of a rule. None if it contains something that this module does not support.
 pub fn of(rule: &Rule, family: Family) -> Option<Vec<Vec<u8>>> {

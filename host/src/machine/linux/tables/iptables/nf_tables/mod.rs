@@ -104,7 +104,7 @@ fn rule(found: &[u8], family: Family) -> Option<Rule> {
         return None;
     }
     let words = expression::words(find(found, NFTA_RULE_EXPRESSIONS).unwrap_or_default(), family);
-    Some(Rule { chain: expression::chain_name(found, NFTA_RULE_CHAIN)?.to_owned(), words })
+    Some(Rule::of(expression::chain_name(found, NFTA_RULE_CHAIN)?.to_owned(), words))
 }
 
 /// Lists objects of the table: of a `kind`, and with the table's name in the attribute `table`. None if that fails.

@@ -1,0 +1,7 @@
+;; Leases an address behind the end of the range.
+;; as: host-local
+;; config: {"ipam": {"rangeStart": "10.15.20.10", "rangeEnd": "10.15.20.20"}}
+;; code: 100
+;; told: no range of the configuration contains this address, apart from its gateway
+(call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
+(call $leases.store.reserve (i32.load (i32.const 516)) (address 10.15.20.21) (i32.const 0))

@@ -1,0 +1,7 @@
+;; Gives its host end the Ethernet address of another container later in the chain.
+;; as: tuning
+;; code: 100
+;; told: is no configured Ethernet address, and none that the host derives
+(call $observe.host-end (i32.const 512))
+(call $links.link.existing (i32.const 0) (i32.load (i32.const 516)) (i32.load (i32.const 520)) (i32.const 540))
+(call $links.link.set-mac (i32.load (i32.const 544)) (i32.const 10) (i32.const 88) (i32.const 10) (i32.const 15) (i32.const 20) (i32.const 2))

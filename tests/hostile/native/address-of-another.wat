@@ -1,0 +1,5 @@
+;; Lets the native bridge give the container another container's address.
+;; as: host-local
+;; code: 100
+;; told: it is no address of this attachment
+(call $results.ip.set-gateway (call $results.ip (prefix 10.15.20.2/24)) (address 10.15.20.1))

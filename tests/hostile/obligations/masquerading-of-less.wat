@@ -1,0 +1,7 @@
+;; Masquerades with another prefix than that of its network.
+;; code: 100
+;; told: leave out `ipMasq`
+;; told: its prefix is not that of the address
+(call $delegate.add (text "host-local") (i32.const 512))
+(call $results.ip.set-gateway (call $results.ip (prefix 10.15.20.3/24)) (address 10.15.20.1))
+(drop (call $nat.masquerade (prefix 10.15.20.3/0)))

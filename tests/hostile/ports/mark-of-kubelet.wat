@@ -1,0 +1,9 @@
+;; Marks packets with kubelet's bit for DROP, so that every mapped port of the host is dead.
+;; as: portmap
+;; config: {"runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}
+;; code: 100
+;; told: packets are marked by the bit or the chain that the configuration names
+(local $map i32)
+(local.set $map (call $nat.port-map (prefix 10.15.20.3/24) (i32.const 0)))
+(call $nat.port-map.add (local.get $map) (text "tcp") (i32.const 8080) (i32.const 80) (i32.const 0) (address 0.0.0.0))
+(call $nat.port-map.masquerade (local.get $map) (i32.const 0) (i32.const 15))

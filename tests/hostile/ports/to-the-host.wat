@@ -1,0 +1,9 @@
+;; Maps the port to the host's 127.0.0.1.
+;; as: portmap
+;; config: {"runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}
+;; code: 100
+;; told: it is no address of this attachment
+(local $map i32)
+(local.set $map (call $nat.port-map (prefix 127.0.0.1/8) (i32.const 0)))
+(call $nat.port-map.add (local.get $map) (text "tcp") (i32.const 8080) (i32.const 80) (i32.const 0) (address 0.0.0.0))
+(call $nat.port-map.masquerade (local.get $map) (i32.const 0) (i32.const 13))

@@ -1,0 +1,7 @@
+;; As the IPAM plugin, names another container's address as the gateway, which the bridge then gives to the host.
+;; as: host-local
+;; code: 100
+;; told: it is no gateway of an address of this attachment
+(call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
+(call $leases.store.reserve (i32.load (i32.const 516)) (address 10.15.20.3) (i32.const 0))
+(call $results.ip.set-gateway (call $results.ip (prefix 10.15.20.3/24)) (address 10.15.20.2))

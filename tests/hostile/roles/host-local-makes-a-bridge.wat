@@ -1,0 +1,5 @@
+;; As the IPAM plugin, makes the network's bridge, with the main plugin's grants.
+;; as: host-local
+;; code: 100
+;; told: plugin "host-local", an IPAM plugin, has no capability `links`
+(drop (call $links.link.bridge (text "cni_bridge0")))

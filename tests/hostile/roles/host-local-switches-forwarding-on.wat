@@ -1,0 +1,5 @@
+;; As the IPAM plugin, lets the host forward packets.
+;; as: host-local
+;; code: 100
+;; told: plugin "host-local", an IPAM plugin, has no capability `sysctls`
+(call $sysctls.enable-forwarding (i32.const 0))

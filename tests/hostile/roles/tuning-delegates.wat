@@ -1,0 +1,6 @@
+;; Delegates to the IPAM plugin that its configuration names.
+;; as: tuning
+;; config: {"ipam": {"type": "host-local", "subnet": "10.15.20.0/24"}}
+;; code: 100
+;; told: plugin "tuning", a chained plugin, has no capability `delegate`
+(call $delegate.add (text "host-local") (i32.const 512))

@@ -1,0 +1,6 @@
+;; Changes the Ethernet address of a link that another network has in the container.
+;; as: tuning
+;; code: 100
+;; told: link "net1" is not of this plan
+(call $links.link.existing (i32.const 1) (text "net1") (i32.const 512))
+(call $links.link.set-mac (i32.load (i32.const 516)) (i32.const 10) (i32.const 88) (i32.const 10) (i32.const 15) (i32.const 20) (i32.const 3))

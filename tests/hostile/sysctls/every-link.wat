@@ -1,0 +1,4 @@
+;; Sets a parameter of all links of the host.
+;; code: 100
+;; told: on the host only forwarding may be switched on, and only by a main plugin
+(call $sysctls.set (i32.const 0) (text "net/ipv4/conf/all/rp_filter") (text "0"))

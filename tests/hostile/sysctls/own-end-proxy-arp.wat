@@ -1,0 +1,4 @@
+;; Lets the host answer ARP requests of the container for all addresses.
+;; code: 100
+;; told: is not among the values that are allowed for a veth's host end
+(call $sysctls.set-link (call $links.link.peer (call $links.link.veth (text "eth12"))) (i32.const 0) (text "proxy_arp") (text "1"))
