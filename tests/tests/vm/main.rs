@@ -10,3 +10,4 @@ mod journal_v1;
 mod network;
 mod port;
 mod repair;
+mod sysctls;

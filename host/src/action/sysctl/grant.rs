@@ -5,9 +5,9 @@ use crate::action::check::{Check, required};
 use crate::policy::{Refusal, Resource};
 use crate::value::{IfName, Kind, Netns};
 
-/// Parameters of the container's namespace that change the whole kernel. Comparing two namespaces does not find them:
-/// each has a file, and all files set the same switch, which cannot be reset (`nf_hooks_lwtunnel_sysctl_handler` in the
-/// kernel's net/netfilter/nf_hooks_lwtunnel.c).
+/// Parameters of the container's namespace that change the whole kernel. `tests/tests/vm/sysctls.rs` looks for others: it
+/// writes every parameter in a container, and compares the host's. This one cannot be reset
+/// (`nf_hooks_lwtunnel_sysctl_handler` in the kernel's net/netfilter/nf_hooks_lwtunnel.c).
 const GLOBAL: [&str; 1] = ["net/netfilter/nf_hooks_lwtunnel"];
 
 /// Parameters of the host's end of the attachment's own veth pair, with the values that protect the host from the
