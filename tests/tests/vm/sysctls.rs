@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wasm_cni_tests::Machine;
-use wasm_cni_tests::chained::{after, call};
+use wasm_cni_tests::chained;
 
 /// Prints each parameter below `net` with its value in the present namespace.
 const ALL: &str = "find /proc/sys/net -type f | sort | while read -r file; do echo \"$file $(cat $file 2>/dev/null | head -c 200)\"; done";
@@ -31,7 +31,7 @@ fn a_parameter_of_a_container_that_changes_the_host_is_one_that_policy_refuses()
     for key in global {
         let config =
             json!({"cniVersion": "1.0.0", "name": "net", "type": "tuning", "sysctl": {key.as_str(): "1"}});
-        let tuning = call("ADD", &after(&config, r#"{"cniVersion": "1.0.0"}"#), "a");
+        let tuning = chained::call("ADD", &chained::after(&config, r#"{"cniVersion": "1.0.0"}"#), "a");
         let (code, msg, details) = tuning.error(&machine);
         assert!(code == 100 && details.contains("changes more than the container"), "{key}: {msg} {details}");
     }
