@@ -17,6 +17,8 @@ const CHANGE: &str =
 fn a_parameter_of_a_container_that_changes_the_host_is_one_that_policy_refuses() {
     let machine = Machine::new();
     machine.netns("a");
+    // Loads the module whose parameter is the known one.
+    machine.sh("iptables -A FORWARD -m conntrack --ctstate NEW -j ACCEPT");
     let before = machine.sh(ALL);
     let changed = machine.sh(&format!("ip netns exec a sh -c '{}'", CHANGE.replace('\'', "'\\''")));
     let after = machine.sh(ALL);
