@@ -183,8 +183,10 @@ impl Check<'_> {
         };
         let passed = report.passed.iter().zip(&self.grants.previous);
         let (count, all) = (report.passed.len(), self.grants.previous.len());
-        // A main plugin has no use for prevResult. What a chained plugin leaves out would mislead those after it.
-        let is_whole = count == all || (count == 0 && self.grants.own.kind != Kind::Chained);
+        // A main plugin has no use for prevResult. A chained plugin whose own links come first would mislead those after
+        // it: they take the first interface for the bridge.
+        let is_own = self.grants.own.kind != Kind::Chained || report.links.is_empty();
+        let is_whole = count == all || (count == 0 && is_own);
         let all_passed = is_whole && passed.into_iter().all(is_passed);
         let mut refusals = required(all_passed, "interfaces of prevResult are passed on unchanged");
         let is_sorted = report.links.is_sorted_by_key(|link| link.netns == Netns::Container);

@@ -173,7 +173,7 @@ impl Kind for SetLink {
             let is_own = check.is_host_end(&self.link.name) || check.is_own_end(&self.link.name);
             refusals.extend(required(is_own, "a link that others use keeps its attributes"));
             // A bridge takes the lowest MTU of its ports.
-            let is_sized = !matches!(self.attribute, LinkAttribute::Mtu(_));
+            let is_sized = !is_own || !matches!(self.attribute, LinkAttribute::Mtu(_));
             refusals.extend(required(is_sized, "the MTU of the host's end stays as it is"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
