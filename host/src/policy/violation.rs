@@ -95,7 +95,23 @@ pub fn remedy(violations: &[Violation], network: &NetworkName) -> Option<String>
     (!text.is_empty()).then_some(text)
 }
 
-/// All violations as one CNI error. `policy` is the file for the lines that would allow them.
+/// The longest text of a violation, in bytes: the command of a plan with 4096 ports is longer.
+const TEXT_BYTES: usize = 4096;
+
+/// The longest list of violations in an error, and of lines that would allow them, in bytes. A guest decides how many
+/// there are, and a runtime keeps the error.
+const SHOWN_BYTES: usize = 24 << 10;
+
+/// Cuts a text to a number of bytes.
+fn cut(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push('…');
+    }
+    text
+}
+
+/// The violations as one CNI error, which is bounded. `policy` is the file for the lines that would allow them.
 pub fn denied(
     plugin: &PluginName,
     network: &NetworkName,
@@ -107,8 +123,18 @@ pub fn denied(
         n => format!("{n} actions"),
     };
     let msg = format!("policy refuses {number} of the plan of plugin {:?}", plugin.as_str());
-    let mut details: Vec<String> = violations.iter().map(Violation::text).collect();
-    if let Some(rules) = remedy(violations, network) {
+    let mut bytes = 0;
+    let shown = violations.iter().map(|violation| cut(violation.text(), TEXT_BYTES)).take_while(|text| {
+        bytes += text.len();
+        bytes <= SHOWN_BYTES
+    });
+    let mut details: Vec<String> = shown.collect();
+    let (shown, more) = violations.split_at(details.len());
+    if !more.is_empty() {
+        details.push(format!("and {} more", more.len()));
+    }
+    if let Some(rules) = remedy(shown, network) {
+        let rules = cut(rules, SHOWN_BYTES);
         details.push(format!("what would allow it, in {}:\n{}", policy.display(), rules.trim_end()));
     }
     CniError::new(ErrorKind::PlanDenied, msg).with_details(details.join("\n"))

@@ -9,3 +9,4 @@
   (call $leases.store.reserve (i32.load (i32.const 516)) (i32.const 0) (i32.const 10) (i32.const 15) (i32.const 20)
     (local.get $last) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
   (br_if $again (i32.lt_u (local.tee $last (i32.add (local.get $last) (i32.const 1))) (i32.const 255))))
+(drop (call $results.ip (prefix 10.15.20.3/24)))

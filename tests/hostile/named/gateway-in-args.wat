@@ -1,7 +1,7 @@
 ;; Gives the host a gateway that whoever starts the container chose outside of the address's network.
 ;; as: static
-;; args: IP=10.15.20.77/24;GATEWAY=192.0.2.254
-;; config: {"ipam": {"subnet": null}}
+;; args: IgnoreUnknown=1;IP=10.15.20.77/24;GATEWAY=192.0.2.254
+;; config: {"bridge": "cni_bridge1", "ipam": {"subnet": null}}
 ;; code: 100
 ;; told: it is no gateway of an address of this attachment
 (local $ip i32)

@@ -1,5 +1,6 @@
 ;; As the IPAM plugin, names another container's address as the gateway, which the bridge then gives to the host.
 ;; as: host-local
+;; config: {"bridge": "cni_bridge1"}
 ;; code: 100
 ;; told: it is no gateway of an address of this attachment
 (call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))

@@ -1,5 +1,6 @@
 ;; As the IPAM plugin, names the address of somebody else's bridge as the gateway.
 ;; as: host-local
+;; config: {"bridge": "cni_bridge1"}
 ;; code: 100
 ;; told: it is no gateway of an address of this attachment
 (call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))

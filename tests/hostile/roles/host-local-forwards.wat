@@ -5,3 +5,4 @@
 (call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
 (call $leases.store.reserve (i32.load (i32.const 516)) (address 10.15.20.3) (i32.const 0))
 (call $filter.allow-forward (address 10.15.20.3) (text "CNI-ADMIN"))
+(drop (call $results.ip (prefix 10.15.20.3/24)))

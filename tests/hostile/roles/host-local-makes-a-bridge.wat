@@ -3,3 +3,4 @@
 ;; code: 100
 ;; told: plugin "host-local", an IPAM plugin, has no capability `links`
 (drop (call $links.link.bridge (text "cni_bridge0")))
+(drop (call $results.ip (prefix 10.15.20.3/24)))

@@ -3,3 +3,4 @@
 ;; code: 100
 ;; told: plugin "host-local", an IPAM plugin, has no capability `sysctls`
 (call $sysctls.set (i32.const 0) (text "net/ipv4/conf/eth0/route_localnet") (text "1"))
+(drop (call $results.ip (prefix 10.15.20.3/24)))

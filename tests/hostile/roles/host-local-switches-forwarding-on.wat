@@ -3,3 +3,4 @@
 ;; code: 100
 ;; told: plugin "host-local", an IPAM plugin, has no capability `sysctls`
 (call $sysctls.enable-forwarding (i32.const 0))
+(drop (call $results.ip (prefix 10.15.20.3/24)))

@@ -25,8 +25,8 @@ pub const WALKTHROUGH: Scene = Scene {
 /// Every kind of action, on a bridge of the operator whose addresses have to be replaced.
 pub const EVERYTHING: Scene = Scene {
     plan: include_str!("../everything.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true, "isGateway": true, "ipMasq": true,
-        "mtu": 1400, "promiscMode": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
+        "isGateway": true, "ipMasq": true, "mtu": 1400, "promiscMode": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
                  "dataDir": "/run/networks"}}"#,
     start: "ip link add cni_bridge0 type bridge; ip link set cni_bridge0 up
         ip link add own type veth peer name far; ip link set own master cni_bridge0 up; ip link set far up

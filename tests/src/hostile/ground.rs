@@ -17,7 +17,8 @@ const OTHERS: &str = "ip link add eth0 type veth peer name uplink && ip address 
     iptables -t nat -N KUBE-SERVICES && iptables -t nat -A PREROUTING -j KUBE-SERVICES";
 
 /// In the container of a chained plugin: a link of another network, which prevResult does not have.
-const ANOTHER_LINK: &str = "ip -n 1234567890 link add net1 type dummy && ip -n 1234567890 link set net1 up";
+const ANOTHER_LINK: &str =
+    "ip -n 1234567890 link add net1 type veth peer name net2 && ip -n 1234567890 link set net1 up";
 
 /// The result of an attack.
 #[derive(Debug)]
@@ -67,13 +68,13 @@ impl Ground {
         }
         machine.sh(OTHERS);
         machine.netns("other");
-        honest(&plugins, "ADD").container("other").ok(&machine);
+        honest(&plugins, site, "ADD").container("other").ok(&machine);
         machine.sh("ip address add 10.200.0.1/24 dev cni_bridge0");
         machine.netns("1234567890");
         let previous = match site {
             Site::Chained => {
                 machine.sh(ANOTHER_LINK);
-                let result = honest(&plugins, "ADD").ok(&machine);
+                let result = honest(&plugins, site, "ADD").ok(&machine);
                 serde_json::from_str(&result).expect("a result")
             }
             Site::First | Site::Native => Value::Null,
@@ -125,7 +126,7 @@ impl Ground {
 
     /// Whether the network still works: another container's journal is complete, and addresses are left.
     pub fn assert_well(&self) {
-        let call = |verb: &str| honest(&self.plugins, verb);
+        let call = |verb: &str| honest(&self.plugins, self.site, verb);
         let next = match self.site {
             Site::First | Site::Native => "10.15.20.3/24",
             Site::Chained => {
@@ -143,6 +144,6 @@ impl Ground {
 }
 
 /// A call of the plugin of the walkthrough, with honest components.
-fn honest(plugins: &Path, verb: &str) -> Call {
-    Call::new(plugins, "bridge", verb, &walkthrough("1.1.0"))
+fn honest(plugins: &Path, site: Site, verb: &str) -> Call {
+    Call::new(plugins, "bridge", verb, &walkthrough(site.version()))
 }

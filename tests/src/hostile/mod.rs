@@ -61,6 +61,16 @@ pub enum Site {
     Native,
 }
 
+impl Site {
+    /// The `cniVersion` of its calls: the highest that the called plugin supports.
+    fn version(self) -> &'static str {
+        match self {
+            Site::First | Site::Chained => "1.1.0",
+            Site::Native => "1.0.0",
+        }
+    }
+}
+
 impl Role {
     /// The place of a shipped plugin.
     fn of(plugin: &str) -> Self {
@@ -160,7 +170,8 @@ impl Attack {
     /// The configuration of the call: that of the walkthrough for this plugin, with the changes of the attack. A chained
     /// plugin gets no `ipam`, and `previous`.
     fn config(&self, previous: &Value) -> Value {
-        let mut config: Value = serde_json::from_str(&walkthrough("1.1.0")).expect("it is JSON");
+        let mut config: Value =
+            serde_json::from_str(&walkthrough(self.site().version())).expect("it is JSON");
         match self.role() {
             Role::Main => config["type"] = json!(self.plugin),
             Role::Ipam => config["ipam"]["type"] = json!(self.plugin),

@@ -13,10 +13,12 @@ use wasm_cni::value::{
 
 mod chained;
 mod file;
+mod lies;
 mod questions;
 
 const PLAN: &str = include_str!("../../../plans/walkthrough.json");
-const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
+const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    "isGateway": true, "ipMasq": true,
     "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks", "RESOLVCONF": "/run/resolv.conf"}}"#;
 
 fn parse(text: &str) -> Result<Policy, PolicyError> {
