@@ -150,6 +150,10 @@ impl Kind for AddAddress {
                 check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }
         });
+        if self.link.netns == Netns::Host {
+            let is_whole = single(ip).prefix() == self.address.prefix();
+            refusals.extend(check.gateway_link(&self.link.name, is_whole));
+        }
         refusals
     }
 
@@ -314,10 +318,17 @@ impl Kind for DeleteAddress {
 }
 
 impl DeleteAddress {
-    /// Whether an action adds an address of the same family to the link.
+    /// Whether an action adds an address to the link that this one conflicts with: another IPv4 address, or an IPv6
+    /// address whose network overlaps, as in the reference's bridge.
     fn makes_room_for(&self, action: &Action) -> bool {
-        matches!(action, Action::AddAddress(add)
-            if add.link == self.link && add.address.is_ipv4() == self.address.is_ipv4())
+        let conflicts = |added: IpNetwork| match (self.address, added) {
+            (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+            (IpNetwork::V6(own), IpNetwork::V6(added)) => {
+                own.contains(added.ip()) || added.contains(own.ip())
+            }
+            (IpNetwork::V4(_), IpNetwork::V6(_)) | (IpNetwork::V6(_), IpNetwork::V4(_)) => false,
+        };
+        matches!(action, Action::AddAddress(add) if add.link == self.link && conflicts(add.address))
     }
 }
 

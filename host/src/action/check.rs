@@ -2,7 +2,7 @@
 
 use super::{Action, AddAddress, CreateVeth, EnsureBridge, PortVlans, ReserveLease, of_kind};
 use crate::policy::{Grants, Refusal, Resource, Rules};
-use crate::value::{IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
+use crate::value::{Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
@@ -140,6 +140,28 @@ impl Check<'_> {
         self.rules.refuse(&Resource::Address(single(address.ip())), self.is_own(address.ip()), rule)
     }
 
+    /// Requires an address that the configuration has masqueraded, with this backend.
+    pub fn masquerade(&self, address: IpNetwork, backend: Backend) -> Vec<Refusal> {
+        let link = &self.grants.own.link;
+        let is_asked_for = link.masquerades && self.grants.own.kind == Kind::Main;
+        let mut refusals = required(is_asked_for, "the configuration does not set `ipMasq`");
+        let is_backend = link.masquerade_backend.is_none_or(|own| own == backend);
+        refusals.extend(required(is_backend, "the configuration names another `ipMasqBackend`"));
+        refusals.extend(self.own_network(address));
+        refusals
+    }
+
+    /// Requires an address of this attachment with the prefix of its network. Rules for it are about that network, too.
+    pub fn own_network(&self, address: IpNetwork) -> Vec<Refusal> {
+        let mut refusals = self.own(address);
+        let of_address = |subnet: &Subnet| {
+            subnet.address.contains(address.ip()) && subnet.address.prefix() == address.prefix()
+        };
+        let has_prefix = self.grants.subnets().any(|subnet| of_address(&subnet)) || !refusals.is_empty();
+        refusals.extend(required(has_prefix, "its prefix is not that of its network"));
+        refusals
+    }
+
     /// Requires an address of this attachment with the prefix of its network and a gateway of that network. A native
     /// plugin that gets the result gives them to the host.
     pub fn reported(&self, ip: &Ip) -> Vec<Refusal> {
@@ -158,24 +180,44 @@ impl Check<'_> {
         refusals
     }
 
-    /// Requires the order of interfaces that chained plugins rely on: those of `prevResult` unchanged, then links of the
-    /// host, with the bridge first, then those of the container.
-    pub fn order(&self, report: &Report) -> Vec<Refusal> {
-        let is_passed = |(passed, previous): (&Interface, &Interface)| {
-            (&passed.name, &passed.sandbox) == (&previous.name, &previous.sandbox)
+    /// Requires what chained plugins rely on: `prevResult` passed on whole, and as the first interface of the host the
+    /// bridge, or else the host's end.
+    pub fn interfaces(&self, report: &Report) -> Vec<Refusal> {
+        let grants = self.grants;
+        let mut refusals = Vec::new();
+        if grants.own.kind == Kind::Chained {
+            let names = |all: &[Interface]| -> Vec<(String, String)> {
+                all.iter().map(|one| (one.name.clone(), one.sandbox.clone())).collect()
+            };
+            let is_whole = names(&report.passed) == names(&grants.previous)
+                && grants.addresses.iter().all(|own| report.ips.iter().any(|ip| ip.address == own.address));
+            refusals.extend(required(is_whole, "a chained plugin passes prevResult on whole"));
+        } else {
+            refusals.extend(required(report.passed.is_empty(), "only a chained plugin passes prevResult on"));
+        }
+        let first = report.links.first();
+        let bridge = of_kind::<EnsureBridge>(self.plan).next();
+        let is_bridge_first = match (first, bridge) {
+            (None, _) => true,
+            (Some(first), Some(bridge)) => first.netns == Netns::Host && first.name == bridge.name,
+            (Some(first), None) => {
+                first.netns == Netns::Host || report.links.iter().all(|link| link.netns == Netns::Container)
+            }
         };
-        let passed = report.passed.iter().zip(&self.grants.previous);
-        let all_passed =
-            report.passed.len() <= self.grants.previous.len() && passed.into_iter().all(is_passed);
-        let mut refusals = required(all_passed, "interfaces of prevResult are passed on unchanged");
-        let is_sorted = report.links.is_sorted_by_key(|link| link.netns == Netns::Container);
-        let first = report.links.first().map(|link| &link.name);
-        let mut bridges = of_kind::<EnsureBridge>(self.plan).map(|bridge| &bridge.name);
-        let is_bridge_first =
-            report.links.is_empty() || bridges.next().is_none_or(|bridge| first == Some(bridge));
-        let rule = "a result has the bridge first, then other links of the host, then those of the container";
-        refusals.extend(required(is_sorted && is_bridge_first, rule));
+        let rule = "the first interface of a result is the bridge, or else the host's end";
+        refusals.extend(required(is_bridge_first, rule));
         refusals
+    }
+
+    /// Requires that a result has every address that the plan gives to the container: others are masqueraded, isolated
+    /// and forwarded by the result.
+    pub fn all_reported(&self, report: &Report) -> Vec<Refusal> {
+        let mut added = of_kind::<AddAddress>(self.plan).filter(|add| add.link.netns == Netns::Container);
+        let is_reported = |add: &AddAddress| {
+            let own = self.grants.own.kind == Kind::Chained;
+            own || report.ips.iter().any(|ip| ip.address == add.address)
+        };
+        required(added.all(is_reported), "a result has every address that the container gets")
     }
 
     /// Whether an address belongs to this attachment. Either the configuration names it, or this plan leases it from a
@@ -206,6 +248,31 @@ impl Check<'_> {
     /// `prevResult` names with it, or the first address of its network, which is the reference's default.
     pub fn is_gateway(&self, address: IpAddr) -> bool {
         self.subnets().any(|subnet| subnet.gateway() == Some(address))
+    }
+
+    /// Requires a link of the host that may have the address of a gateway: a bridge, or the gateway of one of its VLANs, if
+    /// the configuration makes the host the gateway; or the host's end of this plan's veth pair. `is_whole` is whether
+    /// the prefix is complete (/32 or /128): on a veth pair, a shorter one would divert packets of other containers.
+    pub fn gateway_link(&self, name: &IfName, is_whole: bool) -> Vec<Refusal> {
+        let mut refusals = self.maker();
+        match self.is_host_end(name) {
+            true => refusals.extend(required(is_whole, "the gateway on a veth pair has a complete prefix")),
+            false => {
+                let is_gateway = self.grants.own.link.is_gateway;
+                refusals.extend(required(is_gateway, "the configuration does not set `isGateway`"));
+            }
+        }
+        refusals
+    }
+
+    /// Whether the plan makes the host a router: by a bridge for which the configuration says so, or by a veth pair
+    /// without a bridge.
+    pub fn is_router(&self) -> bool {
+        let mut veths = of_kind::<CreateVeth>(self.plan);
+        match of_kind::<EnsureBridge>(self.plan).next() {
+            Some(_) => self.grants.own.link.is_gateway,
+            None => self.grants.own.kind == Kind::Main && veths.next().is_some(),
+        }
     }
 
     /// Whether the prefix of a gateway's address is that of the network whose gateway it is, or complete (/32 or /128).

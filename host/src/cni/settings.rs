@@ -24,6 +24,8 @@ pub struct PortConfig {
     pub snat: bool,
     /// `masqAll`: all packets may be.
     pub masquerade_all: bool,
+    /// `backend`.
+    pub backend: Option<Backend>,
     /// `markMasqBit`.
     pub mark_bit: u8,
     /// `externalSetMarkChain`.
@@ -60,6 +62,8 @@ pub struct LinkConfig {
     pub checks_source_mac: bool,
     /// `portIsolation`.
     pub is_isolated: bool,
+    /// `isGateway`, or `isDefaultGateway`, which implies it.
+    pub is_gateway: bool,
     /// `ipMasq`.
     pub masquerades: bool,
     /// `ipMasqBackend`.
@@ -121,6 +125,7 @@ impl Config {
             conditions_v6: texts("conditionsV6"),
             snat: self.get("snat").and_then(Value::as_bool).unwrap_or(true),
             masquerade_all: self.is_set("masqAll"),
+            backend: backend(self.text("backend")),
             mark_bit: bit.unwrap_or(MARK_BIT),
             mark_chain: self.text("externalSetMarkChain").map(str::to_owned),
         }
@@ -174,11 +179,8 @@ impl Config {
             checks_source_mac: self.is_set("macspoofchk"),
             is_isolated: self.is_set("portIsolation"),
             masquerades: self.is_set("ipMasq"),
-            masquerade_backend: match self.text("ipMasqBackend") {
-                Some("iptables") => Some(Backend::Iptables),
-                Some("nftables") => Some(Backend::Nftables),
-                _ => None,
-            },
+            masquerade_backend: backend(self.text("ipMasqBackend")),
+            is_gateway: self.is_set("isGateway") || self.is_set("isDefaultGateway"),
             vlan: vid(self.get("vlan")),
             vlan_trunk: trunk,
             preserves_default_vlan: self.is_set("preserveDefaultVlan"),
@@ -189,13 +191,15 @@ impl Config {
     /// `IFNAME` stands for the interface (plugins/meta/tuning/tuning.go).
     pub fn sysctls(&self, interface: &IfName) -> BTreeMap<SysctlKey, String> {
         let of_args = self.cni_args().and_then(|args| member(args, "sysctl")).and_then(Value::as_object);
-        let pairs = [self.object("sysctl"), of_args].into_iter().flatten().flatten();
+        // In the order of the texts, as tuning sets them: of two texts for one parameter, the last one counts.
+        let pairs: BTreeMap<&String, &Value> =
+            [self.object("sysctl"), of_args].into_iter().flatten().flatten().collect();
         let parameter = |(key, value): (&String, &Value)| {
             let key = key.replace('.', "/").replacen("IFNAME", interface.as_str(), 1);
             let parts: Vec<&str> = key.split('/').filter(|part| !part.is_empty()).collect();
             Some((SysctlKey::parse(&parts.join("/")).ok()?, value.as_str()?.to_owned()))
         };
-        pairs.filter_map(parameter).collect()
+        pairs.into_iter().filter_map(parameter).collect()
     }
 
     /// The rate limits of traffic to the container and from it. If the configuration itself has any of the keys,
@@ -212,6 +216,14 @@ impl Config {
         };
         [("ingressRate", "ingressBurst"), ("egressRate", "egressBurst")]
             .map(|(rate, burst)| Some(RateLimit { rate: number(rate)?, burst: number(burst)? }))
+    }
+}
+
+fn backend(text: Option<&str>) -> Option<Backend> {
+    match text? {
+        "iptables" => Some(Backend::Iptables),
+        "nftables" => Some(Backend::Nftables),
+        _ => None,
     }
 }
 

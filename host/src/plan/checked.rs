@@ -91,7 +91,8 @@ fn refuse_report(report: &Report, check: &Check<'_>) -> Vec<(String, Refusal)> {
     let ips = report.ips.iter().map(|ip| (format!("report address {}", ip.address), check.reported(ip)));
     links
         .chain(ips)
-        .chain([("report interfaces".to_owned(), check.order(report))])
+        .chain([("report interfaces".to_owned(), check.interfaces(report))])
+        .chain([("report addresses".to_owned(), check.all_reported(report))])
         .flat_map(|(what, refusals)| refusals.into_iter().map(move |refusal| (what.clone(), refusal)))
         .collect()
 }

@@ -45,6 +45,8 @@ pub struct TypeGrants {
     pub data_dirs: Vec<PathBuf>,
     /// Directories in which earlier attributes of a link may be saved.
     pub saved_link_dirs: Vec<PathBuf>,
+    /// Whether the plugin may open and isolate what the host forwards.
+    pub filters: bool,
     /// Whether the plugin may set `route_localnet` of the link to the container.
     pub routes_localnet: bool,
 }
@@ -63,6 +65,8 @@ pub struct Grants {
     pub addresses: Vec<Subnet>,
     /// The interfaces of `prevResult`.
     pub previous: Vec<Interface>,
+    /// Whether results of the request's version have no interfaces at all (before 0.3.0).
+    pub has_no_interfaces: bool,
     /// Those of them that are in the two namespaces of the request.
     pub previous_links: BTreeSet<LinkRef>,
     /// The possible names of the host's end of a veth pair.
@@ -92,6 +96,7 @@ impl Grants {
             addresses: own.addresses.clone(),
             previous_links: previous_links(request, &interfaces),
             previous: interfaces,
+            has_no_interfaces: matches!(request.cni_version.as_str(), "0.1.0" | "0.2.0"),
             host_veths: derive::host_veths(&request.attachment).collect(),
             routes_to_own: BTreeSet::new(),
             host_end: None,
@@ -168,7 +173,7 @@ impl Grants {
         let reported = LinkRef { netns: Netns::Host, name: link.clone() };
         self.host_veths.contains(link)
             || self.host_end.as_ref() == Some(link)
-            || self.previous.is_empty()
+            || self.has_no_interfaces
             || self.previous_links.contains(&reported)
     }
 

@@ -27,9 +27,9 @@ fn demands(_: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
     let demand = |(key, limit, is_from): (&'static str, Option<RateLimit>, bool)| {
         let RateLimit { rate, burst } = limit?;
         let met = move |plan: &[&Action], _: &Report| {
-            of_kind::<SetTokenBucket>(plan).any(|set| {
-                (set.rate, u64::from(set.burst), set.through.is_some()) == (rate / 8, burst / 8, is_from)
-            })
+            let of_direction =
+                of_kind::<SetTokenBucket>(plan).filter(|set| set.through.is_some() == is_from).last();
+            of_direction.is_some_and(|set| (set.rate, u64::from(set.burst)) == (rate / 8, burst / 8))
         };
         Some(Demand::new(key, format!("a limit of {rate} bit/s with a burst of {burst} bits"), met))
     };

@@ -27,6 +27,8 @@ pub const TYPE: Type = Type {
         Capability::Observe,
     ]),
     keys: Some(&[NamingKey { path: "bridge", names: Names::Link("cni0") }]),
+    // It checks Ethernet addresses, and nothing that the host forwards.
+    filters: false,
     demands,
     ..Type::OTHER
 };

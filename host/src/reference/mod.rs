@@ -26,7 +26,7 @@ use crate::cni::named::NamingKey;
 use crate::cni::{Config, Request};
 use crate::plan::Demand;
 use crate::policy::{Capability, Grants, Policy, TypeGrants};
-use crate::value::{Kind, Report};
+use crate::value::{Kind, Report, place};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,7 +98,10 @@ fn type_grants(
     TypeGrants {
         kind,
         capabilities: known.capabilities.unwrap_or(kinds::capabilities(kind)),
-        delegated: kinds::capabilities(Kind::Ipam),
+        delegated: match ipam.filter(|known| known.kind == Some(Kind::Ipam)) {
+            Some(known) => known.capabilities.unwrap_or(kinds::capabilities(Kind::Ipam)),
+            None => kinds::capabilities(Kind::Ipam),
+        },
         links: named.links,
         addresses: named.addresses,
         sets: named.sets,
@@ -115,7 +118,11 @@ fn type_grants(
             own.into_iter().chain(known.files.iter().map(PathBuf::from)).collect()
         },
         data_dirs: host_local::data_dirs(config),
-        saved_link_dirs: if kind == Kind::Ipam { Vec::new() } else { tuning::directories(config) },
+        saved_link_dirs: match known.sets_sysctls {
+            true => tuning::directories(config),
+            false => vec![PathBuf::from(place::SAVED_LINKS)],
+        },
+        filters: known.filters,
         routes_localnet: known.routes_localnet,
     }
 }

@@ -8,7 +8,7 @@ use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
 use crate::policy::Capability;
-use crate::value::{Attachment, Kind, LinkRef, Netns, Report, derive, place};
+use crate::value::{Attachment, Kind, LinkRef, Netns, Report, SysctlKey, derive, place};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +29,11 @@ fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand
     if sysctls.is_empty() {
         return Vec::new();
     }
+    let is_of_key = |set: &SetSysctl, key: &SysctlKey| set.netns == Netns::Container && set.key == *key;
     let met = move |plan: &[&Action], _: &Report| {
         sysctls.iter().all(|(key, value)| {
-            let is_it =
-                |set: &SetSysctl| set.netns == Netns::Container && set.key == *key && set.value == *value;
-            of_kind::<SetSysctl>(plan).any(is_it)
+            let is_it = |set: &SetSysctl| set.value == *value;
+            of_kind::<SetSysctl>(plan).filter(|set| is_of_key(set, key)).last().is_some_and(is_it)
         })
     };
     vec![Demand::new("sysctl", "every parameter with its value", met)]

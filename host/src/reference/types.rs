@@ -20,6 +20,8 @@ pub struct Type {
     pub keys: Option<&'static [NamingKey]>,
     /// Whether it may set the parameters that the configuration names as `sysctl`.
     pub sets_sysctls: bool,
+    /// Whether it may open and isolate what the host forwards, if it has the capability `filter`.
+    pub filters: bool,
     /// Whether it may set `route_localnet` of the link that leads to the container.
     pub routes_localnet: bool,
     /// Files that it reads with any configuration.
@@ -45,6 +47,7 @@ impl Type {
         capabilities: None,
         keys: None,
         sets_sysctls: false,
+        filters: true,
         routes_localnet: false,
         files: &[],
         demands: |_, _, _| Vec::new(),

@@ -18,7 +18,7 @@ pub struct Scene {
 /// A typical network, on a machine without any configuration.
 pub const WALKTHROUGH: Scene = Scene {
     plan: include_str!("../walkthrough.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
         "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks"}}"#,
     start: "true",
 };
@@ -26,7 +26,7 @@ pub const WALKTHROUGH: Scene = Scene {
 /// Every kind of action, on a bridge of the operator whose addresses have to be replaced.
 pub const EVERYTHING: Scene = Scene {
     plan: include_str!("../everything.json"),
-    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true,
+    config: r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "forceAddress": true, "isGateway": true, "ipMasq": true,
         "mtu": 1400, "promiscMode": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.15.20.0/24"}], [{"subnet": "fd00:15::/64"}]],
                  "dataDir": "/run/networks"}}"#,
     start: "ip link add cni_bridge0 type bridge; ip link set cni_bridge0 up

@@ -170,8 +170,8 @@ impl Kind for SetLink {
         let mut refusals = required(self.attribute.is_for_plans(), "no plugin repairs links");
         refusals.extend(check.link(&self.link));
         if self.link.netns == Netns::Host {
-            let is_own = check.is_host_end(&self.link.name) || check.is_own_end(&self.link.name);
-            refusals.extend(required(is_own, "a link that others use keeps its attributes"));
+            // Not even the own host's end: a bridge takes on the lowest MTU of its ports.
+            refusals.extend(required(false, "links of the host keep their attributes"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
             refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));

@@ -35,8 +35,8 @@ impl Kind for SetPromiscuous {
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let mut refusals = check.link(&self.link);
-        if check.is_bridge(&self.link.name) && self.link.netns == Netns::Host {
-            let is_asked_for = check.grants.own.link.promiscuous;
+        if self.link.netns == Netns::Host {
+            let is_asked_for = check.is_bridge(&self.link.name) && check.grants.own.link.promiscuous;
             refusals.extend(required(is_asked_for, "the configuration does not set `promiscMode`"));
         }
         refusals

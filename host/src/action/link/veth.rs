@@ -156,6 +156,9 @@ impl Kind for CreateVeth {
             is_derived,
             "the Ethernet address of the host's end derives from the attachment",
         ));
+        // A bridge takes on the lowest MTU of its ports.
+        let is_sized = self.mtu.is_none() || self.mtu == grants.own.link.mtu;
+        refusals.extend(required(is_sized, "the MTU of a veth pair is the one that the configuration names"));
         refusals.extend(required(is_ours, "the host's end is called and marked as the attachment says"));
         refusals.extend(required(has_bridge, "the master is a bridge of this plan"));
         refusals.extend(check.vlans(&peer.vlans));

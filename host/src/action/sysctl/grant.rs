@@ -3,7 +3,7 @@
 use super::SetSysctl;
 use crate::action::check::{Check, required};
 use crate::policy::{Refusal, Resource};
-use crate::value::{IfName, Kind, Netns};
+use crate::value::{IfName, Netns};
 
 /// Parameters of the container's namespace that change the whole kernel. Comparing two namespaces does not find them:
 /// each has a file, and all files set the same switch, which cannot be reset (`nf_hooks_lwtunnel_sysctl_handler` in the
@@ -81,11 +81,14 @@ fn forwarding(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
         "net/ipv6/conf/all/forwarding" => Some(false),
         _ => None,
     };
-    let is_on = set.value == "1" && check.grants.own.kind == Kind::Main;
+    let is_on = set.value == "1" && check.is_router();
     let is_of_family = is_ipv4.is_some_and(|is_ipv4| check.has_family(is_ipv4));
     let rule = || match is_ipv4 {
         Some(_) if is_on => "no address of this attachment has that family".to_owned(),
-        _ => "on the host only forwarding may be switched on, and only by a main plugin".to_owned(),
+        _ => {
+            "on the host only forwarding may be switched on, and only if the host is the container's gateway"
+                .to_owned()
+        }
     };
     check.rules.refuse(&Resource::Sysctl(&set.key), is_on && is_of_family, rule)
 }

@@ -11,7 +11,7 @@ use wasm_cni::cni::{Request, config};
 use wasm_cni::plan::{DraftPlan, Entry, check};
 use wasm_cni::policy::Grants;
 use wasm_cni::reference::{self, Identity};
-use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey, derive};
+use wasm_cni::value::{Backend, Fact, LinkRef, Mac, Netns, PluginName, Report, SysctlKey, derive};
 use wasm_cni_fake::FakeMachine;
 
 /// A plugin chained after bridge. `eth0` and `br0` are in `prevResult`; `eth9` is there too, but in another sandbox.
@@ -45,12 +45,17 @@ fn lifetime(action: &Action) -> Lifetime {
     action.kind().profile().lifetime(std::iter::empty())
 }
 
+/// `prevResult`, which a chained plugin passes on.
+fn passed(config: &str) -> Report {
+    config::decode(config.as_bytes()).unwrap().previous().unwrap().unwrap()
+}
+
 /// The rules that refuse an action of a plugin.
 fn refusals(plugin: &str, config: &str, action: Action) -> Vec<String> {
     let lifetime = lifetime(&action);
     let plugin_name = PluginName::parse(plugin).unwrap();
-    let draft =
-        DraftPlan { entries: vec![Entry { plugin: plugin_name, lifetime, action }], ..DraftPlan::default() };
+    let entries = vec![Entry { plugin: plugin_name, lifetime, action }];
+    let draft = DraftPlan { entries, report: passed(config), ..DraftPlan::default() };
     let violations = check(draft, &[], &grants(plugin, config), &[]).err().unwrap_or_default();
     violations.into_iter().map(|violation| violation.refusal.rule).collect()
 }
@@ -70,7 +75,7 @@ fn a_chained_plugin_sets_attributes_only_of_links_of_its_chain() {
         assert_eq!(set(link, mtu.clone()), "");
     }
     assert_eq!(set(inside("eth9"), mtu.clone()), "link \"eth9\" is not of this plan");
-    let shared = "a link that others use keeps its attributes";
+    let shared = "links of the host keep their attributes";
     assert_eq!(set(host("br0"), mtu), format!("link \"br0\" is not of this plan{shared}"));
     let other = Mac([2; 6]);
     assert_eq!(
@@ -206,7 +211,7 @@ fn rules_of_others_are_removed_only_if_the_host_found_them_stale() {
     let plan = || {
         let plugin = PluginName::parse("portmap").unwrap();
         let entries = vec![Entry { plugin, lifetime, action: removal.clone() }];
-        DraftPlan { entries, ..DraftPlan::default() }
+        DraftPlan { entries, report: passed(PORTS), ..DraftPlan::default() }
     };
     let refused = check(plan(), &[], &grants, &[]).err().unwrap();
     assert_eq!(refused[0].refusal.rule, "only rules of a container that is no more make room");
@@ -237,7 +242,11 @@ fn route_localnet_is_set_only_on_the_link_to_the_container() {
         let action = Action::SetSysctl(set);
         let lifetime = lifetime(&action);
         let plugin = PluginName::parse("portmap").unwrap();
-        DraftPlan { entries: vec![Entry { plugin, lifetime, action }], ..DraftPlan::default() }
+        DraftPlan {
+            entries: vec![Entry { plugin, lifetime, action }],
+            report: passed(PORTS),
+            ..DraftPlan::default()
+        }
     };
     assert!(check(plan(), &[], &grants, &[]).is_err());
     Answer::RouteTo(Fact::Known(name("br7"))).grant(&mut grants);

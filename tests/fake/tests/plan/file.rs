@@ -277,7 +277,8 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     let refused = |action: Action| {
         let lifetime = action.kind().profile().lifetime([&action].into_iter());
         let entry = Entry { plugin: request.plugin.clone(), lifetime, action };
-        let draft = DraftPlan { entries: vec![entry], ..DraftPlan::default() };
+        let passed = report.clone().unwrap();
+        let draft = DraftPlan { entries: vec![entry], report: passed, ..DraftPlan::default() };
         check(draft, &[], &grants, &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
     };
     use Netns::{Container, Host};
@@ -293,5 +294,5 @@ fn only_objects_of_earlier_plugins_may_be_used() {
     ] {
         assert_eq!(refused(foreign.clone()).len(), 1, "{foreign:?}");
     }
-    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 2, "neither the link nor the prefix");
+    assert_eq!(refused(address(Host, "veth7", "10.77.0.1/8")).len(), 4, "neither link nor prefix nor kind");
 }

@@ -16,7 +16,7 @@ mod file;
 mod questions;
 
 const PLAN: &str = include_str!("../../../plans/walkthrough.json");
-const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0",
+const CONFIG: &str = r#"{"cniVersion": "1.0.0", "name": "mybridge", "type": "bridge", "bridge": "cni_bridge0", "isGateway": true, "ipMasq": true,
     "ipam": {"type": "host-local", "subnet": "10.15.20.0/24", "dataDir": "/run/networks", "RESOLVCONF": "/run/resolv.conf"}}"#;
 
 fn parse(text: &str) -> Result<Policy, PolicyError> {
@@ -254,7 +254,9 @@ fn a_result_contains_only_what_belongs_to_the_attachment() {
         let mut plan = plan();
         change(&mut plan.report);
         let violations = check(plan, &[], &grants(), &[]).unwrap_err();
-        assert_eq!(violations.len(), 1, "{violations:?}");
+        // An address that is not reported as it is added is a second violation.
+        let number = if action.starts_with("report address") { 2 } else { 1 };
+        assert_eq!(violations.len(), number, "{violations:?}");
         assert_eq!((violations[0].action.as_str(), violations[0].plugin.as_str()), (action, "bridge"));
     }
 }

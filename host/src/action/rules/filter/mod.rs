@@ -133,7 +133,15 @@ impl Kind for FilterRule {
     /// Granted if the configuration asks for it, for an address of the attachment or for the attachment's own bridge.
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let firewall = &check.grants.own.firewall;
-        match self {
+        let mut refusals =
+            required(check.grants.own.filters, "only a firewall plugin opens or isolates forwarding");
+        let is_backend = |backend: &str| firewall.backend.as_deref().is_none_or(|own| own == backend);
+        let backend = if self.iptables().is_some() { "iptables" } else { "firewalld" };
+        // An unknown word counts as absent, as in the reference.
+        let is_known = ["iptables", "firewalld"].map(Some).contains(&firewall.backend.as_deref());
+        refusals
+            .extend(required(!is_known || is_backend(backend), "the configuration names another `backend`"));
+        refusals.extend(match self {
             FilterRule::AllowForward { address, admin_chain } => {
                 let is_named = firewall.admin_chain == *admin_chain;
                 let rule = "the administrator's chain is the one that the configuration names";
@@ -151,7 +159,8 @@ impl Kind for FilterRule {
                 let rule = "the zone is the one that the configuration names";
                 [required(is_named, rule), check.own(single(*address))].concat()
             }
-        }
+        });
+        refusals
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

@@ -167,7 +167,9 @@ impl Kind for MapPorts {
             let rule = "packets are marked by the bit or the chain that the configuration names";
             refusals.extend(required(is_mark, rule));
         }
-        refusals.extend(check.own(self.address));
+        let is_backend = ports.backend.is_none_or(|backend| backend == self.backend);
+        refusals.extend(required(is_backend, "the configuration names another `backend`"));
+        refusals.extend(check.own_network(self.address));
         refusals
     }
 

@@ -19,8 +19,8 @@ use crate::machine::MachineError;
 use crate::machine::rules::iptables;
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::policy::{Capability, Refusal};
-use crate::value::derive;
 use crate::value::shell::word;
+use crate::value::{Backend, derive};
 
 impl RuleSet for Masquerade {
     fn table(&self) -> TableId {
@@ -64,7 +64,7 @@ impl Kind for Masquerade {
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let own = &check.grants.attachment;
         let is_named = self.chain == derive::chain(own) && self.comment == derive::comment(own);
-        [required(is_named, NAMED), check.own(self.address)].concat()
+        [required(is_named, NAMED), check.masquerade(self.address, Backend::Iptables)].concat()
     }
 
     fn observe(&self, _cx: &mut ReadContext<'_>) -> Before {

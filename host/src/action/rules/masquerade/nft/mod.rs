@@ -14,7 +14,7 @@ use crate::machine::rules::nftables::{
 };
 use crate::machine::rules::{Edit, Listing, RuleTables, TableError, TableId};
 use crate::policy::{Capability, Refusal};
-use crate::value::{Attachment, derive};
+use crate::value::{Attachment, Backend, derive};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -59,7 +59,7 @@ impl Kind for MasqueradeNft {
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
         let mut refusals = required(self.comment == derive::nft_comment(&check.grants.attachment), NAMED);
-        refusals.extend(check.own(self.address));
+        refusals.extend(check.masquerade(self.address, Backend::Nftables));
         refusals
     }
 
