@@ -63,7 +63,7 @@ pub fn outcome(data: &[u8]) -> Outcome {
             *applied.borrow_mut() = true;
             scene.others.check(&machine::seen(machine));
         },
-        stays: &|_| false,
+        stays: &|line| scene.others.may_stay(line),
     };
     machine::apply_and_undo(&plan, &scene.request, &scene.before, fails, &beside);
     if applied.into_inner() { Outcome::Applied } else { Outcome::Failed }

@@ -127,6 +127,14 @@ impl Others {
         }
     }
 
+    /// Whether a rollback may leave a line or its absence: while another attachment uses a bridge or the node's
+    /// forwarding, it keeps what was set, as the honest plan sets it.
+    pub fn may_stay(&self, line: &str) -> bool {
+        let bridge = line.strip_prefix("host: link ").and_then(|line| line.split(' ').next());
+        let is_shared = bridge.is_some_and(|name| self.shared.contains(name)) || line.contains("forwarding");
+        is_shared && (self.honest.iter().any(|honest| honest == line) || self.before.iter().any(|before| before == line))
+    }
+
     /// What a plan may take, apart from what the honest one takes.
     fn may_go(&self, gone: &str, now: &BTreeSet<String>) -> bool {
         if self.stores.iter().any(|store| gone.strip_prefix(store.as_str()).is_some_and(|rest| rest.starts_with("last "))) {

@@ -254,7 +254,9 @@ impl Neighbours {
             .for_each(|key| drop(same.remove(*key)));
         self.subnets = grants.subnets().collect();
         let ranges: Vec<Value> = ranges(&self.subnets);
-        same.insert("isGateway".to_owned(), json!(!ranges.is_empty()));
+        // Where the configuration makes the host no gateway, nothing has switched forwarding on.
+        let is_gateway = !of_type("bridge") || config.link("").is_gateway;
+        same.insert("isGateway".to_owned(), json!(is_gateway && !ranges.is_empty()));
         let mut ipam = json!({"type": "host-local", "ranges": ranges});
         if let Some(dir) = config.data_dir() {
             ipam["dataDir"] = json!(dir);
@@ -267,7 +269,7 @@ impl Neighbours {
         self.attach(&attachment(&network, "neighbour"), Value::Object(same), 8081);
         let second = json!({"type": "bridge", "bridge": "br-second", "ipMasq": true,
             "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]}});
-        self.attach(&attachment("second", "c1"), second, 8082);
+        self.attach(&attachment("second", "second"), second, 8082);
     }
 
     /// Attaches a container with a whole chain; `port` of the host is mapped to it.
