@@ -4,7 +4,7 @@ use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
 use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
 use super::record::{Before, Difference, Effect, Old, Undoing, Undone};
-use super::{Inverse, Kind, Undo};
+use super::{Inverse, Kind, Undo, of_kind};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
@@ -145,7 +145,11 @@ impl Kind for SetTokenBucket {
                 && ifb.alias == derive::alias(&grants.attachment)
         });
         let rule = "only what passes the host's end of this attachment's own veth pair is limited";
-        [required(is_own, rule), required(is_named, NAMED)].concat()
+        let of_direction = of_kind::<SetTokenBucket>(check.plan)
+            .filter(|set| set.link == self.link && set.through.is_some() == self.through.is_some());
+        // The last one counts: it could lift the limit that the configuration demands.
+        let is_only = required(of_direction.count() == 1, "each direction of a veth pair is limited once");
+        [required(is_own, rule), required(is_named, NAMED), is_only].concat()
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

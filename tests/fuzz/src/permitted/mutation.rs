@@ -72,7 +72,7 @@ pub struct Dice(u64);
 impl Dice {
     /// Any seed does.
     pub fn new(seed: u64) -> Self {
-        let mut dice = Dice((seed ^ 0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Dice(seed.wrapping_mul(2).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         (0..8).for_each(|_| _ = dice.below(2));
         dice
     }
