@@ -81,6 +81,13 @@ impl FakeMachine {
         self
     }
 
+    /// Puts another container in the place of the one before, which still exists, but out of reach: the host's ends of
+    /// its veth pairs stay, without a peer that this machine models.
+    pub fn with_another_container(mut self) -> Self {
+        self.state.spaces.replace_container();
+        self
+    }
+
     /// Removes a program from `PATH`.
     pub fn without_program(mut self, program: &str) -> Self {
         self.state.missing.insert(program.to_owned());

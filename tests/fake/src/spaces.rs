@@ -30,6 +30,14 @@ impl Spaces {
         }
     }
 
+    /// Puts a new namespace in the place of the container's. The host's ends of its veth pairs stay.
+    pub fn replace_container(&mut self) {
+        self.0.insert(Netns::Container, Space::new());
+        let host = self.0.get_mut(&Netns::Host).into_iter().flat_map(|host| &mut host.links);
+        let ends = host.filter(|link| link.pair.is_some_and(|(netns, _)| netns == Netns::Container));
+        ends.for_each(|end| end.pair = None);
+    }
+
     /// A namespace, if it exists.
     pub fn get(&self, netns: Netns) -> Option<&Space> {
         self.0.get(&netns)

@@ -4,6 +4,7 @@
 pub mod case;
 pub mod journal;
 mod machine;
+pub mod permitted;
 pub mod plan;
 pub mod planner;
 pub mod policy;
@@ -14,8 +15,9 @@ pub mod world;
 pub type Target = fn(&[u8]);
 
 /// The targets by their names, which are those of their corpora.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("journal", journal::run),
+    ("permitted", permitted::run),
     ("plan", plan::run),
     ("planner", planner::run),
     ("policy", policy::run),

@@ -24,6 +24,29 @@ pub fn with_state(then: impl FnOnce(&StateDir)) {
     then(&StateDir::new(dir.path().to_owned()));
 }
 
+/// What is beside the attachment.
+pub struct Beside<'a> {
+    /// Puts the journals of others into a state directory.
+    pub journals: &'a dyn Fn(&StateDir),
+    /// Looks at the machine after it was applied, and after each undo.
+    pub look: &'a dyn Fn(&FakeMachine),
+    /// Whether a rollback may leave a line, or its absence: an object that others use too is not put back.
+    pub stays: &'a dyn Fn(&str) -> bool,
+}
+
+impl Beside<'_> {
+    /// Nobody.
+    pub const NOBODY: Beside<'static> = Beside { journals: &|_| {}, look: &|_| {}, stays: &|_| false };
+
+    fn is_as_before(&self, before: &[String], after: &[String], what: &str) {
+        let missing = |from: &[String], lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| !from.contains(line) && !(self.stays)(line)).cloned().collect()
+        };
+        let (gone, left) = (missing(after, before), missing(before, after));
+        assert!(gone.is_empty() && left.is_empty(), "{what}: left {left:?}, gone {gone:?}");
+    }
+}
+
 /// The head of a section.
 pub fn header(request: &Request) -> Header {
     Header {
@@ -49,12 +72,14 @@ pub fn apply_and_undo(
     request: &Request,
     before: &FakeMachine,
     fails: Option<usize>,
+    beside: &Beside<'_>,
 ) -> Vec<Difference> {
     // Planning held the lock.
     let mut machine = before.clone();
     let before = seen(&machine);
     let mut differences = Vec::new();
     with_state(|state| {
+        (beside.journals)(state);
         let journal = state.lock(&request.attachment).expect("the lock is free");
         let mut writer = journal.begin(&header(request)).expect("a section is begun");
         let strike = fails.map_or_else(Strike::never, |at| Strike::at(at, Fault::Refused));
@@ -66,21 +91,24 @@ pub fn apply_and_undo(
             let is_of_rollback = is_struck && !chain(&error.source).contains("made to fail");
             assert!(error.stuck.is_empty() || is_of_rollback, "{error:?}");
             if error.stuck.is_empty() {
-                assert_eq!(seen(&machine), before, "{error:?} has left something");
+                beside.is_as_before(&before, &seen(&machine), &format!("{error:?} has left something"));
             }
             undo(writer.section(), Reason::Rollback, state, &mut machine, |rolled_back| {
-                assert_eq!(rolled_back, before, "{error:?} has left something for good");
+                beside.is_as_before(&before, rolled_back, &format!("{error:?} has left something for good"));
             });
             return;
         }
         if result::text(plan.report(), request, &request.cni_version, &mut machine).is_err() {
             undo(writer.section(), Reason::Rollback, state, &mut machine, |rolled_back| {
-                assert_eq!(rolled_back, before, "the rollback of what cannot be told");
+                beside.is_as_before(&before, rolled_back, "the rollback of what cannot be told");
             });
             return;
         }
+        (beside.look)(&machine);
         writer.complete(plan.report()).expect("the section is completed");
-        let section = journal.sections().expect("the section is read").remove(0);
+        let is_own = |section: &Section| section.header.plugin == request.plugin;
+        let section = journal.sections().expect("the section is read").into_iter().find(is_own);
+        let section = section.expect("a section");
         assert_eq!(
             (section.steps(), section.report.as_ref()),
             (writer.section().steps(), Some(plan.report()))
@@ -92,12 +120,13 @@ pub fn apply_and_undo(
         }
 
         undo(&section, Reason::Rollback, state, &mut machine.clone(), |rolled_back| {
-            assert_eq!(rolled_back, before, "the rollback of all of it");
+            beside.is_as_before(&before, rolled_back, "the rollback of all of it");
         });
         machine.next_verb();
         undo(&section, section.reason(), state, &mut machine, |after| {
             check_left(plan, request, &before, after)
         });
+        (beside.look)(&machine);
     });
     differences
 }

@@ -1,7 +1,7 @@
 //! Configuration → plan of each of our plugins → the machine in memory → DEL.
 
 use crate::case::Case;
-use crate::machine;
+use crate::machine::{self, Beside};
 use crate::world::{Shared, World};
 use wasm_cni::cni::command::gate_version;
 use wasm_cni::cni::{CniError, code, result, version};
@@ -59,7 +59,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(machine::seen(&planned_on), machine::seen(before), "planning has changed something");
     let Ok(plan) = plan::check(draft, &[], &grants, &[]) else { return };
     if result::check(plan.report(), &config.cni_version).is_ok() {
-        let differences = machine::apply_and_undo(&plan, request, &planned_on, *fails);
+        let differences = machine::apply_and_undo(&plan, request, &planned_on, *fails, &Beside::NOBODY);
         assert!(differences.is_empty(), "CHECK after ADD: {differences:?}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An input is a message a line, without its length. One that begins with `raw` is what comes after that, byte for byte.
 
-use crate::machine;
+use crate::machine::{self, Beside};
 use crate::world::World;
 use std::io::Write;
 use std::net::Shutdown;
@@ -52,7 +52,7 @@ pub fn run(data: &[u8]) {
         Ok(plan) => {
             parent.check(&plan);
             if let Ok(plan) = plan::check(plan, &[], &grants, &[]) {
-                machine::apply_and_undo(&plan, &request, &parent.world.machine, None);
+                machine::apply_and_undo(&plan, &request, &parent.world.machine, None, &Beside::NOBODY);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use wasm_cni::cni::{Command, Request, config};
 use wasm_cni::plan::{self, CheckedPlan, DraftPlan};
+use wasm_cni::policy::Grants;
 use wasm_cni::reference::{self, Identity};
 use wasm_cni::value::{Attachment, ContainerId, IfName, NetworkName, PluginName};
 
@@ -56,15 +57,29 @@ impl Scene {
         }
     }
 
+    /// The plan.
+    ///
+    /// # Panics
+    /// If it is not valid.
+    pub fn draft(&self) -> DraftPlan {
+        serde_json::from_str(self.plan).unwrap()
+    }
+
+    /// What policy grants because of the configuration.
+    ///
+    /// # Panics
+    /// If the configuration is not valid.
+    pub fn grants(&self) -> Grants {
+        let config = config::decode(self.config.as_bytes()).unwrap();
+        let (request, policy) = (self.request(), Default::default());
+        reference::grants(&request, &config, None, &policy, &Identity::named(&request.plugin))
+    }
+
     /// The plan, checked by policy.
     ///
     /// # Panics
     /// If policy refuses it.
     pub fn checked(&self) -> CheckedPlan {
-        let draft: DraftPlan = serde_json::from_str(self.plan).unwrap();
-        let config = config::decode(self.config.as_bytes()).unwrap();
-        let (request, policy) = (self.request(), Default::default());
-        let grants = reference::grants(&request, &config, None, &policy, &Identity::named(&request.plugin));
-        plan::check(draft, &[], &grants, &[]).unwrap()
+        plan::check(self.draft(), &[], &self.grants(), &[]).unwrap()
     }
 }

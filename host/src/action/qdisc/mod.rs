@@ -148,7 +148,11 @@ impl Kind for SetTokenBucket {
                 && ifb.alias == derive::alias(&grants.attachment)
         });
         let rule = "only what passes the host's end of this attachment's own veth pair is limited";
-        [required(is_own, rule), required(is_named, NAMED)].concat()
+        let of_direction = of_kind::<SetTokenBucket>(check.plan)
+            .filter(|set| set.link == self.link && set.through.is_some() == self.through.is_some());
+        // The last one counts: it could lift the limit that the configuration demands.
+        let is_only = required(of_direction.count() == 1, "each direction of a veth pair is limited once");
+        [required(is_own, rule), required(is_named, NAMED), is_only].concat()
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

@@ -1,0 +1,411 @@
+//! Changes of a plan, a line each, and the generator of such lines.
+//!
+//! ```text
+//! plan bridge-dual:0
+//! set /entries/3/action/add-address/address "10.77.0.9/24"
+//! put 4 {"plugin": "bridge", "lifetime": "shared", "action": {…}}
+//! drop 7
+//! move 3 1
+//! replace 10.1.2.2 10.1.2.1
+//! fail 7
+//! ```
+
+use super::scene::{self, Scene};
+use ipnetwork::IpNetwork;
+use serde_json::{Value, json};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use wasm_cni_plans::Plan;
+
+/// Changes a plan as a line says. A line that makes no sense changes nothing.
+pub fn change(plan: &mut Value, line: &str) {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (place, json) = (first.parse::<usize>().ok(), serde_json::from_str::<Value>(second).ok());
+    match (word, place, json) {
+        ("set", _, Some(value)) => set(plan, first, value),
+        ("replace", ..) if !first.is_empty() => replace(plan, first, second),
+        (word, Some(place), json) => {
+            let Some(entries) = plan["entries"].as_array_mut() else { return };
+            match (word, json) {
+                ("drop", _) if place < entries.len() => drop(entries.remove(place)),
+                ("put", Some(entry)) => entries.insert(place.min(entries.len()), entry),
+                ("move", Some(to)) if place < entries.len() => {
+                    let entry = entries.remove(place);
+                    let to = to.as_u64().and_then(|to| usize::try_from(to).ok()).unwrap_or_default();
+                    entries.insert(to.min(entries.len()), entry);
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Sets a value. A key that an object lacks is added, an element behind the last one of a list too.
+fn set(plan: &mut Value, pointer: &str, value: Value) {
+    if let Some(old) = plan.pointer_mut(pointer) {
+        *old = value;
+        return;
+    }
+    let Some((above, key)) = pointer.rsplit_once('/') else { return };
+    match plan.pointer_mut(above) {
+        Some(Value::Object(object)) => drop(object.insert(key.replace("~1", "/").replace("~0", "~"), value)),
+        Some(Value::Array(list)) => list.push(value),
+        _ => {}
+    }
+}
+
+fn replace(value: &mut Value, old: &str, new: &str) {
+    match value {
+        Value::String(text) => *text = text.replace(old, new),
+        Value::Array(list) => list.iter_mut().for_each(|value| replace(value, old, new)),
+        Value::Object(object) => object.values_mut().for_each(|value| replace(value, old, new)),
+        _ => {}
+    }
+}
+
+/// Numbers that follow from a seed (xorshift).
+pub struct Dice(u64);
+
+impl Dice {
+    /// Any seed does.
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(2).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        (0..8).for_each(|_| _ = dice.below(2));
+        dice
+    }
+
+    /// A number below `end`, or 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 8).unwrap_or(0) % end.max(1)
+    }
+
+    /// One of a list.
+    fn of<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
+        list.get(self.below(list.len()))
+    }
+}
+
+/// What plans say, by key, and their entries.
+struct Words {
+    values: BTreeMap<String, Vec<Value>>,
+    entries: Vec<Value>,
+    names: Vec<String>,
+}
+
+thread_local! {
+    static WORDS: OnceCell<Words> = const { OnceCell::new() };
+}
+
+impl Words {
+    fn new() -> Self {
+        let names = scene::names();
+        let mut plans: Vec<Value> = Vec::new();
+        for scene in names.iter().filter_map(|name| scene::find(name)) {
+            plans.push(scene.plan.clone());
+            plans.extend(scene.of_others.iter().cloned());
+        }
+        let by_hand = Plan::all().into_iter().filter(|plan| plan.recorded().is_none());
+        plans.extend(by_hand.map(|plan| json!({"entries": plan.entries})));
+        let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        plans.iter().for_each(|plan| collect(plan, "", &mut values));
+        for (key, words) in more() {
+            values.entry(key.to_owned()).or_default().extend(words);
+        }
+        let entries: BTreeSet<String> = plans
+            .iter()
+            .flat_map(|plan| plan["entries"].as_array().into_iter().flatten())
+            .map(Value::to_string)
+            .collect();
+        let parsed = |texts: BTreeSet<String>| {
+            texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
+        };
+        Words {
+            values: values.into_iter().map(|(key, texts)| (key, parsed(texts))).collect(),
+            entries: parsed(entries),
+            names,
+        }
+    }
+}
+
+/// Every value, by the last key of its path.
+fn collect(value: &Value, key: &str, into: &mut BTreeMap<String, BTreeSet<String>>) {
+    if !matches!(key, "" | "entries" | "report") {
+        into.entry(key.to_owned()).or_default().insert(value.to_string());
+    }
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| collect(value, key, into)),
+        Value::Array(list) => list.iter().for_each(|value| collect(value, "", into)),
+        _ => {}
+    }
+}
+
+/// What no honest plan says.
+fn more() -> Vec<(&'static str, Vec<String>)> {
+    let quoted = |words: &[&str]| words.iter().map(|word| json!(word).to_string()).collect::<Vec<_>>();
+    let links = ["eth0", "docker0", "br-second", "br0", "cni_bridge0", "lo", "all", "default"];
+    let parameters = [
+        "accept_ra",
+        "forwarding",
+        "route_localnet",
+        "proxy_arp",
+        "rp_filter",
+        "disable_ipv6",
+        "accept_redirects",
+    ];
+    let keys = links.iter().flat_map(|link| {
+        ["ipv4", "ipv6"]
+            .iter()
+            .flat_map(move |family| parameters.map(|name| format!("\"net/{family}/conf/{link}/{name}\"")))
+    });
+    let more = ["\"net/ipv4/ip_forward\"", "\"net/core/somaxconn\"", "\"net/netfilter/nf_hooks_lwtunnel\""]
+        .map(str::to_owned);
+    vec![
+        ("key", keys.chain(more).collect()),
+        ("value", quoted(&["0", "1", "2", "-1"])),
+        ("name", quoted(&links)),
+        ("bridge", quoted(&links)),
+        ("master", quoted(&links)),
+        ("dst", quoted(&["0.0.0.0/0", "::/0", "10.77.0.0/24", "8.8.8.8/32", "10.1.2.0/25", "fd77::/64"])),
+        ("gw", quoted(&["10.77.0.1", "192.0.2.1", "fd77::1"])),
+        ("mtu", ["68", "1279", "1280", "1400", "9000", "65535"].map(str::to_owned).into()),
+        ("priority", ["0", "1", "512"].map(str::to_owned).into()),
+        ("table", ["0", "100", "255"].map(str::to_owned).into()),
+        ("host_port", ["22", "8081", "8082", "8080"].map(str::to_owned).into()),
+        ("host_ip", quoted(&["192.0.2.10", "192.0.2.77", "127.0.0.1", "::1"])),
+        ("data_dir", quoted(&["/var/lib/cni/networks", "/run/networks", "/etc"])),
+        ("network", quoted(&["second", "net"])),
+        ("container", quoted(&["neighbour", "c1"])),
+        ("interface", quoted(&["eth0", "eth1"])),
+        ("plugin", quoted(&["bridge", "host-local", "static", "portmap", "firewall", "tuning"])),
+        ("lifetime", quoted(&["attachment", "shared", "node"])),
+        ("admin_chain", quoted(&["ADMIN", "CNI-ADMIN"])),
+        ("zone", quoted(&["trusted", "public"])),
+        ("chain", quoted(&["DOCKER", "KUBE-MARK-MASQ", "CNI-HOSTPORT-DNAT"])),
+        ("path", quoted(&["/run/cni/tuning/other"])),
+        ("within", quoted(&["subnet", "bridge"])),
+    ]
+}
+
+/// A new input: a plan, and one to four changes of it.
+pub fn generated(seed: u64) -> String {
+    WORDS.with(|words| {
+        let words = words.get_or_init(Words::new);
+        let mut dice = Dice::new(seed);
+        let Some(name) = dice.of(&words.names) else { return String::new() };
+        let mut input = format!("plan {name}");
+        let Some(scene) = scene::find(name) else { return input };
+        let mut plan = scene.plan.clone();
+        let count = [1, 1, 1, 2, 2, 3, 4, 6][dice.below(8)];
+        for _ in 0..count {
+            let line = line(&plan, &scene, words, &mut dice);
+            change(&mut plan, &line);
+            input += &format!("\n{line}");
+        }
+        if dice.below(16) == 0 {
+            input += &format!("\nfail {}", dice.below(60));
+        }
+        input
+    })
+}
+
+/// An input with another change, or without its last one.
+pub fn changed(input: &str, seed: u64) -> String {
+    WORDS.with(|words| {
+        let words = words.get_or_init(Words::new);
+        let mut dice = Dice::new(seed);
+        let mut lines = input.lines();
+        let name = lines.next().and_then(|line| line.strip_prefix("plan "));
+        let Some(scene) = name.and_then(scene::find) else { return generated(seed) };
+        let kept: Vec<&str> = lines.collect();
+        if kept.len() > 8 || (!kept.is_empty() && dice.below(4) == 0) {
+            let drop = dice.below(kept.len());
+            let rest =
+                kept.iter().enumerate().filter(|(at, _)| *at != drop).map(|(_, line)| format!("\n{line}"));
+            return input.lines().next().map(str::to_owned).into_iter().chain(rest).collect();
+        }
+        let mut plan = scene.plan.clone();
+        kept.iter().for_each(|line| change(&mut plan, line));
+        let line = line(&plan, &scene, words, &mut dice);
+        format!("{input}\n{line}")
+    })
+}
+
+fn line(plan: &Value, scene: &Scene, words: &Words, dice: &mut Dice) -> String {
+    let entries = plan["entries"].as_array().map_or(0, Vec::len);
+    match dice.below(12) {
+        0 => format!("drop {}", dice.below(entries)),
+        1 => format!("move {} {}", dice.below(entries), dice.below(entries)),
+        2 => {
+            let entry = plan["entries"].get(dice.below(entries)).cloned().unwrap_or_default();
+            format!("put {} {entry}", dice.below(entries + 1))
+        }
+        3 => {
+            // One of another plan, which says what this one's attachment is called.
+            let entry = dice.of(&words.entries).cloned().unwrap_or_default();
+            format!("put {} {entry}", dice.below(entries + 1))
+        }
+        4 => {
+            // One like an own entry, with one other value.
+            let at = dice.below(entries);
+            let mut copy = json!({"entries": [plan["entries"].get(at).cloned().unwrap_or_default()]});
+            let (pointer, value) = other(&copy, scene, words, dice);
+            set(&mut copy, &pointer, value);
+            format!("put {} {}", dice.below(entries + 1), copy["entries"][0])
+        }
+        5 => {
+            let mut leaves = Vec::new();
+            paths(plan, String::new(), &mut leaves);
+            let texts: Vec<&String> =
+                leaves.iter().filter(|(_, leaf)| leaf.is_string()).map(|(path, _)| path).collect();
+            let Some(path) = dice.of(&texts) else { return "drop 0".to_owned() };
+            let old = plan.pointer(path).and_then(Value::as_str).unwrap_or_default();
+            let new = fresh(path, &json!(old), plan, scene, words, dice);
+            let (old, new) = (old.to_owned(), new.as_str().unwrap_or_default().to_owned());
+            // An address is also in texts with a prefix.
+            let bare = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
+            let is_address = old.parse::<IpNetwork>().is_ok() && new.parse::<IpNetwork>().is_ok();
+            let (old, new) = if is_address { (bare(&old), bare(&new)) } else { (old, new) };
+            format!("replace {old} {new}")
+        }
+        _ => {
+            let (pointer, value) = other(plan, scene, words, dice);
+            format!("set {pointer} {value}")
+        }
+    }
+}
+
+/// A place of a plan, and another value for it.
+fn other(plan: &Value, scene: &Scene, words: &Words, dice: &mut Dice) -> (String, Value) {
+    let mut all = Vec::new();
+    paths(plan, String::new(), &mut all);
+    let (path, old) = match dice.of(&all) {
+        Some((path, old)) => (path.clone(), (*old).clone()),
+        None => return ("/report/dns".to_owned(), json!({})),
+    };
+    if let Value::Object(_) = old
+        && dice.below(2) == 0
+    {
+        // A key that is not there.
+        let keys: Vec<&String> = words.values.keys().collect();
+        let key = dice.of(&keys).map(|key| key.as_str()).unwrap_or("mtu");
+        let key = [
+            "mtu",
+            "isolated",
+            "hairpin",
+            "vlans",
+            "priority",
+            "table",
+            "scope",
+            "conditions",
+            "masquerade",
+            "through",
+            "host_ip",
+            "gw",
+            key,
+        ][dice.below(13)];
+        let value = words.values.get(key).and_then(|values| dice.of(values)).cloned().unwrap_or(json!(true));
+        return (format!("{path}/{key}"), value);
+    }
+    let value = fresh(&path, &old, plan, scene, words, dice);
+    (path, value)
+}
+
+/// Every value below the plan, but for the lists of entries and the report themselves.
+fn paths<'a>(value: &'a Value, path: String, into: &mut Vec<(String, &'a Value)>) {
+    if path.matches('/').count() > 2 {
+        into.push((path.clone(), value));
+    }
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| {
+            paths(value, format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), into)
+        }),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(at, value)| paths(value, format!("{path}/{at}"), into));
+        }
+        _ => {}
+    }
+}
+
+/// Another value, which fits in the place of an old one.
+fn fresh(path: &str, old: &Value, plan: &Value, scene: &Scene, words: &Words, dice: &mut Dice) -> Value {
+    let key = path.rsplit('/').next().unwrap_or_default();
+    match (dice.below(4), old) {
+        (0, Value::String(text)) => {
+            if let Some(address) = text.parse::<IpNetwork>().ok().and_then(|old| neighbour(old, scene, dice))
+            {
+                return match text.contains('/') {
+                    true => json!(address),
+                    false => json!(address.ip()),
+                };
+            }
+        }
+        (0 | 1, Value::Bool(old)) => return json!(!old),
+        (0, Value::Number(old)) => {
+            let old = old.as_u64().unwrap_or_default();
+            return json!([old.wrapping_add(1), old.saturating_sub(1), 0, old * 2][dice.below(4)]);
+        }
+        // A value of the same type in the same plan.
+        (1, _) => {
+            let mut all = Vec::new();
+            paths(plan, String::new(), &mut all);
+            all.retain(|(_, value)| std::mem::discriminant(*value) == std::mem::discriminant(old));
+            if let Some((_, value)) = dice.of(&all) {
+                return (*value).clone();
+            }
+        }
+        // What the same key says for another attachment of this machine.
+        (2, _) => {
+            let mut values = BTreeMap::new();
+            scene.of_others.iter().for_each(|plan| collect(plan, "", &mut values));
+            let values: Vec<String> = values.remove(key).into_iter().flatten().collect();
+            if let Some(value) = dice.of(&values).and_then(|text| serde_json::from_str(text).ok()) {
+                return value;
+            }
+        }
+        _ => {}
+    }
+    words.values.get(key).and_then(|values| dice.of(values)).cloned().unwrap_or(Value::Null)
+}
+
+/// An address near to another one, one of others, or the same with another prefix.
+fn neighbour(old: IpNetwork, scene: &Scene, dice: &mut Dice) -> Option<IpNetwork> {
+    let most = if old.is_ipv4() { 32 } else { 128 };
+    let prefix = old.prefix();
+    let (ip, prefix) = match dice.below(6) {
+        0 => (old.ip(), u8::try_from(dice.below(usize::from(most) + 1)).unwrap_or(most)),
+        1 => (old.ip(), [prefix.saturating_sub(1), (prefix + 1).min(most), 0, most][dice.below(4)]),
+        2 => (old.network(), prefix),
+        3 => (old.broadcast(), prefix),
+        4 => {
+            let step = [1_u8, 2, 3, 255][dice.below(4)];
+            (moved(old.ip(), step), prefix)
+        }
+        _ => {
+            let addresses: Vec<IpAddr> =
+                scene.others.addresses().filter(|address| address.is_ipv4() == old.is_ipv4()).collect();
+            (*dice.of(&addresses)?, prefix)
+        }
+    };
+    IpNetwork::new(ip, prefix).ok()
+}
+
+fn moved(ip: IpAddr, step: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) => {
+            let mut octets = v4.octets();
+            octets[3] = octets[3].wrapping_add(step);
+            octets.into()
+        }
+        IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            octets[15] = octets[15].wrapping_add(step);
+            octets.into()
+        }
+    }
+}
