@@ -4,7 +4,7 @@ use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
 use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
 use super::record::{Before, Difference, Done, Effect, Old, Replaces, Undoing, Undone};
-use super::{Inverse, Kind, LinkAttribute, Undo};
+use super::{Inverse, Kind, LinkAttribute, Undo, of_kind};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
