@@ -227,7 +227,7 @@ impl Check<'_> {
         } else {
             refusals.extend(required(
                 report.passed.is_empty(),
-                "only a chained plugin passes interfaces of prevResult on",
+                "interfaces of prevResult are passed on unchanged, and only by a chained plugin",
             ));
         }
         let first = report.links.first();
@@ -239,7 +239,7 @@ impl Check<'_> {
                 first.netns == Netns::Host || report.links.iter().all(|link| link.netns == Netns::Container)
             }
         };
-        let rule = "the first interface of a result is the bridge, or else the host's end";
+        let rule = "a result has the bridge first, or else the host's end";
         refusals.extend(required(is_bridge_first, rule));
         refusals
     }
