@@ -65,7 +65,8 @@ impl Violation {
             Remedy::Never(why) => format!("; {why}"),
             Remedy::Allow(..) | Remedy::Stands(_) => String::new(),
         };
-        format!("{}: `{}`: {}{never}", self.plugin, self.action, self.refusal.rule)
+        let action = cut(self.action.clone(), ACTION_BYTES);
+        format!("{}: `{action}`: {}{never}", self.plugin, self.refusal.rule)
     }
 }
 
@@ -95,7 +96,10 @@ pub fn remedy(violations: &[Violation], network: &NetworkName) -> Option<String>
     (!text.is_empty()).then_some(text)
 }
 
-/// The longest text of a violation, in bytes: the command of a plan with 4096 ports is longer.
+/// The longest action in the text of a violation, in bytes: the commands for 4096 ports are longer.
+const ACTION_BYTES: usize = 2048;
+
+/// The longest text of a violation, in bytes.
 const TEXT_BYTES: usize = 4096;
 
 /// The longest list of violations in an error, and of lines that would allow them, in bytes. A guest decides how many

@@ -1,7 +1,7 @@
 ;; Maps a thousand ports of the host, for an error that fills the runtime's log.
 ;; as: portmap
 ;; code: 100
-;; told: only ports that runtimeConfig maps are mapped
+;; told: look for whose the ports
 (local $map i32) (local $port i32)
 (local.set $map (call $nat.port-map (prefix 10.15.20.3/24) (i32.const 0)))
 (local.set $port (i32.const 2000))

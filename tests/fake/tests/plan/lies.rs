@@ -128,8 +128,8 @@ fn a_link_that_the_plan_does_not_have_is_not_changed() {
 
 #[test]
 fn a_program_is_not_executed() {
-    let program = r#"{"plugin": "host-local", "program": "/bin/sh", "owner": {"container": "c", "interface": "eth0"}, "netns": "", "args": "",
-        "path": "", "config": "{}"}"#;
+    let program = r#"{"plugin": "host-local", "program": "/bin/sh", "owner": {"container": "c", "interface": "eth0"},
+        "netns": "", "args": "", "path": "", "config": "{}"}"#;
     let delegate: Delegate = serde_json::from_str(program).unwrap();
     is_refused(&refused_with(delegate.into()), "no plugin executes programs");
 }
