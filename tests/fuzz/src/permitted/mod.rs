@@ -1,15 +1,17 @@
 //! Honest plans with changes, on a machine where others have something: policy lets nothing through that changes it.
 
 pub mod mutation;
+mod neighbours;
 mod others;
 mod scene;
+mod words;
 
 pub use scene::names;
 
 use crate::machine::{self, Beside};
 use std::cell::RefCell;
-use wasm_cni::plan::{self, DraftPlan};
 use wasm_cni::cni::result;
+use wasm_cni::plan::{self, DraftPlan};
 
 /// What became of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -55,33 +55,60 @@ impl Others {
         let own = &grants.attachment;
         let networks: Vec<IpNetwork> = grants.subnets().map(|subnet| subnet.address).collect();
         let ends = networks.iter().filter(|network| network.is_ipv4() && network.prefix() < 31);
-        let mut addresses: BTreeSet<IpAddr> =
-            ends.flat_map(|network| [network.network(), network.broadcast()]).chain(foreign.clone()).collect();
+        let mut addresses: BTreeSet<IpAddr> = ends
+            .flat_map(|network| [network.network(), network.broadcast()])
+            .chain(foreign.clone())
+            .collect();
         addresses.extend(before.iter().filter_map(|line| address_of(line)).map(|(address, _)| address.ip()));
         let named: BTreeSet<IpAddr> = grants.addresses.iter().map(|subnet| subnet.address.ip()).collect();
         addresses.retain(|address| !named.contains(address));
         let mut shared: BTreeSet<String> = grants.own.links.iter().cloned().collect();
-        shared.extend(grants.previous_links.iter().filter(|link| link.netns == Netns::Host).map(|link| link.name.to_string()));
+        shared.extend(
+            grants
+                .previous_links
+                .iter()
+                .filter(|link| link.netns == Netns::Host)
+                .map(|link| link.name.to_string()),
+        );
         let vids = grants.own.link.vlans().into_iter();
-        shared.extend(vids.flat_map(|vid| grants.own.links.iter().map(move |link| format!("{link}.{vid}"))).collect::<Vec<_>>());
+        shared.extend(
+            vids.flat_map(|vid| grants.own.links.iter().map(move |link| format!("{link}.{vid}")))
+                .collect::<Vec<_>>(),
+        );
         let mut links: BTreeSet<String> = derive::host_veths(own).map(|name| name.to_string()).collect();
         links.extend(derive::ifb(own).ok().map(|name| name.to_string()));
         shared.retain(|link| !links.contains(link));
-        let host_macs = before.iter().filter_map(|line| line.strip_prefix("host: link ")).filter_map(|line| line.split(' ').nth(1));
-        let ports = grants.own.ports.mappings.iter().map(|mapping| serde_json::to_value(mapping).unwrap_or_default());
+        let host_links = before.iter().filter_map(|line| line.strip_prefix("host: link ")?.split_once(' '));
+        let host_macs = host_links.filter(|(name, _)| !links.contains(*name));
+        let host_macs: Vec<&str> = host_macs.filter_map(|(_, rest)| rest.split(' ').next()).collect();
+        let ports =
+            grants.own.ports.mappings.iter().map(|mapping| serde_json::to_value(mapping).unwrap_or_default());
         Others {
             before: before.to_vec(),
             honest: after.to_vec(),
             addresses,
-            macs: macs.iter().map(ToString::to_string).chain(host_macs.map(str::to_owned)).filter(|mac| mac != "00:00:00:00:00:00").collect(),
+            macs: macs
+                .iter()
+                .map(ToString::to_string)
+                .chain(host_macs.into_iter().map(str::to_owned))
+                .filter(|mac| mac != "00:00:00:00:00:00")
+                .collect(),
             gateways: grants.subnets().filter_map(|subnet| subnet.gateway()).collect(),
             networks,
             links,
             shared,
             forces_address: grants.own.link.forces_address,
             marks: marks(own),
-            ports: ports.flat_map(|mapping| ["host_port", "container_port"].map(|key| mapping.get(key).map(Value::to_string).unwrap_or_default())).collect(),
-            stores: host_local::stores(config).iter().map(|store| format!("leases {}: ", store.directory().display())).collect(),
+            ports: ports
+                .flat_map(|mapping| {
+                    ["host_port", "container_port"]
+                        .map(|key| mapping.get(key).map(Value::to_string).unwrap_or_default())
+                })
+                .collect(),
+            stores: host_local::stores(config)
+                .iter()
+                .map(|store| format!("leases {}: ", store.directory().display()))
+                .collect(),
             sets: grants.own.sets.len().max(1),
             owner: format!(" = {} {}", own.container, own.interface),
             saved: format!("/{}: ", derive::saved_link(own)),
@@ -108,7 +135,8 @@ impl Others {
     pub fn check(&self, after: &[String]) {
         let set = |lines: &[String]| lines.iter().cloned().collect::<BTreeSet<_>>();
         let (before, now, honest) = (set(&self.before), set(after), set(&self.honest));
-        for gone in before.difference(&now) {
+        // What is in the container is the attachment's.
+        for gone in before.difference(&now).filter(|line| !line.starts_with("container: ")) {
             assert!(!honest.contains(gone) || self.may_go(gone, &now), "it is gone: {gone:?}");
         }
         for new in now.difference(&before).filter(|line| !honest.contains(*line)) {
@@ -123,7 +151,10 @@ impl Others {
         let far = FAR.iter().filter_map(|address| address.parse().ok());
         for to in self.addresses.iter().copied().chain(far) {
             let way = ways(after, to);
-            assert!(way == ways(&self.before, to) || way == ways(&self.honest, to), "another way to {to}: {way:?}");
+            assert!(
+                way == ways(&self.before, to) || way == ways(&self.honest, to),
+                "another way to {to}: {way:?}"
+            );
         }
     }
 
@@ -132,18 +163,25 @@ impl Others {
     pub fn may_stay(&self, line: &str) -> bool {
         let bridge = line.strip_prefix("host: link ").and_then(|line| line.split(' ').next());
         let is_shared = bridge.is_some_and(|name| self.shared.contains(name)) || line.contains("forwarding");
-        is_shared && (self.honest.iter().any(|honest| honest == line) || self.before.iter().any(|before| before == line))
+        is_shared
+            && (self.honest.iter().any(|honest| honest == line)
+                || self.before.iter().any(|before| before == line))
     }
 
     /// What a plan may take, apart from what the honest one takes.
     fn may_go(&self, gone: &str, now: &BTreeSet<String>) -> bool {
-        if self.stores.iter().any(|store| gone.strip_prefix(store.as_str()).is_some_and(|rest| rest.starts_with("last "))) {
+        if self
+            .stores
+            .iter()
+            .any(|store| gone.strip_prefix(store.as_str()).is_some_and(|rest| rest.starts_with("last ")))
+        {
             return true;
         }
         // `forceAddress` gives the bridge's addresses away.
-        let on_shared = |word: &str| gone.split_once(word).is_some_and(|(_, rest)| {
-            self.shared.contains(rest.split(' ').next().unwrap_or_default())
-        });
+        let on_shared = |word: &str| {
+            gone.split_once(word)
+                .is_some_and(|(_, rest)| self.shared.contains(rest.split(' ').next().unwrap_or_default()))
+        };
         let is_replaced = self.forces_address
             && (gone.starts_with("host: address ") || gone.contains("proto kernel"))
             && on_shared(" dev ");
@@ -156,7 +194,10 @@ impl Others {
     fn check_new(&self, line: &str) -> Result<(), &'static str> {
         let ok = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
         if line.contains(": link ") {
-            ok(!line.split(' ').any(|word| self.macs.contains(word)), "it has the Ethernet address of another")?;
+            ok(
+                !line.split(' ').any(|word| self.macs.contains(word)),
+                "it has the Ethernet address of another",
+            )?;
         }
         if let Some(line) = line.strip_prefix("container: ") {
             let line = format!("host: {line}");
@@ -171,12 +212,20 @@ impl Others {
             let store = self.stores.iter().find_map(|store| line.strip_prefix(store.as_str()));
             let Some(rest) = store else { return Err("a lease is in another store") };
             if let Some((set, _)) = rest.strip_prefix("last ").and_then(|rest| rest.split_once(" = ")) {
-                return ok(set.parse::<usize>().is_ok_and(|set| set < self.sets), "there is no such range set");
+                return ok(
+                    set.parse::<usize>().is_ok_and(|set| set < self.sets),
+                    "there is no such range set",
+                );
             }
-            let Some(address) = rest.strip_suffix(&self.owner) else { return Err("a lease is of another owner") };
+            let Some(address) = rest.strip_suffix(&self.owner) else {
+                return Err("a lease is of another owner");
+            };
             let address = address.parse::<IpAddr>().map_err(|_| "it is no lease")?;
             ok(!self.addresses.contains(&address), "an address of others is leased")?;
-            return ok(self.networks.iter().any(|network| network.contains(address)), "it is leased from another network");
+            return ok(
+                self.networks.iter().any(|network| network.contains(address)),
+                "it is leased from another network",
+            );
         }
         if line.starts_with("file ") {
             return ok(line.contains(&self.saved), "a file of others is written");
@@ -187,7 +236,9 @@ impl Others {
     fn check_host(&self, line: &str) -> Result<(), &'static str> {
         let ok = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
         let words: Vec<&str> = line.split(' ').collect();
-        let after = |word: &str| words.iter().position(|found| *found == word).and_then(|at| words.get(at + 1)).copied();
+        let after = |word: &str| {
+            words.iter().position(|found| *found == word).and_then(|at| words.get(at + 1)).copied()
+        };
         let is_own = |link: Option<&str>| link.is_some_and(|link| self.links.contains(link));
         let is_shared = |link: Option<&str>| link.is_some_and(|link| self.shared.contains(link));
         match words[0] {
@@ -203,13 +254,15 @@ impl Others {
             }
             "address" | "route" => {
                 let network: IpNetwork = words[1].parse().map_err(|_| "no network")?;
-                let is_inside = |own: &IpNetwork| own.contains(network.ip()) && own.prefix() <= network.prefix();
+                let is_inside =
+                    |own: &IpNetwork| own.contains(network.ip()) && own.prefix() <= network.prefix();
                 ok(self.networks.iter().any(is_inside), "the network is not the attachment's")?;
                 ok(is_own(after("dev")) || is_shared(after("dev")), "it is not a link of the attachment")?;
                 let takes = |address: &IpAddr| network.contains(*address) && !self.gateways.contains(address);
                 let is_single = words[0] == "address" || !is_own(after("dev"));
                 ok(is_single || !self.addresses.iter().any(takes), "it takes packets to others")?;
-                let is_theirs = self.addresses.contains(&network.ip()) && !self.gateways.contains(&network.ip());
+                let is_theirs =
+                    self.addresses.contains(&network.ip()) && !self.gateways.contains(&network.ip());
                 ok(words[0] == "route" || !is_theirs, "the host has an address of others")
             }
             _ => Err("a line of another kind"),
@@ -226,10 +279,13 @@ impl Others {
         let words: Vec<String> = line.split(' ').map(plain).collect();
         let own: Vec<IpAddr> = words.iter().filter_map(|word| single(word)).collect();
         ok(!own.iter().any(|address| self.addresses.contains(address)), "a rule for an address of others")?;
-        for pair in words.windows(2).filter(|pair| matches!(pair[0].as_str(), "--dport" | "dport" | "--dports")) {
+        for pair in
+            words.windows(2).filter(|pair| matches!(pair[0].as_str(), "--dport" | "dport" | "--dports"))
+        {
             ok(pair[1].split(',').all(|port| self.ports.contains(port)), "a rule for a port of others")?;
         }
-        let of_own_address = own.iter().any(|address| self.networks.iter().any(|network| network.contains(*address)));
+        let of_own_address =
+            own.iter().any(|address| self.networks.iter().any(|network| network.contains(*address)));
         let is_marked = self.marks.iter().any(|mark| line.contains(mark.as_str()));
         ok(is_marked || of_own_address, "a rule that is not the attachment's")
     }
@@ -241,7 +297,10 @@ impl Others {
     pub fn check_report(&self, report: &Report) {
         for ip in &report.ips {
             assert!(!self.addresses.contains(&ip.address.ip()), "the result has {}", ip.address);
-            assert!(ip.gateway.is_none_or(|gateway| self.gateways.contains(&gateway)), "the result has {ip:?}");
+            assert!(
+                ip.gateway.is_none_or(|gateway| self.gateways.contains(&gateway)),
+                "the result has {ip:?}"
+            );
         }
         for link in report.links.iter().filter(|link| link.netns == Netns::Host) {
             let is_its = self.links.contains(link.name.as_str()) || self.shared.contains(link.name.as_str());
@@ -275,11 +334,15 @@ fn address_of(line: &str) -> Option<(IpNetwork, &str)> {
 fn ways(lines: &[String], to: IpAddr) -> BTreeSet<String> {
     let mut best: (Option<(u8, std::cmp::Reverse<u32>)>, BTreeSet<String>) = (None, BTreeSet::new());
     for line in lines.iter().filter(|line| !line.contains(" table ")) {
-        let Some((dst, rest)) = line.strip_prefix("host: route ").and_then(|line| line.split_once(' ')) else { continue };
+        let Some((dst, rest)) = line.strip_prefix("host: route ").and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
         let Some(dst) = dst.parse::<IpNetwork>().ok().filter(|dst| dst.contains(to)) else { continue };
         let metric = rest.split_once("metric ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let rank = Some((dst.prefix(), std::cmp::Reverse(metric.unwrap_or(0))));
-        let way = rest.split(" metric ").next().unwrap_or(rest).split(" proto ").next().unwrap_or(rest).to_owned();
+        let way =
+            rest.split(" metric ").next().unwrap_or(rest).split(" proto ").next().unwrap_or(rest).to_owned();
         if rank > best.0 {
             best = (rank, BTreeSet::new());
         }
