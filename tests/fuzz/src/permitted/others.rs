@@ -159,8 +159,11 @@ impl Others {
     }
 
     /// Whether a rollback may leave a line or its absence: while another attachment uses a bridge or the node's
-    /// forwarding, it keeps what was set, as the honest plan sets it.
+    /// forwarding, it keeps what was set, as the honest plan sets it. The container's namespace is the attachment's.
     pub fn may_stay(&self, line: &str) -> bool {
+        if line.starts_with("container: ") {
+            return true;
+        }
         let bridge = line.strip_prefix("host: link ").and_then(|line| line.split(' ').next());
         let is_shared = bridge.is_some_and(|name| self.shared.contains(name)) || line.contains("forwarding");
         is_shared
