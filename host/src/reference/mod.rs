@@ -10,6 +10,7 @@ pub mod firewall;
 pub mod host_local;
 mod identity;
 mod kinds;
+mod list;
 pub mod loopback;
 pub mod portmap;
 pub mod statics;
@@ -20,6 +21,7 @@ mod types;
 mod page;
 
 pub use identity::Identity;
+pub use list::{TYPES, of};
 pub use types::Type;
 
 use crate::cni::named::NamingKey;
@@ -30,26 +32,6 @@ use crate::value::{Kind, Report, place};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The types with an entry.
-pub const TYPES: [&str; 9] =
-    ["bandwidth", "bridge", "dummy", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
-
-/// The entry of a type. Most types have the empty entry.
-pub fn of(plugin: &str) -> &'static Type {
-    match plugin {
-        "bandwidth" => &bandwidth::TYPE,
-        "bridge" => &bridge::TYPE,
-        "dummy" => &dummy::TYPE,
-        "firewall" => &firewall::TYPE,
-        "host-local" => &host_local::TYPE,
-        "loopback" => &loopback::TYPE,
-        "portmap" => &portmap::TYPE,
-        "static" => &statics::TYPE,
-        "tuning" => &tuning::TYPE,
-        _ => &Type::OTHER,
-    }
-}
 
 /// The capabilities of a plugin at the place that its kind has.
 pub fn capabilities(identity: &Identity) -> &'static [Capability] {

@@ -81,8 +81,7 @@ impl FakeMachine {
         self
     }
 
-    /// Puts another container in the place of the one before, which still exists, but out of reach: the host's ends of
-    /// its veth pairs stay, without a peer that this machine models.
+    /// Puts another container in the place of the one before. The host's ends of its veth pairs stay, without a peer.
     pub fn with_another_container(mut self) -> Self {
         self.state.spaces.replace_container();
         self

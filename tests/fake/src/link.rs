@@ -65,6 +65,12 @@ impl Link {
         }
     }
 
+    /// The same link without a queue. An ifb is up from the start.
+    pub fn without_queue(mut self) -> Self {
+        (self.queue_length, self.up) = (0, self.kind == "ifb");
+        self
+    }
+
     /// `lo`.
     pub fn loopback() -> Self {
         Link::new("lo", "", Mac([0; 6]), 65536)

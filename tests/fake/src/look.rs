@@ -96,7 +96,7 @@ impl Look for FakeMachine {
     }
 
     fn sysctl_names(&mut self, netns: Netns, directory: &str) -> io::Result<Vec<String>> {
-        Ok(self.space(netns)?.sysctls.names(directory))
+        Ok(self.space(netns)?.sysctls.names(directory).into_iter().collect())
     }
 
     fn file(&mut self, path: &Path, _below: Option<&Path>, limit: usize) -> io::Result<Vec<u8>> {

@@ -86,9 +86,7 @@ impl Space {
             (port.master, port.vlans) = (None, Vlans::default());
             (port.hairpin, port.isolated) = (false, false);
         }
-        if let Some(master) = link.master {
-            self.follow_ports(master);
-        }
+        link.master.into_iter().for_each(|master| self.follow_ports(master));
         let redirects = self.links.iter_mut().filter_map(|link| link.ingress.as_mut()).flatten();
         redirects.filter(|to| **to == index).for_each(|to| *to = 0);
         Some(link)
@@ -114,10 +112,8 @@ impl Space {
             let has_v4 = link.addresses.iter().any(|found| found.address.is_ipv4());
             let v4 = IpNetwork::new(Ipv4Addr::LOCALHOST.into(), 8).ok().filter(|_| !has_v4);
             for address in v4.into_iter().chain([IpAddr::from(Ipv6Addr::LOCALHOST).into()]) {
-                match self.add_address(index, Address { scope: SCOPE_HOST, ..Address::new(address) }) {
-                    Err(Errno::EEXIST) | Ok(()) => {}
-                    Err(errno) => return Err(errno),
-                }
+                let added = self.add_address(index, Address { scope: SCOPE_HOST, ..Address::new(address) });
+                added.or_else(|errno| if errno == Errno::EEXIST { Ok(()) } else { Err(errno) })?;
             }
         }
         Ok(())
@@ -196,11 +192,7 @@ impl Space {
                 self.add(match *kind {
                     NewKind::Bridge { vlan_filtering } => Link { vlan_filtering, ..link("bridge") },
                     NewKind::Dummy => link("dummy"),
-                    NewKind::Ifb => {
-                        let mut ifb = link("ifb");
-                        (ifb.up, ifb.queue_length) = (true, 0);
-                        ifb
-                    }
+                    NewKind::Ifb => link("ifb").without_queue(),
                 })?;
             }
             Request::Mark { name, alias, hairpin, isolated } => {

@@ -33,9 +33,8 @@ impl Spaces {
     /// Puts a new namespace in the place of the container's. The host's ends of its veth pairs stay.
     pub fn replace_container(&mut self) {
         self.0.insert(Netns::Container, Space::new());
-        let host = self.0.get_mut(&Netns::Host).into_iter().flat_map(|host| &mut host.links);
-        let ends = host.filter(|link| link.pair.is_some_and(|(netns, _)| netns == Netns::Container));
-        ends.for_each(|end| end.pair = None);
+        let links = self.0.get_mut(&Netns::Host).into_iter().flat_map(|host| &mut host.links);
+        links.for_each(|link| link.pair = link.pair.filter(|(netns, _)| *netns == Netns::Host));
     }
 
     /// A namespace, if it exists.
@@ -74,9 +73,7 @@ impl Spaces {
     fn create_veth(&mut self, veth: &NewVeth) -> Result<(), Errno> {
         let link =
             |end: &VethEnd| Link::new(end.name.as_str(), "veth", end.mac, veth.mtu.unwrap_or(DEFAULT_MTU));
-        let mut host = link(&veth.host);
-        host.queue_length = 0;
-        let index = self.at(Netns::Host)?.add(host)?;
+        let index = self.at(Netns::Host)?.add(link(&veth.host).without_queue())?;
         let mut complete = || {
             let end = self.at(veth.netns)?.add(link(&veth.end))?;
             self.join((Netns::Host, index), (veth.netns, end))?;

@@ -25,22 +25,15 @@ impl Family {
     /// Both families.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The directory that contains one for each link, and for `all` and `default`; the parameters of a link.
-    fn parts(self) -> (&'static str, &'static str) {
-        match self {
-            Family::V4 => ("net/ipv4/conf", V4),
-            Family::V6 => ("net/ipv6/conf", V6),
-        }
-    }
-
-    /// The directory of the family.
+    /// The directory that contains one for each link, and for `all` and `default`.
     pub fn directory(self) -> &'static str {
-        self.parts().0
+        if self == Family::V4 { "net/ipv4/conf" } else { "net/ipv6/conf" }
     }
 
     /// The parameters of a link, with the kernel's defaults.
     pub fn defaults(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.parts().1.split(' ').filter_map(|parameter| parameter.split_once('='))
+        let all = if self == Family::V4 { V4 } else { V6 };
+        all.split(' ').filter_map(|parameter| parameter.split_once('='))
     }
 
     /// The directory of a link, with a slash at its end.
@@ -119,20 +112,20 @@ impl Sysctls {
     pub fn changed(&self) -> Vec<(&str, &str)> {
         let mut first = Sysctls::new();
         for family in Family::ALL {
-            let mut links = self.names(family.directory());
-            links.retain(|link| !matches!(link.as_str(), "all" | "default"));
-            links.iter().for_each(|link| first.add(family, link));
+            let links = self.names(family.directory()).into_iter();
+            links
+                .filter(|link| !matches!(link.as_str(), "all" | "default"))
+                .for_each(|link| first.add(family, &link));
         }
         let changed = self.0.iter().filter(|(key, value)| first.0.get(*key) != Some(value));
         changed.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
     /// The names in a directory. Empty if it does not exist.
-    pub fn names(&self, directory: &str) -> Vec<String> {
+    pub fn names(&self, directory: &str) -> BTreeSet<String> {
         let below = format!("{directory}/");
         let name = |key: &String| Some(key.strip_prefix(&below)?.split('/').next()?.to_owned());
-        let names: BTreeSet<String> = self.0.keys().filter_map(name).collect();
-        names.into_iter().collect()
+        self.0.keys().filter_map(name).collect()
     }
 
     /// What follows from a write to `all` (`inet_forward_change`, `addrconf_{fixup_forwarding,disable_ipv6}`).
@@ -157,12 +150,11 @@ impl Sysctls {
     fn absence(&self, key: &str) -> Errno {
         let below =
             |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-        if self.0.keys().any(|there| below(there, key)) {
-            Errno::EISDIR
-        } else if self.0.keys().any(|there| below(key, there)) || below(key, "net/ipv4/ip_forward") {
-            Errno::ENOTDIR
-        } else {
-            Errno::ENOENT
+        let is_below_file = |there: &String| below(key, there) || below(key, "net/ipv4/ip_forward");
+        match () {
+            () if self.0.keys().any(|there| below(there, key)) => Errno::EISDIR,
+            () if self.0.keys().any(is_below_file) => Errno::ENOTDIR,
+            () => Errno::ENOENT,
         }
     }
 }

@@ -181,6 +181,9 @@ impl Kind for SetLink {
             refusals.extend(required(false, "a link that others use keeps its attributes"));
         }
         if let LinkAttribute::Mac(mac) = self.attribute {
+            // No undo can set all zeros again: the kernel refuses them (`is_valid_ether_addr`).
+            let is_lo = self.link.name.as_str() == "lo";
+            refusals.extend(required(!is_lo, "`lo` keeps its Ethernet address"));
             refusals.extend(check.mac(&self.link, mac, derive::mac(&check.grants.attachment, "container")));
         }
         refusals

@@ -1,9 +1,8 @@
 //! The default policy for kernel parameters: a list of what is allowed, never of what is not.
 
-use super::SetSysctl;
 use crate::action::check::{Check, required};
 use crate::policy::{Refusal, Resource};
-use crate::value::{IfName, Kind, Netns};
+use crate::value::{IfName, Kind, LinkRef, Netns, SysctlKey};
 
 /// Parameters of the container's namespace that change the whole kernel. `tests/tests/vm/sysctls.rs` looks for others: it
 /// writes every parameter in a container, and compares the host's. This one cannot be reset
@@ -24,8 +23,20 @@ const OWN_END: [(&str, &str); 9] = [
     ("send_redirects", "0"),
 ];
 
+/// A parameter, and the value that a plan gives it.
+pub struct Parameter<'a> {
+    /// The namespace.
+    pub netns: Netns,
+    /// The parameter.
+    pub key: &'a SysctlKey,
+    /// The value.
+    pub value: &'a str,
+    /// The link that the parameter is about, if it is about one.
+    pub link: Option<LinkRef>,
+}
+
 /// Why the default policy does not grant a parameter. Empty if it does.
-pub fn refuse(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
+pub fn refuse(set: &Parameter<'_>, check: &Check<'_>) -> Vec<Refusal> {
     match (set.netns, set.key.link()) {
         (Netns::Container, _) => of_container(set, check),
         (Netns::Host, Some((family, link))) => of_host_link(set, family, link, check),
@@ -34,23 +45,23 @@ pub fn refuse(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
 }
 
 /// In the container: parameters of its links, and those that the configuration names.
-fn of_container(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
+fn of_container(set: &Parameter<'_>, check: &Check<'_>) -> Vec<Refusal> {
     let key = set.key.as_str();
     let mut refusals = required(!GLOBAL.contains(&key), "the parameter changes more than the container");
-    let is_of_link = set.link().is_some_and(|link| check.link(&link).is_empty());
-    let is_granted = is_of_link || check.grants.own.sysctls.contains(&set.key);
+    let is_of_link = set.link.as_ref().is_some_and(|link| check.link(link).is_empty());
+    let is_granted = is_of_link || check.grants.own.sysctls.contains(set.key);
     let rule =
         || "neither a parameter of a link of this plan nor one that the configuration names".to_owned();
-    refusals.extend(check.rules.refuse(&Resource::ContainerSysctl(&set.key), is_granted, rule));
+    refusals.extend(check.rules.refuse(&Resource::ContainerSysctl(set.key), is_granted, rule));
     refusals
 }
 
 /// On a link of the host: a few of the own end, and `route_localnet` for mapped ports.
-fn of_host_link(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>) -> Vec<Refusal> {
+fn of_host_link(set: &Parameter<'_>, family: &str, link: &str, check: &Check<'_>) -> Vec<Refusal> {
     let name = set.key.as_str().rsplit('/').next().unwrap_or_default();
     let is_own = |own: IfName| check.is_host_end(&own) || check.is_own_end(&own);
     let is_own = IfName::parse(link).is_ok_and(is_own);
-    let is_harmless = OWN_END.contains(&(name, set.value.as_str()));
+    let is_harmless = OWN_END.contains(&(name, set.value));
     let is_granted = (is_own && is_harmless) || routes_localnet(set, family, link, check);
     let rule = || match is_own {
         true => {
@@ -58,11 +69,11 @@ fn of_host_link(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>) ->
         }
         false => format!("link {link:?} is not the host's end of this attachment's veth pair"),
     };
-    check.rules.refuse(&Resource::Sysctl(&set.key), is_granted, rule)
+    check.rules.refuse(&Resource::Sysctl(set.key), is_granted, rule)
 }
 
 /// Without `route_localnet`, packets from the host's own 127.0.0.1 do not reach a mapped port of the container.
-fn routes_localnet(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>) -> bool {
+fn routes_localnet(set: &Parameter<'_>, family: &str, link: &str, check: &Check<'_>) -> bool {
     let grants = check.grants;
     let ports = &grants.own.ports;
     grants.own.routes_localnet
@@ -75,7 +86,7 @@ fn routes_localnet(set: &SetSysctl, family: &str, link: &str, check: &Check<'_>)
 }
 
 /// On the host itself: only forwarding, for a family of the attachment's addresses.
-fn forwarding(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
+fn forwarding(set: &Parameter<'_>, check: &Check<'_>) -> Vec<Refusal> {
     let is_ipv4 = match set.key.as_str() {
         "net/ipv4/ip_forward" => Some(true),
         "net/ipv6/conf/all/forwarding" => Some(false),
@@ -90,5 +101,5 @@ fn forwarding(set: &SetSysctl, check: &Check<'_>) -> Vec<Refusal> {
         }
         _ => "on the host only forwarding may be switched on, and only by a main plugin".to_owned(),
     };
-    check.rules.refuse(&Resource::Sysctl(&set.key), is_on && is_of_family, rule)
+    check.rules.refuse(&Resource::Sysctl(set.key), is_on && is_of_family, rule)
 }

@@ -15,6 +15,7 @@ use crate::machine::port::{Look, Machine};
 use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
 use crate::value::{IfName, LinkRef, Netns, SysctlKey};
+use grant::Parameter;
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -72,7 +73,8 @@ impl Kind for SetSysctl {
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
-        grant::refuse(self, check)
+        let SetSysctl { netns, key, value, .. } = self;
+        grant::refuse(&Parameter { netns: *netns, key, value, link: self.link() }, check)
     }
 
     fn observe(&self, cx: &mut ReadContext<'_>) -> Before {

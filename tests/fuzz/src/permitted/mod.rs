@@ -1,8 +1,10 @@
 //! Honest plans with changes, on a machine where others have something: policy lets nothing through that changes it.
 
 pub mod mutation;
+mod neighbours;
 mod others;
 mod scene;
+mod words;
 
 pub use scene::names;
 
@@ -55,11 +57,12 @@ pub fn outcome(data: &[u8]) -> Outcome {
     if result::check(plan.report(), &scene.config.cni_version).is_err() {
         return Outcome::Unreported;
     }
-    scene.others.check_report(plan.report());
     let applied = RefCell::new(false);
     let beside = Beside {
         journals: &|state| scene.copy_journals(state),
         look: &|machine| {
+            // What cannot be applied, as the lease of an address that is held, has no result.
+            scene.others.check_report(plan.report());
             *applied.borrow_mut() = true;
             scene.others.check(&machine::seen(machine));
         },

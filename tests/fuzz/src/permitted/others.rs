@@ -78,10 +78,9 @@ impl Others {
         let mut links: BTreeSet<String> = derive::host_veths(own).map(|name| name.to_string()).collect();
         links.extend(derive::ifb(own).ok().map(|name| name.to_string()));
         shared.retain(|link| !links.contains(link));
-        let host_macs = before
-            .iter()
-            .filter_map(|line| line.strip_prefix("host: link "))
-            .filter_map(|line| line.split(' ').nth(1));
+        let host_links = before.iter().filter_map(|line| line.strip_prefix("host: link ")?.split_once(' '));
+        let host_macs = host_links.filter(|(name, _)| !links.contains(*name));
+        let host_macs: Vec<&str> = host_macs.filter_map(|(_, rest)| rest.split(' ').next()).collect();
         let ports =
             grants.own.ports.mappings.iter().map(|mapping| serde_json::to_value(mapping).unwrap_or_default());
         Others {
@@ -91,7 +90,7 @@ impl Others {
             macs: macs
                 .iter()
                 .map(ToString::to_string)
-                .chain(host_macs.map(str::to_owned))
+                .chain(host_macs.into_iter().map(str::to_owned))
                 .filter(|mac| mac != "00:00:00:00:00:00")
                 .collect(),
             gateways: grants.subnets().filter_map(|subnet| subnet.gateway()).collect(),
@@ -136,7 +135,8 @@ impl Others {
     pub fn check(&self, after: &[String]) {
         let set = |lines: &[String]| lines.iter().cloned().collect::<BTreeSet<_>>();
         let (before, now, honest) = (set(&self.before), set(after), set(&self.honest));
-        for gone in before.difference(&now) {
+        // What is in the container is the attachment's.
+        for gone in before.difference(&now).filter(|line| !line.starts_with("container: ")) {
             assert!(!honest.contains(gone) || self.may_go(gone, &now), "it is gone: {gone:?}");
         }
         for new in now.difference(&before).filter(|line| !honest.contains(*line)) {
@@ -159,8 +159,11 @@ impl Others {
     }
 
     /// Whether a rollback may leave a line or its absence: while another attachment uses a bridge or the node's
-    /// forwarding, it keeps what was set, as the honest plan sets it.
+    /// forwarding, it keeps what was set, as the honest plan sets it. The container's namespace is the attachment's.
     pub fn may_stay(&self, line: &str) -> bool {
+        if line.starts_with("container: ") {
+            return true;
+        }
         let bridge = line.strip_prefix("host: link ").and_then(|line| line.split(' ').next());
         let is_shared = bridge.is_some_and(|name| self.shared.contains(name)) || line.contains("forwarding");
         is_shared
