@@ -3,7 +3,7 @@
 use super::{Answer, Question};
 use crate::action::context::{ReadContext, refused};
 use crate::machine::MachineError;
-use crate::machine::port::in_container;
+use crate::machine::port::{self, in_container};
 use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
 use crate::value::{Fact, IfName, LinkFact, LinkRef, Netns};
 use std::net::IpAddr;
@@ -119,11 +119,13 @@ impl Question for HostEnd<'_> {
         // The look-up fails if the container's namespace is gone.
         let inside = cx.look.link(&in_container(self.name));
         let inside = inside.map_err(|e| refused(format!("failed to lookup {:?}", self.name.as_str()), e))?;
-        let Some(inside) = inside.filter(|inside| inside.kind == "veth") else { return absent };
+        // A peer in the container itself may have the index of another container's host end.
+        let is_pair = |end: &port::Link| end.kind == "veth" && end.other_end.is_none();
+        let Some(inside) = inside.filter(is_pair) else { return absent };
         let Some(peer) = inside.peer else { return absent };
         let found = cx.look.link_at(Netns::Host, peer);
         let found = found.map_err(|e| refused("failed to lookup a veth's peer", e))?;
-        let host = found.filter(|host| host.kind == "veth" && host.peer == Some(inside.index));
+        let host = found.filter(|host| is_pair(host) && host.peer == Some(inside.index));
         let name = host.and_then(|host| IfName::parse(&host.name).ok());
         Ok(Answer::HostEnd(name.map_or(Fact::Absent, Fact::Known)))
     }
