@@ -182,11 +182,22 @@ fn a_transaction_is_done_completely_or_not_at_all() {
             format!("-A {CHAIN} -j CNI-none"),
             "-N ACCEPT".to_owned(),
             "-N POSTROUTING".to_owned(),
-            format!("-A {CHAIN} -m comment --comment \"{}\" -j ACCEPT", "x".repeat(256)),
         ] {
             assert_eq!(commit(Family::V4, &[new("CNI-new"), edit(&last)]), None, "{last}");
             assert_eq!(listed(Family::V4), before, "{last}");
         }
+    });
+}
+
+#[test]
+fn a_long_comment_is_cut_as_iptables_cuts_it() {
+    private(|| {
+        assert_eq!(commit(Family::V4, &edits(Family::V4)), Some(Done::All));
+        let rule = format!("-A {CHAIN} -m comment --comment \"{}\" -j ACCEPT", "x".repeat(256));
+        assert_eq!(commit(Family::V4, &[edit(&rule)]), Some(Done::All));
+        let listed = sh(&format!("iptables -t nat -S {CHAIN}"));
+        let longest = listed.split(['"', ' ']).filter(|word| word.starts_with("xx")).map(str::len).max();
+        assert_eq!(longest, Some(255), "{listed}");
     });
 }
 

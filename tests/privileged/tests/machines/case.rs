@@ -15,7 +15,7 @@ use wasm_cni::machine::linux::Linux;
 use wasm_cni::machine::netns::NetnsFile;
 use wasm_cni::machine::port::{Machine, in_container, on_host};
 use wasm_cni::plan::{CheckedPlan, Entry};
-use wasm_cni::value::{AddressRange, Fact, LinkRef, Mac, PluginName};
+use wasm_cni::value::{AddressRange, Fact, LinkRef, Mac, Netns, PluginName, SysctlKey};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_plans::again;
 use wasm_cni_privileged::{new_netns, private, sh};
@@ -200,9 +200,21 @@ fn compare(case: &str, real: &[String], fake: &[String]) -> Option<String> {
 }
 
 /// The old state as text. For an address, it contains only the prefix.
+/// The parameters of a link that the machine in memory has, too: the kernel has many more.
+fn is_modelled(key: &SysctlKey) -> bool {
+    let (directory, name) = key.as_str().rsplit_once('/').unwrap_or_default();
+    let (family, _) = directory.rsplit_once('/').unwrap_or_default();
+    let names = FakeMachine::new().as_look().sysctl_names(Netns::Container, &format!("{family}/default"));
+    names.unwrap_or_default().iter().any(|modelled| modelled == name)
+}
+
 fn old_text(old: &Old) -> String {
     match old {
         Old::Address(address) => format!("address {}", address.address),
+        Old::Mtu(old) => {
+            let parameters = old.parameters.iter().filter(|(key, _)| is_modelled(key));
+            format!("MTU {} with {:?}", old.mtu, parameters.collect::<Vec<_>>())
+        }
         other => format!("{other:?}"),
     }
 }
