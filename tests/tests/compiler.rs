@@ -207,7 +207,7 @@ fn a_refusal_that_somebody_else_could_have_written_is_ignored() {
         let (machine, _) = add(b"\0asm\x01\0\0\0");
         bridge(&machine, "ADD").error(&machine);
         // The refusal of the bad component in place of that of the good one.
-        let good = machine.files().join("plugins/static.wasm");
+        let good = machine.files().join("plugins/dummy.wasm");
         machine.sh(&format!(
             "cd /var/cache/wasm-cni; digest=$(sha256sum < {} | cut -d' ' -f1); \
              F=$(ls *.refusal); good=$digest.${{F#*.}}; cp -p $F $good; F=$good; {}",
