@@ -168,9 +168,14 @@ fn version_status_check_and_del_compile_nothing() {
 
 #[test]
 fn the_process_that_reads_a_manifest_is_confined_like_the_compiler() {
-    // Its validation takes a while.
-    let many: String = (0..300_000).map(|n| format!("(import \"a{n}\" (func))")).collect();
-    let (machine, _) = add(&wasm_cni_tests::guest::with_parts("main", &format!("(component {many})")));
+    // It takes a while to read: a custom section of 48 MiB at the end, whose name is `x`.
+    let mut wasm = component("(i32.const 0)");
+    let size = 48_u32 << 20;
+    let length =
+        [0, 7, 14, 21].map(|shift| ((size >> shift) & 0x7f) as u8 | if shift < 21 { 0x80 } else { 0 });
+    wasm.extend([0].iter().chain(&length).chain(&[1, b'x']));
+    wasm.resize(wasm.len() + size as usize - 2, 0);
+    let (machine, _) = add(&wasm);
     let call = bridge(&machine, "VERSION").spawn(&machine);
     let reader = Process::child_of(call.id(), |child| child.status("Seccomp") == "2");
     reader.assert_confined();
