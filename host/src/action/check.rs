@@ -2,7 +2,9 @@
 
 use super::{Action, PortVlans};
 use crate::policy::{Grants, Refusal, Resource, Rules};
-use crate::value::{Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, derive};
+use crate::value::{
+    Backend, IfName, Interface, Ip, Kind, LinkRef, Mac, Netns, Report, Subnet, SysctlKey, derive,
+};
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
 
@@ -67,6 +69,11 @@ impl Check<'_> {
         self.rules.refuse(&Resource::Link(name.as_str()), named, rule)
     }
 
+    /// Whether the plan has a bridge.
+    pub fn has_bridge(&self) -> bool {
+        self.bridges().next().is_some()
+    }
+
     /// Requires a main plugin: only such a plugin makes links.
     pub fn maker(&self) -> Vec<Refusal> {
         required(self.grants.own.kind == Kind::Main, "only a main plugin makes links")
@@ -99,6 +106,15 @@ impl Check<'_> {
     fn host_ends(&self) -> impl Iterator<Item = &IfName> {
         self.plan.iter().filter_map(|action| {
             if let Action::CreateVeth(veth) = action { Some(&veth.peer.name) } else { None }
+        })
+    }
+
+    /// Whether the plan lets a link of the host ignore router advertisements.
+    pub fn ignores_advertisements(&self, name: &IfName) -> bool {
+        let key = SysctlKey::accept_ra(name);
+        self.plan.iter().any(|action| {
+            matches!(action, Action::SetSysctl(set)
+                if set.netns == Netns::Host && set.key == key && set.value == "0")
         })
     }
 
@@ -248,10 +264,18 @@ impl Check<'_> {
     /// and forwarded by the result.
     pub fn all_reported(&self, report: &Report) -> Vec<Refusal> {
         let mut added = self.added().filter(|(to, _)| to.netns == Netns::Container);
-        let is_reported = |(_, address): (&LinkRef, IpNetwork)| {
-            self.grants.own.kind == Kind::Chained || report.ips.iter().any(|ip| ip.address == address)
+        let is_reported = |(_, address): &(&LinkRef, IpNetwork)| {
+            self.grants.own.kind == Kind::Chained
+                || report.ips.iter().any(|ip| ip.address.ip() == address.ip())
         };
-        required(added.all(is_reported), "a result has every address that the container gets")
+        match added.find(|added| !is_reported(added)) {
+            None => Vec::new(),
+            Some((_, address)) => {
+                let rule =
+                    format!("a result has every address that the container gets, and this has not {address}");
+                required(false, &rule)
+            }
+        }
     }
 
     /// Whether an address belongs to this attachment. Either the configuration names it, or this plan leases it from a

@@ -14,6 +14,9 @@ use crate::value::{Fact, IfName, LinkRef, Netns, Route};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
+/// `RT_TABLE_MAIN`.
+const MAIN_TABLE: u32 = 254;
+
 /// See [`Action::AddRoute`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddRoute {
@@ -38,14 +41,25 @@ impl Kind for AddRoute {
         if self.link.netns == Netns::Container {
             return check.link(&self.link);
         }
-        let dst = self.route.dst;
+        let Route { dst, gw, table, scope, .. } = &self.route;
+        // In another table, such as `local`, the route would come before the host's own address.
+        let is_plain = gw.is_none() && scope.is_none() && table.is_none_or(|table| table == MAIN_TABLE);
+        let dst = *dst;
         let is_own = single(dst.ip()) == dst && check.is_own(dst.ip());
-        let rule = || "a route on the host leads to an address of this attachment".to_owned();
+        let rule = || match is_own {
+            false => "a route on the host leads to an address of this attachment".to_owned(),
+            true => "behind a bridge, the host needs no route to a container".to_owned(),
+        };
         let mut refusals = required(
             check.is_host_end(&self.link.name),
             "a route on the host goes through the host's end of this plan's veth pair",
         );
-        refusals.extend(check.rules.refuse(&Resource::HostRoute(dst), is_own, rule));
+        refusals.extend(required(
+            is_plain,
+            "a route on the host is in the main table, without a gateway and a scope",
+        ));
+        let is_granted = is_own && !check.has_bridge();
+        refusals.extend(check.rules.refuse(&Resource::HostRoute(dst), is_granted, rule));
         refusals
     }
 

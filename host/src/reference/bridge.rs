@@ -35,7 +35,10 @@ pub const TYPE: Type = Type {
 /// What protects other containers of the bridge, and the neighbours of the host.
 fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
     let link = config.link(&request.args);
-    let mut demands = Vec::new();
+    let is_port =
+        |plan: &[&Action], _: &Report| of_kind::<CreateVeth>(plan).all(|veth| veth.peer.master.is_some());
+    let mut demands =
+        vec![Demand::new("bridge", "the host's end of the pair as a port of the bridge", is_port)];
     if link.checks_source_mac {
         let met = |plan: &[&Action], _: &Report| of_kind::<CheckSourceMac>(plan).next().is_some();
         demands.push(Demand::new("macspoofchk", "a check of the container's Ethernet address", met));

@@ -18,8 +18,9 @@ const INTRODUCTION: &str = "\
 
 # The default policy by plugin
 
-Without a policy file, a plugin may do what this page says, and nothing else. [policy.md](policy.md) has the rules for
-each capability, and how to change them.
+This page says which capabilities a plugin has without a policy file, which keys name links and addresses for it, and
+which keys demand something of its plan. [policy.md](policy.md) has the rules for each capability, the keys of single
+plugins, and how to change all this.
 
 A plugin of a shipped type has that type's row, whatever its component says. Any other plugin has the row of its place:
 under `ipam` it is an IPAM plugin; behind another plugin of a list it is a chained plugin; otherwise its component says

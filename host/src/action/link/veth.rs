@@ -163,6 +163,13 @@ impl Kind for CreateVeth {
         // A bridge takes the lowest MTU of its ports.
         refusals
             .extend(required(is_sized, "the MTU of a bridge's port is the one that the configuration names"));
+        if peer.master.is_none() {
+            // Otherwise the container could give the host addresses and routes (CVE-2020-10749). A port of a bridge has no
+            // address, and the bridge ignores advertisements.
+            let rule =
+                "the host's end of a pair without a bridge ignores router advertisements: `accept_ra` is 0";
+            refusals.extend(required(check.ignores_advertisements(&peer.name), rule));
+        }
         refusals.extend(check.vlans(&peer.vlans));
         refusals
     }

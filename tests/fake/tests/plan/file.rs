@@ -21,6 +21,25 @@ fn violations(policy: &str, plan: DraftPlan) -> Vec<Violation> {
     check(plan, &[], &grants_with(policy), &[]).map(|_| Vec::new()).unwrap_or_else(|violations| violations)
 }
 
+/// The same plan with a pair that is no port of a bridge.
+fn without_bridge(mut plan: DraftPlan) -> DraftPlan {
+    let bridge = on_host("cni_bridge0");
+    plan.entries.retain(|entry| match &entry.action {
+        Action::EnsureBridge(_) => false,
+        Action::SetUp(up) => up.link != bridge,
+        Action::AddAddress(add) => add.link != bridge,
+        _ => true,
+    });
+    for entry in &mut plan.entries {
+        if let Action::CreateVeth(veth) = &mut entry.action {
+            (veth.peer.master, veth.peer.hairpin) = (None, false);
+        }
+    }
+    plan.report.links.retain(|link| *link != bridge);
+    plan.report.ips.iter_mut().for_each(|ip| ip.interface = Some(1));
+    plan
+}
+
 fn on_host(name_: &str) -> LinkRef {
     LinkRef { netns: Netns::Host, name: name(name_) }
 }
@@ -242,15 +261,39 @@ fn a_host_route_is_to_the_container_s_own_address_through_its_own_link() {
         plan_with(Action::AddRoute(AddRoute { link, route: Route::to(dst.parse().unwrap()) }))
     };
     let own = foreign.unwrap().link;
-    assert_eq!(violations("", route(own.clone(), "10.15.20.2/32")), []);
+    assert_eq!(violations("", without_bridge(route(own.clone(), "10.15.20.2/32"))), []);
     for (link, dst) in [
         (own.clone(), "10.15.20.0/24"),
         (own.clone(), "10.15.20.3/32"),
-        (own, "0.0.0.0/0"),
-        (on_host("cni_bridge0"), "10.15.20.2/32"),
+        (own.clone(), "0.0.0.0/0"),
+        (own.clone(), "10.15.20.2/32"),
     ] {
-        assert_eq!(violations("", route(link, dst)).len(), 1, "{dst}");
+        assert_eq!(violations("", route(link, dst)).len(), 1, "{dst}, with a bridge");
     }
+    assert_eq!(violations("", route(on_host("cni_bridge0"), "10.15.20.2/32")).len(), 2);
+    let changes: [fn(&mut Route); 3] = [
+        |route| route.table = Some(255),
+        |route| route.gw = Some([10, 15, 20, 1].into()),
+        |route| route.scope = Some(254),
+    ];
+    for change in changes {
+        let mut route = Route::to("10.15.20.2/32".parse().unwrap());
+        change(&mut route);
+        let plan = plan_with(Action::AddRoute(AddRoute { link: own.clone(), route }));
+        assert_eq!(violations("", without_bridge(plan)).len(), 1, "not in the main table, or not direct");
+    }
+}
+
+#[test]
+fn the_host_s_end_of_a_pair_without_a_bridge_ignores_router_advertisements() {
+    let mut plan = without_bridge(plan());
+    assert_eq!(violations("", plan.clone()), []);
+    plan.entries.retain(|entry| {
+        !matches!(&entry.action, Action::SetSysctl(set) if set.key.as_str().ends_with("/accept_ra") && set.netns == Netns::Host)
+    });
+    let refused = violations("", plan);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].refusal.rule.contains("ignores router advertisements"), "{refused:?}");
 }
 
 #[test]
