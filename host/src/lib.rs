@@ -1,11 +1,14 @@
 //! wasm-cni: a CNI plugin host that runs plugin logic as sandboxed WebAssembly.
 //!
 //! ```text
-//! CNI_* + stdin ── cni::decode ──▶ Request                            pure
-//! planner child (no privileges): guest records ──▶ DraftPlan
+//! CNI_* + stdin ── cni::command, cni::config ──▶ Request              pure
+//! planner child (no privileges): guest asks the parent for facts, and records ──▶ DraftPlan
 //! plan::check ──▶ CheckedPlan                 all violations at once
 //! dry run: plan::document ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
-//! cni::encode(Result | Error) ──▶ stdout
+//! cni::result (filled in from the kernel) | CniError ──▶ stdout
+//!
+//! A native delegate ends a stage: what is recorded so far is checked and applied first. DEL, CHECK and GC start from
+//! the journal (`verb`), under the lock of the attachment, as ADD does.
 //! ```
 //!
 //! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, one
