@@ -6,10 +6,10 @@
 //! plan::check ──▶ CheckedPlan                 all violations at once
 //! dry run: plan::document ◀──┴──▶ apply::execute             journal, do, journal; undo on failure
 //! cni::result (filled in from the kernel) | CniError ──▶ stdout
+//! ```
 //!
 //! A native delegate ends a stage: what is recorded so far is checked and applied first. DEL, CHECK and GC start from
-//! the journal (`verb`), under the lock of the attachment, as ADD does.
-//! ```
+//! the journal ([`verb`]), under the lock of the attachment, as ADD does.
 //!
 //! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, one
 //! module for each kind), [`plan`], [`policy`], [`apply`], [`machine`], [`sandbox`]. Imports point in one direction.
