@@ -15,10 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNDOING: [&str; 10] =
     ["sendto", "?unlink", "unlinkat", "?rename", "renameat", "?fork", "?vfork", "clone", "clone3", "openat"];
 
-/// Our plugins.
-const PLUGINS: [&str; 8] =
-    ["bridge", "host-local", "static", "loopback", "tuning", "portmap", "firewall", "bandwidth"];
-
 /// The code of an error that lists what is left.
 const STUCK: u64 = 105;
 
@@ -140,13 +136,11 @@ impl<'a> Target<'a> {
 
     /// What it does; none for an ADD that is refused.
     pub fn find(&self) -> Found {
+        // A new component is compiled, and read as a whole: system calls that no later run makes.
+        let first = self.prepare();
+        first.prepare(self.call(), Implementation::Ours).run(first.machine());
+        drop(first);
         let run = self.prepare();
-        // A new component is compiled, or read as a whole: system calls that no later run makes.
-        for plugin in PLUGINS {
-            let version =
-                Invocation { verb: "VERSION".to_owned(), plugin: plugin.to_owned(), ..self.call().clone() };
-            run.prepare(&version, Implementation::Ours).run(run.machine());
-        }
         let (reply, trace) = Trace::of(&run.prepare(self.call(), Implementation::Ours), run.machine());
         let Some(plugin) = trace.processes.first().filter(|_| reply.code == Some(0)) else {
             return Found::default();
