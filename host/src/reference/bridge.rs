@@ -87,10 +87,12 @@ fn vlans(link: &LinkConfig) -> Option<PortVlans> {
     // The reference puts untagged frames of a trunk into VLAN 1.
     let vid = link.vlan.unwrap_or(1);
     let native = PortVlan { first: vid, last: vid, native: true };
-    Some(PortVlans {
-        drop_default: !link.preserves_default_vlan,
-        added: tagged.into_iter().chain([native]).collect(),
-    })
+    // The last one of a VLAN counts. As in the reference, a tag in the trunk has priority over `vlan`.
+    let added = match link.vlan {
+        Some(_) => [native].into_iter().chain(tagged).collect(),
+        None => tagged.into_iter().chain([native]).collect(),
+    };
+    Some(PortVlans { drop_default: !link.preserves_default_vlan, added })
 }
 
 /// Whether the default VLAN is left, the VLAN of untagged frames, and whether the frames of each VLAN have no tag.
