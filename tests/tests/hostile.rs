@@ -77,7 +77,9 @@ fn an_attack_after_a_native_plugin_ran_undoes_the_applied_stage() {
         "odd",
         "ip -n 1234567890 -o link show eth12 >> $LOG.seen 2>&1; echo '{\"ips\": [{\"address\": \"10.1.2.2/24\"}]}'",
     );
-    let evil = r#"(drop (call $links.link.veth (text "eth12"))) (call $delegate.add (text "odd") (i32.const 512))
+    let evil = r#"(local $bridge i32) (local.set $bridge (call $links.link.bridge (text "br0")))
+        (call $links.link.set-master (call $links.link.peer (call $links.link.veth (text "eth12"))) (local.get $bridge))
+        (call $delegate.add (text "odd") (i32.const 512))
         (drop (call $links.link.bridge (text "docker0"))) (i32.const 0)"#;
     install(plugins.path(), "bridge", &component(evil));
     let before = machine.snapshot();
