@@ -10,4 +10,3 @@ mod journal_v1;
 mod network;
 mod port;
 mod repair;
-mod sysctls;

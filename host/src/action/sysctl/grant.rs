@@ -4,8 +4,7 @@ use crate::action::check::{Check, required};
 use crate::policy::{Refusal, Resource};
 use crate::value::{IfName, Kind, LinkRef, Netns, SysctlKey};
 
-/// Parameters of the container's namespace that change the whole kernel. `tests/tests/vm/sysctls.rs` looks for others: it
-/// writes every parameter in a container, and compares the host's. This one cannot be reset
+/// Parameters of the container's namespace that change the whole kernel, and cannot be reset
 /// (`nf_hooks_lwtunnel_sysctl_handler` in the kernel's net/netfilter/nf_hooks_lwtunnel.c).
 const GLOBAL: [&str; 1] = ["net/netfilter/nf_hooks_lwtunnel"];
 
