@@ -82,9 +82,8 @@ impl Check<'_> {
     /// Requires an Ethernet address that the configuration names, or that derives from the attachment (`derived`) or from
     /// an IPv4 address of the link in this plan. Another one could be that of another container.
     pub fn mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses = self.added().filter(|(to, _)| *to == link).map(|(_, address)| address);
-        let of_address = addresses.filter_map(|address| derive::mac_of(&[address]));
-        let is_own = mac == derived || of_address.into_iter().any(|of_address| of_address == mac);
+        let mut of_address = self.added_to(link).filter_map(|address| derive::mac_of(&[address]));
+        let is_own = mac == derived || of_address.any(|of_address| of_address == mac);
         let rule = format!("{mac} is no configured Ethernet address, and none that the host derives");
         required(is_own || self.grants.own.link.macs.contains(&mac), &rule)
     }
@@ -125,6 +124,11 @@ impl Check<'_> {
         })
     }
 
+    /// The addresses that the plan adds to this link.
+    fn added_to(&self, link: &LinkRef) -> impl Iterator<Item = IpNetwork> {
+        self.added().filter(move |(to, _)| *to == link).map(|(_, address)| address)
+    }
+
     /// The addresses that the plan leases.
     fn leased(&self) -> impl Iterator<Item = IpAddr> {
         self.plan.iter().filter_map(|action| {
@@ -145,8 +149,7 @@ impl Check<'_> {
     /// Requires the Ethernet address of a shared link: it derives from the link's name (`derived`), or from the address
     /// of a gateway on it. A configured address is that of the container.
     pub fn bridge_mac(&self, link: &LinkRef, mac: Mac, derived: Mac) -> Vec<Refusal> {
-        let addresses: Vec<IpNetwork> =
-            self.added().filter(|(to, _)| *to == link).map(|(_, address)| address).collect();
+        let addresses: Vec<IpNetwork> = self.added_to(link).collect();
         let is_derived = mac == derive::mac_of(&addresses).unwrap_or(derived);
         required(is_derived, "the Ethernet address of a shared link derives from its name or its gateway")
     }
@@ -312,7 +315,7 @@ impl Check<'_> {
     /// so.
     pub fn is_router(&self) -> bool {
         let own = &self.grants.own;
-        own.is_gateway && (self.bridges().next().is_none() || own.link.is_gateway)
+        own.is_gateway && (!self.has_bridge() || own.link.is_gateway)
     }
 
     /// Whether the prefix of a gateway's address is that of the network whose gateway it is, or complete (/32 or /128).

@@ -67,10 +67,10 @@ pub struct Grants {
     pub addresses: Vec<Subnet>,
     /// The interfaces of `prevResult`.
     pub previous: Vec<Interface>,
-    /// Whether results of the request's version have no interfaces at all (before 0.3.0).
-    pub has_no_interfaces: bool,
     /// Those of them that are in the two namespaces of the request.
     pub previous_links: BTreeSet<LinkRef>,
+    /// Whether results of the request's version have no interfaces at all (before 0.3.0).
+    pub has_no_interfaces: bool,
     /// The possible names of the host's end of a veth pair.
     pub host_veths: Vec<IfName>,
     /// The host's links through which the attachment's own addresses are reachable. The host itself looked them up.
@@ -171,19 +171,22 @@ impl Grants {
     /// Whether `route_localnet` of a link of the host may be set for mapped ports: the host found that packets to the
     /// container leave by it, or an earlier plugin reported it.
     pub fn leads_to_container(&self, link: &IfName) -> bool {
-        let reported = LinkRef { netns: Netns::Host, name: link.clone() };
-        self.routes_to_own.contains(link) || self.previous_links.contains(&reported)
+        self.routes_to_own.contains(link) || self.is_reported(link)
     }
 
     /// Whether a link of the host leads to this attachment alone or to its network: its host's end, or a link that an
     /// earlier plugin reported. The way to an address behind the host's uplink is not told: ports of the uplink are not
     /// the attachment's. A result without interfaces (before version 0.3.0) tells nothing, and excludes nothing.
     pub fn leads_to_own(&self, link: &IfName) -> bool {
-        let reported = LinkRef { netns: Netns::Host, name: link.clone() };
         self.host_veths.contains(link)
             || self.host_end.as_ref() == Some(link)
             || self.has_no_interfaces
-            || self.previous_links.contains(&reported)
+            || self.is_reported(link)
+    }
+
+    /// Whether an earlier plugin of the chain reported the link of the host.
+    fn is_reported(&self, link: &IfName) -> bool {
+        self.previous_links.contains(&LinkRef { netns: Netns::Host, name: link.clone() })
     }
 
     /// Whether the name is that of the gateway of a VLAN, and the configuration names both the VLAN and the bridge.
