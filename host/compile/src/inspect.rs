@@ -125,3 +125,42 @@ fn ours(name: &str) -> Option<&str> {
 fn invalid(error: wasmparser::BinaryReaderError) -> Refusal {
     Refusal::invalid(format!("not a valid component: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+    use std::process::Command;
+
+    /// A component of any language, before it has the section.
+    const COMPONENT: &str = r#"(component
+      (import "wasm-cni:plugin/types@0.1.0" (instance $types
+        (type $e (record (field "code" u32) (field "msg" string) (field "details" string)))
+        (export "error" (type (eq $e)))))
+      (alias export $types "error" (type $error))
+      (core module $module
+        (memory (export "memory") 1)
+        (func (export "add") (result i32) (i32.const 0)))
+      (core instance $core (instantiate $module))
+      (func $add (result (result (error $error)))
+        (canon lift (core func $core "add") (memory (core memory $core "memory"))))
+      (instance $verb (export "add" (func $add)))
+      (export "wasm-cni:plugin/add@0.1.0" (instance $verb)))"#;
+
+    /// The commands of `docs/writing-a-plugin.md`, word for word.
+    #[test]
+    fn the_section_that_the_guide_appends_is_read() {
+        let guide = include_str!("../../../docs/writing-a-plugin.md");
+        let block = guide.split("```sh\n").find(|block| block.contains(">> TYPE.wasm")).unwrap();
+        let script = block.split("```").next().unwrap();
+        let plugins = tempfile::tempdir().unwrap();
+        let path = plugins.path().join("TYPE.wasm");
+        std::fs::write(&path, wat::parse_str(COMPONENT).unwrap()).unwrap();
+        let read = || manifest(&std::fs::read(&path).unwrap());
+        assert!(read().is_err(), "it has no section yet");
+        assert!(Command::new("sh").arg("-ec").arg(script).current_dir(&plugins).status().unwrap().success());
+        let found = read().unwrap();
+        let versions = ["0.4.0", "1.0.0", "1.1.0"].map(str::to_owned).to_vec();
+        assert_eq!((found.kind, found.cni_versions), (Kind::Main, versions));
+    }
+}
