@@ -8,8 +8,9 @@
 //! cni::result (filled in from the kernel) | CniError ──▶ stdout
 //! ```
 //!
-//! A native delegate ends a stage: what is recorded so far is checked and applied first. DEL, CHECK and GC start from
-//! the journal ([`verb`]), under the lock of the attachment, as ADD does.
+//! ADD locks the attachment before the parent answers the first question; DEL, CHECK and GC start from the journal
+//! ([`verb`]) under the same lock. A fact is what the parent reads from the [`machine`], and the planner adds what the
+//! draft changes. A stage is a part of a plan that is checked and applied in one go: a native delegate ends a stage.
 //!
 //! Reading order: [`run`] (the picture as one function), [`value`] (the data), [`action`] (what a plan can do, one
 //! module for each kind), [`plan`], [`policy`], [`apply`], [`machine`], [`sandbox`]. Imports point in one direction.

@@ -7,9 +7,9 @@ use std::process::Command;
 use wasm_cni_tests::chained::after;
 use wasm_cni_tests::{Call, Machine, NOTHING, repository, workers};
 
-/// Every type of plugin at that time.
-const TYPES: [&str; 8] =
-    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
+/// Every type of plugin.
+const TYPES: [&str; 9] =
+    ["bandwidth", "bridge", "dummy", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
 /// The build of the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +129,18 @@ fn compare(chain: &[Value], interface: &str) {
     }
 }
 
+/// The plan of a dry run, without the digests of the components.
+fn planned(config: &Value, built: Built) -> String {
+    let machine = Machine::new();
+    let (dir, file) = (plugins(&machine, built), machine.files().join("net.conf"));
+    std::fs::write(&file, config.to_string()).unwrap();
+    machine.netns("first");
+    let (dir, file) = (dir.display(), file.display());
+    let attachment = "--netns /run/netns/first --container-id first --ifname eth0";
+    let plan = machine.sh(&format!("{dir}/wasm-cni plan {file} --cni-path {dir} {attachment}"));
+    plan.lines().filter(|line| !line.contains("sha256:")).collect::<Vec<_>>().join("\n")
+}
+
 /// A plugin of a network with these keys.
 fn plugin(name: &str, keys: Value) -> Value {
     let mut config = json!({"cniVersion": "1.1.0", "name": "net", "type": name});
@@ -210,6 +222,17 @@ fn bridge_and_static_built_before_do_as_today() {
 #[test]
 fn loopback_built_before_does_as_today() {
     compare(&[plugin("loopback", json!({}))], "lo");
+}
+
+/// Not every kernel has dummy links, so this case applies nothing.
+#[test]
+fn dummy_built_before_plans_as_today() {
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "fd00:1::/64"}]],
+        "routes": [{"dst": "10.9.0.0/16"}, {"dst": "fd00:9::/64", "gw": "fd00:1::7"}]});
+    let config = plugin("dummy", json!({"ipam": ipam}));
+    let [before, now] = [Built::Before, Built::Now].map(|built| planned(&config, built));
+    assert!(now.contains("type dummy") && now.contains("fd00:9::/64"), "{now}");
+    assert_eq!(before, now);
 }
 
 #[test]

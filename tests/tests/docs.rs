@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use wasm_cni_tests::guest::undeclared;
 use wasm_cni_tests::{Machine, WALKTHROUGH, dist, repository, sources};
 
 fn read(path: &str) -> String {
@@ -157,6 +158,24 @@ fn paths_in_documents_exist() {
 #[test]
 fn the_plugin_in_the_guide_is_the_example() {
     assert!(read("docs/writing-a-plugin.md").contains(&read("examples/host-local-top/src/lib.rs")));
+}
+
+/// The commands of the guide for plugin authors that append the section `wasm-cni`, executed as a shell script.
+#[test]
+fn the_section_that_the_guide_appends_is_read() {
+    let guide = read("docs/writing-a-plugin.md");
+    let block = guide.split("```sh\n").find(|block| block.contains(">> TYPE.wasm")).unwrap();
+    let script = block.split("```").next().unwrap();
+    let machine = Machine::new();
+    let plugins = machine.files();
+    std::fs::write(plugins.join("TYPE.wasm"), undeclared()).unwrap();
+    let place = format!("cd {} && set -e", plugins.display());
+    let inspect = format!("{}/wasm-cni inspect TYPE.wasm", dist().display());
+    assert!(!machine.try_sh(&format!("{place}; {inspect}")).status.success(), "it has no section yet");
+    let read = machine.sh(&format!("{place}\n{script}\n{inspect}"));
+    for line in ["kind          main", "CNI versions  0.4.0 1.0.0 1.1.0"] {
+        assert!(read.contains(line), "{line}: {read}");
+    }
 }
 
 /// Each dependency of the workspace has a line with its reason.

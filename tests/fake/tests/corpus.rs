@@ -1,6 +1,7 @@
 //! Every plan of the corpus, with a fault in every call of the port: a failed ADD leaves nothing, and neither does an
 //! undo.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tempfile::TempDir;
 use wasm_cni::action::record::Reason;
@@ -12,7 +13,7 @@ use wasm_cni::section;
 use wasm_cni::value::{Attachment, PluginName, derive};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_fake::faulty::{Died, Fault, Strike};
-use wasm_cni_plans::{Plan, again};
+use wasm_cni_plans::{Plan, again, kind, play};
 
 /// A plan, and the machine that it is applied to.
 struct Case {
@@ -301,4 +302,30 @@ fn a_second_undo_removes_everything_after_a_fault_at_any_call_of_the_first() {
         }
         faults.assert_all(1000);
     });
+}
+
+/// The kinds of actions that leave nothing on a machine: a wait, an announcement, and a native plugin, whose changes the
+/// host does not know.
+const LEAVE_NOTHING: [&str; 3] = ["Announce", "Delegate", "Settle"];
+
+#[test]
+fn every_other_kind_of_action_leaves_a_change() {
+    let mut changing = BTreeSet::new();
+    for plan in Plan::all() {
+        let mut machine = plan.before();
+        for Entry { action, .. } in plan.entries {
+            let (before, kind) = (machine.snapshot(), kind(&action));
+            if kind != "Delegate" {
+                play::perform(&mut machine, action).unwrap_or_else(|error| panic!("{}: {error}", plan.name));
+            }
+            if machine.snapshot() != before {
+                changing.insert(kind);
+            }
+        }
+    }
+    let all = Action::KINDS.iter().copied();
+    let idle: Vec<&str> = all.filter(|kind| !changing.contains(*kind)).collect();
+    let mut expected = LEAVE_NOTHING.to_vec();
+    expected.sort_by_key(|kind| Action::KINDS.iter().position(|other| other == kind));
+    assert_eq!(idle, expected);
 }

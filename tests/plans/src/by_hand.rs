@@ -131,19 +131,21 @@ fn stale_port_map() -> Plan {
 
 /// The addresses of an existing bridge are not deleted with a link.
 fn addresses_of_a_bridge() -> Plan {
-    let there =
-        LinkFact { up: true, addresses: vec!["10.9.9.1/24".parse().unwrap()], ..link("br0", "bridge", 9) };
-    let add = |address: &str| {
+    let addresses = ["10.9.9.1/24", "10.9.8.1/24"].map(|address| address.parse().unwrap()).to_vec();
+    let there = LinkFact { up: true, addresses, ..link("br0", "bridge", 9) };
+    let of_bridge = |action: &str, address: &str| {
         let text = format!(
-            r#"{{"add-address": {{"address": {address:?}, "link": {{"name": "br0", "netns": "host"}}}}}}"#
+            r#"{{{action:?}: {{"address": {address:?}, "link": {{"name": "br0", "netns": "host"}}}}}}"#
         );
         read(Lifetime::Shared, &text)
     };
-    let entries = vec![bridge(false), add("10.1.2.1/24"), add("fd00:1::1/64"), add("10.9.9.1/24")];
+    let add = |address| of_bridge("add-address", address);
+    let delete = of_bridge("delete-address", "10.9.8.1/24");
+    let entries = vec![bridge(false), add("10.1.2.1/24"), add("fd00:1::1/64"), add("10.9.9.1/24"), delete];
     let before = FakeMachine::new().with_link(there).unwrap();
     Plan {
         real: "ip link add br0 address 02:00:00:00:01:09 type bridge
-            ip link set br0 up; ip addr add 10.9.9.1/24 dev br0"
+            ip link set br0 up; ip addr add 10.9.9.1/24 dev br0; ip addr add 10.9.8.1/24 dev br0"
             .to_owned(),
         ..plan("addresses of a bridge", before, &[], entries)
     }

@@ -29,6 +29,12 @@ pub fn with_versions(kind: &str, parts: &str, versions: &str) -> Vec<u8> {
     parse(&module_text(kind, "wasm-cni:plugin/add@0.1.0", parts).replace(VERSIONS, &escaped))
 }
 
+/// A component without the section `wasm-cni`, as tools for other languages make it.
+pub fn undeclared() -> Vec<u8> {
+    let text = module_text("main", "wasm-cni:plugin/add@0.1.0", "");
+    parse(&text.replace(r#"(@custom "wasm-cni""#, r#"(@custom "other""#))
+}
+
 /// A component that records a bridge of each of these names.
 pub fn with_bridges(names: &[&str]) -> Vec<u8> {
     let bridge = |name: &&str| format!("(drop (call $links.link.bridge (text {name:?})))");

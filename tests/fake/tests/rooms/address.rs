@@ -1,15 +1,17 @@
 //! The actions for addresses and routes.
 
-use crate::link::{address, conclude, prepare};
+use crate::attached::Attached;
+use crate::link::{address, conclude, inside, prepare};
 use nix::errno::Errno;
 use wasm_cni::action::context::Notes;
 use wasm_cni::action::profile::{Prepared, Requests};
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Undoing};
 use wasm_cni::action::{Action, AddAddress, AddRoute, DeleteAddress, Kind};
 use wasm_cni::machine::errno::chain;
-use wasm_cni::machine::port::{in_container, on_host};
-use wasm_cni::value::Route;
-use wasm_cni_plans::play::{link, name, read, with, write};
+use wasm_cni::machine::port::{Request, in_container, on_host};
+use wasm_cni::value::{LinkFact, Netns, Route};
+use wasm_cni_fake::FakeMachine;
+use wasm_cni_plans::play::{index, link, name, read, send, with, write};
 
 #[test]
 fn the_effect_of_a_deletion_has_all_attributes_of_the_address() {
@@ -91,4 +93,50 @@ fn a_gateway_of_the_other_family_is_refused() {
     let add = AddRoute { link: in_container(&name("eth0")), route };
     let refused = write(&mut machine, &mut Notes::default(), |cx| add.prepare(cx)).unwrap_err();
     assert!(chain(&refused).ends_with("gateway and destination ip are not the same IP family"), "{refused}");
+}
+
+/// A machine whose container has a link that is up.
+fn with_link_up() -> FakeMachine {
+    with([LinkFact { up: true, ..link(inside(), "dummy", 2) }])
+}
+
+fn added(text: &str) -> AddAddress {
+    AddAddress { link: inside(), address: text.parse().unwrap(), nodad: false }
+}
+
+#[test]
+fn check_names_a_missing_address() {
+    let add = added("10.9.9.2/24");
+    let attached = Attached::new(with_link_up(), [add.clone().into()]);
+    let found = attached.check_after(|machine| {
+        let link = index(machine, &inside());
+        send(machine, Netns::Container, Request::DeleteAddress { link, address: add.address });
+    });
+    assert_eq!(found, ["address 10.9.9.2/24 is missing on eth0 (container)"]);
+}
+
+#[test]
+fn undo_removes_an_added_address() {
+    Attached::new(with_link_up(), [added("10.9.9.2/24").into(), added("fd00::2/64").into()]).assert_undone();
+}
+
+#[test]
+fn undo_adds_a_deleted_address_again() {
+    let machine = with_link_up().with_address(&inside(), address("10.9.9.1/24", 0x80)).unwrap();
+    let delete = DeleteAddress { link: inside(), address: "10.9.9.1/24".parse().unwrap() };
+    Attached::new(machine, [delete.into()]).assert_undone();
+}
+
+/// The kernel removes the routes of a link that is set down, and adds none of them again.
+#[test]
+fn check_names_a_missing_route() {
+    let gw = Some("10.9.9.1".parse().unwrap());
+    let route = Route { gw, ..Route::to("10.5.0.0/16".parse().unwrap()) };
+    let actions = [added("10.9.9.2/24").into(), AddRoute { link: inside(), route }.into()];
+    let found = Attached::new(with_link_up(), actions).check_after(|machine| {
+        let link = index(machine, &inside());
+        send(machine, Netns::Container, Request::SetUp(link, false));
+        send(machine, Netns::Container, Request::SetUp(link, true));
+    });
+    assert_eq!(found, ["route 10.5.0.0/16 via 10.9.9.1 dev eth0 is missing"]);
 }

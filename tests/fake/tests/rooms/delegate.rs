@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
-use wasm_cni::action::record::Undone;
-use wasm_cni::action::{Delegate, EndDelegate, Inverse, Kind};
+use wasm_cni::action::record::{Before, Done, Effect, Reason, Undoing, Undone};
+use wasm_cni::action::{Delegate, EndDelegate, Inverse, Kind, Undo};
 use wasm_cni::machine::errno::chain;
 use wasm_cni::value::{ContainerId, Owner, PluginName};
 use wasm_cni_fake::FakeMachine;
@@ -69,4 +69,12 @@ fn the_command_is_a_single_shell_line() {
          CNI_NETNS='/run/netns/a b' CNI_ARGS='A=1;B=2' CNI_PATH=/opt/cni/bin /opt/cni/bin/dhcp"
     );
     assert_eq!(end().delegate.commands(), ["CNI_COMMAND=ADD /opt/cni/bin/dhcp"]);
+}
+
+#[test]
+fn del_of_a_delegate_undoes_its_add() {
+    for done in [Done::Effect(&Effect::Created), Done::Unknown(&Before::Absent)] {
+        let undoing = Undoing { done, why: Reason::Delete, own: &[], others: &[] };
+        assert_eq!(end().delegate.undos(&undoing), [Undo::from(end())], "{done:?}");
+    }
 }

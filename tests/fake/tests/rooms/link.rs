@@ -14,15 +14,15 @@ use wasm_cni::value::{LinkFact, LinkIdentity, LinkRef, Netns, SysctlKey};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_plans::play::{index, link, mac, name, read, send, undo, with, write};
 
-fn inside() -> LinkRef {
+pub fn inside() -> LinkRef {
     in_container(&name("eth0"))
 }
 
-fn outside() -> LinkRef {
+pub fn outside() -> LinkRef {
     on_host(&name("vethx"))
 }
 
-fn cni0() -> LinkRef {
+pub fn cni0() -> LinkRef {
     on_host(&name("cni0"))
 }
 
@@ -31,11 +31,11 @@ pub fn address(text: &str, flags: u32) -> Address {
     Address { flags, ..Address::new(text.parse().unwrap()) }
 }
 
-fn bridge() -> EnsureBridge {
+pub fn bridge() -> EnsureBridge {
     EnsureBridge { name: name("cni0"), mtu: None, mac: mac(9), vlan_filtering: false }
 }
 
-fn veth() -> CreateVeth {
+pub fn veth() -> CreateVeth {
     let peer = VethPeer {
         name: name("vethx"),
         mac: mac(3),
@@ -316,15 +316,17 @@ fn a_wait_ends_even_if_pauses_take_no_time() {
     let failed = "failed to settle addresses for \"eth0\": link eth0";
     let text = format!("{failed} still has tentative addresses after 5 seconds");
     assert_eq!(wait(&mut machine), Err(text));
-    let pauses = machine.pauses;
-    assert_eq!(pauses, 2500);
+    // A pause counts for at least 2 ms, and on a busy machine for longer.
+    assert!((1..=2500).contains(&machine.pauses), "{}", machine.pauses);
     // All waits of a verb together take as long as one.
     let mut notes = Notes::default();
-    for expected in [5000, 5000, 5000] {
+    let pauses = [1, 2, 3].map(|_| {
+        let before = machine.pauses;
         let waited = write(&mut machine, &mut notes, |cx| settle.perform(cx));
         assert!(waited.is_err_and(|error| chain(&error).contains("tentative")));
-        assert_eq!(machine.pauses, expected);
-    }
+        machine.pauses - before
+    });
+    assert!(matches!(pauses, [1..=2500, 0, 0]), "{pauses:?}");
     let pauses = machine.pauses;
     machine = machine.with_address(&inside(), address("fd00::3/64", taken)).unwrap();
     assert_eq!(wait(&mut machine), Err(format!("{failed} has address fd00::3 in DADFAILED state")));

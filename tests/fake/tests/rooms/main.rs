@@ -2,6 +2,8 @@
 //! kernel's own output are in `tests/privileged`.
 
 mod address;
+mod attached;
+mod check_link;
 mod delegate;
 mod dummy;
 mod lease;

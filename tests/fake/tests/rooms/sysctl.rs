@@ -1,5 +1,6 @@
-//! Kernel parameters, as far as they need no namespace of their own.
+//! Kernel parameters, as far as they need no namespace of their own, and on the machine in memory.
 
+use crate::attached::Attached;
 use wasm_cni::action::profile::Lasts;
 use wasm_cni::action::record::{Before, Effect, OldSysctl, Undone};
 use wasm_cni::action::{Action, EnsureBridge, Inverse, Kind, Lifetime, RestoreSysctl, SetSysctl};
@@ -84,4 +85,17 @@ fn a_command_restores_other_changed_parameters_too() {
     assert_eq!(forward.commands(), ["sysctl -w net/ipv4/ip_forward=1"]);
     let optional = SetSysctl { optional: true, ..forward };
     assert_eq!(optional.commands(), ["sysctl -e -w net/ipv4/ip_forward=1"]);
+}
+
+#[test]
+fn check_names_a_changed_parameter() {
+    let forward = set("net/ipv4/ip_forward", "1");
+    let found = Attached::new(FakeMachine::new(), [forward.clone().into()])
+        .check_after(|machine| *machine = machine.clone().with_sysctl(Netns::Host, &forward.key, "0"));
+    assert_eq!(found, ["sysctl net/ipv4/ip_forward is \"0\", not \"1\""]);
+}
+
+#[test]
+fn undo_restores_a_parameter() {
+    Attached::new(FakeMachine::new(), [set("net/ipv4/ip_forward", "1").into()]).assert_undone();
 }

@@ -1,17 +1,14 @@
 //! Short constructors for actions.
 
+pub use wasm_cni_plans::play::{link as fact, mac, name};
+
 use std::net::IpAddr;
 use wasm_cni::action::record::OldSysctl;
 use wasm_cni::action::*;
 use wasm_cni::machine::port::Address;
 use wasm_cni::value::{
-    Attachment, ContainerId, IfName, LinkFact, LinkRef, Mac, Netns, NetworkName, Owner, Route, StoreRef,
-    SysctlKey, derive,
+    Attachment, ContainerId, LinkRef, Netns, NetworkName, Owner, Route, StoreRef, SysctlKey, derive,
 };
-
-pub fn name(text: &str) -> IfName {
-    IfName::parse(text).unwrap()
-}
 
 pub fn host(text: &str) -> LinkRef {
     LinkRef { netns: Netns::Host, name: name(text) }
@@ -31,26 +28,6 @@ pub fn attachment(interface: &str) -> Attachment {
 
 pub fn store() -> StoreRef {
     StoreRef { data_dir: "/run/networks".into(), network: attachment("eth0").network }
-}
-
-pub fn mac(last: u8) -> Mac {
-    Mac([2, 0, 0, 0, 0, last])
-}
-
-/// A link that is down and has only a MAC address.
-pub fn fact(link: LinkRef, kind: &str, last: u8) -> LinkFact {
-    LinkFact {
-        netns: link.netns,
-        name: link.name,
-        index: 0,
-        kind: kind.to_owned(),
-        mac: mac(last),
-        mtu: 1500,
-        up: false,
-        alias: None,
-        master: None,
-        addresses: Vec::new(),
-    }
 }
 
 pub fn lease(address: &str, interface: &str) -> ReserveLease {

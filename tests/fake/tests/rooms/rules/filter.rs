@@ -1,9 +1,14 @@
 //! Firewall rules.
 
+use super::check_without;
+use crate::attached::Attached;
 use wasm_cni::action::kind::Kind;
 use wasm_cni::action::record::{Done, Effect, Reason, Undoing, Undone};
+use wasm_cni::action::rules::filter::iptables::table;
 use wasm_cni::action::{Action, FilterRule, Inverse, RemoveFilter, Undo};
+use wasm_cni::machine::port::{Machine, ZoneChange};
 use wasm_cni::value::IfName;
+use wasm_cni_fake::FakeMachine;
 
 fn allow(address: &str) -> FilterRule {
     FilterRule::AllowForward { address: address.parse().unwrap(), admin_chain: "CNI-ADMIN".to_owned() }
@@ -53,4 +58,45 @@ fn the_command_of_an_undo_removes_the_rules_of_a_container() {
          iptables -D CNI-ISOLATION-STAGE-2 -o cni0 -j DROP; \
          iptables -D CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 -j DROP"
     );
+}
+
+/// What CHECK says without the rules that contain a text.
+fn without(rule: FilterRule, text: &str) -> Vec<String> {
+    let table = table(&rule);
+    check_without(&Attached::new(FakeMachine::new(), [rule.into()]), table, text)
+}
+
+#[test]
+fn check_names_the_missing_rules_of_a_container_and_of_a_bridge() {
+    let gone = "the rule `-A CNI-FORWARD -s 10.1.2.2/32 -j ACCEPT` is gone";
+    assert_eq!(without(allow("10.1.2.2"), r#""-s", "10.1.2.2/32""#), [gone]);
+    let found = without(isolate("cni0", true), r#""-i", "cni0", "-o""#);
+    let gone = "the rule `-I CNI-ISOLATION-STAGE-1 1 -i cni0 -o cni0 -m comment --comment \
+        \"CNI firewall plugin rules (ingressPolicy: isolated)\" -j DROP` is gone";
+    assert_eq!(found, [gone]);
+}
+
+#[test]
+fn undo_removes_the_rules_of_a_container_and_of_a_bridge() {
+    for rule in [allow("10.1.2.2"), allow("fd00::2"), isolate("cni0", true), isolate("cni0", false)] {
+        Attached::new(FakeMachine::new(), [rule.into()]).assert_undone();
+    }
+}
+
+fn trust() -> FilterRule {
+    FilterRule::TrustSource { address: [10, 1, 2, 2].into(), zone: "trusted".to_owned() }
+}
+
+#[test]
+fn check_names_an_address_that_left_its_zone() {
+    let attached = Attached::new(FakeMachine::new().with_firewalld(), [trust().into()]);
+    let found = attached.check_after(|machine| {
+        assert!(machine.change_zone(ZoneChange::Remove("trusted", [10, 1, 2, 2].into())).unwrap());
+    });
+    assert_eq!(found, ["10.1.2.2/32 is not in zone trusted of firewalld"]);
+}
+
+#[test]
+fn undo_removes_an_address_from_its_zone() {
+    Attached::new(FakeMachine::new().with_firewalld(), [trust().into()]).assert_undone();
 }

@@ -1,6 +1,7 @@
 //! Masquerading with nftables.
 
-use super::rule_set;
+use super::{check_without, rule_set};
+use crate::attached::Attached;
 use wasm_cni::action::kind::Kind;
 use wasm_cni::action::profile::RuleRemoval;
 use wasm_cni::action::record::{Before, Done, Effect, Old, Reason, Record, Undoing, Undone};
@@ -80,4 +81,31 @@ fn the_error_for_a_missing_program_is_the_reference_s() {
         rule_set(&rule("one", "192.168.1.1/24").into()).failed(missing).to_string(),
         "could not find nftables binary: exec: \"nft\": executable file not found in $PATH"
     );
+}
+
+fn attached() -> Attached {
+    Attached::new(FakeMachine::new(), actions(&[&rule("one", "192.168.1.1/24")]))
+}
+
+#[test]
+fn check_names_a_missing_rule() {
+    assert_eq!(
+        check_without(&attached(), TABLE, "192.168.1.1"),
+        [
+            r#"the rule `add rule inet cni_plugins_masquerade masq_checks ip saddr == 192.168.1.1 ip daddr != 192.168.1.0/24 masquerade comment "6fd94d501e58f0aa-287fc69eff0574a2, net: unit-test, if: eth0, id: one"` is gone"#
+        ]
+    );
+}
+
+#[test]
+fn undo_removes_the_rule_and_the_table() {
+    attached().assert_undone();
+}
+
+#[test]
+fn a_rule_is_found_as_long_as_it_exists() {
+    let mut attached = attached();
+    assert!(attached.is_left());
+    attached.assert_undone();
+    assert!(!attached.is_left());
 }

@@ -7,9 +7,13 @@ mod port_map_iptables;
 mod port_map_nft;
 mod source_mac;
 
+use crate::attached::Attached;
+use std::fmt::Debug;
 use wasm_cni::action::profile::{Lane, RuleSet};
 use wasm_cni::action::record::{Outcome, Undone};
 use wasm_cni::action::{Action, Undo};
+use wasm_cni::machine::port::Look;
+use wasm_cni::machine::rules::{Listing, TableId};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_plans::play;
 
@@ -29,4 +33,17 @@ fn rule_set(action: &Action) -> &dyn RuleSet {
         Lane::Rules(set) => set,
         _ => panic!("{action:?} has no rules"),
     }
+}
+
+/// What CHECK says after somebody else has removed the rules of a table that contain a text.
+fn check_without(attached: &Attached, table: TableId, text: &str) -> Vec<String> {
+    attached.check_after(|machine| {
+        let mut listing = machine.tables().list(table).unwrap();
+        let is_kept = |rule: &dyn Debug| !format!("{rule:?}").contains(text);
+        match &mut listing {
+            Listing::Iptables(listing) => listing.rules.retain(|rule| is_kept(rule)),
+            Listing::Nftables(listing) => listing.rules.retain(|rule| is_kept(rule)),
+        }
+        *machine = machine.clone().with_table(table, listing);
+    })
 }
