@@ -8,7 +8,7 @@ use wasm_cni::cni::{Config, Request, config};
 use wasm_cni::plan::{CheckedPlan, Demand, DraftPlan, check};
 use wasm_cni::policy::{Grants, Violation};
 use wasm_cni::reference::{self, Identity};
-use wasm_cni::value::{Kind, PluginName, Report};
+use wasm_cni::value::{Kind, Netns, PluginName, Report, derive};
 
 /// A configuration for each key, and the key of the demand.
 const KEYS: [(&str, &str); 12] = [
@@ -69,9 +69,17 @@ impl Add {
         let mut draft = plan();
         let of_ipam = PluginName::parse("host-local").unwrap();
         draft.entries.retain(|entry| !matches!(entry.action, Action::Masquerade(_)));
+        let own = self.grants("").own;
+        let is_on_host =
+            |action: &Action| matches!(action, Action::AddAddress(add) if add.link.netns == Netns::Host);
+        // With `vlan`, the gateway's address is not on the bridge.
+        draft.entries.retain(|entry| own.link.vlan.is_none() || !is_on_host(&entry.action));
         for entry in &mut draft.entries {
             if let Action::EnsureBridge(bridge) = &mut entry.action {
-                bridge.vlan_filtering = !self.grants("").own.vlans.is_empty();
+                bridge.vlan_filtering = !own.vlans.is_empty();
+                if own.link.vlan.is_some() {
+                    bridge.mac = derive::bridge_mac(&bridge.name);
+                }
             }
         }
         for entry in draft.entries.iter_mut().filter(|entry| entry.plugin != of_ipam) {
