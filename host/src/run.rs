@@ -61,7 +61,7 @@ fn attach(
     // Get the draft. At a native delegate a stage ends: `planning::plan` checks and applies that stage as the code
     // below does with the last one. Then it executes the native plugin, and the guest continues with its result.
     let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
-    let demands = reference::demands(request, config, previous.as_ref(), &identity);
+    let demands = reference::demands(&grants, config, previous.as_ref(), &identity);
     let stages = Stages::Applied { journal: &journal, netns_id, record };
     let planned = planning::plan(node, request, begun, grants, &mut machine, stages)?;
     let Planned { draft, applied, plugins, writer, grants, tolerated, planner: _ended, .. } = planned;
@@ -73,7 +73,8 @@ fn attach(
         .map_err(|violations| grants.denied(&violations))
         .and_then(|plan| check_shape(plan.report(), &config.cni_version).map(|()| plan))
         .and_then(|plan| record.begin_applying().map(|()| plan))
-        .inspect(|plan| record.tolerate(plan.tolerated()));
+        .inspect(|plan| record.tolerate(plan.tolerated()))
+        .inspect(|plan| plan.warnings().iter().for_each(|warning| tracing::warn!("{warning}")));
     timings::ended("check");
 
     // Apply the plan. The journal is written before and after each step, and a failure undoes the steps in reverse

@@ -145,16 +145,25 @@ impl Kind for AddAddress {
                 // On the host's end, the route to the network would divert the packets for other containers.
                 let is_alone = single(ip) == self.address || !check.is_host_end(&self.link.name);
                 let host_is_gateway = check.is_router();
+                // On the bridge itself, the route to the network would divert the packets for the containers of the VLAN.
+                let is_in_vlan = check.grants.own.link.vlan.is_none() || !check.is_bridge(&self.link.name);
                 let rule = || {
-                    let text = match (check.is_gateway(ip), host_is_gateway, is_alone) {
-                        (false, _, _) => "it is no gateway of an address of this attachment",
-                        (_, false, _) => "the configuration does not make the host a gateway",
-                        (_, _, false) => "the host's end gets a gateway's address alone, without its network",
-                        (true, true, true) => "its prefix is not that of the network whose gateway it is",
+                    let text = match (check.is_gateway(ip), host_is_gateway, is_alone, is_in_vlan) {
+                        (false, _, _, _) => "it is no gateway of an address of this attachment",
+                        (_, false, _, _) => "the configuration does not make the host a gateway",
+                        (_, _, false, _) => {
+                            "the host's end gets a gateway's address alone, without its network"
+                        }
+                        (_, _, _, false) => {
+                            "the gateway of a VLAN is on the link of the VLAN, not on the bridge"
+                        }
+                        (true, true, true, true) => {
+                            "its prefix is not that of the network whose gateway it is"
+                        }
                     };
                     text.to_owned()
                 };
-                let is_own = check.is_gateway(ip) && host_is_gateway && is_alone;
+                let is_own = check.is_gateway(ip) && host_is_gateway && is_alone && is_in_vlan;
                 let is_granted = is_own && check.has_own_prefix(self.address);
                 check.rules.refuse(&Resource::Address(self.address), is_granted, rule)
             }

@@ -21,6 +21,12 @@ pub fn single(address: IpAddr) -> IpNetwork {
     address.into()
 }
 
+/// Whether an address has the prefix of a network. A network of all addresses is none: a rule or a route to it would be
+/// about all packets of the host.
+fn is_prefix_of(subnet: &Subnet, address: IpNetwork) -> bool {
+    address.prefix() > 0 && subnet.address.prefix() == address.prefix()
+}
+
 /// What policy compares an action with: the whole plan, the grants of the request, and the administrator's rules for
 /// the plugin that recorded the action.
 pub struct Check<'a> {
@@ -157,7 +163,7 @@ impl Check<'_> {
     /// Requires VLANs that the configuration names. VLAN 1 is allowed if the configuration names any other VLAN: the
     /// reference uses it by default for untagged frames of a trunk.
     pub fn vlans(&self, vlans: &PortVlans) -> Vec<Refusal> {
-        let named = &self.grants.own.link.vlans();
+        let named = &self.grants.own.vlans;
         let granted = |vid: u16| named.contains(&vid) || (vid == 1 && !named.is_empty());
         let mut refusals: Vec<Refusal> = Vec::new();
         for vlan in &vlans.added {
@@ -200,12 +206,8 @@ impl Check<'_> {
     /// Requires an address of this attachment with the prefix of its network. Rules for it are about that network, too.
     pub fn own_network(&self, address: IpNetwork) -> Vec<Refusal> {
         let mut refusals = self.own(address);
-        let of_address = |subnet: &Subnet| {
-            subnet.address.contains(address.ip()) && subnet.address.prefix() == address.prefix()
-        };
-        // A rule about all addresses is about no network.
-        let is_named = address.prefix() > 0 && self.grants.subnets().any(|subnet| of_address(&subnet));
-        let has_prefix = is_named || !refusals.is_empty();
+        let mut networks = self.networks_of(address.ip());
+        let has_prefix = networks.any(|subnet| is_prefix_of(&subnet, address)) || !refusals.is_empty();
         refusals.extend(required(has_prefix, "its prefix is not that of the address's network"));
         refusals
     }
@@ -214,8 +216,7 @@ impl Check<'_> {
     /// plugin that gets the result gives them to the host.
     pub fn reported(&self, ip: &Ip) -> Vec<Refusal> {
         let mut refusals = self.own(ip.address);
-        let of_address = self.grants.subnets().filter(|subnet| subnet.address.contains(ip.address.ip()));
-        let of_address: Vec<Subnet> = of_address.collect();
+        let of_address: Vec<Subnet> = self.networks_of(ip.address.ip()).collect();
         if of_address.is_empty() {
             return refusals;
         }
@@ -324,15 +325,16 @@ impl Check<'_> {
     pub fn has_own_prefix(&self, address: IpNetwork) -> bool {
         let is_whole = single(address.ip()).prefix() == address.prefix();
         let mut of_gateway = self.subnets().filter(|subnet| subnet.gateway() == Some(address.ip()));
-        // A network of all addresses would divert all of the host's packets.
-        let has_prefix = address.prefix() > 0;
-        of_gateway.any(|subnet| is_whole || (has_prefix && subnet.address.prefix() == address.prefix()))
+        of_gateway.any(|subnet| is_whole || is_prefix_of(&subnet, address))
     }
 
     /// Whether the prefix of a container's address is not shorter than that of its network.
     pub fn is_bounded(&self, address: IpNetwork) -> bool {
-        self.grants.subnets().any(|subnet| {
-            subnet.address.contains(address.ip()) && subnet.address.prefix() <= address.prefix()
-        })
+        self.networks_of(address.ip()).any(|subnet| subnet.address.prefix() <= address.prefix())
+    }
+
+    /// The networks of this attachment that contain an address.
+    fn networks_of(&self, address: IpAddr) -> impl Iterator<Item = Subnet> {
+        self.grants.subnets().filter(move |subnet| subnet.address.contains(address))
     }
 }

@@ -28,6 +28,9 @@ pub struct Effective {
     /// The lines that pin the plugin, and whether the component, if there is one, satisfies them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pins: Vec<String>,
+    /// The keys of a configuration without whose protection a plan is refused, because a rule says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    demands: Vec<String>,
     /// The limits that are lower than the host's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, u32>,
@@ -82,6 +85,10 @@ impl Effective {
             },
             capabilities: grants.collect(),
             pins: pins.collect(),
+            demands: {
+                let demanded = rules.demanded().into_iter();
+                demanded.map(|(key, line)| format!("{} (line {})", key.as_str(), line.number)).collect()
+            },
             limits: limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
         }
     }
@@ -107,6 +114,7 @@ impl Effective {
         }
         self.names.iter().for_each(|key| line("named by", key));
         self.pins.iter().for_each(|pin| line("sha256", pin));
+        self.demands.iter().for_each(|key| line("demands", key));
         self.limits.iter().for_each(|(name, limit)| line("limit", &format!("{name} {limit}")));
         text
     }

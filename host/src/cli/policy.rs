@@ -98,7 +98,7 @@ pub(super) fn run(mut node: Node, arguments: &Arguments) -> Result<Printed, CniE
             }
             plans.push(json!({
                 "plugin": request.plugin, "actions": document.actions.len(), "violations": document.violations,
-                "tolerated": document.tolerated, "remedy": document.remedy, "demands": demands,
+                "tolerated": document.tolerated, "warnings": document.warnings, "remedy": document.remedy, "demands": demands,
             }));
         }
         if let Some(rest) = dry.rest {

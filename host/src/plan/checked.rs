@@ -12,6 +12,7 @@ use crate::value::Report;
 pub struct CheckedPlan {
     draft: DraftPlan,
     tolerated: Vec<Violation>,
+    warnings: Vec<String>,
 }
 
 impl PermitSeal for CheckedPlan {}
@@ -32,6 +33,11 @@ impl CheckedPlan {
     /// The violations that audit mode tolerates.
     pub fn tolerated(&self) -> &[Violation] {
         &self.tolerated
+    }
+
+    /// What the configuration demands and the plan leaves out, where that is not refused.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
@@ -71,15 +77,20 @@ pub fn check(
         let violation = Violation { plugin: grants.plugin.clone(), action, refusal };
         refused.push((violation.clone(), tolerates(&rules, &violation)));
     }
+    let mut warnings = Vec::new();
     for demand in demands.iter().filter(|demand| !demand.is_met(&plan, &draft.report)) {
-        let (action, refusal) = (demand.left_out(), demand.refusal());
-        refused.push((Violation { plugin: grants.plugin.clone(), action, refusal }, false));
+        let Some(refusal) = demand.refusal(&rules) else {
+            warnings.push(demand.warning(&grants.plugin));
+            continue;
+        };
+        let violation = Violation { plugin: grants.plugin.clone(), action: demand.left_out(), refusal };
+        refused.push((violation.clone(), tolerates(&rules, &violation)));
     }
     let (tolerated, violations): (Vec<_>, Vec<_>) =
         refused.into_iter().partition(|(_, tolerated)| *tolerated);
     let plain = |all: Vec<(Violation, bool)>| all.into_iter().map(|(violation, _)| violation).collect();
     if violations.is_empty() {
-        Ok(CheckedPlan { draft, tolerated: plain(tolerated) })
+        Ok(CheckedPlan { draft, tolerated: plain(tolerated), warnings })
     } else {
         Err(plain(violations))
     }
@@ -124,5 +135,5 @@ pub fn check_again(repairs: Vec<Entry>, journal: &[impl Journalled]) -> Result<C
         return Err(violations);
     }
     let draft = DraftPlan { entries: repairs, ..DraftPlan::default() };
-    Ok(CheckedPlan { draft, tolerated: Vec::new() })
+    Ok(CheckedPlan { draft, tolerated: Vec::new(), warnings: Vec::new() })
 }

@@ -39,6 +39,9 @@ pub struct PlanDocument<'a> {
     /// The violations that audit mode tolerates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerated: Vec<String>,
+    /// What the configuration demands and the plan leaves out, where that is not refused.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub warnings: &'a [String],
     /// The lines of policy that would allow the violations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
@@ -117,9 +120,10 @@ impl<'a> PlanDocument<'a> {
         let remedy: Vec<String> =
             self.remedy.iter().flat_map(|lines| lines.lines()).map(str::to_owned).collect();
         for (title, lines) in [
-            ("not readable, taken to be absent", &self.unreadable),
+            ("not readable, taken to be absent", self.unreadable.as_slice()),
             ("refused by policy", &self.violations),
             ("let through by audit mode", &self.tolerated),
+            ("configured and left out", self.warnings),
             ("what would allow it", &remedy),
             ("cannot be repaired here", &self.beyond),
         ] {

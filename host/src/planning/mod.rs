@@ -81,6 +81,14 @@ pub struct Begun {
     delegates: bool,
 }
 
+impl Begun {
+    /// A planner that another process runs, see [`Planner::at`]. The plugin delegates to the one that the configuration
+    /// names.
+    pub fn at(planner: Planner) -> Self {
+        Begun { planner, plugins: Vec::new(), delegates: true }
+    }
+}
+
 /// Sends the plugin to a waiting planner process. The planner runs in parallel with what the caller does before
 /// [`plan`].
 ///

@@ -1,6 +1,7 @@
 //! The policy file and its positions in the text. `docs/policy.md` describes it for administrators.
 
 use super::capability::Capability;
+use super::demand::DemandKey;
 use super::error::PolicyError;
 use super::pattern::Patterns;
 use super::scope::Scope;
@@ -86,6 +87,9 @@ pub struct Rule {
     /// The denied capabilities.
     #[serde(default)]
     pub deny: Vec<Spanned<Capability>>,
+    /// The keys of the configuration without whose protection a plan of a type that is not shipped is refused.
+    #[serde(default)]
+    pub demand: Vec<Spanned<DemandKey>>,
     /// What the plugin may use in addition to the default.
     #[serde(default)]
     pub allow: Scope,
@@ -231,6 +235,7 @@ impl Rule {
             sha256: None,
             of_type: None,
             deny: Vec::new(),
+            demand: Vec::new(),
             allow: Scope::default(),
             only: Scope::default(),
             limits: Limits::default(),

@@ -20,13 +20,13 @@ pub struct TypeGrants {
     /// The kind of the plugin in this request.
     pub kind: Kind,
     /// The capabilities of the plugin.
-    pub capabilities: &'static [Capability],
+    pub capabilities: BTreeSet<Capability>,
     /// Whether the host is the gateway of the network.
     pub is_gateway: bool,
     /// Whether the plugin may make a veth pair.
     pub makes_pairs: bool,
     /// The capabilities of a component that the plugin delegates to.
-    pub delegated: &'static [Capability],
+    pub delegated: BTreeSet<Capability>,
     /// The names of host links that the configuration names.
     pub links: BTreeSet<String>,
     /// The container's addresses that the configuration names, with their networks and gateways.
@@ -37,6 +37,8 @@ pub struct TypeGrants {
     pub delegate: Option<String>,
     /// The settings of the link and its bridge.
     pub link: LinkConfig,
+    /// The VLANs that they name.
+    pub vlans: BTreeSet<u16>,
     /// The kernel parameters of the container that the configuration names.
     pub sysctls: BTreeSet<SysctlKey>,
     /// The requested port mappings and their options.
@@ -128,18 +130,12 @@ impl Grants {
     /// Refuses a capability that the plugin does not have: because of its type, or because the administrator denies it.
     pub fn refuse_capability(&self, plugin: &PluginName, capability: Capability) -> Vec<Refusal> {
         let (granted, kind) = match *plugin == self.plugin {
-            true => (self.own.capabilities, self.own.kind),
-            false => (self.own.delegated, Kind::Ipam),
+            true => (&self.own.capabilities, self.own.kind),
+            false => (&self.own.delegated, Kind::Ipam),
         };
         let rules = self.rules(plugin);
-        let rule = || {
-            let kind = match kind {
-                Kind::Main => "a main plugin",
-                Kind::Ipam => "an IPAM plugin",
-                Kind::Chained => "a chained plugin",
-            };
-            format!("plugin {:?}, {kind}, has no capability `{capability}`", plugin.as_str())
-        };
+        let rule =
+            || format!("plugin {:?} is of kind {kind} and has no capability `{capability}`", plugin.as_str());
         let resource = Resource::Capability(capability);
         let mut refusals = rules.refuse(&resource, granted.contains(&capability), rule);
         refusals.extend(rules.refuse_capability(capability));
@@ -193,7 +189,7 @@ impl Grants {
     pub fn is_vlan_gateway(&self, name: &IfName) -> bool {
         let parts = name.as_str().rsplit_once('.');
         parts.is_some_and(|(link, vid)| {
-            self.own.links.contains(link) && vid.parse().is_ok_and(|vid| self.own.link.vlans().contains(&vid))
+            self.own.links.contains(link) && vid.parse().is_ok_and(|vid| self.own.vlans.contains(&vid))
         })
     }
 

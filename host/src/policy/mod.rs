@@ -14,6 +14,7 @@
 )]
 
 pub mod capability;
+mod demand;
 mod error;
 mod file;
 pub mod grant;
@@ -23,6 +24,7 @@ mod scope;
 pub mod violation;
 
 pub use capability::Capability;
+pub use demand::DemandKey;
 pub use error::PolicyError;
 pub use file::{AuditLog, Ceilings, DEFAULT_PATH, Mode, Policy};
 pub use grant::{Grants, TypeGrants};

@@ -1,6 +1,7 @@
 //! The rules for a plugin on a network. Planning, `inspect` and `policy check` all use [`Policy::rules`].
 
 use super::capability::Capability;
+use super::demand::DemandKey;
 use super::file::{Mode, Policy, Rule, Sha256};
 use super::scope::{Key, Resource, Scope};
 use super::violation::{Line, Refusal, Remedy};
@@ -61,6 +62,24 @@ impl Rules<'_> {
         let denials = self.rules.iter().flat_map(|rule| &rule.deny);
         let found = denials.into_iter().find(|denied| *denied.get_ref() == capability)?;
         Some(self.policy.cite(found.span().start, format!("deny = [\"{capability}\"]")))
+    }
+
+    /// The keys that rules demand, each with its line.
+    pub fn demanded(&self) -> Vec<(DemandKey, Line)> {
+        let keys = self.rules.iter().flat_map(|rule| &rule.demand);
+        let cited = keys.map(|key| {
+            let text = format!("demand = [\"{}\"]", key.get_ref().as_str());
+            (*key.get_ref(), self.policy.cite(key.span().start, text))
+        });
+        cited.collect()
+    }
+
+    /// Refuses a plan that does not do what a key of the configuration demands (`why`), if a rule demands the key.
+    pub fn refuse_without(&self, key: &str, why: &str) -> Option<Refusal> {
+        let (_, line) = self.demanded().into_iter().find(|(demanded, _)| demanded.as_str() == key)?;
+        let path = self.policy.path.display();
+        let rule = format!("{why}, and line {} of {path} has `{}`", line.number, line.text);
+        Some(Refusal { rule, remedy: Remedy::Stands(line) })
     }
 
     /// All lists of `allow`, or of `only`.

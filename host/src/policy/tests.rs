@@ -69,6 +69,8 @@ fn an_invalid_policy_file_is_refused_with_the_place() {
         ("[[rules]]\nplugin = \"x\"", "1:3", "did you mean `rule`?"),
         ("[[rule]]\nallow.link = [\"x\"]", "2:7", "did you mean `links`?"),
         ("[[rule]]\ndeny = [\"nta\"]", "2:9", "did you mean `nat`?"),
+        ("[[rule]]\ndemand = [\"portisolation\"]", "2:11", "did you mean `portIsolation`?"),
+        ("[[rule]]\ndemand = [\"bridge\"]", "2:11", "unknown variant `bridge`"),
         ("[[rule]]\nmode = \"warn\"", "2:8", "expected `enforce` or `audit`"),
         ("[[rule]]\nallow.addresses = [\"10.0.0.0/33\"]", "2:19", "is no network such as 10.1.0.0/16"),
         ("[[rule]]\nallow.vlans = [0]", "2:16", "no VLAN can have the ID 0"),

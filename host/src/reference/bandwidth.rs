@@ -7,13 +7,13 @@ use crate::cni::settings::RateLimit;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
-use crate::policy::Capability;
+use crate::policy::{Capability, Grants};
 use crate::value::{Kind, Report, derive};
 
 /// The plugin makes an ifb.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Chained),
-    capabilities: Some(&[Capability::Qdiscs, Capability::Observe]),
+    capabilities: Some(&[&[Capability::Qdiscs, Capability::Observe]]),
     remains: Some(remains),
     demands,
     no_previous: "must be called as a chained plugin",
@@ -21,7 +21,7 @@ pub const TYPE: Type = Type {
 };
 
 /// Both limits of the configuration.
-fn demands(_: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
+pub fn demands(_: &Grants, config: &Config, _: Option<&Report>) -> Vec<Demand> {
     let [to, from] = config.rate_limits();
     let limits = [("ingressRate", to, false), ("egressRate", from, true)].into_iter();
     let demand = |(key, limit, is_from): (&'static str, Option<RateLimit>, bool)| {

@@ -1,14 +1,14 @@
 //! The type `bridge` (plugins/main/bridge in containernetworking/plugins).
 
-use super::Type;
+use super::{Type, kinds};
 use crate::action::{
     Action, AddAddress, CheckSourceMac, CreateVeth, Masquerade, MasqueradeNft, PortVlan, PortVlans, of_kind,
 };
+use crate::cni::Config;
 use crate::cni::named::{Names, NamingKey};
 use crate::cni::settings::LinkConfig;
-use crate::cni::{Config, Request};
 use crate::plan::Demand;
-use crate::policy::Capability;
+use crate::policy::{Capability, Grants};
 use crate::value::{Backend, Kind, Netns, Report};
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,16 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The default name of the bridge is `cni0`.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Main),
-    capabilities: Some(&[
-        Capability::Links,
-        Capability::Addresses,
-        Capability::Routes,
-        Capability::Sysctls,
-        Capability::Nat,
-        Capability::Filter,
-        Capability::Delegate,
-        Capability::Observe,
-    ]),
+    capabilities: Some(&[kinds::LINKS, &[Capability::Delegate, Capability::Nat, Capability::Filter]]),
     keys: Some(&[NamingKey { path: "bridge", names: Names::Link("cni0") }]),
     is_gateway: |link| link.is_gateway,
     demands,
@@ -33,12 +24,17 @@ pub const TYPE: Type = Type {
 };
 
 /// What protects other containers of the bridge, and the neighbours of the host.
-fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
-    let link = config.link(&request.args);
+fn demands(grants: &Grants, config: &Config, previous: Option<&Report>) -> Vec<Demand> {
     let is_port =
         |plan: &[&Action], _: &Report| of_kind::<CreateVeth>(plan).all(|veth| veth.peer.master.is_some());
-    let mut demands =
-        vec![Demand::new("bridge", "the host's end of the pair as a port of the bridge", is_port)];
+    let is_port = Demand::new("bridge", "the host's end of the pair as a port of the bridge", is_port);
+    [is_port].into_iter().chain(of_link(grants, config, previous)).collect()
+}
+
+/// What the settings of the link demand, of whatever plugin has them.
+pub fn of_link(grants: &Grants, config: &Config, _: Option<&Report>) -> Vec<Demand> {
+    let link = &grants.own.link;
+    let mut demands = Vec::new();
     if link.checks_source_mac {
         let met = |plan: &[&Action], _: &Report| of_kind::<CheckSourceMac>(plan).next().is_some();
         demands.push(Demand::new("macspoofchk", "a check of the container's Ethernet address", met));
@@ -47,7 +43,7 @@ fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand
         let met = |plan: &[&Action], _: &Report| of_kind::<CreateVeth>(plan).any(|veth| veth.peer.isolated);
         demands.push(Demand::new("portIsolation", "an isolated port", met));
     }
-    if let Some(vlans) = vlans(&link) {
+    if let Some(vlans) = vlans(link) {
         let key = if link.vlan.is_some() { "vlan" } else { "vlanTrunk" };
         let met = move |plan: &[&Action], _: &Report| {
             of_kind::<CreateVeth>(plan).any(|veth| flat(&veth.peer.vlans) == flat(&vlans))

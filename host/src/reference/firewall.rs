@@ -6,14 +6,14 @@ use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::{Look, ZoneQuery};
 use crate::plan::Demand;
-use crate::policy::Capability;
+use crate::policy::{Capability, Grants};
 use crate::value::{Kind, Report};
 use std::net::IpAddr;
 
 /// The rules are for the addresses in `prevResult`.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Chained),
-    capabilities: Some(&[Capability::Filter, Capability::Observe]),
+    capabilities: Some(&[&[Capability::Filter, Capability::Observe]]),
     remains: Some(remains),
     demands,
     no_previous: "missing prevResult from earlier plugin",
@@ -21,8 +21,8 @@ pub const TYPE: Type = Type {
 };
 
 /// `ingressPolicy` isolates the bridge for each family of which the container has an address.
-fn demands(_: &Request, config: &Config, previous: Option<&Report>) -> Vec<Demand> {
-    let Some(isolates_within) = config.firewall(previous).isolates_within else { return Vec::new() };
+pub fn demands(grants: &Grants, _: &Config, previous: Option<&Report>) -> Vec<Demand> {
+    let Some(isolates_within) = grants.own.firewall.isolates_within else { return Vec::new() };
     let previous = previous.cloned().unwrap_or_default();
     let bridge = previous.passed.first().map(|first| first.name.clone()).unwrap_or_default();
     let met = move |plan: &[&Action], _: &Report| {

@@ -16,6 +16,8 @@ pub struct Identity {
     pub kind: Kind,
     /// The type.
     of_type: String,
+    /// The type of the manifest, where the file name says another one.
+    also: Option<String>,
 }
 
 impl Identity {
@@ -52,13 +54,17 @@ impl Identity {
                     format!("plugin {:?} is of kind {own}, and its component claims {kind}", name.as_str());
                 Err(CniError::new(ErrorKind::KindDenied, msg))
             }
-            _ => Ok(Identity { kind, of_type: of_type.to_owned() }),
+            _ => {
+                let also = claimed.filter(|claimed| *claimed != of_type).map(str::to_owned);
+                Ok(Identity { kind, of_type: of_type.to_owned(), also })
+            }
         }
     }
 
     /// The identity of the plugin that the name stands for.
     pub fn named(name: &PluginName) -> Self {
-        Identity { kind: of(name.as_str()).kind.unwrap_or(Kind::Main), of_type: name.as_str().to_owned() }
+        let kind = of(name.as_str()).kind.unwrap_or(Kind::Main);
+        Identity { kind, of_type: name.as_str().to_owned(), also: None }
     }
 
     /// The type.
@@ -69,6 +75,13 @@ impl Identity {
     /// What is known about the type.
     pub fn known(&self) -> &'static Type {
         of(&self.of_type)
+    }
+
+    /// What is known about the shipped types that the plugin has: none for a plugin of another type, and two where the file
+    /// name and the manifest say different ones.
+    pub fn shipped(&self) -> Vec<&'static Type> {
+        let types = [Some(&self.of_type), self.also.as_ref()].into_iter().flatten();
+        types.filter(|of_type| TYPES.contains(&of_type.as_str())).map(|of_type| of(of_type)).collect()
     }
 
     /// The kind of the plugin in a request. Its place in the request bounds what a component may claim: under `ipam` it

@@ -4,13 +4,16 @@ use crate::cni::named::{Names, NamingKey};
 use crate::policy::Capability;
 use crate::value::Kind;
 
-/// The capabilities of a kind.
-pub fn capabilities(kind: Kind) -> &'static [Capability] {
-    use Capability::{Addresses, Delegate, Leases, Links, Nat, Observe, Routes, Sysctls};
+/// What every plugin that makes or changes links needs.
+pub const LINKS: &[Capability] =
+    &[Capability::Links, Capability::Addresses, Capability::Routes, Capability::Sysctls, Capability::Observe];
+
+/// The capabilities of a kind, in groups.
+pub fn capabilities(kind: Kind) -> &'static [&'static [Capability]] {
     match kind {
-        Kind::Main => &[Links, Addresses, Routes, Sysctls, Nat, Delegate, Observe],
-        Kind::Ipam => &[Leases, Observe],
-        Kind::Chained => &[Links, Addresses, Routes, Sysctls, Observe],
+        Kind::Main => &[LINKS, &[Capability::Delegate, Capability::Nat]],
+        Kind::Ipam => &[&[Capability::Leases, Capability::Observe]],
+        Kind::Chained => &[LINKS],
     }
 }
 

@@ -11,7 +11,7 @@ use crate::value::{IfName, Kind, LinkRef, Netns};
 /// The plugin uses `lo`, which every container has.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Chained),
-    capabilities: Some(&[Capability::Links, Capability::Observe]),
+    capabilities: Some(&[&[Capability::Links, Capability::Observe]]),
     remains: Some(remains),
     ..Type::OTHER
 };

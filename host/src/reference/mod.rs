@@ -22,7 +22,7 @@ mod page;
 
 pub use identity::Identity;
 pub use list::{TYPES, of};
-pub use types::Type;
+pub use types::{Demands, Type};
 
 use crate::cni::named::NamingKey;
 use crate::cni::{Config, Request};
@@ -34,13 +34,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The capabilities of a plugin at the place that its kind has.
-pub fn capabilities(identity: &Identity) -> &'static [Capability] {
-    identity.known().capabilities.unwrap_or(kinds::capabilities(identity.kind))
+pub fn capabilities(identity: &Identity) -> BTreeSet<Capability> {
+    identity.known().capabilities_as(identity.kind)
 }
 
 /// The keys of the configuration that name something for a plugin. For a main plugin, those of its IPAM plugin are added.
 pub fn keys(identity: &Identity) -> &'static [NamingKey] {
-    identity.known().keys.unwrap_or(kinds::keys(identity.kind))
+    identity.known().keys_as(identity.kind)
 }
 
 /// What a request may use. `identity` is that of its plugin.
@@ -67,30 +67,24 @@ fn type_grants(
         known if known.kind.is_none_or(|own| own == kind) => known,
         _ => &Type::OTHER,
     };
-    let ipam = match kind {
-        Kind::Main => config.ipam_type().map(of),
-        Kind::Ipam => Some(known),
-        Kind::Chained => None,
-    };
-    let of_ipam = |ipam: &Type| ipam.keys.unwrap_or(kinds::keys(Kind::Ipam));
-    let keys = known.keys.unwrap_or(kinds::keys(kind)).iter().filter(|_| kind != Kind::Ipam);
-    let keys: Vec<_> = keys.chain(ipam.map(of_ipam).into_iter().flatten()).copied().collect();
-    let named = config.named(&request.args, &keys);
-    let is_ipam = ipam.is_some();
+    let ipam = config.ipam_type().filter(|_| kind == Kind::Main).map(of);
+    let of_ipam = ipam.map(|ipam| ipam.keys_as(Kind::Ipam)).unwrap_or_default();
+    let named = config.named(&request.args, &[known.keys_as(kind), of_ipam].concat());
     let link = config.link(&request.args);
     TypeGrants {
         kind,
-        capabilities: known.capabilities.unwrap_or(kinds::capabilities(kind)),
+        capabilities: known.capabilities_as(kind),
         is_gateway: kind == Kind::Main && (known.is_gateway)(&link),
         makes_pairs: kind == Kind::Main && known.makes_pairs,
-        delegated: match ipam.filter(|known| known.kind == Some(Kind::Ipam)) {
-            Some(known) => known.capabilities.unwrap_or(kinds::capabilities(Kind::Ipam)),
-            None => kinds::capabilities(Kind::Ipam),
+        delegated: {
+            let of_its_kind = ipam.filter(|known| known.kind == Some(Kind::Ipam));
+            of_its_kind.unwrap_or(&Type::OTHER).capabilities_as(Kind::Ipam)
         },
         links: named.links,
         addresses: named.addresses,
         sets: named.sets,
         delegate: config.ipam_type().filter(|_| kind == Kind::Main).map(str::to_owned),
+        vlans: link.vlans(),
         link,
         sysctls: match known.sets_sysctls {
             true => config.sysctls(&request.attachment.interface).into_keys().collect(),
@@ -99,7 +93,8 @@ fn type_grants(
         ports: config.ports(),
         firewall: config.firewall(previous),
         files: {
-            let own = config.resolv_conf().filter(|_| is_ipam).map(PathBuf::from);
+            let own =
+                config.resolv_conf().filter(|_| kind == Kind::Ipam || ipam.is_some()).map(PathBuf::from);
             own.into_iter().chain(known.files.iter().map(PathBuf::from)).collect()
         },
         data_dirs: host_local::data_dirs(config),
@@ -111,15 +106,25 @@ fn type_grants(
     }
 }
 
-/// What the configuration demands of the plan of its plugin.
+/// What the configuration demands of the plan of its plugin. Of a shipped type it is what that type has to do; the name
+/// and the manifest may say two types. Of any other plugin it is what any shipped type would have to do, and not binding.
 pub fn demands(
-    request: &Request,
+    grants: &Grants,
     config: &Config,
     previous: Option<&Report>,
     identity: &Identity,
 ) -> Vec<Demand> {
-    match config.is_ipam(&request.plugin) {
-        true => Vec::new(),
-        false => (identity.known().demands)(request, config, previous),
+    if grants.own.kind == Kind::Ipam {
+        return Vec::new();
+    }
+    let of = |demands: Demands| demands(grants, config, previous);
+    let shipped = identity.shipped();
+    match shipped.is_empty() {
+        true => OF_ANY.into_iter().flat_map(of).map(Demand::not_binding).collect(),
+        false => shipped.into_iter().map(|known| known.demands).flat_map(of).collect(),
     }
 }
+
+/// What the keys of the configuration demand, whatever the plugin is: `policy::DemandKey` has the keys.
+const OF_ANY: [Demands; 5] =
+    [bridge::of_link, firewall::demands, portmap::demands, bandwidth::demands, tuning::demands];

@@ -1,6 +1,6 @@
 //! The page of what each plugin may do by default. It is made of the code, so it cannot say anything else.
 
-use super::{Identity, TYPES, capabilities, demands, keys};
+use super::{Identity, TYPES, capabilities, demands, grants, keys};
 use crate::cni::config;
 use crate::cni::{Command, Request};
 use crate::value::{Attachment, ContainerId, IfName, Kind, NetworkName, PluginName};
@@ -49,8 +49,11 @@ fn demanding_keys(plugin: &PluginName, identity: &Identity) -> Vec<String> {
     let text = DEMANDING.replace("TYPE", plugin.as_str());
     let config = config::decode(text.as_bytes()).unwrap();
     let previous = config.previous().unwrap();
-    let demands = demands(&request(plugin, &text), &config, previous.as_ref(), identity);
-    demands.iter().map(|demand| format!("`{}`", demand.key())).collect()
+    let request = request(plugin, &text);
+    let grants = grants(&request, &config, previous.as_ref(), &Default::default(), identity);
+    let demands = demands(&grants, &config, previous.as_ref(), identity);
+    let binding = demands.iter().filter(|demand| demand.is_binding());
+    binding.map(|demand| format!("`{}`", demand.key())).collect()
 }
 
 fn row(title: &str, plugin: &str, kind: Option<Kind>) -> String {

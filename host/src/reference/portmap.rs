@@ -6,13 +6,13 @@ use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
-use crate::policy::Capability;
+use crate::policy::{Capability, Grants};
 use crate::value::{Backend, IfName, Interface, Ip, Kind, Report, derive};
 
 /// The name of the iptables chain derives from network and container. The nftables rules have the container ID.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Chained),
-    capabilities: Some(&[Capability::Nat, Capability::Sysctls, Capability::Observe]),
+    capabilities: Some(&[&[Capability::Nat, Capability::Sysctls, Capability::Observe]]),
     routes_localnet: true,
     remains: Some(remains),
     demands,
@@ -21,10 +21,10 @@ pub const TYPE: Type = Type {
 
 /// All mappings, for the first address of each family of the container: a mapping that is left out may leave the host's
 /// port to somebody else.
-fn demands(request: &Request, config: &Config, previous: Option<&Report>) -> Vec<Demand> {
-    let mappings = config.ports().mappings;
+pub fn demands(grants: &Grants, _: &Config, previous: Option<&Report>) -> Vec<Demand> {
+    let mappings = grants.own.ports.mappings.clone();
     let previous = previous.cloned().unwrap_or_default();
-    let of_interface = own(&request.attachment.interface, &previous);
+    let of_interface = own(&grants.attachment.interface, &previous);
     let first = |v4: bool| of_interface.iter().find(|ip| ip.address.is_ipv4() == v4).map(|ip| ip.address);
     let addresses: Vec<_> = [first(true), first(false)].into_iter().flatten().collect();
     if mappings.is_empty() || addresses.is_empty() {

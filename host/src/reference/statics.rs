@@ -8,7 +8,7 @@ use crate::value::Kind;
 /// The addresses are those of the configuration, or those that whoever starts the container chooses.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Ipam),
-    capabilities: Some(&[Capability::Observe]),
+    capabilities: Some(&[&[Capability::Observe]]),
     keys: Some(&[
         NamingKey { path: "ipam.addresses", names: Names::Addresses },
         NamingKey { path: "args.cni.ips", names: Names::ChosenAddresses },

@@ -7,7 +7,7 @@ use crate::apply::StateDir;
 use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
-use crate::policy::Capability;
+use crate::policy::{Capability, Grants};
 use crate::value::{Attachment, Kind, LinkRef, Netns, Report, SysctlKey, derive, place};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The plugin reads a list of allowed parameters.
 pub const TYPE: Type = Type {
     kind: Some(Kind::Chained),
-    capabilities: Some(&[Capability::Links, Capability::Sysctls, Capability::Observe]),
+    capabilities: Some(&[&[Capability::Links, Capability::Sysctls, Capability::Observe]]),
     sets_sysctls: true,
     files: &["/etc/cni/tuning/allowlist.conf"],
     remains: Some(remains),
@@ -24,8 +24,8 @@ pub const TYPE: Type = Type {
 };
 
 /// Every configured parameter, with its value.
-fn demands(request: &Request, config: &Config, _: Option<&Report>) -> Vec<Demand> {
-    let sysctls = config.sysctls(&request.attachment.interface);
+pub fn demands(grants: &Grants, config: &Config, _: Option<&Report>) -> Vec<Demand> {
+    let sysctls = config.sysctls(&grants.attachment.interface);
     if sysctls.is_empty() {
         return Vec::new();
     }

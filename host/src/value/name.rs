@@ -168,7 +168,9 @@ impl TryFrom<String> for Mac {
         let mut bytes = [0; 6];
         let mut parts = value.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|p| p.len() == 2).and_then(|p| u8::from_str_radix(p, 16).ok());
+            // `from_str_radix` alone accepts a sign.
+            let is_byte = |p: &&str| p.len() == 2 && p.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let part = parts.next().filter(is_byte).and_then(|p| u8::from_str_radix(p, 16).ok());
             *byte = part.ok_or_else(|| bad_mac(&value))?;
         }
         if parts.next().is_some() { Err(bad_mac(&value)) } else { Ok(Mac(bytes)) }

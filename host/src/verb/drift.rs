@@ -139,6 +139,7 @@ impl Drift {
             unreadable: Vec::new(),
             violations: Vec::new(),
             tolerated: Vec::new(),
+            warnings: &[],
             remedy: None,
             beyond: self.beyond.clone(),
         }

@@ -28,6 +28,7 @@ pub struct DryPlan {
     states: Vec<Found>,
     violations: Vec<Violation>,
     tolerated: Vec<Violation>,
+    warnings: Vec<String>,
     demands: Vec<&'static str>,
     rest: Option<String>,
     policy: Arc<Policy>,
@@ -54,19 +55,19 @@ pub fn plan(
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
     let mut machine = node.machine(netns, true);
     let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
-    let demands = reference::demands(request, config, previous.as_ref(), &identity);
+    let demands = reference::demands(&grants, config, previous.as_ref(), &identity);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
         planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
     let mut states = states(&draft.entries, &mut machine);
     let digest = plan::digest(draft.entries.iter(), &draft.report);
     // A plan that ends at a native delegate is not whole.
     let demands = if opaque.is_some() { Vec::new() } else { demands };
-    let violations = match plan::check(draft.clone(), &[], &grants, &demands) {
+    let (violations, warnings) = match plan::check(draft.clone(), &[], &grants, &demands) {
         Ok(plan) => {
             tolerated.extend_from_slice(plan.tolerated());
-            Vec::new()
+            (Vec::new(), plan.warnings().to_vec())
         }
-        Err(violations) => violations,
+        Err(violations) => (violations, Vec::new()),
     };
     let rest = opaque.map(|delegate| {
         let rest =
@@ -76,9 +77,9 @@ pub fn plan(
         states.push(Found::Absent);
         rest
     });
-    let demands = demands.iter().map(Demand::key).collect();
+    let demands = demands.iter().filter(|demand| demand.is_binding()).map(Demand::key).collect();
     let policy = Arc::clone(policy);
-    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, demands, rest, policy })
+    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, warnings, demands, rest, policy })
 }
 
 /// The present state for each action.
@@ -110,6 +111,7 @@ impl DryPlan {
             unreadable: self.draft.unreadable.iter().map(|query| query.question().subject()).collect(),
             violations: self.violations.iter().map(Violation::text).collect(),
             tolerated: self.tolerated.iter().map(Violation::text).collect(),
+            warnings: &self.warnings,
             remedy: self.remedy(request),
         }
     }

@@ -1,5 +1,5 @@
 ;; Lets the host forward packets, while a native bridge waits for its address.
 ;; as: host-local
 ;; code: 100
-;; told: plugin "host-local", an IPAM plugin, has no capability `sysctls`
+;; told: plugin "host-local" is of kind ipam and has no capability `sysctls`
 (call $sysctls.enable-forwarding (i32.const 1))

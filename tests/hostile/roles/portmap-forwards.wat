@@ -1,5 +1,5 @@
 ;; Lets the host forward the container's packets, as the plugin firewall does.
 ;; as: portmap
 ;; code: 100
-;; told: plugin "portmap", a chained plugin, has no capability `filter`
+;; told: plugin "portmap" is of kind chained and has no capability `filter`
 (call $filter.allow-forward (address 10.15.20.3) (text "CNI-ADMIN"))

@@ -2,5 +2,5 @@
 ;; as: tuning
 ;; config: {"ipam": {"type": "host-local", "subnet": "10.15.20.0/24"}}
 ;; code: 100
-;; told: plugin "tuning", a chained plugin, has no capability `delegate`
+;; told: plugin "tuning" is of kind chained and has no capability `delegate`
 (call $delegate.add (text "host-local") (i32.const 512))

@@ -2,6 +2,6 @@
 ;; as: tuning
 ;; config: {"ipam": {"type": "host-local", "subnet": "10.15.20.0/24"}}
 ;; code: 100
-;; told: plugin "tuning", a chained plugin, has no capability `leases`
+;; told: plugin "tuning" is of kind chained and has no capability `leases`
 (call $leases.store.open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
 (call $leases.store.reserve (i32.load (i32.const 516)) (address 10.15.20.77) (i32.const 0))

@@ -204,14 +204,27 @@ impl Kind for SetLink {
             return Vec::new();
         }
         let link = self.link.clone();
-        match (undoing.done.old(), &self.attribute) {
-            (Some(Old::Attribute(old)), set) => {
-                vec![RestoreLink { link, set: Some(set.clone()), old: old.clone() }.into()]
+        match undoing.done.old() {
+            Some(Old::Attribute(old)) => {
+                vec![RestoreLink { link, set: Some(self.attribute.clone()), old: old.clone() }.into()]
             }
-            (Some(Old::Mtu(old)), LinkAttribute::Mtu(set)) => {
-                vec![RestoreMtu { link, set: *set, old: old.clone() }.into()]
-            }
-            _ => Vec::new(),
+            Some(Old::Mtu(old)) => match self.attribute {
+                LinkAttribute::Mtu(set) => vec![RestoreMtu { link, set, old: old.clone() }.into()],
+                LinkAttribute::Mac(_)
+                | LinkAttribute::Promiscuous(_)
+                | LinkAttribute::AllMulticast(_)
+                | LinkAttribute::QueueLength(_)
+                | LinkAttribute::Alias(_)
+                | LinkAttribute::Port(_) => Vec::new(),
+            },
+            Some(
+                Old::Sysctl(_)
+                | Old::LastReserved(_)
+                | Old::Address(_)
+                | Old::Shared(_)
+                | Old::QueueLength(_),
+            )
+            | None => Vec::new(),
         }
     }
 

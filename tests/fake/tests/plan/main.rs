@@ -12,6 +12,7 @@ use wasm_cni::value::{
 };
 
 mod chained;
+mod demands;
 mod file;
 mod lies;
 mod questions;
@@ -261,6 +262,20 @@ fn a_result_contains_only_what_belongs_to_the_attachment() {
         assert_eq!(violations.len(), number, "{violations:?}");
         assert_eq!((violations[0].action.as_str(), violations[0].plugin.as_str()), (action, "bridge"));
     }
+}
+
+#[test]
+fn the_gateway_of_a_vlan_is_not_on_the_bridge_itself() {
+    let refused = |config: &str| {
+        let config = config::decode(config.as_bytes()).unwrap();
+        let identity = Identity::named(&request().plugin);
+        let grants = reference::grants(&request(), &config, None, &Default::default(), &identity);
+        let violations = check(plan(), &[], &grants, &[]).err().unwrap_or_default();
+        let rules = violations.into_iter().map(|violation| violation.refusal.rule);
+        rules.filter(|rule| rule.contains("the gateway of a VLAN is on the link of the VLAN")).count()
+    };
+    assert_eq!(refused(&CONFIG.replace("\"ipMasq\"", "\"vlan\": 5, \"ipMasq\"")), 1);
+    assert_eq!(refused(CONFIG), 0);
 }
 
 #[test]

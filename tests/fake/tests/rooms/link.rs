@@ -9,10 +9,10 @@ use wasm_cni::action::{
     LinkAttribute, RestoreLink, SetDown, SetLink, SetPromiscuous, SetUp, Settle, Undo, VethPeer,
 };
 use wasm_cni::machine::errno::chain;
-use wasm_cni::machine::port::{Address, Look, Request, in_container, on_host};
+use wasm_cni::machine::port::{Address, Look, Machine, Request, in_container, on_host};
 use wasm_cni::value::{LinkFact, LinkIdentity, LinkRef, Netns, SysctlKey};
 use wasm_cni_fake::FakeMachine;
-use wasm_cni_plans::play::{index, link, mac, name, read, send, undo, with, write};
+use wasm_cni_plans::play::{index, link, mac, name, perform, read, send, undo, with, write};
 
 pub fn inside() -> LinkRef {
     in_container(&name("eth0"))
@@ -234,6 +234,27 @@ fn the_old_value_of_an_attribute_reaches_the_effect() {
     assert_eq!(left(&restore(set, old.clone()), &mut machine), text);
     let requests = retracted(&restore(None, old), &mut machine);
     assert_eq!(requests, [[Request::SetMtu(index, 1300)]]);
+}
+
+/// The kernel takes IPv6 from a link with an MTU below 1280. Undo does not know which addresses and routes it had.
+#[test]
+fn undo_of_a_small_mtu_restores_the_parameters_of_ipv6_and_no_address() {
+    let eth0 = inside();
+    let addresses = ["10.1.0.2/24", "fd00::2/64"].map(|address| address.parse().unwrap());
+    let mut machine = with([LinkFact { addresses: addresses.into(), ..link(eth0.clone(), "veth", 2) }]);
+    let key = SysctlKey::parse("net/ipv6/conf/eth0/accept_dad").unwrap();
+    machine.set_sysctl(Netns::Container, &key, "0").unwrap();
+    let small = SetLink { link: eth0.clone(), attribute: LinkAttribute::Mtu(1279) };
+    let effect = perform(&mut machine, small.clone()).unwrap();
+    assert!(machine.sysctl(Netns::Container, &key).is_err(), "there is no IPv6");
+    let undoing = Undoing { done: Done::Effect(&effect), why: Reason::Rollback, own: &[], others: &[] };
+    for one in small.undos(&undoing) {
+        assert!(matches!(undo(&mut machine, one), Undone::Done));
+    }
+    let found = machine.link(&eth0).unwrap().unwrap();
+    assert_eq!((found.mtu, machine.sysctl(Netns::Container, &key).unwrap().as_str()), (1500, "0"));
+    let left = machine.addresses(Netns::Container, Some(found.index)).unwrap();
+    assert_eq!(left.iter().map(|one| one.address).collect::<Vec<_>>(), [addresses[0]]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! drop 7
 //! move 3 1
 //! replace 10.1.2.2 10.1.2.1
+//! lease 10.1.2.2 10.1.2.200
 //! fail 7
 //! ```
 
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use wasm_cni::value::derive;
 
 /// Changes a plan as a line says. A line that makes no sense changes nothing.
 pub fn change(plan: &mut Value, line: &str) {
@@ -26,6 +28,7 @@ pub fn change(plan: &mut Value, line: &str) {
     match (word, place, json) {
         ("set", _, Some(value)) => set(plan, first, value),
         ("replace", ..) if !first.is_empty() => replace(plan, first, second),
+        ("lease", ..) if !first.is_empty() => lease(plan, first, second),
         (word, Some(place), json) => {
             let Some(entries) = plan["entries"].as_array_mut() else { return };
             match (word, json) {
@@ -63,6 +66,27 @@ fn replace(value: &mut Value, old: &str, new: &str) {
         Value::Array(list) => list.iter_mut().for_each(|value| replace(value, old, new)),
         Value::Object(object) => object.values_mut().for_each(|value| replace(value, old, new)),
         _ => {}
+    }
+}
+
+/// Leases another address in place of one, and gives neither to the container: what policy then refuses, it refuses for
+/// the lease.
+fn lease(plan: &mut Value, old: &str, new: &str) {
+    let has = |value: &Value| {
+        let mut leaves = Vec::new();
+        paths(value, "///".to_owned(), &mut leaves);
+        leaves.iter().any(|(_, leaf)| leaf.as_str().is_some_and(|text| text.split('/').next() == Some(old)))
+    };
+    if let Some(entries) = plan["entries"].as_array_mut() {
+        entries.retain(|entry| entry["action"].get("reserve-lease").is_some() || !has(entry));
+        for leased in
+            entries.iter_mut().filter_map(|entry| entry.pointer_mut("/action/reserve-lease/address"))
+        {
+            replace(leased, old, new);
+        }
+    }
+    if let Some(ips) = plan["report"]["ips"].as_array_mut() {
+        ips.retain(|ip| !has(ip));
     }
 }
 
@@ -107,7 +131,7 @@ pub fn generated(seed: u64) -> String {
         let count = [1, 1, 1, 2, 2, 3, 4, 6][dice.below(8)];
         for _ in 0..count {
             let line = line(&plan, &scene, words, &mut dice);
-            change(&mut plan, &line);
+            line.lines().for_each(|line| change(&mut plan, line));
             input += &format!("\n{line}");
         }
         if dice.below(16) == 0 {
@@ -141,7 +165,7 @@ pub fn changed(input: &str, seed: u64) -> String {
 
 fn line(plan: &Value, scene: &Scene, words: &Words, dice: &mut Dice) -> String {
     let entries = plan["entries"].as_array().map_or(0, Vec::len);
-    match dice.below(12) {
+    match dice.below(16) {
         0 => format!("drop {}", dice.below(entries)),
         1 => format!("move {} {}", dice.below(entries), dice.below(entries)),
         2 => {
@@ -176,11 +200,48 @@ fn line(plan: &Value, scene: &Scene, words: &Words, dice: &mut Dice) -> String {
             let (old, new) = if is_address { (bare(&old), bare(&new)) } else { (old, new) };
             format!("replace {old} {new}")
         }
+        // One of the few addresses among all values.
+        6 | 7 => {
+            let mut all = Vec::new();
+            paths(plan, String::new(), &mut all);
+            let addresses = all.iter().filter_map(|(path, leaf)| {
+                let text = leaf.as_str()?;
+                Some((path, text, text.parse::<IpNetwork>().ok()?))
+            });
+            let addresses: Vec<_> = addresses.collect();
+            let shifted = dice.of(&addresses).and_then(|(path, text, old)| {
+                let new = neighbour(*old, scene, dice)?;
+                let new = if text.contains('/') { new.to_string() } else { new.ip().to_string() };
+                Some(format!("set {path} {}", json!(new)))
+            });
+            shifted.unwrap_or_else(|| "drop 0".to_owned())
+        }
+        8 => leased_elsewhere(plan, scene, dice).unwrap_or_else(|| "drop 0".to_owned()),
         _ => {
             let (pointer, value) = other(plan, scene, words, dice);
             format!("set {pointer} {value}")
         }
     }
+}
+
+/// The lease of an address somewhere in or near its network, which the container then does not get. One line or two.
+fn leased_elsewhere(plan: &Value, scene: &Scene, dice: &mut Dice) -> Option<String> {
+    let entries = plan["entries"].as_array()?.iter();
+    let leases: Vec<&str> =
+        entries.filter_map(|entry| entry.pointer("/action/reserve-lease/address")?.as_str()).collect();
+    let text = *dice.of(&leases)?;
+    let old: IpAddr = text.parse().ok()?;
+    let networks: Vec<IpNetwork> = scene.others.networks().filter(|network| network.contains(old)).collect();
+    let network = dice.of(&networks).copied().unwrap_or(old.into());
+    let new = match dice.below(3) {
+        0 => moved(network.network(), u8::try_from(dice.below(256)).unwrap_or_default()),
+        1 => neighbour(IpNetwork::new(old, network.prefix()).ok()?, scene, dice)?.ip(),
+        _ => moved(old, u8::try_from(dice.below(256)).unwrap_or_default()),
+    };
+    // The Ethernet address of the container follows from its IPv4 address, or else from the attachment.
+    let of_address = derive::mac_of(&[old.into()])
+        .map(|mac| format!("\nreplace {mac} {}", derive::mac(&scene.grants.attachment, "container")));
+    Some(format!("lease {old} {new}{}", of_address.unwrap_or_default()))
 }
 
 /// A place of a plan, and another value for it.

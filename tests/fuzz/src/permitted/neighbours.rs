@@ -145,7 +145,7 @@ impl Neighbours {
     pub fn attach_one(&mut self, own: &Attachment, config: Value, previous: Option<Value>) -> Value {
         let (request, config, grants) = asked(own, config, previous);
         let (draft, grants) = self.plan(&request, grants);
-        let demands = demands(&request, &config);
+        let demands = demands(&request, &config, &grants);
         let plan = plan::check(draft.clone(), &[], &grants, &demands).expect("an honest plan");
         self.apply(&request, &plan, &draft.report);
         let text =
@@ -184,7 +184,7 @@ impl Neighbours {
         state: TempDir,
     ) -> Scene {
         let before = self.machine.clone();
-        let checked = plan::check(draft.clone(), &[], &grants, &demands(&request, &config));
+        let checked = plan::check(draft.clone(), &[], &grants, &demands(&request, &config, &grants));
         let checked = checked.unwrap_or_else(|refused| panic!("{refused:?}: {}", request.config));
         // The journal of the trial is not one of the others.
         let trial = TempDir::new().expect("a folder for journals");

@@ -8,7 +8,7 @@ use wasm_cni::cni::Config;
 use wasm_cni::plan::DraftPlan;
 use wasm_cni::policy::Grants;
 use wasm_cni::reference::host_local;
-use wasm_cni::value::{Attachment, Mac, Netns, Report, derive};
+use wasm_cni::value::{Attachment, Mac, Netns, Range, Report, derive};
 
 /// Addresses that nobody on the machine has: the way to them is the uplink's.
 const FAR: [&str; 8] =
@@ -37,7 +37,8 @@ pub struct Others {
     ports: BTreeSet<String>,
     /// The beginnings of lines of the attachment's lease stores.
     stores: Vec<String>,
-    sets: usize,
+    /// The range sets of the configuration.
+    sets: Vec<Vec<Range>>,
     owner: String,
     saved: String,
 }
@@ -109,11 +110,16 @@ impl Others {
                 .iter()
                 .map(|store| format!("leases {}: ", store.directory().display()))
                 .collect(),
-            sets: grants.own.sets.len().max(1),
+            sets: grants.own.sets.clone(),
             owner: format!(" = {} {}", own.container, own.interface),
             saved: format!("/{}: ", derive::saved_link(own)),
         }
         .checked(honest)
+    }
+
+    /// The networks of the attachment's addresses.
+    pub fn networks(&self) -> impl Iterator<Item = IpNetwork> {
+        self.networks.iter().copied()
     }
 
     /// See [`Others`]: addresses that are not the attachment's.
@@ -216,19 +222,26 @@ impl Others {
             let Some(rest) = store else { return Err("a lease is in another store") };
             if let Some((set, _)) = rest.strip_prefix("last ").and_then(|rest| rest.split_once(" = ")) {
                 return ok(
-                    set.parse::<usize>().is_ok_and(|set| set < self.sets),
+                    set.parse::<usize>().is_ok_and(|set| set < self.sets.len().max(1)),
                     "there is no such range set",
                 );
             }
+            // Its removal was the call that failed; whoever locks the store next removes it.
+            let temporary = rest.strip_prefix("file .").and_then(|rest| rest.split_once(".new"));
+            let rest = temporary.map_or(rest.to_owned(), |(address, owner)| format!("{address}{owner}"));
             let Some(address) = rest.strip_suffix(&self.owner) else {
                 return Err("a lease is of another owner");
             };
             let address = address.parse::<IpAddr>().map_err(|_| "it is no lease")?;
             ok(!self.addresses.contains(&address), "an address of others is leased")?;
-            return ok(
+            ok(
                 self.networks.iter().any(|network| network.contains(address)),
                 "it is leased from another network",
-            );
+            )?;
+            let is_in =
+                |range: &Range| range.first <= address && address <= range.last && address != range.gateway;
+            let is_lease = self.sets.is_empty() || self.sets.iter().flatten().any(is_in);
+            return ok(is_lease, "it is leased outside of the ranges");
         }
         if line.starts_with("file ") {
             return ok(line.contains(&self.saved), "a file of others is written");

@@ -203,12 +203,12 @@ impl Scene {
 
     /// What the configuration demands.
     pub fn demands(&self) -> Vec<plan::Demand> {
-        demands(&self.request, &self.config)
+        demands(&self.request, &self.config, &self.grants)
     }
 }
 
 /// What a configuration demands.
-pub fn demands(request: &Request, config: &Config) -> Vec<plan::Demand> {
+pub fn demands(request: &Request, config: &Config, grants: &Grants) -> Vec<plan::Demand> {
     let previous = config.previous().unwrap_or_default();
-    reference::demands(request, config, previous.as_ref(), &Identity::named(&request.plugin))
+    reference::demands(grants, config, previous.as_ref(), &Identity::named(&request.plugin))
 }

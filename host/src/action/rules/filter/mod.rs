@@ -150,12 +150,16 @@ impl Kind for FilterRule {
                 let rule = "the administrator's chain is the one that the configuration names";
                 [required(is_named, rule), check.own(single(*address))].concat()
             }
-            FilterRule::Isolate { bridge, within, .. } => {
+            FilterRule::Isolate { is_ipv4, bridge, within } => {
                 let is_first = firewall.bridge.as_deref() == Some(bridge.as_str());
                 let rule = "only a bridge of the host that is prevResult's first interface is isolated";
                 let is_asked_for = firewall.isolates_within == Some(*within);
                 let asked = required(is_asked_for, "the configuration has another `ingressPolicy`");
-                [required(is_first, rule), asked].concat()
+                // Others of the bridge may have addresses of the other family, and a configuration of their own.
+                let rule_of_family =
+                    "a bridge is isolated for a family of which the container has an address";
+                let of_family = required(check.has_family(*is_ipv4), rule_of_family);
+                [required(is_first, rule), asked, of_family].concat()
             }
             FilterRule::TrustSource { address, zone } => {
                 let is_named = firewall.zone == *zone;
