@@ -57,6 +57,50 @@ fn an_attachment_in_flight_keeps_all_that_it_has() {
     machine.sh("ip netns exec third ping -c 1 -W 3 10.15.20.2");
 }
 
+/// libcni encodes an empty list as `null`. CRI-O sends one after a reboot, when no pod is valid any more.
+#[test]
+fn gc_with_a_list_that_is_null_keeps_nothing_as_an_empty_one() {
+    let machine = machine();
+    gc(Value::Null).ok(&machine);
+    assert_eq!(
+        machine.sh("ls /run/wasm-cni/attachments; ls /var/lib/cni/networks/mybridge"),
+        "last_reserved_ip.0\nlock\n"
+    );
+    assert_eq!(
+        machine.sh("iptables -t nat -S | grep -c CNI || true; ip -o link | grep -c veth || true"),
+        "0\n0\n"
+    );
+}
+
+/// cnitool has no list. Every plugin of the chain gets the call.
+#[test]
+fn gc_of_a_chain_without_a_list_is_one_message_and_removes_nothing() {
+    let machine = machine();
+    let before = machine.snapshot();
+    let refused = |plugin: &str| {
+        let mut config: Value = serde_json::from_str(&walkthrough("1.1.0")).unwrap();
+        config["type"] = json!(plugin);
+        if plugin != "bridge" {
+            config.as_object_mut().unwrap().remove("ipam");
+        }
+        let call = Call::new(&dist(), plugin, "GC", &config.to_string());
+        call.env("CNI_CONTAINERID", "").env("CNI_NETNS", "").env("CNI_IFNAME", "").run(&machine)
+    };
+    let replies = ["bridge", "portmap", "firewall", "tuning", "bandwidth"].map(refused);
+    let failures: Vec<&str> =
+        replies.iter().filter(|r| r.code != Some(0)).map(|r| r.stdout.as_str()).collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(failures[0].contains("GC needs cni.dev/valid-attachments: nothing was removed"), "{failures:?}");
+    for chained in &replies[1..] {
+        assert!(
+            chained.stdout.is_empty() && chained.stderr.contains("nothing was removed"),
+            "{}",
+            chained.stderr
+        );
+    }
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
 #[test]
 fn a_dry_run_shows_what_goes_and_changes_nothing() {
     let machine = machine();
