@@ -352,3 +352,27 @@ fn a_bridge_of_the_operators_keeps_what_was_never_set() {
         }
     }
 }
+
+#[test]
+fn a_gateway_without_an_address_is_refused_before_anything_is_done() {
+    let machine = machine(&["a"]);
+    let before = machine.snapshot();
+    let ipam = json!({"type": "static", "addresses": [{"address": "10.1.2.2/24", "gateway": "0.0.0.0"}]});
+    let (code, msg, _) = call("ADD", &network(json!({"isGateway": true, "ipam": ipam})), "a").error(&machine);
+    assert_eq!(code, 999);
+    assert!(msg.starts_with("gateway 0.0.0.0 of 10.1.2.2/24 cannot be an address of the bridge"), "{msg}");
+    assert_eq!(machine.changes(&before), NOTHING);
+}
+
+/// The kernel of a container host may lack it.
+#[test]
+fn a_kernel_that_cannot_filter_by_vlan_is_named() {
+    let machine = machine(&["a"]);
+    if machine.try_sh("ip link add v0 type bridge vlan_filtering 1").status.success() {
+        // The vm of `cargo xtask vm` has it: nothing is refused.
+        return;
+    }
+    let (_, msg, _) = call("ADD", &network(json!({"vlan": 5, "isGateway": false})), "a").error(&machine);
+    let expected = r#"could not add "br0": operation not supported: the kernel cannot filter by VLAN"#;
+    assert!(msg.contains(expected), "{msg}");
+}

@@ -75,6 +75,8 @@ fn a_file_that_is_no_component_gives_a_one_line_error_however_large() {
         (vec![0; 100 << 20], "larger than 64 MiB"),
         (b"\0asm\x0d\0\x01\0".iter().chain(&[0xff; 1 << 20]).copied().collect(), "not valid WebAssembly"),
         (b"\0asm\x0d\0\x01\0".to_vec(), "it exports nothing"),
+        (Vec::new(), "not WebAssembly: the file is empty"),
+        (b"<!DOCTYPE html>".to_vec(), r#"the file begins with "<!DO", not with "\0asm""#),
     ] {
         let (machine, call) = add(&bytes);
         let (code, msg, _) = call.error(&machine);

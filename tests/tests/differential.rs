@@ -27,7 +27,7 @@ const KEYS: &str = "cniVersion name type prevResult capabilities runtimeConfig a
     vlan vlanTrunk minID maxID id preserveDefaultVlan macspoofchk portIsolation enabledad disableContainerInterface mac ipam subnet rangeStart rangeEnd gateway ranges routes
     sysctl promisc allmulti txQLen portMappings hostPort containerPort protocol hostIP backend snat masqAll markMasqBit
     externalSetMarkChain conditionsV4 conditionsV6
-    resolvConf dataDir ips ipRanges dst gw advmss priority table scope addresses address";
+    resolvConf dataDir statusWhenFull ips ipRanges dst gw advmss priority table scope addresses address";
 
 #[test]
 fn no_verb_version_or_key_is_missing_and_no_case_is_there_twice() {

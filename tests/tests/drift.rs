@@ -75,7 +75,7 @@ fn each_damage_is_shown_and_repaired_and_the_link_stays() {
         ),
         ("sysctl -qw net.ipv4.ip_forward=0".into(), "sysctl -w net/ipv4/ip_forward=1"),
         (format!("sysctl -qw net.ipv6.conf.{veth}.accept_ra=1"), "accept_ra=0"),
-        ("iptables -t nat -F".into(), "iptables -t nat -N CNI-"),
+        ("iptables -t nat -F".into(), "iptables -t nat -A CNI-"),
         ("iptables -t nat -F POSTROUTING".into(), "-j CNI-"),
         ("nft flush ruleset".into(), "iptables -t nat -N CNI-"),
         (format!("rm {lease}"), lease),
@@ -209,7 +209,7 @@ fn what_cannot_be_repaired_is_reported_and_left_alone() {
     for (harm, difference) in [
         (
             "ip netns delete 1234567890; while ip link | grep -q ': veth'; do sleep 0.02; done",
-            "is gone: its DEL or GC removes what is left of it",
+            "is gone: its DEL, or `wasm-cni gc mybridge --dead-namespaces`, removes what is left of it",
         ),
         ("ip -n 1234567890 link delete eth12", "the container needs a new ADD"),
         (
@@ -230,6 +230,42 @@ fn what_cannot_be_repaired_is_reported_and_left_alone() {
         }
         assert_eq!(machine.changes(&broken), NOTHING, "{harm}");
     }
+}
+
+/// A flush leaves the chains.
+#[test]
+fn after_a_flush_diff_and_repair_print_only_what_they_add() {
+    let machine = machine();
+    let chain = wasm_cni_tests::CHAIN;
+    for (flush, makes_chain) in
+        [("iptables -t nat -F", false), ("iptables -t nat -F; iptables -t nat -X", true)]
+    {
+        machine.sh(flush);
+        for command in ["diff", "repair"] {
+            let (_, text) = said(&wasm_cni(&machine, &[command]));
+            assert_eq!(text.contains(&format!("iptables -t nat -N {chain}")), makes_chain, "{flush}: {text}");
+            assert!(
+                text.contains(&format!("iptables -t nat -A POSTROUTING -s 10.15.20.2/32 -j {chain}")),
+                "{text}"
+            );
+            assert!(!text.contains("has another value now"), "{text}");
+        }
+    }
+}
+
+/// Every action of the link misses it.
+#[test]
+fn a_link_that_is_gone_is_one_sentence() {
+    let machine = machine();
+    machine.sh("ip -n 1234567890 link delete eth12");
+    let (code, text) = said(&wasm_cni(&machine, &["diff"]));
+    assert_eq!(code, Some(1));
+    let of_links = text.lines().filter(|line| line.contains("link ")).collect::<Vec<_>>();
+    assert_eq!(
+        of_links,
+        ["  link eth12 (container) that was made is gone: the container needs a new ADD"],
+        "{text}"
+    );
 }
 
 #[test]

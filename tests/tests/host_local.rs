@@ -232,9 +232,16 @@ fn status(dir: &Path, plugin: &str, config: &Value) -> Call {
 }
 
 #[test]
-fn status_fails_while_no_address_is_left_and_changes_nothing() {
+fn status_of_a_node_whose_addresses_are_used_up_is_a_warning_and_an_error_only_on_request() {
     let machine = Machine::new();
-    let config = config("1.1.0", json!({"subnet": "10.1.2.0/30"}));
+    let of = |when: Option<&str>| {
+        let mut ipam = json!({"subnet": "10.1.2.0/30"});
+        if let Some(when) = when {
+            ipam["statusWhenFull"] = json!(when);
+        }
+        config("1.1.0", ipam)
+    };
+    let config = of(Some("error"));
     let before = machine.snapshot();
     for plugin in ["host-local", "bridge"] {
         assert_eq!(status(&dist(), plugin, &config).ok(&machine), "");
@@ -247,6 +254,16 @@ fn status_fails_while_no_address_is_left_and_changes_nothing() {
     for plugin in ["host-local", "bridge"] {
         let (code, msg, _) = status(&dist(), plugin, &config).error(&machine);
         assert_eq!((code, msg.as_str()), (50, "no IP addresses available in range set: 10.1.2.1-10.1.2.2"));
+        for when in [None, Some("warn")] {
+            let reply = status(&dist(), plugin, &of(when)).run(&machine);
+            assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), ""), "the node stays ready: {when:?}");
+            assert!(reply.stderr.contains("no IP addresses available in range set"), "{}", reply.stderr);
+        }
+        let (code, msg, _) = status(&dist(), plugin, &of(Some("eror"))).error(&machine);
+        assert_eq!(
+            (code, msg.as_str()),
+            (50, r#"ipam.statusWhenFull is "eror", and can be "warn" or "error""#)
+        );
     }
     drop(holder);
     call(&dist(), "DEL", &config).ok(&machine);
@@ -288,7 +305,7 @@ fn another_choice_of_addresses_has_the_same_status() {
     let machine = Machine::new();
     let plugins = machine.plugins();
     std::fs::copy(example_plugin(), plugins.join("host-local.wasm")).unwrap();
-    let config = config("1.1.0", json!({"subnet": "10.1.2.0/30"}));
+    let config = config("1.1.0", json!({"subnet": "10.1.2.0/30", "statusWhenFull": "error"}));
     assert_eq!(status(&plugins, "bridge", &config).ok(&machine), "");
     call(&plugins, "ADD", &config).ok(&machine);
     assert_eq!(status(&plugins, "bridge", &config).error(&machine).0, 50);

@@ -255,6 +255,44 @@ fn a_failed_add_leaves_no_rule_and_no_shared_chain() {
     }
 }
 
+/// `iptables-restore` names the line of a script that nobody sees.
+#[test]
+fn a_rule_that_iptables_refuses_is_named() {
+    let machine = machine(&["c1"]);
+    let conditions = json!({"conditionsV4": ["-m", "set", "--match-set", "none", "dst"]});
+    let config = portmap(json!([port(8080, 80, "tcp")]), conditions);
+    let result = call("ADD", &bridge(), "c1").ok(&machine);
+    let (code, msg, details) = call("ADD", &after(&config, &result), "c1").error(&machine);
+    assert_eq!(code, 999, "{msg}");
+    for text in [&msg, &details] {
+        assert!(text.contains("`iptables -t nat -A CNI-") && text.contains("--match-set none dst"), "{text}");
+    }
+    assert!(!details.contains("-N "), "{details}");
+}
+
+#[test]
+fn a_mapping_that_cannot_reach_the_container_is_a_warning() {
+    let machine = machine(&["c1"]);
+    let mut v4 = bridge();
+    v4["ipam"]["ranges"] = json!([[{"subnet": "10.1.2.0/24"}]]);
+    let result = call("ADD", &v4, "c1").ok(&machine);
+    let at = |ip: &str| json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ip}]);
+    let warned = |config: &Value| {
+        let reply = call("ADD", config, "c1").run(&machine);
+        assert_eq!(reply.code, Some(0), "{}", reply.stdout);
+        call("DEL", config, "c1").ok(&machine);
+        reply.stderr
+    };
+    let chained = |ip: &str| after(&portmap(at(ip), json!({})), &result);
+    assert!(warned(&chained("fd00:9::1")).contains("the container has no IPv6 address"));
+    assert!(warned(&chained("::1")).contains("the container has no IPv6 address"));
+    assert_eq!(warned(&chained("192.0.2.1")), "");
+    // The address is that of the host's end.
+    let mut elsewhere = chained("192.0.2.1");
+    elsewhere["prevResult"]["ips"][0]["interface"] = json!(1);
+    assert!(warned(&elsewhere).contains("the result has no address of the container's interface"));
+}
+
 #[test]
 fn check_names_each_rule_that_is_gone_and_repair_adds_it_again() {
     for (backend, flush) in [

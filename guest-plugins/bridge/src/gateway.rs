@@ -8,11 +8,20 @@ use wasm_cni_sdk::{Ip, IpNetwork, Ipv4Network, Ipv6Network, Route, address};
 ///
 /// An address without a gateway gets the first address of its network. A family gets a default route unless the IPAM
 /// plugin gave one with a gateway.
-pub fn complete(config: &Config, ips: &mut [Ip], routes: &mut Vec<Route>) {
+///
+/// # Errors
+/// The bridge would be the gateway with the address `0.0.0.0` or `::`, which nobody can send to.
+pub fn complete(config: &Config, ips: &mut [Ip], routes: &mut Vec<Route>) -> Result<(), String> {
     let mut has_default = Vec::new();
     for ip in ips {
         if config.is_gateway && ip.gateway.is_none() {
             ip.gateway = Some(address::next(ip.address.network()));
+        }
+        if let Some(gateway) = ip.gateway.filter(|gateway| config.is_gateway && gateway.is_unspecified()) {
+            return Err(format!(
+                "gateway {gateway} of {} cannot be an address of the bridge: leave it out, or name one of the subnet",
+                ip.address
+            ));
         }
         let default = if ip.address.is_ipv4() { IPV4_DEFAULT } else { IPV6_DEFAULT };
         if config.is_default_gateway && !has_default.contains(&default) {
@@ -22,6 +31,7 @@ pub fn complete(config: &Config, ips: &mut [Ip], routes: &mut Vec<Route>) {
             has_default.push(default);
         }
     }
+    Ok(())
 }
 
 /// `0.0.0.0/0`
@@ -113,11 +123,23 @@ mod tests {
     #[test]
     fn gateway_is_the_first_address_when_ipam_gives_none() {
         let mut ips = vec![ip("10.15.20.2/24", ""), ip("fd00:1::2/64", "fd00:1::9")];
-        complete(&config(r#"{"isGateway": true}"#), &mut ips, &mut Vec::new());
+        complete(&config(r#"{"isGateway": true}"#), &mut ips, &mut Vec::new()).expect("gateways");
         assert_eq!(ips, [ip("10.15.20.2/24", "10.15.20.1"), ip("fd00:1::2/64", "fd00:1::9")]);
         let mut ips = vec![ip("10.15.20.2/24", "")];
-        complete(&config("{}"), &mut ips, &mut Vec::new());
+        complete(&config("{}"), &mut ips, &mut Vec::new()).expect("gateways");
         assert_eq!(ips, [ip("10.15.20.2/24", "")]);
+    }
+
+    #[test]
+    fn an_unspecified_gateway_is_refused_where_the_bridge_is_the_gateway() {
+        for (address, gateway) in [("10.1.2.2/24", "0.0.0.0"), ("fd00:1::2/64", "::")] {
+            let complete = |json: &str| {
+                complete(&config(json), &mut [ip("10.1.9.2/24", ""), ip(address, gateway)], &mut Vec::new())
+            };
+            let refusal = complete(r#"{"isGateway": true}"#).expect_err(gateway);
+            assert!(refusal.starts_with(&format!("gateway {gateway} of {address} cannot be")), "{refusal}");
+            assert_eq!(complete("{}"), Ok(()), "the gateway is somebody else");
+        }
     }
 
     #[test]
@@ -126,11 +148,11 @@ mod tests {
         let mut ips =
             vec![ip("10.1.2.2/24", "10.1.2.1"), ip("10.1.3.2/24", "10.1.3.1"), ip("fd00:1::2/64", "")];
         let mut routes = Vec::new();
-        complete(&default_gateway, &mut ips, &mut routes);
+        complete(&default_gateway, &mut ips, &mut routes).expect("gateways");
         assert_eq!(routes, [route("0.0.0.0/0", "10.1.2.1"), route("::/0", "fd00:1::1")]);
 
         let mut routes = vec![route("0.0.0.0/0", "10.1.2.7")];
-        complete(&default_gateway, &mut ips[..1], &mut routes);
+        complete(&default_gateway, &mut ips[..1], &mut routes).expect("gateways");
         assert_eq!(routes, [route("0.0.0.0/0", "10.1.2.7")]);
     }
 
@@ -138,7 +160,7 @@ mod tests {
     fn ipam_default_route_without_gateway_and_default_gateway_go_together() {
         let mut ips = [ip("10.1.2.2/24", "10.1.2.1")];
         let mut routes = vec![route("0.0.0.0/0", "")];
-        complete(&config(r#"{"isDefaultGateway": true}"#), &mut ips, &mut routes);
+        complete(&config(r#"{"isDefaultGateway": true}"#), &mut ips, &mut routes).expect("gateways");
         assert_eq!(routes, [route("0.0.0.0/0", ""), route("0.0.0.0/0", "10.1.2.1")]);
         assert_eq!(through_gateways(&routes, &ips), [route("0.0.0.0/0", "10.1.2.1")]);
     }

@@ -42,7 +42,7 @@ fn add() -> Result<(), Error> {
             config.dns
         }
         Some(mut answer) => {
-            gateway::complete(&config, &mut answer.ips, &mut answer.routes);
+            gateway::complete(&config, &mut answer.ips, &mut answer.routes)?;
             configure(&config, &container, &answer);
             if config.is_gateway {
                 let force = config.force_address;

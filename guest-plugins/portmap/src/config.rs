@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use std::net::IpAddr;
-use wasm_cni_sdk::config;
 use wasm_cni_sdk::nat::{self, Backend};
+use wasm_cni_sdk::{IpNetwork, config};
 
 /// The default of `markMasqBit`: the bit of the packet mark that selects packets for masquerading.
 const MARK_BIT: u8 = 13;
@@ -113,6 +113,32 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What is wrong with the mappings that lead nowhere, although the reference accepts them: one text for each.
+    /// `addresses` are those of the container, one for each family.
+    pub fn without_effect(&self, addresses: &[IpNetwork]) -> Vec<String> {
+        if addresses.is_empty() {
+            return vec![
+                "no port is mapped: the result has no address of the container's interface".to_owned(),
+            ];
+        }
+        let text = |mapping: &Mapping| {
+            let host = mapping.host_address?;
+            let family = if host.is_ipv4() { "IPv4" } else { "IPv6" };
+            let why = if !addresses.iter().any(|address| address.is_ipv4() == host.is_ipv4()) {
+                format!("the container has no {family} address")
+            } else if host.is_ipv6() && host.is_loopback() {
+                // IPv6 has no `route_localnet`.
+                "the kernel does not forward packets from ::1".to_owned()
+            } else {
+                return None;
+            };
+            Some(format!("host port {} at {host} does not reach the container: {why}", mapping.host_port))
+        };
+        self.mappings.iter().filter_map(text).collect()
+    }
+}
+
 /// The backend. An option of the other backend is an error, even if the host chose the backend.
 fn backend(conf: &Conf, default: impl Fn() -> Backend) -> Result<Backend, String> {
     let (mut of_iptables, mut of_nftables) = (Vec::new(), Vec::new());
@@ -194,6 +220,32 @@ mod tests {
         assert_eq!((first.protocol.as_str(), first.host_address), ("tcp", Some(IpAddr::from([10, 0, 0, 1]))));
         assert_eq!((second.host_port, second.container_port, second.host_address), (1, 2, None));
         assert_eq!((read.masquerade, read.masquerade_all), (Some(Marking::Bit(13)), false));
+    }
+
+    #[test]
+    fn a_mapping_that_cannot_reach_the_container_is_named() {
+        let at = |ip: &str| {
+            config(&with(&format!(
+                r#"{{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "{ip}"}}"#
+            )))
+        };
+        let v4: IpNetwork = "10.1.2.2/24".parse().expect("a network");
+        let v6: IpNetwork = "fd00::2/64".parse().expect("a network");
+        let texts = |ip: &str, addresses: &[IpNetwork]| at(ip).without_effect(addresses);
+        let unreachable =
+            |ip: &str, why: &str| vec![format!("host port 8080 at {ip} does not reach the container: {why}")];
+        assert_eq!(texts("fd00:9::1", &[v4]), unreachable("fd00:9::1", "the container has no IPv6 address"));
+        assert_eq!(texts("192.0.2.1", &[v6]), unreachable("192.0.2.1", "the container has no IPv4 address"));
+        assert_eq!(
+            texts("::1", &[v4, v6]),
+            unreachable("::1", "the kernel does not forward packets from ::1")
+        );
+        for (ip, addresses) in [("", &[v4][..]), ("127.0.0.1", &[v4]), ("0.0.0.0", &[v4, v6]), ("::", &[v6])]
+        {
+            assert_eq!(texts(ip, addresses), Vec::<String>::new(), "{ip}");
+        }
+        let none = ["no port is mapped: the result has no address of the container's interface".to_owned()];
+        assert_eq!(texts("", &[]), none);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod config;
 
 use config::{Config, Marking};
 use wasm_cni_sdk::links::Link;
+use wasm_cni_sdk::log::{self, Level};
 use wasm_cni_sdk::nat::PortMap;
 use wasm_cni_sdk::{Error, IpFamily, IpNetwork, Netns, Previous, observe, request, results, sysctls};
 
@@ -13,9 +14,11 @@ fn add() -> Result<(), Error> {
     let config = Config::parse(&request::config()).map_err(|e| format!("failed to parse config: {e}"))?;
     let previous = Previous::get().ok_or("must be called as chained plugin")?;
     if !config.mappings.is_empty() {
-        for address in previous.own_addresses() {
-            map(&config, address);
+        let addresses = previous.own_addresses();
+        for text in config.without_effect(&addresses) {
+            log::write(Level::Warn, &text);
         }
+        addresses.into_iter().for_each(|address| map(&config, address));
     }
     results::pass_previous();
     Ok(())

@@ -10,8 +10,18 @@ use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeature
 const PACKAGE: &str = "wasm-cni:plugin/";
 const SERIES: &str = "0.1.";
 
+/// The beginning of every file of WebAssembly.
+const MAGIC: &[u8] = b"\0asm";
+
 /// Validates a component, and returns its imports, exports and declarations.
 pub fn manifest(wasm: &[u8]) -> Result<Manifest, Refusal> {
+    if !wasm.starts_with(MAGIC) {
+        let start = wasm.get(..MAGIC.len()).unwrap_or(wasm).escape_ascii();
+        return Err(Refusal::invalid(match wasm {
+            [] => "not WebAssembly: the file is empty".to_owned(),
+            _ => format!("not WebAssembly: the file begins with \"{start}\", not with \"\\0asm\""),
+        }));
+    }
     let mut names = Names::default();
     let mut declaration = None;
     let mut depth = 0_u32;

@@ -193,7 +193,7 @@ list! {
     RemoveFilter(RemoveFilter),
     /// Removes the token bucket filter of a link.
     RemoveTokenBucket(RemoveTokenBucket),
-    /// Deletes an ifb link of the reference's bandwidth plugin.
+    /// Deletes the ifb of an attachment without a journal.
     DeleteIfb(DeleteIfb),
     /// Executes a native plugin for DEL.
     EndDelegate(EndDelegate),

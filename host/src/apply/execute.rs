@@ -132,16 +132,24 @@ fn conclude(
         Outcome::Done(effect) => Some(effect),
         Outcome::NotTried => None,
         Outcome::Failed(error) => {
-            failure.get_or_insert_with(|| (action.kind().name(), error));
+            failure.get_or_insert_with(|| (blamed(actions, action, &error), error));
             None
         }
         Outcome::Halfway(error) => {
-            failure.get_or_insert_with(|| (action.kind().name(), error));
+            failure.get_or_insert_with(|| (blamed(actions, action, &error), error));
             Some(Effect::Unclear)
         }
     };
     let effects = actions.iter().zip(outcomes).map(&mut effect).collect();
     (effects, failure)
+}
+
+/// The command that failed: the one that the error quotes, if a transaction has several. Otherwise that of the action.
+fn blamed(actions: &[&Action], action: &Action, error: &MachineError) -> String {
+    let text = error.to_string();
+    let mut commands = actions.iter().flat_map(|action| action.kind().commands());
+    let quoted = commands.find(|command| text.contains(&format!("`{command}`")));
+    quoted.unwrap_or_else(|| action.kind().name())
 }
 
 /// The phase that the time of a step is reported under.

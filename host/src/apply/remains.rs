@@ -5,7 +5,7 @@ use super::undo::undo_all;
 use crate::action::context::{Notes, Permit, ReadContext, sealed::PermitSeal};
 use crate::action::rules::{masquerade, source_mac};
 use crate::action::{
-    DeleteLink, Masquerade, ReleaseLease, RemoveMasquerade, RemoveMasqueradeNft, RemoveSourceMac,
+    DeleteIfb, DeleteLink, Masquerade, ReleaseLease, RemoveMasquerade, RemoveMasqueradeNft, RemoveSourceMac,
     ReserveLease, Undo,
 };
 use crate::machine::MachineError;
@@ -67,6 +67,14 @@ impl Remains {
         Remains { undos, unread }
     }
 
+    /// Only the attachment's links on the host, which its alias shows, and the reference's ifb.
+    pub fn links(attachment: &Attachment, look: &mut dyn Look) -> Self {
+        let mut unread = Vec::new();
+        let veth = host_end(attachment, look, &mut unread).map(|identity| DeleteLink { identity }.into());
+        let ifb = DeleteIfb::of(attachment).map(Undo::from);
+        Remains { undos: ifb.into_iter().chain(veth).collect(), unread }.still_there(look)
+    }
+
     /// Only the attachment's leases.
     pub fn leases(attachment: &Attachment, stores: &[StoreRef], look: &mut dyn Look) -> Self {
         let mut unread = Vec::new();
@@ -82,9 +90,9 @@ impl Remains {
 
     /// The undos whose objects still exist, although no undo failed.
     pub fn still_there(self, look: &mut dyn Look) -> Self {
-        let (mut notes, mut unread) = (Notes::default(), Vec::new());
+        let mut notes = Notes::default();
         let mut cx = ReadContext::new(look, &mut notes);
-        let mut undos = self.undos;
+        let Remains { mut undos, mut unread } = self;
         undos.retain(|undo| {
             undo.inverse().is_left(&mut cx).unwrap_or_else(|error| {
                 unread.push(error);

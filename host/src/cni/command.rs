@@ -119,12 +119,16 @@ fn interface(name: &str) -> Result<(), CniError> {
     }
 }
 
-/// The banner of a call without a command.
+/// The release of the reference whose behaviour we have.
+const REFERENCE_RELEASE: &str = "v1.9.1";
+
+/// The banner of a call without a command. The first line is the reference's: nerdctl parses the version in it to find
+/// out whether `firewall` can isolate networks, and nomad takes the first version in the text.
 pub fn banner(plugin: &str, versions: &[String]) -> String {
     format!(
-        "CNI {plugin} plugin wasm-cni {}\nCNI protocol versions supported: {}\n",
+        "CNI {plugin} plugin {REFERENCE_RELEASE}\nCNI protocol versions supported: {}\nwasm-cni {}\n",
+        versions.join(", "),
         env!("CARGO_PKG_VERSION"),
-        versions.join(", ")
     )
 }
 

@@ -167,11 +167,13 @@ impl Config {
         named::read(&self.object, args, keys)
     }
 
-    /// `cni.dev/valid-attachments` (GC): container and interface of each. `None` if the key is absent.
+    /// `cni.dev/valid-attachments` (GC): container and interface of each. `None` if the key is absent. `null` is an
+    /// empty list: libcni encodes a list without entries that way, and leaves the key out if it has no list.
     pub fn valid_attachments(&self) -> Result<Option<Vec<(String, String)>>, CniError> {
-        let list = match self.get("cni.dev/valid-attachments").or_else(|| self.get("cni.dev/attachments")) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(list) => list,
+        let keys = ["cni.dev/valid-attachments", "cni.dev/attachments"];
+        let is_given = |key: &str| self.object.keys().any(|name| name.eq_ignore_ascii_case(key));
+        let Some(list) = keys.into_iter().find_map(|key| self.get(key)) else {
+            return Ok(keys.into_iter().any(is_given).then(Vec::new));
         };
         attachments(list)
             .map(Some)
@@ -222,6 +224,27 @@ mod tests {
         assert_eq!(decode(br#"{"name": "n", "cniVersion": null}"#).unwrap().cni_version, "0.1.0");
         assert_eq!(decode(br#"{"name": "a", "name": "b"}"#).unwrap().name.as_str(), "b");
         assert!(network(br#"{"name": "n", "cniVersion": 5}"#).is_ok());
+    }
+
+    #[test]
+    fn a_list_of_valid_attachments_that_is_null_is_empty_and_an_absent_one_is_none() {
+        let valid =
+            |part: &str| decode(format!(r#"{{"name": "n"{part}}}"#).as_bytes()).unwrap().valid_attachments();
+        let one = r#"[{"containerID": "c", "ifname": "eth0"}]"#;
+        let kept = Ok(Some(vec![("c".to_owned(), "eth0".to_owned())]));
+        assert_eq!(valid(""), Ok(None));
+        for null in [r#", "cni.dev/valid-attachments": null"#, r#", "cni.dev/attachments": null"#] {
+            assert_eq!(valid(null), Ok(Some(Vec::new())), "{null}");
+        }
+        assert_eq!(
+            valid(&format!(r#", "cni.dev/valid-attachments": null, "cni.dev/attachments": {one}"#)),
+            kept
+        );
+        assert_eq!(
+            valid(&format!(r#", "cni.dev/valid-attachments": {one}, "cni.dev/attachments": null"#)),
+            kept
+        );
+        assert!(valid(r#", "cni.dev/valid-attachments": {}"#).is_err());
     }
 
     #[test]

@@ -113,7 +113,8 @@ kinds! {
     Ended => TRY_AGAIN_LATER, Details("try again; the runtime or an operator sent the signal");
 
     /// STATUS: ADD would fail. The policy cannot be used or denies a plugin, or a component is missing, is not trusted or
-    /// was refused by the compiler. Plugins report it themselves when no address is left or their configuration is unusable.
+    /// was refused by the compiler. Plugins report it themselves when their
+    /// configuration is unusable, or asks for it when no address is left.
     NotAvailable => NOT_AVAILABLE, Page("The message is the one of the ADD that would fail.");
 
     /// Policy denies actions of the plan; `details` lists every violation and the lines of policy that would allow

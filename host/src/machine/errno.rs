@@ -13,7 +13,7 @@ struct GoErrno(Errno);
 
 impl fmt::Display for GoErrno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut letters = self.0.desc().chars();
+        let mut letters = text(self.0).chars();
         match letters.next() {
             Some(first) => write!(f, "{}{}", first.to_lowercase(), letters.as_str()),
             None => Ok(()),
@@ -22,6 +22,22 @@ impl fmt::Display for GoErrno {
 }
 
 impl std::error::Error for GoErrno {}
+
+/// The C library's text, which Go's table has too. `nix` has another one for these.
+fn text(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => "resource temporarily unavailable",
+        Errno::EBADF => "bad file descriptor",
+        Errno::EIO => "input/output error",
+        Errno::ELOOP => "too many levels of symbolic links",
+        Errno::ENFILE => "too many open files in system",
+        Errno::ENOMEM => "cannot allocate memory",
+        Errno::EOPNOTSUPP => "operation not supported",
+        Errno::ERANGE => "numerical result out of range",
+        Errno::EXDEV => "invalid cross-device link",
+        other => other.desc(),
+    }
+}
 
 /// The same error with Go's text. Its kind stays the same.
 pub fn as_go(error: io::Error) -> io::Error {
@@ -48,5 +64,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         let busy = as_go(io::Error::from_raw_os_error(Errno::ENETUNREACH as i32));
         assert_eq!(busy.to_string(), "network is unreachable");
+        let unsupported = as_go(io::Error::from_raw_os_error(Errno::EOPNOTSUPP as i32));
+        assert_eq!(unsupported.to_string(), "operation not supported");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Entry;
 use crate::action::Action;
-use crate::action::profile::{Found, Place};
+use crate::action::profile::{Found, Lane, Place};
 use crate::value::{Attachment, Netns, PluginName, Report};
 use serde::Serialize;
 
@@ -165,6 +165,10 @@ impl Line<'_> {
         let mark = match self.state {
             Found::Absent => "",
             Found::Present => "  # there already: left as it is",
+            // Of a set of rules the shared part is there, or another part.
+            Found::Other if matches!(self.entry.action.kind().profile().lane, Lane::Rules(_)) => {
+                "  # a part of it is there already"
+            }
             Found::Other => "  # has another value now",
             Found::Unknown => "  # not known whether it is there",
         };

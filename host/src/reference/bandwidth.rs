@@ -8,7 +8,7 @@ use crate::cni::{Config, Request};
 use crate::machine::port::Look;
 use crate::plan::Demand;
 use crate::policy::{Capability, Grants};
-use crate::value::{Kind, Report, derive};
+use crate::value::{Kind, Report};
 
 /// The plugin makes an ifb.
 pub const TYPE: Type = Type {
@@ -38,5 +38,5 @@ pub fn demands(_: &Grants, config: &Config, _: Option<&Report>) -> Vec<Demand> {
 
 /// The ifb of the attachment. The qdisc on the veth goes with the veth.
 fn remains(request: &Request, _: &Config, _: &StateDir, _: &mut dyn Look) -> Vec<Undo> {
-    derive::ifb(&request.attachment).map(|name| DeleteIfb { name }.into()).into_iter().collect()
+    DeleteIfb::of(&request.attachment).map(Undo::from).into_iter().collect()
 }

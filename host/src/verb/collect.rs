@@ -10,6 +10,7 @@ use crate::machine::port::Look as _;
 use crate::node::Node;
 use crate::section;
 use crate::value::{Attachment, NetworkName, StoreRef};
+use std::cell::RefCell;
 
 /// A collection in progress. It continues after a failure.
 pub struct Collection<'a> {
@@ -94,10 +95,11 @@ impl<'a> Collection<'a> {
         self.undo(found, "chains without a journal");
     }
 
-    /// Removes the leases of a store whose owner is not listed, no matter which program made them. Leases of an
-    /// attachment with a journal are kept: the undo of the journal removes them.
+    /// Removes the leases of a store whose owner is not listed, no matter which program made them, and the owner's links
+    /// on the host. Leases of an attachment with a journal are kept: the undo of the journal removes them.
     pub fn leases(&mut self, store: &StoreRef, valid: &[(String, String)]) {
         let state = &self.node.state;
+        let owners = RefCell::new(Vec::new());
         let is_kept = |container: &str, interface: Option<&str>| {
             let is_named = |(id, name): &(String, String)| {
                 id == container && interface.is_none_or(|interface| interface == name)
@@ -109,7 +111,11 @@ impl<'a> Collection<'a> {
             match interface.map(|interface| attachment(&store.network, container, interface).ok()) {
                 // An ADD writes its journal before it reserves an address.
                 Some(Some(attachment)) => {
-                    state.is_locked(&attachment) || !state.sections_of(&attachment).is_empty()
+                    let is_kept = state.is_locked(&attachment) || !state.sections_of(&attachment).is_empty();
+                    if !is_kept {
+                        owners.borrow_mut().push(attachment);
+                    }
+                    is_kept
                 }
                 Some(None) => false,
                 None => self.journaled(|attachment| attachment.network == store.network).iter().any(is_named),
@@ -123,9 +129,31 @@ impl<'a> Collection<'a> {
                 self.removed.extend(released.iter().map(|address| format!("rm {}", path(address).display())));
                 self.failures.extend(failed.iter().map(|error| chain(error)));
                 self.undo(stale::filters(&released, &mut machine), "rules without a journal");
+                for owner in owners.into_inner() {
+                    self.links(&owner);
+                }
             }
             Err(error) => self.failures.push(chain(&error)),
         }
+    }
+
+    /// Removes the links on the host of an attachment without a journal, unless a verb of it began meanwhile.
+    fn links(&mut self, attachment: &Attachment) {
+        let state = &self.node.state;
+        if state.is_locked(attachment) {
+            return;
+        }
+        let lock = match self.dry {
+            true => None,
+            false => match state.lock(attachment).and_then(|journal| Ok((journal.sections()?, journal))) {
+                Ok((sections, journal)) if sections.is_empty() => Some(journal),
+                Ok(_) => return,
+                Err(error) => return self.failures.push(chain(&error)),
+            },
+        };
+        let found = Remains::links(attachment, &mut self.node.machine(None, self.dry));
+        self.undo(found, "links without a journal");
+        drop(lock);
     }
 
     /// Container and interface of the attachments that have a journal and for which `is_meant` is true.

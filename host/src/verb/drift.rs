@@ -3,16 +3,18 @@
 use super::attached::{self, Attached, State};
 use super::dry;
 use super::lasting::{self, Tuned};
-use crate::action::context::Notes;
-use crate::action::profile::Found;
+use crate::action::context::{Notes, ReadContext};
+use crate::action::profile::{Found, Lane};
 use crate::action::{Action, Lifetime};
 use crate::apply::{self, Section};
 use crate::machine::port::Look;
+use crate::machine::rules::{Edit, Listing, TableId};
 use crate::node::Node;
 use crate::plan::Entry;
-use crate::plan::document::PlanDocument;
+use crate::plan::document::{Line, PlanDocument};
 use crate::section;
-use crate::value::NetworkName;
+use crate::value::{LinkRef, NetworkName};
+use std::collections::BTreeMap;
 
 /// The differences of one attachment.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Drift {
     pub repairs: Vec<Entry>,
     /// The present state for each of these actions.
     pub states: Vec<Found>,
+    /// The commands of each of these actions: of rules only those that add what is missing.
+    pub commands: Vec<Vec<String>>,
     /// The differences that only an ADD, a DEL or a GC removes.
     pub beyond: Vec<String>,
     /// Whether a verb of the attachment runs now. Then it was not compared.
@@ -42,9 +46,10 @@ pub fn all(node: &Node, network: Option<&NetworkName>) -> Vec<Drift> {
         let state = attached.state(&node.state);
         let mut machine = node.machine(attached.netns(), true);
         let mut drift = look(attached, state, &everything, &mut machine, &mut Notes::default());
-        drift
-            .repairs
-            .retain(|repair| repair.lifetime == Lifetime::Attachment || !planned.contains(&repair.action));
+        let is_new =
+            |repair: &Entry| repair.lifetime == Lifetime::Attachment || !planned.contains(&repair.action);
+        let repairs = std::mem::take(&mut drift.repairs).into_iter().zip(std::mem::take(&mut drift.commands));
+        (drift.repairs, drift.commands) = repairs.filter(|(repair, _)| is_new(repair)).unzip();
         planned.extend(drift.repairs.iter().map(|repair| repair.action.clone()));
         drift.states = dry::states(&drift.repairs, &mut machine);
         drifts.push(drift);
@@ -65,6 +70,7 @@ pub fn look(
         differences: Vec::new(),
         repairs: Vec::new(),
         states: Vec::new(),
+        commands: Vec::new(),
         beyond: Vec::new(),
         in_flight: state == State::InFlight,
     };
@@ -74,8 +80,9 @@ pub fn look(
             .beyond
             .push("its ADD did not end: the next ADD, DEL or GC takes back what is left of it".to_owned()),
         State::NetnsGone => drift.beyond.push(format!(
-            "its namespace {} is gone: its DEL or GC removes what is left of it",
-            drift.attached.netns_path()
+            "its namespace {} is gone: its DEL, or `wasm-cni gc {} --dead-namespaces`, removes what is left of it",
+            drift.attached.netns_path(),
+            drift.attached.attachment.network
         )),
         State::Complete => drift.compare(everything, look, notes),
     }
@@ -84,10 +91,12 @@ pub fn look(
 
 impl Drift {
     fn compare(&mut self, everything: &[Section], look: &mut dyn Look, notes: &mut Notes) {
+        let mut lost = Vec::new();
         for section in &self.attached.sections {
             let tuned = Tuned::after(Some(section), &self.attached.attachment, &self.attached.sections, look);
-            if let Some(lost) = lost_link(section, look) {
-                self.beyond.push(lost);
+            if let Some(text) = lost_link(section, look) {
+                self.beyond.push(text);
+                lost.extend(made_links(section));
             }
             let mut entries = lasting::entries(section);
             entries.retain(|entry| !everything.iter().any(|other| is_superseded(entry, section, other)));
@@ -114,9 +123,16 @@ impl Drift {
             }
             self.repairs.extend(waits(&entries, &self.repairs));
         }
+        // What says the same about a link that is gone, each action in its words. The first sentence says it best.
+        let is_of_lost = |text: &String| lost.iter().any(|link| text.starts_with(&format!("link {link} ")));
+        self.differences.retain(|text| !is_of_lost(text));
+        let beyond = std::mem::take(&mut self.beyond).into_iter().enumerate();
+        self.beyond =
+            beyond.filter(|(number, text)| *number == 0 || !is_of_lost(text)).map(|(_, text)| text).collect();
         if !self.beyond.is_empty() {
             self.repairs.clear();
         }
+        self.commands = commands(&self.repairs, look, notes);
     }
 
     /// Whether the attachment has no differences that were found.
@@ -133,7 +149,10 @@ impl Drift {
             plugins,
             digest: "",
             differences: &self.differences,
-            actions: PlanDocument::lines(&self.repairs, &self.states),
+            actions: {
+                let lines = PlanDocument::lines(&self.repairs, &self.states).into_iter();
+                lines.zip(self.commands.clone()).map(|(line, commands)| Line { commands, ..line }).collect()
+            },
             result: None,
             rest: None,
             unreadable: Vec::new(),
@@ -146,6 +165,27 @@ impl Drift {
     }
 }
 
+/// The commands of each repair. A set of rules adds only what its table lacks, after the repairs before it.
+fn commands(repairs: &[Entry], look: &mut dyn Look, notes: &mut Notes) -> Vec<Vec<String>> {
+    let mut tables: BTreeMap<TableId, Listing> = BTreeMap::new();
+    let mut cx = ReadContext::new(look, notes);
+    let mut of_repair = |repair: &Entry| {
+        let kind = repair.action.kind();
+        let Lane::Rules(set) = kind.profile().lane else { return kind.commands() };
+        let table = set.table();
+        // What cannot be listed now was not compared either.
+        let Ok(listed) = cx.listing(table) else { return kind.commands() };
+        let now = tables.entry(table).or_insert_with(|| listed.clone());
+        let written = |edits: &[Edit]| edits.iter().map(|edit| edit.command(table)).collect::<Vec<_>>();
+        let whole = written(&set.add(&Listing::empty(table)));
+        let missing = set.add(now);
+        now.apply(&missing);
+        let others = kind.commands().into_iter().filter(|command| !whole.contains(command));
+        written(&missing).into_iter().chain(others).collect()
+    };
+    repairs.iter().map(&mut of_repair).collect()
+}
+
 /// The reason why a link cannot be repaired: it is missing, and another link may have its name.
 fn lost_link(section: &Section, look: &mut dyn Look) -> Option<String> {
     let identity = section.container_link()?;
@@ -156,6 +196,13 @@ fn lost_link(section: &Section, look: &mut dyn Look) -> Option<String> {
         }
         Err(error) => Some(crate::error::chain(&error)),
     }
+}
+
+/// The links that a section made for the attachment alone: with one end of a pair, the other is gone.
+fn made_links(section: &Section) -> Vec<LinkRef> {
+    let own = section.entries().filter(|entry| entry.lifetime == Lifetime::Attachment);
+    let makes = own.flat_map(|entry| entry.action.kind().profile().makes);
+    makes.map(|made| LinkRef { netns: made.netns, name: made.name.clone() }).collect()
 }
 
 /// Whether a later action of another attachment replaced a shared change of this section. For example, the bridge's

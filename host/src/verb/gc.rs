@@ -5,7 +5,9 @@ use super::collect::Collection;
 use crate::cni::{CniError, Config, ErrorKind, Request};
 use crate::delegate;
 use crate::node::Node;
+use crate::reference::Identity;
 use crate::reference::host_local::stores;
+use crate::value::Kind;
 use serde_json::Value;
 
 /// Undoes every section of this plugin whose attachment is not in `cni.dev/valid-attachments`. Then removes every
@@ -16,6 +18,11 @@ use serde_json::Value;
 pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<String, CniError> {
     let plugin = &request.plugin;
     let Some(valid) = config.valid_attachments()? else {
+        // Every plugin of the chain gets the same call. The main plugin's error is enough.
+        if Identity::named(plugin).kind == Kind::Chained {
+            tracing::warn!("GC of {} needs cni.dev/valid-attachments: nothing was removed", plugin.as_str());
+            return Ok(String::new());
+        }
         let msg = "GC needs cni.dev/valid-attachments: nothing was removed";
         return Err(CniError::new(ErrorKind::NoValidAttachments, msg));
     };
@@ -29,14 +36,15 @@ pub fn gc(node: &Node, request: &Request, config: &Config, dry: bool) -> Result<
     });
     if !config.is_ipam(plugin) {
         collection.rules(network, &valid);
-        if config.get("macspoofchk") == Some(&Value::Bool(true)) {
-            collection.source_macs(&valid);
-        }
     }
     // The SPEC asks to forward GC to delegates. An IPAM component leaves nothing but leases, so they are removed
     // here.
     if config.ipam_type().is_some() {
         stores(config).iter().for_each(|store| collection.leases(store, &valid));
+    }
+    // A chain without its port is known to be of nobody, and the leases show whose ports go.
+    if !config.is_ipam(plugin) && config.get("macspoofchk") == Some(&Value::Bool(true)) {
+        collection.source_macs(&valid);
     }
     if let Some(ipam) = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(plugin)) {
         if dry {

@@ -84,7 +84,7 @@ fn look_and_repair(
     let mut notes = Notes::default();
     let mut machine = node.locked_machine(attached.netns(), lock);
     let mut drift = drift::look(attached, state, &everything, &mut machine, &mut notes);
-    let mut done: Vec<Entry> = Vec::new();
+    let (mut done, mut commands): (Vec<Entry>, Vec<Vec<String>>) = Default::default();
     let mut failures = Vec::new();
     for _ in 0..MAX_ROUNDS {
         if drift.repairs.iter().all(is_wait) {
@@ -98,7 +98,10 @@ fn look_and_repair(
         })?;
         record.begin_applying()?;
         failures = apply::repair(&plan, &drift.attached.sections, &node.state, &mut machine, &mut notes);
-        done.extend(drift.repairs.into_iter().filter(|repair| !is_wait(repair)));
+        let repaired = drift.repairs.into_iter().zip(drift.commands);
+        let (entries, of_each): (Vec<_>, Vec<_>) = repaired.filter(|(repair, _)| !is_wait(repair)).unzip();
+        done.extend(entries);
+        commands.extend(of_each);
         // A repaired object may have a new index, so cached lookups are invalid.
         (machine, notes) = (node.locked_machine(drift.attached.netns(), lock), Notes::default());
         drift = drift::look(drift.attached, state, &everything, &mut machine, &mut notes);
@@ -107,7 +110,7 @@ fn look_and_repair(
         failures.into_iter().map(|(action, error)| format!("`{action}`: {}", crate::error::chain(&error)));
     drift.beyond.extend(failed);
     drift.states = vec![Found::Absent; done.len()];
-    drift.repairs = done;
+    (drift.repairs, drift.commands) = (done, commands);
     Ok(drift)
 }
 

@@ -24,10 +24,8 @@ pub fn fields(case: &Case, reply: &Reply, verb: &str, directory: &Path, names: &
     let lines = |text: &str| -> Vec<String> { plain(text).split('\n').map(str::to_owned).collect() };
     put("exit", vec![reply.code.map_or_else(|| "signal".to_owned(), |code| code.to_string())]);
     if verb == "NONE" {
-        let banner = reply.stderr.split_once(" plugin ").and_then(|(before, rest)| {
-            rest.split_once('\n').map(|(_, rest)| format!("{before} plugin VERSION\n{rest}"))
-        });
-        put("stderr", lines(banner.as_deref().unwrap_or(&reply.stderr)));
+        let own = concat!("wasm-cni ", env!("CARGO_PKG_VERSION"), "\n");
+        put("stderr", lines(&reply.stderr.replace(own, "wasm-cni VERSION\n")));
     }
     if reply.stdout.is_empty() {
         return fields;

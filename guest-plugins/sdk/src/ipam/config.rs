@@ -21,6 +21,8 @@ pub struct Config {
     pub data_dir: Option<String>,
     /// The file with the DNS settings for the result.
     pub resolv_conf: Option<String>,
+    /// What STATUS does while a range set has no free address: `warn` or `error`. Empty: the default, `warn`.
+    pub status_when_full: String,
 }
 
 /// The configuration as read from standard input.
@@ -48,6 +50,7 @@ struct IpamConf {
     routes: Vec<Route>,
     data_dir: String,
     resolv_conf: String,
+    status_when_full: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -94,7 +97,14 @@ impl Config {
         let sets = range_sets(&confs.concat(), &conf.cni_version)?;
         let data_dir = Some(ipam.data_dir).filter(|dir| !dir.is_empty());
         let resolv_conf = Some(ipam.resolv_conf).filter(|path| !path.is_empty());
-        Ok(Config { sets, requested, routes: ipam.routes, data_dir, resolv_conf })
+        Ok(Config {
+            sets,
+            requested,
+            routes: ipam.routes,
+            data_dir,
+            resolv_conf,
+            status_when_full: ipam.status_when_full,
+        })
     }
 }
 
@@ -122,9 +132,9 @@ fn requested(
     Ok(ips)
 }
 
-fn range_sets(confs: &[Vec<RangeConf>], cni_version: &str) -> Result<Vec<RangeSet>, String> {
+fn range_sets(confs: &[Vec<RangeConf>], cni_version: &str) -> Result<Vec<RangeSet>, Error> {
     if confs.is_empty() {
-        return Err("no IP ranges specified".to_owned());
+        return Err("no IP ranges specified".into());
     }
     let sets = confs
         .iter()
@@ -134,7 +144,11 @@ fn range_sets(confs: &[Vec<RangeConf>], cni_version: &str) -> Result<Vec<RangeSe
     let ipv4 = sets.iter().filter(|set| set.is_ipv4()).count();
     family::check(cni_version, ipv4, sets.len() - ipv4)?;
     match first_overlap(&sets, RangeSet::overlaps) {
-        Some((i, k)) => Err(format!("range set {i} overlaps with {k}")),
+        // The numbers alone are of little use where `runtimeConfig` and `subnet` are sets, too.
+        Some((i, k)) => {
+            let details = format!("range set {i} is {}, and range set {k} is {}", sets[i], sets[k]);
+            Err(Error { details, ..format!("range set {i} overlaps with {k}").into() })
+        }
         None => Ok(sets),
     }
 }
@@ -200,6 +214,15 @@ mod tests {
             ),
             "range set 0 overlaps with 1"
         );
+    }
+
+    #[test]
+    fn range_sets_that_overlap_are_named_by_their_addresses() {
+        let json = r#"{"cniVersion": "1.0.0", "runtimeConfig": {"ipRanges": [[{"subnet": "10.2.0.0/24"}]]},
+            "ipam": {"subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.1.0.0/16"}]]}}"#;
+        let Error { msg, details, .. } = Config::parse(json, "").expect_err(json);
+        assert_eq!(msg, "range set 1 overlaps with 2");
+        assert_eq!(details, "range set 1 is 10.1.0.1-10.1.0.254, and range set 2 is 10.1.0.1-10.1.255.254");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use free::{Free, Gap, Span, Store};
 pub use range::Range;
 pub use range_set::RangeSet;
 
+use crate::log::{self, Level};
 use crate::{Dns, Error, file, leases, request};
 use serde::Deserialize;
 
@@ -51,10 +52,12 @@ pub fn add(choose: Choose) -> Result<(), Error> {
     Ok(())
 }
 
-/// `status` of such a plugin: checks that each range set has a free address, and that everything exists that the
-/// configuration names.
+/// `status` of such a plugin: checks that everything exists that the configuration names, and looks for a free address
+/// in each range set.
 ///
-/// The error has the text that `add` would return, with the code of the specification.
+/// The error has the text that `add` would return, with the code of the specification. A range set that is used up is
+/// an error only if the configuration says `"statusWhenFull": "error"`. Otherwise it is a warning in the log: a runtime
+/// that gets an error reports the node as not ready, although the containers that use the addresses are well.
 pub fn status() -> Result<(), Error> {
     available().map_err(|error| Error { code: NOT_AVAILABLE, ..error })
 }
@@ -67,7 +70,17 @@ fn available() -> Result<(), Error> {
     let config = Config::parse(&request::config(), "")?;
     dns(&config)?;
     let store = leases::Store::open(config.data_dir.as_deref())?;
-    Ok(allocation::check(&config, &store)?)
+    match (allocation::check(&config, &store), config.status_when_full.as_str()) {
+        (Err(full), "error") => Err(full.into()),
+        (Err(full), "" | "warn") => {
+            log::write(Level::Warn, &full);
+            Ok(())
+        }
+        (Ok(()), "" | "warn" | "error") => Ok(()),
+        (_, other) => {
+            Err(format!("ipam.statusWhenFull is {other:?}, and can be \"warn\" or \"error\"").into())
+        }
+    }
 }
 
 fn dns(config: &Config) -> Result<Dns, Error> {

@@ -17,6 +17,7 @@ use crate::action::record::{Before, Difference, Effect, Undoing};
 use crate::action::undo::Inverse;
 use crate::action::{Action, AddAddress, Undo};
 use crate::machine::MachineError;
+use crate::machine::errno::chain;
 use crate::machine::port::{Link, NewKind, NewLink, Request, on_host};
 use crate::policy::{Capability, Refusal};
 use crate::value::{IfName, Mac, Netns, derive};
@@ -139,7 +140,13 @@ impl Requests for EnsureBridge {
             return Ok(Effect::AlreadyThere);
         }
         let name = name.as_str();
-        Err(refused(format!("failed to create bridge {name:?}: could not add {name:?}"), error))
+        let is_unsupported = is_errno(&error, Errno::EOPNOTSUPP);
+        let failed = refused(format!("failed to create bridge {name:?}: could not add {name:?}"), error);
+        if self.vlan_filtering && is_unsupported {
+            let text = chain(&failed) + ": the kernel cannot filter by VLAN (CONFIG_BRIDGE_VLAN_FILTERING)";
+            return Err(MachineError::Conflict(text));
+        }
+        Err(failed)
     }
 }
 

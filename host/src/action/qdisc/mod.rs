@@ -9,7 +9,7 @@ use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
-use crate::value::{IfName, Netns, derive};
+use crate::value::{Attachment, IfName, Netns, derive};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -170,9 +170,10 @@ impl Kind for SetTokenBucket {
     }
 
     fn found(&self, before: &Before) -> Found {
-        match (&self.through, before) {
-            (Some(_), Before::Old(_)) => Found::Absent,
-            (_, before) => before.into(),
+        match before {
+            // What is noted is the queue length of the link, not another filter.
+            Before::Old(_) => Found::Absent,
+            Before::Absent | Before::Present | Before::Unknown => before.into(),
         }
     }
 
@@ -346,11 +347,20 @@ impl RemoveTokenBucket {
     }
 }
 
-/// Deletes the ifb with this name, if it has no alias: then the reference created it.
+/// Deletes the ifb of an attachment, which nothing recorded: ours, or one without an alias, which the reference created.
+/// The ifb of another interface of the container has the same name and another alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteIfb {
-    /// The name, in the host's namespace.
-    pub name: IfName,
+    /// The ifb, in the host's namespace.
+    pub ifb: Ifb,
+}
+
+impl DeleteIfb {
+    /// That of the ifb that `bandwidth` makes for an attachment.
+    pub fn of(attachment: &Attachment) -> Option<Self> {
+        let name = derive::ifb(attachment).ok()?;
+        Some(DeleteIfb { ifb: Ifb { name, alias: derive::alias(attachment) } })
+    }
 }
 
 impl Inverse for DeleteIfb {
@@ -359,19 +369,23 @@ impl Inverse for DeleteIfb {
     }
 
     fn command(&self) -> String {
-        format!("ip link delete {}", word(self.name.as_str()))
+        format!("ip link delete {}", word(self.ifb.name.as_str()))
+    }
+
+    fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
+        Ok(cx.link(&on_host(&self.ifb.name))?.is_some_and(|found| self.ifb.is(&found)))
     }
 }
 
 impl Retract for DeleteIfb {
     fn prepare(&self, cx: &mut WriteContext<'_>) -> Result<Retraction, MachineError> {
-        let name = &self.name;
+        let name = &self.ifb.name;
         Ok(match cx.link(&on_host(name))? {
-            Some(found) if found.kind == "ifb" && found.alias.is_none() => {
+            Some(found) if self.ifb.is(&found) => {
                 let requests = vec![vec![Request::Delete(found.index)]];
                 Retraction::Send(requests, failed_delete(name))
             }
-            Some(_) => Retraction::left(format!("{name} is no ifb of the reference's")),
+            Some(_) => Retraction::left(format!("{name} is not the ifb of this interface")),
             None => Retraction::GONE,
         })
     }

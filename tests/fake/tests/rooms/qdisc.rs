@@ -159,17 +159,21 @@ fn a_foreign_ifb_stays() {
     assert!(perform(&mut machine, shape.clone()).is_err());
     assert!(matches!(undo(&mut machine, removal.clone()), Undone::Left(_)));
     assert_eq!(texts(&mut machine, &shape), ["bwp1 is not the ifb that was made"]);
-    let deletion = DeleteIfb { name: name("bwp1") };
+    let deletion = DeleteIfb { ifb: Ifb { name: name("bwp1"), alias: "ours".to_owned() } };
     assert!(matches!(retract(&mut machine, &deletion).unwrap(), Retraction::Nothing(Undone::Left(_))));
     delete_ifb(&mut machine);
     assert!(matches!(retract(&mut machine, &deletion).unwrap(), Retraction::Nothing(Undone::Gone)));
-    machine = machine.with_link(ifb(None)).unwrap();
-    let index = index_of(&mut machine, "bwp1");
-    assert_eq!(deletion.netns(), Netns::Host);
-    let Retraction::Send(requests, what) = retract(&mut machine, &deletion).unwrap() else {
-        panic!("it is the reference's")
-    };
-    assert_eq!((requests, what.as_str()), (vec![vec![Request::Delete(index)]], "failed to delete \"bwp1\""));
+    for alias in [None, Some("ours")] {
+        machine = machine.with_link(ifb(alias)).unwrap();
+        let index = index_of(&mut machine, "bwp1");
+        assert_eq!(deletion.netns(), Netns::Host);
+        let Retraction::Send(requests, what) = retract(&mut machine, &deletion).unwrap() else {
+            panic!("it is the reference's, or ours")
+        };
+        let expected = (vec![vec![Request::Delete(index)]], "failed to delete \"bwp1\"");
+        assert_eq!((requests, what.as_str()), expected);
+        delete_ifb(&mut machine);
+    }
 }
 
 #[test]

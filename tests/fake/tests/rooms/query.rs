@@ -158,7 +158,7 @@ fn a_missing_file_is_absent() {
     assert_eq!(ask(&mut machine, &Query::File("/none".into())).unwrap(), Answer::File(Fact::Absent));
     machine = machine.with_refusal(Errno::EIO);
     let error = ask(&mut machine, &Query::File("/etc/resolv.conf".into())).unwrap_err();
-    assert_eq!(error, "open /etc/resolv.conf: i/O error");
+    assert_eq!(error, "open /etc/resolv.conf: input/output error");
 }
 
 #[test]

@@ -39,7 +39,7 @@ mod route;
 
 pub use bindings::wasm_cni::plugin::types::{Error, IpFamily, MacAddress, Netns, Prefix};
 pub use bindings::wasm_cni::plugin::{
-    addresses, filter, leases, links, nat, observe, qdiscs, request, results, sysctls,
+    addresses, filter, leases, links, log, nat, observe, qdiscs, request, results, sysctls,
 };
 pub use chain::Previous;
 pub use dns::Dns;

@@ -27,6 +27,7 @@ macro_rules! handle {
 
 pub mod actions;
 pub mod facts;
+pub mod log;
 pub mod results;
 pub mod types;
 
@@ -36,6 +37,6 @@ pub mod wasm_cni {
     pub mod plugin {
         pub use crate::bindings::actions::{addresses, filter, links, nat, qdiscs, routes, sysctls};
         pub use crate::bindings::facts::{answers, delegate, leases, observe, request};
-        pub use crate::bindings::{results, types};
+        pub use crate::bindings::{log, results, types};
     }
 }

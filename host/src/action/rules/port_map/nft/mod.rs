@@ -5,6 +5,7 @@ use crate::action::PortOwner;
 use crate::action::profile::Removal;
 use crate::action::record::{Effect, Old};
 use crate::machine::MachineError;
+use crate::machine::rules::iptables::Family;
 use crate::machine::rules::nftables::{self, Hook, NewRule, Operand, Operator, Rule, Selector, Statement};
 use crate::machine::rules::{Edit, Listing, TableError, TableId};
 use crate::value::{Backend, length};
@@ -215,10 +216,9 @@ fn parts(ports: &MapPorts) -> Vec<NewRule> {
         statements,
         comment: Some(ports.comment.clone()),
     };
-    let is_address = |field, address| {
-        let field = Selector::Payload(family.to_owned(), field);
-        Statement::Match(field, Operator::Is, Operand::Address(address))
-    };
+    let is =
+        |field, operand| Statement::Match(Selector::Payload(family.to_owned(), field), Operator::Is, operand);
+    let is_address = |field, address| is(field, Operand::Address(address));
     let mut parts: Vec<NewRule> = ports
         .mappings
         .iter()
@@ -236,16 +236,16 @@ fn parts(ports: &MapPorts) -> Vec<NewRule> {
             rule(HOSTPORTS, statements)
         })
         .collect();
-    let sources: Vec<Option<IpAddr>> = match &ports.masquerade {
+    let every = Family::new(address.is_ipv4()).unspecified();
+    let sources: Vec<Operand> = match &ports.masquerade {
         None => Vec::new(),
-        Some(masquerade) if masquerade.all => vec![None],
-        Some(_) if address.is_ipv4() => vec![Some(address), Some(Ipv4Addr::LOCALHOST.into())],
-        Some(_) => vec![Some(address)],
+        // The condition holds for every packet. The reference writes it.
+        Some(masquerade) if masquerade.all => vec![Operand::Network(every, 0)],
+        Some(_) if address.is_ipv4() => [address, Ipv4Addr::LOCALHOST.into()].map(Operand::Address).to_vec(),
+        Some(_) => vec![Operand::Address(address)],
     };
     parts.extend(sources.into_iter().map(|source| {
-        let mut statements: Vec<Statement> =
-            source.into_iter().map(|source| is_address("saddr", source)).collect();
-        statements.extend([is_address("daddr", address), Statement::Masquerade]);
+        let statements = vec![is("saddr", source), is_address("daddr", address), Statement::Masquerade];
         rule(MASQUERADING, statements)
     }));
     parts

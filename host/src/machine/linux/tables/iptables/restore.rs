@@ -44,7 +44,28 @@ pub fn commit(table: Table, family: Family, edits: &[Edit]) -> Result<(), TableE
     let wait = WAIT_SECONDS.to_string();
     let lines: String = edits.iter().map(|edit| format!("{}\n", edit.line())).collect();
     let script = format!("*{}\n{lines}COMMIT\n", table.name());
-    run(family.restorer(), family, &["--noflush", "--wait", &wait], &script).map(drop)
+    run(family.restorer(), family, &["--noflush", "--wait", &wait], &script).map(drop).map_err(|error| {
+        match error {
+            TableError::Refused(message) => TableError::Refused(match refused(&message, edits) {
+                Some(edit) => format!("`{}`: {message}", edit.command(table, family)),
+                None => message,
+            }),
+            other => other,
+        }
+    })
+}
+
+/// The edit on the line of the script that a message of `iptables-restore` names: `line: 11`, `line 11`. The message
+/// has nothing else of it.
+fn refused<'a>(message: &str, edits: &'a [Edit]) -> Option<&'a Edit> {
+    let number = |(at, word): (usize, &str)| {
+        let rest = message.get(at + word.len()..)?.trim_start_matches(':').trim_start();
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest.get(..end)?.parse::<usize>().ok()
+    };
+    let line = message.match_indices("line").find_map(number)?;
+    // The first line is the table.
+    edits.get(line.checked_sub(2)?)
 }
 
 fn run(program: &str, family: Family, arguments: &[&str], input: &str) -> Result<String, TableError> {
@@ -78,6 +99,22 @@ fn is_absence(message: &str) -> bool {
 mod tests {
     use super::*;
     use crate::machine::rules::iptables::failed;
+
+    #[test]
+    fn a_refusal_names_the_edit_on_the_line() {
+        let edits = ["A", "B", "C"].map(|chain| Edit::NewChain(chain.to_owned()));
+        let chain = |message: &str| refused(message, &edits).map(Edit::line);
+        for message in [
+            "exit status 2: iptables-restore v1.8.9 (nf_tables): Set none doesn't exist.\n\nError occurred at line: 3\nTry",
+            "exit status 4: iptables-restore v1.8.9 (nf_tables): \nline 3: CHAIN_ADD failed (No such file or directory)",
+            "exit status 1: iptables-restore: line 3 failed",
+        ] {
+            assert_eq!(chain(message).as_deref(), Some("-N B"), "{message}");
+        }
+        for message in ["exit status 1: iptables-restore: line 5 failed", "line: 1", "a line", ""] {
+            assert_eq!(chain(message), None, "{message}");
+        }
+    }
 
     #[test]
     fn the_error_for_a_missing_program_is_the_reference_s() {
