@@ -19,7 +19,7 @@ use wasm_cni::policy::Policy;
 use wasm_cni::reference::Identity;
 use wasm_cni::sandbox::cache::Cache;
 use wasm_cni::sandbox::planner::Waiting;
-use wasm_cni::value::PluginName;
+use wasm_cni::value::{Kind, PluginName};
 use wasm_cni::{reference, result, section, verb};
 use wasm_cni_memory::Allocator;
 
@@ -77,8 +77,8 @@ fn record(node: &Node, request: &Request, config: &Config, to: &Path) -> Result<
     let mut machine = node.machine(plugin.description.netns(node, request).map_err(as_anyhow)?, true);
     let begun = planning::begin(planner, request, plugin, node.policy().map_err(as_anyhow)?, Vec::new())
         .map_err(as_anyhow)?;
-    let planned =
-        planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map_err(as_anyhow)?;
+    let planned = planning::plan(node, request, begun, grants, &mut machine, Stages::Shown { undone: &[] })
+        .map_err(as_anyhow)?;
     Ok(std::fs::write(to, serde_json::to_vec(&planned.draft)?)?)
 }
 
@@ -97,7 +97,7 @@ fn apply(node: &Node, request: &Request, config: &Config, from: &Path) -> Result
         &Identity::named(&request.plugin),
     );
     let plan = plan::check(draft, &[], &grants, &[]).map_err(|refused| as_anyhow(grants.denied(&refused)))?;
-    let mut writer = section::begin(request, &journal, id, Vec::new()).map_err(as_anyhow)?;
+    let mut writer = section::begin(request, &journal, id, Vec::new(), Kind::Main).map_err(as_anyhow)?;
     apply::execute(&plan, &mut writer, &node.state, &mut machine)?;
     let text = result::text(plan.report(), request, &config.cni_version, &mut machine).map_err(as_anyhow)?;
     writer.complete(plan.report())?;

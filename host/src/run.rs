@@ -55,7 +55,8 @@ fn attach(
     let netns_id = netns.as_ref().map(NetnsFile::id);
     let journal = node.state.lock(&request.attachment)?;
     let mut machine = node.locked_machine(netns, &journal);
-    section::undo_old(node, request, &journal, netns_id, previous.is_some(), &mut machine)?;
+    let kind = identity.kind_in(&request.plugin, config, previous.is_some());
+    section::undo_outdated(node, request, &journal, kind, netns_id, previous.is_some(), &mut machine)?;
     timings::ended("state");
 
     // Get the draft. At a native delegate a stage ends: `planning::plan` checks and applies that stage as the code
@@ -81,7 +82,7 @@ fn attach(
     // order.
     let (plan, mut writer) = match (checked, writer) {
         (Ok(plan), Some(writer)) => (plan, writer),
-        (Ok(plan), None) => (plan, section::begin(request, &journal, netns_id, plugins)?),
+        (Ok(plan), None) => (plan, section::begin(request, &journal, netns_id, plugins, kind)?),
         (Err(error), Some(writer)) => {
             return Err(section::abandon(node, &journal, &writer, &mut machine, error));
         }

@@ -2,8 +2,9 @@
 
 use crate::action::context::{Notes, ReadContext};
 use crate::action::record::{Before, Effect};
-use crate::action::{Delegate, Lifetime};
+use crate::action::{Delegate, Lifetime, ReserveLease};
 use crate::apply::journal::Writer;
+use crate::apply::processes::Process;
 use crate::apply::{self, Header, Journal, Kept, Reverted, Section};
 use crate::cni::{CniError, ErrorKind, Request};
 use crate::delegate;
@@ -14,27 +15,33 @@ use crate::machine::port::{Look, Machine};
 use crate::node::Node;
 use crate::panic;
 use crate::plan::{CheckedPlan, Entry};
-use crate::value::{LinkIdentity, PluginName, Report};
+use crate::value::{Kind, LinkIdentity, PluginName, Report};
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Begins the section of a request.
+/// Begins the section of a request for a plugin of that kind.
 pub fn begin(
     request: &Request,
     journal: &Journal,
     netns_id: Option<NetnsId>,
     plugins: Vec<(String, String)>,
+    kind: Kind,
 ) -> Result<Writer, CniError> {
-    let same = |section: &&Section| section.header.plugin == request.plugin;
+    let level = journal.level();
+    let same = |section: &&Section| section.header.plugin == request.plugin && section.header.level == level;
     let ordinal = journal.sections()?.iter().filter(same).map(|s| s.header.ordinal + 1).max().unwrap_or(0);
+    let asker = if kind == Kind::Ipam { Process::parent() } else { None };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let header = Header {
         version: apply::journal::VERSION,
         attachment: request.attachment.clone(),
         plugin: request.plugin.clone(),
         ordinal,
+        level,
         netns: request.netns.clone(),
         netns_id,
         plugins,
+        asker,
         created: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
     };
     Ok(journal.begin(&header)?)
@@ -126,40 +133,88 @@ pub fn undo_unfinished(node: &Node, request: &Request, panic: CniError) -> CniEr
     panic.with_details(details)
 }
 
-/// Undoes the recorded sections of earlier ADDs of the same attachment: the earlier ADD failed, or its DEL never
-/// came.
+/// Those of the sections of earlier ADDs of the same attachment that a new ADD undoes first: that ADD failed, or its
+/// namespace or its interface is gone.
 ///
-/// With `is_continued`, this ADD continues a chain (it has a `prevResult`), so the sections of this chain stay. Then it
-/// undoes only sections of this plugin, and only if their ADD did not succeed or was in another namespace.
-pub fn undo_old(
+/// An IPAM plugin leaves the leases of an ADD that succeeded: the plugin itself finds them in its store. With
+/// `is_continued`, this ADD continues a chain (it has a `prevResult`), so the sections of this chain stay. Then only
+/// sections of this plugin are undone, and only if their ADD did not succeed or was in another namespace.
+///
+/// # Errors
+///
+/// The attachment is complete and live (SPEC, section 4: ADD of an interface whose name exists), or another program has
+/// made it again.
+pub fn outdated(
+    sections: Vec<Section>,
+    request: &Request,
+    kind: Kind,
+    netns_id: Option<NetnsId>,
+    is_continued: bool,
+    look: &mut dyn Look,
+) -> Result<Vec<Section>, CniError> {
+    let mut outdated = Vec::new();
+    for section in sections {
+        let is_own = section.header.plugin == request.plugin;
+        let is_complete = section.report.is_some();
+        let is_same_netns = netns_id.is_some() && netns_id == section.header.netns_id;
+        let stays = match kind {
+            Kind::Ipam => is_complete,
+            Kind::Main | Kind::Chained if is_continued => {
+                !is_own || is_complete && section.header.netns_id == netns_id
+            }
+            Kind::Main | Kind::Chained => false,
+        };
+        if stays {
+            continue;
+        }
+        let details = if !is_same_netns {
+            None
+        } else if is_replaced(&section, look) {
+            // Its lease and its rules may have the same names. An undo could delete those.
+            Some("another program made the attachment again since; nothing was changed")
+        } else if is_complete
+            && section.container_link().is_some_and(|link| is_there(link, look).unwrap_or(true))
+        {
+            Some("the attachment is complete; nothing was changed; DEL removes it")
+        } else {
+            None
+        };
+        if let Some(details) = details {
+            let name = section.header.attachment.interface.as_str();
+            let msg = format!("container veth name ({name:?}) already exists");
+            return Err(CniError::new(ErrorKind::NameTaken, msg).with_details(details));
+        }
+        outdated.push(section);
+    }
+    Ok(outdated)
+}
+
+/// Undoes the sections that [`outdated`] finds.
+pub fn undo_outdated(
     node: &Node,
     request: &Request,
     journal: &Journal,
+    kind: Kind,
     netns_id: Option<NetnsId>,
     is_continued: bool,
     machine: &mut dyn Machine,
 ) -> Result<(), CniError> {
-    for section in journal.sections()? {
-        let is_old = section.header.plugin == request.plugin
-            && (section.report.is_none() || section.header.netns_id != netns_id);
-        if is_continued && !is_old {
-            continue;
-        }
-        if netns_id.is_some()
-            && netns_id == section.header.netns_id
-            && is_replaced(&section, machine.as_look())
-        {
-            // Another program made the attachment again, and its lease and rules may have the same names. An undo
-            // could delete those.
-            let name = section.header.attachment.interface.as_str();
-            let msg = format!("container veth name ({name:?}) already exists");
-            return Err(CniError::new(ErrorKind::NameTaken, msg)
-                .with_details("another program made the attachment again since; nothing was changed"));
-        }
-        tracing::info!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
+    let sections = journal.sections()?;
+    for section in outdated(sections, request, kind, netns_id, is_continued, machine.as_look())? {
+        tracing::warn!(plugin = %section.header.plugin, "an earlier ADD of this attachment is undone first");
         undo(node, journal, &section, netns_id, machine)?;
     }
     Ok(())
+}
+
+/// Whether the process that asked for a lease has certainly ended. `sections` are those of the attachment.
+pub fn asker_has_ended(sections: &[Section], address: IpAddr) -> bool {
+    let has_lease = |section: &&Section| {
+        let mut leases = section.entries().filter_map(|entry| ReserveLease::of(&entry.action));
+        leases.any(|lease| lease.address == address)
+    };
+    let latest = sections.iter().find(has_lease).filter(|section| section.report.is_some());
+    latest.and_then(|section| section.header.asker).is_some_and(|asker| asker.has_ended())
 }
 
 /// Undoes a section and removes it from the journal. Returns what stays on purpose.

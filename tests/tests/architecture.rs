@@ -29,7 +29,7 @@ const MODULES: [(&str, &str, &str); 30] = [
     ("action", "machine policy signal value", ""),
     ("plan", "action policy value", ""),
     ("sandbox", "action cni panic plan signal trust value", ""),
-    ("apply", "action machine patience plan signal timings value", ""),
+    ("apply", "action machine patience plan printable signal timings value", ""),
     ("error", "action apply cni machine", ""),
     ("audit", "cni policy printable timings value", ""),
     ("reference", "action apply cni machine plan policy value", ""),

@@ -7,6 +7,7 @@ mod lanes;
 pub mod lock;
 pub mod observe;
 mod parallel;
+pub mod processes;
 mod records;
 pub mod remains;
 pub mod repair;

@@ -25,7 +25,8 @@ impl StateDir {
         StateDir { path }
     }
 
-    /// Locks an attachment, and creates its directory. Two verbs of the same attachment wait for each other.
+    /// Locks an attachment, and creates its directory. Two verbs of the same attachment wait for each other, unless one
+    /// of them executes the other: that one is nested, see [`Journal`].
     pub fn lock(&self, attachment: &Attachment) -> Result<Journal, MachineError> {
         let directory = self.attachments().join(derive::key(attachment));
         let what = format!("attachment {} of container {}", attachment.interface, attachment.container);
@@ -33,11 +34,15 @@ impl StateDir {
             let is_new = self.make(&directory)?;
             // If the lock fails, a directory that we created is removed. An existing one stays: it has sections of
             // others, or whoever holds the lock removes it.
-            let locked = lock_directory(&directory, &what).inspect_err(|_| {
+            let locked = lock_level(&directory, 0, &what).inspect_err(|_| {
                 let _ = is_new.then(|| std::fs::remove_dir(&directory));
             })?;
-            if let Some(lock) = locked {
-                return Ok(Journal { directory, lock });
+            if let Some((level, lock)) = locked {
+                // In a new directory there is no nested verb.
+                if !is_new {
+                    end_nested(&directory, level, &|file| lock::exclusive(file, &what).map(Some))?;
+                }
+                return Ok(Journal { directory, level, lock });
             }
         }
     }
@@ -72,11 +77,15 @@ impl StateDir {
             opened => opened.map_err(|e| file_error("open", &directory, e))?,
         };
         let inode = file.metadata().map_err(|e| file_error("read", &directory, e))?.ino();
-        let Some(lock) = lock::try_exclusive(file, &directory.display().to_string())? else {
+        let what = directory.display().to_string();
+        let Some(lock) = lock::try_exclusive(file, &what)? else {
             return Ok(None);
         };
         let is_same = std::fs::metadata(&directory).is_ok_and(|now| now.ino() == inode);
-        Ok(is_same.then(|| Journal { directory, lock }))
+        if !is_same || !end_nested(&directory, 0, &|file| lock::try_exclusive(file, &what))? {
+            return Ok(None);
+        }
+        Ok(Some(Journal { directory, level: 0, lock }))
     }
 
     /// Removes directories without a section. They stay when a verb is killed before it writes anything.
@@ -175,14 +184,43 @@ impl StateDir {
     }
 }
 
-/// Locks the directory of an attachment. None if it was removed before the lock was taken.
-fn lock_directory(directory: &Path, what: &str) -> Result<Option<Flock<File>>, MachineError> {
-    let file = match File::open(directory) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|e| file_error("open", directory, e))?,
+/// Takes the lock of a level, or of the first level above it that no ancestor of this process holds. None if the lock was
+/// removed before it was taken.
+fn lock_level(directory: &Path, level: u32, what: &str) -> Result<Option<(u32, Flock<File>)>, MachineError> {
+    let path = match level {
+        0 => directory.to_owned(),
+        level => Journal::lock_path(directory, level),
     };
-    let inode = file.metadata().map_err(|e| file_error("read", directory, e))?.ino();
-    let lock = lock::exclusive(file, what)?;
-    // A DEL that held the lock before us may have removed the directory.
-    Ok(std::fs::metadata(directory).is_ok_and(|now| now.ino() == inode).then_some(lock))
+    let opened = match level {
+        0 => File::open(&path),
+        _ => OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path),
+    };
+    let file = match opened {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| file_error("open", &path, e))?,
+    };
+    let inode = file.metadata().map_err(|e| file_error("read", &path, e))?.ino();
+    let Some(lock) = lock::exclusive_unless_ancestor(file, what)? else {
+        return lock_level(directory, level.saturating_add(1), what);
+    };
+    // Whoever held the lock before us may have removed it.
+    Ok(std::fs::metadata(&path).is_ok_and(|now| now.ino() == inode).then_some((level, lock)))
+}
+
+/// Takes the locks of the nested verbs that the killed holder of a lock left running, with `lock`, and removes them.
+/// Returns false if one of them still runs.
+fn end_nested(
+    directory: &Path,
+    level: u32,
+    lock: &dyn Fn(File) -> Result<Option<Flock<File>>, MachineError>,
+) -> Result<bool, MachineError> {
+    for above in level.saturating_add(1).. {
+        let path = Journal::lock_path(directory, above);
+        let Ok(file) = File::open(&path) else { break };
+        if lock(file)?.is_none() {
+            return Ok(false);
+        }
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(true)
 }

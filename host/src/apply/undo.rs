@@ -9,12 +9,13 @@ use super::state_dir::StateDir;
 use crate::action::context::{Notes, Permit, WriteContext, refused, sealed::PermitSeal};
 use crate::action::profile::{OwnUndo, Retract, Retraction, RuleRemoval, UndoLane};
 use crate::action::record::{Reason, Record, Undoing, Undone};
-use crate::action::{Action, Lifetime, Undo};
+use crate::action::{self, Action, Lifetime, Undo};
 use crate::machine::MachineError;
 use crate::machine::port::{Machine, Request};
 use crate::timings;
 use crate::value::Netns;
 use nix::errno::Errno;
+use std::ops::Range;
 
 /// An undo that failed.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ struct UndoOf {
     undos: Vec<Undo>,
     /// Why they are not done.
     kept: Option<&'static str>,
+    /// Whether a native plugin undoes it.
+    is_native: bool,
 }
 
 fn each_undo(section: &Section, why: Reason, others: &[Section]) -> Vec<UndoOf> {
@@ -94,7 +97,8 @@ fn each_undo(section: &Section, why: Reason, others: &[Section]) -> Vec<UndoOf> 
             };
             let undoing = Undoing { done: record.done, why, own: &own, others: &others };
             let undos = entry.action.kind().undos(&undoing);
-            each.push(UndoOf { place: Place { step: number, action }, undos, kept });
+            let is_native = entry.action.kind().profile().lane.place() == action::profile::Place::Native;
+            each.push(UndoOf { place: Place { step: number, action }, undos, kept, is_native });
         }
     }
     each
@@ -117,35 +121,70 @@ pub fn revert(section: &Section, why: Reason, state: &StateDir, machine: &mut dy
 }
 
 /// The same, and returns also what stays on purpose.
+///
+/// A native plugin runs without the lock of shared objects, because it may execute plugins of ours that need the lock.
+/// After it, it is looked again which objects others use.
 pub fn undo_section(section: &Section, why: Reason, state: &StateDir, machine: &mut dyn Machine) -> Reverted {
+    let each = each_undo(section, why, &[]);
+    let mut reverted = Reverted::default();
+    let mut start = 0;
+    for part in each.chunk_by(|a, b| a.is_native == b.is_native) {
+        let is_native = part.first().is_some_and(|one| one.is_native);
+        let end = start + part.len();
+        let state = (!is_native).then_some(state);
+        let Reverted { stuck, kept } = undo_part(section, start..end, why, state, machine);
+        reverted.stuck.extend(stuck);
+        reverted.kept.extend(kept);
+        start = end;
+    }
+    reverted
+}
+
+/// Undoes some records of a section, by their position in [`each_undo`]. Without `state`, it takes no lock.
+fn undo_part(
+    section: &Section,
+    part: Range<usize>,
+    why: Reason,
+    state: Option<&StateDir>,
+    machine: &mut dyn Machine,
+) -> Reverted {
     let shared = why == Reason::Rollback && section.has_shared();
-    let replaces = !values(section, &undone(section, why, &[])).is_empty();
+    let replaces = !values(section, &undone(section, part.clone(), why, &[])).is_empty();
+    let state = state.filter(|_| shared || replaces);
     // Without the lock, shared objects stay. At worst a bridge without ports is left.
-    let lock = if shared || replaces { state.lock_shared_for_undo().ok() } else { None };
-    let others = lock.as_ref().filter(|_| shared).and_then(|_| state.others(&section.header.attachment));
+    let lock = state.and_then(|state| Some((state, state.lock_shared_for_undo().ok()?)));
+    let others =
+        lock.as_ref().filter(|_| shared).and_then(|(state, _)| state.others(&section.header.attachment));
     let is_blind = shared && others.is_none();
     let reason = if is_blind { Reason::Delete } else { why };
     let others = others.unwrap_or_default();
     // Somebody else may have written into the section before we got the lock.
     let mut section = if replaces { section.refreshed() } else { section.clone() };
-    let values = values(&section, &undone(&section, reason, &others));
-    if lock.is_some() && !values.is_empty() {
+    let values = values(&section, &undone(&section, part.clone(), reason, &others));
+    if let Some((state, _)) = &lock
+        && !values.is_empty()
+    {
         section = pass_on(&section, &values, state);
     }
     let netns = &section.header.netns;
-    let mut kept = Vec::new();
-    for one in each_undo(&section, reason, &others) {
-        let Some(why) = one.kept.filter(|_| shared) else { continue };
-        let why = if is_blind { "it is not known who else uses it" } else { why };
-        kept.extend(one.undos.into_iter().map(|undo| Kept { undo, netns: netns.clone(), why }));
+    let (mut kept, mut undos) = (Vec::new(), Vec::new());
+    for one in each_undo(&section, reason, &others).into_iter().take(part.end).skip(part.start) {
+        match one.kept {
+            None => undos.extend(one.undos),
+            Some(why) if shared => {
+                let why = if is_blind { "it is not known who else uses it" } else { why };
+                kept.extend(one.undos.into_iter().map(|undo| Kept { undo, netns: netns.clone(), why }));
+            }
+            Some(_) => {}
+        }
     }
-    let stuck = undo_all(&section, &undos(&section, reason, &others), netns, machine);
+    let stuck = undo_all(&section, &undos, netns, machine);
     Reverted { stuck, kept }
 }
 
-/// The records that are undone, the latest first.
-fn undone(section: &Section, why: Reason, others: &[Section]) -> Vec<Place> {
-    let each = each_undo(section, why, others).into_iter();
+/// The records of a part that are undone, the latest first.
+fn undone(section: &Section, part: Range<usize>, why: Reason, others: &[Section]) -> Vec<Place> {
+    let each = each_undo(section, why, others).into_iter().take(part.end).skip(part.start);
     each.filter(|one| one.kept.is_none() && !one.undos.is_empty()).map(|one| one.place).collect()
 }
 

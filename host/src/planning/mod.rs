@@ -5,7 +5,7 @@ mod stale;
 
 use crate::action::Delegate;
 use crate::action::query::{GrantedFacts, MachineFacts};
-use crate::action::{Action, Answer, Facts as _, Query};
+use crate::action::{Action, Answer, Facts as _, Query, Undo};
 use crate::apply::Journal;
 use crate::apply::journal::Writer;
 use crate::audit::Record;
@@ -22,7 +22,7 @@ use crate::sandbox::Code;
 use crate::sandbox::limits::{self, Limits};
 use crate::sandbox::lookup::{self, Found};
 use crate::sandbox::planner::{Delegated, Planner, Service, Services, Waiting};
-use crate::value::PluginName;
+use crate::value::{Fact, PluginName};
 use crate::{section, timings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,7 +49,10 @@ pub enum Stages<'a> {
         record: &'a Record<'a>,
     },
     /// The plan ends with the stage: a dry run, or STATUS.
-    Shown,
+    Shown {
+        /// What ADD would undo first. It counts as undone.
+        undone: &'a [Undo],
+    },
 }
 
 /// The result of planning.
@@ -262,7 +265,9 @@ impl Planning<'_> {
         record.begin_applying()?;
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => section::begin(self.request, journal, netns_id, self.plugins.clone())?,
+            None => {
+                section::begin(self.request, journal, netns_id, self.plugins.clone(), self.grants.own.kind)?
+            }
         };
         section::apply(self.node, journal, &mut writer, &plan, self.machine)?;
         self.applied.extend(plan.entries().iter().cloned());
@@ -284,6 +289,9 @@ impl Services for Planning<'_> {
         let mut machine = MachineFacts::new(self.machine.as_look());
         let mut facts = GrantedFacts::new(&mut machine, &self.grants, asks);
         let mut answer = facts.ask(query);
+        if let Stages::Shown { undone } = self.stages {
+            undone.iter().for_each(|undo| undo.inverse().overlay(query, &mut answer));
+        }
         let (violations, tolerated) = facts.violations();
         self.refusal = machine.refusal().or(self.refusal.take());
         self.violations.extend(violations);
@@ -291,6 +299,12 @@ impl Services for Planning<'_> {
         if let Answer::PortOwners(owners) = &mut answer {
             let own = &self.request.attachment;
             owners.retain(|owner| stale::is_dead(owner, own, &self.grants, self.node, self.machine.stores()));
+        }
+        if let Answer::Reusable(Fact::Known(leases)) = &mut answer {
+            let sections = self.node.state.sections_of(&self.request.attachment);
+            leases.retain(|lease| {
+                lease.is_of_earlier_boot || section::asker_has_ended(&sections, lease.address)
+            });
         }
         answer.grant(&mut self.grants);
         answer
@@ -332,7 +346,7 @@ impl Services for Planning<'_> {
             Stages::Applied { journal, netns_id, record } => {
                 self.apply(stage, delegate, (journal, netns_id, record))
             }
-            Stages::Shown => {
+            Stages::Shown { .. } => {
                 self.opaque = Some(delegate);
                 Ok(Delegated::Ended(stage))
             }

@@ -18,9 +18,11 @@ fn a_journal_that_a_crash_cut_off_is_read_up_to_the_last_whole_line() {
         attachment: request.attachment.clone(),
         plugin: request.plugin.clone(),
         ordinal: 0,
+        level: 0,
         netns: "/run/netns/ä".to_owned(),
         netns_id: None,
         plugins: Vec::new(),
+        asker: None,
         created: 1,
     };
     let mut writer = journal.begin(&header).unwrap();

@@ -227,9 +227,11 @@ fn header(attachment: &Attachment, plugin: &PluginName) -> Header {
         attachment: attachment.clone(),
         plugin: plugin.clone(),
         ordinal: 0,
+        level: 0,
         netns: String::new(),
         netns_id: None,
         plugins: Vec::new(),
+        asker: None,
         created: 1,
     }
 }

@@ -63,9 +63,11 @@ impl Node {
             attachment,
             plugin: plugin.clone(),
             ordinal: 0,
+            level: 0,
             netns: "/run/netns/c".to_owned(),
             netns_id: serde_json::from_value(json!({"device": 4, "inode": 1, "cookie": null})).unwrap(),
             plugins: Vec::new(),
+            asker: None,
             created: self.created,
         };
         let mut writer = journal.begin(&header).unwrap();

@@ -54,9 +54,11 @@ pub fn header(request: &Request) -> Header {
         attachment: request.attachment.clone(),
         plugin: request.plugin.clone(),
         ordinal: 0,
+        level: 0,
         netns: request.netns.clone(),
         netns_id: None,
         plugins: Vec::new(),
+        asker: None,
         created: 1,
     }
 }

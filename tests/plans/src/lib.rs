@@ -163,9 +163,11 @@ impl Plan {
             attachment: self.attachment.clone(),
             plugin: PluginName::parse("earlier").unwrap(),
             ordinal: 0,
+            level: 0,
             netns: String::new(),
             netns_id: None,
             plugins: Vec::new(),
+            asker: None,
             created: 1,
         };
         let mut writer = journal.begin(&header).unwrap();

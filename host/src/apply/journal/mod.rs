@@ -16,6 +16,7 @@
 mod record;
 mod v1;
 
+use super::processes::Process;
 use crate::action::record::{Before, Effect};
 use crate::machine::MachineError;
 use crate::machine::netns::NetnsId;
@@ -36,6 +37,9 @@ use std::time::Duration;
 /// The version of the format. Version 1 can be read too. A section of another version is moved aside.
 pub const VERSION: u32 = 2;
 
+/// The extension of the locks of nested verbs.
+const LOCK: &str = "lock";
+
 /// The first line of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -47,6 +51,9 @@ pub struct Header {
     pub plugin: PluginName,
     /// The position among plugins of the same type in the chain, counted from 0.
     pub ordinal: u32,
+    /// The number of plugins of ours above the plugin that hold the lock of the attachment, see [`Journal`].
+    #[serde(default, skip_serializing_if = "is_outermost")]
+    pub level: u32,
     /// `CNI_NETNS` as the runtime passed it.
     pub netns: String,
     /// The identity of that namespace. Undo does not enter another namespace at the same path. None if an IPAM plugin
@@ -54,8 +61,16 @@ pub struct Header {
     pub netns_id: Option<NetnsId>,
     /// The plugins that recorded the plan, with the SHA-256 digests of their components.
     pub plugins: Vec<(String, String)>,
+    /// The parent of an IPAM plugin that a native plugin executed: it asks for the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<Process>,
     /// Nanoseconds since 1970. Sections are undone in the reverse order of creation.
     pub created: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_outermost(level: &u32) -> bool {
+    *level == 0
 }
 
 /// A step in the journal.
@@ -160,9 +175,13 @@ impl Section {
 }
 
 /// The journal of one attachment, locked for one verb.
+///
+/// A native plugin that a verb executes may execute plugins of ours for the same attachment. Such a nested verb has the
+/// next level, with a lock of its own. It reads and undoes only the sections of its level and of the levels below it.
 #[derive(Debug)]
 pub struct Journal {
     pub(super) directory: PathBuf,
+    pub(super) level: u32,
     pub(super) lock: Flock<File>,
 }
 
@@ -183,6 +202,26 @@ impl AsFd for Journal {
 }
 
 impl Journal {
+    /// The number of verbs of the same attachment that wait for this one. 0 for the verb of a runtime.
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The lock of a level above 0.
+    pub(super) fn lock_path(directory: &Path, level: u32) -> PathBuf {
+        directory.join(format!("{level}.{LOCK}"))
+    }
+
+    /// The latest section of a plugin: one of this level, or else of the levels below.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::sections`].
+    pub fn section_of(&self, plugin: &PluginName) -> Result<Option<Section>, MachineError> {
+        let sections = self.sections()?.into_iter().filter(|section| section.header.plugin == *plugin);
+        Ok(sections.min_by_key(|section| section.header.level))
+    }
+
     /// The sections, the latest first. A section that is invalid or of a newer version is moved aside, with a warning.
     ///
     /// # Errors
@@ -190,7 +229,8 @@ impl Journal {
     /// Fails if a section cannot be read now, but may be readable later.
     pub fn sections(&self) -> Result<Vec<Section>, MachineError> {
         let read = read_directory(&self.directory);
-        let (sections, useless) = read.map_err(|e| file_error("read", &self.directory, e))?;
+        let (mut sections, useless) = read.map_err(|e| file_error("read", &self.directory, e))?;
+        sections.retain(|section| section.header.level >= self.level);
         for (path, error) in useless {
             // The process was killed after it created the file and before it wrote the first line. At that point it had
             // changed nothing.
@@ -209,7 +249,12 @@ impl Journal {
 
     /// Creates the section of a plugin.
     pub fn begin(&self, header: &Header) -> Result<Writer, MachineError> {
-        let path = self.directory.join(format!("{}.{}", header.plugin, header.ordinal));
+        let Header { plugin, ordinal, level, .. } = header;
+        let name = match level {
+            0 => format!("{plugin}.{ordinal}"),
+            level => format!("{plugin}.{ordinal}.{level}"),
+        };
+        let path = self.directory.join(name);
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|e| file_error("make", &path, e))?;
         let section = Section { header: header.clone(), steps: Vec::new(), report: None, path };
@@ -233,9 +278,12 @@ impl Journal {
 
 impl Drop for Journal {
     /// Removes the directory together with its last section, while the lock is still held. If there are other sections,
-    /// `rmdir` fails, and the directory stays.
+    /// `rmdir` fails, and the directory stays. A nested verb leaves the directory to the verb that waits for it.
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.directory);
+        let _ = match self.level {
+            0 => std::fs::remove_dir(&self.directory),
+            level => std::fs::remove_file(Journal::lock_path(&self.directory, level)),
+        };
     }
 }
 
@@ -291,7 +339,7 @@ pub(super) fn read_directory(directory: &Path) -> std::io::Result<(Vec<Section>,
     let (mut sections, mut useless) = (Vec::new(), Vec::new());
     for entry in entries(directory)? {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "unreadable") {
+        if path.extension().is_some_and(|extension| extension == "unreadable" || extension == LOCK) {
             continue;
         }
         match read(&path) {

@@ -100,7 +100,7 @@ fn attach(
         .and_then(|plan| result::check(plan.report(), &request.cni_version).map(|()| plan));
     let (plan, mut writer) = match (checked, writer) {
         (Ok(plan), Some(writer)) => (plan, writer),
-        (Ok(plan), None) => (plan, section::begin(request, &journal, None, Vec::new())?),
+        (Ok(plan), None) => (plan, section::begin(request, &journal, None, Vec::new(), grants.own.kind)?),
         (Err(error), Some(writer)) => {
             return Err(section::abandon(node, &journal, &writer, machine, error));
         }

@@ -45,9 +45,11 @@ fn a_checked_plan_is_accepted_where_a_draft_is_refused() {
         attachment,
         plugin,
         ordinal: 0,
+        level: 0,
         netns: String::new(),
         netns_id: None,
         plugins: Vec::new(),
+        asker: None,
         created: 1,
     };
     let mut writer = journal.begin(&header).unwrap();

@@ -291,6 +291,10 @@ impl LeaseDirectory for FaultyDirectory {
         self.0.read(name)
     }
 
+    fn is_of_earlier_boot(&self, name: &str) -> io::Result<bool> {
+        self.0.is_of_earlier_boot(name)
+    }
+
     fn create(&self, name: &str, content: &str) -> io::Result<()> {
         self.1.try_change(|| self.0.create(name, content))
     }

@@ -43,9 +43,11 @@ fn add(scene: &Scene, strike: &Strike) -> Result<(), ApplyError> {
         attachment: request.attachment,
         plugin: request.plugin,
         ordinal: 0,
+        level: 0,
         netns: request.netns,
         netns_id: Some(container().id()),
         plugins: Vec::new(),
+        asker: None,
         created: 1,
     };
     let journal = journal();

@@ -46,7 +46,7 @@ impl From<Action> for now::Action {
 impl From<ReserveLease> for now::ReserveLease {
     fn from(old: ReserveLease) -> Self {
         let ReserveLease { store, address, set, owner } = old;
-        now::ReserveLease { store, address, set, owner }
+        now::ReserveLease { store, address, set, owner, again: false }
     }
 }
 

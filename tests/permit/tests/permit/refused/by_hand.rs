@@ -4,7 +4,7 @@ use wasm_cni::apply::{Header, Remains, Section};
 use wasm_cni::plan::{CheckedPlan, DraftPlan};
 
 fn plan(draft: DraftPlan) -> CheckedPlan {
-    CheckedPlan { draft, tolerated: Vec::new() }
+    CheckedPlan { draft, tolerated: Vec::new(), warnings: Vec::new() }
 }
 
 fn section(header: Header) -> Section {
