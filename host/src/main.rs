@@ -6,11 +6,12 @@ mod streams;
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use streams::{Input, fail, print, unbuffered_stdout};
 use wasm_cni::cni::{CniError, ErrorKind};
 use wasm_cni::printable::printable;
+use wasm_cni::sandbox::own::{NOTE as NOTE_OF_PROGRAM, Note};
 use wasm_cni::sandbox::planner::Waiting;
 use wasm_cni::stderr::{self, Stderr};
 use wasm_cni::value::PluginName;
@@ -20,6 +21,13 @@ use wasm_cni_memory::Allocator;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
+
+/// A copy of this program is known by it.
+#[used]
+#[expect(unsafe_code, reason = "the section of a static")]
+// SAFETY: the section is read as a note, and the value is one.
+#[unsafe(link_section = ".note.wasm-cni")]
+static NOTE: Note = NOTE_OF_PROGRAM;
 
 /// Does nothing that needs much stack before the stack is large enough.
 fn main() -> ExitCode {
@@ -50,9 +58,8 @@ fn run() -> ExitCode {
     timings::ended("fork");
     panic::silence();
     signal::watch();
-    let own_dir = invoked.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
     let node = environment::node(env.dry_run, env.netns_override);
-    let call = || verb::call(&node, &plugin, &env, planner, own_dir, &mut Input, &mut *unbuffered_stdout());
+    let call = || verb::call(&node, &plugin, &env, planner, &mut Input, &mut *unbuffered_stdout());
     let called = panic::caught(call).flatten();
     if environment::wants_timings() {
         print(&mut Stderr, &timings::end());

@@ -92,14 +92,18 @@ fn a_missing_namespace_is_named() {
 
 #[test]
 fn a_missing_plugin_is_named_with_the_searched_directories() {
-    let (code, msg, details) = error(&add(WALKTHROUGH).env("CNI_PATH", "/none:/nowhere"));
-    assert_eq!((code, msg.as_str()), (999, r#"failed to find plugin "bridge" in path [/none /nowhere]"#));
-    assert!(details.contains("/none/bridge.wasm"), "{details}");
-    // A link to our own binary without its component is no plugin. The binary must not execute itself for ever.
     let machine = Machine::new();
     let plugins = machine.plugins();
-    std::fs::remove_file(plugins.join("host-local.wasm")).unwrap();
     machine.netns("1234567890");
+    std::fs::remove_file(plugins.join("bridge.wasm")).unwrap();
+    let elsewhere = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).env("CNI_PATH", "/none:/nowhere");
+    let (code, msg, details) = elsewhere.error(&machine);
+    assert_eq!((code, msg.as_str()), (999, r#"failed to find plugin "bridge" in path [/none /nowhere]"#));
+    assert!(details.contains("/none/bridge.wasm"), "{details}");
+    assert!(details.contains(&format!("{}/bridge.wasm: absent", plugins.display())), "our own: {details}");
+    // A link to our own binary without its component is no plugin. The binary must not execute itself for ever.
+    std::fs::copy(dist().join("bridge.wasm"), plugins.join("bridge.wasm")).unwrap();
+    std::fs::remove_file(plugins.join("host-local.wasm")).unwrap();
     let (code, msg, _) = Call::new(&plugins, "bridge", "ADD", WALKTHROUGH).error(&machine);
     assert_eq!(code, 999);
     assert!(msg.starts_with("failed to find plugin \"host-local\" in path ["), "{msg}");

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use wasm_cni_tests::native::Plugins;
 use wasm_cni_tests::{Background, Call, Machine, NOTHING, dist, example_plugin};
 
 const REFERENCE: &str = "/usr/lib/cni";
@@ -293,8 +294,10 @@ fn status_fails_for_a_configuration_with_which_no_add_can_succeed() {
     let (code, msg, _) = status(&dist(), "bridge", &wrong).error(&machine);
     assert_eq!(code, 999);
     assert!(msg.starts_with("failed to load netconf: capabilities.ips"), "{msg}");
-    let (code, msg, _) =
-        status(&dist(), "host-local", &small("1.1.0")).env("CNI_PATH", "/nonexistent").error(&machine);
+    // Nothing on the path, and nothing beside our program.
+    let plugins = Plugins::new(&machine);
+    std::os::unix::fs::symlink("wasm-cni", plugins.path().join("host-local")).unwrap();
+    let (code, msg, _) = status(plugins.path(), "host-local", &small("1.1.0")).error(&machine);
     assert_eq!(code, 50, "{msg}");
     let (code, msg, _) = status(&dist(), "host-local", &small("1.0.0")).error(&machine);
     assert_eq!((code, msg.as_str()), (1, "config version does not allow STATUS"));

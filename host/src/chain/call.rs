@@ -99,9 +99,8 @@ impl Chain<'_> {
             dry_run,
         };
         let mut stdout = Vec::new();
-        let served = panic::caught(|| {
-            verb::call(self.node, plugin, &env, None, None, &mut config.as_bytes(), &mut stdout)
-        });
+        let served =
+            panic::caught(|| verb::call(self.node, plugin, &env, None, &mut config.as_bytes(), &mut stdout));
         Ok(match served.flatten()? {
             Output::Stdout(_) => Output::Stdout(String::from_utf8_lossy(&stdout).into_owned()),
             other => other,

@@ -1,10 +1,12 @@
 //! Finds a plugin on `CNI_PATH`: the component or the executable of that name.
 
+use super::own;
 use crate::cni::{CniError, ErrorKind};
 use crate::trust;
 use crate::value::PluginName;
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::iter;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The plugin that was found.
@@ -28,34 +30,38 @@ pub fn plugin_name(name: &str) -> Result<PluginName, CniError> {
 }
 
 /// Finds a plugin in the first directory that has `<type>.wasm` or a regular file `<type>`. With both, the component
-/// wins.
+/// wins. After the directories of `path` comes the one from which this program was executed.
 ///
-/// A relative element of `path` starts at the working directory, as in the reference. A `<type>` that is this binary
-/// is skipped: without its component it would execute itself without end.
+/// A relative element of `path` starts at the working directory, as in the reference. A `<type>` that is a program of
+/// ours stands for the component in the directory that it is a link to. Without a component it is skipped: it would
+/// execute itself without end.
 pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     if path.is_empty() {
         return Err(CniError::new(ErrorKind::PluginNotFound, "no paths provided"));
     }
-    let ourselves = ourselves();
+    let component_name = format!("{plugin}.wasm");
     let mut looked_at = Vec::new();
-    for directory in path {
-        let component = directory.join(format!("{plugin}.wasm"));
-        if fs::metadata(&component).is_ok_and(|m| m.is_file()) {
-            let file = open(&component)?;
-            check(directory, &component, &file)?;
-            return Ok(Found::Component(component, file));
+    let directories = path.iter().cloned().chain(iter::once_with(own::directories).flatten());
+    for directory in directories {
+        let component = directory.join(&component_name);
+        if is_file(&component) {
+            return opened(&directory, component);
         }
+        looked_at.push(format!("{}: absent", component.display()));
         let native = directory.join(plugin.as_str());
         match fs::metadata(&native) {
-            Ok(m) if m.is_file() && ourselves == Some((m.dev(), m.ino())) => {
-                looked_at.push(format!("{}: absent", component.display()));
+            Ok(found) if found.is_file() && own::is_ours(&native, &found) => {
+                for directory in own::link_directories(&native) {
+                    let component = directory.join(&component_name);
+                    if is_file(&component) {
+                        return opened(&directory, component);
+                    }
+                    looked_at.push(format!("{}: absent", component.display()));
+                }
                 looked_at.push(format!("{}: wasm-cni itself", native.display()));
             }
-            Ok(m) if m.is_file() => return Ok(Found::Native(native)),
-            _ => {
-                looked_at.push(format!("{}: absent", component.display()));
-                looked_at.push(format!("{}: absent", native.display()));
-            }
+            Ok(found) if found.is_file() => return Ok(Found::Native(native)),
+            _ => looked_at.push(format!("{}: absent", native.display())),
         }
     }
     let directories: Vec<String> = path.iter().map(|d| d.display().to_string()).collect();
@@ -63,17 +69,23 @@ pub fn find(path: &[PathBuf], plugin: &PluginName) -> Result<Found, CniError> {
     Err(CniError::new(ErrorKind::PluginNotFound, message).with_details(looked_at.join("\n")))
 }
 
-/// Whether a runtime that executes `<type>` would execute this binary: the first file of that name on `path` is a
-/// link to it.
-pub fn is_our_link(path: &[PathBuf], plugin: &PluginName) -> bool {
-    let mut files =
-        path.iter().filter_map(|dir| fs::metadata(dir.join(plugin.as_str())).ok()).filter(|m| m.is_file());
-    files.next().is_some_and(|m| ourselves() == Some((m.dev(), m.ino())))
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// Device and inode of this binary.
-fn ourselves() -> Option<(u64, u64)> {
-    fs::metadata("/proc/self/exe").ok().map(|m| (m.dev(), m.ino()))
+fn opened(directory: &Path, component: PathBuf) -> Result<Found, CniError> {
+    let file = open(&component)?;
+    check(directory, &component, &file)?;
+    Ok(Found::Component(component, file))
+}
+
+/// Whether a runtime that executes `<type>` would execute a program of ours: the first file of that name on `path` is
+/// one.
+pub fn is_our_link(path: &[PathBuf], plugin: &PluginName) -> bool {
+    let files = path.iter().map(|directory| directory.join(plugin.as_str()));
+    let mut files =
+        files.filter_map(|file| Some((fs::metadata(&file).ok()?, file))).filter(|(m, _)| m.is_file());
+    files.next().is_some_and(|(found, file)| own::is_ours(&file, &found))
 }
 
 /// Refuses a component if somebody other than root or this user can write it or its directory, as policy files are
@@ -149,5 +161,22 @@ mod test {
         assert!(error.details.contains("bridge: wasm-cni itself"), "{}", error.details);
         let path = [directory.path().to_owned()];
         assert!(is_our_link(&path, &name("bridge")) && !is_our_link(&path, &name("portmap")));
+    }
+
+    #[test]
+    fn a_link_stands_for_the_component_beside_the_file_that_it_leads_to() {
+        let all = tempfile::tempdir().unwrap();
+        let [bin, alternatives, package] =
+            ["bin", "alternatives", "package"].map(|name| all.path().join(name));
+        [&bin, &alternatives, &package].into_iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        let link = |target: &Path, at: &Path| std::os::unix::fs::symlink(target, at).unwrap();
+        link(&std::env::current_exe().unwrap(), &package.join("bridge"));
+        link(&package.join("bridge"), &alternatives.join("cni-bridge"));
+        link(Path::new("../alternatives/cni-bridge"), &bin.join("bridge"));
+        let path = [bin];
+        assert!(find(&path, &name("bridge")).is_err());
+        fs::write(package.join("bridge.wasm"), "").unwrap();
+        let Found::Component(found, _) = find(&path, &name("bridge")).unwrap() else { panic!("it is ours") };
+        assert_eq!(fs::canonicalize(found).unwrap(), fs::canonicalize(package.join("bridge.wasm")).unwrap());
     }
 }

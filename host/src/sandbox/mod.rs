@@ -31,6 +31,7 @@ mod lower;
 pub mod manifest;
 mod mapping;
 mod overlay;
+pub mod own;
 pub mod planner;
 pub mod recorder;
 mod report;

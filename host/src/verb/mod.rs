@@ -22,6 +22,7 @@ use crate::node::Node;
 use crate::patience;
 use crate::plugin::Description;
 use crate::run;
+use crate::sandbox::own;
 use crate::sandbox::planner::Waiting;
 use crate::timings;
 use crate::value::PluginName;
@@ -33,26 +34,24 @@ use std::time::Duration;
 /// Serves one call of the runtime under the plugin name `plugin`: validates it in the reference's order, then runs
 /// the verb.
 ///
-/// VERSION and the banner search for the component in `own_dir` if `CNI_PATH` is empty. ADD writes its result to
-/// `stdout` itself, because a failed write undoes the ADD. ADD uses `planner` if it was started, and otherwise starts
-/// one.
+/// VERSION and the banner need no `CNI_PATH`. ADD writes its result to `stdout` itself, because a failed write undoes the
+/// ADD. ADD uses `planner` if it was started, and otherwise starts one.
 pub fn call(
     node: &Node,
     plugin: &PluginName,
     env: &Environment,
     planner: Option<Waiting>,
-    own_dir: Option<PathBuf>,
     stdin: &mut dyn Read,
     stdout: &mut dyn Write,
 ) -> Result<Output, CniError> {
     let mut path = command::path(&env.path);
     let verb = match command::decode(env)? {
         Call::Banner => {
-            path.extend(own_dir);
+            path.extend(own::directories());
             return Ok(Output::Stderr(command::banner(plugin.as_str(), &supported(node, &path, plugin)?)));
         }
         Call::Verb(Command::Version) => {
-            path.extend(own_dir);
+            path.extend(own::directories());
             return Ok(Output::Stdout(versions(&supported(node, &path, plugin)?)));
         }
         Call::Verb(verb) => Some(verb),
@@ -88,7 +87,7 @@ pub fn call(
             added.map(nothing)
         }
         Command::Del if env.dry_run => {
-            Ok(dry::del_of_runtime(node, &request(verb, plugin, env, path, &config)?))
+            dry::del_of_runtime(node, &request(verb, plugin, env, path, &config)?, &config)
         }
         Command::Del => {
             let request = request(verb, plugin, env, path, &config)?;
