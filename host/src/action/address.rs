@@ -18,6 +18,7 @@ use crate::value::{Fact, LinkRef, Mac, Netns, Route, derive};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::net::IpAddr;
 
 /// `RT_SCOPE_LINK`.
@@ -259,7 +260,17 @@ impl Requests for AddAddress {
                 return Ok(Effect::AlreadyThere);
             }
         }
-        Err(refused(self.failed(), error))
+        let is_disabled = is_errno(&error, Errno::EACCES) && self.address.is_ipv6();
+        Err(refused(self.failed(), if is_disabled { self.disabled(&error) } else { error }))
+    }
+}
+
+impl AddAddress {
+    /// The error for a link without IPv6 (`inet6_addr_add` in net/ipv6/addrconf.c: EACCES).
+    fn disabled(&self, error: &io::Error) -> io::Error {
+        let name = &self.link.name;
+        let text = format!("{error}: IPv6 is disabled on {name} (net/ipv6/conf/{name}/disable_ipv6 is 1)");
+        io::Error::new(error.kind(), text)
     }
 }
 

@@ -21,6 +21,7 @@ use super::context::WriteContext;
 use super::profile::LinkName;
 use super::query::{Answer, Query};
 use super::record::Before;
+use super::sysctl::is_tolerated;
 use crate::machine::MachineError;
 use crate::machine::errno::as_go;
 use crate::machine::port::{Link, Request};
@@ -59,7 +60,7 @@ pub(super) fn is_errno(error: &io::Error, errno: Errno) -> bool {
 const IGNORED: &str = "0";
 
 /// Makes a link of the host ignore router advertisements, so that it gets no addresses and routes from them. Does
-/// nothing if the kernel has no IPv6.
+/// nothing if the kernel has no IPv6, or if nobody may write the parameter; the reference ignores every failure.
 fn ignore_advertisements(cx: &mut WriteContext<'_>, link: &IfName) -> Result<(), MachineError> {
     let key = SysctlKey::accept_ra(link);
     let now = cx.machine.sysctl(Netns::Host, &key);
@@ -69,7 +70,7 @@ fn ignore_advertisements(cx: &mut WriteContext<'_>, link: &IfName) -> Result<(),
         Err(error) => Err(error),
     };
     match written {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+        Err(error) if !is_tolerated(&error) => {
             let what = format!("failed to set sysctl {:?} to {IGNORED:?}", key.as_str());
             Err(MachineError::File { what, source: as_go(error) })
         }

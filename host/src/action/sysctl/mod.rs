@@ -28,7 +28,7 @@ pub struct SetSysctl {
     pub key: SysctlKey,
     /// The value, without a newline.
     pub value: String,
-    /// Whether the action succeeds if the parameter does not exist or the kernel refuses the value.
+    /// Whether the action succeeds if the parameter does not exist, the kernel refuses the value, or nobody may write it.
     #[serde(default)]
     pub optional: bool,
 }
@@ -159,12 +159,7 @@ impl Own for SetSysctl {
         require_netns(cx.machine.as_look(), self.netns)?;
         match self.replace(cx.machine) {
             Ok(effect) => Ok(effect),
-            Err(error)
-                if self.optional
-                    && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) =>
-            {
-                Ok(Effect::AlreadyThere)
-            }
+            Err(error) if self.optional && is_tolerated(&error) => Ok(Effect::AlreadyThere),
             Err(source) => {
                 let what = format!("failed to set sysctl {:?} to {:?}", self.key.as_str(), self.value);
                 Err(MachineError::File { what, source: as_go(source) })
@@ -176,6 +171,18 @@ impl Own for SetSysctl {
     fn is_whole(&self) -> bool {
         true
     }
+}
+
+/// Whether an optional parameter stays as it is. `/proc/sys` is read-only in nested containers, in LXC, and for systemd
+/// services with `ProtectKernelTunables`.
+pub(super) fn is_tolerated(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Restores the old value of a parameter, if it still has the value that was written.
