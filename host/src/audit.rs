@@ -110,6 +110,8 @@ pub struct Record<'a> {
     log: Option<&'a AuditLog>,
     trace_id: Option<&'a str>,
     begun: Instant,
+    /// The phases of earlier calls of this process.
+    before: Phases,
     verb: Audited,
     subject: Subject<'a>,
     components: RefCell<Vec<(String, String)>>,
@@ -129,10 +131,14 @@ impl<'a> Record<'a> {
         verb: Audited,
         subject: Subject<'a>,
     ) -> Self {
+        let begun = Instant::now();
+        // Whatever came before does not count for this call.
+        timings::ended("request");
         Record {
             log,
             trace_id: trace_id(traceparent),
-            begun: Instant::now(),
+            begun,
+            before: timings::phases(),
             verb,
             subject,
             components: RefCell::default(),
@@ -224,7 +230,7 @@ impl<'a> Record<'a> {
             error,
             tolerated: &self.tolerated,
             duration_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-            phases_us: timings::phases(),
+            phases_us: timings::phases().since(&self.before),
             trace_id: self.trace_id,
         };
         let appended = serde_json::to_string(&line)

@@ -51,6 +51,14 @@ pub fn end() -> String {
 }
 
 impl Phases {
+    /// What was counted after `earlier`, for one of several calls of this process.
+    pub fn since(&self, earlier: &Phases) -> Phases {
+        let before =
+            |name| earlier.0.iter().find(|(other, _)| *other == name).map_or(Duration::ZERO, |(_, sum)| *sum);
+        let each = self.0.iter().map(|(name, sum)| (*name, sum.saturating_sub(before(*name))));
+        Phases(each.filter(|(_, took)| !took.is_zero()).collect())
+    }
+
     /// One line for each phase, in microseconds, and the sum.
     fn text(&self) -> String {
         let sum = self.0.iter().map(|(_, took)| *took).sum();

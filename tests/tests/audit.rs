@@ -201,6 +201,45 @@ fn wasm_cni(machine: &Machine, policy: &Path, path: &str, arguments: &[&str]) ->
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
+/// Among them the ifb, whose MAC address is in the result that portmap gets.
+#[test]
+fn each_plugin_of_a_chain_is_applied_as_it_was_planned_and_has_its_own_durations() {
+    let machine = machine();
+    let policy = policy(&machine, Path::new("/var/lib/audit.jsonl"), "");
+    let list = r#"{"cniVersion": "1.0.0", "name": "net", "plugins": [
+        {"type": "bridge", "bridge": "br0", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}},
+        {"type": "bandwidth", "egressRate": 8000000, "egressBurst": 800000},
+        {"type": "portmap", "capabilities": {"portMappings": true}, "snat": false}]}"#;
+    machine.sh("mkdir -p /var/lib/net");
+    let file = machine.files().join("net.conflist");
+    std::fs::write(&file, list).unwrap();
+    let wasm_cni = |arguments: &str| {
+        machine.sh(&format!(
+            "export WASM_CNI_POLICY={} WASM_CNI_CACHE_DIR={} CNI_PATH={dist}
+             export CAP_ARGS='{{\"portMappings\": [{{\"hostPort\": 8080, \"containerPort\": 80, \"protocol\": \"tcp\"}}]}}'
+             {dist}/wasm-cni {arguments}",
+            policy.display(),
+            wasm_cni_tests::target().join("test-cache").display(),
+            dist = dist().display(),
+        ))
+    };
+    let netns = "/var/run/netns/1234567890";
+    let planned =
+        wasm_cni(&format!("plan {} --output json --netns {netns} --container-id 1234567890", file.display()));
+    let planned: Vec<Value> = serde_json::from_str(&planned).unwrap();
+    wasm_cni(&format!("add net {netns} --conf-dir {} --container-id 1234567890", machine.files().display()));
+    let lines = lines(&machine, "/var/lib/audit.jsonl");
+    let digests = |values: &[Value], key: &str| -> Vec<String> {
+        values.iter().map(|value| value[key].to_string()).collect()
+    };
+    assert_eq!(digests(&lines, "plan"), digests(&planned, "digest"));
+    for line in &lines {
+        let phases = line["phases_us"].as_object().unwrap();
+        let sum: u64 = phases.values().filter_map(Value::as_u64).sum();
+        assert!(sum > 0 && sum <= line["duration_us"].as_u64().unwrap(), "{line}");
+    }
+}
+
 #[test]
 fn each_repaired_attachment_is_a_line() {
     const LOG: &str = "/var/lib/audit.jsonl";
@@ -241,6 +280,8 @@ fn each_repaired_attachment_is_a_line() {
     for line in &lines {
         assert_eq!((&line["network"], &line["interface"]), (&"mybridge".into(), &"eth12".into()), "{line}");
         assert!(line["plan"].as_str().is_some_and(|digest| digest.len() == 64), "{line}");
+        let phases = line["phases_us"].as_object().unwrap();
+        assert!(phases.values().any(|took| took.as_u64() > Some(0)), "{line}");
         assert_eq!(line["components"], serde_json::json!([]), "no component is run");
     }
 }

@@ -153,7 +153,7 @@ fn blamed(actions: &[&Action], action: &Action, error: &MachineError) -> String 
 }
 
 /// The phase that the time of a step is reported under.
-fn phase(step: &[Entry]) -> &'static str {
+pub(super) fn phase(step: &[Entry]) -> &'static str {
     match step.first().map(lane) {
         Some(lane) if lane.is_wait() => "settle",
         Some(lane) => match lane.place() {

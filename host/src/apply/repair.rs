@@ -5,7 +5,7 @@
 //! was killed halfway.
 
 use super::Section;
-use super::execute::{leading_leases, lock_for, together};
+use super::execute::{leading_leases, lock_for, phase, together};
 use super::lanes;
 use super::state_dir::StateDir;
 use crate::action::Action;
@@ -14,6 +14,7 @@ use crate::action::record::Outcome;
 use crate::machine::MachineError;
 use crate::machine::port::Machine;
 use crate::plan::{CheckedPlan, Entry};
+use crate::timings;
 
 /// Performs as much of a plan as it can. Returns each action that failed, as a command, with the error.
 ///
@@ -43,6 +44,7 @@ pub fn repair(
             };
             let actions: Vec<&Action> = step.iter().map(|entry| &entry.action).collect();
             let outcomes = lanes::perform(&actions, &mut WriteContext::new(plan, machine, notes));
+            timings::ended(phase(step));
             let failed = |(action, outcome): (&&Action, Outcome)| match outcome {
                 Outcome::Failed(error) | Outcome::Halfway(error) => Some((action.kind().name(), error)),
                 Outcome::Done(_) | Outcome::NotTried => None,

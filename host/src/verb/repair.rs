@@ -10,8 +10,8 @@ use crate::cni::{CniError, ErrorKind};
 use crate::node::Node;
 use crate::plan;
 use crate::plan::Entry;
-use crate::policy;
 use crate::value::{NetworkName, Report};
+use crate::{policy, timings};
 
 /// The maximum number of rounds. A repair may reveal more differences. For example, a link that was down has lost its
 /// routes, and they can be added only after it is up.
@@ -84,6 +84,7 @@ fn look_and_repair(
     let mut notes = Notes::default();
     let mut machine = node.locked_machine(attached.netns(), lock);
     let mut drift = drift::look(attached, state, &everything, &mut machine, &mut notes);
+    timings::ended("look");
     let (mut done, mut commands): (Vec<Entry>, Vec<Vec<String>>) = Default::default();
     let mut failures = Vec::new();
     for _ in 0..MAX_ROUNDS {

@@ -2,14 +2,15 @@
 
 use super::check::{Check, NAMED, required};
 use super::context::{ReadContext, WriteContext, refused};
+use super::link::DEFAULT_MTU;
 use super::profile::{Found, Lane, LinkName, Own, OwnUndo, Place, Profile, Retract, Retraction, UndoLane};
 use super::record::{Before, Difference, Done, Effect, Old, Replaces, Undoing, Undone};
-use super::{Inverse, Kind, LinkAttribute, Undo, of_kind};
+use super::{Answer, Inverse, Kind, LinkAttribute, Query, Undo, of_kind};
 use crate::machine::MachineError;
 use crate::machine::port::{Link, Look, NewKind, NewLink, Qdiscs, Request, TokenBucket, on_host};
 use crate::policy::{Capability, Refusal};
 use crate::value::shell::word;
-use crate::value::{Attachment, IfName, Netns, derive};
+use crate::value::{Attachment, Fact, IfName, LinkFact, Mac, Netns, derive};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -86,6 +87,27 @@ impl Ifb {
         found.kind == "ifb" && found.alias.as_ref().is_none_or(|alias| *alias == self.alias)
     }
 
+    /// The MAC address. It derives from the name, and so from the attachment, like those of all links of a plan.
+    fn mac(&self) -> Mac {
+        derive::bridge_mac(&self.name)
+    }
+
+    /// The link as a planner sees it after the plan.
+    fn as_created(&self) -> LinkFact {
+        LinkFact {
+            netns: Netns::Host,
+            name: self.name.clone(),
+            index: 0,
+            kind: "ifb".to_owned(),
+            mac: self.mac(),
+            mtu: DEFAULT_MTU,
+            up: true,
+            alias: Some(self.alias.clone()),
+            master: None,
+            addresses: Vec::new(),
+        }
+    }
+
     /// Returns the link, and creates it if it does not exist.
     fn ensure(&self, mtu: u32, cx: &mut WriteContext<'_>) -> Result<Link, MachineError> {
         let link = on_host(&self.name);
@@ -99,7 +121,7 @@ impl Ifb {
             None => {}
         }
         let (name, alias) = (self.name.clone(), self.alias.clone());
-        let new = NewLink { name: name.clone(), mac: None, mtu: Some(mtu), kind: NewKind::Ifb };
+        let new = NewLink { name: name.clone(), mac: Some(self.mac()), mtu: Some(mtu), kind: NewKind::Ifb };
         send(cx, Request::CreateLink(new), "adding link")?;
         send(cx, Request::Mark { name, alias, hairpin: false, isolated: false }, "marking ifb")?;
         cx.require(&link)
@@ -127,8 +149,8 @@ impl Kind for SetTokenBucket {
         };
         match through {
             None => vec![token_bucket(link)],
-            Some(Ifb { name, alias }) => vec![
-                format!("ip link add {name} mtu MTU-OF-{link} txqueuelen 0 type ifb"),
+            Some(ifb @ Ifb { name, alias }) => vec![
+                format!("ip link add {name} address {} mtu MTU-OF-{link} txqueuelen 0 type ifb", ifb.mac()),
                 format!("ip link set {name} alias '{alias}' up"),
                 format!("tc qdisc add dev {link} handle ffff: ingress"),
                 format!(
@@ -166,6 +188,16 @@ impl Kind for SetTokenBucket {
             (Ok(false), Ok(Some(found))) => Before::Old(Old::QueueLength(found.queue_length)),
             (Ok(false), Ok(None)) if self.through.is_some() => Before::Absent,
             (Ok(false), Ok(None) | Err(_)) | (Err(_), _) => Before::Unknown,
+        }
+    }
+
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        if let Some(ifb) = &self.through
+            && let (Query::Link(asked), Answer::Link(fact @ (Fact::Absent | Fact::Unreadable))) =
+                (query, answer)
+            && *asked == on_host(&ifb.name)
+        {
+            *fact = Fact::Known(ifb.as_created());
         }
     }
 

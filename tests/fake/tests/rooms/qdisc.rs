@@ -7,6 +7,7 @@ use wasm_cni::action::{DeleteIfb, Ifb, Inverse, Kind, RemoveTokenBucket, SetToke
 use wasm_cni::machine::MachineError;
 use wasm_cni::machine::errno::chain;
 use wasm_cni::machine::port::{Look, NewKind, NewLink, Request, TokenBucket, on_host};
+use wasm_cni::value::derive;
 use wasm_cni::value::{LinkFact, Netns};
 use wasm_cni_fake::FakeMachine;
 use wasm_cni_plans::play::{index, link, missing, name, perform, read, send, undo, with, write};
@@ -106,7 +107,7 @@ fn packets_from_a_link_pass_an_ifb() {
         [
             Request::CreateLink(NewLink {
                 name: ifb.clone(),
-                mac: None,
+                mac: Some(derive::bridge_mac(&name("bwp1"))),
                 mtu: Some(1500),
                 kind: NewKind::Ifb
             }),
@@ -186,7 +187,7 @@ fn commands_are_those_of_tc() {
     assert_eq!(
         from.commands(),
         [
-            "ip link add bwp1 mtu MTU-OF-v txqueuelen 0 type ifb",
+            "ip link add bwp1 address 76:21:39:be:e0:0f mtu MTU-OF-v txqueuelen 0 type ifb",
             "ip link set bwp1 alias 'ours' up",
             "tc qdisc add dev v handle ffff: ingress",
             "tc filter add dev v parent ffff: protocol all prio 1 u32 match u32 0 0 flowid 1:1 action mirred egress redirect dev bwp1",
