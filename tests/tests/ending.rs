@@ -166,7 +166,7 @@ fn an_add_whose_result_cannot_be_written_is_undone() {
 fn a_log_that_nobody_reads_does_not_fail_the_call() {
     let machine = machine();
     let call = |verb: &str| Call::bridge(verb, WALKTHROUGH).env("WASM_CNI_LOG", "debug");
-    for verb in ["ADD", "ADD", "DEL"] {
+    for verb in ["ADD", "DEL", "DEL"] {
         let mut child = call(verb).start(&machine, Stdio::piped());
         drop(child.stderr.take());
         let reply = Reply::of(child);

@@ -208,9 +208,10 @@ fn del_works_with_a_lost_or_broken_journal() {
 }
 
 #[test]
-fn a_second_add_replaces_the_first() {
+fn an_add_whose_interface_is_gone_is_replaced() {
     let machine = machine();
     Call::bridge("ADD", WALKTHROUGH).ok(&machine);
+    machine.sh("ip -n 1234567890 link delete eth12");
     assert!(Call::bridge("ADD", WALKTHROUGH).ok(&machine).contains("10.15.20.3/24"));
     assert!(
         !machine.snapshot().contains("10.15.20.2/"),

@@ -110,7 +110,8 @@ fn add_check_and_del_of_a_dual_stack_network_leave_what_the_reference_leaves() {
     let (code, _, details) = check.error(&machine);
     assert!(code == 106 && details.contains("10.15.20.2") && details.contains("fd00:15::2"), "{details}");
 
-    // A second ADD replaces them. DEL leaves the table, as the reference does, and succeeds twice.
+    // An ADD whose interface is gone replaces them. DEL leaves the table, as the reference does, and succeeds twice.
+    machine.sh("ip -n 1234567890 link delete eth12");
     Call::bridge("ADD", &dual_stack()).ok(&machine);
     Call::bridge("DEL", &dual_stack()).ok(&machine);
     assert_eq!(ruleset(&machine), masquerading(""));

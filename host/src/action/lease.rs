@@ -3,10 +3,10 @@
 use super::check::{Check, required, single};
 use super::context::{ReadContext, WriteContext};
 use super::profile::{Found, Lane, Own, OwnUndo, Place, Profile, UndoLane};
-use super::record::{Before, Difference, Effect, Old, Reason, Undoing, Undone};
+use super::record::{Before, Difference, Done, Effect, Old, Reason, Undoing, Undone};
 use super::{Action, Answer, Inverse, Kind, Query, Undo};
 use crate::machine::MachineError;
-use crate::machine::lease::{Holder, Reverted, Stores};
+use crate::machine::lease::{Holder, Reverted, Stores, unreadable};
 use crate::policy::{Capability, Grants, Refusal, Resource};
 use crate::value::fact::MAX_GAPS;
 use crate::value::shell::file;
@@ -26,6 +26,14 @@ pub struct ReserveLease {
     pub set: u32,
     /// The container and interface that get the address.
     pub owner: Owner,
+    /// Whether the owner has the lease already, and keeps it.
+    #[serde(default, skip_serializing_if = "is_new")]
+    pub again: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_new(again: &bool) -> bool {
+    !*again
 }
 
 impl ReserveLease {
@@ -45,7 +53,14 @@ impl ReserveLease {
         let owner = attachment.owner();
         let held = stores.held_leases(&owner, among, unread).into_iter();
         // DEL does not restore `last_reserved_ip.N`, so the set does not matter.
-        held.map(|(store, address)| ReserveLease { store, address, set: 0, owner: owner.clone() }).collect()
+        held.map(|(store, address)| ReserveLease {
+            store,
+            address,
+            set: 0,
+            owner: owner.clone(),
+            again: false,
+        })
+        .collect()
     }
 
     /// Whether the configuration lets the address be leased: from the range set, or because it names the address itself.
@@ -67,7 +82,8 @@ impl Kind for ReserveLease {
 
     fn commands(&self) -> Vec<String> {
         let path = self.store.directory().join(self.address.to_string());
-        vec![format!("lease {} for {} {}", path.display(), self.owner.container, self.owner.interface)]
+        let mark = if self.again { "  # kept" } else { "" };
+        vec![format!("lease {} for {} {}{mark}", path.display(), self.owner.container, self.owner.interface)]
     }
 
     fn refuse(&self, check: &Check<'_>) -> Vec<Refusal> {
@@ -86,6 +102,8 @@ impl Kind for ReserveLease {
         let of_set = check.plan.iter().filter_map(|action| ReserveLease::of(action));
         let is_only = of_set.filter(|lease| lease.set == self.set).count() == 1;
         refusals.extend(required(is_only, "a request gets one address from each range set"));
+        let may_keep = !self.again || grants.reusable.contains(&self.address);
+        refusals.extend(required(may_keep, "the container keeps only a lease that it does not use"));
         let is_set = usize::try_from(self.set).is_ok_and(|set| set < grants.own.sets.len().max(1));
         refusals.extend(required(is_set, "the configuration has no range set with this number"));
         refusals
@@ -96,10 +114,11 @@ impl Kind for ReserveLease {
             (Query::Held(store, _), Answer::Held(fact)) if *store == self.store => {
                 let mut held = mem::replace(fact, Fact::Absent).known().unwrap_or_default();
                 held.push(self.address);
+                held.dedup();
                 *fact = Fact::Known(held);
             }
             (Query::LastReserved(store, set), Answer::LastReserved(fact))
-                if (store, *set) == (&self.store, self.set) =>
+                if (store, *set, self.again) == (&self.store, self.set, false) =>
             {
                 *fact = Fact::Known(self.address);
             }
@@ -136,6 +155,12 @@ impl Kind for ReserveLease {
     }
 
     fn undos(&self, undoing: &Undoing<'_>) -> Vec<Undo> {
+        if self.again {
+            // The container had the lease before, so a rollback leaves it.
+            let is_deleted = undoing.why == Reason::Delete && !matches!(undoing.done, Done::Not);
+            let release = ReleaseLease { lease: self.clone() }.into();
+            return is_deleted.then_some(release).into_iter().collect();
+        }
         if !undoing.done.may_have_created() {
             return Vec::new();
         }
@@ -169,6 +194,14 @@ impl Kind for ReserveLease {
 impl Own for ReserveLease {
     fn perform(&self, cx: &mut WriteContext<'_>) -> Result<Effect, MachineError> {
         let store = cx.machine.stores().locked_store(&self.store)?;
+        if self.again {
+            let holder = store.holder(self.address, &self.owner).map_err(|e| unreadable(&self.store, e))?;
+            let text = || format!("lease {} of network {} is gone", self.address, self.store.network);
+            return match holder {
+                Holder::Owner => Ok(Effect::AlreadyThere),
+                Holder::Nobody | Holder::Other => Err(MachineError::Changed(text())),
+            };
+        }
         let old = store.reserve(self.address, self.set, &self.owner)?;
         Ok(old.map_or(Effect::Created, |old| Effect::Replaced(Old::LastReserved(old))))
     }
@@ -189,6 +222,24 @@ impl Inverse for ReleaseLease {
     fn command(&self) -> String {
         let ReserveLease { store, address, .. } = &self.lease;
         format!("rm {}", file(&store.directory().join(address.to_string())))
+    }
+
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        let ReserveLease { store, address, .. } = &self.lease;
+        match (query, answer) {
+            (Query::Held(of, _), Answer::Held(Fact::Known(held))) if of == store => {
+                held.retain(|held| held != address);
+            }
+            (Query::Reusable(of, _), Answer::Reusable(Fact::Known(leases))) if of == store => {
+                leases.retain(|lease| lease.address != *address);
+            }
+            (Query::Free(of, range), Answer::Free(Fact::Known(gaps)))
+                if of == store && range.first <= *address && *address <= range.last =>
+            {
+                freed(gaps, *address);
+            }
+            _ => {}
+        }
     }
 
     fn is_left(&self, cx: &mut ReadContext<'_>) -> Result<bool, MachineError> {
@@ -230,6 +281,16 @@ impl Inverse for RestoreLastReserved {
             None => format!("rm {path}"),
         }
     }
+
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        let ReserveLease { store, address, set, .. } = &self.lease;
+        if let (Query::LastReserved(of, number), Answer::LastReserved(fact)) = (query, answer)
+            && (of, number) == (store, set)
+            && *fact == Fact::Known(*address)
+        {
+            *fact = self.old.map_or(Fact::Absent, Fact::Known);
+        }
+    }
 }
 
 impl OwnUndo for RestoreLastReserved {
@@ -247,6 +308,14 @@ fn undone(reverted: Reverted) -> Undone {
         Reverted::Done => Undone::Done,
         Reverted::Gone => Undone::Gone,
         Reverted::Left(reason) => Undone::Left(reason),
+    }
+}
+
+/// Adds an address to gaps, which are in ascending order and of its family. Adjacent gaps stay separate.
+fn freed(gaps: &mut Vec<AddressRange>, address: IpAddr) {
+    if gaps.iter().all(|gap| address < gap.first || gap.last < address) {
+        let place = gaps.partition_point(|gap| gap.first < address);
+        gaps.insert(place, AddressRange { first: address, last: address });
     }
 }
 

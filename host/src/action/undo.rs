@@ -1,8 +1,8 @@
 //! The trait that the module of each kind of undo implements.
 
-use super::Undo;
 use super::context::ReadContext;
 use super::profile::UndoLane;
+use super::{Answer, Query, Undo};
 use crate::machine::MachineError;
 use crate::value::Netns;
 use crate::value::shell::word;
@@ -19,6 +19,10 @@ pub trait Inverse {
             UndoLane::Rules(_) | UndoLane::Own(_) | UndoLane::Native(_) => Netns::Host,
         }
     }
+
+    /// Changes the answer to a planner's question as if the undo were done. The default changes nothing: planners do not
+    /// ask about the object.
+    fn overlay(&self, _query: &Query, _answer: &mut Answer) {}
 
     /// The equivalent shell command, on one line.
     fn command(&self) -> String;

@@ -18,6 +18,9 @@ pub struct PlanDocument<'a> {
     pub netns: &'a str,
     /// The plugins that recorded the plan, with the SHA-256 of their components.
     pub plugins: &'a [(String, String)],
+    /// The commands that ADD performs first: they undo an earlier ADD that failed, or whose interface is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<String>,
     /// SHA-256 of the plan. The audit log has the same when the plan is applied. Empty for a repair.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub digest: &'a str,
@@ -91,6 +94,10 @@ impl<'a> PlanDocument<'a> {
         if !self.differences.is_empty() {
             text += "\ndiffers\n";
             self.differences.iter().for_each(|line| text += &format!("  {line}\n"));
+        }
+        if !self.undone.is_empty() {
+            text += "\nundo of an earlier ADD, first\n";
+            self.undone.iter().for_each(|line| text += &format!("     {line}\n"));
         }
         let mut groups: Vec<(String, Vec<&Line<'_>>)> = Vec::new();
         for line in &self.actions {

@@ -79,6 +79,8 @@ pub struct Grants {
     pub routes_to_own: BTreeSet<IfName>,
     /// The host's end of the attachment's veth pair. The host itself looked it up.
     pub host_end: Option<IfName>,
+    /// The leases of the attachment that it may keep. The host itself looked them up.
+    pub reusable: BTreeSet<IpAddr>,
     /// The port rules of containers that no longer exist. The host itself looked them up.
     pub stale_maps: Vec<(Backend, bool, String)>,
     /// The administrator's policy.
@@ -103,6 +105,7 @@ impl Grants {
             has_no_interfaces: matches!(request.cni_version.as_str(), "0.1.0" | "0.2.0"),
             host_veths: derive::host_veths(&request.attachment).collect(),
             routes_to_own: BTreeSet::new(),
+            reusable: BTreeSet::new(),
             host_end: None,
             stale_maps: Vec::new(),
             policy: Arc::clone(policy),

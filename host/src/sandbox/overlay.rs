@@ -34,6 +34,17 @@ pub fn held(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, Cn
     })
 }
 
+/// The addresses of this attachment in the store that it may keep.
+pub fn reusable(recorder: &mut Recorder, store: &StoreRef) -> Result<Vec<IpAddr>, CniError> {
+    let query = Query::Reusable(store.clone(), recorder.attachment().owner());
+    ask(recorder, query, |answer| match answer {
+        Answer::Reusable(fact) => {
+            Some(fact.known().unwrap_or_default().iter().map(|lease| lease.address).collect())
+        }
+        _ => None,
+    })
+}
+
 /// The address that was reserved last from a range set.
 pub fn last_reserved(
     recorder: &mut Recorder,

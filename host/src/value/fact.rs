@@ -32,6 +32,15 @@ pub const MAX_GAPS: usize = 4096;
 /// The maximum size of a file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 64 << 10;
 
+/// An address that its owner may get again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reusable {
+    /// The address. No link of the container has it.
+    pub address: IpAddr,
+    /// Whether the lease was written before the last boot.
+    pub is_of_earlier_boot: bool,
+}
+
 /// A fact about something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

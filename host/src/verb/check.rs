@@ -176,7 +176,7 @@ fn previous(request: &Request, config: &Config) -> Result<Report, CniError> {
 /// The section of this plugin, read under the lock of the attachment.
 fn section(node: &Node, request: &Request) -> Result<Option<Section>, CniError> {
     let journal = node.state.lock(&request.attachment)?;
-    Ok(journal.sections()?.into_iter().find(|section| section.header.plugin == request.plugin))
+    Ok(journal.section_of(&request.plugin)?)
 }
 
 fn outcome(request: &Request, differences: Vec<String>) -> Result<(), CniError> {

@@ -1,7 +1,7 @@
 //! DEL: undoes the journal. Without a journal, it derives what to remove from the attachment's name. It never runs
 //! the component (`docs/adr/0002-journal.md`).
 
-use crate::action::{EndDelegate, Undo};
+use crate::action::{EndDelegate, ReserveLease, Undo};
 use crate::apply::{Inside, Remains, Section, Stuck};
 use crate::cni::command::gate_version;
 use crate::cni::{CniError, Config, Request, version};
@@ -31,8 +31,8 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
     };
     // If the chain has several plugins of one type, this is the last one, because a chain is deleted in reverse
     // order.
-    let own = |section: &Section| section.header.plugin == request.plugin;
-    let section = journal.sections()?.into_iter().find(own);
+    let mut sections = sections(journal.sections()?, request, config).into_iter();
+    let section = sections.next();
     let netns = section.as_ref().and_then(|section| noted_netns(node, section)).or(netns);
     let netns_id = netns.as_ref().map(NetnsFile::id);
     let mut machine = node.locked_machine(netns, &journal);
@@ -50,14 +50,34 @@ pub fn del(node: &Node, request: &Request, config: &Config) -> Result<(), CniErr
                 Remains::known(Vec::new())
             };
             section::undo(node, &journal, &section, netns_id, &mut machine)?;
-            undo(request, others, &mut machine)
+            undo(request, others, &mut machine)?;
+            sections
+                .try_for_each(|section| section::undo(node, &journal, &section, None, &mut machine).map(drop))
         }
         None => without_journal(node, request, config, &mut machine),
     }
 }
 
+/// The sections that DEL of a plugin undoes, the latest first.
+///
+/// If the chain has several plugins of one type, this is the last one, because a chain is deleted in reverse order. Of an
+/// IPAM plugin, these are all sections with leases in the stores that the configuration names: an attachment has several
+/// if it asked several times, for example with other ranges.
+pub(super) fn sections(sections: Vec<Section>, request: &Request, config: &Config) -> Vec<Section> {
+    let own = sections.into_iter().filter(|section| section.header.plugin == request.plugin);
+    if !config.is_ipam(&request.plugin) {
+        return own.min_by_key(|section| section.header.level).into_iter().collect();
+    }
+    let stores = stores(config);
+    let in_stores = |section: &Section| {
+        let mut leases = section.entries().filter_map(|entry| ReserveLease::of(&entry.action));
+        leases.all(|lease| stores.contains(&lease.store))
+    };
+    own.filter(in_stores).collect()
+}
+
 /// The container's namespace, if it exists and is not the host's own. A reused path counts as missing.
-fn usable_netns(node: &Node, path: &str) -> Option<NetnsFile> {
+pub(super) fn usable_netns(node: &Node, path: &str) -> Option<NetnsFile> {
     let netns = NetnsFile::open(path).ok()?;
     let own = NetnsFile::current().ok()?;
     (node.netns_override || !netns.same_as(&own)).then_some(netns)
@@ -77,13 +97,32 @@ fn without_journal(
     config: &Config,
     machine: &mut dyn Machine,
 ) -> Result<(), CniError> {
-    if let Some(undos) = remains_of_type(node, request, config, machine.as_look()) {
-        return undo(request, Remains::known(undos), machine);
+    undo(request, found(node, request, config, machine.as_look()), machine)
+}
+
+/// The undos of a DEL without a journal.
+///
+/// # Errors
+///
+/// Something could not be read.
+pub(super) fn remains(
+    node: &Node,
+    request: &Request,
+    config: &Config,
+    look: &mut dyn Look,
+) -> Result<Vec<Undo>, CniError> {
+    let Remains { undos, unread } = found(node, request, config, look);
+    unread.into_iter().next().map_or(Ok(undos), |error| Err(error.into()))
+}
+
+fn found(node: &Node, request: &Request, config: &Config, look: &mut dyn Look) -> Remains {
+    if let Some(undos) = remains_of_type(node, request, config, &mut *look) {
+        return Remains::known(undos);
     }
-    let mut found = derived(request, config, false, machine.as_look());
+    let mut found = derived(request, config, false, look);
     let ipam = delegate::of_ipam(request, config).filter(|_| !config.is_ipam(&request.plugin));
     found.undos.extend(ipam.map(|delegate| EndDelegate { delegate }.into()));
-    undo(request, found, machine)
+    found
 }
 
 /// The undos for what plugins of that type leave. `None` for a plugin that makes links: then everything of the

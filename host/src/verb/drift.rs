@@ -147,6 +147,7 @@ impl Drift {
             attachment: &self.attached.attachment,
             netns: self.attached.netns_path(),
             plugins,
+            undone: Vec::new(),
             digest: "",
             differences: &self.differences,
             actions: {

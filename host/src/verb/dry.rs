@@ -1,11 +1,14 @@
 //! Dry runs: the path of ADD up to the last step. The plan is printed and not applied.
 
-use super::Output;
+use super::{Output, del};
 use crate::action::context::Notes;
 use crate::action::profile::Found;
-use crate::action::{Action, Answer, Lifetime, Query, undo};
+use crate::action::record::Reason;
+use crate::action::{Action, Answer, Lifetime, Query, Undo, undo};
 use crate::apply::{self, Section};
 use crate::cni::{CniError, Config, ErrorKind, Request};
+use crate::machine::errno::chain;
+use crate::machine::netns::NetnsFile;
 use crate::machine::port::Look;
 use crate::node::Node;
 use crate::plan;
@@ -16,6 +19,7 @@ use crate::plugin::Plugin;
 use crate::policy::{self, Policy, Violation};
 use crate::reference;
 use crate::sandbox::planner::Waiting;
+use crate::section;
 use crate::value::{Attachment, Fact, LinkRef, Mac, Report};
 use std::sync::Arc;
 
@@ -32,6 +36,10 @@ pub struct DryPlan {
     demands: Vec<&'static str>,
     rest: Option<String>,
     policy: Arc<Policy>,
+    /// The sections of earlier ADDs that ADD would undo first, and those undos.
+    outdated: Vec<Section>,
+    undone: Vec<Undo>,
+    unreadable: Vec<String>,
 }
 
 /// Plans and checks. It changes nothing, takes no lock and makes no file.
@@ -39,7 +47,7 @@ pub fn plan(
     node: &Node,
     request: &Request,
     config: &Config,
-    earlier: &[DryPlan],
+    before: &[DryPlan],
 ) -> Result<DryPlan, CniError> {
     let policy = node.policy()?;
     let planner = Waiting::spawn()?;
@@ -50,15 +58,33 @@ pub fn plan(
     let netns = description.netns(node, request)?;
     let previous = description.previous(config)?;
     let earlier =
-        earlier.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
+        before.iter().flat_map(|plan| plan.draft.entries.iter().map(|entry| entry.action.clone())).collect();
     let identity = description.identity.clone();
     let begun = planning::begin(planner, request, plugin, policy, earlier)?;
+    let netns_id = netns.as_ref().map(NetnsFile::id);
     let mut machine = node.machine(netns, true);
+    let kind = identity.kind_in(&request.plugin, config, previous.is_some());
+    let mut sections = node.state.sections_of(&request.attachment);
+    sections.retain(|section| before.iter().all(|plan| !plan.outdated.contains(section)));
+    let outdated = section::outdated(sections, request, kind, netns_id, previous.is_some(), &mut machine)?;
+    let undone = undos(node, request, &outdated);
+    let all_undone: Vec<Undo> = before.iter().flat_map(|plan| &plan.undone).chain(&undone).cloned().collect();
+    let unreadable = node.state.check_readable().err().map(|error| chain(&error));
     let grants = reference::grants(request, config, previous.as_ref(), policy, &identity);
     let demands = reference::demands(&grants, config, previous.as_ref(), &identity);
     let Planned { mut draft, plugins, opaque, grants, mut tolerated, .. } =
-        planning::plan(node, request, begun, grants, &mut machine, Stages::Shown)?;
+        planning::plan(node, request, begun, grants, &mut machine, Stages::Shown { undone: &all_undone })?;
     let mut states = states(&draft.entries, &mut machine);
+    // What is undone first is absent then.
+    let removed = |entry: &Entry| {
+        outdated
+            .iter()
+            .flat_map(Section::entries)
+            .any(|old| old.lifetime == Lifetime::Attachment && old.action == entry.action)
+    };
+    for (state, _) in states.iter_mut().zip(&draft.entries).filter(|(_, entry)| removed(entry)) {
+        *state = Found::Absent;
+    }
     let digest = plan::digest(draft.entries.iter(), &draft.report);
     // A plan that ends at a native delegate is not whole.
     let demands = if opaque.is_some() { Vec::new() } else { demands };
@@ -79,7 +105,32 @@ pub fn plan(
     });
     let demands = demands.iter().filter(|demand| demand.is_binding()).map(Demand::key).collect();
     let policy = Arc::clone(policy);
-    Ok(DryPlan { draft, plugins, digest, states, violations, tolerated, warnings, demands, rest, policy })
+    Ok(DryPlan {
+        draft,
+        plugins,
+        digest,
+        states,
+        violations,
+        tolerated,
+        warnings,
+        demands,
+        rest,
+        policy,
+        outdated,
+        undone,
+        unreadable: unreadable.into_iter().collect(),
+    })
+}
+
+/// The undos of sections of the request's attachment, as a verb would do them now.
+fn undos(node: &Node, request: &Request, sections: &[Section]) -> Vec<Undo> {
+    let others = node.state.others(&request.attachment);
+    let each = sections.iter().flat_map(|section| match &others {
+        // Without the sections of others, an undo leaves what others may use.
+        None => apply::undo::undos(section, Reason::Delete, &[]),
+        Some(others) => apply::undo::undos(section, section.reason(), others),
+    });
+    each.collect()
 }
 
 /// The present state for each action.
@@ -104,11 +155,15 @@ impl DryPlan {
             attachment: &request.attachment,
             netns: &request.netns,
             plugins: &self.plugins,
+            undone: self.undone.iter().map(|undo| undo::command(undo, &request.netns)).collect(),
             digest: &self.digest,
             actions: PlanDocument::lines(&self.draft.entries, &self.states),
             result: Some(&self.draft.report),
             rest: self.rest.as_deref(),
-            unreadable: self.draft.unreadable.iter().map(|query| query.question().subject()).collect(),
+            unreadable: {
+                let facts = self.draft.unreadable.iter().map(|query| query.question().subject());
+                facts.chain(self.unreadable.iter().cloned()).collect()
+            },
             violations: self.violations.iter().map(Violation::text).collect(),
             tolerated: self.tolerated.iter().map(Violation::text).collect(),
             warnings: &self.warnings,
@@ -164,15 +219,27 @@ pub fn of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Out
     Ok(Output::Dry(plan.document(request).text(), error))
 }
 
-/// The dry run of a runtime's DEL. The commands that would undo the journal go to stderr.
-pub fn del_of_runtime(node: &Node, request: &Request) -> Output {
-    let own = |section: &&Section| section.header.plugin == request.plugin;
-    let sections = node.state.sections_of(&request.attachment);
-    let undos = sections.iter().find(own).map(|section| apply::undo::undos(section, section.reason(), &[]));
-    let lines = undos.iter().flatten().map(|undo| format!("  {}\n", undo::command(undo, &request.netns)));
+/// The dry run of a runtime's DEL. The commands that DEL would perform go to stderr.
+///
+/// # Errors
+///
+/// This user cannot read the journals, so it is not known what DEL would undo.
+pub fn del_of_runtime(node: &Node, request: &Request, config: &Config) -> Result<Output, CniError> {
+    node.state.check_readable()?;
+    let sections = del::sections(node.state.sections_of(&request.attachment), request, config);
+    let undos = match sections.is_empty() {
+        true => del::remains(
+            node,
+            request,
+            config,
+            &mut node.machine(del::usable_netns(node, &request.netns), true),
+        )?,
+        false => undos(node, request, &sections),
+    };
+    let lines = undos.iter().map(|undo| format!("  {}\n", undo::command(undo, &request.netns)));
     let Attachment { network, container, interface } = &request.attachment;
     let text = format!("undo: interface {interface} of container {container} on network {network}\n");
-    Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL"))
+    Ok(Output::Dry(lines.fold(text, |text, line| text + &line), refused("DEL")))
 }
 
 /// The error that answers a verb while `WASM_CNI_DRY_RUN` is set.

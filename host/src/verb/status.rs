@@ -53,5 +53,5 @@ fn ask(node: &Node, request: &Request, config: &Config, plugin: &Description) ->
     let grants = reference::grants(request, config, None, policy, &plugin.description.identity);
     let mut machine = node.machine(None, true);
     let begun = planning::begin(Waiting::spawn()?, request, plugin, policy, Vec::new())?;
-    planning::plan(node, request, begun, grants, &mut machine, Stages::Shown).map(drop)
+    planning::plan(node, request, begun, grants, &mut machine, Stages::Shown { undone: &[] }).map(drop)
 }

@@ -243,6 +243,8 @@ fn the_output_of_a_failed_program_is_in_the_error() {
             restore::commit(Table::Filter, Family::V4, &[Edit::Flush("NONE".to_owned())]).unwrap_err();
         assert!(matches!(&refused, TableError::Refused(_)), "{refused:?}");
         let text = failed(refused).to_string();
-        assert!(text.starts_with("running [iptables-restore --noflush --wait 5]: exit status "), "{text}");
+        let expected =
+            "`iptables -t filter -F NONE`: running [iptables-restore --noflush --wait 5]: exit status ";
+        assert!(text.starts_with(expected), "{text}");
     });
 }

@@ -23,13 +23,13 @@ pub(super) fn allocate(
     let mut ips = Vec::with_capacity(config.sets.len());
     for (number, set) in (0..).zip(&config.sets) {
         let wanted = requested.iter().position(|ip| set.range_of(*ip).is_some()).map(|i| requested.remove(i));
-        let ip = match wanted {
-            Some(ip) => check_requested(ip, set, store),
-            None => choose_free(number, set, store, container, choose),
+        let is_reusable = |ip: &IpAddr| wanted.map_or(set.range_of(*ip).is_some(), |wanted| wanted == *ip);
+        let ip = match (store.reusable().into_iter().find(is_reusable), wanted) {
+            (Some(own), _) => entry(own, set).inspect(|_| store.keep(own, number)),
+            (None, Some(ip)) => reserved(check_requested(ip, set, store), number, store),
+            (None, None) => reserved(choose_free(number, set, store, container, choose), number, store),
         };
-        let ip = ip.map_err(|e| format!("failed to allocate for range {number}: {e}"))?;
-        store.reserve(ip.address.ip(), number);
-        ips.push(ip);
+        ips.push(ip.map_err(|e| format!("failed to allocate for range {number}: {e}"))?);
     }
     if requested.is_empty() {
         Ok(ips)
@@ -37,6 +37,10 @@ pub(super) fn allocate(
         let rest: Vec<String> = requested.iter().map(IpAddr::to_string).collect();
         Err(format!("failed to allocate all requested IPs: {}", rest.join(" ")))
     }
+}
+
+fn reserved(ip: Result<Ip, String>, number: u32, store: &dyn Store) -> Result<Ip, String> {
+    ip.inspect(|ip| store.reserve(ip.address.ip(), number))
 }
 
 /// Checks that each range set has an address for a request that asks for no particular address. The error is
@@ -93,6 +97,8 @@ mod tests {
     struct Leases {
         taken: RefCell<Vec<IpAddr>>,
         held: Vec<IpAddr>,
+        reusable: Vec<IpAddr>,
+        kept: RefCell<Vec<(String, u32)>>,
         reserved: RefCell<Vec<(String, u32)>>,
     }
 
@@ -127,6 +133,14 @@ mod tests {
 
         fn held(&self) -> Vec<IpAddr> {
             self.held.clone()
+        }
+
+        fn reusable(&self) -> Vec<IpAddr> {
+            self.reusable.clone()
+        }
+
+        fn keep(&self, ip: IpAddr, set: u32) {
+            self.kept.borrow_mut().push((ip.to_string(), set));
         }
 
         fn last_reserved(&self, _set: u32) -> Option<IpAddr> {
@@ -234,6 +248,21 @@ mod tests {
         );
         assert!(add(SMALL, "", &held("10.1.9.3"), lowest).is_ok());
         assert!(add(SMALL, "IP=10.1.2.4", &held("10.1.2.3"), lowest).is_ok());
+    }
+
+    #[test]
+    fn an_attachment_gets_its_reusable_address_again_unless_it_asks_for_another_one() {
+        let own = |args| {
+            let ip: IpAddr = "10.1.2.3".parse().expect("an address");
+            let leases = Leases { held: vec![ip], reusable: vec![ip], ..Leases::of(&["10.1.2.3"]) };
+            let ips = add(SMALL, args, &leases, lowest).expect(args);
+            (ips, leases.kept.into_inner(), leases.reserved.into_inner())
+        };
+        let kept = vec![("10.1.2.3".to_owned(), 0)];
+        assert_eq!(own(""), (vec!["10.1.2.3/24 via 10.1.2.1".to_owned()], kept.clone(), vec![]));
+        assert_eq!(own("IP=10.1.2.3"), (vec!["10.1.2.3/24 via 10.1.2.1".to_owned()], kept, vec![]));
+        let other = vec![("10.1.2.4".to_owned(), 0)];
+        assert_eq!(own("IP=10.1.2.4"), (vec!["10.1.2.4/24 via 10.1.2.1".to_owned()], vec![], other));
     }
 
     #[test]

@@ -16,10 +16,14 @@ pub trait Store {
     fn free(&self, first: IpAddr, last: IpAddr) -> Vec<Gap>;
     /// The addresses that this attachment owns.
     fn held(&self) -> Vec<IpAddr>;
+    /// Those of them that this attachment gets again.
+    fn reusable(&self) -> Vec<IpAddr>;
     /// The address that was reserved last from range set number `set`.
     fn last_reserved(&self, set: u32) -> Option<IpAddr>;
     /// Reserves an address for this attachment from range set number `set`.
     fn reserve(&self, ip: IpAddr, set: u32);
+    /// Keeps an address of [`Store::reusable`] for range set number `set`.
+    fn keep(&self, ip: IpAddr, set: u32);
 }
 
 impl Store for leases::Store {
@@ -32,12 +36,20 @@ impl Store for leases::Store {
         leases::Store::held(self).into_iter().map(Into::into).collect()
     }
 
+    fn reusable(&self) -> Vec<IpAddr> {
+        leases::Store::reusable(self).into_iter().map(Into::into).collect()
+    }
+
     fn last_reserved(&self, set: u32) -> Option<IpAddr> {
         leases::Store::last_reserved(self, set).map(Into::into)
     }
 
     fn reserve(&self, ip: IpAddr, set: u32) {
         leases::Store::reserve(self, ip.into(), set);
+    }
+
+    fn keep(&self, ip: IpAddr, set: u32) {
+        leases::Store::keep(self, ip.into(), set);
     }
 }
 

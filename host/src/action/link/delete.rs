@@ -3,11 +3,12 @@
 use super::failed_delete;
 use crate::action::context::{ReadContext, WriteContext};
 use crate::action::profile::{Retract, Retraction, UndoLane};
+use crate::action::query::{Answer, Query};
 use crate::action::undo::Inverse;
 use crate::machine::MachineError;
 use crate::machine::port::{Request, on_host};
 use crate::value::shell::word;
-use crate::value::{IfName, LinkIdentity, Netns};
+use crate::value::{Fact, IfName, LinkIdentity, LinkRef, Netns};
 
 /// The request that deletes the link with this index. `name` is for the error text.
 pub(super) fn deletion(name: &IfName, index: u32) -> Retraction {
@@ -17,6 +18,19 @@ pub(super) fn deletion(name: &IfName, index: u32) -> Retraction {
 /// The equivalent shell command.
 pub(super) fn deletion_command(name: &IfName) -> String {
     format!("ip link delete {}", word(name.as_str()))
+}
+
+/// The answer without the link. A veth pair disappears with either end.
+pub(super) fn overlay_deleted(link: &LinkRef, query: &Query, answer: &mut Answer) {
+    match (query, answer) {
+        (Query::Link(asked), Answer::Link(fact)) if asked == link => *fact = Fact::Absent,
+        (Query::HostEnd(name), Answer::HostEnd(fact))
+            if link.netns == Netns::Container && *name == link.name =>
+        {
+            *fact = Fact::Absent;
+        }
+        _ => {}
+    }
 }
 
 /// Deletes a link, if its index, kind and alias are still the recorded ones. For a link without an alias, the MAC
@@ -34,6 +48,10 @@ impl Inverse for DeleteLink {
 
     fn command(&self) -> String {
         deletion_command(&self.identity.link.name)
+    }
+
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        overlay_deleted(&self.identity.link, query, answer);
     }
 
     /// Whether a link of the same index and kind still exists, whatever its name.
@@ -74,6 +92,10 @@ impl Inverse for DeleteMarkedLink {
 
     fn command(&self) -> String {
         deletion_command(&self.name)
+    }
+
+    fn overlay(&self, query: &Query, answer: &mut Answer) {
+        overlay_deleted(&on_host(&self.name), query, answer);
     }
 }
 

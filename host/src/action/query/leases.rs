@@ -1,11 +1,14 @@
 //! Queries about leases.
 
 use super::{Answer, Question};
-use crate::action::context::ReadContext;
+use crate::action::context::{ReadContext, refused};
 use crate::machine::MachineError;
-use crate::machine::lease::unreadable;
+use crate::machine::lease::{Store, unreadable};
 use crate::policy::{Capability, Grants, Refusal, Resource, Rules};
-use crate::value::{AddressRange, Fact, Owner, StoreRef};
+use crate::value::fact::Reusable;
+use crate::value::{AddressRange, Fact, Netns, Owner, StoreRef};
+use std::io;
+use std::net::IpAddr;
 
 /// A query about a lease store.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +24,39 @@ pub struct Leases<'a> {
 pub enum Asked<'a> {
     /// See [`Query::Held`](super::Query::Held).
     Held(&'a Owner),
+    /// See [`Query::Reusable`](super::Query::Reusable).
+    Reusable(&'a Owner),
     /// See [`Query::LastReserved`](super::Query::LastReserved).
     LastReserved(u32),
     /// See [`Query::Free`](super::Query::Free).
     Free(AddressRange),
+}
+
+impl Leases<'_> {
+    /// Those of an owner's addresses that no link of the container has. Without a namespace there are none.
+    fn reusable(&self, held: Vec<IpAddr>, cx: &mut ReadContext<'_>) -> Result<Vec<Reusable>, MachineError> {
+        if held.is_empty() || !cx.look.has_netns(Netns::Container) {
+            return Ok(Vec::new());
+        }
+        let addresses = cx.look.addresses(Netns::Container, None);
+        let addresses = addresses.map_err(|e| refused("failed to list the addresses of the container", e))?;
+        let is_used = |ip: &IpAddr| addresses.iter().any(|address| address.address.ip() == *ip);
+        let Some(store) = cx.look.stores().planning_store(self.store)? else { return Ok(Vec::new()) };
+        let age = |address| {
+            let is_of_earlier_boot = store.is_of_earlier_boot(address)?;
+            Ok(Reusable { address, is_of_earlier_boot })
+        };
+        let unused: io::Result<Vec<Reusable>> = held.into_iter().filter(|ip| !is_used(ip)).map(age).collect();
+        unused.map_err(|error| unreadable(self.store, error))
+    }
+}
+
+/// The addresses of an owner, in ascending order.
+fn held(store: &mut Store, owner: &Owner) -> io::Result<Vec<IpAddr>> {
+    let held = store.held(owner)?;
+    let mut held = [held.exact, held.legacy].concat();
+    held.sort_unstable();
+    Ok(held)
 }
 
 impl Question for Leases<'_> {
@@ -33,7 +65,8 @@ impl Question for Leases<'_> {
     }
 
     fn refuse(&self, grants: &Grants, rules: &Rules<'_>) -> Vec<Refusal> {
-        if matches!(self.asked, Asked::Held(owner) if *owner != grants.attachment.owner()) {
+        if matches!(self.asked, Asked::Held(owner) | Asked::Reusable(owner) if *owner != grants.attachment.owner())
+        {
             return vec![Refusal::never("only one's own leases are told")];
         }
         if self.store.network != grants.attachment.network {
@@ -58,10 +91,12 @@ impl Question for Leases<'_> {
         Ok(match (self.asked, found) {
             (Asked::Held(_), None) => Answer::Held(Fact::Known(Vec::new())),
             (Asked::Held(owner), Some(store)) => {
-                let held = store.held(owner).map_err(failed)?;
-                let mut held = [held.exact, held.legacy].concat();
-                held.sort_unstable();
-                Answer::Held(Fact::Known(held))
+                Answer::Held(Fact::Known(held(store, owner).map_err(failed)?))
+            }
+            (Asked::Reusable(_), None) => Answer::Reusable(Fact::Known(Vec::new())),
+            (Asked::Reusable(owner), Some(store)) => {
+                let held = held(store, owner).map_err(failed)?;
+                Answer::Reusable(Fact::Known(self.reusable(held, cx)?))
             }
             (Asked::LastReserved(_), None) => self.nothing(),
             (Asked::LastReserved(set), Some(store)) => {
@@ -78,6 +113,7 @@ impl Question for Leases<'_> {
     fn hidden(&self) -> Answer {
         match self.asked {
             Asked::Held(_) => Answer::Held(Fact::Unreadable),
+            Asked::Reusable(_) => Answer::Reusable(Fact::Unreadable),
             Asked::LastReserved(_) => Answer::LastReserved(Fact::Unreadable),
             Asked::Free(_) => Answer::Free(Fact::Unreadable),
         }
@@ -86,6 +122,7 @@ impl Question for Leases<'_> {
     fn nothing(&self) -> Answer {
         match self.asked {
             Asked::Held(_) => Answer::Held(Fact::Absent),
+            Asked::Reusable(_) => Answer::Reusable(Fact::Absent),
             Asked::LastReserved(_) => Answer::LastReserved(Fact::Absent),
             Asked::Free(_) => Answer::Free(Fact::Absent),
         }

@@ -26,6 +26,7 @@ impl Query {
         match self {
             Query::Link(link) => Box::new(links::Link { link, with_addresses: true }),
             Query::Held(store, owner) => Box::new(Leases { store, asked: Asked::Held(owner) }),
+            Query::Reusable(store, owner) => Box::new(Leases { store, asked: Asked::Reusable(owner) }),
             Query::LastReserved(store, set) => Box::new(Leases { store, asked: Asked::LastReserved(*set) }),
             Query::Free(store, range) => Box::new(Leases { store, asked: Asked::Free(*range) }),
             Query::Backend => Box::new(backends::Tool::Backend),

@@ -4,6 +4,7 @@ use crate::action::context::ReadContext;
 use crate::action::rules::port_map::PortOwner;
 use crate::machine::MachineError;
 use crate::policy::{Capability, Grants, Refusal, Rules};
+use crate::value::fact::Reusable;
 use crate::value::{AddressRange, Backend, Fact, Firewall, IfName, LinkFact, LinkRef, Owner, StoreRef};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -19,6 +20,8 @@ pub enum Query {
     /// The addresses that an owner has in a lease store. Answer: [`Answer::Held`]. Unless it is a dry run, the first
     /// query about a store locks it.
     Held(StoreRef, Owner),
+    /// The addresses of an owner that it may get again. Answer: [`Answer::Reusable`].
+    Reusable(StoreRef, Owner),
     /// `last_reserved_ip.N` of a lease store, for one N. Answer: [`Answer::LastReserved`].
     LastReserved(StoreRef, u32),
     /// The free parts of a range. Answer: [`Answer::Free`].
@@ -55,6 +58,8 @@ pub enum Answer {
     Link(Fact<LinkFact>),
     /// The answer to [`Query::Held`], in ascending order.
     Held(Fact<Vec<IpAddr>>),
+    /// The answer to [`Query::Reusable`], in ascending order.
+    Reusable(Fact<Vec<Reusable>>),
     /// The answer to [`Query::LastReserved`].
     LastReserved(Fact<IpAddr>),
     /// The answer to [`Query::Free`], in ascending order, at most [`MAX_GAPS`](crate::value::fact::MAX_GAPS) ranges.
@@ -82,6 +87,9 @@ impl Answer {
         match self {
             Answer::HostEnd(Fact::Known(link)) => grants.host_end = Some(link.clone()),
             Answer::RouteTo(Fact::Known(link)) => drop(grants.routes_to_own.insert(link.clone())),
+            Answer::Reusable(Fact::Known(leases)) => {
+                grants.reusable.extend(leases.iter().map(|lease| lease.address));
+            }
             Answer::PortOwners(owners) => {
                 let map = |owner: &PortOwner| (owner.map.backend, owner.map.is_ipv4, owner.map.chain.clone());
                 grants.stale_maps.extend(owners.iter().map(map));
@@ -95,6 +103,7 @@ impl Answer {
         match self {
             Answer::Link(fact) => fact.is_unreadable(),
             Answer::Held(fact) => fact.is_unreadable(),
+            Answer::Reusable(fact) => fact.is_unreadable(),
             Answer::LastReserved(fact) => fact.is_unreadable(),
             Answer::Free(fact) => fact.is_unreadable(),
             Answer::HostEnd(fact) | Answer::RouteTo(fact) => fact.is_unreadable(),
@@ -111,6 +120,7 @@ impl Answer {
         match self {
             Answer::Link(_) => Answer::Link(Fact::Absent),
             Answer::Held(_) => Answer::Held(Fact::Absent),
+            Answer::Reusable(_) => Answer::Reusable(Fact::Absent),
             Answer::LastReserved(_) => Answer::LastReserved(Fact::Absent),
             Answer::Free(_) => Answer::Free(Fact::Absent),
             Answer::HostEnd(_) => Answer::HostEnd(Fact::Absent),

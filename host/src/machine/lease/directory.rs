@@ -38,6 +38,9 @@ pub trait LeaseDirectory: fmt::Debug + Send {
     /// The entry with this name, if it exists. Reading never blocks.
     fn read(&self, name: &str) -> io::Result<Option<Found>>;
 
+    /// Whether a file was last written before the last boot.
+    fn is_of_earlier_boot(&self, name: &str) -> io::Result<bool>;
+
     /// Creates a file that only root can read. Fails with `EEXIST` if the name is taken. After any other error, the
     /// file does not exist.
     fn create(&self, name: &str, content: &str) -> io::Result<()>;

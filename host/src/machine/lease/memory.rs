@@ -4,7 +4,7 @@ use super::super::MachineError;
 use super::directory::{Found, LeaseDirectories, LeaseDirectory, MAX_CONTENT_BYTES, State};
 use crate::value::StoreRef;
 use nix::errno::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
@@ -28,9 +28,18 @@ struct Directory {
     /// The number of changes, which replaces the time stamps.
     changes: i64,
     is_locked: bool,
+    /// The files from before the last boot.
+    old: BTreeSet<String>,
 }
 
 impl MemoryDirectories {
+    /// Ages all files, as a boot does.
+    pub fn boot(&self) {
+        self.all()
+            .values_mut()
+            .for_each(|directory| directory.old = directory.files.keys().cloned().collect());
+    }
+
     fn all(&self) -> MutexGuard<'_, BTreeMap<StoreRef, Directory>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,6 +173,10 @@ impl LeaseDirectory for Opened {
         })
     }
 
+    fn is_of_earlier_boot(&self, name: &str) -> io::Result<bool> {
+        self.with(|directory| Ok(directory.old.contains(name)))
+    }
+
     fn create(&self, name: &str, content: &str) -> io::Result<()> {
         self.change(|directory| {
             if directory.files.contains_key(name) {
@@ -194,7 +207,10 @@ impl LeaseDirectory for Opened {
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
-        self.change(|directory| Ok(directory.files.remove(name).is_some()))
+        self.change(|directory| {
+            directory.old.remove(name);
+            Ok(directory.files.remove(name).is_some())
+        })
     }
 
     fn is_shared(&self) -> io::Result<bool> {

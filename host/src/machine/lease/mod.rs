@@ -165,6 +165,11 @@ impl Store {
         })
     }
 
+    /// Whether a lease was written before the last boot.
+    pub fn is_of_earlier_boot(&self, address: IpAddr) -> io::Result<bool> {
+        self.directory.is_of_earlier_boot(&address.to_string())
+    }
+
     /// The last reserved address of a range set.
     pub fn last_reserved(&self, set: u32) -> io::Result<Option<IpAddr>> {
         self.directory.last_reserved(set)

@@ -10,6 +10,7 @@ use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
 use std::fs::DirBuilder;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt as _};
@@ -143,6 +144,13 @@ impl LeaseDirectory for RealDirectory {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Some(Found::Other)),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_of_earlier_boot(&self, name: &str) -> io::Result<bool> {
+        let written = self.dir.symlink_metadata(name)?.modified()?.into_std();
+        let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
+        let since_written = SystemTime::now().duration_since(written).unwrap_or_default();
+        Ok(since_written > since_boot)
     }
 
     fn create(&self, name: &str, content: &str) -> io::Result<()> {

@@ -43,6 +43,12 @@ impl HostStore for Guest {
         Ok(held.into_iter().map(lower::raise_address).collect())
     }
 
+    fn reusable(&mut self, store: Resource<Handle>) -> wasmtime::Result<Vec<IpAddress>> {
+        let store = self.stores.get(&store)?;
+        let reusable = overlay::reusable(&mut self.recorder(), store)?;
+        Ok(reusable.into_iter().map(lower::raise_address).collect())
+    }
+
     fn last_reserved(&mut self, store: Resource<Handle>, set: u32) -> wasmtime::Result<Option<IpAddress>> {
         let store = self.stores.get(&store)?;
         let last = overlay::last_reserved(&mut self.recorder(), store, set)?;
@@ -53,7 +59,14 @@ impl HostStore for Guest {
         let store = self.stores.get(&store)?.clone();
         let owner = self.recorder().attachment().owner();
         let address = lower::address(address);
-        self.plan(ReserveLease { store, address, set, owner })
+        self.plan(ReserveLease { store, address, set, owner, again: false })
+    }
+
+    fn keep(&mut self, store: Resource<Handle>, address: IpAddress, set: u32) -> wasmtime::Result<()> {
+        let store = self.stores.get(&store)?.clone();
+        let owner = self.recorder().attachment().owner();
+        let address = lower::address(address);
+        self.plan(ReserveLease { store, address, set, owner, again: true })
     }
 
     fn drop(&mut self, _: Resource<Handle>) -> wasmtime::Result<()> {

@@ -44,6 +44,7 @@ impl Facts for Machine {
                 Answer::Link(found.map_or(Fact::Absent, |fact| Fact::Known(fact.clone())))
             }
             Query::Held(..) => Answer::Held(Fact::Known(Vec::new())),
+            Query::Reusable(..) => Answer::Reusable(Fact::Absent),
             Query::LastReserved(..) => Answer::LastReserved(Fact::Absent),
             Query::Free(_, range) => Answer::Free(Fact::Known(vec![*range])),
             Query::Backend => Answer::Backend(Backend::Iptables),

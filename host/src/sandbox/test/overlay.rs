@@ -106,7 +106,13 @@ fn an_address_of_the_plan_is_no_longer_free() {
     let range = AddressRange { first: "10.0.0.1".parse().unwrap(), last: "10.0.0.4".parse().unwrap() };
     let reserve = |recorder: &mut Recorder, address: &str| {
         let owner = recorder.attachment().owner();
-        let lease = ReserveLease { store: store.clone(), address: address.parse().unwrap(), set: 1, owner };
+        let lease = ReserveLease {
+            store: store.clone(),
+            address: address.parse().unwrap(),
+            set: 1,
+            owner,
+            again: false,
+        };
         record(recorder, Action::ReserveLease(lease));
     };
     let free = |recorder: &mut Recorder| -> Vec<String> {

@@ -11,7 +11,7 @@ fn lease(text: &str, container: &str) -> ReserveLease {
     let network = NetworkName::parse("mynet").unwrap();
     let owner = Owner { container: ContainerId::parse(container).unwrap(), interface: name("eth0") };
     let store = StoreRef { data_dir: "/leases".into(), network };
-    ReserveLease { store, address: text.parse().unwrap(), set: 0, owner }
+    ReserveLease { store, address: text.parse().unwrap(), set: 0, owner, again: false }
 }
 
 fn undos(lease: &ReserveLease, done: Done<'_>, why: Reason) -> Vec<Undo> {

@@ -32,7 +32,7 @@ pub fn store() -> StoreRef {
 
 pub fn lease(address: &str, interface: &str) -> ReserveLease {
     let address: IpAddr = address.parse().unwrap();
-    ReserveLease { store: store(), address, set: 0, owner: attachment(interface).owner() }
+    ReserveLease { store: store(), address, set: 0, owner: attachment(interface).owner(), again: false }
 }
 
 pub fn foreign(address: &str) -> ReserveLease {

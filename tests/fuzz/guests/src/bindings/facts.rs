@@ -106,6 +106,16 @@ pub mod leases {
         }
 
         /// See `wit/leases.wit`.
+        pub fn reusable(&self) -> Vec<IpAddress> {
+            call(|guest| guest.reusable(self.lend())).into_iter().map(Into::into).collect()
+        }
+
+        /// See `wit/leases.wit`.
+        pub fn keep(&self, address: IpAddress, set: u32) {
+            call(|guest| guest.keep(self.lend(), address.into(), set));
+        }
+
+        /// See `wit/leases.wit`.
         pub fn last_reserved(&self, set: u32) -> Option<IpAddress> {
             call(|guest| guest.last_reserved(self.lend(), set)).map(Into::into)
         }
