@@ -72,8 +72,9 @@ fn space() -> Vec<String> {
         let is_up = link["flags"].as_array().unwrap().iter().any(|flag| flag == "UP");
         let state = if is_up { "up" } else { "down" };
         let kind = link["linkinfo"]["info_kind"].as_str();
-        // The kernel gives an ifb a random MAC address.
-        let mac = if kind == Some("ifb") { "02:00:00:00:00:01".to_owned() } else { text(link, "address") };
+        // The kernel gives an ifb a random MAC address. One with an alias is ours, and has a derived one.
+        let is_by_chance = kind == Some("ifb") && link["ifalias"].is_null();
+        let mac = if is_by_chance { "02:00:00:00:00:01".to_owned() } else { text(link, "address") };
         let mut line = format!("link {name} {mac} mtu {} {state}", link["mtu"]);
         if let Some(kind) = kind {
             line += &format!(" type {kind}");
